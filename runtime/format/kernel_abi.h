@@ -1,0 +1,52 @@
+// The block of arguments that generated CPU kernels read: field order and offsets are kernel ABI version 1.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace llmc::rt {
+
+/// Bumped whenever a generated kernel and the runtime would disagree; stored in each engine and compared at load.
+inline constexpr uint32_t kKernelAbiVersion = 1;
+
+/// Tokens in one KV page. A page holds all layers, K then V for each.
+inline constexpr uint32_t kPageTokens = 16;
+
+/// Rows past T (or S) that kernels may read, never write: slots are this much longer than the step.
+inline constexpr uint32_t kPaddingRows = 16;
+
+/// One step's batch, ragged over sequences. Lives at one address for the life of an executor; rewritten between steps
+/// by one thread while no kernel runs. T = tokens, S = rows selected for logits. All indices are 32 bit.
+struct Batch {
+  int32_t tokens = 0;        ///< T
+  int32_t rows = 0;          ///< S, rows of `sampleRows`
+  int32_t sequences = 0;     ///< sequences with tokens in this step
+  int32_t blockStride = 0;   ///< entries a sequence in `blockTable`
+  const int32_t* tokenIds = nullptr;     ///< [T]
+  const int32_t* positions = nullptr;    ///< [T] position in its sequence, from 0
+  const int32_t* slots = nullptr;        ///< [T] where K and V go: page * kPageTokens + offset
+  const int32_t* tokenSeq = nullptr;     ///< [T] index of the token's sequence
+  const int32_t* queryStarts = nullptr;  ///< [sequences + 1] first token of each sequence
+  const int32_t* contextLens = nullptr;  ///< [sequences] cached tokens once this step's are written
+  const int32_t* blockTable = nullptr;   ///< [sequences][blockStride] page ids
+  const int32_t* sampleRows = nullptr;   ///< [S] token index of each selected row
+};
+
+static_assert(offsetof(Batch, tokenIds) == 16 && offsetof(Batch, positions) == 24 && offsetof(Batch, slots) == 32);
+static_assert(offsetof(Batch, tokenSeq) == 40 && offsetof(Batch, queryStarts) == 48);
+static_assert(offsetof(Batch, contextLens) == 56 && offsetof(Batch, blockTable) == 64);
+static_assert(offsetof(Batch, sampleRows) == 72 && sizeof(Batch) == 80);
+
+/// A generated kernel. `args`: one absolute address a launch argument. Called once by every worker of a phase; workers
+/// split the rows or panels among themselves by (worker, workers). Imports nothing, keeps no state. Returns 0.
+using KernelFn = int32_t (*)(const uint64_t* args, uint32_t worker, uint32_t workers);
+
+/// Bytes from one activation row to the next: whole cache lines, an odd number of them so that rows of a power-of-two
+/// width do not share one cache set.
+constexpr uint64_t rowStrideBytes(uint64_t rowBytes) { return ((rowBytes + 63) / 64 | 1) * 64; }
+
+/// Quantized activation row: int8 values padded to 64, then a float scale and a 32-bit bias word for each group of 32.
+constexpr uint64_t paddedK(uint64_t k) { return (k + 63) / 64 * 64; }
+constexpr uint64_t quantizedRowBytes(uint64_t k) { return paddedK(k) + paddedK(k) / 32 * 8; }
+
+}  // namespace llmc::rt

@@ -1,0 +1,71 @@
+// Fixed parts of an engine file: header and section table, little endian, as written on disk.
+//
+//   0        Header (4096 bytes, zero filled)
+//   4096     SectionEntry[section_count]
+//   ...      sections, each at a multiple of its alignment; gaps are zero and inside the previous section's digest range
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace llmc::rt {
+
+inline constexpr std::array<char, 8> kEngineMagic = {'L', 'L', 'M', 'C', 'E', 'N', 'G', '\n'};
+inline constexpr uint16_t kFormatMajor = 1;
+inline constexpr uint16_t kFormatMinor = 0;
+inline constexpr uint64_t kHeaderBytes = 4096;
+inline constexpr uint64_t kPlanAlignment = 4096;
+inline constexpr uint64_t kCodeAlignment = 65536;
+inline constexpr uint64_t kWeightsAlignment = 2u << 20;
+/// Digest granule of large sections: one XXH3-128 for each 4 MiB, so that a fault names where it is.
+inline constexpr uint64_t kChunkBytes = 4u << 20;
+/// Zero bytes kept after the last weight: kernels prefetch and read this far past a weight's end.
+inline constexpr uint64_t kWeightsTailBytes = 4096;
+
+enum class SectionKind : uint32_t {
+  kPlan = 1,        ///< flatbuffer of engine.fbs
+  kCode = 2,        ///< position-independent image of one CPU level
+  kWeights = 3,     ///< packed weights
+  kTokenizer = 4,   ///< tokenizer.json
+  kTemplate = 5,    ///< chat template, Jinja source
+  kDefaults = 6,    ///< JSON: sampling defaults
+  kProvenance = 7,  ///< JSON: what the engine was made from and by
+  kExplain = 8,     ///< JSON: why each kernel is what it is (optional)
+  kSelftest = 9,    ///< JSON: golden tokens (optional)
+  kDigests = 10,    ///< XXH3-128 chunk digests of every other section, in table order
+};
+
+struct Digest128 {
+  uint64_t low = 0, high = 0;
+  bool operator==(const Digest128&) const = default;
+};
+
+struct SectionEntry {
+  uint32_t kind = 0;       ///< SectionKind
+  uint32_t flags = 0;      ///< reserved, zero
+  uint64_t offset = 0;     ///< from the start of the file
+  uint64_t size = 0;       ///< bytes of content
+  uint64_t padded = 0;     ///< bytes up to the next section or the end of the file; the rest is zero
+  uint64_t firstDigest = 0;///< index of its first chunk digest; digests cover `padded` bytes
+  Digest128 digest;        ///< of its chunk digests (kDigests: of its padded bytes)
+};
+static_assert(sizeof(SectionEntry) == 56);
+
+struct Header {
+  std::array<char, 8> magic = kEngineMagic;
+  uint16_t major = kFormatMajor;
+  uint16_t minor = kFormatMinor;
+  uint32_t headerBytes = kHeaderBytes;
+  uint64_t fileBytes = 0;
+  uint64_t requiredFeatures = 0;  ///< an unknown bit: refused
+  uint64_t optionalFeatures = 0;  ///< an unknown bit: ignored
+  uint32_t sectionCount = 0;
+  uint32_t reserved = 0;
+  uint64_t firstSection = 0;      ///< offset of the first section; table and padding before it are digested
+  Digest128 tableDigest;          ///< of bytes [4096, firstSection)
+  Digest128 headerDigest;         ///< of the 4096 header bytes with this field zero; keep last
+};
+static_assert(sizeof(Header) == 88 && offsetof(Header, headerDigest) == 72);
+
+}  // namespace llmc::rt
