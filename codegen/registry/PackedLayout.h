@@ -1,0 +1,115 @@
+// Byte layouts of packed weights: the one description that weight packing, kernel generation and inspection share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace llmc {
+
+/// Element kind of a stored weight; I8 and I4 carry a scale for each group of 32 along K.
+enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4 };
+
+/// How a weight's bytes lie in memory. All but Plain are cut in panels of 16 output rows, lane r = row r of the panel.
+///   F32N16       [panel][k][16] f32
+///   F16N16       [panel][k][16] f16, K padded to even so that every panel starts on a cache line
+///   BF16N16K2    [panel][k/2][16] dword, high half k even, low half k odd; K padded to even
+///   Q4N16K4Sym   [panel][K/64] superblock of 576 B: 8 lines, f16 scales [2][16];  value = scale * (q - 8)
+///   Q4N16K4Asym  [panel][K/64] superblock of 640 B: 8 lines, f16 scales [2][16], f16 mins [2][16];  scale * q + min
+///                line h*4+j, lane r, byte i: low nibble k = 64b+32h+4j+i, high nibble k+16
+///   Q8N16K4      [panel][K/64] superblock of 1088 B: 16 lines, f16 scales [2][16];  value = scale * (stored - 128)
+///                line l, lane r, byte i: k = 64b+4l+i
+///   Plain        row-major f32 without padding (norm weights, biases, rope table)
+enum class Layout : uint8_t { F32N16, F16N16, BF16N16K2, Q4N16K4Sym, Q4N16K4Asym, Q8N16K4, Plain };
+
+inline constexpr int64_t kPanelRows = 16;
+inline constexpr int64_t kQuantGroup = 32;     ///< elements along K that share a scale
+inline constexpr int64_t kSuperblockCols = 64; ///< K of one quantized superblock
+inline constexpr int64_t kLineBytes = 64;
+
+/// Layout of a 2-D weight. `symmetric` matters for I4 only.
+constexpr Layout layoutFor(WeightKind kind, bool symmetric) {
+  switch (kind) {
+    case WeightKind::F32: return Layout::F32N16;
+    case WeightKind::F16: return Layout::F16N16;
+    case WeightKind::BF16: return Layout::BF16N16K2;
+    case WeightKind::I8: return Layout::Q8N16K4;
+    case WeightKind::I4: return symmetric ? Layout::Q4N16K4Sym : Layout::Q4N16K4Asym;
+  }
+  return Layout::Plain;
+}
+
+/// "f32n16", "f16n16", "bf16n16k2", "q4n16k4", "q4n16k4-asym", "q8n16k4", "plain": as stored in an engine.
+std::string_view layoutName(Layout layout);
+std::optional<Layout> layoutByName(std::string_view name);
+
+constexpr bool isQuantized(Layout l) {
+  return l == Layout::Q4N16K4Sym || l == Layout::Q4N16K4Asym || l == Layout::Q8N16K4;
+}
+constexpr int64_t roundUpTo(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+/// Columns held by one superblock, the smallest repeating unit of a panel along K.
+constexpr int64_t superblockCols(Layout l) {
+  if (isQuantized(l)) return kSuperblockCols;
+  return l == Layout::F16N16 || l == Layout::BF16N16K2 ? 2 : 1;
+}
+/// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
+constexpr int64_t superblockBytes(Layout l) {
+  switch (l) {
+    case Layout::F32N16: return 64;
+    case Layout::F16N16:
+    case Layout::BF16N16K2: return 64;
+    case Layout::Q4N16K4Sym: return 8 * kLineBytes + 64;
+    case Layout::Q4N16K4Asym: return 8 * kLineBytes + 128;
+    case Layout::Q8N16K4: return 16 * kLineBytes + 64;
+    case Layout::Plain: return 4;
+  }
+  return 0;
+}
+/// Offset of the f16 scales [2][16] in a quantized superblock, and of the mins [2][16] (Q4N16K4Asym).
+constexpr int64_t scalesOffset(Layout l) { return l == Layout::Q8N16K4 ? 16 * kLineBytes : 8 * kLineBytes; }
+constexpr int64_t minsOffset(Layout l) { return scalesOffset(l) + 64; }
+
+constexpr int64_t paddedRows(Layout l, int64_t rows) { return l == Layout::Plain ? rows : roundUpTo(rows, kPanelRows); }
+constexpr int64_t paddedCols(Layout l, int64_t cols) { return roundUpTo(cols, superblockCols(l)); }
+constexpr int64_t panelCount(Layout l, int64_t rows) { return l == Layout::Plain ? 1 : paddedRows(l, rows) / kPanelRows; }
+
+/// Bytes from one panel to the next: a multiple of 64. Not for Plain.
+constexpr int64_t panelBytes(Layout l, int64_t cols) {
+  return paddedCols(l, cols) / superblockCols(l) * superblockBytes(l);
+}
+/// Bytes of a whole packed [rows, cols] weight. The caller has bounded rows and cols (runtime/base/limits.h).
+constexpr int64_t packedBytes(Layout l, int64_t rows, int64_t cols) {
+  return l == Layout::Plain ? rows * cols * 4 : panelCount(l, rows) * panelBytes(l, cols);
+}
+
+/// Where one logical element lies: byte offset from the weight's start; for nibbles, whether it is the high one.
+struct ElementPlace {
+  int64_t offset = 0;
+  bool highNibble = false;
+};
+ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col);
+/// Byte offset of the f16 scale (and min, for Q4N16K4Asym) of the group that holds (row, col).
+int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col);
+int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col);
+
+/// Logical weight in the form that packing takes: `codes` row-major [rows][cols], one element each: float bits for
+/// F32N16/Plain, f16 or bf16 bits, q in [0,15], or q in [-128,127] as int32. scales/mins: f16 bits [rows][ceil(cols/32)].
+struct LogicalWeight {
+  int64_t rows = 0, cols = 0;
+  const int32_t* codes = nullptr;
+  const uint16_t* scales = nullptr;
+  const uint16_t* mins = nullptr;
+};
+
+/// Scalar reference: writes packedBytes(l, rows, cols) bytes at `out`. Padding is the code of zero with scale 0.
+void packReference(Layout l, const LogicalWeight& weight, uint8_t* out);
+/// Scalar reference: element (row, col) of a packed weight as float.
+float unpackElement(Layout l, const uint8_t* packed, int64_t cols, int64_t row, int64_t col);
+
+/// IEEE half <-> float, round to nearest even; portable bit arithmetic.
+float halfToFloat(uint16_t bits);
+uint16_t floatToHalf(float value);
+
+}  // namespace llmc
