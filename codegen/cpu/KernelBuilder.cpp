@@ -1,0 +1,142 @@
+// Kernel entry, addresses, loads and loops.
+#include "codegen/cpu/KernelBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+KernelBuilder::KernelBuilder(ModuleOp module, llvm::StringRef name, unsigned argCount, const Level &level)
+    : level_(level), b_(module.getLoc(), module.getContext()) {
+  b_.setInsertionPointToEnd(module.getBody());
+  auto type = b_.getFunctionType({ptr(), b_.getI32Type(), b_.getI32Type()}, {b_.getI32Type()});
+  auto function = func::FuncOp::create(b_, name, type);
+  Block *entry = function.addEntryBlock();
+  b_.setInsertionPointToStart(entry);
+  worker_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(1));
+  workers_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(2));
+  for (unsigned i = 0; i < argCount; ++i)
+    args_.push_back(load(ptr(), entry->getArgument(0), c(8 * i), 0, 8));
+}
+
+void KernelBuilder::finish() { func::ReturnOp::create(b_, ValueRange{arith::ConstantIntOp::create(b_, 0, 32)}); }
+
+Type KernelBuilder::ptr() { return LLVM::LLVMPointerType::get(b_.getContext()); }
+VectorType KernelBuilder::vec(int64_t lanes, Type element) { return VectorType::get({lanes}, element); }
+
+Value KernelBuilder::c(int64_t value) { return arith::ConstantIntOp::create(b_, value, 64); }
+
+Value KernelBuilder::constant(Type type, double value) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr scalar;
+  if (isa<FloatType>(element))
+    scalar = b_.getFloatAttr(element, value);
+  else
+    scalar = b_.getIntegerAttr(element, static_cast<int64_t>(value));
+  if (auto vector = dyn_cast<VectorType>(type))
+    scalar = DenseElementsAttr::get(vector, cast<Attribute>(scalar));
+  return arith::ConstantOp::create(b_, scalar);
+}
+
+Value KernelBuilder::add(Value a, Value v) { return arith::AddIOp::create(b_, a, v); }
+Value KernelBuilder::add(Value a, int64_t v) { return v == 0 ? a : add(a, c(v)); }
+Value KernelBuilder::sub(Value a, Value v) { return arith::SubIOp::create(b_, a, v); }
+Value KernelBuilder::mul(Value a, Value v) { return arith::MulIOp::create(b_, a, v); }
+Value KernelBuilder::mul(Value a, int64_t v) { return v == 1 ? a : mul(a, c(v)); }
+Value KernelBuilder::divUI(Value a, int64_t v) { return v == 1 ? a : divUI(a, c(v)); }
+Value KernelBuilder::divUI(Value a, Value v) { return arith::DivUIOp::create(b_, a, v); }
+Value KernelBuilder::remUI(Value a, int64_t v) { return remUI(a, c(v)); }
+Value KernelBuilder::remUI(Value a, Value v) { return arith::RemUIOp::create(b_, a, v); }
+Value KernelBuilder::ceilDiv(Value a, int64_t v) { return divUI(add(a, v - 1), v); }
+Value KernelBuilder::minSI(Value a, Value v) { return arith::MinSIOp::create(b_, a, v); }
+Value KernelBuilder::maxSI(Value a, Value v) { return arith::MaxSIOp::create(b_, a, v); }
+Value KernelBuilder::less(Value a, Value v) {
+  return arith::CmpIOp::create(b_, arith::CmpIPredicate::slt, a, v);
+}
+Value KernelBuilder::equal(Value a, Value v) {
+  return arith::CmpIOp::create(b_, arith::CmpIPredicate::eq, a, v);
+}
+
+Value KernelBuilder::address(Value base, Value offset, int64_t disp) {
+  Value at = base;
+  if (offset)
+    at = LLVM::GEPOp::create(b_, ptr(), i8(), at, llvm::ArrayRef<LLVM::GEPArg>{offset});
+  if (disp != 0)
+    at = LLVM::GEPOp::create(b_, ptr(), i8(), at, llvm::ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(disp)});
+  return at;
+}
+
+Value KernelBuilder::load(Type type, Value base, Value offset, int64_t disp, unsigned align) {
+  return LLVM::LoadOp::create(b_, type, address(base, offset, disp), align);
+}
+
+void KernelBuilder::store(Value value, Value base, Value offset, int64_t disp, unsigned align) {
+  LLVM::StoreOp::create(b_, value, address(base, offset, disp), align);
+}
+
+Value KernelBuilder::loadSplat(Type element, int64_t lanes, Value base, Value offset, int64_t disp) {
+  unsigned align = element.getIntOrFloatBitWidth() / 8;
+  return splat(load(element, base, offset, disp, align), lanes);
+}
+
+Value KernelBuilder::batchInt(Value batch, int64_t disp) {
+  return arith::ExtSIOp::create(b_, i64(), load(i32(), batch, Value(), disp, 4));
+}
+
+Value KernelBuilder::batchPtr(Value batch, int64_t disp) { return load(ptr(), batch, Value(), disp, 8); }
+
+Value KernelBuilder::loadIndex(Value array, Value index) {
+  return arith::ExtSIOp::create(b_, i64(), load(i32(), array, mul(index, 4), 0, 4));
+}
+
+void KernelBuilder::prefetch(Value base, Value offset, int64_t disp, int locality) {
+  LLVM::Prefetch::create(b_, address(base, offset, disp), /*rw=*/0, /*hint=*/locality, /*cache=*/1);
+}
+
+KernelBuilder::Values KernelBuilder::forLoop(Value lo, Value hi, int64_t step, ValueRange inits,
+                                             llvm::function_ref<Values(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(b_, lo, hi, c(step), inits);
+  OpBuilder::InsertionGuard guard(b_);
+  b_.setInsertionPointToStart(loop.getBody());
+  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  if (!inits.empty())
+    scf::YieldOp::create(b_, next);
+  return Values(loop.getResults());
+}
+
+void KernelBuilder::forEach(Value lo, Value hi, int64_t step, llvm::function_ref<void(Value)> body) {
+  forLoop(lo, hi, step, {}, [&](Value i, ValueRange) {
+    body(i);
+    return Values();
+  });
+}
+
+void KernelBuilder::ifThen(Value condition, llvm::function_ref<void()> body) {
+  auto op = scf::IfOp::create(b_, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b_);
+  b_.setInsertionPointToStart(op.thenBlock());
+  body();
+}
+
+KernelBuilder::Values KernelBuilder::ifElse(Value condition, TypeRange results, llvm::function_ref<Values()> then,
+                                            llvm::function_ref<Values()> otherwise) {
+  auto op = scf::IfOp::create(b_, results, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b_);
+  b_.setInsertionPointToStart(op.thenBlock());
+  scf::YieldOp::create(b_, then());
+  b_.setInsertionPointToStart(op.elseBlock());
+  scf::YieldOp::create(b_, otherwise());
+  return Values(op.getResults());
+}
+
+std::pair<Value, Value> KernelBuilder::workerRange(Value count) {
+  Value begin = divUI(mul(count, worker_), workers_);
+  Value end = divUI(mul(count, add(worker_, 1)), workers_);
+  return {begin, end};
+}
+
+} // namespace llmc

@@ -1,0 +1,32 @@
+// Entry points of the CPU kernel families: each turns one kern.func into one function of a kernel module.
+#pragma once
+
+#include "codegen/cpu/Level.h"
+#include "dialects/Kern/KernOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace llmc {
+
+/// One variant of one kernel to emit: `function` (hero and region of llm ops; its argument words are the inputs, then
+/// the results, then the scratch pointer if scratchBytes() > 0), for M <= mMax rows (0: any M), as `symbol`.
+struct EmitRequest {
+  kern::FuncOp function;
+  llvm::StringRef symbol;
+  const Level &level;
+  int64_t mMax = 0;
+};
+
+/// Emits `request` into `module` by the hero's family. Failure: a diagnostic on the op that has no lowering.
+mlir::LogicalResult emitKernel(mlir::ModuleOp module, const EmitRequest &request);
+
+/// Bytes of scratch a worker needs (a multiple of 64; 0: no scratch word), the same at every level and variant.
+/// `tMax`: rows of the program that uses the kernel when the kernel has a per-worker prologue.
+int64_t scratchBytes(kern::FuncOp function, int64_t tMax);
+
+// Families; emitKernel() picks one.
+mlir::LogicalResult emitRowKernel(mlir::ModuleOp module, const EmitRequest &request);
+mlir::LogicalResult emitKvWriteKernel(mlir::ModuleOp module, const EmitRequest &request);
+mlir::LogicalResult emitMatmulKernel(mlir::ModuleOp module, const EmitRequest &request);
+mlir::LogicalResult emitAttendKernel(mlir::ModuleOp module, const EmitRequest &request);
+
+} // namespace llmc

@@ -1,0 +1,97 @@
+// Float arithmetic of KernelBuilder: vectors, reductions, conversions and exp.
+#include "codegen/cpu/KernelBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+/// `type` with its element replaced.
+static Type withElement(Type type, Type element) {
+  if (auto vector = dyn_cast<VectorType>(type))
+    return VectorType::get(vector.getShape(), element);
+  return element;
+}
+
+Value KernelBuilder::addF(Value a, Value v) { return arith::AddFOp::create(b_, a, v); }
+Value KernelBuilder::subF(Value a, Value v) { return arith::SubFOp::create(b_, a, v); }
+Value KernelBuilder::mulF(Value a, Value v) { return arith::MulFOp::create(b_, a, v); }
+Value KernelBuilder::divF(Value a, Value v) { return arith::DivFOp::create(b_, a, v); }
+// maxnum semantics: one vmaxps where the NaN rule does not matter; inputs are checked for NaN at the logits.
+Value KernelBuilder::maxF(Value a, Value v) { return arith::MaxNumFOp::create(b_, a, v); }
+Value KernelBuilder::minF(Value a, Value v) { return arith::MinNumFOp::create(b_, a, v); }
+Value KernelBuilder::fma(Value a, Value v, Value acc) { return math::FmaOp::create(b_, a, v, acc); }
+
+Value KernelBuilder::splat(Value scalar, int64_t lanes) {
+  return vector::BroadcastOp::create(b_, vec(lanes, scalar.getType()), scalar);
+}
+
+Value KernelBuilder::reduceAdd(Value vector) {
+  // Pairwise halves: a fixed order at every level, and no serial chain of scalar adds.
+  auto type = cast<VectorType>(vector.getType());
+  for (int64_t lanes = type.getNumElements(); lanes > 1; lanes /= 2) {
+    llvm::SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes / 2; ++i) {
+      low.push_back(i);
+      high.push_back(i + lanes / 2);
+    }
+    Value a = vector::ShuffleOp::create(b_, vector, vector, low);
+    Value v = vector::ShuffleOp::create(b_, vector, vector, high);
+    vector = addF(a, v);
+  }
+  return vector::ExtractOp::create(b_, vector, llvm::ArrayRef<int64_t>{0});
+}
+
+Value KernelBuilder::reduceMax(Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  for (int64_t lanes = type.getNumElements(); lanes > 1; lanes /= 2) {
+    llvm::SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes / 2; ++i) {
+      low.push_back(i);
+      high.push_back(i + lanes / 2);
+    }
+    Value a = vector::ShuffleOp::create(b_, vector, vector, low);
+    Value v = vector::ShuffleOp::create(b_, vector, vector, high);
+    vector = maxF(a, v);
+  }
+  return vector::ExtractOp::create(b_, vector, llvm::ArrayRef<int64_t>{0});
+}
+
+Value KernelBuilder::extF(Value v) { return arith::ExtFOp::create(b_, withElement(v.getType(), f32()), v); }
+Value KernelBuilder::truncF16(Value v) { return arith::TruncFOp::create(b_, withElement(v.getType(), f16()), v); }
+
+Value KernelBuilder::bitcast(Value v, Type to) {
+  if (isa<VectorType>(v.getType()) && isa<VectorType>(to))
+    return vector::BitCastOp::create(b_, to, v);
+  return LLVM::BitcastOp::create(b_, to, v);
+}
+
+Value KernelBuilder::intrinsic(llvm::StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b_, result, b_.getStringAttr(name), operands).getResult(0);
+}
+
+Value KernelBuilder::exp(Value x) {
+  Type type = x.getType();
+  auto k = [&](double value) { return constant(type, value); };
+  // x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite split of ln 2), exp(x) = 2^n exp(r).
+  Value clamped = minF(maxF(x, k(-87.3)), k(88.7));
+  Value n = math::RoundEvenOp::create(b_, mulF(clamped, k(1.4426950408889634)));
+  Value r = fma(n, k(-0.693359375), clamped);
+  r = fma(n, k(2.12194440e-4), r);
+  Value p = k(1.0 / 720);
+  for (double coefficient : {1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0})
+    p = fma(p, r, k(coefficient));
+  Type ints = withElement(type, i32());
+  Value bits = arith::FPToSIOp::create(b_, ints, n);
+  bits = arith::AddIOp::create(b_, bits, constant(ints, 127));
+  bits = arith::ShLIOp::create(b_, bits, constant(ints, 23));
+  Value scaled = mulF(p, arith::BitcastOp::create(b_, type, bits));
+  Value tiny = arith::CmpFOp::create(b_, arith::CmpFPredicate::OLT, x, k(-87.3));
+  return arith::SelectOp::create(b_, tiny, k(0.0), scaled);
+}
+
+} // namespace llmc
