@@ -1,0 +1,39 @@
+// Anonymous memory for activations and KV pages: huge-page aligned, zero until first touched, given back on destruction.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt {
+
+inline constexpr uint64_t kHugePageBytes = 2u << 20;
+
+/// A private anonymous mapping. Pages cost physical memory only once touched and read as zero until written. Move only.
+class Arena {
+ public:
+  Arena() = default;
+  /// `bytes` long, aligned to 2 MiB, huge pages asked for when `hugePages`. `what` names it in the error RT_MEMORY (69).
+  static Result<Arena> map(uint64_t bytes, std::string_view what, bool hugePages = true);
+
+  Arena(Arena&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Arena& operator=(Arena&& other) noexcept;
+  ~Arena();
+
+  uint8_t* data() const { return data_; }
+  uint64_t size() const { return size_; }  ///< bytes
+
+ private:
+  uint8_t* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
+/// Bytes of memory that can be taken without swapping: MemAvailable, at most what the cgroup still allows.
+uint64_t availableMemoryBytes();
+
+/// "1.50 GiB", "96.0 MiB", "512 B": for messages.
+std::string formatBytes(uint64_t bytes);
+
+}  // namespace llmc::rt

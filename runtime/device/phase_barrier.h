@@ -1,0 +1,49 @@
+// The point where all workers meet at the end of a phase: spins briefly, then sleeps, so that a taken core costs little.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace llmc::rt {
+
+/// Sleeps while `word` holds `expected`, until wakeAll(word). May return early.
+void futexWait(std::atomic<uint32_t>& word, uint32_t expected);
+void futexWakeAll(std::atomic<uint32_t>& word);
+
+/// Processor cycles (TSC) in `nanoseconds`; measured once a process.
+uint64_t tscTicks(uint64_t nanoseconds);
+
+/// Waits until `word` is no longer `seen`: spins for `spinTicks`, then sleeps on it. `sleepers` counts those asleep, so
+/// that whoever changes `word` (with a sequentially consistent exchange) knows if anybody needs waking.
+void spinThenSleep(std::atomic<uint32_t>& word, uint32_t seen, uint64_t spinTicks, std::atomic<uint32_t>& sleepers);
+
+/// Reusable barrier of a fixed number of threads. Everything a thread wrote before arrive() is visible to all after it.
+class PhaseBarrier {
+ public:
+  /// `spinNanoseconds`: how long a thread spins before it sleeps. Pays off while a sleep costs more than a phase.
+  PhaseBarrier(uint32_t threads, uint64_t spinNanoseconds)
+      : threads_(threads), spinTicks_(tscTicks(spinNanoseconds)) {}
+
+  /// Blocks until all threads have called it as often as this one.
+  void arrive() {
+    if (threads_ == 1) return;
+    const uint32_t seen = epoch_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_) {
+      spinThenSleep(epoch_, seen, spinTicks_, sleepers_);
+      return;
+    }
+    arrived_.store(0, std::memory_order_relaxed);  // before the release: nobody arrives again until epoch_ moves
+    epoch_.exchange(seen + 1, std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(epoch_);
+  }
+
+ private:
+  const uint32_t threads_;
+  const uint64_t spinTicks_;
+  // Each on its own line: arriving must not disturb those who spin on the epoch.
+  alignas(64) std::atomic<uint32_t> arrived_{0};
+  alignas(64) std::atomic<uint32_t> epoch_{0};
+  alignas(64) std::atomic<uint32_t> sleepers_{0};
+};
+
+}  // namespace llmc::rt

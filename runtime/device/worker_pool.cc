@@ -1,0 +1,103 @@
+// Start, pinning, waking and the phase loop of the workers.
+#include "runtime/device/worker_pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+
+#include "runtime/base/limits.h"
+#include "runtime/device/cpu_topology.h"
+
+namespace llmc::rt {
+namespace {
+
+void setAffinity(pthread_t thread, std::span<const int> cpus) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  for (int cpu : cpus) CPU_SET(cpu, &mask);
+  // A refusal (cpuset changed under us) only costs speed.
+  (void)pthread_setaffinity_np(thread, sizeof mask, &mask);
+}
+
+}  // namespace
+
+WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers)
+    : workers_(workers), idleTicks_(tscTicks(options.idleNanoseconds)), barrier_(workers, options.spinNanoseconds) {}
+
+Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& options) {
+  if (options.threads < 0 || options.threads > limits::kThreads)
+    return Status::error(ErrorKind::kUsage, "RT_THREADS",
+                         "threads must be between 1 and " + std::to_string(limits::kThreads) + ", got " +
+                             std::to_string(options.threads));
+  const auto allowed = allowedCpus();
+  const auto placed = placeWorkers(allowed, options.threads, cgroupCpuLimit());
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size())));
+  // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
+  const bool pin = options.pin && placed.size() <= allowed.size();
+  if (pin) {
+    pool->cpus_ = placed;
+    for (const auto& cpu : allowed) pool->callerCpus_.push_back(cpu.id);
+  }
+  for (uint32_t worker = 1; worker < pool->workers_; ++worker) {
+    // The one place where the standard library can only tell by throwing.
+    try {
+      pool->threads_.emplace_back([raw = pool.get(), worker] { raw->loop(worker); });
+    } catch (const std::system_error& error) {
+      return Status::error(ErrorKind::kUnavailable, "RT_THREADS",
+                           "cannot start worker " + std::to_string(worker) + " of " + std::to_string(pool->workers_) +
+                               ": " + error.what());
+    }
+    if (pin) setAffinity(pool->threads_.back().native_handle(), std::span(placed).subspan(worker, 1));
+  }
+  if (pin) setAffinity(pthread_self(), std::span(placed).first(1));
+  return pool;
+}
+
+WorkerPool::~WorkerPool() {
+  stopping_ = true;
+  start_.exchange(start_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+  futexWakeAll(start_);
+  for (auto& thread : threads_) thread.join();
+  if (!callerCpus_.empty()) setAffinity(pthread_self(), callerCpus_);
+}
+
+int32_t WorkerPool::run(const Walk& walk) {
+  walk_ = walk;
+  failure_.store(0, std::memory_order_relaxed);
+  if (workers_ > 1) {
+    start_.exchange(start_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(start_);
+  }
+  walkPhases(0);
+  return failure_.load(std::memory_order_relaxed);
+}
+
+void WorkerPool::walkPhases(uint32_t worker) {
+  const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
+  uint32_t call = 0;
+  for (const uint32_t end : walk.phaseEnds) {
+    for (; call < end; ++call) {
+      // After a failure all workers still meet at each barrier: one that left early would strand the others.
+      if (failure_.load(std::memory_order_relaxed)) continue;
+      const KernelCall& kernel = walk.calls[call];
+      if (const int32_t code = kernel.function(kernel.args, worker, workers_))
+        failure_.store(code, std::memory_order_relaxed);
+    }
+    barrier_.arrive();
+  }
+  // run() must not return while a worker may still read walk_, even if there was no phase.
+  if (walk.phaseEnds.empty()) barrier_.arrive();
+}
+
+void WorkerPool::loop(uint32_t worker) {
+  for (uint32_t seen = 0;; ++seen) {
+    spinThenSleep(start_, seen, idleTicks_, sleepers_);
+    if (stopping_) return;
+    walkPhases(worker);
+  }
+}
+
+}  // namespace llmc::rt

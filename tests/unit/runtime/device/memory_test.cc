@@ -1,0 +1,51 @@
+// Arenas: alignment, zero contents, failure with numbers.
+#include "runtime/device/memory.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+namespace llmc::rt {
+namespace {
+
+TEST(Arena, IsAlignedZeroAndWritableToTheLastByte) {
+  for (uint64_t bytes : {uint64_t{1}, uint64_t{4096}, kHugePageBytes, kHugePageBytes + 1, uint64_t{10} << 20}) {
+    auto arena = Arena::map(bytes, "test");
+    ASSERT_TRUE(arena);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(arena->data()) % kHugePageBytes, 0u);
+    EXPECT_GE(arena->size(), bytes);
+    EXPECT_EQ(arena->data()[arena->size() - 1], 0);
+    arena->data()[arena->size() - 1] = 7;
+  }
+}
+
+TEST(Arena, MovesOwnership) {
+  auto first = Arena::map(100, "test").take();
+  uint8_t* data = first.data();
+  Arena second = std::move(first);
+  EXPECT_EQ(second.data(), data);
+  EXPECT_EQ(first.data(), nullptr);  // NOLINT: the moved-from state is what is tested
+  Arena third;
+  third = std::move(second);
+  EXPECT_EQ(third.data(), data);
+}
+
+TEST(Arena, RefusesWhatCannotBeMapped) {
+  for (uint64_t bytes : {uint64_t{1} << 60, ~uint64_t{0}, ~uint64_t{0} - kHugePageBytes}) {
+    auto arena = Arena::map(bytes, "the KV cache");
+    ASSERT_FALSE(arena);
+    EXPECT_EQ(arena.status().code(), "RT_MEMORY");
+    EXPECT_EQ(exitStatus(arena.status().kind()), 69);
+    EXPECT_NE(arena.status().message().find("the KV cache"), std::string::npos);
+  }
+}
+
+TEST(Memory, SizesForPeople) {
+  EXPECT_EQ(formatBytes(512), "512 B");
+  EXPECT_EQ(formatBytes(1536), "1.50 KiB");
+  EXPECT_EQ(formatBytes(96ull << 20), "96.0 MiB");
+  EXPECT_GT(availableMemoryBytes(), 1u << 20);
+}
+
+}  // namespace
+}  // namespace llmc::rt

@@ -1,0 +1,133 @@
+// Walks: every worker calls every launch, phases are ordered, idle workers use no CPU; prints the cost of a barrier.
+#include "runtime/device/worker_pool.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdio>
+
+namespace llmc::rt {
+namespace {
+
+std::unique_ptr<WorkerPool> makePool(int threads, PoolOptions options = {}) {
+  options.threads = threads;
+  auto pool = WorkerPool::create(options);
+  EXPECT_TRUE(pool) << pool.status().toString();
+  return pool.take();
+}
+
+// args: one cache line a worker, counted up; a launch sees its phase number at args[1].
+int32_t count(const uint64_t* args, uint32_t worker, uint32_t) {
+  ++reinterpret_cast<uint64_t*>(args[0])[worker * 8];
+  return 0;
+}
+
+// Fails when another worker is not as far as the phase before this one.
+int32_t checkOthers(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  auto* lines = reinterpret_cast<uint64_t*>(args[0]);
+  const uint64_t mine = lines[worker * 8];
+  for (uint32_t other = 0; other < workers; ++other)
+    if (lines[other * 8] != mine) return 7;
+  return 0;
+}
+
+int32_t fail(const uint64_t*, uint32_t worker, uint32_t) { return worker == 0 ? 42 : 0; }
+
+struct Lines {
+  alignas(64) uint64_t values[64 * 8] = {};
+  uint64_t args[1] = {reinterpret_cast<uint64_t>(values)};
+};
+
+TEST(WorkerPool, EveryWorkerRunsEveryLaunchInPhaseOrder) {
+  for (int threads : {1, 2, 3, 4, 7}) {
+    auto pool = makePool(threads);
+    Lines lines;
+    std::vector<KernelCall> calls;
+    std::vector<uint32_t> ends;
+    for (int phase = 0; phase < 50; ++phase) {
+      calls.push_back({count, lines.args});
+      ends.push_back(static_cast<uint32_t>(calls.size()));
+      calls.push_back({checkOthers, lines.args});
+      ends.push_back(static_cast<uint32_t>(calls.size()));
+    }
+    for (int round = 0; round < 20; ++round) EXPECT_EQ(pool->run({calls, ends}), 0);
+    for (int worker = 0; worker < threads; ++worker) EXPECT_EQ(lines.values[worker * 8], 1000u);
+  }
+}
+
+TEST(WorkerPool, AKernelThatFailsStopsTheWalkButNotThePool) {
+  auto pool = makePool(3);
+  Lines lines;
+  const KernelCall calls[] = {{count, lines.args}, {fail, lines.args}, {count, lines.args}};
+  const uint32_t ends[] = {1, 2, 3};
+  for (int round = 0; round < 10; ++round) EXPECT_EQ(pool->run({calls, ends}), 42);
+  for (int worker = 0; worker < 3; ++worker) EXPECT_EQ(lines.values[worker * 8], 10u);
+  EXPECT_EQ(pool->run({std::span(calls).first(1), std::span(ends).first(1)}), 0);
+}
+
+TEST(WorkerPool, EmptyWalksAndEmptyPhasesAreFine) {
+  auto pool = makePool(2);
+  EXPECT_EQ(pool->run({}), 0);
+  const uint32_t ends[] = {0, 0};
+  EXPECT_EQ(pool->run({{}, ends}), 0);
+}
+
+TEST(WorkerPool, RefusesAnImpossibleThreadCount) {
+  for (int threads : {-1, 100000}) {
+    PoolOptions options;
+    options.threads = threads;
+    auto pool = WorkerPool::create(options);
+    ASSERT_FALSE(pool);
+    EXPECT_EQ(pool.status().code(), "RT_THREADS");
+    EXPECT_EQ(exitStatus(pool.status().kind()), 64);
+  }
+}
+
+TEST(WorkerPool, GivesTheCallerItsCpusBack) {
+  cpu_set_t before, after;
+  sched_getaffinity(0, sizeof before, &before);
+  makePool(1).reset();
+  sched_getaffinity(0, sizeof after, &after);
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
+double cpuSeconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         1e-6 * static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+TEST(WorkerPool, IdleWorkersUseNoCpu) {
+  auto pool = makePool(4);
+  EXPECT_EQ(pool->run({}), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const double before = cpuSeconds();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_LT(cpuSeconds() - before, 0.015);  // of 1.2 s that four busy workers would use
+}
+
+TEST(WorkerPool, BarrierCost) {
+  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t, uint32_t) { return 0; };
+  for (int threads : {1, 2, 3, 4}) {
+    auto pool = makePool(threads);
+    std::vector<KernelCall> calls(2000, KernelCall{nothing, nullptr});
+    std::vector<uint32_t> ends(calls.size());
+    for (uint32_t i = 0; i < ends.size(); ++i) ends[i] = i + 1;
+    double best = 1e9;
+    for (int round = 0; round < 15; ++round) {
+      const auto start = std::chrono::steady_clock::now();
+      ASSERT_EQ(pool->run({calls, ends}), 0);
+      const std::chrono::duration<double, std::nano> passed = std::chrono::steady_clock::now() - start;
+      best = std::min(best, passed.count() / static_cast<double>(calls.size()));
+    }
+    std::printf("barrier, %d workers: %.0f ns a phase\n", threads, best);
+    RecordProperty("barrier_ns_" + std::to_string(threads), static_cast<int>(best));
+    EXPECT_LT(best, 1e6);  // a barrier that always sleeps would cost more
+  }
+}
+
+}  // namespace
+}  // namespace llmc::rt
