@@ -1,0 +1,31 @@
+// The kern dialect: attributes and operations; include this one.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace llmc::kern {
+class YieldOp;
+class FuncOp;
+
+/// The words that `hero` may be.
+::llvm::ArrayRef<::llvm::StringRef> heroNames();
+bool isHeroName(::llvm::StringRef name);
+
+}  // namespace llmc::kern
+
+#include "dialects/Kern/KernDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Kern/KernAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Kern/KernOps.h.inc"

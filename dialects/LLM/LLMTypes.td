@@ -1,0 +1,58 @@
+// Types of the llm dialect and the constraints that ops put on their operands.
+#ifndef LLMC_DIALECTS_LLM_LLMTYPES_TD
+#define LLMC_DIALECTS_LLM_LLMTYPES_TD
+
+include "dialects/LLM/LLMAttrs.td"
+
+class LLM_Type<string name, string mnemonicText> : TypeDef<LLM_Dialect, name> { let mnemonic = mnemonicText; }
+
+def LLM_WeightType : LLM_Type<"Weight", "weight"> {
+  let summary = "reference to a weight [N, K] or [N]";
+  let description = [{
+    `!llm.weight<[576, 1536], #llm.q<bf16>>`: N output rows, K inputs; bytes never enter the IR.
+    C1: one or two dimensions, each positive. C2: one-dimensional weights are f32, f16 or bf16.
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::llmc::llm::QuantAttr":$quant);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// N: output rows.
+    int64_t rows() const { return getShape()[0]; }
+    /// K: inputs a row; 1 for a one-dimensional weight.
+    int64_t cols() const { return getShape().size() == 2 ? getShape()[1] : 1; }
+    bool isMatrix() const { return getShape().size() == 2; }
+  }];
+}
+
+def LLM_QActType : LLM_Type<"QAct", "qact"> {
+  let summary = "int8 activation [rows, K] with a scale and a bias word for every 32 columns";
+  let description = [{
+    `!llm.qact<[T, 576], zero = 8>`. zero names the weight it meets: 8 (i4 sym), 128 (i8), 0 (i4 asym).
+    C1: K is positive. C2: zero is 0, 8 or 128.
+  }];
+  let parameters = (ins "::llmc::llm::Dim":$rows, "int64_t":$cols, "int64_t":$zero);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def LLM_KvType : LLM_Type<"Kv", "kv"> {
+  let summary = "handle of the paged key/value cache";
+  let description = [{
+    `!llm.kv<layers = 30, heads = 3, dim = 64, page = 16>`: layers, key/value heads, head size, tokens a page. C1: all are positive.
+  }];
+  let parameters = (ins "int64_t":$layers, "int64_t":$heads, "int64_t":$dim, "int64_t":$page);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def LLM_BatchType : LLM_Type<"Batch", "batch"> {
+  let summary = "the ragged batch of this step: tokens, positions, sequences, block tables, rows to sample";
+}
+
+def LLM_Activation : Type<CPred<"::llmc::llm::isActivation($_self)">, "f32 activation [rows, columns] with #llm.dims", "::mlir::RankedTensorType">;
+def LLM_FloatActivation : Type<CPred<"::llmc::llm::isFloatActivation($_self)">, "f32, f16 or bf16 activation [rows, columns] with #llm.dims",
+                               "::mlir::RankedTensorType">;
+def LLM_RowIndices : Type<CPred<"::llmc::llm::isRowIndices($_self)">, "i32 tensor [rows] with #llm.dims", "::mlir::RankedTensorType">;
+def LLM_ActivationOrQAct : AnyTypeOf<[LLM_Activation, LLM_QActType], "f32 activation or quantized activation">;
+
+#endif // LLMC_DIALECTS_LLM_LLMTYPES_TD

@@ -1,0 +1,30 @@
+// Matrix products and the quantization of their inputs: linear, quantize.
+#ifndef LLMC_DIALECTS_LLM_LINEAROPS_TD
+#define LLMC_DIALECTS_LLM_LINEAROPS_TD
+
+include "dialects/LLM/LLMTypes.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def LLM_LinearOp : LLM_TypedOp<"linear", [Pure]> {
+  let summary = "y[t, n] = sum_k x[t, k] * w[n, k] + bias[n]";
+  let description = [{
+    x is f32 (weight-only quantization) or !llm.qact (integer products).
+    C1: w is a matrix [N, K]. C2: x has K columns. C3: the result is [rows of x, N]. C4: a quantized x meets an integer weight of group 32
+    with the zero that this weight asks for. C5: bias is one-dimensional with N elements.
+  }];
+  let arguments = (ins LLM_ActivationOrQAct:$x, LLM_WeightType:$w, Optional<LLM_WeightType>:$bias);
+  let results = (outs LLM_Activation:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$w, CArg<"::mlir::Value", "{}">:$bias)>];
+  let hasVerifier = 1;
+}
+
+def LLM_QuantizeOp : LLM_TypedOp<"quantize", [Pure]> {
+  let summary = "int8 a group of 32 columns: scale = max|x| / 127, q = round_to_nearest_even(x / scale)";
+  let description = [{ A group of zeros has scale 0 and q = 0. C1: the result has the rows and columns of x. }];
+  let arguments = (ins LLM_Activation:$x);
+  let results = (outs LLM_QActType:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$x, "int64_t":$zero)>];
+  let hasVerifier = 1;
+}
+
+#endif // LLMC_DIALECTS_LLM_LINEAROPS_TD

@@ -1,0 +1,48 @@
+// Builders and rules of embed, select_rows, slice and argmax.
+#include "dialects/LLM/Verify.h"
+
+namespace llmc::llm {
+using namespace mlir;
+
+void EmbedOp::build(OpBuilder& b, OperationState& state, Value batch, Value table, double scale) {
+  build(b, state, activationType(b.getContext(), Dim::T(), ::llvm::cast<WeightType>(table.getType()).cols()), batch, table, scale);
+}
+
+LogicalResult EmbedOp::verify() {
+  WeightType table = getTable().getType();
+  if (!table.isMatrix()) return emitOpError("C1: expected a table [V, H], found ") << table;
+  if (failed(expectEqual(*this, "C2", "columns", table.cols(), cols(getType())))) return failure();
+  return expectRows(*this, "C3", getType(), Dim::T());
+}
+
+void SelectRowsOp::build(OpBuilder& b, OperationState& state, Value x, Value batch) {
+  build(b, state, activationType(b.getContext(), Dim::S(), cols(x.getType())), x, batch);
+}
+
+LogicalResult SelectRowsOp::verify() {
+  if (failed(expectRows(*this, "C1", getX().getType(), Dim::T())) || failed(expectRows(*this, "C2", getType(), Dim::S()))) return failure();
+  return expectEqual(*this, "C3", "columns", cols(getX().getType()), cols(getType()));
+}
+
+void SliceOp::build(OpBuilder& b, OperationState& state, Value x, int64_t offset, int64_t size) {
+  build(b, state, withCols(x.getType(), size), x, offset, size);
+}
+
+LogicalResult SliceOp::verify() {
+  int64_t width = cols(getX().getType());
+  if (getOffset() < 0 || getSize() <= 0 || getSize() > width || getOffset() > width - getSize())
+    return emitOpError("C1: expected columns inside 0..") << width << ", found offset " << getOffset() << " and size " << getSize();
+  return expectShape(*this, "C2", getType(), rowsDim(getX().getType()), getSize());
+}
+
+void ArgmaxOp::build(OpBuilder& b, OperationState& state, Value logits) {
+  build(b, state, rowIndicesType(b.getContext(), rowsDim(logits.getType())), logits);
+}
+
+LogicalResult ArgmaxOp::verify() {
+  Dim expected = rowsDim(getLogits().getType()), found = rowsDim(getType());
+  if (expected == found) return success();
+  return emitOpError("C1: expected rows ") << toString(expected) << ", found " << toString(found);
+}
+
+}  // namespace llmc::llm
