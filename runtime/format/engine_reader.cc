@@ -1,0 +1,263 @@
+// Opening of engines: table, digests of every byte in parallel, plan verification, meaning, then addresses.
+#include "runtime/format/engine_reader.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/limits.h"
+#include "runtime/format/digest.h"
+#include "runtime/format/engine_memory.h"
+#include "runtime/format/section_table.h"
+#include "runtime/format/semantic_check.h"
+
+namespace llmc::rt {
+namespace {
+
+bool isKind(const SectionEntry& entry, SectionKind kind) { return entry.kind == static_cast<uint32_t>(kind); }
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  void reset(int fd) { fd_ = fd; }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+struct EngineFile::State {
+  FileDescriptor file;
+  Verify verify = Verify::kFull;
+  Residency residency = Residency::kMapped;
+  unsigned threads = 1;
+  SectionTable table;
+  std::vector<Mapping> memory;  ///< one for each section; empty for code and digests
+  std::vector<Mapping> code;    ///< one for each level, empty until activated
+  const fb::Engine* plan = nullptr;
+
+  Status openFile(const std::string& path, uint64_t& fileBytes);
+  Status mapSections();
+  Status checkDigests();
+  Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
+  Status verifyPlan();
+  std::string_view content(uint32_t index) const {
+    return {reinterpret_cast<const char*>(memory[index].data()), memory[index].data() == nullptr ? 0 : table.entries[index].size};
+  }
+};
+
+Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.get() < 0)
+    return Status::error(errno == EACCES || errno == EPERM ? ErrorKind::kNotPermitted : ErrorKind::kMissing, "EN_MISSING",
+                         "cannot open engine '" + escaped(path) + "': " + std::strerror(errno), "check the path");
+  struct stat info;
+  if (::fstat(file.get(), &info) != 0)
+    return Status::error(ErrorKind::kIo, "EN_IO", std::string("cannot read the engine: ") + std::strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file", "name an engine file");
+  fileBytes = static_cast<uint64_t>(info.st_size);
+  return Status::ok();
+}
+
+/// Weights are mapped (or get memory to be copied to); small sections are read into private memory, where neither a later
+/// change of the file nor a fault can touch them. Code stays in the file until a level is activated.
+Status EngineFile::State::mapSections() {
+  for (uint32_t i = 0; i < table.entries.size(); ++i) {
+    const SectionEntry& entry = table.entries[i];
+    Mapping mapping;
+    if (isKind(entry, SectionKind::kWeights)) {
+      auto made = residency == Residency::kMapped ? Mapping::ofFile(file.get(), entry.offset, entry.padded)
+                                                  : Mapping::anonymous(entry.padded, true);
+      if (!made) return made.takeStatus();
+      mapping = made.take();
+    } else if (!isKind(entry, SectionKind::kCode) && !isKind(entry, SectionKind::kDigests)) {
+      uint64_t limit = isKind(entry, SectionKind::kPlan) ? limits::kPlanBytes : limits::kTokenizerBytes;
+      if (entry.padded > limit + kWeightsAlignment || entry.size > limit)
+        return engineError("EN_TOO_LARGE", "section " + std::string(sectionKindName(entry.kind)) + " has " +
+                                               std::to_string(entry.padded) + " bytes, at most " + std::to_string(limit));
+      auto made = Mapping::anonymous(entry.padded, false);
+      if (!made) return made.takeStatus();
+      mapping = made.take();
+      LLMC_TRY(readExactly(file.get(), entry.offset, mapping.data(), entry.padded));
+    }
+    memory.push_back(std::move(mapping));
+  }
+  return Status::ok();
+}
+
+Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer) {
+  const SectionEntry& entry = table.entries[section];
+  bool weights = isKind(entry, SectionKind::kWeights);
+  uint64_t offset = chunk * kChunkBytes, bytes = std::min(kChunkBytes, entry.padded - offset);
+  std::byte* data = memory[section].data() == nullptr ? nullptr : memory[section].data() + offset;
+  if (data == nullptr) {
+    buffer.resize(kChunkBytes);
+    data = buffer.data();
+    LLMC_TRY(readExactly(file.get(), entry.offset + offset, data, bytes));
+  } else if (weights && residency == Residency::kCopied) {
+    LLMC_TRY(readExactly(file.get(), entry.offset + offset, data, bytes));
+    if (verify == Verify::kLazy) return Status::ok();
+  } else if (weights) {
+#ifdef MADV_POPULATE_READ
+    ::madvise(data, bytes, MADV_POPULATE_READ);  // one call instead of a fault every few pages; a failure costs only time
+#endif
+  }
+  if (digestOf(data, bytes) == table.digests[entry.firstDigest + chunk]) return Status::ok();
+  uint64_t from = entry.offset + offset;
+  return engineError("EN_DIGEST", "section " + std::string(sectionKindName(entry.kind)) + " is damaged in chunk " +
+                                      std::to_string(chunk) + " (bytes " + std::to_string(from) + " to " +
+                                      std::to_string(from + bytes) + " of the file)");
+}
+
+Status EngineFile::State::checkDigests() {
+  struct Task {
+    uint32_t section;
+    uint64_t chunk;
+  };
+  std::vector<Task> tasks;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < table.entries.size(); ++i) {
+    const SectionEntry& entry = table.entries[i];
+    bool skipped = verify == Verify::kLazy && isKind(entry, SectionKind::kWeights) && residency == Residency::kMapped;
+    if (isKind(entry, SectionKind::kDigests) || skipped) continue;
+    for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) tasks.push_back({i, chunk});
+    bytes += entry.padded;
+  }
+  // The first fault in file order is the one reported, whatever thread meets it.
+  std::vector<Status> results(tasks.size());
+  std::atomic<size_t> next{0}, firstFault{tasks.size()};
+  auto work = [&] {
+    std::vector<std::byte> buffer;
+    for (size_t i; (i = next.fetch_add(1)) < tasks.size() && i < firstFault.load();) {
+      results[i] = checkChunk(tasks[i].section, tasks[i].chunk, buffer);
+      if (results[i].isOk()) continue;
+      size_t seen = firstFault.load();
+      while (i < seen && !firstFault.compare_exchange_weak(seen, i)) {
+      }
+    }
+  };
+  // A thread pays off from some 16 MiB on.
+  auto extra = std::min<uint64_t>(threads - 1, bytes / (4 * kChunkBytes));
+  std::vector<std::thread> pool;
+  for (uint64_t i = 0; i < extra; ++i) pool.emplace_back(work);
+  work();
+  for (std::thread& thread : pool) thread.join();
+  return firstFault < tasks.size() ? std::move(results[firstFault]) : Status::ok();
+}
+
+Status EngineFile::State::verifyPlan() {
+  for (uint32_t i = 0; i < table.entries.size(); ++i) {
+    if (!isKind(table.entries[i], SectionKind::kPlan)) continue;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(memory[i].data());
+    size_t size = table.entries[i].size;
+    if (size < 16) return engineError("EN_VERIFY", "the plan has " + std::to_string(size) + " bytes");
+    flatbuffers::Verifier verifier(bytes, size, limits::kFlatbufferDepth, limits::kFlatbufferTables);
+    if (!fb::VerifyEngineBuffer(verifier))
+      return engineError("EN_VERIFY", "the plan is not a well-formed FlatBuffer of engine.fbs");
+    plan = fb::GetEngine(bytes);
+  }
+  return checkPlan(*plan, table.entries);
+}
+
+Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& options) {
+  auto state = std::make_unique<State>();
+  state->verify = options.verify;
+  state->residency = options.weights;
+  state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  uint64_t fileBytes = 0;
+  LLMC_TRY(state->openFile(path, fileBytes));
+  auto table = readSectionTable(state->file.get(), fileBytes);
+  if (!table) return table.takeStatus();
+  state->table = table.take();
+  LLMC_TRY(state->mapSections());
+  LLMC_TRY(state->checkDigests());
+  for (uint32_t i = 0; i < state->memory.size(); ++i)
+    if (!isKind(state->table.entries[i], SectionKind::kWeights) || state->residency == Residency::kCopied)
+      LLMC_TRY(state->memory[i].sealReadOnly());
+  LLMC_TRY(state->verifyPlan());
+  state->code.resize(state->plan->levels()->size());
+  return EngineFile(std::move(state));
+}
+
+EngineFile::EngineFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+EngineFile::EngineFile(EngineFile&&) noexcept = default;
+EngineFile& EngineFile::operator=(EngineFile&&) noexcept = default;
+EngineFile::~EngineFile() = default;
+
+const fb::Engine& EngineFile::plan() const { return *state_->plan; }
+std::span<const SectionEntry> EngineFile::sections() const { return state_->table.entries; }
+uint64_t EngineFile::fileBytes() const { return state_->table.header.fileBytes; }
+Verify EngineFile::verified() const { return state_->verify; }
+
+std::span<const std::byte> EngineFile::section(uint32_t index) const {
+  std::string_view bytes = state_->content(index);
+  return {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()};
+}
+
+std::string_view EngineFile::text(SectionKind kind) const {
+  for (uint32_t i = 0; i < state_->table.entries.size(); ++i)
+    if (isKind(state_->table.entries[i], kind)) return state_->content(i);
+  return {};
+}
+
+const std::byte* EngineFile::weightAddress(uint32_t i) const {
+  const fb::Weight& weight = *state_->plan->weights()->Get(i);
+  return state_->memory[weight.section()].data() + weight.offset();
+}
+
+Status EngineFile::activateLevel(uint32_t level) {
+  if (level >= state_->code.size())
+    return Status::error(ErrorKind::kInternal, "EN_CODE", "no code level " + std::to_string(level));
+  if (state_->code[level].data() != nullptr) return Status::ok();
+  const SectionEntry& entry = state_->table.entries[state_->plan->levels()->Get(level)->section()];
+  auto made = Mapping::anonymous(entry.padded, false);
+  if (!made) return made.takeStatus();
+  Mapping image = made.take();
+  LLMC_TRY(readExactly(state_->file.get(), entry.offset, image.data(), entry.padded));
+  // Digests of this private copy, not of the file: nothing can change between the check and the use.
+  for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) {
+    uint64_t offset = chunk * kChunkBytes;
+    if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
+        state_->table.digests[entry.firstDigest + chunk])
+      return engineError("EN_DIGEST", "section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+  }
+  LLMC_TRY(image.sealExecutable());
+  state_->code[level] = std::move(image);
+  return Status::ok();
+}
+
+const void* EngineFile::codeAddress(uint32_t level, uint64_t offset) const {
+  if (level >= state_->code.size() || state_->code[level].data() == nullptr) return nullptr;
+  const SectionEntry& entry = state_->table.entries[state_->plan->levels()->Get(level)->section()];
+  return offset < entry.size ? state_->code[level].data() + offset : nullptr;
+}
+
+Status checkFile(const std::string& path) {
+  auto file = EngineFile::open(path);
+  return file ? Status::ok() : file.takeStatus();
+}
+
+std::string_view sectionKindName(uint32_t kind) {
+  static constexpr std::string_view kNames[] = {"unknown",   "plan",     "code",       "weights", "tokenizer", "template",
+                                                "defaults", "provenance", "explain", "selftest",  "digests"};
+  return kind < std::size(kNames) ? kNames[kind] : kNames[0];
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,145 @@
+// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count; every argument resolvable.
+#include "runtime/format/program_check.h"
+
+#include "runtime/base/checked.h"
+#include "runtime/base/limits.h"
+#include "runtime/format/kernel_abi.h"
+#include "runtime/format/section_table.h"
+
+namespace llmc::rt {
+namespace {
+
+constexpr uint64_t kArenaAlignment = 64;
+/// Largest arena that any T, S and worker count within the limits may ask for.
+constexpr uint64_t kArenaBytes = 1ull << 46;
+constexpr uint32_t kRegions = 4;
+
+Status wrong(const std::string& path, uint64_t value, const std::string& rule, const char* code = "EN_SEMANTIC") {
+  return engineError(code, path + " is " + std::to_string(value) + ", must be " + rule);
+}
+
+std::string at(const std::string& path, const char* field, uint32_t index) {
+  return path + "." + field + "[" + std::to_string(index) + "]";
+}
+
+/// Region sizes at the largest T, S and worker count must add up without wrapping.
+Status checkRegions(const std::string& path, const fb::Program& program) {
+  const auto& regions = *program.region_bytes();
+  if (regions.size() != kRegions) return wrong(path + ".region_bytes.size", regions.size(), "4", "EN_PLAN");
+  uint64_t tokens = (program.t_max() != 0 ? program.t_max() : uint64_t{limits::kMaxTokensPerStep}) + kPaddingRows;
+  const uint64_t units[kRegions] = {1, tokens, tokens, limits::kThreads};
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < kRegions; ++i) {
+    if (regions.Get(i) % kArenaAlignment != 0)
+      return wrong(at(path, "region_bytes", i), regions.Get(i), "a multiple of 64", "EN_PLAN");
+    auto bytes = checkedMul<uint64_t>(regions.Get(i), units[i]);
+    auto sum = bytes ? checkedAdd<uint64_t>(total, *bytes) : std::nullopt;
+    if (!sum || *sum > kArenaBytes)
+      return wrong(at(path, "region_bytes", i), regions.Get(i), "small enough for an arena of " + std::to_string(kArenaBytes) + " bytes",
+                   "EN_PLAN");
+    total = *sum;
+  }
+  return Status::ok();
+}
+
+/// offset * N and bytes * N stay inside region_bytes * N for every N once they do so for N = 1.
+Status checkSlot(const std::string& path, const fb::Slot& slot, const fb::Program& program) {
+  if (slot.unit() > fb::Unit::Worker) return wrong(path + ".unit", static_cast<uint64_t>(slot.unit()), "0 to 3", "EN_PLAN");
+  if (slot.offset() % kArenaAlignment != 0) return wrong(path + ".offset", slot.offset(), "a multiple of 64", "EN_PLAN");
+  if (slot.bytes() == 0 || slot.bytes() % kArenaAlignment != 0)
+    return wrong(path + ".bytes", slot.bytes(), "a multiple of 64, not 0", "EN_PLAN");
+  uint64_t region = program.region_bytes()->Get(static_cast<uint32_t>(slot.unit()));
+  if (!rangeInside(slot.offset(), slot.bytes(), region))
+    return engineError("EN_PLAN", path + " has offset " + std::to_string(slot.offset()) + " and bytes " +
+                                      std::to_string(slot.bytes()) + ", its region has " + std::to_string(region));
+  return Status::ok();
+}
+
+Status checkIndex(const std::string& path, uint64_t index, uint64_t count) {
+  return index < count ? Status::ok() : wrong(path, index, "below " + std::to_string(count));
+}
+
+Status checkArg(const std::string& path, const fb::Arg& arg, const fb::Program& program, const fb::Engine& plan) {
+  switch (arg.kind()) {
+    case fb::ArgKind::Slot:
+      LLMC_TRY(checkIndex(path + ".index", arg.index(), program.slots()->size()));
+      return checkIndex(path + ".offset", arg.offset(), program.slots()->Get(arg.index())->bytes());
+    case fb::ArgKind::Weight:
+      LLMC_TRY(checkIndex(path + ".index", arg.index(), plan.weights()->size()));
+      if (arg.offset() % kArenaAlignment != 0) return wrong(path + ".offset", arg.offset(), "a multiple of 64");
+      return checkIndex(path + ".offset", arg.offset(), plan.weights()->Get(arg.index())->size());
+    case fb::ArgKind::Kv:
+      LLMC_TRY(checkIndex(path + ".index", arg.index(), 1));
+      if (arg.offset() % plan.kv()->layer_bytes() != 0)
+        return wrong(path + ".offset", arg.offset(), "a multiple of kv.layer_bytes, " + std::to_string(plan.kv()->layer_bytes()));
+      return checkIndex(path + ".offset", arg.offset(), plan.kv()->page_bytes());
+    case fb::ArgKind::Batch:
+      LLMC_TRY(checkIndex(path + ".index", arg.index(), 1));
+      return checkIndex(path + ".offset", arg.offset(), 1);
+  }
+  return wrong(path + ".kind", static_cast<uint64_t>(arg.kind()), "0 to 3");
+}
+
+Status checkLaunch(const std::string& path, const fb::Launch& launch, const fb::Program& program, const fb::Engine& plan) {
+  LLMC_TRY(checkIndex(path + ".kernel", launch.kernel(), plan.kernels()->size()));
+  uint32_t wanted = plan.kernels()->Get(launch.kernel())->args();
+  if (launch.args()->size() != wanted)
+    return wrong(path + ".args.size", launch.args()->size(),
+                 std::to_string(wanted) + ", as kernels[" + std::to_string(launch.kernel()) + "].args");
+  if (launch.layer() < -1 || launch.layer() >= static_cast<int64_t>(plan.model()->layers()))
+    return engineError("EN_SEMANTIC", path + ".layer is " + std::to_string(launch.layer()) + ", must be -1 or below " +
+                                          std::to_string(plan.model()->layers()));
+  for (uint32_t i = 0; i < launch.args()->size(); ++i)
+    LLMC_TRY(checkArg(at(path, "args", i), *launch.args()->Get(i), program, plan));
+  return Status::ok();
+}
+
+Status checkLogits(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
+  LLMC_TRY(checkIndex(path + ".logits_slot", program.logits_slot(), program.slots()->size()));
+  const fb::Slot& slot = *program.slots()->Get(program.logits_slot());
+  uint64_t row = rowStrideBytes(uint64_t{4} * plan.model()->vocab_size());
+  if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
+    return engineError("EN_PLAN", path + ".logits_slot has " + std::to_string(slot.bytes()) + " bytes a unit, must have " +
+                                      std::to_string(row) + " a row");
+  return Status::ok();
+}
+
+Status checkProgram(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
+  LLMC_TRY(checkRegions(path, program));
+  for (uint32_t i = 0; i < program.slots()->size(); ++i)
+    LLMC_TRY(checkSlot(at(path, "slots", i), *program.slots()->Get(i), program));
+  LLMC_TRY(checkLogits(path, program, plan));
+  for (uint32_t i = 0; i < program.phases()->size(); ++i) {
+    const fb::Phase& phase = *program.phases()->Get(i);
+    std::string phasePath = at(path, "phases", i);
+    for (uint32_t j = 0; j < phase.launches()->size(); ++j)
+      LLMC_TRY(checkLaunch(at(phasePath, "launches", j), *phase.launches()->Get(j), program, plan));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Status checkBounds(const std::string& path, uint32_t count, const std::function<uint64_t(uint32_t)>& bound, const char* field) {
+  if (count == 0) return engineError("EN_SEMANTIC", path + " is empty");
+  uint64_t previous = 0;
+  for (uint32_t i = 0; i + 1 < count; ++i) {
+    uint64_t value = bound(i);
+    if (value <= previous || value > static_cast<uint64_t>(limits::kMaxTokensPerStep))
+      return wrong(path + "[" + std::to_string(i) + "]." + field, value,
+                   "above " + std::to_string(previous) + " and at most " + std::to_string(limits::kMaxTokensPerStep));
+    previous = value;
+  }
+  if (bound(count - 1) != 0)
+    return wrong(path + "[" + std::to_string(count - 1) + "]." + field, bound(count - 1), "0, any size, in the last one");
+  return Status::ok();
+}
+
+Status checkPrograms(const fb::Engine& plan) {
+  LLMC_TRY(checkBounds("programs", plan.programs()->size(), [&](uint32_t i) { return plan.programs()->Get(i)->t_max(); }, "t_max"));
+  for (uint32_t i = 0; i < plan.programs()->size(); ++i)
+    LLMC_TRY(checkProgram("programs[" + std::to_string(i) + "]", *plan.programs()->Get(i), plan));
+  return Status::ok();
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,147 @@
+// Meaning of a plan, part one: model, KV geometry, levels, weights, kernels. Programs are checked in program_check.cc.
+#include "runtime/format/semantic_check.h"
+
+#include <set>
+#include <string_view>
+
+#include "runtime/base/checked.h"
+#include "runtime/base/limits.h"
+#include "runtime/format/kernel_abi.h"
+#include "runtime/format/program_check.h"
+#include "runtime/format/section_table.h"
+
+namespace llmc::rt {
+namespace {
+
+constexpr uint64_t kHalfBytes = 2;  // K and V are f16
+
+Status outside(const std::string& path, uint64_t value, const std::string& rule, const char* code = "EN_SEMANTIC") {
+  return engineError(code, path + " is " + std::to_string(value) + ", must be " + rule);
+}
+
+Status within(const char* path, uint64_t value, uint64_t low, uint64_t high) {
+  if (value >= low && value <= high) return Status::ok();
+  return outside(path, value, std::to_string(low) + " to " + std::to_string(high));
+}
+
+Status checkTokenId(const std::string& path, int64_t id, int64_t lowest, uint32_t vocab) {
+  if (id >= lowest && id < static_cast<int64_t>(vocab)) return Status::ok();
+  return engineError("EN_SEMANTIC", path + " is " + std::to_string(id) + ", must be below the vocabulary size " + std::to_string(vocab));
+}
+
+Status checkModel(const fb::Model& model) {
+  LLMC_TRY(within("model.vocab_size", model.vocab_size(), 1, limits::kVocab));
+  LLMC_TRY(within("model.hidden_size", model.hidden_size(), 1, limits::kHidden));
+  LLMC_TRY(within("model.layers", model.layers(), 1, limits::kLayers));
+  LLMC_TRY(within("model.heads", model.heads(), 1, limits::kHeads));
+  LLMC_TRY(within("model.kv_heads", model.kv_heads(), 1, model.heads()));
+  LLMC_TRY(within("model.head_dim", model.head_dim(), 1, limits::kHeadDim));
+  LLMC_TRY(within("model.max_positions", model.max_positions(), 1, limits::kPositions));
+  LLMC_TRY(within("model.sliding_window", model.sliding_window(), 0, limits::kPositions));
+  if (model.heads() % model.kv_heads() != 0)
+    return outside("model.heads", model.heads(), "a multiple of model.kv_heads, " + std::to_string(model.kv_heads()));
+  LLMC_TRY(checkTokenId("model.bos_id", model.bos_id(), -1, model.vocab_size()));
+  if (model.eos_ids() != nullptr)
+    for (uint32_t i = 0; i < model.eos_ids()->size(); ++i)
+      LLMC_TRY(checkTokenId("model.eos_ids[" + std::to_string(i) + "]", model.eos_ids()->Get(i), 0, model.vocab_size()));
+  return Status::ok();
+}
+
+/// No product here can wrap: checkModel has bounded every factor.
+Status checkKv(const fb::KvSpec& kv, const fb::Model& model) {
+  if (kv.page_tokens() != kPageTokens)
+    return outside("kv.page_tokens", kv.page_tokens(), std::to_string(kPageTokens), "EN_PLAN");
+  if (kv.dtype() != fb::DType::F16)
+    return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()), "F16 (1)", "EN_PLAN");
+  uint64_t layer = 2 * kHalfBytes * kPageTokens * model.kv_heads() * model.head_dim();
+  if (kv.layer_bytes() != layer)
+    return outside("kv.layer_bytes", kv.layer_bytes(), std::to_string(layer) + " for the model's kv heads", "EN_PLAN");
+  if (kv.page_bytes() != layer * model.layers())
+    return outside("kv.page_bytes", kv.page_bytes(), std::to_string(layer * model.layers()) + ", layers * layer_bytes", "EN_PLAN");
+  return Status::ok();
+}
+
+Status checkSection(const std::string& path, uint32_t index, SectionKind kind, std::span<const SectionEntry> sections) {
+  if (index >= sections.size()) return outside(path, index, "below " + std::to_string(sections.size()));
+  if (sections[index].kind != static_cast<uint32_t>(kind))
+    return outside(path, index, "a section of kind " + std::to_string(static_cast<uint32_t>(kind)));
+  return Status::ok();
+}
+
+Status checkLevels(const fb::Engine& plan, std::span<const SectionEntry> sections) {
+  std::set<std::string_view> names;
+  if (plan.levels()->size() == 0) return engineError("EN_SEMANTIC", "levels is empty");
+  for (uint32_t i = 0; i < plan.levels()->size(); ++i) {
+    const fb::Level& level = *plan.levels()->Get(i);
+    std::string path = "levels[" + std::to_string(i) + "]";
+    LLMC_TRY(checkSection(path + ".section", level.section(), SectionKind::kCode, sections));
+    if (!names.insert(level.name()->string_view()).second)
+      return engineError("EN_SEMANTIC", path + ".name '" + escaped(level.name()->string_view()) + "' is there twice");
+  }
+  return Status::ok();
+}
+
+Status checkWeight(const std::string& path, const fb::Weight& weight, std::span<const SectionEntry> sections) {
+  LLMC_TRY(checkSection(path + ".section", weight.section(), SectionKind::kWeights, sections));
+  uint64_t end = sections[weight.section()].size;
+  if (weight.offset() % 64 != 0) return outside(path + ".offset", weight.offset(), "a multiple of 64");
+  // Kernels read up to kWeightsTailBytes past a weight's end.
+  if (end < kWeightsTailBytes || !rangeInside(weight.offset(), weight.size(), end - kWeightsTailBytes))
+    return engineError("EN_SEMANTIC", path + " has offset " + std::to_string(weight.offset()) + " and size " +
+                                          std::to_string(weight.size()) + ", its section ends at " + std::to_string(end) +
+                                          " with a tail of " + std::to_string(kWeightsTailBytes));
+  if (weight.size() == 0) return outside(path + ".size", 0, "at least 1");
+  auto elements = checkedMul(weight.rows(), weight.cols());
+  // The smallest element is half a byte.
+  if (!elements || *elements == 0 || *elements / 2 > weight.size())
+    return engineError("EN_SEMANTIC", path + " has " + std::to_string(weight.rows()) + " x " + std::to_string(weight.cols()) +
+                                          " elements in " + std::to_string(weight.size()) + " bytes");
+  if (weight.dtype() > fb::DType::I4) return outside(path + ".dtype", static_cast<uint64_t>(weight.dtype()), "at most 4");
+  return Status::ok();
+}
+
+Status checkVariant(const std::string& path, const fb::Variant& variant, const fb::Engine& plan,
+                    std::span<const SectionEntry> sections) {
+  if (variant.code()->size() != plan.levels()->size())
+    return outside(path + ".code.size", variant.code()->size(), std::to_string(plan.levels()->size()) + ", the number of levels",
+                   "EN_CODE");
+  for (uint32_t i = 0; i < variant.code()->size(); ++i) {
+    const fb::CodeRange& range = *variant.code()->Get(i);
+    uint64_t image = sections[plan.levels()->Get(i)->section()].size;
+    if (range.size() == 0 || !rangeInside(range.offset(), range.size(), image))
+      return engineError("EN_CODE", path + ".code[" + std::to_string(i) + "] has offset " + std::to_string(range.offset()) +
+                                        " and size " + std::to_string(range.size()) + ", the image has " + std::to_string(image) +
+                                        " bytes");
+  }
+  return Status::ok();
+}
+
+Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::Engine& plan,
+                   std::span<const SectionEntry> sections) {
+  if (kernel.dim() > fb::Dim::Row) return outside(path + ".dim", static_cast<uint64_t>(kernel.dim()), "0 or 1");
+  LLMC_TRY(checkBounds(path + ".variants", kernel.variants()->size(),
+                       [&](uint32_t i) { return kernel.variants()->Get(i)->m_max(); }, "m_max"));
+  for (uint32_t i = 0; i < kernel.variants()->size(); ++i)
+    LLMC_TRY(checkVariant(path + ".variants[" + std::to_string(i) + "]", *kernel.variants()->Get(i), plan, sections));
+  return Status::ok();
+}
+
+}  // namespace
+
+Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
+  if (plan.abi_version() != kKernelAbiVersion)
+    return Status::error(ErrorKind::kMismatch, "EN_VERSION",
+                         "engine has kernels of ABI " + std::to_string(plan.abi_version()) + ", this runtime calls ABI " +
+                             std::to_string(kKernelAbiVersion),
+                         "build the engine again with the llmc of this runtime");
+  LLMC_TRY(checkModel(*plan.model()));
+  LLMC_TRY(checkKv(*plan.kv(), *plan.model()));
+  LLMC_TRY(checkLevels(plan, sections));
+  for (uint32_t i = 0; i < plan.weights()->size(); ++i)
+    LLMC_TRY(checkWeight("weights[" + std::to_string(i) + "]", *plan.weights()->Get(i), sections));
+  for (uint32_t i = 0; i < plan.kernels()->size(); ++i)
+    LLMC_TRY(checkKernel("kernels[" + std::to_string(i) + "]", *plan.kernels()->Get(i), plan, sections));
+  return checkPrograms(plan);
+}
+
+}  // namespace llmc::rt
