@@ -126,10 +126,14 @@ KernelBuilder::Values KernelBuilder::ifElse(Value condition, TypeRange results, 
                                             llvm::function_ref<Values()> otherwise) {
   auto op = scf::IfOp::create(b_, results, condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b_);
-  b_.setInsertionPointToStart(op.thenBlock());
-  scf::YieldOp::create(b_, then());
-  b_.setInsertionPointToStart(op.elseBlock());
-  scf::YieldOp::create(b_, otherwise());
+  auto fill = [&](Block *block, llvm::function_ref<Values()> body) {
+    b_.setInsertionPointToStart(block);
+    Values values = body();
+    if (!results.empty()) // without results the op made its own terminators
+      scf::YieldOp::create(b_, values);
+  };
+  fill(op.thenBlock(), then);
+  fill(op.elseBlock(), otherwise);
   return Values(op.getResults());
 }
 

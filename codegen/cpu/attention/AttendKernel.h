@@ -1,0 +1,17 @@
+// A whole attention kernel from its constants: splits the work items among workers.
+#pragma once
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/cpu/attention/AttendShape.h"
+
+namespace llmc {
+
+/// Argument words of an attention kernel, by position.
+struct AttendArguments {
+  unsigned query = 0, cache = 1, batch = 2, result = 3, scratch = 4;
+};
+
+/// Emits the body between the entry and finish(). Deterministic: a row's sums do not depend on workers or neighbours.
+void emitAttend(KernelBuilder &kernel, const AttendShape &shape, const AttendArguments &arguments);
+
+} // namespace llmc

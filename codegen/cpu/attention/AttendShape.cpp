@@ -1,0 +1,46 @@
+// Choice of the attention register tile.
+#include "codegen/cpu/attention/AttendShape.h"
+
+#include <algorithm>
+
+namespace llmc {
+
+/// Largest divisor of `value` that is at most `limit`.
+static int64_t divisorUpTo(int64_t value, int64_t limit) {
+  for (int64_t d = std::min(value, limit); d > 1; --d)
+    if (value % d == 0)
+      return d;
+  return 1;
+}
+
+AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode) {
+  // Accumulators of 16 lanes that fit beside the operands: 32 zmm hold 24; 16 ymm hold 12 halves, so 6.
+  int64_t scoreLimit = level.avx512 ? 12 : 6;
+  int64_t valueLimit = level.avx512 ? 24 : 6;
+  int64_t group = shape.group();
+  AttendTile tile;
+  // A prime group just over the limit is better kept whole with a spill or two than cut to single heads.
+  tile.heads = group <= scoreLimit + 2 ? group : divisorUpTo(group, scoreLimit);
+  tile.tokens = decode ? 1 : std::max<int64_t>(1, scoreLimit / tile.heads);
+  tile.pages = 1;
+  while (tile.pages < 4 && tile.rows() * tile.pages * 2 <= scoreLimit)
+    tile.pages *= 2;
+  tile.columns = divisorUpTo(shape.headDim / 16, std::max<int64_t>(1, valueLimit / tile.rows()));
+  return tile;
+}
+
+int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode) {
+  if (decode)
+    return 1;
+  return (AttendShape::kQueryTokens + tile.tokens - 1) / tile.tokens * tile.tokens;
+}
+
+int64_t attendScratchBytes(const AttendShape &shape) {
+  int64_t rows = 0;
+  for (const Level &level : cpuLevels())
+    rows = std::max(rows, itemTokens(shape, chooseTile(shape, level, false), false) * shape.group());
+  int64_t floats = rows * (AttendShape::kBlockTokens + shape.headDim + 3);
+  return (floats * 4 + 63) / 64 * 64;
+}
+
+} // namespace llmc

@@ -1,0 +1,45 @@
+// Constants of one attention kernel and the register tile chosen for a level.
+#pragma once
+
+#include "codegen/cpu/Level.h"
+#include <cstdint>
+
+namespace llmc {
+
+/// Attention of `heads` query heads over a paged cache with `kvHeads` heads; D = headDim. splits = 0: whole context and
+/// normalised rows [T, heads * D]; splits > 0: one unnormalised part a split, [T, heads * splits * (D + 2)].
+struct AttendShape {
+  int64_t heads = 0, kvHeads = 0, headDim = 0;
+  int64_t layers = 0;      ///< layers in a page
+  int64_t window = 0;      ///< keys visible behind a query, 0: all
+  int64_t splits = 0;
+  double scale = 1.0, softcap = 0.0;
+
+  int64_t group() const { return heads / kvHeads; }
+  int64_t headBytes() const { return headDim * kPageTokens * 2; }           ///< K or V of one head in a page
+  int64_t layerBytes() const { return 2 * kvHeads * headBytes(); }
+  int64_t pageBytes() const { return layers * layerBytes(); }
+
+  static constexpr int64_t kPageTokens = 16;
+  static constexpr int64_t kBlockTokens = 64;  ///< keys between two softmax corrections
+  static constexpr int64_t kQueryTokens = 16;  ///< queries of an item that share each block of keys, at least
+  static constexpr int64_t kSplitTokens = 64;  ///< shortest split
+};
+
+/// Registers: `tokens` x `heads` query rows against `pages` pages of 16 keys (scores) or `columns` vectors of 16
+/// output columns (values).
+struct AttendTile {
+  int64_t tokens = 1, heads = 1, pages = 1, columns = 1;
+  int64_t rows() const { return tokens * heads; }
+};
+
+/// Largest tile without spills. decode: one token a tile, more pages side by side to hide the latency of FMA.
+AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode);
+
+/// Query tokens of one work item: a multiple of the tile's tokens.
+int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
+
+/// Scratch of a worker: scores [rows][64], sums [rows][D], then running max, denominator and correction a row, f32.
+int64_t attendScratchBytes(const AttendShape &shape);
+
+} // namespace llmc
