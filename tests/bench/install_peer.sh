@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Puts the Python side of the end-to-end checks and benchmarks in .venv: numpy, tokenizers and a natively built llama.cpp.
+# Usage: tests/bench/install_peer.sh [--no-peer]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+venv="${LLMC_VENV:-$PWD/.venv}"
+peer="llama-cpp-python==0.3.36"
+
+if [ ! -x "$venv/bin/python" ]; then
+  python3 -m venv "$venv"
+fi
+py="$venv/bin/python"
+"$py" -m pip install -q --disable-pip-version-check -r tests/e2e/requirements.txt
+if [ "${1:-}" = "--no-peer" ]; then
+  exit 0
+fi
+if "$py" -m pip freeze --disable-pip-version-check | grep -qx "llama_cpp_python==0.3.36"; then
+  echo "llama.cpp is there already"
+  exit 0
+fi
+# Native flags, OpenMP, repacked weights and llamafile kernels are llama.cpp's own defaults; they are named so that a
+# change of default cannot weaken the peer unseen.
+export CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
+export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-2}"
+nice "$py" -m pip install --disable-pip-version-check --no-binary llama-cpp-python "$peer"

@@ -1,0 +1,34 @@
+"""Rewrites a GGUF's linears as Q4_0 with llama.cpp's own quantizer: on x86 that is its fast 4-bit format."""
+
+import argparse
+import pathlib
+
+import llama_cpp as ll
+
+GGML_Q8_0, FTYPE_Q4_0 = 8, 2
+
+
+def requantize(source: pathlib.Path, target: pathlib.Path, default_head: bool = False):
+    """The head and embedding stay Q8_0 as shipped; with default_head llama.cpp chooses (Q6_K)."""
+    if target.exists():
+        return
+    params = ll.llama_model_quantize_default_params()
+    params.ftype = FTYPE_Q4_0
+    params.allow_requantize = True
+    params.nthread = 2
+    if not default_head:
+        params.output_tensor_type = GGML_Q8_0
+        params.token_embedding_type = GGML_Q8_0
+    part = target.with_suffix(".part")
+    if ll.llama_model_quantize(str(source).encode(), str(part).encode(), params) != 0:
+        raise SystemExit(f"llama.cpp could not quantize {source}")
+    part.rename(target)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("target", type=pathlib.Path)
+    parser.add_argument("--default-head", action="store_true")
+    args = parser.parse_args()
+    requantize(args.source, args.target, args.default_head)
