@@ -1,0 +1,29 @@
+// Conversions at the C ABI of the Rust library.
+#include "runtime/text/boundary.h"
+
+namespace llmc::rt::text {
+
+std::string take(LlmcTextBytes bytes) {
+  std::string out;
+  if (bytes.size > 0) out.assign(reinterpret_cast<const char*>(bytes.data), bytes.size);
+  llmc_text_bytes_free(bytes);
+  return out;
+}
+
+Status failure(int32_t kind, LlmcTextBytes error) {
+  std::string text = take(error);
+  size_t space = text.find(' ');
+  std::string code = text.substr(0, space);
+  std::string message = space == std::string::npos ? std::string() : text.substr(space + 1);
+  ErrorKind errorKind = ErrorKind::kInternal;
+  switch (kind) {
+    case LLMC_TEXT_BAD_FILE: errorKind = ErrorKind::kBadInput; break;
+    case LLMC_TEXT_BAD_REQUEST:
+    case LLMC_TEXT_RAISED:
+    case LLMC_TEXT_LIMIT: errorKind = ErrorKind::kUsage; break;
+    default: break;
+  }
+  return Status::error(errorKind, std::move(code), std::move(message));
+}
+
+}  // namespace llmc::rt::text

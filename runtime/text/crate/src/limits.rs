@@ -1,0 +1,34 @@
+//! Limits on files and requests: the numbers of runtime/base/limits.h that this crate needs, and its own.
+
+/// limits::kTokenizerBytes.
+pub const TOKENIZER_BYTES: usize = 256 << 20;
+/// limits::kTemplateBytes.
+pub const TEMPLATE_BYTES: usize = 1 << 20;
+/// limits::kJsonDepth.
+pub const JSON_DEPTH: usize = 64;
+/// limits::kVocab.
+pub const VOCAB: u32 = 1 << 24;
+/// limits::kPromptBytes.
+pub const PROMPT_BYTES: usize = 64 << 20;
+/// limits::kTemplateOutputBytes.
+pub const TEMPLATE_OUTPUT_BYTES: usize = 4 << 20;
+/// limits::kTemplateFuel: steps of one rendering.
+pub const TEMPLATE_FUEL: u64 = 1_000_000;
+
+/// Nesting of calls while a template runs.
+pub const TEMPLATE_DEPTH: usize = 64;
+/// Nesting of blocks and brackets in a template's text; each level costs stack in the parser.
+pub const TEMPLATE_NESTING: usize = 100;
+/// Largest string or list a template may hold in a variable, in bytes or elements.
+pub const TEMPLATE_VALUE: usize = 8 << 20;
+/// A message of raise_exception longer than this is cut.
+pub const RAISED_BYTES: usize = 1024;
+/// Added tokens of one tokenizer and the bytes of one of them.
+pub const ADDED_TOKENS: usize = 200_000;
+pub const ADDED_TOKEN_BYTES: usize = 1024;
+/// Bytes of one regular expression.
+pub const REGEX_BYTES: usize = 16 << 10;
+/// How much all replace rules together may lengthen a text.
+pub const EXPANSION: u64 = 4096;
+/// Tokens a stream holds back while they make no complete character; then it lets them go as U+FFFD.
+pub const HELD_TOKENS: usize = 64;

@@ -1,0 +1,220 @@
+//! Checks of an untrusted tokenizer.json that the tokenizers crate does not make itself.
+
+use crate::failure::{Failure, Outcome};
+use crate::limits;
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+/// Brackets nested deeper than `limit`; strings are skipped. Costs one pass and no memory.
+pub fn deeper_than(json: &[u8], limit: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for &byte in json {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > limit {
+            return true;
+        }
+    }
+    false
+}
+
+pub fn check_tokenizer(json: &[u8]) -> Outcome<()> {
+    if json.len() > limits::TOKENIZER_BYTES {
+        return Err(Failure::file("TK_TOO_LARGE", "tokenizer.json is larger than 256 MiB"));
+    }
+    if deeper_than(json, limits::JSON_DEPTH) {
+        return Err(Failure::file("TK_DEPTH", "tokenizer.json is nested deeper than 64"));
+    }
+    std::str::from_utf8(json).map_err(|e| Failure::file("TK_UTF8", format!("tokenizer.json: {e}")))?;
+    let parts: Parts = serde_json::from_slice(json).map_err(|e| {
+        let text = e.to_string();
+        Failure::file(if text.contains("token id") { "TK_ID" } else { "TK_JSON" }, text)
+    })?;
+    check_added(parts.added_tokens.as_ref())?;
+    for part in [&parts.normalizer, &parts.pre_tokenizer, &parts.post_processor, &parts.decoder] {
+        check_patterns(part)?;
+        if expansion(part) > limits::EXPANSION {
+            return Err(Failure::file("TK_EXPANSION", "replace rules may lengthen a text too much"));
+        }
+    }
+    Ok(())
+}
+
+/// The small parts of the file, as trees; the vocabulary is only counted.
+#[derive(Default)]
+struct Parts {
+    normalizer: Value,
+    pre_tokenizer: Value,
+    post_processor: Value,
+    decoder: Value,
+    added_tokens: Option<Vec<Value>>,
+}
+
+impl<'de> serde::Deserialize<'de> for Parts {
+    fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> serde::de::Visitor<'de> for Visit {
+            type Value = Parts;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a tokenizer.json object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
+                let mut parts = Parts::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "normalizer" => parts.normalizer = map.next_value()?,
+                        "pre_tokenizer" => parts.pre_tokenizer = map.next_value()?,
+                        "post_processor" => parts.post_processor = map.next_value()?,
+                        "decoder" => parts.decoder = map.next_value()?,
+                        "added_tokens" => parts.added_tokens = map.next_value()?,
+                        _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                    }
+                }
+                Ok(parts)
+            }
+        }
+        source.deserialize_map(Visit)
+    }
+}
+
+fn check_added(tokens: Option<&Vec<Value>>) -> Outcome<()> {
+    let Some(tokens) = tokens else { return Ok(()) };
+    if tokens.len() > limits::ADDED_TOKENS {
+        return Err(Failure::file("TK_ADDED", format!("{} added tokens", tokens.len())));
+    }
+    let mut seen = std::collections::HashMap::new();
+    for token in tokens {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        if content.is_empty() || content.len() > limits::ADDED_TOKEN_BYTES {
+            return Err(Failure::file("TK_ADDED", "an added token is empty or longer than 1024 bytes"));
+        }
+        let id = token.get("id").and_then(Value::as_u64).filter(|id| *id < limits::VOCAB as u64);
+        let Some(id) = id else {
+            return Err(Failure::file("TK_ID", format!("added token {content:?} has no usable id")));
+        };
+        if seen.insert(id, content).is_some_and(|other| other != content) {
+            return Err(Failure::file("TK_ID", format!("two added tokens have id {id}")));
+        }
+    }
+    Ok(())
+}
+
+fn check_patterns(part: &Value) -> Outcome<()> {
+    match part {
+        Value::Object(map) => {
+            if let Some(pattern) = map.get("Regex").and_then(Value::as_str) {
+                check_regex(pattern)?;
+            }
+            map.values().try_for_each(check_patterns)
+        }
+        Value::Array(list) => list.iter().try_for_each(check_patterns),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses patterns that can take exponential time: a repeated group that ends in a repeat, and back-references.
+fn check_regex(pattern: &str) -> Outcome<()> {
+    let refuse = |why: &str| Err(Failure::file("TK_REGEX", format!("pattern {:.100?}: {why}", pattern)));
+    if pattern.len() > limits::REGEX_BYTES {
+        return refuse("longer than 16 KiB");
+    }
+    let bytes = pattern.as_bytes();
+    let (mut at, mut in_class, mut open) = (0, 0usize, Vec::new());
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' => {
+                let next = bytes.get(at + 1).copied().unwrap_or(0);
+                if in_class == 0 && (next.is_ascii_digit() && next != b'0' || next == b'k' || next == b'g') {
+                    return refuse("has a back-reference");
+                }
+                at += 1;
+            }
+            b'[' => in_class += 1,
+            b']' => in_class = in_class.saturating_sub(1),
+            _ if in_class > 0 => {}
+            b'(' => open.push(false),
+            b')' => {
+                let repeats_inside = open.pop().unwrap_or(false);
+                let repeated = matches!(bytes.get(at + 1), Some(b'*' | b'+')) || unbounded(&bytes[at + 1..]);
+                if repeats_inside && repeated {
+                    return refuse("repeats a group that repeats");
+                }
+                if let Some(outer) = open.last_mut() {
+                    *outer |= repeats_inside || repeated;
+                }
+            }
+            b'*' | b'+' => open.iter_mut().for_each(|o| *o = true),
+            b'{' if unbounded(&bytes[at..]) => open.iter_mut().for_each(|o| *o = true),
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// "{2,}" at the start of `rest`.
+fn unbounded(rest: &[u8]) -> bool {
+    rest.first() == Some(&b'{')
+        && rest.iter().position(|b| *b == b'}').is_some_and(|end| rest[1..end].ends_with(b","))
+}
+
+/// Largest factor by which the replace rules of a part can lengthen a text.
+fn expansion(part: &Value) -> u64 {
+    match part {
+        Value::Object(map) => {
+            let own = match map.get("type").and_then(Value::as_str) {
+                Some("Replace") => map.get("content").and_then(Value::as_str).map_or(1, |c| c.len().max(1) as u64),
+                Some("Prepend") => map.get("prepend").and_then(Value::as_str).map_or(1, |c| 1 + c.len() as u64 / 4),
+                _ => 1,
+            };
+            map.values().fold(own, |sum, value| sum.saturating_mul(expansion(value)))
+        }
+        Value::Array(list) => list.iter().fold(1u64, |sum, value| sum.saturating_mul(expansion(value))),
+        _ => 1,
+    }
+}
+
+/// Which code a parser error of the tokenizers crate gets.
+pub fn parse_code(text: &str) -> &'static str {
+    if text.contains("out of vocabulary") || text.contains("erge") {
+        "TK_MERGE"
+    } else if text.contains("egex") || text.contains("Onig") {
+        "TK_REGEX"
+    } else if text.contains("recompiled") || text.contains("harsmap") {
+        "TK_CHARSMAP"
+    } else {
+        "TK_UNSUPPORTED"
+    }
+}
+
+/// Largest id + 1. Two tokens must not share an id, and no id may pass the limit.
+pub fn check_ids(tokenizer: &Tokenizer) -> Outcome<u32> {
+    let vocab = tokenizer.get_vocab(true);
+    let largest = vocab.values().copied().max();
+    let Some(largest) = largest else {
+        return Err(Failure::file("TK_ID", "the vocabulary is empty"));
+    };
+    if largest >= limits::VOCAB {
+        return Err(Failure::file("TK_ID", format!("token id {largest} is too large")));
+    }
+    let mut seen = vec![false; largest as usize + 1];
+    for (token, id) in &vocab {
+        if std::mem::replace(&mut seen[*id as usize], true) {
+            return Err(Failure::file("TK_ID", format!("id {id} has two tokens; one is {token:.60?}")));
+        }
+    }
+    Ok(largest + 1)
+}

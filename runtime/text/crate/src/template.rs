@@ -1,0 +1,164 @@
+//! A chat template made ready, in the environment that Hugging Face's apply_chat_template gives it.
+
+use crate::failure::{Failure, Kind, Outcome};
+use crate::{clock, limits, tojson};
+use minijinja::value::{Rest, Value};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use std::fmt;
+use std::io;
+
+const NAME: &str = "chat_template";
+
+pub struct ChatTemplate {
+    environment: Environment<'static>,
+}
+
+/// What raise_exception leaves in the error, to tell it from errors of the template itself.
+#[derive(Debug)]
+struct Raised(String);
+
+impl fmt::Display for Raised {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Raised {}
+
+fn raise_exception(args: Rest<Value>) -> Result<Value, Error> {
+    let mut text = args.first().map(|v| v.to_string()).unwrap_or_default();
+    if text.len() > limits::RAISED_BYTES {
+        let cut = (0..=limits::RAISED_BYTES).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(cut);
+        text.push_str("...");
+    }
+    Err(Error::new(ErrorKind::InvalidOperation, "raise_exception").with_source(Raised(text)))
+}
+
+/// Collects output up to the limit.
+struct Page(Vec<u8>);
+
+impl io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > limits::TEMPLATE_OUTPUT_BYTES {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ChatTemplate {
+    pub fn create(source: &str) -> Outcome<Self> {
+        if source.len() > limits::TEMPLATE_BYTES {
+            return Err(Failure::file("TM_TOO_LARGE", "the chat template is larger than 1 MiB"));
+        }
+        check_nesting(source)?;
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        environment.set_keep_trailing_newline(false);
+        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_fuel(Some(limits::TEMPLATE_FUEL));
+        environment.set_recursion_limit(limits::TEMPLATE_DEPTH);
+        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_filter("tojson", tojson::tojson);
+        environment.add_function("raise_exception", raise_exception);
+        environment.add_function("strftime_now", clock::strftime_now);
+        environment.remove_global("debug");
+        environment.add_template_owned(NAME, neutral_generation(source)).map_err(build_error)?;
+        Ok(ChatTemplate { environment })
+    }
+
+    pub fn render(&self, context: Value) -> Outcome<String> {
+        let template = self.environment.get_template(NAME).map_err(render_error)?;
+        let mut page = Page(Vec::new());
+        template.render_to_write(context, &mut page).map_err(render_error)?;
+        String::from_utf8(page.0).map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string()))
+    }
+}
+
+/// Hugging Face marks assistant text with {% generation %} blocks for training; here they mean nothing.
+fn neutral_generation(source: &str) -> String {
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let Some(size) = rest[at..].find("%}").map(|i| i + 2) else { break };
+        let tag = &rest[at..at + size];
+        let word = tag[2..size - 2].trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
+        out.push_str(&rest[..at]);
+        match word {
+            "generation" => out.push_str(&tag.replace("generation", "if true")),
+            "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),
+            _ => out.push_str(tag),
+        }
+        rest = &rest[at + size..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The template parser recurses: refuses source whose brackets or blocks nest so deep that its stack could end.
+fn check_nesting(source: &str) -> Outcome<()> {
+    let (mut brackets, mut blocks) = (0usize, 0usize);
+    for (at, c) in source.char_indices() {
+        match c {
+            '(' | '[' | '{' => brackets += 1,
+            ')' | ']' | '}' => brackets = brackets.saturating_sub(1),
+            _ => {}
+        }
+        if source[at..].starts_with("{%") {
+            let word = source[at + 2..].trim_start_matches(['-', '+']).trim_start();
+            let word: &str = word.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("");
+            match word {
+                "if" | "for" | "macro" | "call" | "filter" | "with" | "generation" | "block" => blocks += 1,
+                "include" | "import" | "from" | "extends" => {
+                    return Err(Failure::file("TM_UNSUPPORTED", format!("the chat template uses {{% {word} %}}")));
+                }
+                _ if word.starts_with("end") => blocks = blocks.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if brackets > limits::TEMPLATE_NESTING || blocks > limits::TEMPLATE_NESTING {
+            return Err(Failure::file("TM_DEPTH", "the chat template is nested deeper than 100"));
+        }
+    }
+    Ok(())
+}
+
+fn place(error: &Error) -> String {
+    error.line().map(|line| format!(" (line {line})")).unwrap_or_default()
+}
+
+fn build_error(error: Error) -> Failure {
+    let text = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
+    Failure::file("TM_SYNTAX", format!("{text}{}", place(&error)))
+}
+
+fn render_error(error: Error) -> Failure {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(Raised(text)) = current.downcast_ref::<Raised>() {
+            return Failure::new(Kind::Raised, "TM_RAISED", text.clone());
+        }
+        cause = current.source();
+    }
+    let text = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
+    let text = format!("{text:.500}{}", place(&error));
+    match error.kind() {
+        ErrorKind::OutOfFuel => Failure::limit("TM_FUEL", "the chat template runs too long"),
+        ErrorKind::WriteFailure => Failure::limit("TM_OUTPUT", "the chat template's text is larger than 4 MiB"),
+        ErrorKind::InvalidOperation if text.contains("recursion limit") => Failure::limit("TM_DEPTH", text),
+        ErrorKind::InvalidOperation if text.contains("too many elements") || text.contains("too large") => {
+            Failure::limit("TM_FUEL", text)
+        }
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownMethod | ErrorKind::UnknownFunction => {
+            Failure::file("TM_UNSUPPORTED", text)
+        }
+        _ => Failure::request("TM_ERROR", text),
+    }
+}
