@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codegen/cpu/Level.h"
-#include "dialects/Kern/KernOps.h"
+#include "dialects/Kern/KernDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace llmc {

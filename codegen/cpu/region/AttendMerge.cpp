@@ -1,0 +1,64 @@
+// llm.attend_merge: combines the parts of a split context.
+#include "codegen/cpu/RegionEmitter.h"
+
+#include "codegen/cpu/region/Lanes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+#include <limits>
+
+using namespace mlir;
+
+namespace llmc {
+
+// A row holds, for each head and split, D sums, then the maximum m, then the sum l of weights (all f32).
+void RegionEmitter::prepare(llm::AttendMergeOp op, Value row) {
+  const int64_t dim = op.getHeadDim(), splits = op.getSplits(), part = (dim + 2) * 4;
+  const int64_t lanes = std::max<int64_t>(4, llvm::PowerOf2Ceil(splits));
+  Value source = rowAddress(op.getP(), row);
+  if (!source || dim % kChunk != 0) {
+    fail(op, "its operand must lie in memory and its heads be a multiple of 16");
+    return;
+  }
+  // Factors exp(m_i - m) / sum of each (head, split), in the frame.
+  Value factors = frameBytes(k_, op.getHeads() * lanes * 4);
+  k_.forEach(k_.c(0), k_.c(op.getHeads()), 1, [&](Value head) {
+    Value at = k_.address(source, k_.mul(head, splits * part), dim * 4);
+    Values m, l;
+    for (int64_t i = 0; i < lanes; ++i) {
+      bool real = i < splits;
+      m.push_back(real ? k_.load(k_.f32(), at, Value(), i * part, 4)
+                       : k_.constant(k_.f32(), -std::numeric_limits<double>::infinity()));
+      l.push_back(real ? k_.load(k_.f32(), at, Value(), i * part + 4, 4) : k_.constant(k_.f32(), 0.0));
+    }
+    VectorType type = k_.vec(lanes, k_.f32());
+    Value maxima = vector::FromElementsOp::create(k_.b(), type, m);
+    Value top = k_.splat(k_.reduceMax(maxima), lanes);
+    Value weights = k_.exp(k_.subF(maxima, top));
+    Value sum = k_.reduceAdd(k_.mulF(weights, vector::FromElementsOp::create(k_.b(), type, l)));
+    Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), sum);
+    k_.store(k_.mulF(weights, k_.splat(inverse, lanes)), factors, k_.mul(head, lanes * 4), 0, 4);
+  });
+  prepared_[op.getResult()] = {source, factors};
+}
+
+Value RegionEmitter::chunk(llm::AttendMergeOp op, Value row, Value column) {
+  llvm::SmallVector<Value> state = prepared_.lookup(op.getResult());
+  if (state.empty())
+    return fail(op, "its row was not prepared");
+  const int64_t dim = op.getHeadDim(), splits = op.getSplits(), part = (dim + 2) * 4;
+  const int64_t lanes = std::max<int64_t>(4, llvm::PowerOf2Ceil(splits));
+  Value head = k_.divUI(column, dim), within = k_.remUI(column, dim);
+  Value at = k_.address(state[0], k_.add(k_.mul(head, splits * part), k_.mul(within, 4)));
+  Value sums[2] = {zeros(), zeros()};
+  for (int64_t i = 0; i < splits; ++i) {
+    Value factor = k_.loadSplat(k_.f32(), kChunk, state[1], k_.mul(head, lanes * 4), i * 4);
+    Value x = k_.load(k_.vec(kChunk, k_.f32()), at, Value(), i * part, 4);
+    // An empty split has factor 0 and may hold anything, a NaN too.
+    Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, factor, zeros());
+    sums[i % 2] = k_.fma(select(k_, used, x, zeros()), factor, sums[i % 2]);
+  }
+  return k_.addF(sums[0], sums[1]);
+}
+
+} // namespace llmc
