@@ -1,0 +1,97 @@
+// The list of tensors of a llama-like model, compared with what the files hold.
+#include "compiler/import/CheckTensors.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "compiler/import/ImportError.h"
+
+namespace llmc {
+namespace {
+
+using rt::Status;
+
+struct Wanted {
+  std::string name;
+  std::vector<int64_t> shape;  // [N, K] or [N]
+};
+
+std::string shapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+void wantLinear(std::vector<Wanted>& list, const std::string& name, int64_t n, int64_t k, bool bias) {
+  list.push_back({name + ".weight", {n, k}});
+  if (bias) list.push_back({name + ".bias", {n}});
+}
+
+void wantLayer(std::vector<Wanted>& list, const ModelConfig& config, int64_t layer) {
+  std::string prefix = "model.layers." + std::to_string(layer) + ".";
+  int64_t q = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
+  list.push_back({prefix + "input_layernorm.weight", {config.hidden}});
+  list.push_back({prefix + "post_attention_layernorm.weight", {config.hidden}});
+  wantLinear(list, prefix + "self_attn.q_proj", q, config.hidden, config.attentionBias);
+  wantLinear(list, prefix + "self_attn.k_proj", kv, config.hidden, config.attentionBias);
+  wantLinear(list, prefix + "self_attn.v_proj", kv, config.hidden, config.attentionBias);
+  wantLinear(list, prefix + "self_attn.o_proj", config.hidden, q, config.attentionOutBias);
+  if (config.qkNorm) {
+    list.push_back({prefix + "self_attn.q_norm.weight", {config.headDim}});
+    list.push_back({prefix + "self_attn.k_norm.weight", {config.headDim}});
+  }
+  wantLinear(list, prefix + "mlp.gate_proj", config.intermediate, config.hidden, config.mlpBias);
+  wantLinear(list, prefix + "mlp.up_proj", config.intermediate, config.hidden, config.mlpBias);
+  wantLinear(list, prefix + "mlp.down_proj", config.hidden, config.intermediate, config.mlpBias);
+}
+
+Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
+  const TensorInfo* tensor = checkpoint.lookup(wanted.name);
+  std::string first = checkpoint.files().empty() ? "" : checkpoint.files()[0]->name();
+  if (!tensor) {
+    for (const UnreadableTensor& other : checkpoint.unreadable())
+      if (other.name == wanted.name)
+        return importError("MODEL_TENSOR", {first, -1, wanted.name}, "is stored as " + other.type, "supported are " + std::string(storageTypeList()));
+    return importError("MODEL_TENSOR", {first, -1, wanted.name}, "tensor is missing", "give the folder with all shards, or a complete file");
+  }
+  Place place{checkpoint.files()[tensor->file]->name(), static_cast<int64_t>(tensor->offset), tensor->name};
+  if (tensor->shape != wanted.shape) {
+    bool embedding = wanted.name == "model.embed_tokens.weight" || wanted.name == "lm_head.weight";
+    bool height = embedding && tensor->shape.size() == 2 && tensor->shape[1] == wanted.shape[1];
+    return importError(height ? "CF_INCONSISTENT" : "MODEL_TENSOR", place, "has shape " + shapeText(tensor->shape) + "; the config asks for " + shapeText(wanted.shape));
+  }
+  if (wanted.shape.size() == 1 && isBlockQuantized(tensor->type)) return importError("MODEL_TENSOR", place, "a vector must be stored as F32, F16 or BF16");
+  return Status::ok();
+}
+
+/// Tensors that files of the supported families hold beside what is computed.
+bool harmless(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name.ends_with(".masked_bias"); }
+
+}  // namespace
+
+Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std::vector<std::string>& warnings) {
+  std::vector<Wanted> wanted;
+  wanted.push_back({"model.embed_tokens.weight", {config.vocab, config.hidden}});
+  for (int64_t layer = 0; layer < config.layers; ++layer) wantLayer(wanted, config, layer);
+  wanted.push_back({"model.norm.weight", {config.hidden}});
+  if (!config.tieEmbeddings) wanted.push_back({"lm_head.weight", {config.vocab, config.hidden}});
+  std::unordered_set<std::string_view> names;
+  for (const Wanted& one : wanted) {
+    LLMC_TRY(checkOne(checkpoint, one));
+    names.insert(one.name);
+  }
+  for (const TensorInfo& tensor : checkpoint.tensors()) {
+    if (names.contains(tensor.name)) continue;
+    if (config.tieEmbeddings && tensor.name == "lm_head.weight") {
+      warnings.push_back("lm_head.weight is ignored: the embeddings are tied");
+    } else if (!harmless(tensor.name)) {
+      return importError("MODEL_TENSOR", {checkpoint.files()[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.sourceName},
+                         "tensor has no role in a " + config.family + " model of " + std::to_string(config.layers) + " layers");
+    }
+  }
+  for (const UnreadableTensor& tensor : checkpoint.unreadable())
+    if (!harmless(tensor.name)) return importError("MODEL_TENSOR", {checkpoint.files()[0]->name(), -1, tensor.name}, "unknown tensor of type " + tensor.type);
+  return Status::ok();
+}
+
+}  // namespace llmc

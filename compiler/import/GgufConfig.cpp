@@ -1,0 +1,187 @@
+// ModelConfig from GGUF metadata, including rotary scaling kept as a table of factors.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "compiler/import/GgufModel.h"
+#include "compiler/import/ImportError.h"
+
+namespace llmc {
+namespace {
+
+using rt::Status;
+
+/// Reads "<architecture>.<key>" values with type checks.
+class Keys {
+ public:
+  Keys(const GgufFile& gguf, std::string architecture) : gguf_(gguf), prefix_(std::move(architecture) + ".") {}
+
+  /// Leaves `value` alone when the key is absent.
+  Status integer(std::string_view key, int64_t& value, bool required = false) const {
+    std::string full = prefix_ + std::string(key);
+    const GgufValue* found = gguf_.find(full);
+    if (!found) return required ? missing(full) : Status::ok();
+    auto number = found->isArrayOf(GgufType::I32) || found->isArrayOf(GgufType::U32) ? uniform(*found) : found->integer();
+    if (!number) return wrongType(full, *found, "an integer, the same for every layer");
+    value = *number;
+    return Status::ok();
+  }
+
+  Status real(std::string_view key, double& value, bool required = false) const {
+    std::string full = prefix_ + std::string(key);
+    const GgufValue* found = gguf_.find(full);
+    if (!found) return required ? missing(full) : Status::ok();
+    auto number = found->real();
+    if (!number) return wrongType(full, *found, "a float");
+    value = *number;
+    return Status::ok();
+  }
+
+  Status text(std::string_view key, std::string& value) const {
+    std::string full = prefix_ + std::string(key);
+    const GgufValue* found = gguf_.find(full);
+    if (!found) return Status::ok();
+    if (found->type != GgufType::String) return wrongType(full, *found, "a string");
+    value = found->text;
+    return Status::ok();
+  }
+
+ private:
+  /// The value of a per-layer array in which all layers agree.
+  static std::optional<int64_t> uniform(const GgufValue& value) {
+    if (value.count == 0) return std::nullopt;
+    for (uint64_t i = 1; i < value.count; ++i)
+      if (value.int32At(i) != value.int32At(0)) return std::nullopt;
+    return value.int32At(0);
+  }
+  Status missing(const std::string& key) const { return importError("CF_MISSING", {gguf_.file->name(), -1, key}, "required metadata is missing"); }
+  Status wrongType(const std::string& key, const GgufValue& value, const std::string& wanted) const {
+    return importError("CF_TYPE", {gguf_.file->name(), static_cast<int64_t>(value.offset), key}, "must be " + wanted);
+  }
+
+  const GgufFile& gguf_;
+  std::string prefix_;
+};
+
+Status readSizes(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
+  LLMC_TRY(keys.integer("embedding_length", config.hidden, true));
+  LLMC_TRY(keys.integer("block_count", config.layers, true));
+  LLMC_TRY(keys.integer("attention.head_count", config.heads, true));
+  config.kvHeads = config.heads;
+  LLMC_TRY(keys.integer("attention.head_count_kv", config.kvHeads));
+  LLMC_TRY(keys.integer("feed_forward_length", config.intermediate, true));
+  LLMC_TRY(keys.integer("context_length", config.maxPositions, true));
+  LLMC_TRY(keys.real("attention.layer_norm_rms_epsilon", config.normEps, true));
+  LLMC_TRY(keys.integer("attention.sliding_window", config.slidingWindow));
+  config.headDim = config.heads > 0 ? config.hidden / config.heads : 0;
+  LLMC_TRY(keys.integer("attention.key_length", config.headDim));
+  int64_t valueLength = config.headDim;
+  LLMC_TRY(keys.integer("attention.value_length", valueLength));
+  if (valueLength != config.headDim)
+    return importError("CF_INCONSISTENT", {gguf.file->name()}, "keys and values of different length are not supported");
+  int64_t experts = 0;
+  LLMC_TRY(keys.integer("expert_count", experts));
+  if (experts != 0) return importError("CF_ARCH", {gguf.file->name()}, "mixture-of-experts models are not supported");
+  return Status::ok();
+}
+
+Status readRope(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
+  config.ropeDim = config.headDim;
+  LLMC_TRY(keys.integer("rope.dimension_count", config.ropeDim));
+  LLMC_TRY(keys.real("rope.freq_base", config.ropeTheta));
+  std::string kind;
+  LLMC_TRY(keys.text("rope.scaling.type", kind));
+  double factor = 0;
+  LLMC_TRY(keys.real("rope.scaling.factor", factor));
+  if (kind.empty()) LLMC_TRY(keys.real("rope.scale_linear", factor));  // name before 2024
+  if (kind.empty() || kind == "linear") {
+    if (factor != 0 && factor != 1) config.ropeScaling = {RopeScaling::Kind::Linear, factor, 1, 4, 0};
+  } else if (kind != "none") {
+    return importError("CF_RANGE", {gguf.file->name(), -1, "rope.scaling.type"}, "rope scaling '" + rt::escaped(kind) + "' is not supported",
+                       "supported are none and linear, and llama3 through rope_freqs.weight");
+  }
+  return Status::ok();
+}
+
+/// The divisors that llama.cpp's converter writes for a llama3 scaling.
+std::vector<float> llama3Factors(const ModelConfig& config, const RopeScaling& scaling) {
+  std::vector<float> factors;
+  double lowWavelength = static_cast<double>(scaling.originalPositions) / scaling.lowFreqFactor;
+  double highWavelength = static_cast<double>(scaling.originalPositions) / scaling.highFreqFactor;
+  for (int64_t i = 0; i < config.ropeDim / 2; ++i) {
+    double frequency = std::pow(config.ropeTheta, -2.0 * static_cast<double>(i) / static_cast<double>(config.ropeDim));
+    double wavelength = 2 * M_PI / frequency;
+    if (wavelength < highWavelength) {
+      factors.push_back(1);
+    } else if (wavelength > lowWavelength) {
+      factors.push_back(static_cast<float>(scaling.factor));
+    } else {
+      double smooth = (static_cast<double>(scaling.originalPositions) / wavelength - scaling.lowFreqFactor) /
+                      (scaling.highFreqFactor - scaling.lowFreqFactor);
+      factors.push_back(static_cast<float>(1 / ((1 - smooth) / scaling.factor + smooth)));
+    }
+  }
+  return factors;
+}
+
+/// Names the factors as a llama3 scaling with the published parameters if that reproduces them; else keeps them as they are.
+void describeFactors(ModelConfig& config, std::vector<float> factors) {
+  float largest = *std::max_element(factors.begin(), factors.end());
+  RopeScaling scaling{RopeScaling::Kind::Llama3, largest, 1, 4, 8192};
+  std::vector<float> expected = llama3Factors(config, scaling);
+  bool equal = true;
+  for (size_t i = 0; i < factors.size(); ++i) equal &= std::abs(factors[i] - expected[i]) <= 2e-4f * expected[i];
+  if (largest == 1) return;
+  if (equal) config.ropeScaling = scaling;
+  else config.ropeFreqFactors = std::move(factors);
+}
+
+Status readFactors(const GgufFile& gguf, ModelConfig& config) {
+  auto it = std::find_if(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& t) { return t.name == "rope_freqs.weight"; });
+  if (it == gguf.tensors.end()) return Status::ok();
+  Place place{gguf.file->name(), static_cast<int64_t>(it->offset), it->name};
+  bool shaped = it->type == StorageType::F32 && it->shape.size() == 1 && it->shape[0] == config.ropeDim / 2;
+  if (!shaped) return importError("MODEL_TENSOR", place, "must be an F32 vector of " + std::to_string(config.ropeDim / 2));
+  std::vector<float> factors(static_cast<size_t>(it->shape[0]));
+  LLMC_TRY(gguf.file->read(it->offset, std::as_writable_bytes(std::span(factors))));
+  for (float factor : factors)
+    if (!(factor >= 1e-3f && factor <= 1e6f)) return importError("CF_RANGE", place, "a rope factor is out of range");
+  if (config.ropeScaling.kind != RopeScaling::Kind::None)
+    return importError("CF_INCONSISTENT", place, "rope factors beside a linear rope scaling");
+  describeFactors(config, std::move(factors));
+  return Status::ok();
+}
+
+bool hasTensor(const GgufFile& gguf, std::string_view name) {
+  return std::any_of(gguf.tensors.begin(), gguf.tensors.end(), [&](const auto& t) { return t.name == name; });
+}
+
+}  // namespace
+
+rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
+  const std::string& file = gguf.file->name();
+  const GgufValue* architecture = gguf.find("general.architecture");
+  static constexpr std::array<std::string_view, 3> kKnown = {"llama", "qwen2", "qwen3"};
+  std::string hint = "supported are llama (with mistral), qwen2, qwen3";
+  if (!architecture || architecture->type != GgufType::String)
+    return importError("CF_ARCH", {file, -1, "general.architecture"}, "the architecture is not given as a string", hint);
+  if (std::find(kKnown.begin(), kKnown.end(), architecture->text) == kKnown.end())
+    return importError("CF_ARCH", {file, -1, architecture->text}, "architecture is not supported", hint);
+  ModelConfig config;
+  config.family = architecture->text;
+  Keys keys(gguf, architecture->text);
+  LLMC_TRY(readSizes(gguf, keys, config));
+  LLMC_TRY(readRope(gguf, keys, config));
+  config.tieEmbeddings = !hasTensor(gguf, "output.weight");
+  config.attentionBias = hasTensor(gguf, "blk.0.attn_q.bias");
+  config.attentionOutBias = hasTensor(gguf, "blk.0.attn_output.bias");
+  config.mlpBias = hasTensor(gguf, "blk.0.ffn_up.bias");
+  config.qkNorm = hasTensor(gguf, "blk.0.attn_q_norm.weight");
+  for (const GgufTensor& tensor : gguf.tensors)
+    if (tensor.name == "token_embd.weight") config.vocab = tensor.shape[0];
+  LLMC_TRY(validateConfig(config, file));
+  LLMC_TRY(readFactors(gguf, config));
+  return config;
+}
+
+}  // namespace llmc

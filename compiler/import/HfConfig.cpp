@@ -1,0 +1,178 @@
+// ModelConfig from a Hugging Face config.json.
+#include <algorithm>
+#include <array>
+
+#include "compiler/import/JsonFields.h"
+#include "compiler/import/ModelConfig.h"
+#include "compiler/import/StrictJson.h"
+
+namespace llmc {
+namespace {
+
+using rt::Status;
+using Json = nlohmann::json;
+
+struct Architecture {
+  std::string_view name, family;
+};
+
+constexpr std::array<Architecture, 4> kArchitectures = {{
+    {"LlamaForCausalLM", "llama"},
+    {"MistralForCausalLM", "mistral"},
+    {"Qwen2ForCausalLM", "qwen2"},
+    {"Qwen3ForCausalLM", "qwen3"},
+}};
+
+Status readFamily(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+  Place place{file, -1, "architectures"};
+  std::string hint = "supported are " + supportedArchitectures();
+  const Json* list = fields.find("architectures");
+  if (!list) return importError("CF_ARCH", place, "the field is missing", hint);
+  if (!list->is_array() || list->size() != 1 || !list->front().is_string())
+    return importError("CF_ARCH", place, "must be an array of exactly one name", hint);
+  auto name = list->front().get<std::string>();
+  for (const Architecture& known : kArchitectures)
+    if (known.name == name) config.family = known.family;
+  if (config.family.empty()) return importError("CF_ARCH", {file, -1, name}, "architecture is not supported", hint);
+  return Status::ok();
+}
+
+Status readSizes(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+  LLMC_TRY(fields.integer("hidden_size", config.hidden, true));
+  LLMC_TRY(fields.integer("num_hidden_layers", config.layers, true));
+  LLMC_TRY(fields.integer("num_attention_heads", config.heads, true));
+  config.kvHeads = config.heads;
+  LLMC_TRY(fields.integer("num_key_value_heads", config.kvHeads));
+  LLMC_TRY(fields.integer("intermediate_size", config.intermediate, true));
+  LLMC_TRY(fields.integer("vocab_size", config.vocab, true));
+  LLMC_TRY(fields.integer("max_position_embeddings", config.maxPositions, true));
+  config.normEps = 1e-6;
+  LLMC_TRY(fields.real("rms_norm_eps", config.normEps));
+  if (config.family == "qwen3") config.headDim = 128;
+  LLMC_TRY(fields.integer("head_dim", config.headDim));
+  if (config.headDim != 0 || config.heads <= 0) return Status::ok();
+  if (config.hidden % config.heads != 0)
+    return importError("CF_INCONSISTENT", {file, -1, "num_attention_heads"}, "does not divide hidden_size, and head_dim is not given");
+  config.headDim = config.hidden / config.heads;
+  return Status::ok();
+}
+
+Status readScaling(const Json& object, const std::string& file, ModelConfig& config) {
+  if (!object.is_object()) return importError("CF_TYPE", {file, -1, "rope_scaling"}, "must be an object");
+  JsonFields fields(object, file);
+  std::string kind = "default";
+  LLMC_TRY(fields.text("type", kind));
+  LLMC_TRY(fields.text("rope_type", kind));
+  LLMC_TRY(fields.real("rope_theta", config.ropeTheta));
+  RopeScaling& scaling = config.ropeScaling;
+  if (kind == "default") return Status::ok();
+  if (kind != "linear" && kind != "llama3")
+    return importError("CF_RANGE", {file, -1, "rope_scaling"}, "rope type '" + rt::escaped(kind) + "' is not supported", "supported are default, linear and llama3");
+  LLMC_TRY(fields.real("factor", scaling.factor, true));
+  scaling.kind = kind == "linear" ? RopeScaling::Kind::Linear : RopeScaling::Kind::Llama3;
+  if (kind == "linear") return Status::ok();
+  LLMC_TRY(fields.real("low_freq_factor", scaling.lowFreqFactor, true));
+  LLMC_TRY(fields.real("high_freq_factor", scaling.highFreqFactor, true));
+  return fields.integer("original_max_position_embeddings", scaling.originalPositions, true);
+}
+
+Status readRope(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+  LLMC_TRY(fields.real("rope_theta", config.ropeTheta));
+  if (const Json* scaling = fields.find("rope_scaling")) LLMC_TRY(readScaling(*scaling, file, config));
+  // Newer transformers keep theta and scaling in one object.
+  if (const Json* parameters = fields.find("rope_parameters")) LLMC_TRY(readScaling(*parameters, file, config));
+  double part = 1;
+  LLMC_TRY(fields.real("partial_rotary_factor", part));
+  if (!(part > 0 && part <= 1)) return importError("CF_RANGE", {file, -1, "partial_rotary_factor"}, "must be above 0 and at most 1");
+  config.ropeDim = static_cast<int64_t>(static_cast<double>(std::clamp<int64_t>(config.headDim, 0, 1 << 20)) * part);
+  return Status::ok();
+}
+
+/// The window when every layer has it; layers of both kinds in one model are refused.
+Status readWindow(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+  int64_t window = 0;
+  LLMC_TRY(fields.integer("sliding_window", window));
+  if (config.family == "llama") return Status::ok();
+  Status mixed = importError("CF_RANGE", {file, -1, "sliding_window"}, "models in which only some layers have a window are not supported");
+  if (config.family != "mistral") {
+    bool used = false;
+    int64_t firstLayer = 28;
+    LLMC_TRY(fields.boolean("use_sliding_window", used));
+    LLMC_TRY(fields.integer("max_window_layers", firstLayer));
+    if (!used || firstLayer >= config.layers) return Status::ok();
+    if (firstLayer > 0) return mixed;
+  }
+  if (const Json* types = fields.find("layer_types")) {
+    if (!types->is_array()) return fields.wrong("layer_types", "an array");
+    size_t sliding = static_cast<size_t>(std::count(types->begin(), types->end(), Json("sliding_attention")));
+    if (sliding == 0) return Status::ok();
+    if (sliding != types->size()) return mixed;
+  }
+  config.slidingWindow = window;
+  return Status::ok();
+}
+
+Status readVariants(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+  LLMC_TRY(fields.boolean("tie_word_embeddings", config.tieEmbeddings));
+  LLMC_TRY(fields.boolean("attention_bias", config.attentionBias));
+  LLMC_TRY(fields.boolean("mlp_bias", config.mlpBias));
+  config.attentionOutBias = config.attentionBias;
+  if (config.family == "qwen2") {
+    config.attentionBias = true;
+    config.attentionOutBias = false;
+  }
+  config.qkNorm = config.family == "qwen3";
+  std::string activation = "silu";
+  LLMC_TRY(fields.text("hidden_act", activation));
+  if (activation == "silu" || activation == "swish") config.activation = "silu";
+  else if (activation == "gelu_pytorch_tanh" || activation == "gelu_new") config.activation = "gelu_tanh";
+  else if (activation == "relu") config.activation = "relu";
+  else return importError("CF_RANGE", {file, -1, "hidden_act"}, "activation '" + rt::escaped(activation) + "' is not supported", "supported are silu, gelu_pytorch_tanh, relu");
+  LLMC_TRY(fields.text("torch_dtype", config.torchDtype));
+  return fields.text("dtype", config.torchDtype);
+}
+
+Status readTokens(const JsonFields& fields, ModelConfig& config) {
+  // A list of bos ids occurs in no supported family, so one integer it is.
+  LLMC_TRY(fields.integer("bos_token_id", config.bosId));
+  return fields.ids("eos_token_id", config.eosIds);
+}
+
+Status refuseQuantized(const JsonFields& fields, const std::string& file) {
+  const Json* quantization = fields.find("quantization_config");
+  if (!quantization) return Status::ok();
+  std::string method = "unnamed";
+  if (quantization->is_object() && quantization->contains("quant_method") && (*quantization)["quant_method"].is_string())
+    method = (*quantization)["quant_method"].get<std::string>();
+  return importError("CF_QUANT", {file, -1, "quantization_config"}, "checkpoints quantized as '" + rt::escaped(method) + "' are not supported",
+                     "build from the unquantized model or from a GGUF");
+}
+
+}  // namespace
+
+std::string supportedArchitectures() {
+  std::string text;
+  for (const Architecture& known : kArchitectures) text += (text.empty() ? "" : ", ") + std::string(known.name);
+  return text;
+}
+
+rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file, std::vector<std::string>& warnings) {
+  auto json = parseStrictJson(text, file, "CF");
+  if (!json) return json.takeStatus();
+  if (!json->is_object()) return importError("CF_JSON", {file, 0}, "must be a JSON object");
+  JsonFields fields(*json, file);
+  for (const char* key : {"auto_map", "custom_pipelines", "trust_remote_code"})
+    if (fields.find(key)) warnings.push_back(file + ": '" + key + "' asks for code of the model's own; it is ignored");
+  ModelConfig config;
+  LLMC_TRY(readFamily(fields, file, config));
+  LLMC_TRY(refuseQuantized(fields, file));
+  LLMC_TRY(readSizes(fields, file, config));
+  LLMC_TRY(readRope(fields, file, config));
+  LLMC_TRY(readWindow(fields, file, config));
+  LLMC_TRY(readVariants(fields, file, config));
+  LLMC_TRY(readTokens(fields, config));
+  LLMC_TRY(validateConfig(config, file));
+  return config;
+}
+
+}  // namespace llmc

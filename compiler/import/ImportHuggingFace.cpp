@@ -1,0 +1,160 @@
+// A Hugging Face folder (or one .safetensors with the folder's files beside it) as an ImportedModel.
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "compiler/import/CheckTensors.h"
+#include "compiler/import/JsonFields.h"
+#include "compiler/import/ModelSource.h"
+#include "compiler/import/ShardIndex.h"
+#include "compiler/import/StrictJson.h"
+#include "compiler/import/TokenizerCheck.h"
+#include "compiler/import/Utf8.h"
+#include "runtime/base/limits.h"
+
+namespace llmc {
+namespace {
+
+using rt::Status;
+using Json = nlohmann::json;
+namespace limits = rt::limits;
+
+bool exists(const std::string& path) {
+  struct stat info;
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
+rt::Result<std::string> readText(const std::string& path, uint64_t limit, const std::string& code, const ImportOptions& options) {
+  auto file = openInput(path, options);
+  if (!file) return file.takeStatus();
+  return (*file)->readAll(limit, code);
+}
+
+/// The object in an optional JSON file; an empty object when there is no such file.
+rt::Result<Json> readOptionalJson(const std::string& folder, const std::string& name, const ImportOptions& options) {
+  std::string path = folder + "/" + name;
+  if (!exists(path)) return Json::object();
+  auto text = readText(path, limits::kConfigBytes, "CF_TOO_LARGE", options);
+  if (!text) return text.takeStatus();
+  auto json = parseStrictJson(*text, name, "CF");
+  if (json && !json->is_object()) return importError("CF_JSON", {name, 0}, "must be a JSON object");
+  return json;
+}
+
+rt::Result<std::unique_ptr<Checkpoint>> openWeights(const std::string& folder, const std::string& weights, const ImportOptions& options) {
+  if (!weights.empty()) return openSingle(weights, options);
+  std::string single = folder + "/model.safetensors", index = folder + "/model.safetensors.index.json";
+  if (exists(single) || !exists(index)) return openSingle(single, options);
+  auto text = readText(index, limits::kIndexBytes, "IX_TOO_LARGE", options);
+  if (!text) return text.takeStatus();
+  auto parsed = parseShardIndex(*text, "model.safetensors.index.json");
+  if (!parsed) return parsed.takeStatus();
+  return openShards(folder, *parsed, options);
+}
+
+/// Text of a special token in tokenizer_config.json: a string, or an object with the text as content.
+std::string specialText(const Json& json, const char* key) {
+  auto it = json.find(key);
+  if (it == json.end()) return "";
+  if (it->is_string()) return it->get<std::string>();
+  if (it->is_object() && it->contains("content") && (*it)["content"].is_string()) return (*it)["content"].get<std::string>();
+  return "";
+}
+
+/// chat_template: a string, or a list of named ones of which "default" counts.
+rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& tokenizerConfig, const ImportOptions& options) {
+  std::string path = folder + "/chat_template.jinja", text;
+  if (exists(path)) {
+    auto file = readText(path, limits::kTemplateBytes, "TM_TOO_LARGE", options);
+    if (!file) return file.takeStatus();
+    text = file.take();
+  } else if (auto it = tokenizerConfig.find("chat_template"); it != tokenizerConfig.end() && it->is_string()) {
+    text = it->get<std::string>();
+  } else if (it != tokenizerConfig.end() && it->is_array()) {
+    for (const Json& entry : *it)
+      if (entry.is_object() && specialText(entry, "name") == "default") text = specialText(entry, "template");
+  }
+  if (text.size() > limits::kTemplateBytes) return importError("TM_TOO_LARGE", {"tokenizer_config.json", -1, "chat_template"}, "larger than 1 MiB");
+  if (!validUtf8(text)) return importError("TM_UTF8", {"chat_template.jinja"}, "not UTF-8 text");
+  return text;
+}
+
+/// One sampling default, when generation_config.json has it and it is in range.
+Status copyDefault(const JsonFields& fields, const std::string& file, const char* key, double low, double high, Json& defaults) {
+  if (!fields.find(key)) return Status::ok();
+  double value = 0;
+  LLMC_TRY(fields.real(key, value));
+  if (!(value >= low && value <= high)) return importError("CF_RANGE", {file, -1, key}, "sampling default is out of range");
+  defaults[key] = value;
+  return Status::ok();
+}
+
+Status readDefaults(const Json& generation, ModelConfig& config, Json& defaults) {
+  std::string file = "generation_config.json";
+  JsonFields fields(generation, file);
+  LLMC_TRY(copyDefault(fields, file, "temperature", 0, 100, defaults));
+  LLMC_TRY(copyDefault(fields, file, "top_p", 0, 1, defaults));
+  LLMC_TRY(copyDefault(fields, file, "min_p", 0, 1, defaults));
+  LLMC_TRY(copyDefault(fields, file, "repetition_penalty", 0.01, 100, defaults));
+  int64_t topK = -1;
+  LLMC_TRY(fields.integer("top_k", topK));
+  if (topK > 0) defaults["top_k"] = std::min(topK, config.vocab);
+  bool sample = true;
+  LLMC_TRY(fields.boolean("do_sample", sample));
+  if (!sample) defaults["temperature"] = 0.0;
+  // The generation config speaks for the chat model; config.json often keeps the base model's ids.
+  LLMC_TRY(fields.ids("eos_token_id", config.eosIds));
+  return validateConfig(config, file);
+}
+
+/// Tokenizer file, template, defaults; everything of the model that is text.
+Status readTexts(const std::string& folder, const ImportOptions& options, ImportedModel& model) {
+  auto text = readText(folder + "/tokenizer.json", limits::kTokenizerBytes, "TK_TOO_LARGE", options);
+  if (!text) return text.takeStatus();
+  auto facts = checkTokenizerJson(*text, "tokenizer.json");
+  if (!facts) return facts.takeStatus();
+  if (facts->idEnd > model.config.vocab)
+    return importError("CF_INCONSISTENT", {"tokenizer.json"}, "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " + std::to_string(model.config.vocab));
+  model.tokenizerJson = text.take();
+  auto tokenizerConfig = readOptionalJson(folder, "tokenizer_config.json", options);
+  if (!tokenizerConfig) return tokenizerConfig.takeStatus();
+  auto generation = readOptionalJson(folder, "generation_config.json", options);
+  if (!generation) return generation.takeStatus();
+  auto chat = chatTemplateOf(folder, *tokenizerConfig, options);
+  if (!chat) return chat.takeStatus();
+  model.chatTemplate = chat.take();
+  Json defaults = Json::object();
+  LLMC_TRY(readDefaults(*generation, model.config, defaults));
+  std::string bos = specialText(*tokenizerConfig, "bos_token"), eos = specialText(*tokenizerConfig, "eos_token");
+  if (auto it = facts->addedIds.find(bos); model.config.bosId < 0 && it != facts->addedIds.end()) model.config.bosId = it->second;
+  if (auto it = facts->addedIds.find(eos); model.config.eosIds.empty() && it != facts->addedIds.end()) model.config.eosIds = {it->second};
+  model.config.addBos = facts->firstId >= 0 && facts->firstId == model.config.bosId;
+  defaults["eos_token_ids"] = model.config.eosIds;
+  if (model.config.bosId >= 0) defaults["bos_token_id"] = model.config.bosId;
+  if (!bos.empty()) defaults["bos_token"] = bos;
+  if (!eos.empty()) defaults["eos_token"] = eos;
+  model.defaultsJson = defaults.dump();
+  return Status::ok();
+}
+
+}  // namespace
+
+rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std::string& weights, const ImportOptions& options) {
+  ImportedModel model;
+  auto configText = readText(folder + "/config.json", limits::kConfigBytes, "CF_TOO_LARGE", options);
+  if (!configText) return configText.takeStatus();
+  auto config = parseHfConfig(*configText, "config.json", model.warnings);
+  if (!config) return config.takeStatus();
+  model.config = config.take();
+  auto checkpoint = openWeights(folder, weights, options);
+  if (!checkpoint) return checkpoint.takeStatus();
+  model.checkpoint = std::move(*checkpoint);
+  LLMC_TRY(checkTensors(*model.checkpoint, model.config, model.warnings));
+  LLMC_TRY(readTexts(folder, options, model));
+  std::vector<std::string> files;
+  for (const auto& file : model.checkpoint->files()) files.push_back(file->name());
+  model.provenanceJson = provenanceText("safetensors", files, model.config.family);
+  return model;
+}
+
+}  // namespace llmc

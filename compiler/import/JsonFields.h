@@ -1,0 +1,86 @@
+// Typed access to the fields of a JSON object from a model file: wrong types are errors, null counts as absent.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "compiler/import/ImportError.h"
+
+namespace llmc {
+
+class JsonFields {
+ public:
+  JsonFields(const nlohmann::json& object, const std::string& file) : object_(object), file_(file) {}
+
+  /// The field's value, or null when it is absent or null.
+  const nlohmann::json* find(const char* key) const {
+    auto it = object_.find(key);
+    return it == object_.end() || it->is_null() ? nullptr : &*it;
+  }
+
+  /// Each of these leaves `value` alone when the field is absent.
+  rt::Status integer(const char* key, int64_t& value, bool required = false) const {
+    const nlohmann::json* field = find(key);
+    if (!field) return absent(key, required);
+    bool fits = field->is_number_integer() && !(field->is_number_unsigned() && field->get<uint64_t>() > INT64_MAX);
+    if (!fits) return wrong(key, "an integer");
+    value = field->get<int64_t>();
+    return rt::Status::ok();
+  }
+  rt::Status real(const char* key, double& value, bool required = false) const {
+    const nlohmann::json* field = find(key);
+    if (!field) return absent(key, required);
+    if (!field->is_number()) return wrong(key, "a number");
+    value = field->get<double>();
+    return rt::Status::ok();
+  }
+  rt::Status boolean(const char* key, bool& value) const {
+    const nlohmann::json* field = find(key);
+    if (!field) return rt::Status::ok();
+    if (!field->is_boolean()) return wrong(key, "true or false");
+    value = field->get<bool>();
+    return rt::Status::ok();
+  }
+  rt::Status text(const char* key, std::string& value) const {
+    const nlohmann::json* field = find(key);
+    if (!field) return rt::Status::ok();
+    if (!field->is_string()) return wrong(key, "a string");
+    value = field->get<std::string>();
+    return rt::Status::ok();
+  }
+  /// One id or an array of ids.
+  rt::Status ids(const char* key, std::vector<int64_t>& value) const {
+    const nlohmann::json* field = find(key);
+    if (!field) return rt::Status::ok();
+    std::vector<int64_t> found;
+    auto add = [&](const nlohmann::json& id) {
+      bool valid = id.is_number_unsigned() && id.get<uint64_t>() <= INT32_MAX;
+      if (valid) found.push_back(id.get<int64_t>());
+      return valid;
+    };
+    bool valid = true;
+    if (field->is_array()) {
+      for (const auto& id : *field) valid = valid && add(id);
+    } else {
+      valid = add(*field);
+    }
+    if (!valid || found.size() > 256) return wrong(key, "a token id or an array of at most 256");
+    value = std::move(found);
+    return rt::Status::ok();
+  }
+
+  rt::Status wrong(const char* key, const std::string& wanted) const {
+    return importError("CF_TYPE", {file_, -1, key}, "must be " + wanted);
+  }
+
+ private:
+  rt::Status absent(const char* key, bool required) const {
+    return required ? importError("CF_MISSING", {file_, -1, key}, "required field is missing") : rt::Status::ok();
+  }
+
+  const nlohmann::json& object_;
+  const std::string& file_;
+};
+
+}  // namespace llmc
