@@ -1,0 +1,45 @@
+"""How far one set of logits is from another: KL divergence, same top token, mean negative log likelihood."""
+
+import dataclasses
+
+import numpy as np
+
+
+def log_softmax(logits) -> np.ndarray:
+    """[T, V] in double."""
+    x = np.asarray(logits, np.float64)
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def kl_rows(exact, other) -> np.ndarray:
+    """KL(exact || other) in nats for each position, from log probabilities."""
+    return np.maximum((np.exp(exact) * (exact - other)).sum(axis=-1), 0.0)
+
+
+@dataclasses.dataclass
+class Difference:
+    """Collects positions chunk by chunk. `targets` are the ids that follow; the last position of a chunk has none."""
+
+    kl: list = dataclasses.field(default_factory=list)
+    same: list = dataclasses.field(default_factory=list)
+    nll: list = dataclasses.field(default_factory=list)
+
+    def add(self, exact, other, ids):
+        """exact, other: log probabilities [T, V] of the positions of ids[T]."""
+        self.kl.append(kl_rows(exact, other))
+        self.same.append(exact.argmax(axis=-1) == other.argmax(axis=-1))
+        self.nll.append(-other[np.arange(len(ids) - 1), ids[1:]])
+
+    def summary(self) -> dict:
+        kl, same, nll = (np.concatenate(x) for x in (self.kl, self.same, self.nll))
+        return {
+            "positions": int(kl.size),
+            "kl_mean": float(kl.mean()),
+            "kl_median": float(np.median(kl)),
+            "kl_p99": float(np.quantile(kl, 0.99)),
+            "kl_max": float(kl.max()),
+            "same_top": float(same.mean()),
+            "nll": float(nll.mean()),
+            "perplexity": float(np.exp(nll.mean())),
+        }

