@@ -1,0 +1,231 @@
+// Hero by hero, gathers the ops that one kernel computes. The patterns F1-F10, F12 are those of the pass description.
+#include "passes/Outline.h"
+#include "passes/Passes.h"
+#include "passes/Remark.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_FORMKERNELS
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+/// One elementwise op on a product's result, or null; `value` must have no other use for it to be taken in.
+Operation *epilogueUser(Value value) {
+  if (!value.hasOneUse())
+    return nullptr;
+  Operation *user = *value.getUsers().begin();
+  if (auto glu = dyn_cast<llm::GluOp>(user))
+    return glu.getInterleave() == 16 ? user : nullptr;
+  return isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user) ? user : nullptr;
+}
+
+/// Tag of the fusion table for an op in a product's epilogue.
+llvm::StringRef epilogueTag(Operation *op) {
+  if (isa<llm::GluOp>(op))
+    return "F4";
+  return isa<llm::AddOp>(op) ? "F7" : "F9";
+}
+
+class Former {
+public:
+  explicit Former(func::FuncOp function) : function_(function), batch_(function.getArgument(0)) {
+    auto limit = function->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
+    fewTokens_ = limit && limit.getInt() > 0;
+  }
+
+  void run() {
+    forEach<llm::KvWriteOp>([&](llm::KvWriteOp op) { formKvWrite(op); });
+    forEach<llm::LinearOp>([&](llm::LinearOp op) { formLinear(op); });
+    removeDead();
+    forEach<llm::RMSNormOp>([&](llm::RMSNormOp op) { formNorm(op); });
+    forEach<llm::LayerNormOp>([&](llm::LayerNormOp op) { formNorm(op); });
+    forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
+    forEach<llm::AttendOp>([&](llm::AttendOp op) { formAttend(op); });
+    forEach<llm::AttendPartialOp>([&](llm::AttendPartialOp op) { formAttend(op); });
+    removeDead();
+  }
+
+private:
+  /// Calls `form` for each op of the kind at the function's top level.
+  template <typename OpT> void forEach(llvm::function_ref<void(OpT)> form) {
+    llvm::SmallVector<OpT> ops(function_.front().getOps<OpT>());
+    for (OpT op : ops)
+      form(op);
+  }
+
+  void removeDead() {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function_.front())))
+      if (isOpTriviallyDead(&op))
+        op.erase();
+  }
+
+  /// Adds rope <- rmsnorm over heads <- slice, as far as they exist for this use alone.
+  void addHeadRows(KernelGroup &group, Value value) {
+    while (Operation *source = value.getDefiningOp()) {
+      auto norm = dyn_cast<llm::RMSNormOp>(source);
+      bool perHead = norm && norm.getSegment() > 0;
+      if (!perHead && !isa<llm::RopeOp, llm::SliceOp>(source))
+        return;
+      bool shared = llvm::any_of(value.getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
+      if (shared && source != queryRope_) {
+        missed(source, "F5") << "the rows have another use";
+        return;
+      }
+      group.ops.insert(source);
+      value = source->getOperand(0);
+    }
+  }
+
+  /// The rope of the queries that read the layer this op writes, or null.
+  Operation *queryRopeOf(llm::KvWriteOp write) {
+    for (Operation *user : write.getKv().getUsers()) {
+      Value query;
+      if (auto attend = dyn_cast<llm::AttendOp>(user); attend && attend.getLayer() == write.getLayer())
+        query = attend.getQ();
+      else if (auto partial = dyn_cast<llm::AttendPartialOp>(user); partial && partial.getLayer() == write.getLayer())
+        query = partial.getQ();
+      if (query && query.getDefiningOp<llm::RopeOp>() && query.getDefiningOp()->isBeforeInBlock(write))
+        return query.getDefiningOp();
+    }
+    return nullptr;
+  }
+
+  void formKvWrite(llm::KvWriteOp write) {
+    KernelGroup group;
+    group.hero = "kv_write";
+    group.fused.push_back("F5");
+    group.ops.insert(write);
+    addHeadRows(group, write.getK());
+    addHeadRows(group, write.getV());
+    queryRope_ = queryRopeOf(write);
+    if (queryRope_)
+      addHeadRows(group, queryRope_->getResult(0));
+    else
+      missed(write, "F5") << "no rotated queries before the write";
+    queryRope_ = nullptr;
+    outline(group, batch_);
+  }
+
+  void addEpilogue(KernelGroup &group, llm::LinearOp linear) {
+    Value result = linear.getResult();
+    while (Operation *user = epilogueUser(result)) {
+      group.ops.insert(user);
+      addTag(group, epilogueTag(user));
+      result = user->getResult(0);
+    }
+    if (result == linear.getResult() && !result.hasOneUse())
+      missed(linear, "F7") << "the product has " << std::distance(result.use_begin(), result.use_end()) << " uses";
+  }
+
+  /// The rows that feed the product, recomputed by every worker when there are few.
+  void addPrologue(KernelGroup &group, llm::LinearOp linear) {
+    Value value = linear.getX();
+    while (Operation *source = value.getDefiningOp()) {
+      auto norm = dyn_cast<llm::RMSNormOp>(source);
+      bool rows = isa<llm::QuantizeOp, llm::LayerNormOp, llm::AttendMergeOp, llm::SelectRowsOp>(source) ||
+                  (norm && norm.getSegment() == 0);
+      if (!rows)
+        return;
+      if (!fewTokens_) {
+        missed(linear, "F2") << "with any number of tokens its rows are cheaper computed once";
+        return;
+      }
+      group.ops.insert(source);
+      group.copied.insert(source);
+      if (isa<llm::AttendMergeOp>(source))
+        addTag(group, "F6");
+      else if (isa<llm::SelectRowsOp>(source))
+        addTag(group, "F8");
+      else if (!isa<llm::QuantizeOp>(source))
+        addTag(group, "F2");
+      value = source->getOperand(0);
+    }
+  }
+
+  void formLinear(llm::LinearOp linear) {
+    KernelGroup group;
+    group.hero = "linear";
+    group.ops.insert(linear);
+    if (cast<llm::WeightType>(linear.getW().getType()).getQuant().isInteger())
+      addTag(group, "F12");
+    if (auto use = linear.getW().getDefiningOp<llm::UseOp>()) {
+      auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
+      if (weight && weight.getArrange() == llm::Arrange::Concat)
+        addTag(group, "F3");
+    }
+    if (linear.getBias())
+      addTag(group, "F9");
+    addPrologue(group, linear);
+    addEpilogue(group, linear);
+    outline(group, batch_);
+  }
+
+  /// norm with the add before it (F1), the selection before it and the quantizations after it.
+  void formNorm(Operation *norm) {
+    KernelGroup group;
+    group.hero = "norm";
+    group.ops.insert(norm);
+    if (Operation *source = norm->getOperand(0).getDefiningOp()) {
+      if (isa<llm::AddOp>(source)) {
+        group.ops.insert(source);
+        addTag(group, "F1");
+      } else if (isa<llm::SelectRowsOp>(source) && source->hasOneUse()) {
+        group.ops.insert(source);
+        addTag(group, "F8");
+      }
+    }
+    for (Operation *user : norm->getUsers())
+      if (isa<llm::QuantizeOp>(user)) {
+        group.ops.insert(user);
+        addTag(group, "F1");
+      }
+    outline(group, batch_);
+  }
+
+  void formEmbed(llm::EmbedOp embed) {
+    KernelGroup group;
+    group.hero = "embed";
+    group.ops.insert(embed);
+    if (embed->hasOneUse())
+      if (auto scale = dyn_cast<llm::ScaleOp>(*embed->getUsers().begin())) {
+        group.ops.insert(scale);
+        addTag(group, "F10");
+      }
+    outline(group, batch_);
+  }
+
+  void formAttend(Operation *attend) {
+    KernelGroup group;
+    group.hero = "attend";
+    group.ops.insert(attend);
+    if (isa<llm::AttendPartialOp>(attend))
+      addTag(group, "F6");
+    outline(group, batch_);
+  }
+
+  void addTag(KernelGroup &group, llvm::StringRef tag) {
+    if (!llvm::is_contained(group.fused, tag))
+      group.fused.push_back(tag);
+  }
+
+  func::FuncOp function_;
+  Value batch_;
+  Operation *queryRope_ = nullptr;
+  bool fewTokens_ = false;
+};
+
+struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      Former(function).run();
+  }
+};
+
+} // namespace
+} // namespace llmc

@@ -1,0 +1,66 @@
+// Moves the choice of rows before the final norm and head.
+#include "passes/Passes.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "mlir/IR/Builders.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_INSERTSELECTROWS
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+/// The activation a row-wise op with one activation operand works on, or null for any other op.
+Value rowInput(Operation *op) {
+  if (!op || !isa<llm::LinearOp, llm::QuantizeOp, llm::RMSNormOp, llm::LayerNormOp, llm::ScaleOp, llm::SoftcapOp,
+                  llm::ActOp, llm::CastOp>(op))
+    return Value();
+  return op->getOperand(0);
+}
+
+/// The same type with S rows.
+Type withSelectedRows(Type type) {
+  if (auto quantized = dyn_cast<llm::QActType>(type))
+    return llm::QActType::get(type.getContext(), llm::Dim::S(), quantized.getCols(), quantized.getZero());
+  auto tensor = cast<RankedTensorType>(type);
+  return llm::activationType(type.getContext(), llm::Dim::S(), llm::cols(type), tensor.getElementType());
+}
+
+struct InsertSelectRowsPass : impl::InsertSelectRowsBase<InsertSelectRowsPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (failed(rewrite(function)))
+        return signalPassFailure();
+  }
+
+  LogicalResult rewrite(func::FuncOp function) {
+    auto ret = cast<func::ReturnOp>(function.front().getTerminator());
+    Value logits = ret.getOperand(0);
+    if (llm::rowsDim(logits.getType()).isS())
+      return success(); // already selected
+    llvm::SmallVector<Operation *> chain;
+    Value at = logits;
+    while (Value input = rowInput(at.getDefiningOp())) {
+      if (!at.hasOneUse())
+        break;
+      chain.push_back(at.getDefiningOp());
+      at = input;
+    }
+    if (chain.empty())
+      return ret.emitOpError("expected logits made by row-wise ops, found none to put a selection before");
+    Value batch = function.getArgument(0);
+    OpBuilder builder(chain.back());
+    auto select = llm::SelectRowsOp::create(builder, chain.back()->getLoc(), at, batch);
+    chain.back()->setOperand(0, select.getResult());
+    for (Operation *op : llvm::reverse(chain))
+      op->getResult(0).setType(withSelectedRows(op->getResult(0).getType()));
+    auto type = FunctionType::get(&getContext(), function.getArgumentTypes(), ret.getOperandTypes());
+    function.setFunctionType(type);
+    return success();
+  }
+};
+
+} // namespace
+} // namespace llmc

@@ -1,0 +1,66 @@
+// Clones a group of ops into a dispatch and rewires their users.
+#include "passes/Outline.h"
+
+#include "dialects/LLM/LLMDialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "passes/Remark.h"
+
+namespace llmc {
+
+using namespace mlir;
+
+/// The group's ops in block order.
+static llvm::SmallVector<Operation *> ordered(const KernelGroup &group) {
+  llvm::SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
+  llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  return ops;
+}
+
+static bool usedOutside(Value value, const KernelGroup &group) {
+  return llvm::any_of(value.getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
+}
+
+kern::DispatchOp outline(const KernelGroup &group, Value batch) {
+  llvm::SmallVector<Operation *> ops = ordered(group);
+  llvm::SetVector<Value> inputs;
+  llvm::SmallVector<Value> outputs;
+  llvm::SmallVector<std::string> origins;
+  for (Operation *op : ops) {
+    for (Value operand : op->getOperands())
+      if (Operation *source = operand.getDefiningOp(); !source || !group.ops.contains(source))
+        inputs.insert(operand);
+    if (!group.copied.contains(op))
+      for (Value result : op->getResults())
+        if (usedOutside(result, group))
+          outputs.push_back(result);
+    std::string origin = originOf(op);
+    if (!llvm::is_contained(origins, origin))
+      origins.push_back(origin);
+  }
+  inputs.insert(batch);
+
+  OpBuilder builder(ops.back());
+  llvm::SmallVector<llvm::StringRef> names(origins.begin(), origins.end());
+  auto dispatch = kern::DispatchOp::create(builder, ops.back()->getLoc(), ValueRange(outputs).getTypes(),
+                                           inputs.getArrayRef(), group.hero, names, group.fused);
+  IRMapping mapping;
+  for (auto [input, argument] : llvm::zip(inputs, dispatch.getBlock().getArguments()))
+    mapping.map(input, argument);
+  OpBuilder body = OpBuilder::atBlockEnd(&dispatch.getBlock());
+  for (Operation *op : ops)
+    body.clone(*op, mapping);
+  llvm::SmallVector<Value> yielded;
+  for (Value output : outputs)
+    yielded.push_back(mapping.lookup(output));
+  kern::YieldOp::create(body, dispatch.getLoc(), yielded);
+
+  for (auto [old, fresh] : llvm::zip(outputs, dispatch.getOutputs()))
+    old.replaceUsesWithIf(fresh, [&](OpOperand &use) { return !group.ops.contains(use.getOwner()); });
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty() && !group.copied.contains(op))
+      op->erase();
+  return dispatch;
+}
+
+} // namespace llmc

@@ -1,0 +1,29 @@
+// All passes of llmc: creation functions, options and registration, generated from Passes.td.
+#pragma once
+
+#include "dialects/Kern/KernDialect.h"
+#include "dialects/LLM/LLMDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+
+namespace llmc {
+
+/// Name of the module attribute (i64) with the longest context in tokens; set by the importer, read by llm-add-rope-table.
+inline constexpr llvm::StringLiteral kMaxPositionsAttr = "llmc.max_positions";
+/// Name of the function attribute (i64) with the most tokens a program takes (0: any number); set by llm-split-programs.
+inline constexpr llvm::StringLiteral kTokensMaxAttr = "llmc.t_max";
+/// Tokens that the decode program takes at most: every worker recomputes the rows before a matrix product itself.
+inline constexpr int64_t kDecodeTokens = 8;
+/// Parts into which the decode program cuts a context.
+inline constexpr int64_t kDecodeSplits = 16;
+
+#define GEN_PASS_DECL
+#include "passes/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "passes/Passes.h.inc"
+
+/// Makes every pass known to llmc-opt by its flag.
+inline void registerPasses() { registerLlmcPasses(); }
+
+} // namespace llmc

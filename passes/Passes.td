@@ -1,0 +1,138 @@
+// Declarations of all passes: why each exists, IR before and after, limits.
+#ifndef LLMC_PASSES_PASSES_TD
+#define LLMC_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class LlmcPass<string flag, string op = "::mlir::ModuleOp"> : Pass<flag, op> {
+  let dependentDialects = ["::llmc::llm::LLMDialect", "::llmc::kern::KernDialect", "::mlir::func::FuncDialect"];
+}
+
+def VerifyModel : LlmcPass<"llm-verify-model"> {
+  let summary = "checks what single ops cannot see: one @forward, its signature, every weight used, every layer cached once";
+  let description = [{
+    Why: an importer mistake should be an error on the op that shows it, not a wrong answer at run time.
+    Before and after: the same IR, or an error.
+    Limits: shapes and types of single ops are their verifiers' work.
+  }];
+}
+
+def FuseHorizontal : LlmcPass<"llm-fuse-horizontal"> {
+  let summary = "several products of one input become one: QKV rows concatenated, gate and up rows interleaved (F3, F4)";
+  let description = [{
+    Why: one pass over the input, one launch and one barrier instead of three; gate and up land in one register tile.
+    Before: `%q = llm.linear %x, %wq  %k = llm.linear %x, %wk  %v = llm.linear %x, %wv`
+    After:  `%qkv = llm.linear %x, %wqkv  %q = llm.slice %qkv {offset = 0, size = 576} ...`
+    Before: `llm.glu (llm.linear %x, %wg), (llm.linear %x, %wu)`
+    After:  `llm.glu (llm.linear %x, %w_gate_up) {interleave = 16}`
+    Limits: equal K and storage; rows a multiple of 16; either all have a bias or none. A refused group leaves a remark.
+  }];
+}
+
+def Quantize : LlmcPass<"llm-quantize"> {
+  let summary = "chooses each weight's storage and where activations become int8";
+  let description = [{
+    Why: storage decides the bytes read a token; integer products decide the speed of long prompts.
+    Before: `llm.linear %x, %w : (tensor<?x576xf32, ..>, !llm.weight<[960, 576], #llm.q<i4, 32, asym>>)`
+    After:  `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], zero = 0>  llm.linear %q, %w`
+    scheme: native keeps what the file has; w16 stores f16 (bf16 stays); w8, w4 quantize matrices in groups of 32, with the embedding and
+    the head at 8 bit. One quantize serves all products that ask for the same zero.
+    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float.
+  }];
+  let options = [
+    Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8 or w4">,
+    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers), int8 or f32">];
+}
+
+def InsertSelectRows : LlmcPass<"llm-insert-select-rows"> {
+  let summary = "only the rows that will be sampled reach the final norm and the head";
+  let description = [{
+    Why: a 512-token prompt needs one row of logits, not 512; the head is a fifth to a third of a small model.
+    Before: `%n = llm.rmsnorm %x  %l = llm.linear %n, %head : [T, V]  return %l`
+    After:  `%s = llm.select_rows %x, %batch : [S, H]  %n = llm.rmsnorm %s  %l = llm.linear %n, %head : [S, V]  return %l`
+    Limits: follows single-use row-wise ops back from the result; stops at the first other op.
+  }];
+}
+
+def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
+  let summary = "fixes the page of the cache: 16 tokens, the width of a score vector";
+  let description = [{
+    Why: with 16 tokens a page of keys [D][16] gives one vector of scores an FMA, at every level.
+    Before: `!llm.kv<layers = 30, heads = 3, dim = 64, page = 1>`   After: `page = 16`
+    Limits: the CPU kernels need head sizes that are a multiple of 16; others are an error.
+  }];
+}
+
+def SplitPrograms : LlmcPass<"llm-split-programs"> {
+  let summary = "one function for few tokens (decode), one for any number (mixed)";
+  let description = [{
+    Why: with few tokens barriers cost more than recomputing a norm on every worker, and a context must be split to occupy them; with many
+    tokens it is the other way round.
+    Before: `func.func @forward`
+    After:  `func.func @decode attributes {llmc.t_max = 8}` with attend cut in `llm.attend_partial` and `llm.attend_merge`, and
+            `func.func @mixed attributes {llmc.t_max = 0}`
+    Limits: sinks and ALiBi are not in the op yet, so nothing hinders the split.
+  }];
+}
+
+def AddRopeTable : LlmcPass<"llm-add-rope-table"> {
+  let summary = "gives every rope a table of cosines and sines computed in double at build";
+  let description = [{
+    Why: no transcendental and no loss of angle precision at long positions in any kernel.
+    Before: `llm.rope %q, %batch {rope = #llm.rope<..>}`
+    After:  `llm.rope %q, %batch, %table` with `llm.weight @rope_table {generated = #llm.rope<..>}`: rows for 256 * a, then rows for b < 256
+    Limits: needs the module attribute llmc.max_positions.
+  }];
+}
+
+def FormKernels : LlmcPass<"kern-form-kernels"> {
+  let summary = "groups ops around heroes into kernels (the fusion table)";
+  let description = [{
+    Why: what is fused is neither written to memory nor waited for.
+    Before: `llm.rmsnorm, llm.quantize, llm.linear, llm.add`
+    After:  `kern.dispatch "linear" (..) {llm.rmsnorm, llm.quantize, llm.linear, llm.add, kern.yield}`
+    Heroes in order: kv_write with the q, k, v rows it rotates (F5), linear with its epilogue (F4, F7, F9) and, in the decode program, the
+    norm, merge and quantize before it (F2, F6, F8), norm with quantize (F1), embed with scale (F10), attend (F6). Dequantization is always
+    inside the product (F12).
+    Limits: an op is taken into an epilogue only when the product's result has no other use. Each refusal leaves a remark.
+  }];
+}
+
+def FormFallback : LlmcPass<"kern-form-fallback"> {
+  let summary = "every op that no hero took becomes a kernel of its own";
+  let description = [{
+    Why: an unknown chain of ops must still compile, if more slowly.
+    Before: `%y = llm.act %x`   After: `%y = kern.dispatch "pointwise" (%bx = %x) {llm.act, kern.yield}`
+    Limits: one op a kernel.
+  }];
+}
+
+def DedupKernels : LlmcPass<"kern-dedup"> {
+  let summary = "layers share kernels: equal bodies become one kern.func";
+  let description = [{
+    Why: 30 layers need 6 kernels, not 180; weights and the layer of the cache are arguments.
+    Before: `kern.dispatch "linear" (..) {..}` in each layer
+    After:  `kern.func @linear_960x576_0 {..}` once and `kern.call @linear_960x576_0(..) {kv_layer = 3}` in each layer
+    Limits: bodies must be equal op for op, types included.
+  }];
+}
+
+def SelectConfig : LlmcPass<"kern-select-config"> {
+  let summary = "decides which variants of each kernel exist, by class of row counts";
+  let description = [{
+    Why: one row is bound by memory, many by arithmetic: they need other instructions, not other bounds.
+    Before: `kern.func @linear_0`   After: `kern.func @linear_0 attributes {config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>, ..]}`
+    Limits: only products have classes; the exact row count is always a run-time argument.
+  }];
+}
+
+def AssignLayout : LlmcPass<"kern-assign-layout"> {
+  let summary = "names the packed layout of every weight";
+  let description = [{
+    Why: kernels and packer must agree, and the runtime must be able to tell.
+    Before: `llm.weight @w : !llm.weight<[960, 576], #llm.q<i4, 32, asym>>`   After: `{layout = "q4n16k4-asym"}`
+    Limits: a weight has one layout; a layout already given that differs is an error.
+  }];
+}
+
+#endif // LLMC_PASSES_PASSES_TD

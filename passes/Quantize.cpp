@@ -1,0 +1,115 @@
+// Weight storage by scheme, and one llm.quantize for all integer products of an input.
+#include "passes/Passes.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSwitch.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_QUANTIZE
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+enum class Scheme { Native, W16, W8, W4, Unknown };
+
+Scheme parseScheme(llvm::StringRef text) {
+  return llvm::StringSwitch<Scheme>(text)
+      .Case("native", Scheme::Native)
+      .Case("w16", Scheme::W16)
+      .Case("w8", Scheme::W8)
+      .Case("w4", Scheme::W4)
+      .Default(Scheme::Unknown);
+}
+
+/// Storage under `scheme` of a matrix stored as `from`; `wide` for the embedding and the head.
+llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide) {
+  MLIRContext *context = from.getContext();
+  switch (scheme) {
+  case Scheme::W16:
+    return from.getKind() == llm::QuantKind::BF16 ? from : llm::QuantAttr::get(context, llm::QuantKind::F16);
+  case Scheme::W8:
+    return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
+  case Scheme::W4:
+    return wide ? llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true)
+                : llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
+  case Scheme::Native:
+  case Scheme::Unknown:
+    return from;
+  }
+  return from;
+}
+
+struct QuantizePass : impl::QuantizeBase<QuantizePass> {
+  using QuantizeBase::QuantizeBase;
+
+  void runOnOperation() override {
+    Scheme chosen = parseScheme(scheme);
+    if (chosen == Scheme::Unknown) {
+      getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8 or w4";
+      return signalPassFailure();
+    }
+    if (activations != "auto" && activations != "int8" && activations != "f32") {
+      getOperation().emitError("unknown activations '") << activations << "', expected auto, int8 or f32";
+      return signalPassFailure();
+    }
+    storeWeights(chosen);
+    if (activations != "f32")
+      quantizeInputs();
+  }
+
+  /// Embedding tables and the product that makes the logits keep 8 bits under w4: both are seen by every token.
+  llvm::DenseSet<Operation *> wideWeights() {
+    llvm::DenseSet<Operation *> wide;
+    auto mark = [&](Value reference) {
+      if (auto use = reference.getDefiningOp<llm::UseOp>())
+        wide.insert(SymbolTable::lookupNearestSymbolFrom(use, use.getWeightAttr()));
+    };
+    getOperation().walk([&](llm::EmbedOp op) { mark(op.getTable()); });
+    getOperation().walk([&](func::ReturnOp op) {
+      for (Value value : op.getOperands())
+        if (auto linear = value.getDefiningOp<llm::LinearOp>())
+          mark(linear.getW());
+    });
+    return wide;
+  }
+
+  void storeWeights(Scheme chosen) {
+    llvm::DenseSet<Operation *> wide = wideWeights();
+    for (auto weight : getOperation().getOps<llm::WeightOp>()) {
+      llm::WeightType type = weight.weightType();
+      if (!type.isMatrix() || weight.getGeneratedAttr())
+        continue;
+      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight));
+      auto stored = llm::WeightType::get(&getContext(), type.getShape(), storage);
+      weight.setTypeAttr(TypeAttr::get(stored));
+    }
+    getOperation().walk([&](llm::UseOp use) {
+      auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
+      use.getResult().setType(weight.weightType());
+    });
+  }
+
+  void quantizeInputs() {
+    // Key: the input and the zero it is quantized for.
+    llvm::MapVector<std::pair<Value, int64_t>, llvm::SmallVector<llm::LinearOp>> users;
+    getOperation().walk([&](llm::LinearOp linear) {
+      auto weight = cast<llm::WeightType>(linear.getW().getType());
+      if (weight.getQuant().isInteger() && isa<RankedTensorType>(linear.getX().getType()))
+        users[{linear.getX(), weight.getQuant().activationZero()}].push_back(linear);
+    });
+    for (auto &[key, linears] : users) {
+      OpBuilder builder(linears[0]);
+      auto quantized = llm::QuantizeOp::create(builder, linears[0].getLoc(), key.first, key.second);
+      for (llm::LinearOp linear : linears)
+        linear.getXMutable().assign(quantized.getResult());
+    }
+  }
+};
+
+} // namespace
+} // namespace llmc
