@@ -108,8 +108,8 @@ void packReference(Layout l, const LogicalWeight& weight, uint8_t* out);
 /// Scalar reference: element (row, col) of a packed weight as float.
 float unpackElement(Layout l, const uint8_t* packed, int64_t cols, int64_t row, int64_t col);
 
-/// IEEE half <-> float, round to nearest even; portable bit arithmetic.
-float halfToFloat(uint16_t bits);
-uint16_t floatToHalf(float value);
+/// IEEE half <-> float, to nearest even; by bits, the same on every machine. Too large becomes infinite.
+float f16ToF32(uint16_t bits);
+uint16_t f32ToF16(float value);
 
 }  // namespace llmc

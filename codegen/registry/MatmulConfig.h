@@ -1,0 +1,58 @@
+// Which loop nest a matrix product gets: the table from (level, weight layout, activation kind, row class) to a configuration.
+#pragma once
+
+#include "codegen/cpu/Level.h"
+#include "codegen/registry/PackedLayout.h"
+
+namespace llmc {
+
+/// Element kind of the activations that meet the weight.
+enum class ActKind : uint8_t { F32, Int8 };
+
+/// A product y[M, N] = x[M, K] * w[N, K]^T with N, K and the layout known when the kernel is written, and M <= mMax
+/// (0: any M) known when it runs. `unitPanels`: panels of 16 rows of w that one epilogue call needs together.
+struct MatmulShape {
+  int64_t n = 0, k = 0;
+  Layout layout = Layout::F32N16;
+  ActKind act = ActKind::F32;
+  int64_t mMax = 1;
+  int64_t unitPanels = 1;
+
+  bool asymmetric() const { return layout == Layout::Q4N16K4Asym; }
+  bool fourBit() const { return layout == Layout::Q4N16K4Sym || layout == Layout::Q4N16K4Asym; }
+  /// Groups of 32 along K, padding included.
+  int64_t groups() const { return roundUpTo(k, kSuperblockCols) / kQuantGroup; }
+  int64_t panels() const { return panelCount(layout, n); }
+  int64_t units() const { return (panels() + unitPanels - 1) / unitPanels; }
+  /// Bytes from one row of x to the next (kernel ABI).
+  int64_t xStride() const;
+};
+
+/// How a tile (rows of x) x (one panel) is computed.
+enum class TileStyle : uint8_t {
+  Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
+  Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
+  Float,  ///< f32 activations: weights widened in registers, f32 sums in registers
+};
+
+struct MatmulConfig {
+  TileStyle style = TileStyle::Float;
+  int64_t tileRows = 1;     ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t rowBlock = 1;     ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
+  bool unpack = false;      ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
+  int64_t groupBlock = 0;   ///< groups of 32 columns in one pass; 0: all of K
+  int64_t groupsPerIter = 1;///< Direct: groups in one loop body (2: a whole superblock)
+  int64_t prefetchBytes = 0;///< distance of weight prefetch, 0: none
+};
+
+MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
+
+/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums and the unpacked panel.
+int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config);
+int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config);
+int64_t matmulScratchBytes(MatmulShape shape);
+
+/// Row classes that variants are made for.
+inline constexpr int64_t kRowClasses[] = {1, 4, 16, 64, 0};
+
+} // namespace llmc

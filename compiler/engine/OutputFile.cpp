@@ -1,0 +1,122 @@
+// Temporary file, lock, fsync, rename, fsync of the folder.
+#include "compiler/engine/OutputFile.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+namespace llmc {
+namespace {
+
+namespace fs = std::filesystem;
+
+rt::Status ioError(const std::string& what, const std::string& path, int error) {
+  const char* hint = error == ENOSPC || error == EDQUOT ? "free space on the disk; the old output is intact"
+                     : error == EFBIG                   ? "raise the file size limit; the old output is intact"
+                                                        : "the old output is intact";
+  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", what + " '" + rt::escaped(path) + "': " + std::strerror(error), hint);
+}
+
+std::string temporaryPrefix(const fs::path& path) { return "." + path.filename().string() + ".tmp-"; }
+
+/// Removes temporary files of `path` that no living process holds the lock of.
+void reclaim(const fs::path& path) {
+  std::string prefix = temporaryPrefix(path);
+  std::error_code ignored;
+  for (fs::directory_iterator it(path.parent_path(), ignored), end; !ignored && it != end; it.increment(ignored)) {
+    if (it->path().filename().string().compare(0, prefix.size(), prefix) != 0) continue;
+    int fd = ::open(it->path().c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) ::unlink(it->path().c_str());
+    ::close(fd);
+  }
+}
+
+/// A write over RLIMIT_FSIZE should fail with EFBIG, not end the process with the temporary file left behind.
+void ignoreFileSizeSignal() {
+  struct sigaction now;
+  if (::sigaction(SIGXFSZ, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGXFSZ, SIG_IGN);
+}
+
+}  // namespace
+
+rt::Status OutputFile::failed(const char* what) const { return ioError(what, path_, errno); }
+
+rt::Status OutputFile::open(const std::string& path) {
+  std::error_code error;
+  fs::path target = fs::weakly_canonical(path, error);
+  if (error || !target.has_filename())
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file", "name a file");
+  path_ = target.string();
+  ignoreFileSizeSignal();
+  reclaim(target);
+  static std::atomic<unsigned> counter{0};
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    std::string name = temporaryPrefix(target) + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    temporary_ = (target.parent_path() / name).string();
+    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd_ < 0 && errno == EEXIST) continue;
+    if (fd_ < 0) break;
+    // Between open and lock another run may have taken the file for a dead one and removed it.
+    struct stat info;
+    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0 && ::fstat(fd_, &info) == 0 && info.st_nlink == 1) return rt::Status::ok();
+    ::close(fd_);
+    fd_ = -1;
+  }
+  temporary_.clear();
+  return failed("cannot create a file beside");
+}
+
+rt::Status OutputFile::writeAt(uint64_t offset, const void* data, uint64_t bytes) {
+  const auto* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    ssize_t wrote = ::pwrite(fd_, next, std::min<uint64_t>(bytes, 1u << 30), static_cast<off_t>(offset));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return failed("cannot write");
+    if (wrote == 0) {
+      errno = EIO;
+      return failed("cannot write");
+    }
+    next += wrote;
+    offset += static_cast<uint64_t>(wrote);
+    bytes -= static_cast<uint64_t>(wrote);
+  }
+  size_ = std::max(size_, offset);
+  return rt::Status::ok();
+}
+
+rt::Status OutputFile::append(const void* data, uint64_t bytes) { return writeAt(size_, data, bytes); }
+
+rt::Status OutputFile::commit(bool durable) {
+  if (fd_ < 0) return rt::Status::error(rt::ErrorKind::kInternal, "OUT_IO", "output '" + rt::escaped(path_) + "' is not open");
+  if (durable && ::fsync(fd_) != 0) return failed("cannot sync");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("cannot replace");
+  temporary_.clear();
+  // Deferred write errors (quota, network file systems) show up here at the latest.
+  int fd = fd_;
+  fd_ = -1;
+  if (::close(fd) != 0) return failed("cannot close");
+  if (!durable) return rt::Status::ok();
+  int folder = ::open(fs::path(path_).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return failed("cannot open the folder of");
+  int synced = ::fsync(folder);
+  ::close(folder);
+  // Some file systems cannot sync folders and say so.
+  return synced == 0 || errno == EINVAL ? rt::Status::ok() : failed("cannot sync the folder of");
+}
+
+void OutputFile::abort() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace llmc

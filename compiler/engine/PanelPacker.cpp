@@ -1,0 +1,217 @@
+// Panels of each layout. Quantized panels go group by group: 16 rows x 32 columns make 4 or 8 lines, scales, mins.
+#include "compiler/engine/PanelPacker.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace llmc {
+namespace {
+
+constexpr int kLanes = kPanelRows;
+constexpr uint16_t kHalfExponent = 0x7c00, kBfloatExponent = 0x7f80;
+
+uint16_t load16(const std::byte* from) {
+  uint16_t value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+uint32_t load32(const std::byte* from) {
+  uint32_t value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+
+bool anyInfinite(const uint16_t* words, int64_t count, uint16_t exponent) {
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) bad |= (words[i] & exponent) == exponent ? 1u : 0u;
+  return bad != 0;
+}
+
+bool anyInfinite(const float* values, int64_t count) {
+  uint32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) bad |= (std::bit_cast<uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
+  return bad != 0;
+}
+
+uint16_t toBfloat(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+/// x[k][lane] of columns [col, col + 32).
+void transposeGroup(const float* rows, int64_t stride, int64_t col, float* x) {
+  for (int r = 0; r < kLanes; ++r) {
+    const float* row = rows + r * stride + col;
+    for (int k = 0; k < kQuantGroup; ++k) x[k * kLanes + r] = row[k];
+  }
+}
+
+/// Fills lanes [first, 16) of a group with the code of zero and scale 0.
+void clearLanes(Layout layout, int first, uint32_t* lines, uint16_t* scales, uint16_t* mins) {
+  uint32_t zero = layout == Layout::Q8N16K4 ? 0x80808080u : layout == Layout::Q4N16K4Sym ? 0x88888888u : 0u;
+  int count = layout == Layout::Q8N16K4 ? 8 : 4;
+  for (int line = 0; line < count; ++line) std::fill(lines + line * kLanes + first, lines + (line + 1) * kLanes, zero);
+  std::fill(scales + first, scales + kLanes, uint16_t{0});
+  if (layout == Layout::Q4N16K4Asym) std::fill(mins + first, mins + kLanes, uint16_t{0});
+}
+
+/// One GGUF block into lane `lane` of a group: the order of its nibbles is that of the lines already.
+LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* block, int lane, uint32_t* lines, uint16_t* scales,
+                       uint16_t* mins) {
+  uint16_t scale = load16(block), min = 0;
+  bool eight = layout == Layout::Q8N16K4;
+  const std::byte* codes = block + 2;
+  bool finite = (scale & kHalfExponent) != kHalfExponent;
+  LaneFaults faults = 0;
+  if (storage == StorageType::Q4_1) {
+    min = load16(block + 2);
+    codes = block + 4;
+    finite &= (min & kHalfExponent) != kHalfExponent;
+  } else if (layout == Layout::Q4N16K4Asym) {
+    min = f32ToF16(-8.0f * f16ToF32(scale));  // Q4_0: scale * (q - 8); eight times a half is a half unless too large
+    if (finite && (min & kHalfExponent) == kHalfExponent) faults |= 0x10000u << lane;
+  }
+  if (!finite) faults |= 1u << lane;
+  for (int line = 0; line < (eight ? 8 : 4); ++line)
+    lines[line * kLanes + lane] = load32(codes + 4 * line) ^ (eight ? 0x80808080u : 0u);  // int8 + 128
+  scales[lane] = scale;
+  if (layout == Layout::Q4N16K4Asym) mins[lane] = min;
+  return faults;
+}
+
+/// Places of one group in a panel.
+struct GroupPlace {
+  uint32_t* lines;
+  uint16_t *scales, *mins;
+};
+GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group) {
+  uint8_t* block = panel + group / 2 * superblockBytes(layout);
+  int64_t half = group % 2, lineBytes = (layout == Layout::Q8N16K4 ? 8 : 4) * kLineBytes;
+  return {reinterpret_cast<uint32_t*>(block + half * lineBytes),
+          reinterpret_cast<uint16_t*>(block + scalesOffset(layout) + half * 32),
+          reinterpret_cast<uint16_t*>(block + minsOffset(layout) + half * 32)};
+}
+
+GroupQuantizer quantizerFor(Layout layout, bool square) {
+  const GroupQuantizers& all = groupQuantizers();
+  switch (layout) {
+    case Layout::Q8N16K4: return all.i8;
+    case Layout::Q4N16K4Sym: return square ? all.i4SymSquare : all.i4Sym;
+    case Layout::Q4N16K4Asym: return square ? all.i4AsymSquare : all.i4Asym;
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+bool repacksExactly(Layout layout, StorageType storage) {
+  switch (layout) {
+    case Layout::F32N16:
+    case Layout::Plain: return storage == StorageType::F32 || storage == StorageType::F16 || storage == StorageType::BF16;
+    case Layout::F16N16: return storage == StorageType::F16;
+    case Layout::BF16N16K2: return storage == StorageType::BF16;
+    case Layout::Q4N16K4Sym: return storage == StorageType::Q4_0;
+    case Layout::Q4N16K4Asym: return storage == StorageType::Q4_0 || storage == StorageType::Q4_1;
+    case Layout::Q8N16K4: return storage == StorageType::Q8_0;
+  }
+  return false;
+}
+
+PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
+    : layout_(layout),
+      cols_(cols),
+      padded_(paddedCols(layout, cols)),
+      quantizer_(quantizerFor(layout, square)) {}
+
+LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
+  if (layout_ == Layout::F16N16 || layout_ == Layout::BF16N16K2) return packHalfWords(storage, rows, count, out);
+  if (isQuantized(layout_) && repacksExactly(layout_, storage)) return repackBlocks(storage, rows, count, out);
+  expand(storage, rows, count);
+  return isQuantized(layout_) ? packQuantized(out) : packFloats(out);
+}
+
+void PanelPacker::expand(StorageType storage, const std::byte* rows, int count) {
+  floats_.resize(static_cast<size_t>(kLanes * padded_));
+  int64_t rowBytes = cols_ / blockLength(storage) * blockBytes(storage);
+  for (int r = 0; r < kLanes; ++r) {
+    float* to = floats_.data() + r * padded_;
+    if (r >= count) {
+      std::fill(to, to + padded_, 0.0f);
+      continue;
+    }
+    const std::byte* from = rows + r * rowBytes;
+    if (storage == StorageType::BF16) {
+      for (int64_t i = 0; i < cols_; ++i) to[i] = std::bit_cast<float>(uint32_t{load16(from + 2 * i)} << 16);
+    } else {
+      expandToFloat(storage, from, cols_, to);
+    }
+    std::fill(to + cols_, to + padded_, 0.0f);
+  }
+}
+
+/// f32n16: [k][16].
+LaneFaults PanelPacker::packFloats(uint8_t* out) {
+  LaneFaults faults = 0;
+  auto* to = reinterpret_cast<float*>(out);
+  for (int r = 0; r < kLanes; ++r) {
+    const float* row = floats_.data() + r * padded_;
+    if (anyInfinite(row, cols_)) faults |= 1u << r;
+    for (int64_t k = 0; k < padded_; ++k) to[k * kLanes + r] = row[k];
+  }
+  return faults;
+}
+
+/// f16n16: [k][16]; bf16n16k2: [k/2][16] with k even in the high half.
+LaneFaults PanelPacker::packHalfWords(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
+  bool half = layout_ == Layout::F16N16;
+  uint16_t exponent = half ? kHalfExponent : kBfloatExponent;
+  LaneFaults faults = 0;
+  bool exact = repacksExactly(layout_, storage);
+  if (!exact) expand(storage, rows, count);
+  words_.assign(static_cast<size_t>(kLanes * padded_), 0);
+  auto* to = reinterpret_cast<uint16_t*>(out);
+  for (int r = 0; r < kLanes; ++r) {
+    uint16_t* row = words_.data() + r * padded_;
+    if (r < count && exact) std::memcpy(row, rows + r * cols_ * 2, static_cast<size_t>(cols_) * 2);
+    if (r < count && !exact) {
+      const float* from = floats_.data() + r * padded_;
+      for (int64_t k = 0; k < cols_; ++k) row[k] = half ? f32ToF16(from[k]) : toBfloat(from[k]);
+      if (anyInfinite(from, cols_)) faults |= 1u << r;
+    }
+    if (anyInfinite(row, cols_, exponent) && (faults >> r & 1u) == 0) faults |= exact ? 1u << r : 0x10000u << r;
+    for (int64_t k = 0; k < padded_; ++k) to[half ? k * kLanes + r : (k / 2 * kLanes + r) * 2 + (k % 2 == 0 ? 1 : 0)] = row[k];
+  }
+  return faults;
+}
+
+LaneFaults PanelPacker::packQuantized(uint8_t* out) {
+  alignas(64) float x[kQuantGroup * kLanes];
+  LaneFaults faults = 0;
+  int64_t groups = padded_ / kQuantGroup;
+  for (int64_t group = 0; group < groups; ++group) {
+    GroupPlace place = groupPlace(layout_, out, group);
+    if (group * kQuantGroup >= cols_) {
+      clearLanes(layout_, 0, place.lines, place.scales, place.mins);
+      continue;
+    }
+    transposeGroup(floats_.data(), padded_, group * kQuantGroup, x);
+    faults |= quantizer_(x, place.lines, place.scales, place.mins);
+  }
+  return faults;
+}
+
+LaneFaults PanelPacker::repackBlocks(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
+  LaneFaults faults = 0;
+  int64_t blocks = cols_ / kQuantGroup, bytes = blockBytes(storage), groups = padded_ / kQuantGroup;
+  for (int64_t group = 0; group < groups; ++group) {
+    GroupPlace place = groupPlace(layout_, out, group);
+    int lanes = group < blocks ? count : 0;
+    for (int r = 0; r < lanes; ++r)
+      faults |= repackBlock(layout_, storage, rows + (r * blocks + group) * bytes, r, place.lines, place.scales, place.mins);
+    clearLanes(layout_, lanes, place.lines, place.scales, place.mins);
+  }
+  return faults;
+}
+
+}  // namespace llmc

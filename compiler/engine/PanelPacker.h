@@ -1,0 +1,40 @@
+// Packs one panel of 16 rows from a tensor's stored rows: exact repacking where formats agree, quantization elsewhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "codegen/registry/PackedLayout.h"
+#include "compiler/engine/Quantizer.h"
+#include "compiler/import/StorageType.h"
+
+namespace llmc {
+
+/// Whether `layout` holds values of `storage` exactly, without going through float.
+bool repacksExactly(Layout layout, StorageType storage);
+
+/// Keeps the buffers of one thread.
+class PanelPacker {
+ public:
+  /// square: the scale search of I4 weighs errors by the element's square.
+  PanelPacker(Layout layout, int64_t cols, bool square);
+
+  /// rows: `count` (1-16) stored rows one after the other; missing lanes get zeros. Writes panelBytes(layout, cols).
+  LaneFaults pack(StorageType storage, const std::byte* rows, int count, uint8_t* out);
+
+ private:
+  LaneFaults packFloats(uint8_t* out);
+  LaneFaults packHalfWords(StorageType storage, const std::byte* rows, int count, uint8_t* out);
+  LaneFaults packQuantized(uint8_t* out);
+  LaneFaults repackBlocks(StorageType storage, const std::byte* rows, int count, uint8_t* out);
+  void expand(StorageType storage, const std::byte* rows, int count);
+
+  Layout layout_;
+  int64_t cols_, padded_;
+  GroupQuantizer quantizer_ = nullptr;
+  std::vector<float> floats_;    // [16][padded_], rows past `count` and columns past cols_ are zero
+  std::vector<uint16_t> words_;  // [16][padded_]
+};
+
+}  // namespace llmc

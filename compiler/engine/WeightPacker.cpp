@@ -1,0 +1,130 @@
+// Runs packing jobs on several threads and hands their bytes over in file order, with a bounded number in flight.
+#include "compiler/engine/WeightPacker.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "compiler/engine/PanelJobs.h"
+
+namespace llmc {
+namespace {
+
+using Sink = std::function<rt::Status(const uint8_t* bytes, uint64_t count)>;
+
+/// Jobs are taken in order; job i may start once job i - window has been handed over, so memory is bounded.
+class OrderedPacking {
+ public:
+  OrderedPacking(const std::vector<PanelJob>& jobs, const std::vector<OpenWeight>& weights, const PackOptions& options)
+      : jobs_(jobs), weights_(weights), options_(options) {
+    unsigned threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+    threads_ = std::min<size_t>(threads, std::max<size_t>(jobs.size(), 1));
+    slots_.resize(2 * threads_);
+  }
+
+  /// Feeds every job's bytes to `sink` on the calling thread. The first error in file order is the one returned.
+  rt::Status run(const Sink& sink) {
+    std::vector<std::thread> pool;
+    for (size_t i = 0; i < threads_; ++i) pool.emplace_back([this] { work(); });
+    rt::Status status = drain(sink);
+    {
+      std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    mayStart_.notify_all();
+    for (std::thread& thread : pool) thread.join();
+    return status;
+  }
+
+ private:
+  struct Slot {
+    std::vector<uint8_t> bytes;
+    rt::Status status;
+    bool ready = false;
+  };
+
+  void work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      mayStart_.wait(lock, [this] { return stopped_ || next_ >= jobs_.size() || next_ < written_ + slots_.size(); });
+      if (stopped_ || next_ >= jobs_.size()) return;
+      const PanelJob& job = jobs_[next_];
+      Slot& slot = slots_[next_++ % slots_.size()];
+      lock.unlock();
+      slot.bytes.resize(job.bytes);
+      rt::Status status = packJob(job, weights_[job.weight], options_.errorWeight, slot.bytes.data());
+      lock.lock();
+      slot.status = std::move(status);
+      slot.ready = true;
+      isReady_.notify_one();
+    }
+  }
+
+  rt::Status drain(const Sink& sink) {
+    uint64_t done = 0, total = 0;
+    for (const PanelJob& job : jobs_) total += job.bytes;
+    for (size_t i = 0; i < jobs_.size(); ++i) {
+      Slot& slot = slots_[i % slots_.size()];
+      {
+        std::unique_lock lock(mutex_);
+        isReady_.wait(lock, [&] { return slot.ready; });
+      }
+      LLMC_TRY(std::move(slot.status));
+      LLMC_TRY(sink(slot.bytes.data(), jobs_[i].bytes));
+      done += jobs_[i].bytes;
+      {
+        std::lock_guard lock(mutex_);
+        slot.ready = false;
+        ++written_;
+      }
+      mayStart_.notify_all();
+      if (options_.progress && !options_.progress(done, total))
+        return rt::Status::error(rt::ErrorKind::kUnavailable, "W_CANCELLED", "packing was cancelled");
+    }
+    return rt::Status::ok();
+  }
+
+  const std::vector<PanelJob>& jobs_;
+  const std::vector<OpenWeight>& weights_;
+  const PackOptions& options_;
+  size_t threads_ = 1;
+  std::vector<Slot> slots_;
+  std::mutex mutex_;
+  std::condition_variable mayStart_, isReady_;
+  size_t next_ = 0, written_ = 0;
+  bool stopped_ = false;
+};
+
+rt::Status packAll(const std::vector<WeightSpec>& specs, const RowSources& sources, const PackOptions& options, const Sink& sink) {
+  auto places = placeWeights(specs);
+  if (!places) return places.takeStatus();
+  auto weights = openWeights(specs, *places, sources);
+  if (!weights) return weights.takeStatus();
+  std::vector<PanelJob> jobs = cutJobs(specs, *places);
+  return OrderedPacking(jobs, *weights, options).run(sink);
+}
+
+}  // namespace
+
+rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const RowSources& sources, EngineWriter& writer,
+                                 const PackOptions& options) {
+  auto index = writer.beginSection(rt::SectionKind::kWeights);
+  if (!index) return index.takeStatus();
+  LLMC_TRY(packAll(specs, sources, options, [&](const uint8_t* bytes, uint64_t count) { return writer.append(bytes, count); }));
+  const std::vector<uint8_t> tail(rt::kWeightsTailBytes);
+  LLMC_TRY(writer.append(tail.data(), tail.size()));
+  LLMC_TRY(writer.endSection());
+  return index;
+}
+
+rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources, const PackOptions& options) {
+  std::vector<uint8_t> packed;
+  LLMC_TRY(packAll({spec}, sources, options, [&](const uint8_t* bytes, uint64_t count) {
+    packed.insert(packed.end(), bytes, bytes + count);
+    return rt::Status::ok();
+  }));
+  packed.resize(static_cast<size_t>(packedBytes(spec.layout, spec.rows, spec.cols)));
+  return packed;
+}
+
+}  // namespace llmc
