@@ -1,0 +1,54 @@
+// What each llm op computes, as one short function a op over plain tensors; kernel tests call these directly.
+#pragma once
+
+#include "dialects/LLM/LLMDialect.h"
+#include "dialects/Reference/Tensor.h"
+
+namespace llmc::reference {
+
+/// y[t] = scale * table[token_ids[t]]; table [V, H].
+Tensor embed(const Batch& batch, const Tensor& table, double scale);
+/// y[s] = x[sample_rows[s]].
+Tensor selectRows(const Tensor& x, const Batch& batch);
+/// y[t, j] = x[t, offset + j], j < size.
+Tensor slice(const Tensor& x, int64_t offset, int64_t size);
+/// [rows, 1]: the smallest column with the largest value.
+Tensor argmax(const Tensor& logits);
+
+/// segment 0: the mean runs over the whole row; w [cols or segment, 1].
+Tensor rmsnorm(const Tensor& x, const Tensor& w, double eps, bool unitOffset, int64_t segment);
+/// b may be null.
+Tensor layernorm(const Tensor& x, const Tensor& w, const Tensor* b, double eps);
+
+/// y = x * w^T + bias; x [T, K], w [N, K], bias [N, 1] or null.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor* bias);
+/// q * scale with scale = f32(max|x| / 127) of each 32 columns and q the nearest even integer; `round` false: x itself.
+Tensor quantize(const Tensor& x, bool round);
+
+Tensor rope(const Tensor& x, const Batch& batch, llm::RopeAttr rope, int64_t headDim);
+/// Stores k and v [T, heads * dim]; as f16 when `round`.
+void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, int64_t layer, bool round);
+
+/// Numbers that both attention ops take; heads are query heads.
+struct AttendParams {
+  int64_t layer = 0, heads = 0;
+  double scale = 1.0;
+  int64_t window = 0;
+  double softcap = 0.0;
+};
+Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params);
+/// [T, heads * splits * (dim + 2)]: for each (head, split) dim sums, m, l.
+Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, int64_t splits);
+Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits);
+
+double activate(double x, llm::ActFn fn);
+/// act(gate) * up.
+Tensor glu(const Tensor& gate, const Tensor& up, llm::ActFn fn);
+/// Columns of x: 16 of gate, 16 of up, and so on.
+Tensor gluInterleaved(const Tensor& x, llm::ActFn fn);
+/// f(x) for each element.
+Tensor map(const Tensor& x, llvm::function_ref<double(double)> f);
+/// f(a, b) for each pair of elements.
+Tensor zip(const Tensor& a, const Tensor& b, llvm::function_ref<double(double, double)> f);
+
+}  // namespace llmc::reference
