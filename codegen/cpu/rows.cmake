@@ -4,3 +4,5 @@ add_library(llmcCpuRegion STATIC region/RegionEmitter.cpp region/Lanes.cpp regio
 target_link_libraries(llmcCpuRegion PUBLIC llmcCpuCore llmcLLM)
 add_library(llmcCpuRows STATIC rows/RowCount.cpp rows/RowKernel.cpp)
 target_link_libraries(llmcCpuRows PUBLIC llmcCpuRegion llmcKern)
+add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/KvWriteKernel.cpp)
+target_link_libraries(llmcCpuKvWrite PUBLIC llmcCpuRows)
