@@ -1,0 +1,52 @@
+// Turns any mix of sequences into the Batch that kernels read, after checking every number in it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/exec/workspace.h"
+#include "runtime/format/kernel_abi.h"
+
+namespace llmc::rt {
+
+/// Which of a sequence's tokens get a row of logits.
+enum class RowChoice : uint8_t { kNone, kLast, kAll, kList };
+
+/// One sequence's part of a step: a prompt chunk, or one decoded token.
+struct StepSequence {
+  std::span<const int32_t> tokens;  ///< ids to run, at positions start, start + 1, ...
+  std::span<const int32_t> pages;   ///< block table; covers start + tokens.size() tokens
+  uint32_t start = 0;               ///< tokens already in the cache
+  RowChoice rows = RowChoice::kLast;
+  std::span<const uint32_t> rowList;  ///< kList: ascending indices in `tokens`
+};
+
+/// Owns the batch arrays, all sized for the limits at construction: build() allocates nothing.
+class BatchBuilder {
+ public:
+  /// `vocabulary`: ids must be below it. `pages`: page ids must be below it.
+  BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32_t pages);
+  BatchBuilder(const BatchBuilder&) = delete;
+  BatchBuilder& operator=(const BatchBuilder&) = delete;
+
+  /// Errors RT_STEP (70: limits, pages or rows that a caller of ours got wrong), RT_TOKEN_ID (65), RT_CONTEXT (65).
+  Status build(std::span<const StepSequence> sequences);
+
+  /// Same address for life. Rows are in the order of the sequences, then of their tokens.
+  const Batch& batch() const { return batch_; }
+
+ private:
+  Status check(std::span<const StepSequence> sequences) const;
+  Status checkSequence(const StepSequence& sequence, size_t index) const;
+  void addSequence(const StepSequence& sequence, int32_t index);
+
+  const StepLimits limits_;
+  const uint32_t vocabulary_, pages_, blockStride_;
+  Batch batch_;
+  // Arrays behind batch_, 16 entries longer than the limits: kernels may read (never use) that far.
+  std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, blockTable_, sampleRows_;
+};
+
+}  // namespace llmc::rt

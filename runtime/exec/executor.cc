@@ -1,0 +1,60 @@
+// Picks the program for T, walks it on the workers.
+#include "runtime/exec/executor.h"
+
+#include <string>
+
+#include "runtime/base/limits.h"
+
+namespace llmc::rt {
+
+ProgramSource sourceOf(const EngineFile& engine, uint32_t level) {
+  return {&engine.plan(), level, [&engine](uint32_t index) { return engine.weightAddress(index); },
+          [&engine, level](uint64_t offset) { return engine.codeAddress(level, offset); }};
+}
+
+Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages)
+    : pool_(pool), limits_(limits), vocabulary_(vocabulary), builder_(limits, vocabulary, pages) {}
+
+Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, WorkerPool& pool,
+                                                   const StepLimits& limits, KvMemory kv) {
+  if (limits.maxTokens == 0 || limits.maxTokens > limits::kMaxTokensPerStep || limits.maxRows == 0 ||
+      limits.maxRows > limits.maxTokens || limits.maxSequences == 0 || limits.maxSequences > limits.maxTokens ||
+      limits.maxContext == 0)
+    return Status::error(ErrorKind::kUsage, "RT_LIMITS",
+                         "tokens, rows, sequences and context of a step must be positive, rows and sequences at most "
+                         "tokens, tokens at most " + std::to_string(limits::kMaxTokensPerStep));
+  const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
+  if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
+  std::unique_ptr<Executor> executor(
+      new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages));
+  executor->arenaBytes_ = *bytes;
+  auto arena = Arena::map(*bytes, "the workspace");
+  if (!arena) return arena.takeStatus();
+  executor->arena_ = arena.take();
+  const ProgramMemory memory{executor->arena_.data(), kv.base, &executor->builder_.batch()};
+  for (uint32_t i = 0; i < source.plan->programs()->size(); ++i) {
+    auto program = BoundProgram::bind(source, i, memory, limits, pool.workers());
+    if (!program) return program.takeStatus();
+    executor->programs_.push_back(program.take());
+  }
+  return executor;
+}
+
+Status Executor::step(std::span<const StepSequence> sequences) {
+  LLMC_TRY(builder_.build(sequences));
+  const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
+  size_t choice = 0;
+  while (programs_[choice]->maxTokens() != 0 && programs_[choice]->maxTokens() < tokens) ++choice;
+  BoundProgram& program = *programs_[choice];
+  last_ = &program;
+  if (const int32_t code = pool_.run(program.walk(tokens, rows())))
+    return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
+  return Status::ok();
+}
+
+std::span<const float> Executor::logits(uint32_t row) const {
+  const uint64_t stride = rowStrideBytes(uint64_t{vocabulary_} * 4) / 4;
+  return {last_->logits() + row * stride, vocabulary_};
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,61 @@
+// Runs steps of a loaded engine: any mix of prompt chunks and decoded tokens in, rows of logits out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/device/memory.h"
+#include "runtime/device/worker_pool.h"
+#include "runtime/exec/batch_builder.h"
+#include "runtime/exec/bound_program.h"
+#include "runtime/format/engine_reader.h"
+
+namespace llmc::rt {
+
+/// Pages of K and V that block tables name; owned by the caller and larger than the executor's life.
+struct KvMemory {
+  uint8_t* base = nullptr;
+  uint32_t pages = 0;
+};
+
+/// Weights and code of an engine whose level `level` is activated. `engine` must outlive what is made from it.
+ProgramSource sourceOf(const EngineFile& engine, uint32_t level);
+
+/// One engine on one pool of workers. Used by the thread that made the pool. After the first step of each shape a step
+/// allocates nothing.
+class Executor {
+ public:
+  /// Errors: RT_MEMORY (69) with the size of the workspace, RT_PLAN (70), RT_LIMITS (64).
+  static Result<std::unique_ptr<Executor>> create(const ProgramSource& source, WorkerPool& pool,
+                                                  const StepLimits& limits, KvMemory kv);
+
+  /// Runs one step: K and V of all tokens go to the cache, logits of the chosen rows become readable. Errors as
+  /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed.
+  Status step(std::span<const StepSequence> sequences);
+
+  /// Rows of the last step, in the order of its sequences and their tokens.
+  uint32_t rows() const { return static_cast<uint32_t>(builder_.batch().rows); }
+  /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows().
+  std::span<const float> logits(uint32_t row) const;
+
+  const StepLimits& limits() const { return limits_; }
+  uint32_t vocabulary() const { return vocabulary_; }
+  uint64_t workspaceBytes() const { return arenaBytes_; }  ///< exact, before rounding to huge pages
+
+ private:
+  Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages);
+
+  WorkerPool& pool_;
+  const StepLimits limits_;
+  const uint32_t vocabulary_;
+  Arena arena_;
+  uint64_t arenaBytes_ = 0;
+  BatchBuilder builder_;
+  std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
+  const BoundProgram* last_ = nullptr;                   ///< program of the last step
+};
+
+}  // namespace llmc::rt

@@ -1,0 +1,30 @@
+// How many KV pages a run gets and how long a context they hold: pure arithmetic with numbers in every refusal.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt {
+
+/// What decides the size of the cache. Zero means "not given" for the two wishes.
+struct KvRequest {
+  uint64_t pageBytes = 0;        ///< of all layers, from the engine
+  uint32_t modelPositions = 0;   ///< longest context of the model, tokens
+  uint64_t kvMemoryBytes = 0;    ///< --kv-memory
+  uint32_t maxModelLen = 0;      ///< --max-model-len, tokens
+  uint32_t sequences = 1;        ///< sequences that must fit together at full length
+  uint64_t availableBytes = 0;   ///< memory that may be taken when --kv-memory is not given
+};
+
+struct KvPlan {
+  uint32_t pages = 0;
+  uint32_t contextTokens = 0;  ///< longest sequence that the run accepts
+  uint64_t bytes = 0;          ///< pages * pageBytes
+};
+
+/// Without wishes: the model's whole context, or what three quarters of the available memory hold if that is less.
+/// Errors: RT_CONTEXT (64) longer than the model allows; RT_KV_MEMORY (69) does not fit, with sizes on both sides.
+Result<KvPlan> planKv(const KvRequest& request);
+
+}  // namespace llmc::rt

@@ -1,0 +1,52 @@
+// k block maxima that are >= t prove that k entries are >= t: so no entry below t can be among the k best.
+#include "runtime/sample/candidates.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include "runtime/sample/vocab_scan.h"
+
+namespace llmc::rt {
+
+TopSelector::TopSelector(uint32_t vocabulary)
+    : maxima_(scanBlocks(vocabulary)), order_(scanBlocks(vocabulary)) {
+  found_.reserve(4096);
+}
+
+void TopSelector::setRow(std::span<const float> row) {
+  row_ = row;
+  blockMaxima(row.data(), static_cast<uint32_t>(row.size()), maxima_.data());
+}
+
+std::vector<Candidate>& TopSelector::takeAbove(float bound) {
+  const auto count = static_cast<uint32_t>(row_.size());
+  found_.clear();
+  for (uint32_t block = 0; block < maxima_.size(); ++block) {
+    if (maxima_[block] < bound) continue;
+    const uint32_t end = std::min(count, (block + 1) * kScanBlock);
+    for (uint32_t i = block * kScanBlock; i < end; ++i)
+      if (row_[i] >= bound) found_.push_back({static_cast<int32_t>(i), row_[i], 0});
+  }
+  return found_;
+}
+
+std::vector<Candidate>& TopSelector::take(uint32_t k) {
+  const auto count = static_cast<uint32_t>(row_.size());
+  k = std::min(k, count);
+  float bound = -std::numeric_limits<float>::infinity();
+  if (k > 0 && k <= maxima_.size()) {
+    order_ = maxima_;  // same size: no allocation
+    std::nth_element(order_.begin(), order_.begin() + (k - 1), order_.end(), std::greater<>());
+    bound = order_[k - 1];
+  }
+  takeAbove(bound);
+  if (found_.size() > k) {
+    std::nth_element(found_.begin(), found_.begin() + k, found_.end(), better);
+    found_.resize(k);
+  }
+  std::sort(found_.begin(), found_.end(), better);
+  return found_;
+}
+
+}  // namespace llmc::rt

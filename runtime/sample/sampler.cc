@@ -1,0 +1,206 @@
+// Greedy, full-distribution and filtered choice.
+#include "runtime/sample/sampler.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "runtime/sample/philox.h"
+#include "runtime/sample/vocab_scan.h"
+
+namespace llmc::rt {
+namespace {
+
+Status notFinite(std::span<const float> row) {
+  size_t bad = 0;
+  while (bad + 1 < row.size() && std::isfinite(row[bad])) ++bad;
+  return Status::error(ErrorKind::kInternal, "RT_LOGITS",
+                       "logit of token " + std::to_string(bad) + " is " + std::to_string(row[bad]),
+                       "the weights or a kernel are broken; run --selftest");
+}
+
+void setWeights(std::vector<Candidate>& candidates, float max, float scale) {
+  for (auto& c : candidates) c.weight = expNonPositive((c.logit - max) * scale);
+}
+
+double sumOf(const std::vector<Candidate>& candidates) {
+  double sum = 0;
+  for (const auto& c : candidates) sum += c.weight;
+  return sum;
+}
+
+/// Length of the shortest prefix with at least `share` of `total`; never 0.
+size_t prefixOf(const std::vector<Candidate>& candidates, double share, double total) {
+  double sum = 0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    sum += candidates[i].weight;
+    if (sum >= share * total) return i + 1;
+  }
+  return candidates.size();
+}
+
+void keepMinP(std::vector<Candidate>& candidates, double minP) {
+  // Weights are relative to the best token's, which every filter before has kept.
+  std::erase_if(candidates, [&](const Candidate& c) { return c.weight < minP; });
+}
+
+/// Locally typical sampling (Meister et al. 2022): tokens whose surprise is nearest the entropy, up to `share`.
+void keepTypical(std::vector<Candidate>& candidates, double share) {
+  const double total = sumOf(candidates);
+  double entropy = 0;
+  for (const auto& c : candidates) {
+    const double p = c.weight / total;
+    if (p > 0) entropy -= p * std::log(p);
+  }
+  const auto distance = [&](const Candidate& c) { return std::abs(-std::log(c.weight / total) - entropy); };
+  std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    const double left = distance(a), right = distance(b);
+    return left != right ? left < right : better(a, b);
+  });
+  candidates.resize(prefixOf(candidates, share, total));
+}
+
+}  // namespace
+
+Sampler::Sampler(uint32_t vocabulary) : selector_(vocabulary), edit_(vocabulary), sums_(scanBlocks(vocabulary)) {}
+
+std::span<const float> Sampler::edited(std::span<const float> logits, const SampleRequest& request) {
+  const SamplingParams& params = *request.params;
+  const bool noStop = request.generated < params.minTokens && !request.stopIds.empty();
+  if (params.logitBias.empty() && !params.penalizes() && !noStop) return logits;
+  std::copy(logits.begin(), logits.end(), edit_.begin());
+  if (params.penalizes() && request.history) request.history->penalize(params, edit_.data());
+  for (const auto& [id, bias] : params.logitBias) edit_[static_cast<size_t>(id)] += bias;
+  if (noStop)
+    for (const int32_t id : request.stopIds)
+      if (id >= 0 && static_cast<size_t>(id) < edit_.size())
+        edit_[static_cast<size_t>(id)] = std::numeric_limits<float>::lowest();
+  return edit_;
+}
+
+double Sampler::totalWeight(std::span<const float> row, float max, float scale) {
+  expSums(row.data(), static_cast<uint32_t>(row.size()), max, scale, sums_.data());
+  double total = 0;
+  for (const float sum : sums_) total += static_cast<double>(sum);
+  return total;
+}
+
+int32_t Sampler::pickFromAll(std::span<const float> row, float max, float scale, double uniform) {
+  double left = uniform * totalWeight(row, max, scale);
+  // Walk the block sums, then the block: rounding can run past the end, so remember the last token with any weight.
+  size_t block = 0;
+  while (block + 1 < sums_.size() && left >= static_cast<double>(sums_[block])) left -= static_cast<double>(sums_[block++]);
+  const size_t end = std::min(row.size(), (block + 1) * kScanBlock);
+  auto last = static_cast<int32_t>(block * kScanBlock);
+  for (size_t i = block * kScanBlock; i < end; ++i) {
+    const double weight = expNonPositive((row[i] - max) * scale);
+    if (weight > 0) last = static_cast<int32_t>(i);
+    left -= weight;
+    if (left < 0) return static_cast<int32_t>(i);
+  }
+  return last;
+}
+
+std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max, float scale,
+                                          const SamplingParams& params) {
+  if (params.topK > 0) {
+    auto& candidates = selector_.take(static_cast<uint32_t>(params.topK));
+    setWeights(candidates, max, scale);
+    if (params.topP < 1) candidates.resize(prefixOf(candidates, params.topP, sumOf(candidates)));
+    return candidates;
+  }
+  // Without top-k the share counts against the whole vocabulary. The best few hundred mostly hold it.
+  if (params.topP < 1) {
+    const double wanted = params.topP * totalWeight(row, max, scale);
+    auto& best = selector_.take(256);
+    setWeights(best, max, scale);
+    if (sumOf(best) < wanted) return keepMass(max, scale, wanted);
+    best.resize(prefixOf(best, wanted, 1));
+    return best;
+  }
+  const float bound = params.minP > 0 ? max + static_cast<float>(std::log(params.minP) / scale) - 1e-3f
+                                      : std::numeric_limits<float>::lowest();
+  auto& candidates = selector_.takeAbove(bound);
+  setWeights(candidates, max, scale);
+  return candidates;
+}
+
+std::vector<Candidate>& Sampler::keepMass(float max, float scale, double wanted) {
+  // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds the
+  // bin in which the mass is reached, and only that bin is sorted.
+  constexpr int kBins = 1024;
+  constexpr float kBinsPerNat = 40;  // the last bin holds all below e^-25.6
+  const auto binOf = [&](const Candidate& c) {
+    return static_cast<int>(std::min<float>((max - c.logit) * scale * kBinsPerNat, kBins - 1));
+  };
+  auto& candidates = selector_.takeAbove(std::numeric_limits<float>::lowest());
+  setWeights(candidates, max, scale);
+  std::array<double, kBins> mass{};
+  for (const auto& c : candidates) mass[static_cast<size_t>(binOf(c))] += c.weight;
+  int last = 0;
+  double above = 0;
+  while (last + 1 < kBins && above + mass[static_cast<size_t>(last)] < wanted) above += mass[static_cast<size_t>(last++)];
+  const auto whole = std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c) < last; });
+  const auto end = std::partition(whole, candidates.end(), [&](const auto& c) { return binOf(c) == last; });
+  std::sort(whole, end, better);
+  auto keep = whole;
+  for (; keep != end && above < wanted; ++keep) above += keep->weight;
+  candidates.erase(keep, candidates.end());
+  return candidates;
+}
+
+int32_t Sampler::pickFiltered(std::span<const float> row, float max, float scale, const SamplingParams& params,
+                              double uniform) {
+  selector_.setRow(row);
+  auto& candidates = keepTopP(row, max, scale, params);
+  if (params.minP > 0) keepMinP(candidates, params.minP);
+  if (params.typicalP < 1) keepTypical(candidates, params.typicalP);
+  double left = uniform * sumOf(candidates);
+  for (const auto& c : candidates) {
+    left -= c.weight;
+    if (left < 0) return c.id;
+  }
+  return candidates.back().id;
+}
+
+void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count,
+                           TokenLogprobs& out) {
+  const double norm = static_cast<double>(max) + std::log(totalWeight(logits, max, 1.0f));
+  const auto logprob = [&](float x) { return static_cast<float>(static_cast<double>(x) - norm); };
+  out.logprob = logprob(logits[static_cast<size_t>(token)]);
+  out.top.clear();
+  if (count <= 0) return;
+  selector_.setRow(logits);
+  for (const auto& c : selector_.take(static_cast<uint32_t>(count))) out.top.emplace_back(c.id, logprob(c.logit));
+}
+
+Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleRequest& request,
+                                TokenLogprobs* logprobs) {
+  const SamplingParams& params = *request.params;
+  const auto count = static_cast<uint32_t>(logits.size());
+  const MaxScan raw = scanMax(logits.data(), count);
+  if (!raw.finite) return notFinite(logits);
+  const std::span<const float> row = edited(logits, request);
+  float max = raw.max;
+  if (row.data() != logits.data()) max = scanMax(row.data(), count).max;
+
+  int32_t token = 0;
+  const float scale = static_cast<float>(1.0 / std::max(params.temperature, 1e-6));
+  const bool filtered = params.topK > 0 || params.topP < 1 || params.minP > 0 || params.typicalP < 1;
+  if (params.greedy()) token = static_cast<int32_t>(findFirst(row.data(), count, max));
+  else if (filtered) token = pickFiltered(row, max, scale, params, uniformAt(params.seed, request.position));
+  else token = pickFromAll(row, max, scale, uniformAt(params.seed, request.position));
+
+  if (params.logprobs >= 0 && logprobs) fillLogprobs(logits, raw.max, token, params.logprobs, *logprobs);
+  return token;
+}
+
+Result<double> Sampler::logSumExp(std::span<const float> logits) {
+  const MaxScan scan = scanMax(logits.data(), static_cast<uint32_t>(logits.size()));
+  if (!scan.finite) return notFinite(logits);
+  return static_cast<double>(scan.max) + std::log(totalWeight(logits, scan.max, 1.0f));
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,65 @@
+// Variant choice, left-out launches and unresolved addresses.
+#include "runtime/exec/bound_program.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/runtime/exec/fake_engine.h"
+
+namespace llmc::rt {
+namespace {
+
+struct Bound {
+  test::FakeEngine engine;
+  StepLimits limits{32, 8, 4, 64};
+  alignas(64) uint8_t arena[65536] = {};
+  uint8_t kv[1024] = {};
+  Batch batch;
+
+  Result<std::unique_ptr<BoundProgram>> bind(ProgramSource source) {
+    return BoundProgram::bind(source, 1, {arena, kv, &batch}, limits, 2);
+  }
+};
+
+TEST(BoundProgram, PicksTheVariantByRows) {
+  auto bound = std::make_unique<Bound>();
+  auto program = bound->bind(bound->engine.source()).take();
+  const Walk one = program->walk(5, 1);
+  ASSERT_EQ(one.calls.size(), 3u);
+  EXPECT_EQ(one.phaseEnds.size(), 3u);
+  const auto few = one.calls[2].function;
+  const auto many = program->walk(5, 2).calls[2].function;
+  EXPECT_NE(few, many);
+  EXPECT_EQ(program->walk(31, 8).calls[2].function, many);
+  EXPECT_EQ(program->walk(31, 1).calls[2].function, few);
+}
+
+TEST(BoundProgram, WithoutRowsTheHeadIsNotRun) {
+  auto bound = std::make_unique<Bound>();
+  auto program = bound->bind(bound->engine.source()).take();
+  const Walk walk = program->walk(5, 0);
+  EXPECT_EQ(walk.calls.size(), 2u);
+  EXPECT_EQ(walk.phaseEnds.size(), 2u);
+}
+
+TEST(BoundProgram, ResolvesEachKindOfArgument) {
+  auto bound = std::make_unique<Bound>();
+  auto program = bound->bind(bound->engine.source()).take();
+  const Walk walk = program->walk(2, 1);
+  EXPECT_EQ(walk.calls[0].args[0], reinterpret_cast<uint64_t>(&bound->batch));
+  EXPECT_EQ(walk.calls[0].args[1], reinterpret_cast<uint64_t>(bound->kv) + test::FakeEngine::kLayerBytes);
+  EXPECT_EQ(walk.calls[1].args[2], reinterpret_cast<uint64_t>(bound->arena) + 128 + 64 * 48);
+  EXPECT_EQ(walk.calls[2].args[1], walk.calls[1].args[2]);
+}
+
+TEST(BoundProgram, NeedsEveryAddress) {
+  auto bound = std::make_unique<Bound>();
+  ProgramSource source = bound->engine.source();
+  source.weightAddress = [](uint32_t) { return nullptr; };
+  EXPECT_EQ(bound->bind(source).status().code(), "RT_PLAN");
+  source = bound->engine.source();
+  source.codeAddress = [](uint64_t) { return nullptr; };
+  EXPECT_EQ(bound->bind(source).status().code(), "RT_PLAN");
+}
+
+}  // namespace
+}  // namespace llmc::rt

@@ -1,0 +1,32 @@
+// A plan made by hand with plain C++ kernels: what the executor's tests run instead of a compiled model.
+#pragma once
+
+#include <vector>
+
+#include "runtime/exec/bound_program.h"
+#include "runtime/format/engine_generated.h"
+
+namespace llmc::rt::test {
+
+inline constexpr uint32_t kVocabulary = 40;
+
+/// Two programs (T <= 4 and any T) of three phases: each token writes its id to the KV page of layer 1; each token sums
+/// the ids of its sequence so far into slot "sums"; each chosen row gets logits[v] = sum * weight[v] + variant * 1000,
+/// variant 1 for S <= 1 and 2 else. Wide programs add 0.5 to every logit. A null token id of -7 is never valid.
+class FakeEngine {
+ public:
+  FakeEngine();
+  ProgramSource source() const;
+  const fb::Engine& plan() const { return *fb::GetEngine(bytes_.data()); }
+
+  /// KV geometry: 2 layers, 4 bytes a token and layer.
+  static constexpr uint64_t kLayerBytes = 64, kPageBytes = 128;
+
+  bool failing = false;  ///< kernels of the third phase return 5
+
+ private:
+  std::vector<uint8_t> bytes_;
+  alignas(64) float weight_[64] = {};
+};
+
+}  // namespace llmc::rt::test

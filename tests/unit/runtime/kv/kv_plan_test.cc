@@ -1,0 +1,85 @@
+// Sizes of the cache: defaults, wishes, and refusals that show the numbers.
+#include "runtime/kv/kv_plan.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt {
+namespace {
+
+// SmolLM2-135M: 30 layers, 3 KV heads of 64, f16: 23040 bytes a token.
+KvRequest smol() {
+  KvRequest request;
+  request.pageBytes = 30ull * 2 * 3 * 64 * 16 * 2;
+  request.modelPositions = 8192;
+  request.availableBytes = 8ull << 30;
+  return request;
+}
+
+TEST(KvPlan, DefaultIsTheModelsWholeContext) {
+  auto plan = planKv(smol());
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->contextTokens, 8192u);
+  EXPECT_EQ(plan->pages, 512u);
+  EXPECT_EQ(plan->bytes, 512 * smol().pageBytes);
+}
+
+TEST(KvPlan, DefaultShrinksToFreeMemory) {
+  KvRequest request = smol();
+  request.availableBytes = 40 * request.pageBytes;
+  EXPECT_EQ(planKv(request)->contextTokens, 30u * 16);
+}
+
+TEST(KvPlan, WishedLengthNeedNotBeWholePages) {
+  KvRequest request = smol();
+  request.maxModelLen = 100;
+  EXPECT_EQ(planKv(request)->contextTokens, 100u);
+  EXPECT_EQ(planKv(request)->pages, 7u);
+}
+
+TEST(KvPlan, SequencesShareTheBudget) {
+  KvRequest request = smol();
+  request.sequences = 8;
+  request.kvMemoryBytes = 64 * request.pageBytes;
+  EXPECT_EQ(planKv(request)->contextTokens, 8u * 16);
+  EXPECT_EQ(planKv(request)->pages, 64u);
+}
+
+TEST(KvPlan, LongerThanTheModelIsRefused) {
+  KvRequest request = smol();
+  request.maxModelLen = 8193;
+  auto plan = planKv(request);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.status().code(), "RT_CONTEXT");
+  EXPECT_EQ(exitStatus(plan.status().kind()), 64);
+}
+
+TEST(KvPlan, ContextThatDoesNotFitShowsBothSides) {
+  KvRequest request = smol();
+  request.maxModelLen = 4096;
+  request.kvMemoryBytes = 1 << 20;
+  auto plan = planKv(request);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.status().code(), "RT_KV_MEMORY");
+  EXPECT_EQ(exitStatus(plan.status().kind()), 69);
+  EXPECT_NE(plan.status().message().find("4096 tokens needs 90.0 MiB"), std::string::npos) << plan.status().message();
+  EXPECT_NE(plan.status().message().find("1.00 MiB (32 tokens)"), std::string::npos) << plan.status().message();
+}
+
+TEST(KvPlan, LessThanOnePageIsRefused) {
+  KvRequest request = smol();
+  request.kvMemoryBytes = 100;
+  EXPECT_FALSE(planKv(request));
+}
+
+TEST(KvPlan, HugeNumbersAreRefusedNotWrapped) {
+  KvRequest request = smol();
+  request.modelPositions = 1u << 28;
+  request.sequences = 1u << 16;
+  request.kvMemoryBytes = ~uint64_t{0};
+  request.maxModelLen = 1u << 28;
+  EXPECT_FALSE(planKv(request));
+  EXPECT_FALSE(planKv(KvRequest{}));
+}
+
+}  // namespace
+}  // namespace llmc::rt

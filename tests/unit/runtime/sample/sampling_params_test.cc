@@ -1,0 +1,57 @@
+// Each number outside its range is refused by name.
+#include "runtime/sample/sampling_params.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+namespace llmc::rt {
+namespace {
+
+TEST(SamplingParams, DefaultsAndLimitsAreAccepted) {
+  EXPECT_TRUE(checkParams(SamplingParams{}, 10));
+  SamplingParams edge;
+  edge.temperature = 100;
+  edge.topK = -1;
+  edge.minP = 1;
+  edge.presencePenalty = -2;
+  edge.logprobs = 20;
+  edge.logitBias = {{9, -100.0f}};
+  EXPECT_TRUE(checkParams(edge, 10));
+}
+
+TEST(SamplingParams, EachFieldIsRefusedByName) {
+  struct Case {
+    const char* name;
+    std::function<void(SamplingParams&)> set;
+  };
+  const double nan = std::nan("");
+  const Case cases[] = {
+      {"temperature", [](auto& p) { p.temperature = -0.1; }},
+      {"temperature", [&](auto& p) { p.temperature = nan; }},
+      {"temperature", [](auto& p) { p.temperature = INFINITY; }},
+      {"top_k", [](auto& p) { p.topK = -2; }},
+      {"top_p", [](auto& p) { p.topP = 0; }},
+      {"top_p", [&](auto& p) { p.topP = nan; }},
+      {"min_p", [](auto& p) { p.minP = 1.5; }},
+      {"typical_p", [](auto& p) { p.typicalP = 0; }},
+      {"repetition_penalty", [](auto& p) { p.repetitionPenalty = 0; }},
+      {"presence_penalty", [](auto& p) { p.presencePenalty = 2.1; }},
+      {"frequency_penalty", [](auto& p) { p.frequencyPenalty = -2.1; }},
+      {"logprobs", [](auto& p) { p.logprobs = 21; }},
+      {"logit_bias id", [](auto& p) { p.logitBias = {{10, 0.0f}}; }},
+      {"logit_bias", [](auto& p) { p.logitBias = {{1, 101.0f}}; }},
+  };
+  for (const auto& [name, set] : cases) {
+    SamplingParams params;
+    set(params);
+    const Status status = checkParams(params, 10);
+    EXPECT_EQ(status.code(), "RT_SAMPLING") << name;
+    EXPECT_EQ(exitStatus(status.kind()), 64);
+    EXPECT_TRUE(status.message().starts_with(name)) << status.message();
+  }
+}
+
+}  // namespace
+}  // namespace llmc::rt
