@@ -1,0 +1,166 @@
+// kv_write kernels: rope and per-head norms of queries and keys, and where K and V land in the pages.
+#include "tests/unit/codegen/cpu/rows/row_case.h"
+
+#include "gtest/gtest.h"
+#include <cmath>
+
+namespace llmc {
+namespace {
+
+struct Shape {
+  int64_t heads, kvHeads, dim, ropeDim;
+  bool neox = true, norms = false, separate = false;
+  int64_t q() const { return heads * dim; }
+  int64_t kv() const { return kvHeads * dim; }
+  int64_t layerBytes() const { return 2 * kv() * 16 * 2; }
+};
+
+constexpr int64_t kLayers = 2, kLayer = 1;
+
+std::string kvType(const Shape &s) {
+  return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) + ", page = 16>";
+}
+
+/// norm (optional) and rope of %in with n columns; the result is %out.
+std::string ropeText(const Shape &s, const std::string &in, const std::string &out, int64_t n, const std::string &norm) {
+  std::string text, x = in;
+  if (s.norms) {
+    text = out + "n = llm.rmsnorm " + in + ", " + norm + " {eps = 1.0e-6, segment = " + std::to_string(s.dim) + " : i64} : (" +
+           act(n) + ", " + param(s.dim) + ") -> " + act(n) + "\n";
+    x = out + "n";
+  }
+  std::string table = "!llm.weight<[260, " + std::to_string(s.ropeDim) + "], #llm.q<f32>>";
+  return text + out + " = llm.rope " + x + ", %b, %table {rope = #llm.rope<theta = 1.0e4 : f64, dim = " +
+         std::to_string(s.ropeDim) + ", style = " + (s.neox ? "neox" : "gptj") + ", scaling = none>, head_dim = " +
+         std::to_string(s.dim) + " : i64} : (" + act(n) + ", !llm.batch, " + table + ") -> " + act(n) + "\n";
+}
+
+std::string sliceText(const std::string &out, int64_t total, int64_t offset, int64_t size) {
+  return out + " = llm.slice %qkv {offset = " + std::to_string(offset) + " : i64, size = " + std::to_string(size) + " : i64} : (" +
+         act(total) + ") -> " + act(size) + "\n";
+}
+
+std::string kernelText(const Shape &s) {
+  int64_t total = s.q() + 2 * s.kv();
+  std::string inputs = s.separate ? "%q: " + act(s.q()) + ", %k: " + act(s.kv()) + ", %v: " + act(s.kv()) : "%qkv: " + act(total);
+  std::string text = "kern.func @k(" + inputs + ", %kv: " + kvType(s) + ", %b: !llm.batch, %table: !llm.weight<[260, " +
+                     std::to_string(s.ropeDim) + "], #llm.q<f32>>, %qw: " + param(s.dim) + ", %kw: " + param(s.dim) + ") -> " +
+                     act(s.q()) + " attributes {hero = \"kv_write\"} {\n";
+  if (!s.separate)
+    text += sliceText("%q", total, 0, s.q()) + sliceText("%k", total, s.q(), s.kv()) +
+            sliceText("%v", total, s.q() + s.kv(), s.kv());
+  text += ropeText(s, "%q", "%qr", s.q(), "%qw") + ropeText(s, "%k", "%kr", s.kv(), "%kw");
+  return text + "llm.kv_write %kv, %kr, %v, %b {layer = 0 : i64} : (" + kvType(s) + ", " + act(s.kv()) + ", " + act(s.kv()) +
+         ", !llm.batch) -> ()\nkern.yield %qr : " + act(s.q()) + "\n}\n";
+}
+
+/// One run's memory: inputs, cache (poisoned), result.
+struct Run {
+  Run(const Shape &s, int64_t tokens)
+      : shape(s), step(tokens), qkv(tokens, (s.q() + 2 * s.kv()) * 4), q(tokens, s.q() * 4), k(tokens, s.kv() * 4),
+        v(tokens, s.kv() * 4), result(tokens, s.q() * 4), table(ropeTable(1000, s.ropeDim, 1e4)),
+        qw(randomValues(s.dim, 8)), kw(randomValues(s.dim, 9)) {
+    int64_t pages = (tokens * 3 + 5) / 16 + 1;
+    cache.assign(pages * kLayers * s.layerBytes(), '\xff');
+    table.resize(table.size() + 1024);
+    qkv.randomize(s.q() + 2 * s.kv(), 3);
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float *row = qkv.row<float>(t);
+      std::copy(row, row + s.q(), q.row<float>(t));
+      std::copy(row + s.q(), row + s.q() + s.kv(), k.row<float>(t));
+      std::copy(row + s.q() + s.kv(), row + s.q() + 2 * s.kv(), v.row<float>(t));
+    }
+  }
+
+  std::vector<const void *> args() {
+    std::vector<const void *> list;
+    if (shape.separate)
+      list = {q.base(), k.base(), v.base()};
+    else
+      list = {qkv.base()};
+    for (const void *word : std::initializer_list<const void *>{cache.data() + kLayer * shape.layerBytes(), &step.batch,
+                                                                table.data(), qw.data(), kw.data(), result.base()})
+      list.push_back(word);
+    return list;
+  }
+
+  Matrix expected(Rows &rows, int64_t n, const std::vector<float> &norm) {
+    Matrix x;
+    for (int32_t t = 0; t < step.batch.tokens; ++t)
+      x.emplace_back(rows.row<float>(t), rows.row<float>(t) + n);
+    if (shape.norms)
+      x = rmsnorm(x, asDouble(norm), 1e-6, shape.dim);
+    return rope(x, step.positions, shape.dim, shape.ropeDim, 1e4, shape.neox);
+  }
+
+  /// Byte offset of one cached element.
+  int64_t place(int64_t t, int64_t head, int64_t d, bool value) const {
+    int64_t slot = step.slots[t], headBytes = shape.dim * 16 * 2;
+    int64_t at = slot / 16 * kLayers * shape.layerBytes() + kLayer * shape.layerBytes() + head * headBytes;
+    return value ? at + shape.kvHeads * headBytes + (slot % 16 * shape.dim + d) * 2 : at + (d * 16 + slot % 16) * 2;
+  }
+
+  Shape shape;
+  Step step;
+  Rows qkv, q, k, v, result;
+  std::vector<float> table, qw, kw;
+  std::vector<char> cache;
+};
+
+void checkRun(Run &run) {
+  const Shape &s = run.shape;
+  Matrix queries = run.expected(run.q, s.q(), run.qw), keys = run.expected(run.k, s.kv(), run.kw);
+  std::vector<char> touched(run.cache.size(), 0);
+  for (int64_t t = 0; t < run.step.batch.tokens; ++t) {
+    for (int64_t i = 0; i < s.q(); ++i)
+      ASSERT_NEAR(run.result.at(t, i), queries[t][i], 1e-5) << "q " << t << " " << i;
+    for (int64_t i = 0; i < s.kv(); ++i)
+      for (bool value : {false, true}) {
+        int64_t at = run.place(t, i / s.dim, i % s.dim, value);
+        double expected = value ? double(run.v.at(t, i)) : keys[t][i];
+        _Float16 half;
+        std::memcpy(&half, run.cache.data() + at, 2);
+        touched[at] = touched[at + 1] = 1;
+        ASSERT_NEAR(double(half), expected, 1e-3 * std::fabs(expected) + 1e-5) << (value ? "v " : "k ") << t << " " << i;
+      }
+  }
+  for (size_t i = 0; i < touched.size(); ++i)
+    ASSERT_TRUE(touched[i] || run.cache[i] == '\xff') << "byte " << i << " of the cache belongs to no token";
+  ASSERT_TRUE(run.result.paddingIntact());
+}
+
+void checkShape(const Shape &s) {
+  for (const Level &level : cpuLevels()) {
+    SCOPED_TRACE(level.name.str() + " heads of " + std::to_string(s.dim));
+    auto kernel = buildKernel(kernelText(s), level, emitKvWriteKernel);
+    ASSERT_TRUE(kernel);
+    if (!canRun(level))
+      continue;
+    for (int64_t tokens : {1, 2, 7, 16, 17, 33})
+      for (uint32_t workers : {1u, 2u, 3u, 4u, 64u}) {
+        SCOPED_TRACE("T = " + std::to_string(tokens) + ", workers = " + std::to_string(workers));
+        Run run(s, tokens);
+        kernel->run(run.args(), workers);
+        checkRun(run);
+        if (::testing::Test::HasFatalFailure())
+          return;
+      }
+  }
+}
+
+TEST(KvWrite, SmolLm2) { checkShape({9, 3, 64, 64}); }
+TEST(KvWrite, PerHeadNorms) { checkShape({4, 2, 128, 128, true, true}); }
+TEST(KvWrite, HeadsOf80) {
+  checkShape({2, 1, 80, 80});
+  checkShape({2, 2, 80, 32});
+}
+TEST(KvWrite, HeadsOf96) { checkShape({3, 1, 96, 96, true, true}); }
+TEST(KvWrite, Gptj) { checkShape({2, 1, 64, 64, false}); }
+TEST(KvWrite, SeparateInputs) { checkShape({4, 1, 64, 64, true, false, true}); }
+
+TEST(KvWrite, HeadsOf40HaveNoCode) {
+  EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], emitKvWriteKernel).find("multiple of 16"), std::string::npos);
+}
+
+} // namespace
+} // namespace llmc
