@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
 
+import engine  # noqa: E402  (after the paths above)
+
 
 class Result(unittest.TestResult):
     """Counts each test once and prints a line when it ends."""
@@ -69,6 +71,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-v", action="store_true", help="a line for passed tests too")
     parser.add_argument("--list", action="store_true", help="names only")
+    parser.add_argument("--reference-only", action="store_true", help="without binaries: skip what needs them")
     parser.add_argument("parts", nargs="*", help="run only tests whose name contains one of these")
     args = parser.parse_args()
     found = flatten(unittest.defaultTestLoader.discover(str(HERE), pattern="*_test.py", top_level_dir=str(HERE)))
@@ -76,6 +79,9 @@ def main() -> int:
     if args.list:
         print("\n".join(t.id() for t in tests))
         return 0
+    if not engine.have_binaries() and not args.reference_only:
+        print(f"no llmc and llmc-run in {engine.BIN}: build them, set LLMC_BIN, or give --reference-only")
+        return 2
     result = Result(args.v)
     unittest.TestSuite(tests).run(result)
     print(f"{result.passed} passed, {len(result.failed)} failed, {len(result.skipped)} skipped")
