@@ -1,0 +1,218 @@
+// Integer tiles: products of u8 weights and int8 activations, group scales, and the Direct loop nest.
+#include "codegen/cpu/matmul/TileEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+TileEmitter::TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const MatmulConfig &config,
+                         int64_t sumsStride)
+    : k_(kernel), shape_(shape), config_(config), sumsStride_(sumsStride), xStride_(shape.xStride()),
+      lanes_(kernel.level().avx512 ? 16 : 8), halves_(16 / lanes_) {}
+
+void TileEmitter::emit(const TilePlace &place) {
+  switch (config_.style) {
+    case TileStyle::Direct: return emitDirect(place);
+    case TileStyle::Steps: return emitSteps(place);
+    case TileStyle::Float: return emitFloat(place);
+  }
+}
+
+bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.fourBit(); }
+
+Type TileEmitter::sumType() {
+  return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints();
+}
+
+TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
+  int64_t block = superblockBytes(shape_.layout), half = shape_.fourBit() ? 4 * kLineBytes : 8 * kLineBytes;
+  Value base = k_.address(place.weights, k_.mul(k_.divUI(g, 2), block));
+  Value odd = k_.remUI(g, 2);
+  Group group;
+  group.lines = k_.address(base, k_.mul(odd, half));
+  group.scales = k_.address(base, k_.mul(odd, kPanelRows * 2));
+  group.scalesDisp = scalesOffset(shape_.layout);
+  group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
+  group.words = k_.address(place.x, k_.mul(g, 4));
+  return group;
+}
+
+Value TileEmitter::loadBytes(Value base, int64_t disp) { return k_.load(bytes(), base, Value(), disp, lanes_ * 4); }
+
+Value TileEmitter::nibble(Value line, bool high) {
+  Type type = line.getType();
+  if (high)
+    return arith::ShRUIOp::create(k_.b(), line, k_.constant(type, 4));
+  return arith::AndIOp::create(k_.b(), line, k_.constant(type, 15));
+}
+
+/// Four int8 of row `row` in every lane.
+Value TileEmitter::activation(Value base, int64_t row, int64_t disp) {
+  return k_.bitcast(k_.loadSplat(k_.i32(), lanes_, base, Value(), row * xStride_ + disp), bytes());
+}
+
+/// Sums start at the share of the weights' zero point, so that it costs nothing. Asymmetric weights have none, and the
+/// signed bytes of levels without VNNI need none.
+Value TileEmitter::startSum(const Group &group, int64_t row, bool first) {
+  bool biased = !shape_.asymmetric() && (k_.level().vnni || shape_.fourBit());
+  if (!first || !biased)
+    return k_.constant(sumType(), 0);
+  int64_t biasAt = roundUpTo(shape_.k, kSuperblockCols) + 4 * shape_.groups();
+  Value word = k_.loadSplat(k_.i32(), lanes_, group.words, Value(), row * xStride_ + biasAt + group.wordsDisp);
+  return pairSums() ? k_.bitcast(word, sumType()) : word;
+}
+
+/// sum + dot products of 4 bytes a lane. Nibbles cannot saturate vpmaddubsw (15 * 127 * 2), nor 8 steps an i16.
+Value TileEmitter::dot(Value sum, Value weights, Value activations) {
+  bool wide = k_.level().avx512;
+  if (k_.level().vnni)
+    return k_.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", ints(),
+                        {sum, weights, activations});
+  if (!pairSums())
+    return signedDot(sum, weights, activations);
+  Value pairs = k_.intrinsic(wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw", sumType(),
+                             {weights, activations});
+  return k_.add(sum, pairs);
+}
+
+static Value maddPairs(KernelBuilder &k, Value pairs, int64_t lanes) {
+  Value ones = k.constant(pairs.getType(), 1);
+  return k.intrinsic(lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", k.vec(lanes, k.i32()),
+                     {pairs, ones});
+}
+
+/// Byte weights without VNNI: |w| * (a with w's sign), exact for every byte; `weights` are stored + 128.
+Value TileEmitter::signedDot(Value sum, Value weights, Value activations) {
+  Value w = arith::XOrIOp::create(k_.b(), weights, k_.constant(bytes(), -128));
+  Value magnitude, signedActivations;
+  Type pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  if (lanes_ == 8) {
+    magnitude = k_.intrinsic("llvm.x86.avx2.psign.b", bytes(), {w, w});
+    signedActivations = k_.intrinsic("llvm.x86.avx2.psign.b", bytes(), {activations, w});
+    Value p = k_.intrinsic("llvm.x86.avx2.pmadd.ub.sw", pairs, {magnitude, signedActivations});
+    return k_.add(sum, maddPairs(k_, p, lanes_));
+  }
+  Value zero = k_.constant(bytes(), 0);
+  magnitude = LLVM::AbsOp::create(k_.b(), bytes(), w, false);
+  Value negative = arith::CmpIOp::create(k_.b(), arith::CmpIPredicate::slt, w, zero);
+  Value negated = arith::SubIOp::create(k_.b(), zero, activations);
+  signedActivations = arith::SelectOp::create(k_.b(), negative, negated, activations);
+  Value p = k_.intrinsic("llvm.x86.avx512.pmaddubs.w.512", pairs, {magnitude, signedActivations});
+  return k_.add(sum, maddPairs(k_, p, lanes_));
+}
+
+/// f32 scales (extra = 0) or mins (extra = 64) of a group, one vector a half.
+TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t extra) {
+  Values scales;
+  for (int64_t h = 0; h < halves_; ++h)
+    scales.push_back(k_.extF(k_.load(k_.vec(lanes_, k_.f16()), group.scales, Value(),
+                                     group.scalesDisp + extra + h * lanes_ * 2, lanes_ * 2)));
+  return scales;
+}
+
+/// total + sum * (weight scale * activation scale) [+ min * (activation scale * sum of the activations)].
+Value TileEmitter::scaleSum(const Group &group, int64_t row, Value sum, Value scale, Value min, Value total) {
+  int64_t kp = roundUpTo(shape_.k, kSuperblockCols), at = row * xStride_ + kp + group.wordsDisp;
+  if (pairSums())
+    sum = maddPairs(k_, sum, lanes_);
+  Value value = arith::SIToFPOp::create(k_.b(), floats(), sum);
+  Value d = k_.loadSplat(k_.f32(), lanes_, group.words, Value(), at);
+  total = k_.fma(value, k_.mulF(scale, d), total);
+  if (min)
+    total = k_.fma(min, k_.loadSplat(k_.f32(), lanes_, group.words, Value(), at + 4 * shape_.groups()), total);
+  return total;
+}
+
+void TileEmitter::prefetchGroup(const Group &group) {
+  if (!config_.prefetchBytes)
+    return;
+  // A superblock's scales lie behind its second half; each group fetches its lines, the odd half of the scales too.
+  int64_t lines = shape_.fourBit() ? 4 : 8;
+  for (int64_t line = 0; line < lines; ++line)
+    k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
+  k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp);
+  if (shape_.asymmetric())
+    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + 64);
+}
+
+void TileEmitter::directGroup(const Group &group, Values &totals) {
+  prefetchGroup(group);
+  llvm::SmallVector<Values> weights(halves_); // [half][step]
+  for (int64_t h = 0; h < halves_; ++h) {
+    int64_t lines = shape_.fourBit() ? 4 : 8;
+    for (int64_t line = 0; line < lines; ++line)
+      weights[h].push_back(loadBytes(group.lines, group.linesDisp + line * kLineBytes + h * lanes_ * 4));
+    for (int64_t line = 0; shape_.fourBit() && line < lines; ++line) {
+      Value both = weights[h][line];
+      weights[h][line] = nibble(both, false);
+      weights[h].push_back(nibble(both, true));
+    }
+  }
+  Values scales = groupScales(group, 0), mins;
+  if (shape_.asymmetric())
+    mins = groupScales(group, 64);
+  // One row alone would be one long chain of dependent sums: two halves of the steps run side by side.
+  int64_t chainCount = config_.tileRows == 1 ? 2 : 1;
+  for (int64_t row = 0; row < config_.tileRows; ++row) {
+    llvm::SmallVector<Values> sums(chainCount);
+    for (int64_t c = 0; c < chainCount; ++c)
+      sums[c].assign(halves_, startSum(group, row, c == 0));
+    for (int64_t step = 0; step < 8; ++step) {
+      Value x = activation(group.x, row, group.xDisp + step * 4);
+      for (int64_t h = 0; h < halves_; ++h) {
+        Value &sum = sums[step * chainCount / 8][h];
+        sum = dot(sum, weights[h][step], x);
+      }
+    }
+    for (int64_t h = 0; h < halves_; ++h) {
+      Value sum = chainCount == 2 ? k_.add(sums[0][h], sums[1][h]) : sums[0][h];
+      Value &total = totals[row * halves_ + h];
+      total = scaleSum(group, row, sum, scales[h], mins.empty() ? Value() : mins[h], total);
+    }
+  }
+}
+
+void TileEmitter::emitDirect(const TilePlace &place) {
+  int64_t perIter = config_.groupsPerIter;
+  Values totals = loadTotals(place);
+  totals = k_.forLoop(place.groupBegin, place.groupEnd, perIter, totals, [&](Value g, ValueRange carried) {
+    Values next(carried.begin(), carried.end());
+    if (perIter == 1) {
+      directGroup(groupAt(place, g), next);
+      return next;
+    }
+    Group group;
+    group.lines = group.scales = k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(shape_.layout)));
+    group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
+    group.words = k_.address(place.x, k_.mul(g, 4));
+    for (int64_t half = 0; half < 2; ++half) {
+      group.linesDisp = half * (shape_.fourBit() ? 4 : 8) * kLineBytes;
+      group.scalesDisp = scalesOffset(shape_.layout) + half * kPanelRows * 2;
+      group.xDisp = half * kQuantGroup;
+      group.wordsDisp = half * 4;
+      directGroup(group, next);
+    }
+    return next;
+  });
+  storeTotals(place, totals);
+}
+
+TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
+  Values totals;
+  for (int64_t row = 0; row < config_.tileRows; ++row)
+    for (int64_t h = 0; h < halves_; ++h)
+      totals.push_back(accumulates() ? k_.load(floats(), place.sums, Value(), row * sumsStride_ + h * lanes_ * 4, 32)
+                                     : k_.constant(floats(), 0.0));
+  return totals;
+}
+
+void TileEmitter::storeTotals(const TilePlace &place, const Values &totals) {
+  for (int64_t row = 0; row < config_.tileRows; ++row)
+    for (int64_t h = 0; h < halves_; ++h)
+      k_.store(totals[row * halves_ + h], place.sums, Value(), row * sumsStride_ + h * lanes_ * 4, 32);
+}
+
+} // namespace llmc

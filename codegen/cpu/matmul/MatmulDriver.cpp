@@ -1,0 +1,126 @@
+// Row blocks stay in L2 while a worker's units pass; a unit's panels are unpacked once for each row block.
+#include "codegen/cpu/matmul/MatmulDriver.h"
+
+#include "codegen/cpu/matmul/TileEmitter.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+
+namespace llmc {
+namespace {
+
+class Driver {
+public:
+  Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
+      : k_(k), shape_(shape), config_(config), words_(words), sumsStride_(shape.unitPanels * kPanelRows * 4),
+        tile_(k, shape, config, sumsStride_) {}
+
+  void emit(const MatmulEpilogue &epilogue) {
+    // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
+    Value units = k_.c(shape_.units()), items = units;
+    if (shape_.mMax == 0)
+      items = k_.mul(k_.ceilDiv(words_.rows, config_.rowBlock), shape_.units());
+    auto [begin, end] = k_.workerRange(items);
+    k_.forEach(begin, end, 1, [&](Value item) {
+      Value unit = item, first = k_.c(0), rows = words_.rows;
+      if (shape_.mMax == 0) {
+        unit = k_.remUI(item, shape_.units());
+        first = k_.mul(k_.divUI(item, shape_.units()), config_.rowBlock);
+        rows = k_.minSI(k_.sub(words_.rows, first), k_.c(config_.rowBlock));
+      }
+      emitUnit(unit, first, rows);
+      k_.forEach(k_.c(0), rows, 1, [&](Value row) {
+        epilogue(k_.add(first, row), unit, k_.address(words_.scratch, k_.mul(row, sumsStride_)));
+      });
+    });
+  }
+
+private:
+  void emitUnit(Value unit, Value first, Value rows) {
+    if (tile_.accumulates())
+      clearSums(rows);
+    if (shape_.unitPanels == 1)
+      return emitPanel(unit, k_.c(0), first, rows);
+    // The last unit may have fewer panels than the others; the sums of those it lacks are not used.
+    Value begin = k_.mul(unit, shape_.unitPanels);
+    Value count = k_.minSI(k_.sub(k_.c(shape_.panels()), begin), k_.c(shape_.unitPanels));
+    k_.forEach(k_.c(0), count, 1, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
+  }
+
+  void clearSums(Value rows) {
+    Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0);
+    Value padded = k_.mul(k_.ceilDiv(rows, config_.tileRows), config_.tileRows * sumsStride_);
+    k_.forEach(k_.c(0), padded, 64, [&](Value at) { k_.store(zero, words_.scratch, at, 0, 64); });
+  }
+
+  void emitPanel(Value panel, Value place, Value first, Value rows) {
+    TilePlace at;
+    at.weights = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
+    if (config_.unpack)
+      at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
+    Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
+    Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
+    auto pass = [&](Value begin, Value end) {
+      at.groupBegin = begin;
+      at.groupEnd = end;
+      if (config_.unpack)
+        tile_.emitUnpack(at);
+      emitTiles(at, sums, x, rows);
+    };
+    if (block >= groups)
+      return pass(k_.c(0), k_.c(groups));
+    k_.forEach(k_.c(0), k_.c(groups), block,
+               [&](Value g) { pass(g, k_.minSI(k_.add(g, block), k_.c(groups))); });
+  }
+
+  void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
+    at.sums = sums;
+    at.x = x;
+    if (config_.rowBlock == config_.tileRows)
+      return tile_.emit(at);
+    k_.forEach(k_.c(0), rows, config_.tileRows, [&](Value row) {
+      at.sums = k_.address(sums, k_.mul(row, sumsStride_));
+      at.x = k_.address(x, k_.mul(row, shape_.xStride()));
+      tile_.emit(at);
+    });
+  }
+
+  KernelBuilder &k_;
+  const MatmulShape &shape_;
+  const MatmulConfig &config_;
+  const MatmulWords &words_;
+  int64_t sumsStride_;
+  TileEmitter tile_;
+};
+
+} // namespace
+
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+  MatmulConfig config = chooseMatmul(k.level(), shape);
+  Driver(k, shape, config, words).emit(epilogue);
+}
+
+void storePanelColumns(KernelBuilder &k, Value vector, Value rowPointer, Value column, int64_t columns) {
+  Value offset = k.mul(column, 4);
+  if (columns % kPanelRows == 0)
+    return k.store(vector, rowPointer, offset, 0, 64);
+  auto whole = [&] {
+    k.store(vector, rowPointer, offset, 0, 64);
+    return KernelBuilder::Values();
+  };
+  auto part = [&] {
+    llvm::SmallVector<bool> keep(kPanelRows);
+    for (int64_t i = 0; i < columns % kPanelRows; ++i)
+      keep[i] = true;
+    auto mask = DenseElementsAttr::get(k.vec(kPanelRows, k.b().getI1Type()), llvm::ArrayRef<bool>(keep));
+    LLVM::MaskedStoreOp::create(k.b(), vector, k.address(rowPointer, offset),
+                                arith::ConstantOp::create(k.b(), mask), 64);
+    return KernelBuilder::Values();
+  };
+  Value isWhole = k.less(column, k.c(columns / kPanelRows * kPanelRows));
+  k.ifElse(isWhole, TypeRange(), whole, part);
+}
+
+} // namespace llmc

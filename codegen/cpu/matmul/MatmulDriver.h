@@ -1,0 +1,27 @@
+// The loops around register tiles: work items of workers, row blocks, panels of a unit, K blocks, epilogue rows.
+#pragma once
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/registry/MatmulConfig.h"
+#include <functional>
+
+namespace llmc {
+
+/// Run-time words of a product.
+struct MatmulWords {
+  mlir::Value x;       ///< row 0 of the activations
+  mlir::Value weights; ///< packed weight
+  mlir::Value rows;    ///< M
+  mlir::Value scratch; ///< this worker's matmulScratchBytes(), 64-byte aligned
+};
+
+/// Emits code that takes unit `unit` of row `row`: unitPanels * 16 f32 sums at `sums` (a pointer, 64-byte aligned).
+using MatmulEpilogue = std::function<void(mlir::Value row, mlir::Value unit, mlir::Value sums)>;
+
+/// Emits the product on this worker's share of (row block, unit) items; items are contiguous, row block by row block.
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue);
+
+/// The plain epilogue: columns [16 * panel, ...) of `out` rows, `columns` in all; no column past them is written.
+void storePanelColumns(KernelBuilder &k, mlir::Value vector, mlir::Value rowPointer, mlir::Value column, int64_t columns);
+
+} // namespace llmc

@@ -1,0 +1,85 @@
+// Emits one register tile of a matrix product: a few rows of x times one panel of 16 weight rows.
+#pragma once
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/registry/MatmulConfig.h"
+
+namespace llmc {
+
+/// Where a tile's data lie when the kernel runs. Pointers are !llvm.ptr, indices i64.
+struct TilePlace {
+  mlir::Value weights;    ///< the panel's first byte
+  mlir::Value x;          ///< the tile's first row of x
+  mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart
+  mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
+  mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
+  mlir::Value groupEnd;
+};
+
+/// Lanes are 16 (one half) on AVX-512, 8 (two halves) below; all per-lane values are indexed [row * halves + half].
+class TileEmitter {
+public:
+  using Values = KernelBuilder::Values;
+
+  TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const MatmulConfig &config, int64_t sumsStride);
+
+  /// True when emit() adds to `sums` (they must be zero at first); false when it overwrites them.
+  bool accumulates() const { return config_.style == TileStyle::Steps || config_.groupBlock != 0; }
+  void emit(const TilePlace &place);
+  /// Splits the nibbles of groups [groupBegin, groupEnd) of a panel into `place.unpacked`.
+  void emitUnpack(const TilePlace &place);
+
+private:
+  /// Addresses of one group of 32 columns: pointers plus constant displacements.
+  struct Group {
+    mlir::Value lines, scales; ///< weight lines; f16 scales (mins 64 bytes on)
+    mlir::Value x;             ///< first row of x plus the group's 32 * g bytes
+    mlir::Value words;         ///< first row of x plus 4 * g: f32 scales Kp bytes on, bias words behind them
+    int64_t linesDisp = 0, scalesDisp = 0, xDisp = 0, wordsDisp = 0;
+  };
+
+  // IntTile.cpp: integer vocabulary.
+  mlir::VectorType bytes() { return k_.vec(lanes_ * 4, k_.i8()); }
+  mlir::VectorType ints() { return k_.vec(lanes_, k_.i32()); }
+  mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
+  bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 bit) instead of i32 sums
+  mlir::Type sumType();
+  Group groupAt(const TilePlace &place, mlir::Value g);
+  mlir::Value loadBytes(mlir::Value base, int64_t disp);
+  mlir::Value nibble(mlir::Value line, bool high);
+  mlir::Value activation(mlir::Value base, int64_t row, int64_t disp);
+  mlir::Value startSum(const Group &group, int64_t row, bool first);
+  mlir::Value dot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
+  mlir::Value signedDot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
+  Values groupScales(const Group &group, int64_t extra);
+  mlir::Value scaleSum(const Group &group, int64_t row, mlir::Value sum, mlir::Value scale, mlir::Value min,
+                       mlir::Value total);
+  void prefetchGroup(const Group &group);
+
+  // IntTile.cpp: Direct.
+  void emitDirect(const TilePlace &place);
+  void directGroup(const Group &group, Values &totals);
+
+  // IntSteps.cpp
+  void emitSteps(const TilePlace &place);
+  Values stepLoop(const TilePlace &place, const Group &group, mlir::Value g);
+  void addStep(Values &sums, llvm::ArrayRef<mlir::Value> weights, mlir::Value x, int64_t disp);
+
+  // FloatTile.cpp
+  void emitFloat(const TilePlace &place);
+  void floatColumns(const TilePlace &place, mlir::Value column, int64_t count, Values &totals);
+  void floatLine(const TilePlace &place, mlir::Value group, mlir::Value line, int64_t columns, Values &totals);
+  Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
+  void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
+  int64_t chains() const;
+
+  Values loadTotals(const TilePlace &place);
+  void storeTotals(const TilePlace &place, const Values &totals);
+
+  KernelBuilder &k_;
+  const MatmulShape &shape_;
+  const MatmulConfig &config_;
+  int64_t sumsStride_, xStride_, lanes_, halves_;
+};
+
+} // namespace llmc

@@ -1,0 +1,196 @@
+// Test data follow the packed layouts and the kernel ABI by their scalar reference functions.
+#include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <sys/mman.h>
+
+namespace llmc {
+
+Buffer::Buffer(size_t bytes, uint8_t fill) {
+  size_t size = (bytes + 8191) / 4096 * 4096;
+  data_ = static_cast<uint8_t *>(std::aligned_alloc(4096, size));
+  std::memset(data_, fill, size);
+}
+Buffer::~Buffer() { std::free(data_); }
+
+static mlir::MLIRContext &context() {
+  static mlir::MLIRContext *made = [] {
+    mlir::DialectRegistry registry;
+    registerKernelDialects(registry);
+    auto *c = new mlir::MLIRContext(registry, mlir::MLIRContext::Threading::DISABLED);
+    c->loadAllAvailableDialects();
+    return c;
+  }();
+  return *made;
+}
+
+BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing) {
+  auto start = std::chrono::steady_clock::now();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context()));
+  KernelBuilder k(*module, "matmul", 5, level);
+  int64_t scratch = matmulScratchBytes(shape);
+  MatmulWords words{k.arg(0), k.arg(1), k.batchInt(k.arg(3), 0), k.address(k.arg(4), k.mul(k.worker(), scratch))};
+  int64_t outStride = static_cast<int64_t>(rt::rowStrideBytes(shape.n * 4));
+  emitMatmul(k, shape, words, [&](mlir::Value row, mlir::Value unit, mlir::Value sums) {
+    mlir::Value out = k.address(k.arg(2), k.mul(row, outStride));
+    for (int64_t p = 0; p < shape.unitPanels; ++p) {
+      mlir::Value column = k.add(k.mul(unit, shape.unitPanels * 16), p * 16);
+      mlir::Value vector = k.load(k.vec(16, k.f32()), sums, mlir::Value(), p * 64, 64);
+      if (shape.unitPanels == 1)
+        storePanelColumns(k, vector, out, column, shape.n);
+      else
+        k.ifThen(k.less(column, k.c(shape.n)), [&] { storePanelColumns(k, vector, out, column, shape.n); });
+    }
+  });
+  k.finish();
+  module->walk([&](mlir::Operation *) { ++mlirOps; });
+  auto compiled = compileKernel(*module, level, wantListing);
+  milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  if (!compiled) {
+    error = llvm::toString(compiled.takeError());
+    return;
+  }
+  listing = compiled->listing;
+  objectBytes = compiled->object.size();
+  std::vector<llvm::SmallVector<char, 0>> objects;
+  objects.push_back(std::move(compiled->object));
+  auto image = linkImage(objects);
+  if (!image) {
+    error = llvm::toString(image.takeError());
+    return;
+  }
+  size_ = image->bytes.size();
+  base_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  std::memcpy(base_, image->bytes.data(), size_);
+  mprotect(base_, size_, PROT_READ | PROT_EXEC);
+  function_ = reinterpret_cast<rt::KernelFn>(static_cast<char *>(base_) + image->symbols.lookup("matmul").offset);
+  scratchBytes_ = scratch;
+}
+
+BuiltMatmul::~BuiltMatmul() {
+  if (base_)
+    munmap(base_, size_);
+}
+
+void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers) {
+  Buffer scratch(scratchBytes_ * workers, 0xff);
+  uint64_t words[5] = {reinterpret_cast<uint64_t>(x), reinterpret_cast<uint64_t>(weights),
+                       reinterpret_cast<uint64_t>(out), reinterpret_cast<uint64_t>(&rows),
+                       reinterpret_cast<uint64_t>(scratch.data())};
+  for (uint32_t worker = 0; worker < workers; ++worker)
+    function_(words, worker, workers);
+}
+
+TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)
+    : shape(s), packed(static_cast<size_t>(packedBytes(s.layout, s.n, s.k)) + 4096) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> real(-1, 1), positive(0.5f, 1);
+  int64_t groups = (s.k + 31) / 32;
+  codes.resize(s.n * s.k);
+  for (int32_t &code : codes) {
+    float v = real(random);
+    switch (s.layout) {
+      case Layout::F32N16: code = std::bit_cast<int32_t>(v); break;
+      case Layout::F16N16: code = f32ToF16(v); break;
+      case Layout::BF16N16K2: code = std::bit_cast<uint32_t>(v) >> 16; break;
+      case Layout::Q8N16K4: code = static_cast<int32_t>(random() % 256) - 128; break;
+      default: code = random() % 3 == 0 ? 15 : random() % 16; break;
+    }
+  }
+  for (int64_t i = 0; i < s.n * groups; ++i) {
+    scales.push_back(f32ToF16(positive(random) / 16));
+    mins.push_back(f32ToF16(real(random)));
+  }
+  packReference(s.layout, {s.n, s.k, codes.data(), scales.data(), mins.data()}, packed.data());
+}
+
+double TestWeight::value(int64_t row, int64_t col) const {
+  int32_t code = codes[row * shape.k + col];
+  int64_t group = row * ((shape.k + 31) / 32) + col / 32;
+  switch (shape.layout) {
+    case Layout::F32N16: return std::bit_cast<float>(code);
+    case Layout::F16N16: return f16ToF32(static_cast<uint16_t>(code));
+    case Layout::BF16N16K2: return std::bit_cast<float>(static_cast<uint32_t>(code) << 16);
+    case Layout::Q4N16K4Sym: return double(f16ToF32(scales[group])) * (code - 8);
+    case Layout::Q4N16K4Asym: return double(f16ToF32(scales[group])) * code + f16ToF32(mins[group]);
+    default: return double(f16ToF32(scales[group])) * code;
+  }
+}
+
+/// One quantized row as the ABI lays it out; every 7th group holds only +-127 to reach the ends of integer sums.
+static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, const Level &level, std::mt19937 &random) {
+  int64_t kp = roundUpTo(shape.k, 64), groups = kp / 32;
+  std::uniform_real_distribution<float> positive(0.5f, 1);
+  for (int64_t g = 0; g < groups; ++g) {
+    int sums[2] = {0, 0};
+    bool extreme = random() % 7 == 0;
+    for (int64_t i = 0; i < 32 && g * 32 + i < shape.k; ++i) {
+      int q = extreme ? 127 : static_cast<int>(random() % 255) - 127;
+      reinterpret_cast<int8_t *>(row)[g * 32 + i] = static_cast<int8_t>(q);
+      sums[i % 4 / 2] += q;
+    }
+    float scale = g * 32 < shape.k ? positive(random) / 64 : 0;
+    int total = sums[0] + sums[1];
+    uint32_t word;
+    if (shape.layout == Layout::Q8N16K4)
+      word = static_cast<uint32_t>(-128 * total);
+    else if (shape.asymmetric())
+      word = std::bit_cast<uint32_t>(scale * static_cast<float>(total));
+    else if (level.vnni)
+      word = static_cast<uint32_t>(-8 * total);
+    else
+      word = static_cast<uint16_t>(-8 * sums[0]) | static_cast<uint32_t>(static_cast<uint16_t>(-8 * sums[1])) << 16;
+    std::memcpy(row + kp + 4 * g, &scale, 4);
+    std::memcpy(row + kp + 4 * groups + 4 * g, &word, 4);
+  }
+}
+
+TestActivations::TestActivations(const MatmulShape &s, const Level &level, int64_t rows, uint32_t seed)
+    : shape(s), bytes(static_cast<size_t>((rows + 16) * s.xStride()), s.act == ActKind::F32 ? 0xff : 0) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> real(-1, 1);
+  for (int64_t row = 0; row < rows; ++row) {
+    uint8_t *at = bytes.data() + row * shape.xStride();
+    if (shape.act == ActKind::Int8) {
+      fillQuantizedRow(at, shape, level, random);
+      continue;
+    }
+    for (int64_t k = 0; k < shape.k; ++k)
+      reinterpret_cast<float *>(at)[k] = real(random);
+  }
+}
+
+double TestActivations::value(int64_t row, int64_t col) const {
+  const uint8_t *at = bytes.data() + row * shape.xStride();
+  if (shape.act == ActKind::F32)
+    return reinterpret_cast<const float *>(at)[col];
+  float scale;
+  std::memcpy(&scale, at + roundUpTo(shape.k, 64) + col / 32 * 4, 4);
+  return double(scale) * reinterpret_cast<const int8_t *>(at)[col];
+}
+
+std::pair<double, double> referenceOutput(const TestWeight &weight, const TestActivations &x, int64_t row, int64_t n) {
+  double sum = 0, magnitude = 0;
+  for (int64_t k = 0; k < weight.shape.k; ++k) {
+    double term = weight.value(n, k) * x.value(row, k);
+    sum += term;
+    magnitude += std::abs(term);
+  }
+  return {sum, magnitude};
+}
+
+std::string layoutTestName(Layout layout, ActKind act) {
+  std::string name(layoutName(layout));
+  for (char &c : name)
+    if (c == '-')
+      c = '_';
+  return name + (act == ActKind::Int8 ? "_int8" : "_f32");
+}
+
+} // namespace llmc

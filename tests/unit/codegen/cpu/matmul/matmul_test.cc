@@ -1,0 +1,92 @@
+// Every matrix product variant at every CPU level: compiled, checked as an object, and run where this machine can.
+#include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
+#include "runtime/device/cpu_features.h"
+#include "gtest/gtest.h"
+#include <cmath>
+
+namespace llmc {
+namespace {
+
+struct Kind {
+  Layout layout;
+  ActKind act;
+};
+
+const Kind kKinds[] = {
+    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
+};
+
+struct Size {
+  int64_t n, k, unitPanels;
+};
+// K: one superblock, half a superblock of padding, a ragged group, the sizes of a 135M model, K blocks; N ragged; units.
+const Size kSizes[] = {{16, 64, 1}, {24, 96, 1}, {40, 75, 1}, {64, 576, 2}, {48, 1536, 2}, {32, 2112, 1}, {80, 576, 4}};
+const int kRows[] = {0, 1, 2, 3, 4, 5, 7, 12, 16, 17, 33, 64, 65, 130, 300};
+
+class MatmulTest : public testing::TestWithParam<std::tuple<Kind, const Level *, int64_t>> {};
+
+/// Compares all outputs of one run with the reference and checks that nothing else was written.
+void checkRun(BuiltMatmul &kernel, const TestWeight &weight, const TestActivations &x, int rows, uint32_t workers) {
+  const MatmulShape &shape = weight.shape;
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape.n * 4)) / 4;
+  Buffer out(static_cast<size_t>((rows + 1) * stride * 4), 0xff);
+  kernel.run(x.bytes.data(), weight.packed.data(), out.as<float>(), rows, workers);
+  for (int row = 0; row < rows; ++row)
+    for (int64_t n = 0; n < shape.n; ++n) {
+      auto [sum, magnitude] = referenceOutput(weight, x, row, n);
+      float got = out.as<float>()[row * stride + n];
+      ASSERT_NEAR(got, sum, 1e-6 * magnitude) << "row " << row << " column " << n << " of M " << rows << " N " << shape.n
+                                              << " K " << shape.k << ", " << workers << " workers";
+    }
+  for (int row = 0; row <= rows; ++row)
+    for (int64_t n = row < rows ? shape.n : 0; n < stride; ++n)
+      ASSERT_TRUE(std::isnan(out.as<float>()[row * stride + n])) << "wrote outside at row " << row << " column " << n;
+}
+
+TEST_P(MatmulTest, MatchesDoubleReference) {
+  auto [kind, level, mMax] = GetParam();
+  bool runs = rt::supportsLevel(level->name.str(), rt::detectCpuFeatures());
+  for (const Size &size : kSizes) {
+    MatmulShape shape{size.n, size.k, kind.layout, kind.act, mMax, size.unitPanels};
+    BuiltMatmul kernel(shape, *level, true);
+    ASSERT_EQ(kernel.error, "");
+    EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
+    if (!runs)
+      continue;
+    TestWeight weight(shape, 1);
+    int rowLimit = mMax == 0 ? 300 : static_cast<int>(mMax);
+    TestActivations x(shape, *level, rowLimit, 2);
+    for (int rows : kRows)
+      if (rows <= rowLimit && (rows < 100 || size.n * size.k < 40000))
+        for (uint32_t workers : {1u, 3u})
+          checkRun(kernel, weight, x, rows, workers);
+  }
+  if (!runs)
+    GTEST_SKIP() << "compiled only: this CPU has no " << level->name.str();
+}
+
+std::vector<const Level *> levels() {
+  std::vector<const Level *> all;
+  for (const Level &level : cpuLevels())
+    all.push_back(&level);
+  return all;
+}
+
+std::string caseName(const testing::TestParamInfo<std::tuple<Kind, const Level *, int64_t>> &info) {
+  auto [kind, level, mMax] = info.param;
+  std::string name = layoutTestName(kind.layout, kind.act) + "_" + level->name.str() + "_m" + std::to_string(mMax);
+  for (char &c : name)
+    if (c == '-')
+      c = '_';
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MatmulTest,
+                         testing::Combine(testing::ValuesIn(kKinds), testing::ValuesIn(levels()),
+                                          testing::ValuesIn(kRowClasses)),
+                         caseName);
+
+} // namespace
+} // namespace llmc
