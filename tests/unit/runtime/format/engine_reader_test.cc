@@ -1,0 +1,192 @@
+// Opening of engines: what a good file gives, and that every damaged byte or missing byte is refused.
+#include "runtime/format/engine_reader.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <map>
+
+#include "runtime/format/kernel_abi.h"
+#include "tests/unit/runtime/format/tiny_engine.h"
+
+namespace llmc::rt {
+namespace {
+
+using test::TemporaryFile;
+
+std::string codeOf(const std::string& path, const OpenOptions& options = {}) {
+  auto file = EngineFile::open(path, options);
+  return file ? "ok" : file.status().code();
+}
+
+TEST(EngineFile, GivesWhatWasWritten) {
+  TemporaryFile tiny(test::tinyEngine());
+  for (Residency residency : {Residency::kMapped, Residency::kCopied}) {
+    auto file = EngineFile::open(tiny.path(), {.weights = residency});
+    ASSERT_TRUE(file) << file.status().toString();
+    EXPECT_EQ(file->plan().model()->vocab_size(), 32u);
+    EXPECT_EQ(file->text(SectionKind::kTokenizer), R"({"model":{}})");
+    EXPECT_EQ(file->text(SectionKind::kTemplate), "");
+    EXPECT_EQ(file->sections().size(), test::kTinyCount + 1u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(file->weightAddress(1)) % 64, 0u);
+    for (int i = 0; i < 256; ++i) ASSERT_EQ(file->weightAddress(1)[i], static_cast<std::byte>(512 + i));
+    EXPECT_EQ(file->weightAddress(1)[256 + kWeightsTailBytes - 1], std::byte{0});
+  }
+  EXPECT_TRUE(checkFile(tiny.path()));
+}
+
+TEST(EngineFile, CodeRunsOnlyOnceActivated) {
+  TemporaryFile tiny(test::tinyEngine());
+  auto file = EngineFile::open(tiny.path());
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->codeAddress(1, 0), nullptr);
+  ASSERT_TRUE(file->activateLevel(1));
+  EXPECT_EQ(file->codeAddress(0, 0), nullptr);
+  EXPECT_EQ(file->codeAddress(1, 1 << 20), nullptr);
+  EXPECT_FALSE(file->activateLevel(2));
+  auto kernel = reinterpret_cast<KernelFn>(const_cast<void*>(file->codeAddress(1, 32)));
+  EXPECT_EQ(kernel(nullptr, 0, 1), 0);
+}
+
+TEST(EngineFile, NeverWritableAndExecutable) {
+  TemporaryFile tiny(test::tinyEngine());
+  auto file = EngineFile::open(tiny.path());
+  ASSERT_TRUE(file && file->activateLevel(0));
+  std::ifstream maps("/proc/self/maps");
+  int executable = 0;
+  for (std::string line; std::getline(maps, line);) {
+    EXPECT_EQ(line.find(" rwx"), std::string::npos) << line;
+    executable += line.find(" r-xp") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GT(executable, 0);
+}
+
+TEST(EngineFile, CodeChangedAfterOpenIsNotMadeExecutable) {
+  TemporaryFile tiny(test::tinyEngine());
+  auto file = EngineFile::open(tiny.path());
+  ASSERT_TRUE(file);
+  int fd = ::open(tiny.path().c_str(), O_WRONLY);
+  ASSERT_EQ(::pwrite(fd, "X", 1, static_cast<off_t>(file->sections()[test::kTinyCode0].offset)), 1);
+  ::close(fd);
+  EXPECT_EQ(file->activateLevel(0).code(), "EN_DIGEST");
+  EXPECT_EQ(file->codeAddress(0, 0), nullptr);
+  EXPECT_TRUE(file->activateLevel(1));
+}
+
+TEST(EngineFile, EveryShorterLengthIsRefused) {
+  std::string good = test::tinyEngine();
+  TemporaryFile tiny(good);
+  EXPECT_EQ(codeOf(tiny.path()), "ok");
+  for (size_t length = good.size(); length-- > 0;) {
+    ASSERT_EQ(::truncate(tiny.path().c_str(), static_cast<off_t>(length)), 0);
+    ASSERT_EQ(codeOf(tiny.path()), length == 0 ? "EN_MAGIC" : "EN_TRUNCATED") << length;
+  }
+}
+
+TEST(EngineFile, OneMoreByteIsRefused) { EXPECT_EQ(codeOf(TemporaryFile(test::tinyEngine() + '\0').path()), "EN_TRAILING"); }
+
+TEST(EngineFile, EveryBitFlipIsRefused) {
+  std::string good = test::tinyEngine();
+  TemporaryFile tiny(good);
+  int fd = ::open(tiny.path().c_str(), O_WRONLY);
+  std::map<std::string, int> codes;
+  for (size_t at = 0; at < good.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      char flipped = static_cast<char>(good[at] ^ (1 << bit));
+      ASSERT_EQ(::pwrite(fd, &flipped, 1, static_cast<off_t>(at)), 1);
+      std::string code = codeOf(tiny.path(), {.threads = 1});
+      ASSERT_EQ(code, at < 8 ? "EN_MAGIC" : "EN_DIGEST") << "byte " << at << " bit " << bit;
+      ++codes[code];
+    }
+    ASSERT_EQ(::pwrite(fd, &good[at], 1, static_cast<off_t>(at)), 1);
+  }
+  ::close(fd);
+  EXPECT_EQ(codes["EN_DIGEST"] + codes["EN_MAGIC"], static_cast<int>(8 * good.size()));
+  EXPECT_EQ(codeOf(tiny.path()), "ok");
+}
+
+TEST(EngineFile, LazyLeavesOnlyWeightsUnchecked) {
+  std::string bytes = test::tinyEngine();
+  TemporaryFile tiny(bytes);
+  auto file = EngineFile::open(tiny.path());
+  ASSERT_TRUE(file);
+  std::string weights = bytes, tokenizer = bytes;
+  weights[file->sections()[test::kTinyWeights].offset + 5] ^= 1;
+  tokenizer[file->sections()[test::kTinyTokenizer].offset + 5] ^= 1;
+  tiny.write(weights);
+  EXPECT_EQ(codeOf(tiny.path()), "EN_DIGEST");
+  EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy}), "ok");
+  EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy, .weights = Residency::kCopied}), "ok");
+  tiny.write(tokenizer);
+  EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy}), "EN_DIGEST");
+}
+
+TEST(EngineFile, DamageIsNamedBySectionAndChunk) {
+  auto sections = test::tinySections(test::tinyPlan());
+  sections[test::kTinyWeights].bytes.resize(3 * kChunkBytes + 777);
+  std::string bytes = test::assemble(sections);
+  TemporaryFile big(bytes);
+  auto good = EngineFile::open(big.path());
+  ASSERT_TRUE(good) << good.status().toString();
+  uint64_t base = good->sections()[test::kTinyWeights].offset;
+  bytes[base + 3 * kChunkBytes + 1] ^= 4;
+  bytes[base + 2 * kChunkBytes + 9] ^= 4;
+  big.write(bytes);
+  for (unsigned threads : {1u, 8u}) {
+    auto bad = EngineFile::open(big.path(), {.threads = threads});
+    ASSERT_FALSE(bad);
+    EXPECT_NE(bad.status().message().find("section weights is damaged in chunk 2"), std::string::npos) << bad.status().message();
+  }
+}
+
+TEST(EngineFile, OtherFilesAreNotEngines) {
+  EXPECT_EQ(codeOf(TemporaryFile("").path()), "EN_MAGIC");
+  EXPECT_EQ(codeOf(TemporaryFile("hello\n").path()), "EN_MAGIC");
+  EXPECT_EQ(codeOf(TemporaryFile(std::string("\x7f" "ELF") + std::string(9000, 'x')).path()), "EN_MAGIC");
+  EXPECT_EQ(codeOf("/nonexistent/engine"), "EN_MISSING");
+  EXPECT_EQ(exitStatus(EngineFile::open("/nonexistent/engine").status().kind()), 66);
+  EXPECT_EQ(codeOf("/dev/null"), "EN_MAGIC");
+  EXPECT_EQ(codeOf("/tmp"), "EN_MAGIC");
+  TemporaryFile fifo("x");
+  ::unlink(fifo.path().c_str());
+  ASSERT_EQ(::mkfifo(fifo.path().c_str(), 0600), 0);
+  EXPECT_EQ(codeOf(fifo.path()), "EN_MAGIC");
+}
+
+TEST(EngineFile, RenamedOrUnlinkedFileKeepsServing) {
+  auto tiny = std::make_unique<TemporaryFile>(test::tinyEngine());
+  auto file = EngineFile::open(tiny->path());
+  ASSERT_TRUE(file);
+  tiny.reset();
+  EXPECT_TRUE(file->activateLevel(0));
+  EXPECT_EQ(file->weightAddress(0)[7], std::byte{7});
+}
+
+TEST(EngineFile, MalformedPlanIsRefused) {
+  auto sections = test::tinySections(test::tinyPlan());
+  std::string plan = sections[test::kTinyPlan].bytes;
+  sections[test::kTinyPlan].bytes = "";
+  EXPECT_EQ(codeOf(TemporaryFile(test::assemble(sections)).path()), "EN_VERIFY");
+  // Whatever single byte of the plan is wrong, with digests made to match: refused or valid, never a crash.
+  TemporaryFile tiny("");
+  int refused = 0;
+  for (size_t at = 0; at < plan.size(); ++at) {
+    for (char value : {'\0', '\x01', '\x7f', '\xff'}) {
+      sections[test::kTinyPlan].bytes = plan;
+      sections[test::kTinyPlan].bytes[at] = value;
+      tiny.write(test::assemble(sections));
+      std::string code = codeOf(tiny.path(), {.threads = 1});
+      ASSERT_TRUE(code == "ok" || code == "EN_VERIFY" || code == "EN_SEMANTIC" || code == "EN_PLAN" || code == "EN_CODE" ||
+                  code == "EN_VERSION")
+          << code;
+      refused += code != "ok" ? 1 : 0;
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
+}  // namespace
+}  // namespace llmc::rt
