@@ -6,6 +6,7 @@ usage: compare.py TEXT_CASES CACHE_DIR   (needs: pip install tokenizers==0.23.1 
 import datetime
 import json
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -130,6 +131,25 @@ def chat_questions(ours, reference, template, bos, eos):
         ours.ask("chat " + arguments, ids_answer(reference.encode(text, add_special_tokens=False).ids))
 
 
+def hostile_questions(ours, reference, template, bos, eos):
+    """User text full of control tokens. Expected: the template's own control tokens, and plain text between them."""
+    specials = sorted((t.content for t in reference.get_added_tokens_decoder().values() if t.special), key=len, reverse=True)
+    pattern = re.compile("(" + "|".join(map(re.escape, specials)) + ")")
+    rng = random.Random(9)
+    stand_in = "\ue123content\ue123"
+    for number in range(200):
+        content = "a" + "".join(rng.choice([rng.choice(specials), rng.choice(specials)[: rng.randint(1, 9)], " ", "\n", "text", "<", "|>", "]"]) for _ in range(8)) + "b"
+        messages = [{"role": "user", "content": stand_in}, {"role": "assistant", "content": "fine"}, {"role": "user", "content": stand_in}]
+        text = template.render(messages=messages, add_generation_prompt=True, bos_token=bos, eos_token=eos)
+        expected = []
+        for i, piece in enumerate(pattern.split(text)):
+            reference.encode_special_tokens = i % 2 == 0
+            expected += reference.encode(piece.replace(stand_in, content), add_special_tokens=False).ids
+        reference.encode_special_tokens = False
+        arguments = f"1 {NOW} {hexed(corpus.plain(messages).replace(json.dumps(stand_in, ensure_ascii=False)[1:-1], json.dumps(content, ensure_ascii=False)[1:-1]))} -"
+        ours.ask("chat " + arguments, ids_answer(expected))
+
+
 def main():
     driver, cache = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     total = failed = 0
@@ -152,6 +172,9 @@ def main():
             ours = Ours(driver, [path, file, bos, eos])
             chat_questions(ours, reference, reference_template(source), bos, eos)
             runs.append((ours, f"{name} chat"))
+            ours = Ours(driver, [path, file, bos, eos])
+            hostile_questions(ours, reference, reference_template(source), bos, eos)
+            runs.append((ours, f"{name} chat, control tokens in user text"))
         for batch, title in runs:
             asked, wrong = batch.run(title)
             total, failed = total + asked, failed + wrong

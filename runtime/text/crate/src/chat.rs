@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::guard::Guard;
 use crate::template::ChatTemplate;
 use crate::tokenizer::TextTokenizer;
-use crate::{clock, limits, scan};
+use crate::{clock, limits, python, scan};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
@@ -74,7 +74,7 @@ impl Chat {
             context.extend(more);
         }
         context.insert(clock::NOW.into(), Value::from(now));
-        let text = self.template.render(minijinja::Value::from_serialize(&context))?;
+        let text = self.template.render(python::from_json(Value::Object(context)))?;
         let (text, user) = match guard {
             Some(guard) => guard.unmark(&text),
             None => (text, Vec::new()),

@@ -6,6 +6,7 @@ mod clock;
 mod failure;
 mod guard;
 mod limits;
+mod python;
 mod scan;
 mod stream;
 mod template;

@@ -19,8 +19,6 @@ pub const TEMPLATE_FUEL: u64 = 1_000_000;
 pub const TEMPLATE_DEPTH: usize = 64;
 /// Nesting of blocks and brackets in a template's text; each level costs stack in the parser.
 pub const TEMPLATE_NESTING: usize = 100;
-/// Largest string or list a template may hold in a variable, in bytes or elements.
-pub const TEMPLATE_VALUE: usize = 8 << 20;
 /// A message of raise_exception longer than this is cut.
 pub const RAISED_BYTES: usize = 1024;
 /// Added tokens of one tokenizer and the bytes of one of them.

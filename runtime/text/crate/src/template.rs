@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Kind, Outcome};
 use crate::{clock, limits, tojson};
 use minijinja::value::{Rest, Value};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, machinery};
 use std::fmt;
 use std::io;
 
@@ -71,13 +71,17 @@ impl ChatTemplate {
         environment.add_function("strftime_now", clock::strftime_now);
         environment.remove_global("debug");
         environment.add_template_owned(NAME, neutral_generation(source)).map_err(build_error)?;
+        let template = environment.get_template(NAME).map_err(build_error)?;
+        let compiled = machinery::get_compiled_template(&template);
+        std::iter::once(&compiled.instructions).chain(compiled.blocks.values()).try_for_each(check_instructions)?;
+        drop(template);
         Ok(ChatTemplate { environment })
     }
 
     pub fn render(&self, context: Value) -> Outcome<String> {
         let template = self.environment.get_template(NAME).map_err(render_error)?;
         let mut page = Page(Vec::new());
-        template.render_to_write(context, &mut page).map_err(render_error)?;
+        template.render_captured_to(context, &mut page).map_err(render_error)?;
         String::from_utf8(page.0).map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string()))
     }
 }
@@ -125,6 +129,43 @@ fn check_nesting(source: &str) -> Outcome<()> {
         }
         if brackets > limits::TEMPLATE_NESTING || blocks > limits::TEMPLATE_NESTING {
             return Err(Failure::file("TM_DEPTH", "the chat template is nested deeper than 100"));
+        }
+    }
+    Ok(())
+}
+
+/// Filters and tests of chat templates; Jinja2 too refuses unknown ones before it runs anything.
+const FILTERS: [&str; 41] = [
+    "abs", "attr", "batch", "bool", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "format",
+    "groupby", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
+    "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "sum", "title", "tojson", "trim",
+];
+const MORE_FILTERS: [&str; 6] = ["chain", "lines", "split", "unique", "upper", "zip"];
+const TESTS: [&str; 39] = [
+    "!=", "<", "<=", "==", ">", ">=", "boolean", "defined", "divisibleby", "endingwith", "eq", "equalto", "escaped", "even", "false",
+    "filter", "float", "ge", "greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne",
+    "none", "number", "odd", "safe", "sameas", "sequence", "startingwith", "string", "test",
+];
+const MORE_TESTS: [&str; 3] = ["true", "undefined", "upper"];
+
+fn check_instructions(code: &machinery::Instructions) -> Outcome<()> {
+    use machinery::Instruction as I;
+    let refuse = |text: String, at: u32| {
+        let line = code.get_line(at).unwrap_or(0);
+        Err(Failure::file("TM_UNSUPPORTED", format!("the chat template uses {text:.80} (line {line})")))
+    };
+    for at in 0..code.len() as u32 {
+        match code.get(at) {
+            Some(I::ApplyFilter(name, ..)) if !FILTERS.contains(name) && !MORE_FILTERS.contains(name) => {
+                return refuse(format!("the unknown filter {name:?}"), at);
+            }
+            Some(I::PerformTest(name, ..)) if !TESTS.contains(name) && !MORE_TESTS.contains(name) => {
+                return refuse(format!("the unknown test {name:?}"), at);
+            }
+            Some(I::GetAttr(name) | I::CallMethod(name, ..)) if name.starts_with("__") => {
+                return refuse(format!("the attribute {name:?}"), at);
+            }
+            _ => {}
         }
     }
     Ok(())
