@@ -3,6 +3,7 @@
 
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
+#include "dialects/Plan/PlanDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -12,6 +13,12 @@ namespace llmc {
 inline constexpr llvm::StringLiteral kMaxPositionsAttr = "llmc.max_positions";
 /// Name of the function attribute (i64) with the most tokens a program takes (0: any number); set by llm-split-programs.
 inline constexpr llvm::StringLiteral kTokensMaxAttr = "llmc.t_max";
+/// Name of the module attribute (dictionary) with the facts of the model, as plan.engine carries them.
+inline constexpr llvm::StringLiteral kModelAttr = "llmc.model";
+/// Name of the module attribute (array of names) with the CPU levels to compile for.
+inline constexpr llvm::StringLiteral kLevelsAttr = "llmc.levels";
+/// Name of the kern.func attribute (i64) with the scratch bytes a worker needs; set by code generation.
+inline constexpr llvm::StringLiteral kScratchAttr = "llmc.scratch_bytes";
 /// Tokens that the decode program takes at most: every worker recomputes the rows before a matrix product itself.
 inline constexpr int64_t kDecodeTokens = 8;
 /// Parts into which the decode program cuts a context.

@@ -135,4 +135,37 @@ def AssignLayout : LlmcPass<"kern-assign-layout"> {
   }];
 }
 
+class PlanPass<string flag> : LlmcPass<flag> {
+  let dependentDialects = ["::llmc::llm::LLMDialect", "::llmc::kern::KernDialect", "::llmc::plan::PlanDialect"];
+}
+
+def BuildPlan : PlanPass<"plan-build"> {
+  let summary = "turns calls of kernels into phases of launches over slots";
+  let description = [{
+    Why: the runtime walks a list; nothing is left to decide while serving.
+    Before: `%y = kern.call @linear_0(%x, %w, %batch)` in @decode and @mixed
+    After:  `plan.engine {plan.kernel @linear_0 .. plan.program @decode {plan.slot .. plan.phase {plan.launch @linear_0 [..]}}}`
+    A launch joins the phase before it when it needs nothing from it; workers meet once a phase. Every value gets a slot of its own here.
+    Limits: sizes come from row strides of the kernel ABI; per-worker scratch from the attribute llmc.scratch_bytes of kern.func.
+  }];
+}
+
+def PackMemory : PlanPass<"plan-memory"> {
+  let summary = "lets slots that are never alive together share bytes";
+  let description = [{
+    Why: the arena should fit in cache; 30 layers need the memory of one.
+    Before: slots one after another   After: first fit by falling size over live phases, for each unit; the formula is in a remark
+    Limits: sizes are linear in one unit, so sharing happens only among slots counted alike.
+  }];
+}
+
+def VerifyPlan : PlanPass<"plan-verify"> {
+  let summary = "proves that no two live slots overlap and that every slot is written before it is read";
+  let description = [{
+    Why: the one bug that memory sharing can make is silent.
+    Before and after: the same IR, or an error.
+    Limits: overlap is decided per unit, which holds for all T, S and worker counts because offsets scale with the same number.
+  }];
+}
+
 #endif // LLMC_PASSES_PASSES_TD

@@ -1,4 +1,4 @@
 # Attention kernels.
 add_library(llmcCpuAttention STATIC attention/AttendShape.cpp attention/AttendEmitter.cpp attention/AttendTiles.cpp
-            attention/AttendKernel.cpp)
-target_link_libraries(llmcCpuAttention PUBLIC llmcCpuCore)
+            attention/AttendKernel.cpp attention/EmitAttend.cpp)
+target_link_libraries(llmcCpuAttention PUBLIC llmcCpuCore llmcLLM llmcKern)

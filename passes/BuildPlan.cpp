@@ -1,0 +1,212 @@
+// kern.call in two programs -> plan.engine.
+#include "passes/Passes.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "runtime/format/kernel_abi.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_BUILDPLAN
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+int64_t scratchOf(kern::FuncOp kernel) {
+  auto attr = kernel->getAttrOfType<IntegerAttr>(kScratchAttr);
+  return attr ? attr.getInt() : 0;
+}
+
+/// Bytes of one row of a value in memory.
+int64_t rowBytes(Type type) {
+  if (auto quantized = dyn_cast<llm::QActType>(type))
+    return rt::rowStrideBytes(rt::quantizedRowBytes(quantized.getCols()));
+  auto tensor = cast<RankedTensorType>(type);
+  if (tensor.getRank() == 1) // one i32 a row
+    return 64;
+  return rt::rowStrideBytes(llm::cols(type) * tensor.getElementTypeBitWidth() / 8);
+}
+
+plan::SlotUnit unitOf(Type type) {
+  llm::Dim rows = llm::rowsDim(type);
+  if (rows.isT())
+    return plan::SlotUnit::Token;
+  return rows.isS() ? plan::SlotUnit::Row : plan::SlotUnit::Fixed;
+}
+
+int64_t layerBytes(llm::KvType kv) { return 2 * kv.getHeads() * kv.getDim() * kv.getPage() * 2; }
+
+/// A program under construction: slots in one region a unit, launches by phase.
+class ProgramBuilder {
+public:
+  explicit ProgramBuilder(func::FuncOp function) : function_(function), ctx_(function.getContext()) {}
+
+  void build(OpBuilder &builder) {
+    for (auto call : function_.getOps<kern::CallOp>())
+      addCall(call);
+    auto ret = cast<func::ReturnOp>(function_.front().getTerminator());
+    auto limit = function_->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
+    if (scratch_ > 0)
+      slots_.push_back({"scratch", plan::SlotUnit::Worker, claim(plan::SlotUnit::Worker, scratch_), scratch_});
+    auto program = plan::ProgramOp::create(builder, function_.getLoc(), function_.getName(), limit ? limit.getInt() : 0,
+                                           names_.lookup(ret.getOperand(0)), regions_);
+    OpBuilder body = OpBuilder::atBlockEnd(&program.getBlock());
+    for (const Slot &slot : slots_)
+      plan::SlotOp::create(body, function_.getLoc(), slot.name, slot.unit, slot.offset, slot.bytes);
+    for (const auto &phase : phases_) {
+      auto op = plan::PhaseOp::create(body, phase.front().loc);
+      OpBuilder inner = OpBuilder::atBlockEnd(&op.getBlock());
+      for (const Launch &launch : phase)
+        plan::LaunchOp::create(inner, launch.loc, launch.kernel, body.getArrayAttr(launch.args), launch.layer);
+    }
+  }
+
+private:
+  struct Slot {
+    std::string name;
+    plan::SlotUnit unit;
+    int64_t offset, bytes;
+  };
+  struct Launch {
+    Location loc;
+    std::string kernel;
+    llvm::SmallVector<Attribute> args;
+    int64_t layer;
+  };
+
+  int64_t claim(plan::SlotUnit unit, int64_t bytes) {
+    int64_t &end = regions_[static_cast<int>(unit)];
+    return std::exchange(end, end + bytes);
+  }
+
+  void addSlot(Value value) {
+    std::string name = "v" + std::to_string(slots_.size());
+    plan::SlotUnit unit = unitOf(value.getType());
+    int64_t bytes = rowBytes(value.getType());
+    slots_.push_back({name, unit, claim(unit, bytes), bytes});
+    names_[value] = name;
+  }
+
+  Attribute argument(Value value, int64_t layer) {
+    if (auto use = value.getDefiningOp<llm::UseOp>())
+      return plan::weightArg(ctx_, use.getWeight());
+    if (auto kv = dyn_cast<llm::KvType>(value.getType()))
+      return plan::kvArg(ctx_, layer * layerBytes(kv));
+    if (isa<llm::BatchType>(value.getType()))
+      return plan::batchArg(ctx_);
+    return plan::slotArg(ctx_, names_.lookup(value));
+  }
+
+  void addCall(kern::CallOp call) {
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr());
+    int64_t layer = call.getKvLayer().value_or(-1);
+    Launch launch{call.getLoc(), call.getCallee().str(), {}, layer};
+    for (Value input : call.getInputs())
+      launch.args.push_back(argument(input, layer));
+    for (Value output : call.getOutputs()) {
+      addSlot(output);
+      launch.args.push_back(argument(output, layer));
+    }
+    if (int64_t bytes = scratchOf(kernel)) {
+      scratch_ = std::max(scratch_, bytes);
+      launch.args.push_back(plan::slotArg(ctx_, "scratch"));
+    }
+    place(call, std::move(launch));
+  }
+
+  /// A launch needs a new phase when it reads what the current one makes, or both touch the cache.
+  void place(kern::CallOp call, Launch launch) {
+    bool cache = call.getKvLayer().has_value();
+    bool depends = phases_.empty() || (cache && phaseCache_);
+    for (Value input : call.getInputs())
+      depends = depends || phaseValues_.contains(input);
+    if (depends) {
+      phases_.emplace_back();
+      phaseValues_.clear();
+      phaseCache_ = false;
+    }
+    phases_.back().push_back(std::move(launch));
+    phaseCache_ = phaseCache_ || cache;
+    for (Value output : call.getOutputs())
+      phaseValues_.insert(output);
+  }
+
+  func::FuncOp function_;
+  MLIRContext *ctx_;
+  llvm::DenseMap<Value, std::string> names_;
+  std::vector<Slot> slots_;
+  std::vector<std::vector<Launch>> phases_;
+  llvm::DenseSet<Value> phaseValues_;
+  bool phaseCache_ = false;
+  int64_t scratch_ = 0;
+  llvm::SmallVector<int64_t, 4> regions_ = {0, 0, 0, 0};
+};
+
+struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    llvm::SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
+    llvm::SmallVector<kern::FuncOp> kernels(module.getOps<kern::FuncOp>());
+    for (func::FuncOp function : functions)
+      for (Operation &op : function.front())
+        if (!isa<kern::CallOp, llm::UseOp, func::ReturnOp>(op)) {
+          op.emitOpError("is not part of a kernel; run the kern passes first");
+          return signalPassFailure();
+        }
+    if (functions.empty()) {
+      module.emitError("expected a program to plan, found no function");
+      return signalPassFailure();
+    }
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    plan::EngineOp engine = createEngine(builder, functions[0]);
+    OpBuilder body = OpBuilder::atBlockEnd(&engine.getBlock());
+    for (kern::FuncOp kernel : kernels)
+      createKernel(body, kernel);
+    // Programs rise in the tokens they take; 0, any number, comes last.
+    llvm::stable_sort(functions, [](func::FuncOp a, func::FuncOp b) { return tokensMax(a) < tokensMax(b); });
+    for (func::FuncOp function : functions)
+      ProgramBuilder(function).build(body);
+    for (func::FuncOp function : functions)
+      function.erase();
+  }
+
+  static uint64_t tokensMax(func::FuncOp function) {
+    auto limit = function->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
+    return limit && limit.getInt() > 0 ? limit.getInt() : UINT64_MAX;
+  }
+
+  plan::EngineOp createEngine(OpBuilder &builder, func::FuncOp function) {
+    ModuleOp module = getOperation();
+    auto kv = cast<llm::KvType>(function.getArgumentTypes()[1]);
+    auto model = module->getAttrOfType<DictionaryAttr>(kModelAttr);
+    auto levels = module->getAttrOfType<ArrayAttr>(kLevelsAttr);
+    if (!levels)
+      levels = builder.getStrArrayAttr({"x86-64-v3"});
+    return plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}), levels,
+                                  kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
+  }
+
+  void createKernel(OpBuilder &builder, kern::FuncOp kernel) {
+    llvm::SmallVector<int64_t> limits;
+    if (kernel.getConfigAttr())
+      for (auto config : kernel.getConfigAttr().getAsRange<kern::ConfigAttr>())
+        limits.push_back(config.getMMax());
+    if (limits.empty())
+      limits.push_back(0);
+    limits.back() = 0; // the last variant takes whatever its program lets through
+    bool rows = llvm::any_of(kernel.getResultTypes(), [](Type type) { return llm::rowsDim(type).isS(); });
+    int64_t scratch = scratchOf(kernel);
+    int64_t args = kernel.getArgumentTypes().size() + kernel.getResultTypes().size() + (scratch > 0);
+    plan::KernelOp::create(
+        builder, kernel.getLoc(), builder.getStringAttr(kernel.getSymName()), builder.getDenseI64ArrayAttr(limits),
+        plan::RowsDimAttr::get(&getContext(), rows ? plan::RowsDim::Row : plan::RowsDim::Token), kernel.getHeroAttr(),
+        builder.getI64IntegerAttr(args), builder.getI64IntegerAttr(scratch), kernel.getOriginAttr(),
+        kernel.getFusedAttr());
+  }
+};
+
+} // namespace
+} // namespace llmc

@@ -1,0 +1,44 @@
+// Pairs of slots against their lives; first use of every slot.
+#include "passes/Passes.h"
+#include "passes/SlotLife.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_VERIFYPLAN
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
+  void runOnOperation() override {
+    auto result = getOperation().walk([&](plan::ProgramOp program) {
+      return failed(verify(program)) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+
+  LogicalResult verify(plan::ProgramOp program) {
+    auto lives = slotLives(program);
+    llvm::SmallVector<plan::SlotOp> slots(program.getBlock().getOps<plan::SlotOp>());
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (lives[slots[i].getSymName()].first < 0)
+        return slots[i].emitOpError("is never written");
+      for (size_t j = 0; j < i; ++j)
+        if (conflict(slots[i], slots[j], lives))
+          return slots[i].emitOpError("shares bytes with @")
+                 << slots[j].getSymName() << " while both are alive";
+    }
+    return success();
+  }
+
+  bool conflict(plan::SlotOp a, plan::SlotOp b, llvm::MapVector<llvm::StringRef, SlotLife> &lives) {
+    bool bytes = a.getUnit() == b.getUnit() && a.getOffset() < b.getOffset() + b.getBytes() &&
+                 b.getOffset() < a.getOffset() + a.getBytes();
+    return bytes && lives[a.getSymName()].overlaps(lives[b.getSymName()]);
+  }
+};
+
+} // namespace
+} // namespace llmc
