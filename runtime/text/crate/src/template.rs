@@ -91,7 +91,7 @@ fn neutral_generation(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(at) = rest.find("{%") {
-        let Some(size) = rest[at..].find("%}").map(|i| i + 2) else { break };
+        let Some(size) = rest[at + 2..].find("%}").map(|i| i + 4) else { break };
         let tag = &rest[at..at + size];
         let word = tag[2..size - 2].trim_matches(|c: char| c.is_whitespace() || c == '-' || c == '+');
         out.push_str(&rest[..at]);

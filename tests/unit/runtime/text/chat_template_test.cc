@@ -71,6 +71,7 @@ TEST(ChatTemplate, RaisedTextIsItsOwnError) {
 TEST(ChatTemplate, WhitespaceGenerationAndClock) {
   EXPECT_EQ(show("a\n  {% if true %}\nb\n  {% endif %}\nc\n"), "a\nb\nc");
   EXPECT_EQ(show("x {%- generation -%} y {%- endgeneration %} z"), "xy z");
+  EXPECT_EQ(show("{%}").substr(0, 9), "TM_SYNTAX");
   EXPECT_EQ(show("{{ strftime_now('%Y') }}").size(), 4u);
 }
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <random>
 
 #include "runtime/text/chat_template.h"
 
@@ -70,6 +71,21 @@ TEST(HostileTemplate, RaisedTextIsCut) {
   ASSERT_FALSE(text.isOk());
   EXPECT_EQ(text.status().code(), "TM_RAISED");
   EXPECT_LT(text.status().message().size(), 1100u);
+}
+
+TEST(HostileTemplate, ChangedBytesNeverCrash) {
+  const std::string source =
+      "{% for m in messages %}{{ '<s>' + m['role'] + m.content | trim }}{% if loop.last and m.x is defined %}{{ m.x | tojson(indent=2) }}"
+      "{% else %}{{ m.content.split('a')[-1][1:] ~ [1, {'k': 2}] }}{% endif %}{%- endfor -%}{% macro f(a, b=1) %}{{ a * b }}{% endmacro %}{{ f(3) }}";
+  constexpr std::string_view kBytes = "{}[]()%'|.,:+-*/~= \xff\x01" "0129abn";
+  std::mt19937 random(12);
+  int rendered = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string changed = source;
+    for (unsigned i = 0; i < 1 + random() % 3; ++i) changed[random() % changed.size()] = kBytes[random() % kBytes.size()];
+    rendered += codeOf(changed, R"([{"role":"user","content":"banana"},{"role":"user","content":"b","x":{"y":[1,null]}}])") == "rendered";
+  }
+  EXPECT_GT(rendered, 10);
 }
 
 TEST(HostileTemplate, RepeatedStringsStop) { EXPECT_EQ(codeOf("{% set s = 'x' * 1000000000 %}"), "TM_FUEL"); }

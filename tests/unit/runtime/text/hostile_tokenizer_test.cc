@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <random>
 
 #include "runtime/text/tokenizer.h"
 #include "small_tokenizer.h"
@@ -85,6 +86,33 @@ TEST(HostileTokenizer, AddedTokens) {
   EXPECT_EQ(codeOf(with("\"content\":\"<s>\"", "\"content\":\"\"")), "TK_ADDED");
   EXPECT_EQ(codeOf(with("\"content\":\"<s>\"", "\"content\":\"" + std::string(5000, 'a') + "\"")), "TK_ADDED");
   EXPECT_NE(codeOf(with("\"content\":\"<s>\"", R"("content":"\ud800")")), "accepted");
+}
+
+TEST(HostileTokenizer, ChangedBytesNeverCrash) {
+  const std::string json = test::smallTokenizerJson();
+  constexpr std::string_view kBytes = "{}[]\",:0129-tfn\\\xff\x01 ";
+  std::mt19937 random(11);
+  int accepted = 0;
+  for (int round = 0; round < 1500; ++round) {
+    std::string changed = json;
+    for (unsigned i = 0; i < 1 + random() % 3; ++i) {
+      size_t at = round % 2 ? changed.size() - 1 - random() % 200 : random() % changed.size();
+      if (random() % 4 == 0) {
+        changed.erase(at, 1 + random() % 40);
+      } else {
+        changed[at] = kBytes[random() % kBytes.size()];
+      }
+    }
+    auto made = Tokenizer::create(changed);
+    if (!made) {
+      EXPECT_EQ(made.status().kind(), ErrorKind::kBadInput) << made.status().toString();
+      continue;
+    }
+    ++accepted;
+    auto ids = made->encode("hello <s> 中 world", {.addSpecialTokens = true, .parseSpecialTokens = true});
+    if (ids) EXPECT_TRUE(made->decode(*ids).isOk());
+  }
+  EXPECT_GT(accepted, 10);
 }
 
 TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
