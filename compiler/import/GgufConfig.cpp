@@ -1,10 +1,10 @@
 // ModelConfig from GGUF metadata, including rotary scaling kept as a table of factors.
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "compiler/import/GgufModel.h"
 #include "compiler/import/ImportError.h"
+#include "compiler/import/RopeFactors.h"
 
 namespace llmc {
 namespace {
@@ -103,39 +103,6 @@ Status readRope(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
   return Status::ok();
 }
 
-/// The divisors that llama.cpp's converter writes for a llama3 scaling.
-std::vector<float> llama3Factors(const ModelConfig& config, const RopeScaling& scaling) {
-  std::vector<float> factors;
-  double lowWavelength = static_cast<double>(scaling.originalPositions) / scaling.lowFreqFactor;
-  double highWavelength = static_cast<double>(scaling.originalPositions) / scaling.highFreqFactor;
-  for (int64_t i = 0; i < config.ropeDim / 2; ++i) {
-    double frequency = std::pow(config.ropeTheta, -2.0 * static_cast<double>(i) / static_cast<double>(config.ropeDim));
-    double wavelength = 2 * M_PI / frequency;
-    if (wavelength < highWavelength) {
-      factors.push_back(1);
-    } else if (wavelength > lowWavelength) {
-      factors.push_back(static_cast<float>(scaling.factor));
-    } else {
-      double smooth = (static_cast<double>(scaling.originalPositions) / wavelength - scaling.lowFreqFactor) /
-                      (scaling.highFreqFactor - scaling.lowFreqFactor);
-      factors.push_back(static_cast<float>(1 / ((1 - smooth) / scaling.factor + smooth)));
-    }
-  }
-  return factors;
-}
-
-/// Names the factors as a llama3 scaling with the published parameters if that reproduces them; else keeps them as they are.
-void describeFactors(ModelConfig& config, std::vector<float> factors) {
-  float largest = *std::max_element(factors.begin(), factors.end());
-  RopeScaling scaling{RopeScaling::Kind::Llama3, largest, 1, 4, 8192};
-  std::vector<float> expected = llama3Factors(config, scaling);
-  bool equal = true;
-  for (size_t i = 0; i < factors.size(); ++i) equal &= std::abs(factors[i] - expected[i]) <= 2e-4f * expected[i];
-  if (largest == 1) return;
-  if (equal) config.ropeScaling = scaling;
-  else config.ropeFreqFactors = std::move(factors);
-}
-
 Status readFactors(const GgufFile& gguf, ModelConfig& config) {
   auto it = std::find_if(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& t) { return t.name == "rope_freqs.weight"; });
   if (it == gguf.tensors.end()) return Status::ok();
@@ -148,7 +115,9 @@ Status readFactors(const GgufFile& gguf, ModelConfig& config) {
     if (!(factor >= 1e-3f && factor <= 1e6f)) return importError("CF_RANGE", place, "a rope factor is out of range");
   if (config.ropeScaling.kind != RopeScaling::Kind::None)
     return importError("CF_INCONSISTENT", place, "rope factors beside a linear rope scaling");
-  describeFactors(config, std::move(factors));
+  if (std::all_of(factors.begin(), factors.end(), [](float factor) { return factor == 1; })) return Status::ok();
+  if (auto scaling = llama3ScalingOf(factors, config.ropeTheta, config.ropeDim)) config.ropeScaling = *scaling;
+  else config.ropeFreqFactors = std::move(factors);
   return Status::ok();
 }
 
