@@ -1,0 +1,109 @@
+"""llmc and llama.cpp on the same weights, threads and token ids, in interleaved rounds of fresh processes.
+
+Example: side_by_side.py --gguf SmolLM2.Q4_1.gguf --engine engine.bin --json out.json --markdown out.md
+Without --engine only llama.cpp is measured. Each round runs every contestant once, in turning order; a sample waits for
+a quiet machine. llama.cpp counts at its best: Q4_1 as shipped and Q4_0, flash attention on and off.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+import machine
+import table
+from cases import CASES, run_ours, run_peer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def contestants(args) -> dict:
+    """name -> function(case, threads) -> sample. Ours is called llmc."""
+    found = {}
+    if args.engine:
+        binary = pathlib.Path(os.environ.get("LLMC_BIN", ROOT / "build" / "bin")) / "llmc-run"
+        found["llmc"] = lambda case, threads: run_ours(binary, args.engine, case, threads, args.steps)
+    q4_0 = args.q4_0 or args.gguf.with_name(args.gguf.stem + ".requantized-Q4_0.gguf")
+    if not q4_0.exists():
+        script = pathlib.Path(__file__).with_name("requantize.py")
+        subprocess.run([sys.executable, script, args.gguf, q4_0], check=True, capture_output=True)
+    for title, model in (("Q4_1", args.gguf), ("Q4_0", q4_0)):
+        for flash in (False, True):
+            name = f"llama.cpp {title}{' fa' if flash else ''}"
+            found[name] = lambda case, threads, m=model, f=flash: run_peer(m, f, case, threads, args.steps)
+    return found
+
+
+def measure_case(case, threads: int, sides: dict, args) -> dict:
+    """name -> list of samples, one a round. The order turns so that no side always follows the same one."""
+    samples, names = {name: [] for name in sides}, list(sides)
+    for turn in range(args.rounds):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            quiet = machine.wait_quiet(args.quiet_limit, args.patience)
+            sample = sides[name](case, threads)
+            samples[name].append(sample | {"waited_for_quiet": quiet})
+    return samples
+
+
+def summarize(case, threads: int, samples: dict, vnni: bool) -> dict:
+    """Medians, the peer's best variant by median, ratios round by round against it."""
+    lower = case.kind == "first"
+    medians = {name: statistics.median(s["value"] for s in rows) for name, rows in samples.items()}
+    peers = {name: value for name, value in medians.items() if name != "llmc"}
+    best = (min if lower else max)(peers, key=peers.get)
+    result = {"case": case.name, "threads": threads, "unit": "ms" if lower else "tok/s", "medians": medians}
+    result |= {"best_peer": best, "samples": samples, "floor": case.floor(vnni)}
+    others = [s["others_cpus"] for rows in samples.values() for s in rows]
+    result["others_cpus_median"] = statistics.median(others)
+    if "llmc" in samples:
+        pairs = zip(samples["llmc"], samples[best], strict=True)
+        ratios = [(b["value"] / a["value"]) if lower else (a["value"] / b["value"]) for a, b in pairs]
+        result |= {"ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gguf", type=pathlib.Path, required=True, help="the shipped model")
+    parser.add_argument("--q4-0", type=pathlib.Path, help="the same weights as Q4_0 (made beside --gguf if absent)")
+    parser.add_argument("--engine", type=pathlib.Path, help="what llmc built from --gguf")
+    parser.add_argument("--threads", default="1,2,all", help="default 1,2,all")
+    parser.add_argument("--cases", default="", help="only cases whose name contains one of these, comma-separated")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=64, help="decode steps timed in a sample (default 64)")
+    parser.add_argument("--quiet-limit", type=float, default=0.3, help="CPUs that others may use (default 0.3)")
+    parser.add_argument("--patience", type=float, default=5, help="seconds a sample waits for quiet (default 5)")
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--markdown", type=pathlib.Path)
+    parser.add_argument("--plot", type=pathlib.Path, help="a bar chart (.png or .svg; needs matplotlib)")
+    args = parser.parse_args()
+    cores = os.cpu_count() or 1
+    threads = sorted({min(cores, cores if t == "all" else int(t)) for t in args.threads.split(",")})
+    parts = [p for p in args.cases.split(",") if p]
+    cases = [c for c in CASES if not parts or any(p in c.name for p in parts)]
+    sides, about = contestants(args), machine.facts()
+    about["bandwidth_gb_s"] = machine.bandwidth(threads)
+    about["peer"] = table.peer_version()
+    vnni = bool({"avx_vnni", "avx512_vnni"} & set(about["flags"]))
+    report = {"machine": about, "rounds": args.rounds, "steps": args.steps, "results": []}
+    for count in threads:
+        for case in cases:
+            samples = measure_case(case, count, sides, args)
+            report["results"].append(summarize(case, count, samples, vnni))
+            print(table.line(report["results"][-1]), file=sys.stderr, flush=True)
+            if args.json:
+                args.json.write_text(json.dumps(report, indent=1))
+    text = table.markdown(report)
+    print(text)
+    if args.markdown:
+        args.markdown.write_text(text)
+    if args.plot:
+        table.plot(report, args.plot)
+
+
+if __name__ == "__main__":
+    main()

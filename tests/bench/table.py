@@ -1,0 +1,86 @@
+"""Turns the JSON of side_by_side.py into Markdown or a chart. Usage: table.py RESULT.json [--plot FILE]"""
+
+import argparse
+import importlib.metadata
+import json
+import pathlib
+
+
+def peer_version() -> str:
+    return "llama-cpp-python " + importlib.metadata.version("llama-cpp-python")
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def line(result: dict) -> str:
+    """One row: ours, each peer variant, ratio to the best one with its spread, the floor."""
+    cells = [result["case"], str(result["threads"])]
+    peers = {k: v for k, v in result["medians"].items() if k != "llmc"}
+    ours = result["medians"].get("llmc")
+    cells.append(f"{number(ours)} {result['unit']}" if ours is not None else "-")
+    for name, value in peers.items():
+        cells.append(f"**{number(value)}**" if name == result["best_peer"] else number(value))
+    if ours is None:
+        cells += ["-", "-"]
+    else:
+        cells.append(f"{result['ratio']:.2f} ({result['ratio_min']:.2f}-{result['ratio_max']:.2f})")
+        met = result["ratio"] >= result["floor"] if result["floor"] else ours <= 150
+        goal = f"{result['floor']}x" if result["floor"] else "150 ms"
+        cells.append(f"{goal} {'met' if met else 'MISSED'}")
+    cells.append(f"{result['others_cpus_median']:.1f}")
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown(report: dict) -> str:
+    about = report["machine"]
+    width = about["bandwidth_gb_s"]
+    reads = ", ".join(f"{t}: {v['dram_median']}" for t, v in width.items() if t != "unit")
+    family = "/".join(map(str, about["cpu_family_model_stepping"]))
+    lines = [
+        f"{about['date']}; {about['cpu']} (family/model/stepping {family}), {about['cores']} cores, {about['memory_gib']} GiB; "
+        f"{' '.join(about['flags'])}; caches {about['caches']}; {about['peer']}.",
+        f"DRAM read, GB/s by threads: {reads}. Medians of {report['rounds']} interleaved rounds of fresh processes, tok/s; "
+        "ratios round by round against the bold peer variant, with their range.",
+        "",
+    ]
+    peers = [n for n in report["results"][0]["medians"] if n != "llmc"]
+    head = ["what", "threads", "llmc", *peers, "ratio", "floor", "others' CPUs"]
+    lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + [line(r) for r in report["results"]]) + "\n"
+
+
+def plot(report: dict, path: pathlib.Path):
+    """Ratio bars, one a case and thread count; the floor as a tick."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [r for r in report["results"] if "ratio" in r]
+    if not rows:
+        raise SystemExit("nothing to plot: no engine was measured")
+    figure, axes = plt.subplots(figsize=(8, 0.35 * len(rows) + 1.2), layout="constrained")
+    at = range(len(rows))
+    ratios = [r["ratio"] for r in rows]
+    spread = [[r["ratio"] - r["ratio_min"] for r in rows], [r["ratio_max"] - r["ratio"] for r in rows]]
+    axes.barh(at, ratios, xerr=spread, color="#4878a8", ecolor="#222222", capsize=2)
+    axes.scatter([r["floor"] or 1 for r in rows], at, marker="|", s=200, color="#c03030", zorder=3, label="floor")
+    axes.set_yticks(at, [f"{r['case']}, {r['threads']} thr." for r in rows])
+    axes.axvline(1, color="#888888", linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set_xlabel("llmc / llama.cpp's best (start: its time / ours)")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("result", type=pathlib.Path)
+    parser.add_argument("--plot", type=pathlib.Path)
+    args = parser.parse_args()
+    loaded = json.loads(args.result.read_text())
+    print(markdown(loaded))
+    if args.plot:
+        plot(loaded, args.plot)
