@@ -61,6 +61,7 @@ private:
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    at.x = x;
     int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
     auto pass = [&](Value begin, Value end) {
       at.groupBegin = begin;

@@ -1,0 +1,102 @@
+// A kern.func with a linear as machine code: prologue rows into scratch, the product, the region's epilogue on its sums.
+#include "codegen/cpu/matmul/MatmulKernel.h"
+
+#include "codegen/cpu/RegionEmitter.h"
+#include "codegen/cpu/matmul/MatmulDriver.h"
+#include "codegen/cpu/rows/RowCount.h"
+#include "dialects/LLM/LLMTypes.h"
+
+using namespace mlir;
+
+namespace llmc {
+namespace {
+
+class KernelWriter {
+public:
+  KernelWriter(ModuleOp module, const EmitRequest &request, const MatmulPlan &plan)
+      : plan_(plan), function_(request.function), block_(function_.getBody().front()),
+        result_(block_.getTerminator()->getOperand(0)), inputs_(block_.getNumArguments()),
+        k_(module, request.symbol, inputs_ + 2, request.level), args_(inputArguments()), region_(k_, block_, args_) {}
+
+  LogicalResult write() {
+    FailureOr<Value> rows = rowCount(k_, function_, args_);
+    if (failed(rows))
+      return failure();
+    MatmulWords words;
+    words.weights = region_.pointer(plan_.linear.getW());
+    words.scratch = k_.address(k_.arg(inputs_ + 1), k_.mul(k_.worker(), matmulKernelScratchBytes(function_)));
+    words.rows = *rows;
+    if (plan_.prologue) {
+      writeBlocks(words);
+    } else {
+      words.x = region_.pointer(plan_.linear.getX());
+      writeProduct(words, Value());
+    }
+    k_.finish();
+    return region_.status();
+  }
+
+private:
+  KernelBuilder::Values inputArguments() {
+    KernelBuilder::Values words;
+    for (unsigned i = 0; i < inputs_; ++i)
+      words.push_back(k_.arg(i));
+    return words;
+  }
+
+  /// Every worker makes all rows of x for itself: that is cheaper than a barrier for the few rows of a decode step.
+  void writeBlocks(MatmulWords words) {
+    Value all = words.rows;
+    words.x = k_.address(words.scratch, Value(), matmulScratchBytes(plan_.shape));
+    k_.forEach(k_.c(0), all, kPrologueRows, [&](Value first) {
+      words.rows = k_.minSI(k_.sub(all, first), k_.c(kPrologueRows));
+      k_.forEach(k_.c(0), words.rows, 1, [&](Value row) {
+        Value at = k_.address(words.x, k_.mul(row, plan_.shape.xStride()));
+        region_.storeRow(plan_.linear.getX(), k_.add(first, row), at);
+      });
+      writeProduct(words, first);
+    });
+  }
+
+  void writeProduct(const MatmulWords &words, Value first) {
+    emitMatmul(k_, plan_.shape, words, [&](Value row, Value unit, Value sums) {
+      writeResult(first ? k_.add(first, row) : row, unit, sums);
+    });
+  }
+
+  /// The region's value for one row of one unit, from the linear's sums (and bias) at `sums`.
+  void writeResult(Value row, Value unit, Value sums) {
+    Value unitColumn = k_.mul(unit, plan_.shape.unitPanels * kPanelRows);
+    region_.bind(plan_.linear.getResult(), [this, sums, unitColumn](Value, Value column) {
+      VectorType type = k_.vec(kPanelRows, k_.f32());
+      Value value = k_.load(type, sums, k_.mul(k_.sub(column, unitColumn), 4), 0, 64);
+      if (Value bias = plan_.linear.getBias())
+        value = k_.addF(value, k_.load(type, region_.pointer(bias), k_.mul(column, 4), 0, 4));
+      return value;
+    });
+    Value out = k_.address(k_.arg(inputs_), k_.mul(row, RegionEmitter::rowStride(result_.getType())));
+    region_.prepareRow(result_, row);
+    Value column = k_.mul(unit, kPanelRows);
+    storePanelColumns(k_, region_.chunk(result_, row, column), out, column, llm::cols(result_.getType()));
+  }
+
+  MatmulPlan plan_;
+  kern::FuncOp function_;
+  Block &block_;
+  Value result_;
+  unsigned inputs_;
+  KernelBuilder k_;
+  KernelBuilder::Values args_;
+  RegionEmitter region_;
+};
+
+} // namespace
+
+LogicalResult emitMatmulKernel(ModuleOp module, const EmitRequest &request) {
+  FailureOr<MatmulPlan> plan = planMatmul(request.function, request.mMax);
+  if (failed(plan))
+    return failure();
+  return KernelWriter(module, request, *plan).write();
+}
+
+} // namespace llmc

@@ -1,0 +1,29 @@
+// Kernels whose hero is llm.linear: what the emitter and the planner must know about one.
+#pragma once
+
+#include "codegen/cpu/KernelEmitter.h"
+#include "codegen/registry/MatmulConfig.h"
+#include "dialects/LLM/LLMDialect.h"
+
+namespace llmc {
+
+/// Rows that a prologue makes at a time.
+inline constexpr int64_t kPrologueRows = 16;
+
+/// The linear of a kernel and its shape.
+struct MatmulPlan {
+  llm::LinearOp linear;
+  MatmulShape shape;
+  bool prologue = false;    ///< x is computed in the region: every worker makes its rows in its scratch, 16 at a time
+  bool quantizes = false;   ///< the result is int8: an epilogue call has 32 columns
+  bool interleaved = false; ///< a glu halves the columns of the linear
+};
+
+/// Failure: a diagnostic that says which op or type has no kernel.
+mlir::FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax);
+
+/// Worker scratch of a linear kernel, for every variant: sums and unpacked weights, then the prologue's 16 rows.
+/// 0: planMatmul() refuses the function.
+int64_t matmulKernelScratchBytes(kern::FuncOp function);
+
+} // namespace llmc

@@ -1,0 +1,69 @@
+// Reads a kern.func with a linear: shape, prologue, epilogue unit.
+#include "codegen/cpu/matmul/MatmulKernel.h"
+
+#include "dialects/LLM/LLMTypes.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+static WeightKind weightKind(llm::QuantKind kind) {
+  switch (kind) {
+    case llm::QuantKind::F32: return WeightKind::F32;
+    case llm::QuantKind::F16: return WeightKind::F16;
+    case llm::QuantKind::BF16: return WeightKind::BF16;
+    case llm::QuantKind::I8: return WeightKind::I8;
+    case llm::QuantKind::I4: return WeightKind::I4;
+  }
+  llvm_unreachable("all kinds are listed");
+}
+
+static LogicalResult checkTypes(llm::LinearOp linear) {
+  llm::QuantAttr quant = linear.getW().getType().getQuant();
+  if (quant.isInteger() && quant.getGroup() != kQuantGroup)
+    return linear.emitOpError("has no code on the CPU for weight groups of ") << quant.getGroup();
+  if (auto qact = dyn_cast<llm::QActType>(linear.getX().getType()))
+    if (!quant.isInteger() || qact.getZero() != quant.activationZero())
+      return linear.emitOpError("has no code on the CPU for ") << qact << " with this weight";
+  return success();
+}
+
+FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
+  Block &block = function.getBody().front();
+  auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
+  Operation *yield = block.getTerminator();
+  if (linears.size() != 1 || yield->getNumOperands() != 1)
+    return function.emitOpError("a linear kernel has one llm.linear and one result");
+  MatmulPlan plan;
+  plan.linear = linears.front();
+  if (failed(checkTypes(plan.linear)))
+    return failure();
+  auto weight = plan.linear.getW().getType();
+  plan.shape.n = weight.rows();
+  plan.shape.k = weight.cols();
+  plan.shape.layout = layoutFor(weightKind(weight.getQuant().getKind()), weight.getQuant().getSymmetric());
+  plan.shape.act = isa<llm::QActType>(plan.linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
+  plan.shape.mMax = mMax;
+  plan.prologue = !isa<BlockArgument>(plan.linear.getX());
+  if (plan.prologue && (mMax == 0 || mMax > kPrologueRows))
+    plan.shape.mMax = kPrologueRows;
+  Type result = yield->getOperand(0).getType();
+  plan.quantizes = isa<llm::QActType>(result);
+  int64_t columns = llm::cols(result);
+  plan.interleaved = columns * 2 == plan.shape.n;
+  if (!plan.interleaved && columns != plan.shape.n)
+    return yield->emitOpError("has no code on the CPU: the result's columns are neither the linear's nor half of them");
+  if (plan.quantizes && columns % kQuantGroup != 0)
+    return yield->emitOpError("has no code on the CPU: columns to quantize are not a multiple of 32");
+  plan.shape.unitPanels = (plan.interleaved ? 2 : 1) * (plan.quantizes ? 2 : 1);
+  return plan;
+}
+
+int64_t matmulKernelScratchBytes(kern::FuncOp function) {
+  FailureOr<MatmulPlan> plan = planMatmul(function, 0);
+  if (failed(plan))
+    return 0;
+  return matmulScratchBytes(plan->shape) + (plan->prologue ? kPrologueRows * plan->shape.xStride() : 0);
+}
+
+} // namespace llmc
