@@ -1,0 +1,114 @@
+// The writer against the reader, and against the test's own assembler byte for byte.
+#include "compiler/engine/EngineWriter.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "runtime/format/engine_reader.h"
+#include "tests/unit/runtime/format/tiny_engine.h"
+
+namespace llmc {
+namespace {
+
+using rt::SectionKind;
+using rt::test::TemporaryFile;
+
+std::string contentOf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Appends every section in pieces of `piece` bytes.
+rt::Status writeTiny(const std::string& path, size_t piece, EngineWriter::Options options = {}) {
+  auto writer = EngineWriter::create(path, options);
+  if (!writer) return writer.takeStatus();
+  for (const auto& section : rt::test::tinySections(rt::test::tinyPlan())) {
+    auto index = (*writer)->beginSection(section.kind, section.alignment);
+    if (!index) return index.takeStatus();
+    for (size_t at = 0; at < section.bytes.size(); at += piece)
+      LLMC_TRY((*writer)->append(section.bytes.data() + at, std::min(piece, section.bytes.size() - at)));
+    EXPECT_EQ((*writer)->sectionBytes(), section.bytes.size());
+    LLMC_TRY((*writer)->endSection());
+  }
+  return (*writer)->finish();
+}
+
+TEST(EngineWriter, WritesWhatTheReaderAccepts) {
+  TemporaryFile file("");
+  ASSERT_TRUE(writeTiny(file.path(), 100, {.force = true}));
+  rt::Status status = rt::checkFile(file.path());
+  EXPECT_TRUE(status) << status.toString();
+}
+
+TEST(EngineWriter, BytesDependOnContentAlone) {
+  TemporaryFile a("");
+  ASSERT_TRUE(writeTiny(a.path(), 1, {.force = true}));
+  std::string once = contentOf(a.path());
+  EXPECT_EQ(once, rt::test::tinyEngine());
+  ASSERT_TRUE(writeTiny(a.path(), 12345));
+  EXPECT_EQ(contentOf(a.path()), once);
+}
+
+TEST(EngineWriter, UsualAlignments) {
+  TemporaryFile file("");
+  auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
+  ASSERT_TRUE(writer);
+  auto sections = rt::test::tinySections(rt::test::tinyPlan());
+  for (const auto& section : sections) ASSERT_TRUE((*writer)->addSection(section.kind, section.bytes));
+  ASSERT_TRUE((*writer)->finish());
+  auto engine = rt::EngineFile::open(file.path());
+  ASSERT_TRUE(engine) << engine.status().toString();
+  EXPECT_EQ(engine->sections()[rt::test::kTinyCode0].offset % rt::kCodeAlignment, 0u);
+  EXPECT_EQ(engine->sections()[rt::test::kTinyWeights].offset % rt::kWeightsAlignment, 0u);
+}
+
+TEST(EngineWriter, ForeignFilesNeedForce) {
+  TemporaryFile file("precious thesis");
+  rt::Status status = writeTiny(file.path(), 4096);
+  EXPECT_EQ(status.code(), "OUT_EXISTS");
+  EXPECT_EQ(rt::exitStatus(status.kind()), 64);
+  EXPECT_EQ(contentOf(file.path()), "precious thesis");
+  EXPECT_TRUE(writeTiny(file.path(), 4096, {.force = true}));
+  EXPECT_TRUE(writeTiny(file.path(), 4096));
+  EXPECT_EQ(EngineWriter::create("/tmp", {.force = true}).status().code(), "OUT_EXISTS");
+  EXPECT_EQ(EngineWriter::create("/dev/null", {.force = true}).status().code(), "OUT_EXISTS");
+}
+
+TEST(EngineWriter, AbandonedWriterLeavesTheOldEngine) {
+  TemporaryFile file("");
+  ASSERT_TRUE(writeTiny(file.path(), 4096, {.force = true}));
+  std::string before = contentOf(file.path());
+  for (bool aborted : {true, false}) {
+    auto writer = EngineWriter::create(file.path(), {});
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE((*writer)->addSection(SectionKind::kTokenizer, "half"));
+    if (aborted) (*writer)->abort();
+  }
+  EXPECT_EQ(contentOf(file.path()), before);
+}
+
+TEST(EngineWriter, MisuseIsReported) {
+  TemporaryFile file("");
+  auto made = EngineWriter::create(file.path(), {.force = true, .durable = false});
+  ASSERT_TRUE(made);
+  EngineWriter& writer = **made;
+  EXPECT_EQ(writer.finish().code(), "OUT_ORDER");
+  EXPECT_EQ(writer.append("x", 1).code(), "OUT_ORDER");
+  EXPECT_EQ(writer.endSection().code(), "OUT_ORDER");
+  EXPECT_EQ(writer.beginSection(SectionKind::kDigests).status().code(), "OUT_ORDER");
+  for (uint64_t alignment : {3ull, 32ull, 1ull << 30}) EXPECT_EQ(writer.beginSection(SectionKind::kPlan, alignment).status().code(), "OUT_ORDER");
+  ASSERT_TRUE(writer.beginSection(SectionKind::kPlan));
+  EXPECT_EQ(writer.beginSection(SectionKind::kPlan).status().code(), "OUT_ORDER");
+  EXPECT_EQ(writer.finish().code(), "OUT_ORDER");
+  ASSERT_TRUE(writer.endSection());
+  for (int i = 1; i < 63; ++i) ASSERT_TRUE(writer.addSection(SectionKind::kTemplate, ""));
+  EXPECT_EQ(writer.addSection(SectionKind::kTemplate, "").status().code(), "OUT_ORDER");
+  EXPECT_TRUE(writer.finish());
+  EXPECT_EQ(writer.addSection(SectionKind::kTemplate, "").status().code(), "OUT_ORDER");
+}
+
+}  // namespace
+}  // namespace llmc
