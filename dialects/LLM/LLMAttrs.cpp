@@ -34,15 +34,17 @@ static ParseResult parseWord(AsmParser& parser, Enum& value, std::optional<Enum>
   return success();
 }
 
-/// Reads `8`, `8.0` or `8.0 : f64`.
+/// Reads `8`, `-8.0` or `8.0 : f64`.
 static ParseResult parseNumber(AsmParser& parser, double& value) {
+  double sign = succeeded(parser.parseOptionalMinus()) ? -1.0 : 1.0;
   int64_t integer = 0;
   OptionalParseResult asInteger = parser.parseOptionalInteger(integer);
   if (asInteger.has_value()) {
-    value = static_cast<double>(integer);
+    value = sign * static_cast<double>(integer);
     return *asInteger;
   }
   if (parser.parseFloat(value)) return failure();
+  value *= sign;
   Type type;
   return succeeded(parser.parseOptionalColon()) ? parser.parseType(type) : success();
 }

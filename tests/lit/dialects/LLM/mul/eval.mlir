@@ -1,0 +1,12 @@
+// Element by element.
+// RUN: llmc-opt %s --llm-evaluate="function=eval full=true tokens=1 sequences=1 past=0 steps=1" | FileCheck %s
+
+// CHECK: // eval step 0 result 0 [1, 2]
+// CHECK-NEXT: // 10.00000 -40.00000
+!x = tensor<1x2xf32, #llm.dims<[1, 2]>>
+func.func @eval() -> !x {
+  %x = arith.constant dense<[[1.0, -2.0]]> : !x
+  %z = arith.constant dense<[[10.0, 20.0]]> : !x
+  %y = llm.mul %x, %z : !x
+  return %y : !x
+}

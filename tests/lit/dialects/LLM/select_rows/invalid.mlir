@@ -1,0 +1,24 @@
+// Each rule of llm.select_rows refuses its counterexample.
+// RUN: llmc-opt %s -split-input-file -verify-diagnostics
+
+func.func @select_rows_c1(%x: tensor<?x64xf32, #llm.dims<[S, 64]>>, %b: !llm.batch) {
+  // expected-error @+1 {{C1: expected rows T or a number, found S}}
+  %y = llm.select_rows %x, %b : (tensor<?x64xf32, #llm.dims<[S, 64]>>, !llm.batch) -> tensor<?x64xf32, #llm.dims<[S, 64]>>
+  return
+}
+
+// -----
+
+func.func @select_rows_c2(%x: tensor<?x64xf32, #llm.dims<[T, 64]>>, %b: !llm.batch) {
+  // expected-error @+1 {{C2: expected rows S or a number, found T}}
+  %y = llm.select_rows %x, %b : (tensor<?x64xf32, #llm.dims<[T, 64]>>, !llm.batch) -> tensor<?x64xf32, #llm.dims<[T, 64]>>
+  return
+}
+
+// -----
+
+func.func @select_rows_c3(%x: tensor<?x64xf32, #llm.dims<[T, 64]>>, %b: !llm.batch) {
+  // expected-error @+1 {{C3: expected 64 columns, found 32}}
+  %y = llm.select_rows %x, %b : (tensor<?x64xf32, #llm.dims<[T, 64]>>, !llm.batch) -> tensor<?x32xf32, #llm.dims<[S, 32]>>
+  return
+}
