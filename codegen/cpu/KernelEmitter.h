@@ -29,4 +29,7 @@ mlir::LogicalResult emitKvWriteKernel(mlir::ModuleOp module, const EmitRequest &
 mlir::LogicalResult emitMatmulKernel(mlir::ModuleOp module, const EmitRequest &request);
 mlir::LogicalResult emitAttendKernel(mlir::ModuleOp module, const EmitRequest &request);
 
+/// scratchBytes() of the families that use scratch.
+int64_t matmulScratchBytes(kern::FuncOp function, int64_t tMax);
+
 } // namespace llmc

@@ -6,3 +6,6 @@ add_library(llmcCpuRows STATIC rows/RowCount.cpp rows/RowKernel.cpp)
 target_link_libraries(llmcCpuRows PUBLIC llmcCpuRegion llmcKern)
 add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/KvWriteKernel.cpp)
 target_link_libraries(llmcCpuKvWrite PUBLIC llmcCpuRows)
+# All families behind one entry.
+add_library(llmcCpuKernels STATIC KernelEmitter.cpp)
+target_link_libraries(llmcCpuKernels PUBLIC llmcCpuRows llmcCpuKvWrite llmcCpuMatmul llmcCpuAttention)

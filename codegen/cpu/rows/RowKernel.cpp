@@ -12,11 +12,13 @@ namespace llmc {
 /// Results of the kernel in the order of their ops, so that one that another needs is stored first.
 static llvm::SmallVector<unsigned> storeOrder(OperandRange results) {
   auto order = llvm::to_vector(llvm::seq<unsigned>(0, results.size()));
-  auto position = [&](unsigned i) { return results[i].getDefiningOp(); };
-  llvm::stable_sort(order, [&](unsigned a, unsigned b) {
-    Operation *x = position(a), *y = position(b);
-    return x && y ? x != y && x->isBeforeInBlock(y) : !x && y;
-  });
+  auto before = [&](unsigned a, unsigned b) {
+    Operation *x = results[a].getDefiningOp(), *y = results[b].getDefiningOp();
+    if (x == y)
+      return a < b;
+    return !x || (y && x->isBeforeInBlock(y));
+  };
+  llvm::sort(order, before);
   return order;
 }
 

@@ -60,16 +60,10 @@ static mlir::LogicalResult emitText(mlir::MLIRContext &context, const std::strin
   return emit(into, EmitRequest{*functions.begin(), "kernel", level, 0});
 }
 
-std::unique_ptr<MappedKernel> buildKernel(const std::string &text, const Level &level, const Emit &emit) {
-  auto context = makeContext();
-  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
-  if (mlir::failed(emitText(*context, text, level, emit, *module))) {
-    ADD_FAILURE() << "cannot emit " << text;
-    return nullptr;
-  }
-  auto compiled = compileKernel(*module, level, /*wantListing=*/true);
+static std::unique_ptr<MappedKernel> finishKernel(mlir::ModuleOp module, const Level &level) {
+  auto compiled = compileKernel(module, level, /*wantListing=*/true);
   if (!compiled) {
-    ADD_FAILURE() << llvm::toString(compiled.takeError()) << text;
+    ADD_FAILURE() << llvm::toString(compiled.takeError());
     return nullptr;
   }
   std::string assembly = compiled->listing.assembly;
@@ -81,8 +75,28 @@ std::unique_ptr<MappedKernel> buildKernel(const std::string &text, const Level &
     return nullptr;
   }
   auto kernel = std::make_unique<MappedKernel>(std::move(*image), assembly, "kernel");
-  EXPECT_TRUE(kernel->callsNothing()) << text;
+  EXPECT_TRUE(kernel->callsNothing()) << assembly;
   return kernel;
+}
+
+std::unique_ptr<MappedKernel> buildModule(const Level &level, const std::function<mlir::LogicalResult(mlir::ModuleOp)> &fill) {
+  auto context = makeContext();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
+  if (mlir::failed(fill(*module))) {
+    ADD_FAILURE() << "cannot emit the kernel";
+    return nullptr;
+  }
+  return finishKernel(*module, level);
+}
+
+std::unique_ptr<MappedKernel> buildKernel(const std::string &text, const Level &level, const Emit &emit) {
+  auto context = makeContext();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
+  if (mlir::failed(emitText(*context, text, level, emit, *module))) {
+    ADD_FAILURE() << "cannot emit " << text;
+    return nullptr;
+  }
+  return finishKernel(*module, level);
 }
 
 std::string emitError(const std::string &text, const Level &level, const Emit &emit) {
