@@ -1,0 +1,205 @@
+// --bench: prefill and decode speed of S sequences run together, beside the memory bandwidth of the same machine.
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "runtime/device/bandwidth.h"
+#include "runtime/device/cpu_features.h"
+#include "runtime/kv/sequence_cache.h"
+#include "runtime/main/json_output.h"
+#include "runtime/main/modes.h"
+#include "runtime/main/output.h"
+#include "runtime/main/process_clock.h"
+#include "runtime/main/session.h"
+#include "runtime/sample/philox.h"
+#include "runtime/sample/sampler.h"
+
+namespace llmc::rt {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// One repeat.
+struct Timing {
+  double ttftMilliseconds = 0;      ///< from the first prompt token until every stream has its first token
+  double prefillTokensPerSecond = 0;
+  double decodeTokensPerSecond = 0; ///< of all streams together; 0 when only one token is generated
+  double decodeSteps = 0;           ///< steps a second
+};
+
+/// Weight bytes that one decode step reads: those that its launches name, without tables read a row at a time.
+uint64_t weightBytesAStep(const fb::Engine& plan) {
+  std::set<uint32_t> weights;
+  for (const auto* phase : *plan.programs()->Get(0)->phases())
+    for (const auto* launch : *phase->launches()) {
+      const auto* kernel = plan.kernels()->Get(launch->kernel());
+      if (kernel->family() && kernel->family()->string_view() == "embed") continue;
+      for (const auto* arg : *launch->args())
+        if (arg->kind() == fb::ArgKind::Weight && plan.weights()->Get(arg->index())->rows() > 1) weights.insert(arg->index());
+    }
+  uint64_t bytes = 0;
+  for (const uint32_t index : weights) bytes += plan.weights()->Get(index)->size();
+  return bytes;
+}
+
+class Bench {
+ public:
+  Bench(Session& session, const Flags& flags)
+      : session_(session), flags_(flags), sampler_(session.executor().vocabulary()) {
+    greedy_.temperature = 0;
+    for (uint32_t s = 0; s < flags.benchStreams; ++s) {
+      std::vector<int32_t> prompt;
+      for (uint32_t i = 0; i < flags.benchPromptTokens; ++i)
+        prompt.push_back(static_cast<int32_t>(uniformAt(s + 1, i) * session.executor().vocabulary()));
+      prompts_.push_back(std::move(prompt));
+    }
+  }
+
+  Result<Timing> repeat() {
+    caches_.clear();
+    for (uint32_t s = 0; s < flags_.benchStreams; ++s) caches_.emplace_back(session_.kv(), session_.context());
+    next_.assign(flags_.benchStreams, 0);
+    const double start = monotonicSeconds();
+    LLMC_TRY(prefillAll());
+    const double first = monotonicSeconds();
+    for (uint32_t i = 1; i < flags_.benchOutputTokens; ++i) LLMC_TRY(decodeAll());
+    const double decodeSeconds = monotonicSeconds() - first;
+    Timing timing;
+    const double streams = flags_.benchStreams;
+    timing.ttftMilliseconds = (first - start) * 1e3;
+    timing.prefillTokensPerSecond = rate(streams * flags_.benchPromptTokens, first - start);
+    timing.decodeSteps = rate(flags_.benchOutputTokens - 1, decodeSeconds);
+    timing.decodeTokensPerSecond = streams * timing.decodeSteps;
+    return timing;
+  }
+
+ private:
+  /// Fills each step with prompt tokens of as many streams as fit.
+  Status prefillAll() {
+    uint32_t stream = 0;
+    while (stream < flags_.benchStreams) {
+      steps_.clear();
+      streams_.clear();
+      uint32_t room = session_.executor().limits().maxTokens;
+      while (room > 0 && stream < flags_.benchStreams) {
+        SequenceCache& cache = caches_[stream];
+        const uint32_t start = cache.length();
+        const uint32_t count = std::min(room, flags_.benchPromptTokens - start);
+        const bool last = start + count == flags_.benchPromptTokens;
+        LLMC_TRY(cache.append(count));
+        steps_.push_back({std::span<const int32_t>(prompts_[stream]).subspan(start, count), cache.pages(), start,
+                          last ? RowChoice::kLast : RowChoice::kNone, {}});
+        streams_.push_back(stream);
+        room -= count;
+        if (!last) break;
+        ++stream;
+      }
+      LLMC_TRY(stepAndSample());
+    }
+    return Status::ok();
+  }
+
+  Status decodeAll() {
+    steps_.clear();
+    streams_.clear();
+    for (uint32_t s = 0; s < flags_.benchStreams; ++s) {
+      const uint32_t start = caches_[s].length();
+      LLMC_TRY(caches_[s].append(1));
+      steps_.push_back({std::span<const int32_t>(next_).subspan(s, 1), caches_[s].pages(), start, RowChoice::kLast, {}});
+      streams_.push_back(s);
+    }
+    return stepAndSample();
+  }
+
+  Status stepAndSample() {
+    LLMC_TRY(session_.executor().step(steps_));
+    uint32_t row = 0;
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      if (steps_[i].rows == RowChoice::kNone) continue;
+      SampleRequest request;
+      request.params = &greedy_;
+      auto token = sampler_.sample(session_.executor().logits(row++), request, nullptr);
+      LLMC_TRY(token.status());
+      next_[streams_[i]] = *token;
+    }
+    return Status::ok();
+  }
+
+  Session& session_;
+  const Flags& flags_;
+  Sampler sampler_;
+  SamplingParams greedy_;
+  std::vector<std::vector<int32_t>> prompts_;
+  std::vector<SequenceCache> caches_;
+  std::vector<int32_t> next_;          ///< [streams] token to decode next
+  std::vector<StepSequence> steps_;
+  std::vector<uint32_t> streams_;       ///< stream of each entry of steps_
+};
+
+Json facts(Session& session, const Flags& flags, double bandwidth) {
+  const fb::Model& model = session.model();
+  const auto text = [](const flatbuffers::String* s) { return s ? s->str() : std::string(); };
+  return Json{{"model", text(model.name())},
+              {"scheme", text(model.scheme())},
+              {"parameters", model.parameters()},
+              {"cpu", cpuBrand()},
+              {"level", session.levelName()},
+              {"threads", session.pool().workers()},
+              {"prompt_tokens", flags.benchPromptTokens},
+              {"output_tokens", flags.benchOutputTokens},
+              {"streams", flags.benchStreams},
+              {"read_bandwidth_gb_per_s", bandwidth / 1e9}};
+}
+
+std::string table(const Json& json) {
+  char line[256];
+  std::string text = json["model"].get<std::string>() + " (" + json["scheme"].get<std::string>() + ") on " +
+                     json["cpu"].get<std::string>() + ", " + json["level"].get<std::string>() + "\n";
+  std::snprintf(line, sizeof line, "%d threads, %d streams, %d prompt and %d output tokens, memory reads at %.1f GB/s\n",
+                json["threads"].get<int>(), json["streams"].get<int>(), json["prompt_tokens"].get<int>(),
+                json["output_tokens"].get<int>(), json["read_bandwidth_gb_per_s"].get<double>());
+  text += line;
+  text += "  ttft ms   prefill tok/s   decode tok/s   of bandwidth\n";
+  for (const auto& repeat : json["repeats"]) {
+    std::snprintf(line, sizeof line, "%9.2f %15.1f %14.1f %13.0f%%\n", repeat["ttft_ms"].get<double>(),
+                  repeat["prefill_tokens_per_s"].get<double>(), repeat["decode_tokens_per_s"].get<double>(),
+                  repeat["bandwidth_share"].get<double>() * 100);
+    text += line;
+  }
+  return text;
+}
+
+}  // namespace
+
+Status runBench(const Flags& flags) {
+  auto opened = Session::open(flags, {.text = false, .sequences = flags.benchStreams, .rows = flags.benchStreams});
+  LLMC_TRY(opened.status());
+  Session& session = **opened;
+  const uint64_t needed = uint64_t{flags.benchPromptTokens} + flags.benchOutputTokens;
+  if (needed > session.context())
+    return Status::error(ErrorKind::kUsage, "RT_CONTEXT",
+                         std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
+  auto bandwidth = measureReadBandwidth(session.pool());
+  LLMC_TRY(bandwidth.status());
+  Bench bench(session, flags);
+  Json json = facts(session, flags, *bandwidth);
+  // K and V of half the generated tokens are there on average.
+  const double kvBytes = (flags.benchPromptTokens + flags.benchOutputTokens / 2.0) * flags.benchStreams *
+                         static_cast<double>(session.kv().pageBytes()) / kPageTokens;
+  const double stepBytes = static_cast<double>(weightBytesAStep(session.engine().plan())) + kvBytes;
+  json["bytes_per_decode_step"] = stepBytes;
+  json["load_ms"] = session.loadMilliseconds();
+  json["repeats"] = Json::array();
+  for (uint32_t i = 0; i < flags.benchRepeat; ++i) {
+    auto timing = bench.repeat();
+    LLMC_TRY(timing.status());
+    json["repeats"].push_back({{"ttft_ms", timing->ttftMilliseconds},
+                               {"prefill_tokens_per_s", timing->prefillTokensPerSecond},
+                               {"decode_tokens_per_s", timing->decodeTokensPerSecond},
+                               {"bandwidth_share", timing->decodeSteps * stepBytes / *bandwidth}});
+  }
+  return writeOutput(flags.json ? json.dump() + "\n" : table(json));
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,160 @@
+// cxxopts splits the command line; values are checked here, one place for each.
+#define CXXOPTS_VECTOR_DELIMITER '\0'  // --stop "a, b" is one string
+#include "runtime/main/flags.h"
+
+#include <cxxopts.hpp>
+
+#include "runtime/base/limits.h"
+#include "runtime/main/help.h"
+#include "runtime/main/number_flags.h"
+
+namespace llmc::rt {
+namespace {
+
+Status flagError(const char* code, std::string message) {
+  return Status::error(ErrorKind::kUsage, code, std::move(message), "llmc-run --help lists all flags");
+}
+
+using Parsed = cxxopts::ParseResult;
+
+/// Reads one flag into `out` if it was given.
+template <typename T>
+Status readInteger(const Parsed& parsed, const char* name, T& out, int64_t low, int64_t high) {
+  if (!parsed.count(name)) return Status::ok();
+  auto value = parseInteger(std::string("--") + name, parsed[name].as<std::string>(), low, high);
+  if (!value) return value.takeStatus();
+  if constexpr (requires { out.has_value(); }) out = static_cast<typename T::value_type>(*value);
+  else out = static_cast<T>(*value);
+  return Status::ok();
+}
+
+Status readReal(const Parsed& parsed, const char* name, std::optional<double>& out, double low, double high) {
+  if (!parsed.count(name)) return Status::ok();
+  auto value = parseReal(std::string("--") + name, parsed[name].as<std::string>(), low, high);
+  if (!value) return value.takeStatus();
+  out = *value;
+  return Status::ok();
+}
+
+Status readMode(const Parsed& parsed, Flags& flags) {
+  struct Choice {
+    const char* name;
+    Mode mode;
+  };
+  static constexpr Choice kChoices[] = {
+      {"prompt", Mode::kGenerate},     {"prompt-file", Mode::kGenerate}, {"prompt-ids", Mode::kGenerate},
+      {"message", Mode::kGenerate},    {"chat", Mode::kChat},            {"perplexity", Mode::kPerplexity},
+      {"bench", Mode::kBench},         {"check", Mode::kCheck},          {"selftest", Mode::kSelftest},
+      {"tokenize", Mode::kTokenize}};
+  const char* chosen = nullptr;
+  for (const auto& [name, mode] : kChoices) {
+    if (!parsed.count(name)) continue;
+    if (chosen) return flagError("CLI_MODE", std::string("--") + chosen + " and --" + name + " exclude each other");
+    chosen = name;
+    flags.mode = mode;
+  }
+  if (!chosen)
+    return flagError("CLI_MODE", "nothing to do: give --prompt, --message, --chat, --bench, --check or another of those");
+  if (!parsed.count("engine")) return flagError("CLI_MODE", "no engine file given");
+  flags.engine = parsed["engine"].as<std::string>();
+  return Status::ok();
+}
+
+Status readTexts(const Parsed& parsed, Flags& flags) {
+  const auto text = [&](const char* name) { return parsed[name].as<std::string>(); };
+  if (parsed.count("prompt")) flags.prompt = text("prompt");
+  if (parsed.count("prompt-file")) flags.promptFile = text("prompt-file");
+  if (parsed.count("message")) flags.message = text("message");
+  if (parsed.count("system")) flags.system = text("system");
+  if (parsed.count("perplexity")) flags.perplexityFile = text("perplexity");
+  if (parsed.count("tokenize")) flags.tokenize = text("tokenize");
+  if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
+  if (parsed.count("stop")) flags.stop = parsed["stop"].as<std::vector<std::string>>();
+  flags.ignoreEos = parsed.count("ignore-eos") > 0;
+  flags.json = parsed.count("json") > 0;
+  flags.verifyWeights = parsed.count("no-verify-weights") == 0;
+  if (parsed.count("prompt-ids")) {
+    auto ids = parseIds("--prompt-ids", text("prompt-ids"));
+    if (!ids) return ids.takeStatus();
+    flags.promptIds = ids.take();
+  }
+  if (!flags.system.empty() && !flags.message && flags.mode != Mode::kChat)
+    return flagError("CLI_FLAG", "--system goes with --message or --chat");
+  if (!flags.dumpLogits.empty() && flags.mode != Mode::kGenerate)
+    return flagError("CLI_FLAG", "--dump-logits goes with a prompt");
+  return Status::ok();
+}
+
+Status readNumbers(const Parsed& parsed, Flags& flags) {
+  constexpr int64_t kMany = INT32_MAX;
+  LLMC_TRY(readInteger(parsed, "max-tokens", flags.maxTokens, 1, kMany));
+  LLMC_TRY(readInteger(parsed, "min-tokens", flags.minTokens, 0, kMany));
+  LLMC_TRY(readInteger(parsed, "top-k", flags.topK, -1, kMany));
+  LLMC_TRY(readReal(parsed, "temperature", flags.temperature, 0, 100));
+  LLMC_TRY(readReal(parsed, "top-p", flags.topP, 1e-9, 1));
+  LLMC_TRY(readReal(parsed, "min-p", flags.minP, 0, 1));
+  LLMC_TRY(readReal(parsed, "typical-p", flags.typicalP, 1e-9, 1));
+  LLMC_TRY(readReal(parsed, "repetition-penalty", flags.repetitionPenalty, 1e-3, 100));
+  LLMC_TRY(readReal(parsed, "presence-penalty", flags.presencePenalty, -2, 2));
+  LLMC_TRY(readReal(parsed, "frequency-penalty", flags.frequencyPenalty, -2, 2));
+  LLMC_TRY(readInteger(parsed, "logprobs", flags.logprobs, 0, limits::kTopLogprobs));
+  LLMC_TRY(readInteger(parsed, "threads", flags.threads, 1, limits::kThreads));
+  LLMC_TRY(readInteger(parsed, "max-model-len", flags.maxModelLen, 1, limits::kPositions));
+  LLMC_TRY(readInteger(parsed, "max-batched-tokens", flags.maxBatchedTokens, 1, limits::kMaxTokensPerStep));
+  LLMC_TRY(readInteger(parsed, "chunk", flags.chunk, 2, limits::kPositions));
+  LLMC_TRY(readInteger(parsed, "prompt-tokens", flags.benchPromptTokens, 1, limits::kPositions));
+  LLMC_TRY(readInteger(parsed, "output-tokens", flags.benchOutputTokens, 1, limits::kPositions));
+  LLMC_TRY(readInteger(parsed, "streams", flags.benchStreams, 1, 4096));
+  LLMC_TRY(readInteger(parsed, "repeat", flags.benchRepeat, 1, 10000));
+  if (parsed.count("seed")) {
+    auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());
+    if (!seed) return seed.takeStatus();
+    flags.seed = *seed;
+  }
+  if (parsed.count("kv-memory")) {
+    auto size = parseSize("--kv-memory", parsed["kv-memory"].as<std::string>());
+    if (!size) return size.takeStatus();
+    flags.kvMemory = *size;
+  }
+  return Status::ok();
+}
+
+Result<Flags> readAll(int argc, const char* const* argv) {
+  cxxopts::Options options("llmc-run");
+  auto add = options.add_options();
+  add("engine", "", cxxopts::value<std::string>());
+  for (const FlagHelp& flag : allFlags()) {
+    const std::string name(flag.name);
+    if (flag.value.empty()) add(name, "");
+    else if (name == "stop") add(name, "", cxxopts::value<std::vector<std::string>>());
+    else add(name, "", cxxopts::value<std::string>());
+  }
+  options.parse_positional({"engine"});
+  const Parsed parsed = options.parse(argc, argv);
+  Flags flags;
+  if (parsed.count("help")) return flags;
+  flags.mode = Mode::kVersion;
+  if (parsed.count("version")) return flags;
+  if (!parsed.unmatched().empty())
+    return flagError("CLI_FLAG", "unexpected argument '" + escaped(parsed.unmatched()[0], 60) + "'");
+  for (const FlagHelp& flag : allFlags())
+    if (flag.name != "stop" && parsed.count(std::string(flag.name)) > 1)
+      return flagError("CLI_FLAG", "--" + std::string(flag.name) + " was given twice");
+  LLMC_TRY(readMode(parsed, flags));
+  LLMC_TRY(readTexts(parsed, flags));
+  LLMC_TRY(readNumbers(parsed, flags));
+  return flags;
+}
+
+}  // namespace
+
+Result<Flags> parseFlags(int argc, const char* const* argv) {
+  // cxxopts reports by exceptions; they end here.
+  try {
+    return readAll(argc, argv);
+  } catch (const std::exception& error) {
+    return flagError("CLI_FLAG", error.what());
+  }
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,51 @@
+// The command line of llmc-run as a checked struct.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt {
+
+enum class Mode : uint8_t { kGenerate, kChat, kPerplexity, kBench, kCheck, kSelftest, kTokenize, kHelp, kVersion };
+
+/// Everything that was asked for. Unset optionals mean the default named in --help.
+struct Flags {
+  Mode mode = Mode::kHelp;
+  std::string engine;
+
+  // Exactly one of these in Mode::kGenerate.
+  std::optional<std::string> prompt, promptFile, message;
+  std::vector<int32_t> promptIds;
+  std::string system;  ///< with message or chat; empty: none
+
+  std::optional<uint32_t> maxTokens;
+  std::optional<double> temperature, topP, minP, typicalP, repetitionPenalty, presencePenalty, frequencyPenalty;
+  std::optional<int32_t> topK;
+  std::optional<uint64_t> seed;
+  uint32_t minTokens = 0;
+  std::vector<std::string> stop;
+  bool ignoreEos = false;
+  int32_t logprobs = -1;
+  bool json = false;
+
+  int threads = 0;                   ///< 0: one a physical core
+  uint32_t maxModelLen = 0;          ///< tokens; 0: the model's
+  uint64_t kvMemory = 0;             ///< bytes; 0: what the context needs
+  uint32_t maxBatchedTokens = 512;   ///< tokens a step
+  bool verifyWeights = true;
+  std::string dumpLogits;            ///< file; empty: none
+
+  std::string perplexityFile;
+  uint32_t chunk = 512;              ///< tokens
+  uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
+  std::string tokenize;
+};
+
+/// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64).
+Result<Flags> parseFlags(int argc, const char* const* argv);
+
+}  // namespace llmc::rt

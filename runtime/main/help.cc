@@ -1,0 +1,78 @@
+// Flag names, values, units and defaults.
+#include "runtime/main/help.h"
+
+#include <algorithm>
+
+namespace llmc::rt {
+namespace {
+
+constexpr std::string_view kWhat = "What to do (one of)";
+constexpr std::string_view kText = "Generation";
+constexpr std::string_view kMachine = "Machine";
+constexpr std::string_view kMeasure = "Measuring";
+
+constexpr FlagHelp kFlags[] = {
+    {"prompt", "TEXT", "complete TEXT; special tokens in it are parsed", kWhat},
+    {"prompt-file", "FILE|-", "complete the text of FILE, or of stdin", kWhat},
+    {"prompt-ids", "ID,ID,...", "complete these token ids, as they are", kWhat},
+    {"message", "TEXT", "answer one chat message through the model's template", kWhat},
+    {"chat", "", "talk; /reset forgets, /exit leaves, Ctrl-C stops an answer", kWhat},
+    {"perplexity", "FILE", "score the text of FILE", kWhat},
+    {"bench", "", "measure speed with made-up token ids", kWhat},
+    {"check", "", "verify every byte of the engine without running it", kWhat},
+    {"selftest", "", "replay the golden tokens stored in the engine", kWhat},
+    {"tokenize", "TEXT", "print the token ids that --prompt TEXT would run", kWhat},
+    {"system", "TEXT", "system message of --message and --chat (default: the template's own)", kText},
+    {"max-tokens", "N", "tokens to generate at most (default: 512, or what the context leaves)", kText},
+    {"temperature", "F", "0 is greedy (default: the engine's, else 0)", kText},
+    {"top-p", "F", "keep the likeliest tokens up to this share (default: the engine's, else 1)", kText},
+    {"top-k", "N", "keep the N likeliest tokens, 0: all (default: the engine's, else 0)", kText},
+    {"min-p", "F", "keep tokens this likely compared with the likeliest (default: the engine's, else 0)", kText},
+    {"typical-p", "F", "keep locally typical tokens up to this share (default: the engine's, else 1)", kText},
+    {"repetition-penalty", "F", "divide logits of seen tokens (default: the engine's, else 1)", kText},
+    {"presence-penalty", "F", "subtract from logits of generated tokens (default: 0)", kText},
+    {"frequency-penalty", "F", "the same, times how often they came (default: 0)", kText},
+    {"seed", "N", "same seed, same tokens (default: random)", kText},
+    {"min-tokens", "N", "no end before N tokens (default: 0)", kText},
+    {"stop", "TEXT", "end before TEXT comes; up to 16 times (default: none)", kText},
+    {"ignore-eos", "", "go on after the model's end token (default: off)", kText},
+    {"logprobs", "N", "log probabilities of each token and of the N likeliest, 0 to 20; with --json (default: none)", kText},
+    {"json", "", "one JSON object on stdout instead of text (default: off)", kText},
+    {"threads", "N", "worker threads (default: one a physical core that this process may use)", kMachine},
+    {"max-model-len", "N", "longest context in tokens (default: the model's, less if memory is short)", kMachine},
+    {"kv-memory", "SIZE", "bytes of KV cache, with suffix K, M, G (default: what the context needs)", kMachine},
+    {"max-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
+    {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)", kMachine},
+    {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)", kMeasure},
+    {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512)", kMeasure},
+    {"prompt-tokens", "N", "prompt tokens a stream of --bench (default: 128)", kMeasure},
+    {"output-tokens", "N", "generated tokens a stream of --bench (default: 128)", kMeasure},
+    {"streams", "N", "sequences that --bench decodes together (default: 1)", kMeasure},
+    {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
+    {"help", "", "print this", "About"},
+    {"version", "", "print the version", "About"},
+};
+
+}  // namespace
+
+std::span<const FlagHelp> allFlags() { return kFlags; }
+
+std::string helpText() {
+  std::string text =
+      "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE WHAT [FLAG]...\n";
+  std::string_view group;
+  for (const FlagHelp& flag : kFlags) {
+    if (flag.group != group) text += "\n" + std::string(flag.group) + ":\n";
+    group = flag.group;
+    std::string left = "  --" + std::string(flag.name);
+    if (!flag.value.empty()) left += " " + std::string(flag.value);
+    left.resize(std::max<size_t>(left.size() + 1, 29), ' ');
+    text += left + std::string(flag.text) + "\n";
+  }
+  text +=
+      "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
+      "69 not enough memory, 70 internal, 74 read or write failed, 78 engine for another format or CPU.\n";
+  return text;
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,22 @@
+// The text of --help: one table that also tells the parser which flags exist.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace llmc::rt {
+
+struct FlagHelp {
+  std::string_view name;     ///< without dashes
+  std::string_view value;    ///< what follows it, with its unit; empty: a switch
+  std::string_view text;     ///< what it does, and its default
+  std::string_view group;    ///< heading; the same for neighbours
+};
+
+/// All flags in the order of --help.
+std::span<const FlagHelp> allFlags();
+
+std::string helpText();
+
+}  // namespace llmc::rt

@@ -1,0 +1,105 @@
+// --check, --selftest and --tokenize: what can be asked of an engine without a prompt.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "runtime/device/memory.h"
+#include "runtime/main/generator.h"
+#include "runtime/main/json_output.h"
+#include "runtime/main/modes.h"
+#include "runtime/main/output.h"
+#include "runtime/main/prompt.h"
+#include "runtime/main/session.h"
+
+namespace llmc::rt {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct GoldenTokens {
+  std::vector<int32_t> prompt, expected;
+};
+
+Result<GoldenTokens> readGolden(const EngineFile& engine) {
+  const std::string_view text = engine.text(SectionKind::kSelftest);
+  if (text.empty())
+    return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens");
+  const auto bad = Status::error(ErrorKind::kBadInput, "EN_SELFTEST", "the engine's golden tokens cannot be read");
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return bad;
+  GoldenTokens golden;
+  for (auto [name, out] : {std::pair{"prompt_ids", &golden.prompt}, std::pair{"token_ids", &golden.expected}}) {
+    const auto entry = json.find(name);
+    if (entry == json.end() || !entry->is_array() || entry->empty()) return bad;
+    for (const auto& id : *entry) {
+      if (!id.is_number_integer()) return bad;
+      out->push_back(id.get<int32_t>());
+    }
+  }
+  return golden;
+}
+
+}  // namespace
+
+Status runCheck(const Flags& flags) {
+  auto engine = EngineFile::open(flags.engine, {.verify = Verify::kFull});
+  LLMC_TRY(engine.status());
+  std::string text;
+  Json list = Json::array();
+  for (const SectionEntry& section : engine->sections()) {
+    const std::string kind(sectionKindName(section.kind));
+    char line[160];
+    std::snprintf(line, sizeof line, "%-12s offset %12llu  size %12llu (%s)\n", kind.c_str(),
+                  static_cast<unsigned long long>(section.offset), static_cast<unsigned long long>(section.size),
+                  formatBytes(section.size).c_str());
+    text += line;
+    list.push_back({{"kind", kind}, {"offset", section.offset}, {"size", section.size}});
+  }
+  if (!flags.json)
+    return writeOutput(text + "ok: all " + std::to_string(engine->fileBytes()) + " bytes verified\n");
+  Json json{{"ok", true}, {"bytes", engine->fileBytes()}, {"sections", list}};
+  return writeOutput(json.dump() + "\n");
+}
+
+Status runSelftest(const Flags& flags) {
+  auto opened = Session::open(flags, {.text = false});
+  LLMC_TRY(opened.status());
+  Session& session = **opened;
+  auto golden = readGolden(session.engine());
+  LLMC_TRY(golden.status());
+  LLMC_TRY(checkPrompt(golden->prompt, session.executor().vocabulary(), session.context()));
+  GenerationRequest request;
+  request.prompt = golden->prompt;
+  request.params.temperature = 0;
+  request.maxTokens = static_cast<uint32_t>(golden->expected.size());
+  SequenceCache cache(session.kv(), session.context());
+  auto generation = generate(session.executor(), cache, request);
+  LLMC_TRY(generation.status());
+  size_t same = 0;
+  while (same < generation->ids.size() && same < golden->expected.size() &&
+         generation->ids[same] == golden->expected[same])
+    ++same;
+  if (same < golden->expected.size())
+    return Status::error(ErrorKind::kInternal, "RT_SELFTEST",
+                         "token " + std::to_string(same) + " of " + std::to_string(golden->expected.size()) + " is " +
+                             (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") +
+                             ", expected " + std::to_string(golden->expected[same]) + " (level " +
+                             session.levelName() + ")");
+  if (flags.json) return writeOutput(Json{{"ok", true}, {"tokens", same}, {"level", session.levelName()}}.dump() + "\n");
+  return writeOutput("ok: " + std::to_string(same) + " tokens as stored, level " + session.levelName() + "\n");
+}
+
+Status runTokenize(const Flags& flags) {
+  auto engine = EngineFile::open(flags.engine, {.verify = Verify::kLazy});
+  LLMC_TRY(engine.status());
+  auto tokenizer = loadTokenizer(flags.engine);
+  LLMC_TRY(tokenizer.status());
+  auto ids = encodeRaw(*tokenizer, *engine->plan().model(), flags.tokenize);
+  LLMC_TRY(ids.status());
+  if (flags.json) return writeOutput(tokenizeJson(*ids));
+  std::string text;
+  for (const int32_t id : *ids)
+    text += std::to_string(id) + "\t" + escaped(tokenizer->tokenBytes(id).value_or("")) + "\n";
+  return writeOutput(text);
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,95 @@
+// Reading, encoding and checking prompts.
+#include "runtime/main/prompt.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "runtime/base/limits.h"
+
+namespace llmc::rt {
+
+Result<std::string> readTextFile(const std::string& path) {
+  const auto close = [](std::FILE* file) { if (file != stdin) std::fclose(file); };
+  std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"), close);
+  const auto error = [&](ErrorKind kind, const std::string& why) {
+    return Status::error(kind, "CLI_FILE", escaped(path) + ": " + why);
+  };
+  if (!file) return error(errno == ENOENT ? ErrorKind::kMissing : ErrorKind::kIo, std::strerror(errno));
+  std::string text;
+  char buffer[65536];
+  while (const size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, count);
+    if (text.size() > limits::kPromptBytes)
+      return error(ErrorKind::kBadInput, "more than " + std::to_string(limits::kPromptBytes) + " bytes");
+  }
+  if (std::ferror(file.get())) return error(ErrorKind::kIo, std::strerror(errno));
+  return text;
+}
+
+Result<std::vector<int32_t>> encodeRaw(const Tokenizer& tokenizer, const fb::Model& model, std::string_view text) {
+  auto ids = tokenizer.encode(text, {.addSpecialTokens = false, .parseSpecialTokens = true});
+  if (!ids) return ids;
+  const int32_t bos = model.bos_id();
+  if (model.add_bos() && bos >= 0 && (ids->empty() || ids->front() != bos)) ids->insert(ids->begin(), bos);
+  return ids;
+}
+
+Result<std::vector<int32_t>> encodeChat(const Tokenizer& tokenizer, const ChatTemplate& chatTemplate,
+                                        const std::vector<ChatMessage>& messages) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const auto& message : messages) json.push_back({{"role", message.role}, {"content", message.content}});
+  const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  auto segments = chatTemplate.renderSegments({.messages = text}, tokenizer);
+  if (!segments) return segments.takeStatus();
+  return tokenizer.encodeSegments(*segments);
+}
+
+Status checkPrompt(const std::vector<int32_t>& ids, uint32_t vocabulary, uint32_t context) {
+  if (ids.empty()) return Status::error(ErrorKind::kBadInput, "RT_PROMPT_EMPTY", "the prompt has no tokens");
+  for (const int32_t id : ids)
+    if (id < 0 || static_cast<uint32_t>(id) >= vocabulary)
+      return Status::error(ErrorKind::kBadInput, "RT_TOKEN_ID",
+                           "token id " + std::to_string(id) + " is outside the vocabulary of " +
+                               std::to_string(vocabulary));
+  // One token more must fit, or nothing could be generated.
+  if (ids.size() >= context)
+    return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",
+                         "the prompt has " + std::to_string(ids.size()) + " tokens, the context holds " +
+                             std::to_string(context) + " with the answer",
+                         "shorten it, or raise --max-model-len or --kv-memory");
+  return Status::ok();
+}
+
+namespace {
+
+Result<std::vector<int32_t>> rawOrChat(Session& session, const Flags& flags) {
+  if (!flags.promptIds.empty()) return flags.promptIds;
+  auto tokenizer = session.tokenizer();
+  if (!tokenizer) return tokenizer.takeStatus();
+  if (flags.message) {
+    auto chatTemplate = session.chatTemplate();
+    if (!chatTemplate) return chatTemplate.takeStatus();
+    std::vector<ChatMessage> messages;
+    if (!flags.system.empty()) messages.push_back({"system", flags.system});
+    messages.push_back({"user", *flags.message});
+    return encodeChat(**tokenizer, *chatTemplate, messages);
+  }
+  if (flags.prompt) return encodeRaw(**tokenizer, session.model(), *flags.prompt);
+  auto text = readTextFile(*flags.promptFile);
+  if (!text) return text.takeStatus();
+  return encodeRaw(**tokenizer, session.model(), *text);
+}
+
+}  // namespace
+
+Result<std::vector<int32_t>> promptIds(Session& session, const Flags& flags) {
+  auto ids = rawOrChat(session, flags);
+  if (!ids) return ids;
+  LLMC_TRY(checkPrompt(*ids, session.executor().vocabulary(), session.context()));
+  return ids;
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,26 @@
+// The engine's DEFAULTS (the model's generation_config) and the flags on top of them.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/main/flags.h"
+#include "runtime/sample/sampling_params.h"
+
+namespace llmc::rt {
+
+struct SamplingDefaults {
+  SamplingParams params;         ///< greedy where the model says nothing
+  std::vector<int32_t> eosIds;   ///< of generation_config; to be joined with the plan's
+};
+
+/// Reads generation_config names (do_sample, temperature, top_p, top_k, min_p, typical_p, repetition_penalty,
+/// eos_token_id); others are ignored. Empty text: no defaults. Error EN_DEFAULTS (65).
+Result<SamplingDefaults> readDefaults(std::string_view json);
+
+/// `defaults` with the flags that were given. A seed that was not given is random.
+SamplingParams applyFlags(SamplingParams defaults, const Flags& flags);
+
+}  // namespace llmc::rt

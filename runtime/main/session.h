@@ -1,0 +1,74 @@
+// A loaded engine ready to run: file, workers, KV memory, executor, and its text side, loaded beside the weights.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/device/worker_pool.h"
+#include "runtime/exec/executor.h"
+#include "runtime/format/engine_reader.h"
+#include "runtime/kv/kv_plan.h"
+#include "runtime/kv/kv_store.h"
+#include "runtime/main/flags.h"
+#include "runtime/main/sampling_defaults.h"
+#include "runtime/text/chat_template.h"
+#include "runtime/text/tokenizer.h"
+
+namespace llmc::rt {
+
+/// What a mode needs beyond the flags.
+struct SessionNeeds {
+  bool text = true;           ///< tokenizer
+  uint32_t sequences = 1;     ///< at once
+  uint32_t rows = 1;          ///< rows of logits a step, cut to the tokens of a step
+};
+
+/// Owns everything of one engine in use. Belongs to the thread that opened it.
+class Session {
+ public:
+  /// Starts the tokenizer on a thread of its own while weights are verified and mapped.
+  static Result<std::unique_ptr<Session>> open(const Flags& flags, const SessionNeeds& needs);
+
+  const fb::Model& model() const { return *engine_->plan().model(); }
+  const EngineFile& engine() const { return *engine_; }
+  WorkerPool& pool() { return *pool_; }
+  KvStore& kv() { return *kv_; }
+  Executor& executor() { return *executor_; }
+  uint32_t context() const { return plan_.contextTokens; }  ///< tokens of the longest sequence
+  const std::string& levelName() const { return level_; }
+  const SamplingParams& samplingDefaults() const { return defaults_.params; }
+  const std::vector<int32_t>& eosIds() const { return defaults_.eosIds; }  ///< of plan and generation_config
+  double loadMilliseconds() const { return loadMilliseconds_; }            ///< since process start
+
+  /// Waits for the tokenizer. Requires: needs.text. Errors: TK_*, EN_TOKENIZER (65) when the engine has none.
+  Result<const Tokenizer*> tokenizer();
+  /// Compiled anew at each call. Errors: TM_*, EN_TEMPLATE (65) when the model has no chat template.
+  Result<ChatTemplate> chatTemplate();
+
+ private:
+  Session() = default;
+  Status openEngine(const Flags& flags);
+  Status makeExecutor(const Flags& flags, const SessionNeeds& needs);
+
+  // In order of construction: what is below uses what is above.
+  std::future<Result<Tokenizer>> loadingTokenizer_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<EngineFile> engine_;
+  uint32_t levelIndex_ = 0;
+  std::string level_;
+  SamplingDefaults defaults_;
+  std::unique_ptr<WorkerPool> pool_;
+  KvPlan plan_;
+  std::unique_ptr<KvStore> kv_;
+  std::unique_ptr<Executor> executor_;
+  double loadMilliseconds_ = 0;
+};
+
+/// The tokenizer of the engine at `path`, without its weights.
+Result<Tokenizer> loadTokenizer(const std::string& path);
+
+}  // namespace llmc::rt

@@ -1,0 +1,86 @@
+// The command line: spellings, exclusions and refusals.
+#include "runtime/main/flags.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt {
+namespace {
+
+Result<Flags> parse(std::vector<const char*> args) {
+  args.insert(args.begin(), "llmc-run");
+  return parseFlags(static_cast<int>(args.size()), args.data());
+}
+
+TEST(Flags, ReadsAGeneration) {
+  auto flags = parse({"e.bin", "--prompt", "--hello", "--max-tokens", "7", "--temperature", "0.5", "--top-k", "-1",
+                      "--stop", "a,b", "--stop", "c", "--seed", "9", "--json", "--logprobs", "0", "--kv-memory", "1M"});
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_EQ(flags->mode, Mode::kGenerate);
+  EXPECT_EQ(flags->engine, "e.bin");
+  EXPECT_EQ(*flags->prompt, "--hello");
+  EXPECT_EQ(*flags->maxTokens, 7u);
+  EXPECT_EQ(*flags->topK, -1);
+  EXPECT_EQ(flags->stop, (std::vector<std::string>{"a,b", "c"}));
+  EXPECT_EQ(*flags->seed, 9u);
+  EXPECT_TRUE(flags->json);
+  EXPECT_EQ(flags->logprobs, 0);
+  EXPECT_EQ(flags->kvMemory, 1u << 20);
+  EXPECT_FALSE(flags->topP);
+}
+
+TEST(Flags, EmptyPromptIsAPrompt) {
+  auto flags = parse({"e.bin", "--prompt", ""});
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_EQ(*flags->prompt, "");
+}
+
+TEST(Flags, KnowsEachMode) {
+  EXPECT_EQ(parse({"e", "--prompt-file", "-"})->mode, Mode::kGenerate);
+  EXPECT_EQ(parse({"e", "--prompt-ids", "1,2"})->promptIds.size(), 2u);
+  EXPECT_EQ(parse({"e", "--message", "x", "--system", "y"})->system, "y");
+  EXPECT_EQ(parse({"e", "--chat"})->mode, Mode::kChat);
+  EXPECT_EQ(parse({"e", "--perplexity", "f", "--chunk", "64"})->chunk, 64u);
+  EXPECT_EQ(parse({"e", "--bench", "--streams", "8"})->benchStreams, 8u);
+  EXPECT_EQ(parse({"e", "--check"})->mode, Mode::kCheck);
+  EXPECT_EQ(parse({"e", "--selftest"})->mode, Mode::kSelftest);
+  EXPECT_EQ(parse({"e", "--tokenize", "t"})->mode, Mode::kTokenize);
+  EXPECT_EQ(parse({"--help"})->mode, Mode::kHelp);
+  EXPECT_EQ(parse({"--version"})->mode, Mode::kVersion);
+}
+
+TEST(Flags, RefusesWhatMakesNoSense) {
+  const std::vector<std::pair<std::vector<const char*>, std::string>> cases = {
+      {{}, "CLI_MODE"},
+      {{"e"}, "CLI_MODE"},
+      {{"--chat"}, "CLI_MODE"},
+      {{"e", "--chat", "--bench"}, "CLI_MODE"},
+      {{"e", "--prompt", "a", "--message", "b"}, "CLI_MODE"},
+      {{"e", "f", "--chat"}, "CLI_FLAG"},
+      {{"e", "--chat", "--wrong"}, "CLI_FLAG"},
+      {{"e", "--prompt"}, "CLI_FLAG"},
+      {{"e", "--prompt", "a", "--prompt", "b"}, "CLI_FLAG"},
+      {{"e", "--prompt", "a", "--system", "b"}, "CLI_FLAG"},
+      {{"e", "--bench", "--dump-logits", "f"}, "CLI_FLAG"},
+      {{"e", "--chat", "--max-tokens", "many"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--max-tokens", "0"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--temperature", "hot"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--top-p", "1.5"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--top-k", "-2"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--logprobs", "21"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--threads", "0"}, "CLI_NUMBER"},
+      {{"e", "--chat", "--kv-memory", "lots"}, "CLI_NUMBER"},
+      {{"e", "--prompt-ids", "1,x"}, "CLI_NUMBER"},
+      {{"e", "--perplexity", "f", "--chunk", "1"}, "CLI_NUMBER"},
+  };
+  for (const auto& [args, code] : cases) {
+    auto flags = parse(args);
+    std::string shown;
+    for (const char* arg : args) shown += std::string(arg) + " ";
+    ASSERT_FALSE(flags) << shown;
+    EXPECT_EQ(flags.status().code(), code) << shown << flags.status().toString();
+    EXPECT_EQ(exitStatus(flags.status().kind()), 64);
+  }
+}
+
+}  // namespace
+}  // namespace llmc::rt
