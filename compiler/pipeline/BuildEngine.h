@@ -1,0 +1,37 @@
+// A whole build: import, passes, kernels, plan, packing, one file.
+#pragma once
+
+#include "compiler/pipeline/Phases.h"
+#include "runtime/base/status.h"
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+struct BuildOptions {
+  std::string model, output;
+  PassOptions passes;
+  std::vector<std::string> levels; ///< names, ascending
+  unsigned jobs = 1;
+  Phase stopAfter = Phase::Engine;
+  std::string remarks;             ///< file, "-" for stderr, empty: none
+  bool force = false, quiet = false, verbose = false;
+};
+
+/// What the build tells at its end.
+struct BuildSummary {
+  uint64_t fileBytes = 0, weightBytes = 0, codeBytes = 0;
+  double seconds = 0, codegenSeconds = 0;
+  uint64_t peakBytes = 0;          ///< resident memory of this process at its highest
+  size_t kernels = 0, variants = 0, levels = 0;
+  uint64_t kvBytesPerToken = 0;
+  std::string memoryFormula;
+};
+
+/// Builds `options.model` into `options.output`. Progress goes to stderr unless quiet. Nothing is left behind on failure.
+rt::Result<BuildSummary> buildEngine(const BuildOptions &options);
+
+/// SIGINT and SIGTERM remove the unfinished output and end the process with 130 / 143.
+void installBuildSignalHandlers();
+
+} // namespace llmc

@@ -1,0 +1,42 @@
+// Compiles every variant of every kern.func at every level, in parallel, into one image a level.
+#pragma once
+
+#include "codegen/cpu/ImageLinker.h"
+#include "codegen/cpu/Level.h"
+#include "codegen/cpu/ObjectCompiler.h"
+#include "dialects/Kern/KernDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/base/status.h"
+#include <functional>
+
+namespace llmc {
+
+/// One function of an image.
+struct KernelVariant {
+  std::string kernel; ///< name of the kern.func
+  int64_t mMax = 0;   ///< class it was generated for
+  std::string symbol; ///< "linear_960x576_m4"
+};
+
+struct CompiledKernels {
+  std::vector<KernelVariant> variants;
+  std::vector<const Level *> levels;
+  std::vector<CodeImage> images;                     ///< by level
+  std::vector<std::vector<KernelListing>> listings;  ///< [level][variant], when asked for
+};
+
+struct CompileOptions {
+  std::vector<const Level *> levels;
+  unsigned threads = 1;
+  bool listings = false;
+  std::function<void(size_t done, size_t total)> progress; ///< called under a lock
+};
+
+/// Writes llmc.scratch_bytes on every kern.func; plan-build reads it. `tMax`: tokens of the decode program.
+void assignScratch(mlir::ModuleOp module, int64_t tMax);
+
+/// Variants are those of each kern.func's config. The images do not depend on the number of threads.
+/// Errors: CG_KERNEL with the kernel's name and the reason; CG_LINK.
+rt::Result<CompiledKernels> compileKernels(mlir::ModuleOp module, const CompileOptions &options);
+
+} // namespace llmc

@@ -1,0 +1,66 @@
+// Walks kern.funcs and remarks.
+#include "compiler/pipeline/ExplainJson.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace llmc {
+
+using namespace mlir;
+using Json = nlohmann::ordered_json;
+
+static Json names(ArrayAttr array) {
+  Json list = Json::array();
+  if (array)
+    for (auto attr : array.getAsRange<StringAttr>())
+      list.push_back(attr.str());
+  return list;
+}
+
+/// "layers.12.mlp.down: missed F2: ..." -> place and reason with the layer's number replaced by *.
+static std::string withoutLayer(const std::string &remark) {
+  size_t at = remark.find("layers.");
+  if (at == std::string::npos)
+    return remark;
+  size_t begin = at + 7, end = begin;
+  while (end < remark.size() && isdigit(static_cast<unsigned char>(remark[end])))
+    ++end;
+  return remark.substr(0, begin) + "*" + remark.substr(end);
+}
+
+static Json refusals(const std::vector<std::string> &remarks) {
+  std::map<std::string, int64_t> counts;
+  for (const std::string &remark : remarks)
+    if (remark.find("missed ") != std::string::npos)
+      ++counts[withoutLayer(remark)];
+  Json list = Json::array();
+  for (auto &[text, count] : counts)
+    list.push_back({{"remark", text}, {"places", count}});
+  return list;
+}
+
+std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const std::vector<std::string> &remarks) {
+  Json root;
+  root["kernels"] = Json::array();
+  for (auto kernel : module.getOps<kern::FuncOp>()) {
+    Json entry;
+    entry["name"] = kernel.getSymName().str();
+    entry["family"] = kernel.getHero().str();
+    entry["origin"] = names(kernel.getOriginAttr());
+    entry["fused"] = names(kernel.getFusedAttr());
+    entry["variants"] = Json::array();
+    for (const KernelVariant &variant : kernels.variants) {
+      if (variant.kernel != kernel.getSymName())
+        continue;
+      Json bytes = Json::object();
+      for (size_t level = 0; level < kernels.levels.size(); ++level)
+        bytes[kernels.levels[level]->name.str()] = kernels.images[level].symbols.lookup(variant.symbol).size;
+      entry["variants"].push_back({{"m_max", variant.mMax}, {"symbol", variant.symbol}, {"bytes", bytes}});
+    }
+    root["kernels"].push_back(std::move(entry));
+  }
+  root["refused"] = refusals(remarks);
+  return root.dump();
+}
+
+} // namespace llmc

@@ -1,0 +1,73 @@
+// Collects names and numbers of a model.
+#include "compiler/pipeline/ModelFacts.h"
+
+#include "dialects/LLM/LLMDialect.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/Path.h"
+
+namespace llmc {
+
+using namespace mlir;
+
+std::string modelName(const std::string &path) {
+  llvm::StringRef name = llvm::StringRef(path).rtrim('/');
+  llvm::StringRef file = llvm::sys::path::filename(name);
+  for (llvm::StringRef extension : {".gguf", ".safetensors"})
+    file.consume_back(extension);
+  if (file == "model") // model.safetensors: the folder has the name
+    file = llvm::sys::path::filename(llvm::sys::path::parent_path(name));
+  return file.empty() ? "model" : file.str();
+}
+
+/// "i4 g32 asym + i8 g32 sym": storages of matrices, most parameters first.
+static std::string schemeOf(ModuleOp module, int64_t &parameters) {
+  llvm::MapVector<Attribute, int64_t> counts;
+  for (auto weight : module.getOps<llm::WeightOp>()) {
+    if (weight.getGeneratedAttr())
+      continue;
+    llm::WeightType type = weight.weightType();
+    int64_t count = type.rows() * type.cols();
+    parameters += count;
+    if (type.isMatrix())
+      counts[type.getQuant()] += count;
+  }
+  auto sorted = counts.takeVector();
+  llvm::stable_sort(sorted, [](const auto &a, const auto &b) { return a.second > b.second; });
+  std::string text;
+  for (auto &[attr, count] : sorted) {
+    auto quant = cast<llm::QuantAttr>(attr);
+    text += (text.empty() ? "" : " + ") + stringifyEnum(quant.getKind()).str();
+    if (quant.isInteger())
+      text += " g" + std::to_string(quant.getGroup()) + (quant.getSymmetric() ? " sym" : " asym");
+  }
+  return text;
+}
+
+DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std::string &path,
+                          const std::string &activations) {
+  const ModelConfig &config = model.config;
+  Builder builder(module.getContext());
+  NamedAttrList facts;
+  auto number = [&](llvm::StringRef key, int64_t value) { facts.set(key, builder.getI64IntegerAttr(value)); };
+  int64_t parameters = 0;
+  facts.set("scheme", builder.getStringAttr(schemeOf(module, parameters)));
+  facts.set("family", builder.getStringAttr(config.family));
+  facts.set("name", builder.getStringAttr(modelName(path)));
+  facts.set("activations", builder.getStringAttr(activations));
+  facts.set("eos_ids", builder.getDenseI64ArrayAttr(config.eosIds));
+  number("vocab_size", config.vocab);
+  number("hidden_size", config.hidden);
+  number("layers", config.layers);
+  number("heads", config.heads);
+  number("kv_heads", config.kvHeads);
+  number("head_dim", config.headDim);
+  number("max_positions", config.maxPositions);
+  number("sliding_window", config.slidingWindow);
+  number("parameters", parameters);
+  number("bos_id", config.bosId);
+  number("add_bos", config.addBos ? 1 : 0);
+  return facts.getDictionary(module.getContext());
+}
+
+} // namespace llmc

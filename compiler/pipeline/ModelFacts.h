@@ -1,0 +1,16 @@
+// The facts of a model that an engine carries: the `model` dictionary of plan.engine.
+#pragma once
+
+#include "compiler/import/ImportedModel.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace llmc {
+
+/// Fields of engine.fbs' Model. `name`: what the API calls the model, from the path it was built from.
+mlir::DictionaryAttr modelFacts(mlir::ModuleOp module, const ImportedModel &model, const std::string &path,
+                                const std::string &activations);
+
+/// "llama-3" for "/models/llama-3/" or "/models/llama-3.gguf".
+std::string modelName(const std::string &path);
+
+} // namespace llmc

@@ -1,0 +1,144 @@
+// Pass pipeline with IR printing after chosen passes.
+#include "compiler/pipeline/Phases.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+#include <atomic>
+
+namespace llmc {
+
+using namespace mlir;
+
+static void addPasses(PassManager &passes, Phase phase, const PassOptions &options) {
+  switch (phase) {
+  case Phase::Graph:
+    passes.addPass(createVerifyModel());
+    passes.addPass(createCanonicalizerPass());
+    passes.addPass(createFuseHorizontal());
+    passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.activations}));
+    passes.addPass(createInsertSelectRows());
+    passes.addPass(createChooseKvLayout());
+    passes.addPass(createAddRopeTable());
+    passes.addPass(createSplitPrograms());
+    passes.addPass(createCSEPass());
+    return;
+  case Phase::Kernels:
+    passes.addPass(createFormKernels());
+    passes.addPass(createFormFallback());
+    passes.addPass(createDedupKernels());
+    passes.addPass(createSelectConfig());
+    passes.addPass(createAssignLayout());
+    return;
+  case Phase::Plan:
+    passes.addPass(createBuildPlan());
+    passes.addPass(createPackMemory());
+    passes.addPass(createVerifyPlan());
+    return;
+  case Phase::Import:
+  case Phase::Engine:
+    return;
+  }
+}
+
+rt::Status dumpText(const PassOptions &options, const std::string &name, const std::string &text) {
+  static std::atomic<int> counter{0};
+  if (options.dumpDir.empty())
+    return rt::Status::ok();
+  int number = counter++;
+  std::string path = options.dumpDir + "/" + (number < 10 ? "0" : "") + std::to_string(number) + "-" + name;
+  std::error_code error = llvm::sys::fs::create_directories(options.dumpDir);
+  if (!error) {
+    llvm::raw_fd_ostream out(path, error);
+    if (!error) {
+      out << text;
+      out.close();
+      error = out.error();
+      out.clear_error();
+    }
+  }
+  if (error)
+    return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message());
+  return rt::Status::ok();
+}
+
+namespace {
+
+/// Prints the module around chosen passes.
+class IrPrinter : public PassInstrumentation {
+public:
+  IrPrinter(const PassOptions &options, rt::Status &status) : options_(options), status_(status) {}
+
+  void runBeforePass(Pass *pass, Operation *op) override { print(options_.printBefore, "before", pass, op); }
+  void runAfterPass(Pass *pass, Operation *op) override { print(options_.printAfter, "after", pass, op); }
+  void runAfterPassFailed(Pass *pass, Operation *op) override { print(options_.printAfter, "failed", pass, op); }
+
+private:
+  void print(const std::string &wanted, llvm::StringRef when, Pass *pass, Operation *op) {
+    llvm::StringRef flag = pass->getArgument();
+    if (wanted.empty() || (wanted != "all" && wanted != flag) || !isa<ModuleOp>(op))
+      return;
+    std::string text;
+    llvm::raw_string_ostream(text) << *op << "\n";
+    if (options_.dumpDir.empty()) {
+      llvm::errs() << "// IR " << when << " " << flag << "\n" << text;
+      return;
+    }
+    std::string name = (when == "after" ? "" : when.str() + "-") + flag.str() + ".mlir";
+    if (rt::Status status = dumpText(options_, name, text); !status && status_)
+      status_ = std::move(status);
+  }
+
+  const PassOptions &options_;
+  rt::Status &status_;
+};
+
+} // namespace
+
+static std::string describe(Diagnostic &diagnostic) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  diagnostic.getLocation()->walk([&](Location loc) {
+    if (auto named = dyn_cast<NameLoc>(loc)) {
+      stream << named.getName().getValue() << ": ";
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  stream << diagnostic;
+  return text;
+}
+
+rt::Status runPhase(ModuleOp module, Phase phase, const PassOptions &options, std::vector<std::string> &remarks) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Remark)
+      remarks.push_back(describe(diagnostic));
+    else
+      errors += (errors.empty() ? "" : "; ") + describe(diagnostic);
+  });
+  rt::Status dumped;
+  PassManager passes(module.getContext());
+  addPasses(passes, phase, options);
+  passes.addInstrumentation(std::make_unique<IrPrinter>(options, dumped));
+  if (failed(passes.run(module)))
+    return rt::Status::error(rt::ErrorKind::kBadInput, "PASS", errors.empty() ? "a pass failed" : errors);
+  return dumped;
+}
+
+std::vector<std::string> passFlags() {
+  MLIRContext context;
+  PassManager passes(&context);
+  for (Phase phase : {Phase::Graph, Phase::Kernels, Phase::Plan})
+    addPasses(passes, phase, {});
+  std::vector<std::string> flags;
+  for (Pass &pass : passes.getPasses())
+    flags.push_back(pass.getArgument().str());
+  return flags;
+}
+
+} // namespace llmc

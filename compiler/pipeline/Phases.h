@@ -1,0 +1,30 @@
+// The ordered passes of a build, by phase, and what they leave behind for people.
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/base/status.h"
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+/// Where a build may stop: after the IR of that phase is there.
+enum class Phase { Import, Graph, Kernels, Plan, Engine };
+
+struct PassOptions {
+  std::string scheme = "native", activations = "auto"; ///< llm-quantize
+  std::string printBefore, printAfter;                 ///< pass flag, "all" or empty
+  std::string dumpDir;                                 ///< empty: printed IR goes to stderr
+};
+
+/// Runs the passes of one phase (Import: none) over `module`, verifying after each. Remarks are appended to `remarks`.
+/// Errors: PASS with the diagnostics, IO when a dump cannot be written.
+rt::Status runPhase(mlir::ModuleOp module, Phase phase, const PassOptions &options, std::vector<std::string> &remarks);
+
+/// Flags of all passes in order: what --print-ir-after accepts.
+std::vector<std::string> passFlags();
+
+/// Writes `text` as NN-name.extension into the dump folder, or does nothing when there is none.
+rt::Status dumpText(const PassOptions &options, const std::string &name, const std::string &text);
+
+} // namespace llmc

@@ -1,0 +1,170 @@
+// Flags of `llmc build` and the summary it ends with.
+#include "compiler/tools/BuildCommand.h"
+
+#include "codegen/cpu/Level.h"
+#include "compiler/pipeline/BuildEngine.h"
+#include "compiler/tools/CommandLine.h"
+#include "passes/Passes.h"
+#include "runtime/device/cpu_features.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cxxopts.hpp>
+#include <thread>
+
+namespace llmc {
+
+static cxxopts::Options buildFlags() {
+  cxxopts::Options flags("llmc build", "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
+  flags.positional_help("MODEL").add_options()
+      ("o,output", "engine file to write", cxxopts::value<std::string>(), "FILE")
+      ("target", "machine to compile for: cpu", cxxopts::value<std::string>()->default_value("cpu"), "NAME")
+      ("quant", "weight storage: native (as in the file), w16, w8, w4", cxxopts::value<std::string>()->default_value("native"), "SCHEME")
+      ("activations", "inputs of integer products: auto (int8 where weights are integers), int8, f32", cxxopts::value<std::string>()->default_value("auto"), "KIND")
+      ("cpu-levels", "instruction sets: all, host, or a list of names", cxxopts::value<std::string>()->default_value("all"), "LIST")
+      ("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"), "N")
+      ("print-ir-before", "print the IR before a pass, or before all", cxxopts::value<std::string>()->default_value(""), "PASS")
+      ("print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""), "PASS")
+      ("dump-dir", "folder for printed IR and for each kernel's text (.mlir, .ll, .s)", cxxopts::value<std::string>()->default_value(""), "DIR")
+      ("stop-after", "import, graph, kernels or plan: stop there, write no engine", cxxopts::value<std::string>()->default_value(""), "PHASE")
+      ("remarks", "write what was fused and what was not, and why, to a file or - (stderr)", cxxopts::value<std::string>()->default_value(""), "FILE")
+      ("force", "replace an output that is not an llmc engine")
+      ("quiet", "print nothing but errors")
+      ("verbose", "print each pass as it runs")
+      ("h,help", "show this text")
+      ("model", "", cxxopts::value<std::vector<std::string>>());
+  flags.parse_positional({"model"});
+  return flags;
+}
+
+std::string buildHelp() { return helpWithout(buildFlags(), "model"); }
+
+static rt::Result<std::vector<std::string>> parseLevels(const std::string &text) {
+  std::vector<std::string> names;
+  if (text == "all") {
+    for (const Level &level : cpuLevels())
+      names.push_back(level.name.str());
+    return names;
+  }
+  rt::CpuFeatures features = rt::detectCpuFeatures();
+  if (text == "host") {
+    for (const Level &level : cpuLevels())
+      if (rt::supportsLevel(level.name.str(), features))
+        names = {level.name.str()}; // the last one supported is the best
+    if (names.empty())
+      return usageError("this CPU has none of the levels (it lacks AVX2)", "name levels with --cpu-levels to build for another machine");
+    return names;
+  }
+  llvm::SmallVector<llvm::StringRef> parts;
+  llvm::StringRef(text).split(parts, ',', -1, false);
+  for (const Level &level : cpuLevels()) // in our order, whatever the user's
+    if (llvm::is_contained(parts, level.name))
+      names.push_back(level.name.str());
+  for (llvm::StringRef part : parts)
+    if (!findLevel(part)) {
+      std::string known;
+      for (const Level &level : cpuLevels())
+        known += (known.empty() ? "" : ", ") + level.name.str();
+      return usageError("unknown CPU level '" + part.str() + "'", "known levels: " + known);
+    }
+  if (names.empty())
+    return usageError("no CPU level given", "use all, host or a list of names");
+  return names;
+}
+
+static rt::Result<Phase> parsePhase(const std::string &text) {
+  if (text.empty())
+    return Phase::Engine;
+  const std::pair<const char *, Phase> phases[] = {
+      {"import", Phase::Import}, {"graph", Phase::Graph}, {"kernels", Phase::Kernels}, {"plan", Phase::Plan}};
+  for (auto [name, phase] : phases)
+    if (text == name)
+      return phase;
+  return usageError("unknown phase '" + text + "' for --stop-after", "expected import, graph, kernels or plan");
+}
+
+/// `value` is one of `choices`, or a usage error that lists them.
+static rt::Status oneOf(const char *flag, const std::string &value, llvm::ArrayRef<std::string> choices) {
+  if (llvm::is_contained(choices, value))
+    return rt::Status::ok();
+  return usageError("--" + std::string(flag) + " does not know '" + value + "'", "expected " + llvm::join(choices, ", "));
+}
+
+static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &passes) {
+  passes.scheme = parsed["quant"].as<std::string>();
+  passes.activations = parsed["activations"].as<std::string>();
+  passes.printBefore = parsed["print-ir-before"].as<std::string>();
+  passes.printAfter = parsed["print-ir-after"].as<std::string>();
+  passes.dumpDir = parsed["dump-dir"].as<std::string>();
+  LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4"}));
+  LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32"}));
+  std::vector<std::string> known = passFlags();
+  known.insert(known.begin(), "all");
+  known.push_back("");
+  LLMC_TRY(oneOf("print-ir-before", passes.printBefore, known));
+  return oneOf("print-ir-after", passes.printAfter, known);
+}
+
+static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed) {
+  BuildOptions options;
+  auto models = parsed.count("model") ? parsed["model"].as<std::vector<std::string>>() : std::vector<std::string>();
+  if (models.size() != 1)
+    return usageError("expected one MODEL, found " + std::to_string(models.size()), "llmc help build");
+  options.model = models[0];
+  auto phase = parsePhase(parsed["stop-after"].as<std::string>());
+  if (!phase)
+    return phase.takeStatus();
+  options.stopAfter = *phase;
+  if (parsed.count("output"))
+    options.output = parsed["output"].as<std::string>();
+  else if (options.stopAfter == Phase::Engine)
+    return usageError("expected -o FILE, found none", "llmc build MODEL -o engine.bin");
+  LLMC_TRY(oneOf("target", parsed["target"].as<std::string>(), {"cpu"}));
+  auto levels = parseLevels(parsed["cpu-levels"].as<std::string>());
+  if (!levels)
+    return levels.takeStatus();
+  options.levels = levels.take();
+  auto jobs = parseNumber("jobs", parsed["jobs"].as<std::string>(), 0, 1024);
+  if (!jobs)
+    return jobs.takeStatus();
+  options.jobs = *jobs > 0 ? static_cast<unsigned>(*jobs) : std::max(1u, std::thread::hardware_concurrency());
+  LLMC_TRY(parsePasses(parsed, options.passes));
+  options.remarks = parsed["remarks"].as<std::string>();
+  options.force = parsed.count("force") > 0;
+  options.quiet = parsed.count("quiet") > 0;
+  options.verbose = parsed.count("verbose") > 0;
+  return options;
+}
+
+static void printSummary(const BuildOptions &options, const BuildSummary &summary) {
+  auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
+  llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
+               << ", code " << mib(summary.codeBytes) << " at " << summary.levels << " levels)\n"
+               << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
+                                summary.codegenSeconds, mib(summary.peakBytes))
+               << "  " << summary.kernels << " kernels in " << summary.variants << " variants\n"
+               << "  KV cache: " << summary.kvBytesPerToken << " bytes a token\n"
+               << "  workspace bytes: " << summary.memoryFormula << "\n";
+}
+
+int runBuild(int argc, char **argv) {
+  cxxopts::Options flags = buildFlags();
+  auto parsed = parseCommandLine(flags, argc, argv);
+  if (!parsed)
+    return report(parsed.takeStatus());
+  if (parsed->count("help")) {
+    llvm::outs() << buildHelp();
+    return 0;
+  }
+  auto options = parseOptions(*parsed);
+  if (!options)
+    return report(options.takeStatus());
+  installBuildSignalHandlers();
+  auto summary = buildEngine(*options);
+  if (!summary)
+    return report(summary.takeStatus());
+  if (!options->quiet && options->stopAfter == Phase::Engine)
+    printSummary(*options, *summary);
+  return 0;
+}
+
+} // namespace llmc

@@ -1,0 +1,58 @@
+// The llmc program: picks a subcommand.
+#include "compiler/tools/BuildCommand.h"
+#include "compiler/tools/CommandLine.h"
+#include "compiler/tools/InspectCommand.h"
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+namespace llmc {
+
+std::string buildHelp();
+
+static const char kUsage[] =
+    "llmc: compiles language models ahead of time into one engine file\n"
+    "\n"
+    "  llmc build MODEL -o engine.bin   compile a Hugging Face folder, a .safetensors or a .gguf\n"
+    "  llmc inspect engine.bin          what is in an engine: model, sections, weights, memory formula\n"
+    "  llmc explain engine.bin          for each kernel: where it came from, what was fused, what was not and why\n"
+    "  llmc help COMMAND                every flag with its default and unit\n"
+    "  llmc --version\n"
+    "\n"
+    "Run an engine with llmc-run.\n";
+
+static int help(const std::string &command) {
+  if (command == "build")
+    std::fputs(buildHelp().c_str(), stdout);
+  else if (command == "inspect" || command == "explain")
+    std::fputs(inspectHelp(command).c_str(), stdout);
+  else if (command.empty())
+    std::fputs(kUsage, stdout);
+  else
+    return report(usageError("unknown command '" + rt::escaped(command) + "'", "llmc --help"));
+  return 0;
+}
+
+static int run(int argc, char **argv) {
+  std::string command = argc > 1 ? argv[1] : "";
+  if (command.empty()) {
+    std::fputs(kUsage, stderr);
+    return rt::exitStatus(rt::ErrorKind::kUsage);
+  }
+  if (command == "--version") {
+    std::printf("llmc %s\n", LLMC_VERSION);
+    return 0;
+  }
+  if (command == "--help" || command == "-h" || command == "help")
+    return help(argc > 2 ? argv[2] : "");
+  if (command == "build")
+    return runBuild(argc - 1, argv + 1);
+  if (command == "inspect" || command == "explain")
+    return runInspect(argc - 1, argv + 1);
+  return report(usageError("unknown command '" + rt::escaped(command) + "'", "llmc --help"));
+}
+
+} // namespace llmc
+
+int main(int argc, char **argv) { return llmc::run(argc, argv); }
