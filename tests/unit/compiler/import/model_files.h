@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -11,6 +12,17 @@
 #include "runtime/base/status.h"
 
 namespace llmc {
+
+/// Bound of the timed tests; sanitizers slow everything down.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr std::chrono::seconds kHonestFileTime{20};
+#else
+inline constexpr std::chrono::seconds kHonestFileTime{2};
+#endif
+#else
+inline constexpr std::chrono::seconds kHonestFileTime{2};
+#endif
 
 /// A folder that disappears with the test.
 class TempFolder {

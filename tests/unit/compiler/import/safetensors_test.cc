@@ -71,7 +71,7 @@ TEST(Safetensors, ST9_TooMany) {
   for (int i = 0; i < 250'000; ++i) header += (i ? ",\"t" : "\"t") + std::to_string(i) + "\":" + entry("F32", "[0]", "[0,0]");
   auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(code(header + "}"), "ST_TOO_MANY");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, kHonestFileTime);
 }
 TEST(Safetensors, ST10_Offsets) {
   for (const char* offsets : {"[8,0]", "[-1,8]", "[0.0,8]", "[0,8e0]", "[\"0\",8]", "[0,18446744073709551616]", "[0,1e999]", "[0]", "[0,8,8]", "null", "8", "[-0,8]", "[true,8]"})
@@ -128,7 +128,7 @@ TEST(Safetensors, HonestHundredThousandTensorsAreQuick) {  // A6
   for (int i = 0; i < 100'000; ++i) header += (i ? ",\"model.layers.t" : "\"model.layers.t") + std::to_string(i) + "\":" + entry("F32", "[1]", "[" + std::to_string(4 * i) + "," + std::to_string(4 * i + 4) + "]");
   auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(code(header + "}", std::string(400'000, '\0')), "ok");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, kHonestFileTime);
 }
 
 }  // namespace
