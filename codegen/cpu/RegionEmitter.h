@@ -1,4 +1,4 @@
-// Evaluates the llm ops of a kernel's region 16 columns at a time: prologues, epilogues and row kernels all come from here.
+// Evaluates the llm ops of a kernel's region 16 columns at a time: prologues, epilogues and row kernels come from here.
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"
@@ -38,7 +38,7 @@ public:
   /// `value` is made of block arguments by elementwise ops, slices and row selections only.
   mlir::Value chunk(mlir::Value value, mlir::Value row, mlir::Value column);
 
-  /// Writes a whole row of `value` (f32, f16, bf16 or qact; prepares it first) at `rowPointer`, in the ABI's row layout.
+  /// Writes a whole row of `value` (f32, f16, bf16 or qact; prepares it first) at `rowPointer`, as the ABI lays rows out.
   /// Plain rows are written in whole chunks: the row's stride padding may change, nothing behind it.
   void storeRow(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
 
@@ -64,7 +64,7 @@ private:
   /// Pointer of `row` when `value` lies in memory: a block argument, selected rows of one, or a slice of those.
   mlir::Value rowAddress(mlir::Value value, mlir::Value row);
 
-  // prepare*: fills prepared_[op's result]. chunk*: uses it. One pair of functions for each op that needs the whole row.
+  // prepare: fills prepared_[op's result]. chunk: uses it. One pair for each op that needs the whole row.
   void prepare(llm::RMSNormOp op, mlir::Value row);
   void prepare(llm::LayerNormOp op, mlir::Value row);
   void prepare(llm::EmbedOp op, mlir::Value row);

@@ -56,7 +56,7 @@ LogicalResult KvWriteEmitter::collectParts() {
   Block &block = function_.getBody().front();
   for (auto [i, result] : llvm::enumerate(block.getTerminator()->getOperands())) {
     if (!llm::isActivation(result.getType()) || llm::cols(result.getType()) % dim != 0)
-      return function_.emitError("result ") << i << " of a kv_write kernel is not made of heads of " << dim << " columns";
+      return function_.emitError("result ") << i << " of a kv_write kernel is not made of heads of " << dim;
     parts_.push_back({Part::Result, result, llm::cols(result.getType()) / dim, k_.arg(block.getNumArguments() + i)});
   }
   parts_.push_back({Part::Key, write_.getK(), kv_.getHeads()});

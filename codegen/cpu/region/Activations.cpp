@@ -22,7 +22,7 @@ Value activation(KernelBuilder &k, llm::ActFn fn, Value x) {
   Type type = x.getType();
   switch (fn) {
   case llm::ActFn::Relu:
-    return k.maxF(x, k.constant(type, 0.0));
+    return k.maxF(k.constant(type, 0.0), x); // this order keeps a NaN
   case llm::ActFn::Silu:
     return timesSigmoid(k, x, x);
   case llm::ActFn::GeluTanh: {

@@ -45,8 +45,8 @@ static Value gatherFloats(KernelBuilder &k, Layout layout, Value panel, Value la
   if (layout == Layout::F32N16)
     return gatherStrided(k, k.f32(), kChunk, k.address(k.address(panel, k.mul(lane, 4)), k.mul(column, 64)), 64);
   if (layout == Layout::F16N16) {
-    Value halves = gatherStrided(k, k.f16(), kChunk, k.address(k.address(panel, k.mul(lane, 2)), k.mul(column, 32)), 32);
-    return k.extF(halves);
+    Value first = k.address(k.address(panel, k.mul(lane, 2)), k.mul(column, 32));
+    return k.extF(gatherStrided(k, k.f16(), kChunk, first, 32));
   }
   // Two columns a dword: even in the high half, odd in the low one.
   Value pairs = gatherStrided(k, k.i32(), 8, k.address(k.address(panel, k.mul(lane, 4)), k.mul(column, 32)), 64);

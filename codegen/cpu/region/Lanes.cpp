@@ -73,7 +73,8 @@ Value truncBF16(KernelBuilder &k, Value v) {
   Value bits = k.bitcast(v, k.vec(lanes, k.i32()));
   Value sixteen = k.constant(bits.getType(), 16);
   Value odd = arith::AndIOp::create(k.b(), arith::ShRUIOp::create(k.b(), bits, sixteen), k.constant(bits.getType(), 1));
-  Value rounded = arith::AddIOp::create(k.b(), bits, arith::AddIOp::create(k.b(), odd, k.constant(bits.getType(), 0x7fff)));
+  Value half = arith::AddIOp::create(k.b(), odd, k.constant(bits.getType(), 0x7fff));
+  Value rounded = arith::AddIOp::create(k.b(), bits, half);
   return arith::TruncIOp::create(k.b(), k.vec(lanes, k.b().getI16Type()),
                                  arith::ShRUIOp::create(k.b(), rounded, sixteen));
 }

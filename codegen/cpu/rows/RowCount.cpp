@@ -17,9 +17,12 @@ Value batchPointer(Block &block, llvm::ArrayRef<Value> words) {
 
 FailureOr<Value> rowCount(KernelBuilder &k, kern::FuncOp function, llvm::ArrayRef<Value> words) {
   llm::Dim rows = llm::Dim::T();
-  if (!function.getResultTypes().empty()) {
-    Type type = function.getResultTypes().front();
-    rows = isa<llm::QActType>(type) ? cast<llm::QActType>(type).getRows() : llm::dimsOf(type).getDims().front();
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+    llm::Dim found = llm::rowsDim(type);
+    if (i > 0 && found != rows)
+      return function.emitError("results of one kernel must have the same rows, found ")
+             << llm::toString(rows) << " and " << llm::toString(found);
+    rows = found;
   }
   if (rows.isFixed())
     return k.c(rows.value);

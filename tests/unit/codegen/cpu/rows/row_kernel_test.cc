@@ -63,6 +63,13 @@ TEST(RowKernel, RefusesAMatrixProduct) {
   EXPECT_NE(emitError(text, cpuLevels()[0], emitRowKernel).find("not a row operation"), std::string::npos);
 }
 
+TEST(RowKernel, RefusesResultsWithDifferentRows) {
+  std::string text = functionText({act(64), "!llm.batch"}, {act(64), act(64, "S")},
+                                  "%r = llm.select_rows %a0, %a1 : (" + act(64) + ", !llm.batch) -> " + act(64, "S") +
+                                      "\nkern.yield %a0, %r : " + act(64) + ", " + act(64, "S") + "\n");
+  EXPECT_NE(emitError(text, cpuLevels()[0], emitRowKernel).find("T and S"), std::string::npos);
+}
+
 TEST(RowKernel, RefusesRowsWithoutABatch) {
   std::string text = functionText({act(64)}, {act(64)},
                                   "%r = llm.scale %a0 {factor = 2.0} : " + act(64) + "\nkern.yield %r : " + act(64) + "\n");
