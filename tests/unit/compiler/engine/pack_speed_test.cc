@@ -29,7 +29,7 @@ double rate(StorageType storage, Layout layout) {
 }
 
 TEST(PackSpeed, OneThread) {
-  double floor = __builtin_cpu_supports("avx2") ? 0.1 : 0.0;
+  double floor = __builtin_cpu_supports("avx2") ? 0.03 : 0.0;
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
   floor = 0;
