@@ -15,8 +15,10 @@ namespace {
 
 /// Row classes of a product. Few tokens: up to 8 in the decode program, so its last class serves 5 to 8. Any number: the
 /// mixed program starts past 8 tokens, but the head there still meets a single row.
-llvm::ArrayRef<int64_t> rowClasses(bool fewTokens, bool selectedRows) {
-  static constexpr int64_t kFew[] = {1, 4, 16}, kTokens[] = {16, 64, 0}, kRows[] = {1, 4, 16, 64, 0};
+llvm::ArrayRef<int64_t> rowClasses(bool product, bool fewTokens, bool selectedRows) {
+  static constexpr int64_t kAny[] = {0}, kFew[] = {1, 4, 16}, kTokens[] = {16, 64, 0}, kRows[] = {1, 4, 16, 64, 0};
+  if (!product)
+    return kAny;
   if (selectedRows)
     return kRows;
   return fewTokens ? llvm::ArrayRef<int64_t>(kFew) : llvm::ArrayRef<int64_t>(kTokens);
@@ -40,8 +42,7 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       bool product = kernel.getHero() == "linear";
       for (Type type : kernel.getResultTypes())
         rows = rows || llm::rowsDim(type).isS();
-      auto classes = product ? rowClasses(few.lookup(kernel), rows) : llvm::ArrayRef<int64_t>{0};
-      for (int64_t limit : classes)
+      for (int64_t limit : rowClasses(product, few.lookup(kernel), rows))
         variants.push_back(kern::ConfigAttr::get(&getContext(), limit));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }

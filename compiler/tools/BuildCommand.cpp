@@ -7,6 +7,7 @@
 #include "passes/Passes.h"
 #include "runtime/device/cpu_features.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cxxopts.hpp>
 #include <thread>
