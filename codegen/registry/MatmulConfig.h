@@ -38,6 +38,7 @@ enum class TileStyle : uint8_t {
 struct MatmulConfig {
   TileStyle style = TileStyle::Float;
   int64_t tileRows = 1;     ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t tailRows = 0;     ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
   int64_t rowBlock = 1;     ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
   bool unpack = false;      ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
   int64_t groupBlock = 0;   ///< groups of 32 columns in one pass; 0: all of K

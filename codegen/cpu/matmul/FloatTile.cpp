@@ -9,8 +9,8 @@ namespace llmc {
 
 static constexpr int64_t kColumnsPerIter = 4;
 
-/// Independent sums a row: one row alone would wait for each FMA.
-int64_t TileEmitter::chains() const { return config_.tileRows == 1 ? 4 / halves_ : 1; }
+/// Independent sums a row: four in all hide the latency of FMA.
+int64_t TileEmitter::chains() const { return std::max<int64_t>(1, 4 / (config_.tileRows * halves_)); }
 
 /// Column `column + offset` of an unquantized panel, one vector a half. bf16: `offset` is even, columns 2j and 2j+1 of a
 /// line come together as [half][even, odd].
@@ -92,37 +92,70 @@ void TileEmitter::floatLine(const TilePlace &place, Value group, Value line, int
   }
 }
 
-void TileEmitter::emitFloat(const TilePlace &place) {
-  Values totals(chains() * config_.tileRows * halves_, k_.constant(floats(), 0.0));
-  auto columns = [&](Value column, ValueRange carried) {
+void TileEmitter::prefetchColumns(const TilePlace &place, Value column) {
+  if (!config_.prefetchBytes)
+    return;
+  int64_t columnBytes = superblockBytes(shape_.layout) / superblockCols(shape_.layout);
+  Value at = k_.address(place.weights, k_.mul(column, columnBytes));
+  for (int64_t line = 0; line < kColumnsPerIter * columnBytes; line += kLineBytes)
+    k_.prefetch(at, Value(), config_.prefetchBytes + line);
+}
+
+/// Columns [begin, end) of the pass; the columns behind the last whole step or group are written out one by one.
+TileEmitter::Values TileEmitter::floatWeights(const TilePlace &place, Values totals) {
+  int64_t whole = shape_.k / kColumnsPerIter * kColumnsPerIter;
+  Value begin = k_.mul(place.groupBegin, kQuantGroup);
+  Value end = k_.minSI(k_.mul(place.groupEnd, kQuantGroup), k_.c(whole));
+  totals = k_.forLoop(begin, end, kColumnsPerIter, totals, [&](Value column, ValueRange carried) {
     Values next(carried.begin(), carried.end());
-    if (config_.prefetchBytes)
-      for (int64_t line = 0; line < kColumnsPerIter * superblockBytes(shape_.layout) / superblockCols(shape_.layout); line += 64)
-        k_.prefetch(k_.address(place.weights, k_.mul(column, superblockBytes(shape_.layout) / superblockCols(shape_.layout))),
-                    Value(), config_.prefetchBytes + line);
+    prefetchColumns(place, column);
     floatColumns(place, column, kColumnsPerIter, next);
     return next;
-  };
-  auto groups = [&](Value group, ValueRange carried) {
+  });
+  return lastPass(place, shape_.k != whole, totals, [&](Values &last) {
+    floatColumns(place, k_.c(whole), shape_.k - whole, last);
+  });
+}
+
+TileEmitter::Values TileEmitter::quantizedWeights(const TilePlace &place, Values totals) {
+  int64_t whole = shape_.k / kQuantGroup, rest = shape_.k % kQuantGroup;
+  Value end = k_.minSI(place.groupEnd, k_.c(whole));
+  totals = k_.forLoop(place.groupBegin, end, 1, totals, [&](Value group, ValueRange carried) {
     prefetchGroup(groupAt(place, group));
     return k_.forLoop(k_.c(0), k_.c(shape_.fourBit() ? 4 : 8), 1, carried, [&](Value line, ValueRange inner) {
       Values next(inner.begin(), inner.end());
       floatLine(place, group, line, kQuantGroup, next);
       return next;
     });
-  };
-  if (isQuantized(shape_.layout)) {
-    int64_t whole = shape_.k / kQuantGroup, rest = shape_.k % kQuantGroup;
-    totals = k_.forLoop(k_.c(0), k_.c(whole), 1, totals, groups);
-    for (int64_t line = 0; line * 4 < rest; ++line)
-      if (line < 4 || !shape_.fourBit())
-        floatLine(place, k_.c(whole), k_.c(line), rest - line * 4, totals);
-  } else {
-    int64_t whole = shape_.k / kColumnsPerIter * kColumnsPerIter;
-    totals = k_.forLoop(k_.c(0), k_.c(whole), kColumnsPerIter, totals, columns);
-    floatColumns(place, k_.c(whole), shape_.k - whole, totals);
-  }
+  });
+  return lastPass(place, rest != 0, totals, [&](Values &last) {
+    for (int64_t line = 0; line * 4 < rest && line < (shape_.fourBit() ? 4 : 8); ++line)
+      floatLine(place, k_.c(whole), k_.c(line), rest - line * 4, last);
+  });
+}
+
+/// Adds what `body` adds, in the pass that ends with the last group only.
+TileEmitter::Values TileEmitter::lastPass(const TilePlace &place, bool needed, Values totals,
+                                          llvm::function_ref<void(Values &)> body) {
+  if (!needed)
+    return totals;
+  Value isLast = k_.equal(place.groupEnd, k_.c(shape_.groups()));
+  llvm::SmallVector<Type> types(totals.size(), floats());
+  return k_.ifElse(
+      isLast, types,
+      [&] {
+        Values last = totals;
+        body(last);
+        return last;
+      },
+      [&] { return totals; });
+}
+
+void TileEmitter::emitFloat(const TilePlace &place) {
   int64_t width = config_.tileRows * halves_;
+  Values totals = loadTotals(place);
+  totals.resize(chains() * width, k_.constant(floats(), 0.0));
+  totals = isQuantized(shape_.layout) ? quantizedWeights(place, totals) : floatWeights(place, totals);
   for (int64_t count = chains(); count > 1; count /= 2)
     for (int64_t i = 0; i < count / 2 * width; ++i)
       totals[i] = k_.addF(totals[i], totals[i + count / 2 * width]);

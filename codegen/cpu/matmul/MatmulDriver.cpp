@@ -14,7 +14,8 @@ class Driver {
 public:
   Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
       : k_(k), shape_(shape), config_(config), words_(words), sumsStride_(shape.unitPanels * kPanelRows * 4),
-        tile_(k, shape, config, sumsStride_) {}
+        tailConfig_(tailConfig(config)), tile_(k, shape, config, sumsStride_),
+        tail_(k, shape, tailConfig_, sumsStride_) {}
 
   void emit(const MatmulEpilogue &epilogue) {
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
@@ -80,12 +81,29 @@ private:
     at.sums = sums;
     at.x = x;
     if (config_.rowBlock == config_.tileRows)
-      return tile_.emit(at);
+      return emitTile(at, rows);
     k_.forEach(k_.c(0), rows, config_.tileRows, [&](Value row) {
       at.sums = k_.address(sums, k_.mul(row, sumsStride_));
       at.x = k_.address(x, k_.mul(row, shape_.xStride()));
-      tile_.emit(at);
+      emitTile(at, k_.sub(rows, row));
     });
+  }
+
+  /// A tile of which `left` rows count: a short one when they fit.
+  void emitTile(const TilePlace &at, Value left) {
+    if (!config_.tailRows)
+      return tile_.emit(at);
+    auto emitted = [&](TileEmitter &tile) {
+      tile.emit(at);
+      return KernelBuilder::Values();
+    };
+    k_.ifElse(k_.less(k_.c(config_.tailRows), left), TypeRange(), [&] { return emitted(tile_); },
+              [&] { return emitted(tail_); });
+  }
+
+  static MatmulConfig tailConfig(MatmulConfig config) {
+    config.tileRows = config.tailRows;
+    return config;
   }
 
   KernelBuilder &k_;
@@ -93,7 +111,8 @@ private:
   const MatmulConfig &config_;
   const MatmulWords &words_;
   int64_t sumsStride_;
-  TileEmitter tile_;
+  MatmulConfig tailConfig_;
+  TileEmitter tile_, tail_;
 };
 
 } // namespace

@@ -24,7 +24,7 @@ public:
       return failure();
     MatmulWords words;
     words.weights = region_.pointer(plan_.linear.getW());
-    words.scratch = k_.address(k_.arg(inputs_ + 1), k_.mul(k_.worker(), matmulKernelScratchBytes(function_)));
+    words.scratch = k_.address(k_.arg(inputs_ + 1), k_.mul(k_.worker(), matmulScratchBytes(function_, kPrologueRows)));
     words.rows = *rows;
     if (plan_.prologue) {
       writeBlocks(words);

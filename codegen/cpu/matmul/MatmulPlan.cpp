@@ -59,7 +59,7 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   return plan;
 }
 
-int64_t matmulKernelScratchBytes(kern::FuncOp function) {
+int64_t matmulScratchBytes(kern::FuncOp function, int64_t) {
   FailureOr<MatmulPlan> plan = planMatmul(function, 0);
   if (failed(plan))
     return 0;

@@ -72,6 +72,10 @@ private:
   Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
   void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
   int64_t chains() const;
+  void prefetchColumns(const TilePlace &place, mlir::Value column);
+  Values floatWeights(const TilePlace &place, Values totals);
+  Values quantizedWeights(const TilePlace &place, Values totals);
+  Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);
 
   Values loadTotals(const TilePlace &place);
   void storeTotals(const TilePlace &place, const Values &totals);

@@ -30,25 +30,10 @@ static mlir::MLIRContext &context() {
   return *made;
 }
 
-BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing) {
+MappedCode::MappedCode(const Level &level, const std::function<void(mlir::ModuleOp)> &fill, bool wantListing) {
   auto start = std::chrono::steady_clock::now();
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context()));
-  KernelBuilder k(*module, "matmul", 5, level);
-  int64_t scratch = matmulScratchBytes(shape);
-  MatmulWords words{k.arg(0), k.arg(1), k.batchInt(k.arg(3), 0), k.address(k.arg(4), k.mul(k.worker(), scratch))};
-  int64_t outStride = static_cast<int64_t>(rt::rowStrideBytes(shape.n * 4));
-  emitMatmul(k, shape, words, [&](mlir::Value row, mlir::Value unit, mlir::Value sums) {
-    mlir::Value out = k.address(k.arg(2), k.mul(row, outStride));
-    for (int64_t p = 0; p < shape.unitPanels; ++p) {
-      mlir::Value column = k.add(k.mul(unit, shape.unitPanels * 16), p * 16);
-      mlir::Value vector = k.load(k.vec(16, k.f32()), sums, mlir::Value(), p * 64, 64);
-      if (shape.unitPanels == 1)
-        storePanelColumns(k, vector, out, column, shape.n);
-      else
-        k.ifThen(k.less(column, k.c(shape.n)), [&] { storePanelColumns(k, vector, out, column, shape.n); });
-    }
-  });
-  k.finish();
+  fill(*module);
   module->walk([&](mlir::Operation *) { ++mlirOps; });
   auto compiled = compileKernel(*module, level, wantListing);
   milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -61,22 +46,48 @@ BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool want
   std::vector<llvm::SmallVector<char, 0>> objects;
   objects.push_back(std::move(compiled->object));
   auto image = linkImage(objects);
-  if (!image) {
+  if (!image)
     error = llvm::toString(image.takeError());
-    return;
-  }
-  size_ = image->bytes.size();
-  base_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  std::memcpy(base_, image->bytes.data(), size_);
-  mprotect(base_, size_, PROT_READ | PROT_EXEC);
-  function_ = reinterpret_cast<rt::KernelFn>(static_cast<char *>(base_) + image->symbols.lookup("matmul").offset);
-  scratchBytes_ = scratch;
+  else
+    map(*image);
 }
 
-BuiltMatmul::~BuiltMatmul() {
+void MappedCode::map(const CodeImage &image) {
+  size_ = image.bytes.size();
+  base_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  std::memcpy(base_, image.bytes.data(), size_);
+  mprotect(base_, size_, PROT_READ | PROT_EXEC);
+  function_ = reinterpret_cast<rt::KernelFn>(static_cast<char *>(base_) + image.symbols.lookup("kernel").offset);
+}
+
+MappedCode::~MappedCode() {
   if (base_)
     munmap(base_, size_);
 }
+
+/// The kernel around emitMatmul() with the plainest epilogue: sums are the result.
+static void fillMatmul(mlir::ModuleOp module, const MatmulShape &shape, const Level &level) {
+  KernelBuilder k(module, "kernel", 5, level);
+  int64_t outStride = static_cast<int64_t>(rt::rowStrideBytes(shape.n * 4));
+  mlir::Value scratch = k.address(k.arg(4), k.mul(k.worker(), matmulScratchBytes(shape)));
+  MatmulWords words{k.arg(0), k.arg(1), k.batchInt(k.arg(3), 0), scratch};
+  emitMatmul(k, shape, words, [&](mlir::Value row, mlir::Value unit, mlir::Value sums) {
+    mlir::Value out = k.address(k.arg(2), k.mul(row, outStride));
+    for (int64_t p = 0; p < shape.unitPanels; ++p) {
+      mlir::Value column = k.add(k.mul(unit, shape.unitPanels * 16), p * 16);
+      mlir::Value vector = k.load(k.vec(16, k.f32()), sums, mlir::Value(), p * 64, 64);
+      if (shape.unitPanels == 1)
+        storePanelColumns(k, vector, out, column, shape.n);
+      else
+        k.ifThen(k.less(column, k.c(shape.n)), [&] { storePanelColumns(k, vector, out, column, shape.n); });
+    }
+  });
+  k.finish();
+}
+
+BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing)
+    : MappedCode(level, [&](mlir::ModuleOp module) { fillMatmul(module, shape, level); }, wantListing),
+      scratchBytes_(matmulScratchBytes(shape)) {}
 
 void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers) {
   Buffer scratch(scratchBytes_ * workers, 0xff);
@@ -84,7 +95,7 @@ void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t ro
                        reinterpret_cast<uint64_t>(out), reinterpret_cast<uint64_t>(&rows),
                        reinterpret_cast<uint64_t>(scratch.data())};
   for (uint32_t worker = 0; worker < workers; ++worker)
-    function_(words, worker, workers);
+    function()(words, worker, workers);
 }
 
 TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)

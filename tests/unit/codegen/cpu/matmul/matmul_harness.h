@@ -5,6 +5,7 @@
 #include "codegen/cpu/ObjectCompiler.h"
 #include "codegen/cpu/matmul/MatmulDriver.h"
 #include "runtime/format/kernel_abi.h"
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,26 +24,38 @@ private:
   uint8_t *data_;
 };
 
-/// A compiled, mapped kernel: words are x, weights, out, M (pointer to i32), scratch.
-class BuiltMatmul {
+/// One function "kernel" of a module that `fill` writes, compiled, linked and mapped read + execute.
+class MappedCode {
 public:
-  BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing);
-  ~BuiltMatmul();
-  /// Runs all workers one after the other.
-  void run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers);
-  void runWorker(uint64_t (&words)[5], uint32_t worker, uint32_t workers) { function_(words, worker, workers); }
+  MappedCode(const Level &level, const std::function<void(mlir::ModuleOp)> &fill, bool wantListing = false);
+  ~MappedCode();
+  MappedCode(const MappedCode &) = delete;
+  rt::KernelFn function() const { return function_; }
 
   std::string error; ///< empty: built
   KernelListing listing;
-  double milliseconds = 0; ///< from MLIR building to object
+  double milliseconds = 0; ///< from building MLIR to the object
   size_t objectBytes = 0;
   int64_t mlirOps = 0;
 
 private:
+  void map(const CodeImage &image);
+
   void *base_ = nullptr;
   size_t size_ = 0;
   rt::KernelFn function_ = nullptr;
-  int64_t scratchBytes_ = 0;
+};
+
+/// A matrix product: words are x, weights, out, M (pointer to i32), scratch.
+class BuiltMatmul : public MappedCode {
+public:
+  BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing);
+  /// Runs all workers one after the other.
+  void run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers);
+  void runWorker(uint64_t (&words)[5], uint32_t worker, uint32_t workers) { function()(words, worker, workers); }
+
+private:
+  int64_t scratchBytes_;
 };
 
 /// Random packed weight, and its logical values.
