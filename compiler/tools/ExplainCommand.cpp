@@ -1,0 +1,235 @@
+// Joins the EXPLAIN section with the plan: the plan says what is there, EXPLAIN why.
+#include "compiler/tools/ExplainCommand.h"
+
+#include "compiler/tools/CommandLine.h"
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace llmc {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// What each tag of the fusion table means, in one line.
+const std::map<std::string, const char *> &fusionMeanings() {
+  static const std::map<std::string, const char *> meanings = {
+      {"F1", "residual add, norm and int8 quantization in one pass over the rows"},
+      {"F2", "norm recomputed by every worker before the product: one barrier less"},
+      {"F3", "products of one input concatenated (q, k and v rows)"},
+      {"F4", "gate and up in one product, with the activation on its registers"},
+      {"F5", "rope of q and k, and the write of k and v into the cache"},
+      {"F6", "attention in parts over the context; the parts merged by the kernel that needs them"},
+      {"F7", "residual add on the product's registers"},
+      {"F8", "only the rows that are sampled are read"},
+      {"F9", "bias, activation, scale or cap on the product's registers"},
+      {"F10", "the embedding's scale on the row that is looked up"},
+      {"F12", "integer weights expanded in registers, never in memory"}};
+  return meanings;
+}
+
+/// "layers.12.mlp" -> "layers.*.mlp".
+std::string withoutLayer(std::string place) {
+  size_t at = place.find("layers.");
+  if (at == std::string::npos)
+    return place;
+  size_t end = place.find_first_not_of("0123456789", at + 7);
+  return place.replace(at + 7, (end == std::string::npos ? place.size() : end) - at - 7, "*");
+}
+
+rt::Status disagree(const std::string &what) {
+  return rt::Status::error(rt::ErrorKind::kBadInput, "EN_EXPLAIN", "the explanation does not agree with the plan: " + what,
+                           "build the engine again");
+}
+
+/// The plan's variants of a kernel in the form of the EXPLAIN section.
+Json planVariants(const fb::Engine &plan, const fb::Kernel &kernel) {
+  Json list = Json::array();
+  for (const fb::Variant *variant : *kernel.variants()) {
+    Json bytes = Json::object();
+    for (uint32_t level = 0; level < plan.levels()->size(); ++level)
+      bytes[plan.levels()->Get(level)->name()->str()] = variant->code()->Get(level)->size();
+    list.push_back({{"m_max", variant->m_max()},
+                    {"symbol", variant->config() ? variant->config()->str() : std::string()},
+                    {"bytes", bytes}});
+  }
+  return list;
+}
+
+/// {"decode": 30, "mixed": 0}: launches of kernel `index` by program.
+Json launchCounts(const fb::Engine &plan, uint32_t index) {
+  Json counts = Json::object();
+  for (const fb::Program *program : *plan.programs()) {
+    uint64_t count = 0;
+    for (const fb::Phase *phase : *program->phases())
+      for (const fb::Launch *launch : *phase->launches())
+        count += launch->kernel() == index;
+    counts[program->name() ? program->name()->str() : std::string()] = count;
+  }
+  return counts;
+}
+
+/// A list of strings, or an error's reason.
+bool isStrings(const Json &value) {
+  return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json &item) { return item.is_string(); });
+}
+
+bool wellFormed(const Json &root) {
+  if (!root.is_object() || !root.contains("kernels") || !root["kernels"].is_array() || !root.contains("refused") ||
+      !root["refused"].is_array())
+    return false;
+  for (const Json &kernel : root["kernels"])
+    if (!kernel.is_object() || !kernel.contains("name") || !kernel["name"].is_string() || !kernel.contains("origin") ||
+        !isStrings(kernel["origin"]) || !kernel.contains("fused") || !isStrings(kernel["fused"]) ||
+        !kernel.contains("family") || !kernel["family"].is_string() || !kernel.contains("variants"))
+      return false;
+  for (const Json &refused : root["refused"])
+    if (!refused.is_object() || !refused.contains("remark") || !refused["remark"].is_string() ||
+        !refused.contains("places") || !refused["places"].is_number_unsigned())
+      return false;
+  return true;
+}
+
+/// Gives each kernel the refusals that name one of its places; the rest stay under "refused".
+void distributeRefusals(Json &root) {
+  Json rest = Json::array();
+  std::vector<std::set<std::string>> places;
+  for (Json &kernel : root["kernels"]) {
+    kernel["refused"] = Json::array();
+    places.emplace_back();
+    for (const Json &origin : kernel["origin"])
+      places.back().insert(withoutLayer(origin.get<std::string>()));
+  }
+  for (const Json &refused : root["refused"]) {
+    std::string remark = refused["remark"].get<std::string>();
+    std::string place = remark.substr(0, remark.find(": "));
+    bool owned = false;
+    for (size_t i = 0; i < places.size(); ++i)
+      if (places[i].count(place)) {
+        root["kernels"][i]["refused"].push_back(refused);
+        owned = true;
+      }
+    if (!owned)
+      rest.push_back(refused);
+  }
+  root["refused"] = rest;
+}
+
+rt::Result<Json> readExplanation(const rt::EngineFile &engine) {
+  std::string_view content = engine.text(rt::SectionKind::kExplain);
+  if (content.empty())
+    return rt::Status::error(rt::ErrorKind::kMissing, "EN_EXPLAIN", "the engine holds no explanation");
+  Json root = Json::parse(content, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded() || !wellFormed(root))
+    return rt::Status::error(rt::ErrorKind::kBadInput, "EN_EXPLAIN", "the engine's explanation cannot be read",
+                             "build the engine again");
+  const fb::Engine &plan = engine.plan();
+  if (root["kernels"].size() != plan.kernels()->size())
+    return disagree(std::to_string(root["kernels"].size()) + " kernels, expected " +
+                    std::to_string(plan.kernels()->size()));
+  for (Json &entry : root["kernels"]) {
+    std::string name = entry["name"].get<std::string>();
+    uint32_t index = 0;
+    while (index < plan.kernels()->size() && plan.kernels()->Get(index)->name()->str() != name)
+      ++index;
+    if (index == plan.kernels()->size())
+      return disagree("kernel '" + rt::escaped(name) + "' is not in it");
+    if (entry["variants"] != planVariants(plan, *plan.kernels()->Get(index)))
+      return disagree("variants of kernel '" + rt::escaped(name) + "'");
+    entry["launches"] = launchCounts(plan, index);
+  }
+  distributeRefusals(root);
+  return root;
+}
+
+/// "layers.{0-29}.mlp.down" lines: places that differ only in the layer are one line.
+std::string originText(const Json &origins) {
+  std::vector<std::string> order;
+  std::map<std::string, std::vector<long>> layers;
+  for (const Json &origin : origins) {
+    std::string place = origin.get<std::string>(), key = withoutLayer(place);
+    if (!layers.count(key))
+      order.push_back(key);
+    auto &list = layers[key];
+    if (size_t at = place.find("layers."); at != std::string::npos)
+      list.push_back(std::strtol(place.c_str() + at + 7, nullptr, 10));
+  }
+  std::string out;
+  for (const std::string &key : order) {
+    auto &list = layers[key];
+    std::sort(list.begin(), list.end());
+    std::string numbers;
+    for (size_t i = 0; i < list.size();) {
+      size_t last = i;
+      while (last + 1 < list.size() && list[last + 1] == list[last] + 1)
+        ++last;
+      numbers += (numbers.empty() ? "" : ",") + std::to_string(list[i]) +
+                 (last > i ? "-" + std::to_string(list[last]) : "");
+      i = last + 1;
+    }
+    out += "    from     " + rt::escaped(key) + (numbers.empty() ? "" : "  layers " + numbers) + "\n";
+  }
+  return out;
+}
+
+std::string refusedText(const Json &refused, const char *indent) {
+  std::string out;
+  for (const Json &entry : refused)
+    out += indent + rt::escaped(entry["remark"].get<std::string>(), 400) + " (" + entry["places"].dump() + " places)\n";
+  return out;
+}
+
+std::string kernelText(const Json &kernel) {
+  std::string out = rt::escaped(kernel["name"].get<std::string>()) + "\n    family   " +
+                    rt::escaped(kernel["family"].get<std::string>()) + "; launches a step:";
+  for (const auto &[program, count] : kernel["launches"].items())
+    out += " " + rt::escaped(program) + " " + count.dump();
+  out += "\n" + originText(kernel["origin"]);
+  for (const Json &tag : kernel["fused"]) {
+    auto meaning = fusionMeanings().find(tag.get<std::string>());
+    out += "    fused    " + rt::escaped(tag.get<std::string>()) +
+           (meaning == fusionMeanings().end() ? "" : ": " + std::string(meaning->second)) + "\n";
+  }
+  out += refusedText(kernel["refused"], "    refused  ");
+  for (const Json &variant : kernel["variants"]) {
+    out += "    rows     " + (variant["m_max"] == 0 ? std::string("any ") : "<= " + variant["m_max"].dump()) + ": " +
+           rt::escaped(variant["symbol"].get<std::string>()) + ", code bytes";
+    for (const auto &[level, bytes] : variant["bytes"].items())
+      out += " " + rt::escaped(level) + "=" + bytes.dump();
+    out += "\n";
+  }
+  return out;
+}
+
+} // namespace
+
+rt::Result<std::string> explainEngine(const rt::EngineFile &engine, const std::string &kernel, bool json) {
+  auto root = readExplanation(engine);
+  if (!root)
+    return root.takeStatus();
+  if (!kernel.empty()) {
+    Json chosen = Json::array();
+    std::string known;
+    for (const Json &entry : (*root)["kernels"]) {
+      known += (known.empty() ? "" : ", ") + entry["name"].get<std::string>();
+      if (entry["name"] == kernel)
+        chosen.push_back(entry);
+    }
+    if (chosen.empty())
+      return usageError("no kernel '" + rt::escaped(kernel) + "' in this engine", "kernels: " + known);
+    (*root)["kernels"] = chosen;
+    (*root)["refused"] = Json::array();
+  }
+  if (json)
+    return root->dump() + "\n";
+  std::string out;
+  for (const Json &entry : (*root)["kernels"])
+    out += kernelText(entry) + "\n";
+  if (!(*root)["refused"].empty())
+    out += "refused elsewhere\n" + refusedText((*root)["refused"], "    ");
+  return out;
+}
+
+} // namespace llmc
