@@ -40,7 +40,7 @@ struct Flags {
   std::string dumpLogits;            ///< file; empty: none
 
   std::string perplexityFile;
-  uint32_t chunk = 512;              ///< tokens
+  uint32_t chunk = 0;                ///< tokens; 0: 512, or the context if that is shorter
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
   std::string tokenize;
 };

@@ -44,7 +44,7 @@ constexpr FlagHelp kFlags[] = {
     {"max-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)", kMachine},
     {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)", kMeasure},
-    {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512)", kMeasure},
+    {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512, or the context)", kMeasure},
     {"prompt-tokens", "N", "prompt tokens a stream of --bench (default: 128)", kMeasure},
     {"output-tokens", "N", "generated tokens a stream of --bench (default: 128)", kMeasure},
     {"streams", "N", "sequences that --bench decodes together (default: 1)", kMeasure},

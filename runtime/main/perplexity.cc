@@ -57,6 +57,7 @@ Status runPerplexity(const Flags& flags) {
     return Status::error(ErrorKind::kUsage, "RT_CONTEXT",
                          "--chunk " + std::to_string(flags.chunk) + " is longer than the context of " +
                              std::to_string(session.context()));
+  const uint32_t chunkTokens = flags.chunk ? flags.chunk : std::min(512u, session.context());
   auto tokenizer = session.tokenizer();
   LLMC_TRY(tokenizer.status());
   auto encoded = (*tokenizer)->encode(*text);
@@ -68,8 +69,8 @@ Status runPerplexity(const Flags& flags) {
   std::vector<double> chunks;
   uint64_t scored = 0;
   double total = 0;
-  for (size_t at = 0; at + 1 < ids.size(); at += flags.chunk) {
-    const auto chunk = ids.subspan(at, std::min<size_t>(flags.chunk, ids.size() - at));
+  for (size_t at = 0; at + 1 < ids.size(); at += chunkTokens) {
+    const auto chunk = ids.subspan(at, std::min<size_t>(chunkTokens, ids.size() - at));
     auto sum = scoreChunk(session, sampler, chunk);
     LLMC_TRY(sum.status());
     chunks.push_back(*sum / static_cast<double>(chunk.size() - 1));

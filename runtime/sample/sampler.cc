@@ -116,7 +116,7 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
     const double wanted = params.topP * totalWeight(row, max, scale);
     auto& best = selector_.take(256);
     setWeights(best, max, scale);
-    if (sumOf(best) < wanted) return keepMass(max, scale, wanted);
+    if (sumOf(best) < wanted) return keepMass(row, max, scale, wanted);
     best.resize(prefixOf(best, wanted, 1));
     return best;
   }
@@ -127,23 +127,28 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
   return candidates;
 }
 
-std::vector<Candidate>& Sampler::keepMass(float max, float scale, double wanted) {
+std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max, float scale, double wanted) {
   // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds the
   // bin in which the mass is reached, and only that bin is sorted.
   constexpr int kBins = 1024;
   constexpr float kBinsPerNat = 40;  // the last bin holds all below e^-25.6
-  const auto binOf = [&](const Candidate& c) {
-    return static_cast<int>(std::min<float>((max - c.logit) * scale * kBinsPerNat, kBins - 1));
+  const auto binOf = [&](float logit) {
+    return static_cast<int>(std::min<float>((max - logit) * scale * kBinsPerNat, kBins - 1));
   };
-  auto& candidates = selector_.takeAbove(std::numeric_limits<float>::lowest());
-  setWeights(candidates, max, scale);
+  weights_.resize(row.size());
+  expRow(row.data(), static_cast<uint32_t>(row.size()), max, scale, weights_.data());
   std::array<double, kBins> mass{};
-  for (const auto& c : candidates) mass[static_cast<size_t>(binOf(c))] += c.weight;
+  for (size_t i = 0; i < row.size(); ++i) mass[static_cast<size_t>(binOf(row[i]))] += static_cast<double>(weights_[i]);
   int last = 0;
   double above = 0;
   while (last + 1 < kBins && above + mass[static_cast<size_t>(last)] < wanted) above += mass[static_cast<size_t>(last++)];
-  const auto whole = std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c) < last; });
-  const auto end = std::partition(whole, candidates.end(), [&](const auto& c) { return binOf(c) == last; });
+  // A bin more than needed, in case the bound rounds up; binOf decides.
+  const float bound = last + 1 < kBins ? max - static_cast<float>(last + 2) / (scale * kBinsPerNat)
+                                       : std::numeric_limits<float>::lowest();
+  auto& candidates = selector_.takeAbove(bound);
+  for (auto& c : candidates) c.weight = static_cast<double>(weights_[static_cast<size_t>(c.id)]);
+  const auto whole = std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c.logit) < last; });
+  const auto end = std::partition(whole, candidates.end(), [&](const auto& c) { return binOf(c.logit) == last; });
   std::sort(whole, end, better);
   auto keep = whole;
   for (; keep != end && above < wanted; ++keep) above += keep->weight;

@@ -46,13 +46,14 @@ class Sampler {
   int32_t pickFiltered(std::span<const float> row, float max, float scale, const SamplingParams& params,
                        double uniform);
   std::vector<Candidate>& keepTopP(std::span<const float> row, float max, float scale, const SamplingParams& params);
-  std::vector<Candidate>& keepMass(float max, float scale, double wanted);
+  std::vector<Candidate>& keepMass(std::span<const float> row, float max, float scale, double wanted);
   double totalWeight(std::span<const float> row, float max, float scale);
   void fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count, TokenLogprobs& out);
 
   TopSelector selector_;
   std::vector<float> edit_;   ///< [vocab] row with bias and penalties
   std::vector<float> sums_;   ///< [blocks] sums of exp
+  std::vector<float> weights_;  ///< [vocab] exps, when first needed
 };
 
 }  // namespace llmc::rt

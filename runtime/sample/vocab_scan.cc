@@ -100,6 +100,10 @@ LLMC_WIDE void expSums(const float* row, uint32_t count, float max, float scale,
   sums[block] = sum;
 }
 
+LLMC_WIDE void expRow(const float* row, uint32_t count, float max, float scale, float* out) {
+  for (uint32_t i = 0; i < count; ++i) out[i] = expWide((row[i] - max) * scale);
+}
+
 LLMC_WIDE float expNonPositive(float x) { return expWide(x); }
 
 }  // namespace llmc::rt

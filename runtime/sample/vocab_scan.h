@@ -26,6 +26,9 @@ void blockMaxima(const float* row, uint32_t count, float* maxima);
 /// exp below 2e-7.
 void expSums(const float* row, uint32_t count, float max, float scale, float* sums);
 
+/// out[i] = exp((row[i] - max) * scale), the terms of expSums.
+void expRow(const float* row, uint32_t count, float max, float scale, float* out);
+
 /// exp(x) for x <= 0 as used by expSums, one value: scalar code that must agree with the blocks.
 float expNonPositive(float x);
 

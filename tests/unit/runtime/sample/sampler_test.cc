@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <random>
@@ -113,6 +114,28 @@ TEST(Sampler, TopPOfAFlatRowLooksPastTheFirstGuess) {
   const auto got = shares(row, params, 3000);
   EXPECT_LT(got.rbegin()->first, 4501);
   EXPECT_GT(got.rbegin()->first, 4300);
+}
+
+TEST(Sampler, TopPOfAWideRowKeepsTheSmallestSet) {
+  const auto row = randomRow(20000, 12, 1);
+  std::vector<std::pair<float, int32_t>> sorted;
+  double total = 0;
+  for (size_t i = 0; i < row.size(); ++i) {
+    sorted.emplace_back(-row[i], static_cast<int32_t>(i));
+    total += std::exp(static_cast<double>(row[i]));
+  }
+  std::sort(sorted.begin(), sorted.end());
+  std::map<int32_t, bool> nucleus;
+  for (double sum = 0; const auto& [x, id] : sorted) {
+    if (sum >= 0.7 * total * (1 + 1e-5)) break;  // float weights may take one token more or less
+    nucleus[id] = true;
+    sum += std::exp(static_cast<double>(-x));
+  }
+  SamplingParams params;
+  params.topP = 0.7;
+  const auto got = shares(row, params, 4000);
+  EXPECT_GT(got.size(), 2000u);
+  for (const auto& [id, share] : got) EXPECT_TRUE(nucleus.count(id)) << id;
 }
 
 TEST(Sampler, SameSeedAndPositionGiveTheSameToken) {

@@ -31,6 +31,9 @@ TEST(VocabScan, AgreesWithPlainLoops) {
     std::vector<float> maxima(scanBlocks(count)), sums(scanBlocks(count));
     blockMaxima(row.data(), count, maxima.data());
     expSums(row.data(), count, *best, 1.25f, sums.data());
+    std::vector<float> exps(count);
+    expRow(row.data(), count, *best, 1.25f, exps.data());
+    for (uint32_t i = 0; i < count; ++i) EXPECT_EQ(exps[i], expNonPositive((row[i] - *best) * 1.25f));
     for (uint32_t block = 0; block < maxima.size(); ++block) {
       const uint32_t end = std::min(count, (block + 1) * kScanBlock);
       float max = -1e30f;

@@ -1,0 +1,32 @@
+// --check, --selftest, --tokenize.
+#include "tests/unit/runtime/main/run_fixture.h"
+
+namespace llmc::rt::test {
+namespace {
+
+TEST_F(Run, ChecksSelftestsAndTokenizes) {
+  EXPECT_EQ(run({"--check"}), 0) << err_;
+  EXPECT_NE(out_.find("bytes verified"), std::string::npos);
+  EXPECT_EQ(run({"--check", "--json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["ok"], true);
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
+  EXPECT_NE(out_.find("3 tokens as stored"), std::string::npos);
+  EXPECT_EQ(run({"--tokenize", "abF", "--json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["token_ids"], (std::vector<int>{0, 1, 31}));
+}
+
+TEST_F(Run, GoldenTokensThatDifferFailTheSelftest) {
+  auto sections = tinySections(tinyPlan());
+  sections.push_back({SectionKind::kSelftest, R"({"prompt_ids": [3], "token_ids": [0, 9]})", 64});
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);
+  EXPECT_NE(err_.find("error[RT_SELFTEST] token 1 of 2 is 0, expected 9"), std::string::npos) << err_;
+  sections.back().bytes = R"({"prompt_ids": "x"})";
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 65);
+  engine_.write(tinyEngine());
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 66);
+}
+
+}  // namespace
+}  // namespace llmc::rt::test

@@ -1,0 +1,33 @@
+// Prompts that cannot be run, and where prompts come from.
+#include "tests/unit/runtime/main/run_fixture.h"
+
+#include "runtime/main/prompt.h"
+
+namespace llmc::rt::test {
+namespace {
+
+TEST_F(Run, PromptRefusals) {
+  expectRefusals({{{"--prompt", ""}, 65, "RT_PROMPT_EMPTY"},
+                  {{"--prompt", std::string(500, 'a')}, 65, "RT_CONTEXT"},
+                  {{"--prompt", "aaaaaaaaaaaaaaaaaaaa", "--kv-memory", "8K"}, 65, "RT_CONTEXT"},
+                  {{"--prompt", "\xff\xfe"}, 64, "TK_UTF8"},
+                  {{"--prompt-ids", "1,32"}, 65, "RT_TOKEN_ID"},
+                  {{"--prompt-file", "/nowhere/prompt"}, 66, "CLI_FILE"},
+                  {{"--prompt-file", "/"}, 74, "CLI_FILE"},
+                  {{"--message", "hello"}, 65, "EN_TEMPLATE"}});
+}
+
+TEST_F(Run, PromptsComeFromFiles) {
+  ASSERT_EQ(run({"--prompt-file", file("prompt", "xyz"), "--max-tokens", "1", "--json", "--threads", "1"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["prompt_token_ids"], (std::vector<int>{23, 24, 25}));
+}
+
+TEST(Prompt, ChecksLeaveRoomForAnAnswer) {
+  EXPECT_TRUE(checkPrompt({1, 2}, 32, 3));
+  EXPECT_EQ(checkPrompt({1, 2, 3}, 32, 3).code(), "RT_CONTEXT");
+  EXPECT_EQ(checkPrompt({}, 32, 3).code(), "RT_PROMPT_EMPTY");
+  EXPECT_EQ(checkPrompt({-1}, 32, 3).code(), "RT_TOKEN_ID");
+}
+
+}  // namespace
+}  // namespace llmc::rt::test

@@ -1,0 +1,41 @@
+// Engines that cannot be opened here, and memory that does not suffice.
+#include "tests/unit/runtime/main/run_fixture.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace llmc::rt::test {
+namespace {
+
+TEST_F(Run, DamagedAndMissingEngines) {
+  std::string bytes = letterEngine();
+  engine_.write(bytes.substr(0, bytes.size() / 2));
+  EXPECT_EQ(run({"--prompt-ids", "1"}), 65);
+  bytes[bytes.size() / 2] ^= 1;
+  engine_.write(bytes);
+  EXPECT_EQ(run({"--check"}), 65);
+  EXPECT_NE(err_.find("error[EN_DIGEST]"), std::string::npos) << err_;
+  std::filesystem::remove(engine_.path());
+  EXPECT_EQ(run({"--check"}), 66);
+}
+
+TEST_F(Run, AnotherMachineIsRefusedClearly) {
+  setenv("LLMC_CPU_FEATURES", "none", 1);
+  EXPECT_EQ(run({"--prompt", "a"}), 78);
+  unsetenv("LLMC_CPU_FEATURES");
+  EXPECT_NE(err_.find("error[EN_CPU_ARCH]"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("x86-64-v3, x86-64-v4"), std::string::npos) << err_;
+  setenv("LLMC_CPU_LEVEL", "x86-64-v3", 1);
+  EXPECT_EQ(run({"--selftest", "--json", "--threads", "1"}), 0) << err_;
+  unsetenv("LLMC_CPU_LEVEL");
+  EXPECT_EQ(nlohmann::json::parse(out_)["level"], "x86-64-v3");
+}
+
+TEST_F(Run, MemoryAndContextRefusals) {
+  expectRefusals({{{"--prompt", "a", "--max-model-len", "129"}, 64, "RT_CONTEXT"},
+                  {{"--prompt", "a", "--max-model-len", "128", "--kv-memory", "16K"}, 69, "RT_KV_MEMORY"},
+                  {{"--prompt", "a", "--kv-memory", "1K"}, 69, "RT_KV_MEMORY"}});
+}
+
+}  // namespace
+}  // namespace llmc::rt::test
