@@ -103,12 +103,16 @@ private:
     group.ops.insert(write);
     addHeadRows(group, write.getK());
     addHeadRows(group, write.getV());
+    KernelGroup withQueries = group;
     queryRope_ = queryRopeOf(write);
     if (queryRope_)
-      addHeadRows(group, queryRope_->getResult(0));
+      addHeadRows(withQueries, queryRope_->getResult(0));
     else
       missed(write, "F5") << "no rotated queries before the write";
     queryRope_ = nullptr;
+    if (outline(withQueries, batch_))
+      return;
+    missed(write, "F5") << "the rotated queries are read before the write";
     outline(group, batch_);
   }
 
@@ -185,7 +189,13 @@ private:
         group.ops.insert(user);
         addTag(group, "F1");
       }
-    outline(group, batch_);
+    if (outline(group, batch_))
+      return;
+    missed(norm, "F1") << "what is around the norm is read before all of it is there";
+    KernelGroup alone;
+    alone.hero = "norm";
+    alone.ops.insert(norm);
+    outline(alone, batch_);
   }
 
   void formEmbed(llm::EmbedOp embed) {

@@ -4,6 +4,7 @@
 #include "dialects/LLM/LLMDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "passes/Remark.h"
 
 namespace llmc {
@@ -19,6 +20,25 @@ static llvm::SmallVector<Operation *> ordered(const KernelGroup &group) {
 
 static bool usedOutside(Value value, const KernelGroup &group) {
   return llvm::any_of(value.getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
+}
+
+/// Where the dispatch can stand: at the group's last op, or before the first outside reader of a result when that comes
+/// earlier. Null when an input is made only after that reader, or when the group writes the cache and must not move.
+static Operation *placeOf(llvm::ArrayRef<Operation *> ops, const KernelGroup &group, llvm::ArrayRef<Value> inputs,
+                          llvm::ArrayRef<Value> outputs) {
+  Operation *place = ops.back();
+  for (Value output : outputs)
+    for (Operation *user : output.getUsers())
+      if (!group.ops.contains(user) && user->isBeforeInBlock(place))
+        place = user;
+  if (place == ops.back())
+    return place;
+  bool late = llvm::any_of(inputs, [&](Value input) {
+    Operation *source = input.getDefiningOp();
+    return source && !source->isBeforeInBlock(place);
+  });
+  bool writes = llvm::any_of(ops, [](Operation *op) { return !isMemoryEffectFree(op); });
+  return late || writes ? nullptr : place;
 }
 
 kern::DispatchOp outline(const KernelGroup &group, Value batch) {
@@ -40,7 +60,10 @@ kern::DispatchOp outline(const KernelGroup &group, Value batch) {
   }
   inputs.insert(batch);
 
-  OpBuilder builder(ops.back());
+  Operation *place = placeOf(ops, group, inputs.getArrayRef(), outputs);
+  if (!place)
+    return nullptr;
+  OpBuilder builder(place);
   llvm::SmallVector<llvm::StringRef> names(origins.begin(), origins.end());
   auto dispatch = kern::DispatchOp::create(builder, ops.back()->getLoc(), ValueRange(outputs).getTypes(),
                                            inputs.getArrayRef(), group.hero, names, group.fused);

@@ -16,8 +16,9 @@ struct KernelGroup {
   llvm::SmallVector<llvm::StringRef> fused;
 };
 
-/// Replaces the group by a dispatch at its last op. Inputs are what the ops read from outside, then `batch` if it is not
-/// among them (kernels read their row count from it); outputs are results that others use.
+/// Replaces the group by a dispatch at its last op, or before the first outside reader of a result if that is earlier.
+/// Inputs are what the ops read from outside, then `batch` if it is not among them (kernels read their row count from it);
+/// outputs are results that others use. Null, with nothing changed, when no place has all inputs before and all readers after.
 kern::DispatchOp outline(const KernelGroup &group, mlir::Value batch);
 
 } // namespace llmc

@@ -165,6 +165,7 @@ def VerifyPlan : PlanPass<"plan-verify"> {
     Why: the one bug that memory sharing can make is silent.
     Before and after: the same IR, or an error.
     Limits: overlap is decided per unit, which holds for all T, S and worker counts because offsets scale with the same number.
+    The order of writes and reads is checked for launches whose kern.func is in the module.
   }];
 }
 

@@ -2,11 +2,16 @@
 #include "passes/Remark.h"
 
 #include "mlir/IR/Location.h"
+#include "passes/Passes.h"
 
 namespace llmc {
 
 mlir::InFlightDiagnostic missed(mlir::Operation *op, llvm::StringRef pattern) {
-  return op->emitRemark() << "missed " << pattern << ": ";
+  mlir::InFlightDiagnostic remark = op->emitRemark() << "missed " << pattern;
+  if (auto program = op->getParentOfType<mlir::func::FuncOp>(); program && program->hasAttr(kTokensMaxAttr))
+    remark << " in @" << program.getName();
+  remark << ": ";
+  return remark;
 }
 
 std::string originOf(mlir::Operation *op) {

@@ -1,6 +1,7 @@
 // Pairs of slots against their lives; first use of every slot.
 #include "passes/Passes.h"
 #include "passes/SlotLife.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace llmc {
 #define GEN_PASS_DEF_VERIFYPLAN
@@ -29,6 +30,31 @@ struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
         if (conflict(slots[i], slots[j], lives))
           return slots[i].emitOpError("shares bytes with @")
                  << slots[j].getSymName() << " while both are alive";
+    }
+    return verifyOrder(program);
+  }
+
+  /// Inputs come from earlier phases: launches of one phase run side by side. What is an input, the kern.func says.
+  LogicalResult verifyOrder(plan::ProgramOp program) {
+    llvm::DenseSet<llvm::StringRef> written;
+    for (auto phase : program.getBlock().getOps<plan::PhaseOp>()) {
+      llvm::SmallVector<llvm::StringRef> fresh;
+      for (auto launch : phase.getBlock().getOps<plan::LaunchOp>()) {
+        auto kernel = getOperation().lookupSymbol<kern::FuncOp>(launch.getKernel());
+        if (!kernel)
+          continue;
+        size_t inputs = kernel.getArgumentTypes().size();
+        for (auto [i, attr] : llvm::enumerate(launch.getArgs().getAsRange<plan::ArgAttr>())) {
+          if (attr.getKind() != plan::ArgKind::Slot)
+            continue;
+          llvm::StringRef name = attr.getName().getValue();
+          if (i >= inputs)
+            fresh.push_back(name);
+          else if (!written.contains(name))
+            return launch.emitOpError("reads @") << name << ", which no earlier phase writes";
+        }
+      }
+      written.insert(fresh.begin(), fresh.end());
     }
     return success();
   }

@@ -56,7 +56,7 @@ Json levelFacts(const rt::EngineFile &engine) {
   const fb::Engine &plan = engine.plan();
   for (uint32_t i = 0; i < plan.levels()->size(); ++i) {
     const fb::Level &level = *plan.levels()->Get(i);
-    list.push_back({{"name", text(level.name())}, {"code_bytes", engine.section(level.section()).size()}});
+    list.push_back({{"name", text(level.name())}, {"code_bytes", engine.sections()[level.section()].size}});
   }
   return list;
 }
