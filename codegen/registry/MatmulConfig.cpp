@@ -26,9 +26,6 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.style = TileStyle::Direct;
     config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
-    // 8 rows and a panel of 1024 columns are 20 KB: they stay in L1.
-    if (many && shape.groups() > 64)
-      config.groupBlock = 32;
     return;
   }
   config.style = TileStyle::Steps;

@@ -75,6 +75,11 @@ private:
       return value;
     });
     Value out = k_.address(k_.arg(inputs_), k_.mul(row, RegionEmitter::rowStride(result_.getType())));
+    if (auto quantize = result_.getDefiningOp<llm::QuantizeOp>()) {
+      region_.prepareRow(quantize.getX(), row);
+      region_.storeGroup(quantize, row, unit, out);
+      return;
+    }
     region_.prepareRow(result_, row);
     Value column = k_.mul(unit, kPanelRows);
     storePanelColumns(k_, region_.chunk(result_, row, column), out, column, llm::cols(result_.getType()));

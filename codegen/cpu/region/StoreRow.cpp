@@ -154,6 +154,17 @@ void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<V
   k_.store(biasWords(sums, scales, count), to.base, word, to.biases, 4);
 }
 
+void RegionEmitter::storeGroup(llm::QuantizeOp op, Value row, Value group, Value rowPointer) {
+  auto type = cast<llm::QActType>(op.getResult().getType());
+  const int64_t padded = rt::paddedK(type.getCols()), groups = padded / kQuantGroup, whole = type.getCols() / kQuantGroup;
+  QuantizedRow to{rowPointer, padded, padded + 4 * groups};
+  GroupQuantizer quantizer(k_, 2, type.getZero());
+  Value column = k_.mul(group, kQuantGroup);
+  quantizer.store(to, group, {chunk(op.getX(), row, column), chunk(op.getX(), row, k_.add(column, kChunk))});
+  if (whole != groups)
+    k_.ifThen(k_.equal(group, k_.c(whole - 1)), [&] { quantizer.store(to, k_.c(whole), {zeros(), zeros()}); });
+}
+
 void RegionEmitter::storeQuantized(llm::QuantizeOp op, Value row, Value rowPointer) {
   auto type = cast<llm::QActType>(op.getResult().getType());
   const int64_t columns = type.getCols(), padded = rt::paddedK(columns);
