@@ -61,9 +61,9 @@ double measure(BuiltMatmul &kernel, const MatmulShape &shape, const Level &level
   uint64_t words[5] = {reinterpret_cast<uint64_t>(x.bytes.data()), 0, reinterpret_cast<uint64_t>(out.data()),
                        reinterpret_cast<uint64_t>(&count), reinterpret_cast<uint64_t>(scratch.data())};
   size_t next = 0;
-  double once = fastest(0.0, [&] { words[1] = reinterpret_cast<uint64_t>(weights.data()); kernel.runWorker(words, 0, 1); });
+  double once = typicalSeconds(0.0, [&] { words[1] = reinterpret_cast<uint64_t>(weights.data()); kernel.runWorker(words, 0, 1); });
   size_t calls = copies > 1 ? copies : std::max<size_t>(1, static_cast<size_t>(50e-6 / once));
-  return fastest(copies > 1 ? 0.4 : 0.15, [&] {
+  return typicalSeconds(copies > 1 ? 0.4 : 0.15, [&] {
     for (size_t i = 0; i < calls; ++i) {
       words[1] = reinterpret_cast<uint64_t>(weights.data() + bytes * (next++ % copies));
       kernel.runWorker(words, 0, 1);
