@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Stops a build after its plan and leaves the IR after each phase as numbered files.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+out=.cache/inspect_ir
+examples/fetch_smollm2.sh
+rm -rf "$out"
+build/bin/llmc build .cache/SmolLM2-135M-Instruct.Q4_1.gguf -o "$out/smollm2.engine" --cpu-levels host --quiet \
+  --print-ir-after=all --dump-dir "$out"
+ls "$out"
+echo
+echo "The first product of layer 0, as imported:"
+grep -m 1 -n "llm.linear" "$out"/*import* | head -n 1

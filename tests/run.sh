@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Builds everything and runs every check; the last line is `N passed, N failed, N skipped` over all stages.
+#
+# Usage: tests/run.sh [STAGE...]
+#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e examples asan tsan
+# Each stage ends with its own counts and seconds; its whole output is kept in build/logs/STAGE.log.
+# LLMC_JOBS (default: all CPUs) bounds parallel compilation. No stage needs the network once install and examples have run.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+jobs="${LLMC_JOBS:-$(nproc)}"
+logs="$PWD/build/logs"
+export LLMC_BIN="$PWD/build/bin"
+mkdir -p "$logs"
+totalPassed=0
+totalFailed=0
+totalSkipped=0
+begin=$SECONDS
+
+# Runs a stage, adds up the counts of its last line, and shows the end of its output when something failed.
+stage() {
+  local name="$1" started=$SECONDS log="$logs/$1.log" status=0 line
+  shift
+  "$@" > "$log" 2>&1 < /dev/null || status=$?
+  line="$(tail -n 1 "$log")"
+  if ! [[ "$line" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+    # A stage without counts is one check.
+    if [ "$status" = 0 ]; then line="1 passed, 0 failed, 0 skipped"; else line="0 passed, 1 failed, 0 skipped"; fi
+  elif [ "$status" != 0 ] && [[ "$line" == *", 0 failed,"* ]]; then
+    line="${line%%,*}, 1 failed, ${line##*, }" # it died after its counts
+  fi
+  [[ "$line" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]
+  totalPassed=$((totalPassed + BASH_REMATCH[1]))
+  totalFailed=$((totalFailed + BASH_REMATCH[2]))
+  totalSkipped=$((totalSkipped + BASH_REMATCH[3]))
+  if [ "${BASH_REMATCH[2]}" != 0 ]; then
+    tail -n 60 "$log" | sed 's/^/    /'
+  fi
+  printf '%-9s %s (%d s)\n' "$name" "$line" "$((SECONDS - started))"
+  [ "${BASH_REMATCH[2]}" = 0 ]
+}
+
+buildAll() { cmake --preset release -DLLMC_TESTS=ON > /dev/null && cmake --build build -j "$jobs"; }
+
+unitTests() { # build folder, pattern of tests to leave out
+  local folder="$1"
+  (cd "$folder" && ctest -j "$jobs" -E "$2" --output-on-failure --output-junit unit.xml)
+  python3 tests/tools/count.py "$folder/unit.xml"
+}
+
+litTests() {
+  local lit
+  lit="$(command -v lit || echo /usr/lib/llvm-22/bin/lit)"
+  "$lit" -v -j "$jobs" --xunit-xml-output "$PWD/build/lit.xml" build/tests/lit
+  python3 tests/tools/count.py build/lit.xml
+}
+
+endToEnd() {
+  export LLMC_SMOLLM2="$PWD/.cache/SmolLM2-135M-Instruct.Q4_1.gguf"
+  examples/fetch_smollm2.sh && .venv/bin/python tests/e2e/run.py -v
+}
+
+# The runtime alone, instrumented; the Rust library is the one of the main build.
+sanitized() { # preset, targets or nothing for all
+  cmake --preset "$1" -DLLMC_CARGO_TARGET_DIR="$PWD/build/runtime/text/cargo" > /dev/null || return 1
+  cmake --build "build-$1" -j "$jobs" -- ${2:-} || return 1
+  unitTests "build-$1" '^lit$|_NOT_BUILT$'
+}
+
+runExamples() {
+  local passed=0 failed=0 script
+  for script in examples/*/run.sh; do
+    echo "== $script"
+    if "$script"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $script"; fi
+  done
+  echo "$passed passed, $failed failed, 0 skipped"
+}
+
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1
+
+# Everything needs install and build; when one of them fails the rest has nothing to say.
+runStage() {
+  case "$1" in
+    install) stage install examples/install.sh --tests ;;
+    build) stage build buildAll ;;
+    format) stage format python3 tests/tools/check_format.py ;;
+    layers) stage layers python3 tests/tools/check_layers.py ;;
+    size) stage size python3 tests/tools/size_report.py ;;
+    mirror) stage mirror python3 tests/tools/check_mirror.py ;;
+    tidy) stage tidy python3 tests/tools/check_tidy.py build ;;
+    unit) stage unit unitTests build '^lit$' ;;
+    lit) stage lit litTests ;;
+    binaries) stage binaries tests/tools/check_binaries.sh build/bin ;;
+    e2e) stage e2e endToEnd ;;
+    examples) stage examples runExamples ;;
+    asan) stage asan sanitized asan "" ;;
+    tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest" ;;
+    *) echo "run.sh: no stage '$1'; see the head of $0" >&2; exit 2 ;;
+  esac
+}
+
+if [ "$#" -gt 0 ]; then
+  for name in "$@"; do runStage "$name"; done
+elif runStage install && runStage build; then
+  for name in format layers size mirror binaries unit lit e2e examples asan tsan tidy; do runStage "$name"; done
+fi
+echo "$((SECONDS - begin)) s in all"
+echo "$totalPassed passed, $totalFailed failed, $totalSkipped skipped"
+[ "$totalFailed" = 0 ]
