@@ -34,22 +34,6 @@ uint64_t usualAlignment(SectionKind kind) {
 
 rt::Status misuse(const char* what) { return rt::Status::error(rt::ErrorKind::kInternal, "OUT_ORDER", what); }
 
-/// An existing file is replaced without --force only when it is an engine.
-rt::Status checkExisting(const std::string& path, bool force) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) return rt::Status::ok();
-  if (!S_ISREG(info.st_mode))
-    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is not a regular file",
-                             "name a file");
-  if (force) return rt::Status::ok();
-  std::array<char, rt::kEngineMagic.size()> magic{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(magic.data(), magic.size());
-  if (file && magic == rt::kEngineMagic) return rt::Status::ok();
-  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is there and is not an llmc engine",
-                           "pass --force to replace it");
-}
-
 }  // namespace
 
 struct EngineWriter::State {
@@ -121,8 +105,23 @@ rt::Status EngineWriter::State::writeHead() {
   return file.writeAt(0, head.data(), head.size());
 }
 
+/// An existing file is replaced without --force only when it is an engine.
+rt::Status EngineWriter::checkOutput(const std::string& path, bool force) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) return OutputFile::checkFolder(path);
+  if (!S_ISREG(info.st_mode))
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is not a regular file",
+                             "name a file");
+  std::array<char, rt::kEngineMagic.size()> magic{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(magic.data(), magic.size());
+  if (force || (file && magic == rt::kEngineMagic)) return OutputFile::checkFolder(path);
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is there and is not an llmc engine",
+                           "pass --force to replace it");
+}
+
 rt::Result<std::unique_ptr<EngineWriter>> EngineWriter::create(const std::string& path, Options options) {
-  LLMC_TRY(checkExisting(path, options.force));
+  LLMC_TRY(checkOutput(path, options.force));
   auto state = std::make_unique<State>();
   state->options = options;
   LLMC_TRY(state->file.open(path));

@@ -21,6 +21,9 @@ class EngineWriter {
     bool durable = true;  ///< fsync before and after the rename
   };
 
+  /// Says what create() would refuse, without touching anything, so that a long build need not end with it.
+  static rt::Status checkOutput(const std::string& path, bool force);
+
   /// Errors: OUT_EXISTS (64), OUT_IO (74). Removes temporary files that killed runs left for the same output.
   static rt::Result<std::unique_ptr<EngineWriter>> create(const std::string& path, Options options);
   ~EngineWriter();

@@ -27,6 +27,17 @@ rt::Status ioError(const std::string& what, const std::string& path, int error) 
 
 std::string temporaryPrefix(const fs::path& path) { return "." + path.filename().string() + ".tmp-"; }
 
+/// The path that is really written to: absolute, without symbolic links.
+rt::Result<fs::path> resolve(const std::string& path) {
+  std::error_code error;
+  // Absolute first: weakly_canonical leaves a bare name that does not exist yet without its folder.
+  fs::path target = fs::absolute(path, error);
+  if (!error) target = fs::weakly_canonical(target, error);
+  if (error || path.empty() || !target.has_filename())
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file", "name a file");
+  return target;
+}
+
 /// Removes temporary files of `path` that no living process holds the lock of.
 void reclaim(const fs::path& path) {
   std::string prefix = temporaryPrefix(path);
@@ -50,11 +61,20 @@ void ignoreFileSizeSignal() {
 
 rt::Status OutputFile::failed(const char* what) const { return ioError(what, path_, errno); }
 
+rt::Status OutputFile::checkFolder(const std::string& path) {
+  auto target = resolve(path);
+  if (!target) return target.takeStatus();
+  std::string folder = target->parent_path().string();
+  struct stat info;
+  if (::stat(folder.c_str(), &info) != 0) return ioError("cannot create a file in", folder, errno);
+  if (!S_ISDIR(info.st_mode)) return ioError("cannot create a file in", folder, ENOTDIR);
+  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? rt::Status::ok() : ioError("cannot create a file in", folder, errno);
+}
+
 rt::Status OutputFile::open(const std::string& path) {
-  std::error_code error;
-  fs::path target = fs::weakly_canonical(path, error);
-  if (error || !target.has_filename())
-    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file", "name a file");
+  auto resolved = resolve(path);
+  if (!resolved) return resolved.takeStatus();
+  fs::path target = resolved.take();
   path_ = target.string();
   ignoreFileSizeSignal();
   reclaim(target);

@@ -16,6 +16,9 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
   ~OutputFile() { abort(); }
 
+  /// Errors that open() would meet in the folder of `path`: OUT_PATH (64), OUT_IO (74). Changes nothing.
+  static rt::Status checkFolder(const std::string& path);
+
   /// Makes the temporary file ".<name>.tmp-<pid>-<n>", locked for as long as this process lives, and removes those of runs
   /// that died. An output reached through a symbolic link is replaced where the link points.
   rt::Status open(const std::string& path);

@@ -53,11 +53,12 @@ rt::Status checkSource(const WeightSpec& spec, const WeightSource& wanted, const
                               std::to_string(spec.cols));
 }
 
-rt::Status faultError(const WeightSpec& spec, const WeightSource& source, int64_t row0, LaneFaults faults) {
+rt::Status faultError(const WeightSource& source, const RowSource& found, int64_t row0, LaneFaults faults) {
   bool infinite = (faults & 0xffffu) != 0;
   int64_t row = row0 + std::countr_zero(infinite ? faults & 0xffffu : faults >> 16);
-  std::string where = "weight '" + rt::escaped(spec.name) + "': row " + std::to_string(row) + " of tensor '" +
-                      rt::escaped(source.tensor) + "' ";
+  std::string where = found.place();
+  if (where.empty()) where = "'" + rt::escaped(source.tensor) + "'";
+  where += ": row " + std::to_string(row) + " ";
   if (infinite)
     return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE", where + "holds a NaN or infinite value", "the model file is damaged");
   return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE", where + "holds a value too large for f16",
@@ -75,7 +76,7 @@ rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight
     rows.resize(static_cast<size_t>(run.count * storedRowBytes(source.storage(), spec.cols)));
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, rows.data()));
     LaneFaults faults = packer.pack(source.storage(), rows.data(), static_cast<int>(run.count), out);
-    if (faults != 0) return faultError(spec, spec.sources[run.source], run.row, faults);
+    if (faults != 0) return faultError(spec.sources[run.source], source, run.row, faults);
   }
   return rt::Status::ok();
 }
@@ -96,7 +97,7 @@ rt::Status packPlain(const OpenWeight& weight, uint8_t* out) {
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, stored.data()));
     expandToFloat(source.storage(), stored.data(), run.count * spec.cols, to);
     if (!allFinite(StorageType::F32, reinterpret_cast<const std::byte*>(to), run.count * spec.cols))
-      return faultError(spec, spec.sources[run.source], run.row, 1);
+      return faultError(spec.sources[run.source], source, run.row, 1);
     row += run.count;
     to += run.count * spec.cols;
   }

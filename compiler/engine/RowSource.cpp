@@ -16,6 +16,10 @@ class CheckpointTensor : public RowSource {
   int64_t rows() const override { return tensor_.rows(); }
   int64_t cols() const override { return tensor_.rowLength(); }
   StorageType storage() const override { return tensor_.type; }
+  std::string place() const override {
+    return rt::escaped(checkpoint_.files()[tensor_.file]->name()) + ": byte " + std::to_string(tensor_.offset) + ": '" +
+           rt::escaped(tensor_.sourceName) + "'";
+  }
 
   rt::Status read(int64_t row0, int64_t n, int64_t unpermuteHeads, std::byte* out) const override {
     if (unpermuteHeads <= 0) return readStored(row0, n, out);

@@ -58,7 +58,7 @@ rt::Status Checkpoint::rowsRaw(const TensorInfo& tensor, int64_t row0, int64_t r
   if (!allowNonFinite_ && !allFinite(tensor.type, out, rows * tensor.rowLength()))
     return importError("W_NONFINITE", {files_[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name},
                        "a weight is NaN or infinite, in rows " + std::to_string(row0) + " to " + std::to_string(row0 + rows - 1),
-                       "pass --allow-nonfinite to build anyway");
+                       "the model file is damaged");
   return rt::Status::ok();
 }
 

@@ -2,6 +2,8 @@
 #include "compiler/tools/BuildCommand.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/InspectCommand.h"
+#include "runtime/base/standard_streams.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cstdio>
 #include <cstring>
@@ -53,6 +55,20 @@ static int run(int argc, char **argv) {
   return report(usageError("unknown command '" + rt::escaped(command) + "'", "llmc --help"));
 }
 
+/// LLVM's streams end the process by themselves when an error is left on them, so it is taken off and told here.
+static int closeStreams(int status) {
+  llvm::outs().flush();
+  bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) || llvm::outs().has_error();
+  llvm::outs().clear_error();
+  llvm::errs().clear_error();
+  if (!lost || status != 0)
+    return status;
+  return report(rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write to stdout"));
+}
+
 } // namespace llmc
 
-int main(int argc, char **argv) { return llmc::run(argc, argv); }
+int main(int argc, char **argv) {
+  llmc::rt::secureStandardStreams();
+  return llmc::closeStreams(llmc::run(argc, argv));
+}

@@ -1,10 +1,10 @@
 // Dispatch to the modes and the one place where errors reach the terminal.
 #include "runtime/main/run.h"
 
-#include <csignal>
 #include <cstdio>
 #include <string>
 
+#include "runtime/base/standard_streams.h"
 #include "runtime/main/flags.h"
 #include "runtime/main/help.h"
 #include "runtime/main/modes.h"
@@ -31,8 +31,7 @@ Status runMode(const Flags& flags) {
 }  // namespace
 
 int runMain(int argc, const char* const* argv) {
-  // A reader that went away is an error of the next write, not a silent death.
-  std::signal(SIGPIPE, SIG_IGN);
+  secureStandardStreams();
   auto flags = parseFlags(argc, argv);
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;
