@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=.cache/smollm2-bf16
+[ -x .venv/bin/python ] || examples/install.sh --tests
 examples/fetch_smollm2.sh
 if [ ! -s "$folder/model.safetensors" ]; then
   .venv/bin/python examples/export_safetensors/export.py .cache/SmolLM2-135M-Instruct.Q4_1.gguf "$folder"
@@ -10,6 +11,6 @@ fi
 for scheme in w16 w4; do
   build/bin/llmc build "$folder" -o ".cache/smollm2-$scheme.engine" --quant "$scheme" --cpu-levels host --force
   echo "$scheme: $(stat -c %s ".cache/smollm2-$scheme.engine") bytes"
-  build/bin/llmc-run ".cache/smollm2-$scheme.engine" --message "What is the capital of France?" --temperature 0 --max-tokens 40
+  build/bin/llmc-run ".cache/smollm2-$scheme.engine" --prompt "The capital of France is" --temperature 0 --max-tokens 16
   echo
 done
