@@ -43,7 +43,8 @@ struct EngineWriter::State {
   std::vector<Digest128> digests;
   rt::ChunkDigester digester;
   uint64_t firstSection = 0;
-  bool open = false, finished = false;
+  bool open = false, finished = false, closed = false;  // closed: the last section is padded and digested
+  bool previewed = false;                               // digests and head are in the file, more may come
 
   rt::Status appendZeros(uint64_t bytes);
   rt::Status closePadding(uint64_t nextOffset);
@@ -64,8 +65,10 @@ rt::Status EngineWriter::State::appendZeros(uint64_t bytes) {
 
 /// Pads what was written to nextOffset; the gap belongs to the last section and to its digests.
 rt::Status EngineWriter::State::closePadding(uint64_t nextOffset) {
+  if (closed) return nextOffset == file.size() ? rt::Status::ok() : misuse("a section after a preview has an alignment over 64");
   LLMC_TRY(appendZeros(nextOffset - file.size()));
   if (sections.empty()) return rt::Status::ok();
+  closed = true;
   SectionEntry& last = sections.back();
   last.padded = nextOffset - last.offset;
   last.firstDigest = digests.size();
@@ -133,7 +136,8 @@ EngineWriter::EngineWriter(std::unique_ptr<State> state) : state_(std::move(stat
 EngineWriter::~EngineWriter() = default;
 
 rt::Result<uint32_t> EngineWriter::beginSection(SectionKind kind, uint64_t alignment) {
-  if (state_->open || state_->finished) return misuse("a section is begun while another is open or after the end");
+  if (state_->open || state_->finished || state_->previewed)
+    return misuse("a section is begun while another is open, in a preview or after the end");
   if (kind == SectionKind::kDigests) return misuse("the digest section is written by finish()");
   if (state_->sections.size() + 1 >= rt::limits::kSections) return misuse("too many sections");
   if (alignment == 0) alignment = usualAlignment(kind);
@@ -147,6 +151,7 @@ rt::Result<uint32_t> EngineWriter::beginSection(SectionKind kind, uint64_t align
   entry.offset = offset;
   state_->sections.push_back(entry);
   state_->open = true;
+  state_->closed = false;
   return static_cast<uint32_t>(state_->sections.size() - 1);
 }
 
@@ -176,8 +181,26 @@ uint64_t EngineWriter::sectionBytes() const {
   return state_->open ? state_->file.size() - state_->sections.back().offset : 0;
 }
 
+rt::Result<std::string> EngineWriter::beginPreview() {
+  if (state_->open || state_->finished || state_->previewed || state_->sections.empty())
+    return misuse("a preview with an open section or with none");
+  state_->previewed = true;
+  LLMC_TRY(state_->writeDigests());
+  LLMC_TRY(state_->writeHead());
+  return state_->file.temporaryPath();
+}
+
+rt::Status EngineWriter::endPreview() {
+  if (!state_->previewed) return misuse("the end of a preview that did not begin");
+  state_->previewed = false;
+  uint64_t end = state_->sections.back().offset;  // of the digests, which come again at the end
+  state_->sections.pop_back();
+  return state_->file.truncate(end);
+}
+
 rt::Status EngineWriter::finish() {
-  if (state_->open || state_->finished || state_->sections.empty()) return misuse("finish() with an open section or with none");
+  if (state_->open || state_->finished || state_->previewed || state_->sections.empty())
+    return misuse("finish() with an open section, in a preview or with no section");
   state_->finished = true;
   LLMC_TRY(state_->writeDigests());
   LLMC_TRY(state_->writeHead());

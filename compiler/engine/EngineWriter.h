@@ -40,6 +40,12 @@ class EngineWriter {
   /// Bytes appended to the open section so far.
   uint64_t sectionBytes() const;
 
+  /// Makes what is there so far a whole engine under a temporary name, and returns that name: a build runs its engine
+  /// before anyone can see it. Until endPreview() nothing may be appended; the bytes of the file are in the end the same
+  /// with and without a preview, if the next section has an alignment of 64. Whoever opened the file closes it first.
+  rt::Result<std::string> beginPreview();
+  rt::Status endPreview();
+
   /// Writes digests, table and header, syncs, renames over the output. EN_* never; OUT_IO (74) on any failure.
   rt::Status finish();
 

@@ -115,6 +115,12 @@ rt::Status OutputFile::writeAt(uint64_t offset, const void* data, uint64_t bytes
 
 rt::Status OutputFile::append(const void* data, uint64_t bytes) { return writeAt(size_, data, bytes); }
 
+rt::Status OutputFile::truncate(uint64_t bytes) {
+  if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return failed("cannot cut");
+  size_ = bytes;
+  return rt::Status::ok();
+}
+
 rt::Status OutputFile::commit(bool durable) {
   if (fd_ < 0) return rt::Status::error(rt::ErrorKind::kInternal, "OUT_IO", "output '" + rt::escaped(path_) + "' is not open");
   if (durable && ::fsync(fd_) != 0) return failed("cannot sync");

@@ -24,7 +24,11 @@ class OutputFile {
   rt::Status open(const std::string& path);
   rt::Status append(const void* data, uint64_t bytes);
   rt::Status writeAt(uint64_t offset, const void* data, uint64_t bytes);
+  /// Cuts the file back to `bytes`. Requires: bytes <= size().
+  rt::Status truncate(uint64_t bytes);
   uint64_t size() const { return size_; }
+  /// Where the bytes are until commit().
+  const std::string& temporaryPath() const { return temporary_; }
 
   /// Syncs (when durable) and renames over the output.
   rt::Status commit(bool durable);

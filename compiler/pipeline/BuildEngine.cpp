@@ -3,37 +3,25 @@
 
 #include "compiler/import/ImportedModel.h"
 #include "compiler/models/ModelBuilder.h"
+#include "compiler/pipeline/CheckEngine.h"
 #include "compiler/pipeline/CompileKernels.h"
 #include "compiler/pipeline/ExplainJson.h"
 #include "compiler/pipeline/ModelFacts.h"
 #include "compiler/pipeline/Progress.h"
 #include "compiler/pipeline/SerializePlan.h"
+#include "compiler/pipeline/UnfinishedEngine.h"
 #include "compiler/pipeline/WeightSpecs.h"
+#include "compiler/quality/MeasureQuality.h"
 #include "passes/Passes.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
-#include <atomic>
-#include <csignal>
+#include <filesystem>
 #include <sys/resource.h>
-#include <unistd.h>
 
 namespace llmc {
 
 using namespace mlir;
-
-static std::atomic<EngineWriter *> currentWriter{nullptr};
-
-static void onSignal(int signal) {
-  if (EngineWriter *writer = currentWriter.load())
-    writer->abort();
-  _exit(128 + signal);
-}
-
-void installBuildSignalHandlers() {
-  std::signal(SIGINT, onSignal);
-  std::signal(SIGTERM, onSignal);
-}
 
 namespace {
 
@@ -42,27 +30,42 @@ public:
   explicit Build(const BuildOptions &options) : options_(options), progress_(options.quiet) {}
 
   rt::Result<BuildSummary> run() {
-    LLMC_TRY(import());
-    LLMC_TRY(dump("import.mlir"));
-    if (options_.stopAfter == Phase::Import)
-      return done();
-    LLMC_TRY(passes("graph passes", Phase::Graph));
-    if (options_.stopAfter == Phase::Graph)
-      return done();
-    LLMC_TRY(passes("kernel passes", Phase::Kernels));
-    if (options_.stopAfter == Phase::Kernels)
-      return done();
-    assignScratch(*module_, kDecodeTokens);
-    describeModel();
-    LLMC_TRY(passes("plan passes", Phase::Plan));
-    if (options_.stopAfter == Phase::Plan)
-      return done();
-    LLMC_TRY(generate());
-    LLMC_TRY(write());
+    if (options_.stopAfter == Phase::Engine)
+      LLMC_TRY(EngineWriter::checkOutput(options_.output, options_.force)); // not only after all the work
+    LLMC_TRY(compile());
+    if (options_.stopAfter == Phase::Engine)
+      LLMC_TRY(write());
     return done();
   }
 
+  /// The same engine as a file that vanishes with the result; nothing is written to `output` itself.
+  rt::Result<std::unique_ptr<UnfinishedEngine>> runUnfinished() {
+    LLMC_TRY(compile());
+    auto specs = weightSpecs(*module_, model_.config.maxPositions);
+    auto file = UnfinishedEngine::create(options_.output, options_.force);
+    if (file)
+      LLMC_TRY(writeRunnable((*file)->writer(), specs));
+    return file;
+  }
+
 private:
+  /// Up to machine code, or to where the user wants to stop.
+  rt::Status compile() {
+    LLMC_TRY(import());
+    LLMC_TRY(dump("import.mlir"));
+    for (auto [name, phase] : {std::pair{"graph passes", Phase::Graph}, std::pair{"kernel passes", Phase::Kernels},
+                               std::pair{"plan passes", Phase::Plan}}) {
+      if (options_.stopAfter < phase)
+        return rt::Status::ok();
+      if (phase == Phase::Plan) {
+        assignScratch(*module_, kDecodeTokens);
+        describeModel();
+      }
+      LLMC_TRY(passes(name, phase));
+    }
+    return options_.stopAfter < Phase::Engine ? rt::Status::ok() : generate();
+  }
+
   rt::Status import() {
     progress_.phase("import");
     auto model = importModel(options_.model);
@@ -142,23 +145,96 @@ private:
   }
 
   rt::Status write() {
-    progress_.phase("packing weights");
     auto specs = weightSpecs(*module_, model_.config.maxPositions);
+    auto file = UnfinishedEngine::create(options_.output, options_.force);
+    if (!file)
+      return file.takeStatus();
+    EngineWriter &writer = (*file)->writer();
+    LLMC_TRY(writeRunnable(writer, specs));
+    std::string selftest;
+    LLMC_TRY(check(writer, specs, selftest));
+    progress_.phase("writing");
+    LLMC_TRY(addText(writer, rt::SectionKind::kProvenance, model_.provenanceJson));
+    LLMC_TRY(addText(writer, rt::SectionKind::kSelftest, selftest));
+    return writer.finish();
+  }
+
+  /// Runs the engine while it is still unfinished: golden tokens to `selftest`, quality to the model's provenance.
+  rt::Status check(EngineWriter &writer, const std::vector<WeightSpec> &specs, std::string &selftest) {
+    auto facts = (*module_)->getAttrOfType<DictionaryAttr>(kModelAttr);
+    EngineCheck check{"", options_.levels, model_.tokenizerJson, 0, options_.jobs};
+    if (auto parameters = facts ? facts.getAs<IntegerAttr>("parameters") : IntegerAttr())
+      check.parameters = static_cast<uint64_t>(parameters.getInt());
+    bool big = check.parameters > kSelftestParameters;
+    uint32_t tokens = options_.selftestTokens.value_or(big ? 0 : kSelftestTokens);
+    bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint));
+    if (tokens == 0)
+      summary_.selftest = std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
+    if (measure && !options_.quality)
+      summary_.quality = "quality: skipped, --no-quality";
+    if (tokens == 0 && !(measure && options_.quality))
+      return rt::Status::ok();
+    auto preview = writer.beginPreview();
+    if (!preview)
+      return preview.takeStatus();
+    check.engine = *preview;
+    if (tokens > 0)
+      LLMC_TRY(runSelftest(check, tokens, selftest));
+    if (measure && options_.quality)
+      LLMC_TRY(runQuality(check, specs));
+    return writer.endPreview();
+  }
+
+  rt::Status runSelftest(const EngineCheck &check, uint32_t tokens, std::string &selftest) {
+    progress_.phase("golden tokens");
+    auto result = checkTokens(check, tokens);
+    if (!result)
+      return result.takeStatus();
+    selftest = result->content;
+    summary_.selftest = result->shown;
+    return rt::Status::ok();
+  }
+
+  rt::Status runQuality(const EngineCheck &check, const std::vector<WeightSpec> &specs) {
+    progress_.phase("unquantized engine");
+    std::unique_ptr<UnfinishedEngine> reference;
+    auto build = [&](const std::string &level) -> rt::Result<std::string> {
+      auto built = buildReference(level);
+      if (!built)
+        return built.takeStatus();
+      reference = built.take();
+      auto preview = reference->writer().beginPreview();
+      if (preview)
+        progress_.phase("quality");
+      return preview;
+    };
+    auto space = std::filesystem::space(std::filesystem::absolute(options_.output).parent_path(), ignored_);
+    auto result = checkQuality(check, sourceBytes(specs, CheckpointRows(*model_.checkpoint)), space.available, build);
+    if (!result)
+      return result.takeStatus();
+    summary_.quality = result->shown;
+    if (!result->content.empty())
+      model_.provenanceJson = withQuality(model_.provenanceJson, result->content);
+    return rt::Status::ok();
+  }
+
+  /// The model as it is stored, f32 activations, one level.
+  rt::Result<std::unique_ptr<UnfinishedEngine>> buildReference(const std::string &level) {
+    BuildOptions options = options_;
+    options.passes = {};
+    options.passes.activations = "f32";
+    options.levels = {level};
+    options.remarks.clear();
+    options.quiet = true;
+    return Build(options).runUnfinished();
+  }
+
+  /// Every section that running needs.
+  rt::Status writeRunnable(EngineWriter &writer, const std::vector<WeightSpec> &specs) {
+    progress_.phase("packing weights");
     auto places = placeWeights(specs);
     if (!places)
       return places.takeStatus();
-    auto created = EngineWriter::create(options_.output, {.force = options_.force});
-    if (!created)
-      return created.takeStatus();
-    std::unique_ptr<EngineWriter> writer = created.take();
-    currentWriter = writer.get();
-    rt::Status status = writeSections(*writer, specs, *places);
-    currentWriter = nullptr;
-    return status;
-  }
-
-  rt::Status writeSections(EngineWriter &writer, const std::vector<WeightSpec> &specs,
-                           const std::vector<PackedWeight> &places) {
     PlanSections sections;
     for (const CodeImage &image : kernels_.images) {
       auto index = writer.addSection(rt::SectionKind::kCode, {image.bytes.data(), image.bytes.size()});
@@ -176,29 +252,25 @@ private:
     if (!weights)
       return weights.takeStatus();
     sections.weights = *weights;
-    if (!places.empty())
-      summary_.weightBytes = places.back().offset + places.back().size;
-    progress_.phase("writing");
+    if (!places->empty())
+      summary_.weightBytes = places->back().offset + places->back().size;
     auto engine = *module_->getOps<plan::EngineOp>().begin();
-    auto plan = serializePlan(engine, *module_, places, kernels_, sections);
+    auto plan = serializePlan(engine, *module_, *places, kernels_, sections);
     if (!plan)
       return plan.takeStatus();
-    std::string explain = explainJson(*module_, kernels_, remarks_);
-    const std::pair<rt::SectionKind, const std::string *> texts[] = {
-        {rt::SectionKind::kPlan, &*plan},
-        {rt::SectionKind::kTokenizer, &model_.tokenizerJson},
-        {rt::SectionKind::kTemplate, &model_.chatTemplate},
-        {rt::SectionKind::kDefaults, &model_.defaultsJson},
-        {rt::SectionKind::kProvenance, &model_.provenanceJson},
-        {rt::SectionKind::kExplain, &explain}};
-    for (auto [kind, text] : texts) {
-      if (text->empty())
-        continue;
-      auto index = writer.addSection(kind, *text);
-      if (!index)
-        return index.takeStatus();
-    }
-    return writer.finish();
+    LLMC_TRY(addText(writer, rt::SectionKind::kPlan, *plan));
+    LLMC_TRY(addText(writer, rt::SectionKind::kTokenizer, model_.tokenizerJson));
+    LLMC_TRY(addText(writer, rt::SectionKind::kTemplate, model_.chatTemplate));
+    LLMC_TRY(addText(writer, rt::SectionKind::kDefaults, model_.defaultsJson));
+    return addText(writer, rt::SectionKind::kExplain, explainJson(*module_, kernels_, remarks_));
+  }
+
+  /// A section, or none when there is nothing to say.
+  static rt::Status addText(EngineWriter &writer, rt::SectionKind kind, const std::string &text) {
+    if (text.empty())
+      return rt::Status::ok();
+    auto index = writer.addSection(kind, text);
+    return index ? rt::Status::ok() : index.takeStatus();
   }
 
   rt::Status writeRemarks() {
@@ -261,6 +333,7 @@ private:
   CompiledKernels kernels_;
   std::vector<std::string> remarks_;
   BuildSummary summary_;
+  std::error_code ignored_; ///< of questions whose failure reads as "none"
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 
 #include "compiler/pipeline/Phases.h"
 #include "runtime/base/status.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct BuildOptions {
   unsigned jobs = 1;
   Phase stopAfter = Phase::Engine;
   std::string remarks;             ///< file, "-" for stderr, empty: none
+  bool quality = true;             ///< measure quantized engines against the unquantized model
+  std::optional<uint32_t> selftestTokens; ///< golden tokens; nothing: 16, none above 1.5e9 parameters; 0: none
   bool force = false, quiet = false, verbose = false;
 };
 
@@ -26,12 +29,14 @@ struct BuildSummary {
   size_t kernels = 0, variants = 0, levels = 0;
   uint64_t kvBytesPerToken = 0;
   std::string memoryFormula;
+  std::string quality;             ///< lines for people: the figures, or why there are none; empty: nothing was quantized
+  std::string selftest;            ///< the same of the golden tokens
 };
 
 /// Builds `options.model` into `options.output`. Progress goes to stderr unless quiet. Nothing is left behind on failure.
 rt::Result<BuildSummary> buildEngine(const BuildOptions &options);
 
-/// SIGINT and SIGTERM remove the unfinished output and end the process with 130 / 143.
+/// SIGINT, SIGTERM and SIGHUP remove the unfinished output and end the process with 128 + their number.
 void installBuildSignalHandlers();
 
 } // namespace llmc

@@ -28,6 +28,8 @@ static cxxopts::Options buildFlags() {
       ("dump-dir", "folder for printed IR and for each kernel's text (.mlir, .ll, .s)", cxxopts::value<std::string>()->default_value(""), "DIR")
       ("stop-after", "import, graph, kernels or plan: stop there, write no engine", cxxopts::value<std::string>()->default_value(""), "PHASE")
       ("remarks", "write what was fused and what was not, and why, to a file or - (stderr)", cxxopts::value<std::string>()->default_value(""), "FILE")
+      ("no-quality", "do not measure a quantized build against the unquantized model (KL divergence on a built-in text)")
+      ("selftest-tokens", "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters", cxxopts::value<std::string>()->default_value("auto"), "N")
       ("force", "replace an output that is not an llmc engine")
       ("quiet", "print nothing but errors")
       ("verbose", "print each pass as it runs")
@@ -130,6 +132,13 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   options.jobs = *jobs > 0 ? static_cast<unsigned>(*jobs) : std::max(1u, std::thread::hardware_concurrency());
   LLMC_TRY(parsePasses(parsed, options.passes));
   options.remarks = parsed["remarks"].as<std::string>();
+  options.quality = parsed.count("no-quality") == 0;
+  if (std::string tokens = parsed["selftest-tokens"].as<std::string>(); tokens != "auto") {
+    auto number = parseNumber("selftest-tokens", tokens, 0, 1024);
+    if (!number)
+      return number.takeStatus();
+    options.selftestTokens = static_cast<uint32_t>(*number);
+  }
   options.force = parsed.count("force") > 0;
   options.quiet = parsed.count("quiet") > 0;
   options.verbose = parsed.count("verbose") > 0;
@@ -145,6 +154,12 @@ static void printSummary(const BuildOptions &options, const BuildSummary &summar
                << "  " << summary.kernels << " kernels in " << summary.variants << " variants\n"
                << "  KV cache: " << summary.kvBytesPerToken << " bytes a token\n"
                << "  workspace bytes: " << summary.memoryFormula << "\n";
+  for (const std::string &lines : {summary.selftest, summary.quality}) {
+    llvm::SmallVector<llvm::StringRef> parts;
+    llvm::StringRef(lines).split(parts, '\n', -1, false);
+    for (llvm::StringRef line : parts)
+      llvm::errs() << "  " << line << "\n";
+  }
 }
 
 int runBuild(int argc, char **argv) {

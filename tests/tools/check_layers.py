@@ -34,7 +34,9 @@ MAY_INCLUDE = {
     "compiler/import": ["runtime/base", "runtime/format"],
     "compiler/models": ["dialects/LLM", "compiler/import", "passes", "runtime/base", "runtime/format"],
     "compiler/engine": ["compiler/import", "codegen/registry", "dialects/LLM", "runtime/base", "runtime/format"],
-    "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/engine", "passes", "codegen/registry",
+    # Runs engines: the one part of the compile side that stands on the runtime.
+    "compiler/quality": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/text"],
+    "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",
                           "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
                           "runtime/base", "runtime/format"],
     "compiler/tools": ["compiler/import", "compiler/models", "compiler/engine", "compiler/pipeline", "passes",

@@ -1,0 +1,25 @@
+// Engine files that are being written, and the signals that remove them.
+#pragma once
+
+#include "compiler/engine/EngineWriter.h"
+
+namespace llmc {
+
+/// A writer that the signal handlers know; its file is removed unless it was finished. At most two at a time: the
+/// output and the unquantized engine that it is compared with.
+class UnfinishedEngine {
+public:
+  /// Errors: those of EngineWriter::create.
+  static rt::Result<std::unique_ptr<UnfinishedEngine>> create(const std::string &path, bool force);
+  ~UnfinishedEngine();
+  UnfinishedEngine(const UnfinishedEngine &) = delete;
+  UnfinishedEngine &operator=(const UnfinishedEngine &) = delete;
+
+  EngineWriter &writer() { return *writer_; }
+
+private:
+  explicit UnfinishedEngine(std::unique_ptr<EngineWriter> writer);
+  std::unique_ptr<EngineWriter> writer_;
+};
+
+} // namespace llmc

@@ -1,0 +1,43 @@
+// How far a quantized engine is from the unquantized model: both run side by side over the built-in sample.
+#pragma once
+
+#include "compiler/quality/Divergence.h"
+#include "runtime/base/status.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace llmc {
+
+/// Result of a measurement.
+struct Quality {
+  std::string level;  ///< CPU level that both engines ran at
+  uint32_t chunk = 0; ///< tokens of a chunk, each from an empty cache
+  Divergence divergence;
+};
+
+/// Tokens of the sample that a model of `parameters` gets: 2,048, fewer above 1.5e9 so that a build does not wait long.
+/// A function of the model alone, so that equal builds store equal numbers.
+uint32_t sampleTokens(uint64_t parameters);
+
+struct QualityRequest {
+  std::string engine, reference; ///< files; the same model, the second one unquantized with f32 activations
+  std::string level;             ///< in both, and one that this machine runs
+  std::string_view tokenizer;    ///< tokenizer.json
+  uint32_t tokens = 2048;        ///< at most
+  unsigned threads = 1;
+};
+
+/// Errors: those of running and of the tokenizer; RT_LOGITS (70) when a logit is not finite.
+rt::Result<Quality> measureQuality(const QualityRequest &request);
+
+/// The "quality" object of PROVENANCE, numbers rounded so that the last bits of libm do not show.
+std::string qualityJson(const Quality &quality);
+/// One or two lines for people.
+std::string qualityText(const Quality &quality);
+
+/// `provenance`, a JSON object, with the member "quality".
+std::string withQuality(const std::string &provenance, const std::string &quality);
+
+} // namespace llmc
