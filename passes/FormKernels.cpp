@@ -32,6 +32,13 @@ llvm::StringRef epilogueTag(Operation *op) {
   return isa<llm::AddOp>(op) ? "F7" : "F9";
 }
 
+/// Tag of the fusion table for an op that makes the rows of a product.
+llvm::StringRef prologueTag(Operation *op) {
+  if (isa<llm::AttendMergeOp>(op))
+    return "F6";
+  return isa<llm::SelectRowsOp>(op) ? "F8" : "F2";
+}
+
 class Former {
 public:
   explicit Former(func::FuncOp function) : function_(function), batch_(function.getArgument(0)) {
@@ -43,6 +50,8 @@ public:
     forEach<llm::KvWriteOp>([&](llm::KvWriteOp op) { formKvWrite(op); });
     forEach<llm::LinearOp>([&](llm::LinearOp op) { formLinear(op); });
     removeDead();
+    forEach<llm::GluOp>([&](llm::GluOp op) { missed(op, "F4") << "gate and up are not one interleaved product"; });
+    forEach<llm::AttendMergeOp>([&](llm::AttendMergeOp op) { missed(op, "F6") << "no product reads the merged rows"; });
     forEach<llm::RMSNormOp>([&](llm::RMSNormOp op) { formNorm(op); });
     forEach<llm::LayerNormOp>([&](llm::LayerNormOp op) { formNorm(op); });
     forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
@@ -124,7 +133,10 @@ private:
       result = user->getResult(0);
     }
     if (result == linear.getResult() && !result.hasOneUse())
-      missed(linear, "F7") << "the product has " << std::distance(result.use_begin(), result.use_end()) << " uses";
+      for (Operation *user : result.getUsers())
+        if (isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user))
+          missed(linear, epilogueTag(user)) << "the product has "
+                                            << std::distance(result.use_begin(), result.use_end()) << " uses";
   }
 
   /// The rows that feed the product, recomputed by every worker when there are few.
@@ -137,17 +149,13 @@ private:
       if (!rows)
         return;
       if (!fewTokens_) {
-        missed(linear, "F2") << "with any number of tokens its rows are cheaper computed once";
+        missed(linear, prologueTag(source)) << "with any number of tokens its rows are cheaper computed once";
         return;
       }
       group.ops.insert(source);
       group.copied.insert(source);
-      if (isa<llm::AttendMergeOp>(source))
-        addTag(group, "F6");
-      else if (isa<llm::SelectRowsOp>(source))
-        addTag(group, "F8");
-      else if (!isa<llm::QuantizeOp>(source))
-        addTag(group, "F2");
+      if (!isa<llm::QuantizeOp>(source))
+        addTag(group, prologueTag(source));
       value = source->getOperand(0);
     }
   }
@@ -179,9 +187,13 @@ private:
       if (isa<llm::AddOp>(source)) {
         group.ops.insert(source);
         addTag(group, "F1");
-      } else if (isa<llm::SelectRowsOp>(source) && source->hasOneUse()) {
-        group.ops.insert(source);
-        addTag(group, "F8");
+      } else if (isa<llm::SelectRowsOp>(source)) {
+        if (source->hasOneUse()) {
+          group.ops.insert(source);
+          addTag(group, "F8");
+        } else {
+          missed(norm, "F8") << "the chosen rows have another use";
+        }
       }
     }
     for (Operation *user : norm->getUsers())
@@ -202,11 +214,16 @@ private:
     KernelGroup group;
     group.hero = "embed";
     group.ops.insert(embed);
-    if (embed->hasOneUse())
-      if (auto scale = dyn_cast<llm::ScaleOp>(*embed->getUsers().begin())) {
-        group.ops.insert(scale);
-        addTag(group, "F10");
+    for (Operation *user : embed->getUsers()) {
+      if (!isa<llm::ScaleOp>(user))
+        continue;
+      if (!embed->hasOneUse()) {
+        missed(embed, "F10") << "the rows have another use than the scale";
+        break;
       }
+      group.ops.insert(user);
+      addTag(group, "F10");
+    }
     outline(group, batch_);
   }
 

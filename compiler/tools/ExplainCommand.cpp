@@ -114,7 +114,7 @@ bool concerns(const Json &kernel, const std::string &remark) {
   bool pointwise = kernel["family"] == "pointwise";
   if (pointwise != (tag == "fusion") || (!program.empty() && kernel["launches"].value(program, 0) == 0))
     return false;
-  bool ofProduct = tag == "F2" || tag == "F3" || tag == "F4" || tag == "F7";
+  bool ofProduct = tag == "F2" || tag == "F3" || tag == "F4" || tag == "F7" || tag == "F9";
   return !ofProduct || kernel["family"] == "linear";
 }
 
