@@ -25,7 +25,7 @@ def LLM_WeightType : LLM_Type<"Weight", "weight"> {
 }
 
 def LLM_QActType : LLM_Type<"QAct", "qact"> {
-  let summary = "int8 activation [rows, K] with a scale and a bias word for every 32 columns";
+  let summary = "int8 activation [rows, K] with a scale for every 16 columns and a bias for every 32";
   let description = [{
     `!llm.qact<[T, 576], zero = 8>`. zero names the weight it meets: 8 (i4 sym), 128 (i8), 0 (i4 asym).
     C1: K is positive. C2: zero is 0, 8 or 128.

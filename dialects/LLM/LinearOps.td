@@ -19,7 +19,7 @@ def LLM_LinearOp : LLM_TypedOp<"linear", [Pure]> {
 }
 
 def LLM_QuantizeOp : LLM_TypedOp<"quantize", [Pure]> {
-  let summary = "int8 a group of 32 columns: scale = max|x| / 127, q = round_to_nearest_even(x / scale)";
+  let summary = "int8 a group of 16 columns: scale = max|x| / 127, q = round_to_nearest_even(x / scale)";
   let description = [{ A group of zeros has scale 0 and q = 0. C1: the result has the rows and columns of x. }];
   let arguments = (ins LLM_Activation:$x);
   let results = (outs LLM_QActType:$result);

@@ -22,7 +22,7 @@ Tensor layernorm(const Tensor& x, const Tensor& w, const Tensor* b, double eps);
 
 /// y = x * w^T + bias; x [T, K], w [N, K], bias [N, 1] or null.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor* bias);
-/// q * scale with scale = f32(max|x| / 127) of each 32 columns and q the nearest even integer; `round` false: x itself.
+/// q * scale with scale = f32(max|x| / 127) of each 16 columns and q the nearest even integer; `round` false: x itself.
 Tensor quantize(const Tensor& x, bool round);
 
 Tensor rope(const Tensor& x, const Batch& batch, llm::RopeAttr rope, int64_t headDim);

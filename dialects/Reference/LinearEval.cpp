@@ -19,7 +19,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor* bias) {
 
 Tensor quantize(const Tensor& x, bool round) {
   if (!round) return x;
-  constexpr int64_t kGroup = 32;
+  constexpr int64_t kGroup = 16;
   Tensor y(x.rows, x.cols);
   for (int64_t t = 0; t < x.rows; ++t)
     for (int64_t start = 0; start < x.cols; start += kGroup) {

@@ -1,6 +1,7 @@
 // Integer tiles: products of u8 weights and int8 activations, group scales, and the Direct loop nest.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
+#include "runtime/format/kernel_abi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -36,7 +37,8 @@ TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
   group.scales = k_.address(base, k_.mul(odd, kPanelRows * 2));
   group.scalesDisp = scalesOffset(shape_.layout);
   group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
-  group.words = k_.address(place.x, k_.mul(g, 4));
+  group.index = k_.address(place.x, k_.mul(g, 4));
+  group.pair = k_.address(place.x, k_.mul(g, 8));
   return group;
 }
 
@@ -52,17 +54,6 @@ Value TileEmitter::nibble(Value line, bool high) {
 /// Four int8 of row `row` in every lane.
 Value TileEmitter::activation(Value base, int64_t row, int64_t disp) {
   return k_.bitcast(k_.loadSplat(k_.i32(), lanes_, base, Value(), row * xStride_ + disp), bytes());
-}
-
-/// Sums start at the share of the weights' zero point, so that it costs nothing. Asymmetric weights have none, and the
-/// signed bytes of levels without VNNI need none.
-Value TileEmitter::startSum(const Group &group, int64_t row, bool first) {
-  bool biased = !shape_.asymmetric() && (k_.level().vnni || shape_.fourBit());
-  if (!first || !biased)
-    return k_.constant(sumType(), 0);
-  int64_t biasAt = roundUpTo(shape_.k, kSuperblockCols) + 4 * shape_.groups();
-  Value word = k_.loadSplat(k_.i32(), lanes_, group.words, Value(), row * xStride_ + biasAt + group.wordsDisp);
-  return pairSums() ? k_.bitcast(word, sumType()) : word;
 }
 
 /// sum + dot products of 4 bytes a lane. Nibbles cannot saturate vpmaddubsw (15 * 127 * 2), nor 8 steps an i16.
@@ -113,17 +104,24 @@ TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t extra) 
   return scales;
 }
 
-/// total + sum * (weight scale * activation scale) [+ min * (activation scale * sum of the activations)].
-Value TileEmitter::scaleSum(const Group &group, int64_t row, Value sum, Value scale, Value min, Value total) {
-  int64_t kp = roundUpTo(shape_.k, kSuperblockCols), at = row * xStride_ + kp + group.wordsDisp;
-  if (pairSums())
-    sum = maddPairs(k_, sum, lanes_);
-  Value value = arith::SIToFPOp::create(k_.b(), floats(), sum);
-  Value d = k_.loadSplat(k_.f32(), lanes_, group.words, Value(), at);
-  total = k_.fma(value, k_.mulF(scale, d), total);
-  if (min)
-    total = k_.fma(min, k_.loadSplat(k_.f32(), lanes_, group.words, Value(), at + 4 * shape_.groups()), total);
-  return total;
+/// total + scale * (low * d0 + high * d1 + bias) [+ min * bias]: `low` and `high` are the sums of a group's first and last
+/// 16 columns, d0 and d1 the scales of those activations. The bias takes the weights' zero point back out (symmetric
+/// nibbles, stored bytes with VNNI) or carries the sum of the activations (asymmetric).
+Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, Value scale, Value min, Value total) {
+  int64_t at = row * xStride_, scalesAt = static_cast<int64_t>(rt::quantizedScalesAt(shape_.k));
+  Value bias = k_.loadSplat(k_.f32(), lanes_, group.index, Value(),
+                            at + static_cast<int64_t>(rt::quantizedBiasesAt(shape_.k)) + group.indexDisp);
+  auto value = [&](Value sum) -> Value {
+    return arith::SIToFPOp::create(k_.b(), floats(), pairSums() ? maddPairs(k_, sum, lanes_) : sum);
+  };
+  auto activationScale = [&](int64_t half) {
+    return k_.loadSplat(k_.f32(), lanes_, group.pair, Value(), at + scalesAt + 2 * group.indexDisp + half * 4);
+  };
+  bool biased = !shape_.asymmetric() && (k_.level().vnni || shape_.fourBit());
+  Value inner = biased ? k_.fma(value(low), activationScale(0), bias) : k_.mulF(value(low), activationScale(0));
+  inner = k_.fma(value(high), activationScale(1), inner);
+  total = k_.fma(inner, scale, total);
+  return min ? k_.fma(min, bias, total) : total;
 }
 
 void TileEmitter::prefetchGroup(const Group &group) {
@@ -154,23 +152,20 @@ void TileEmitter::directGroup(const Group &group, Values &totals) {
   Values scales = groupScales(group, 0), mins;
   if (shape_.asymmetric())
     mins = groupScales(group, 64);
-  // One row alone would be one long chain of dependent sums: two halves of the steps run side by side.
-  int64_t chainCount = config_.tileRows == 1 ? 2 : 1;
   for (int64_t row = 0; row < config_.tileRows; ++row) {
-    llvm::SmallVector<Values> sums(chainCount);
-    for (int64_t c = 0; c < chainCount; ++c)
-      sums[c].assign(halves_, startSum(group, row, c == 0));
+    Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
+    for (Values &half : sums)
+      half.assign(halves_, k_.constant(sumType(), 0));
     for (int64_t step = 0; step < 8; ++step) {
       Value x = activation(group.x, row, group.xDisp + step * 4);
       for (int64_t h = 0; h < halves_; ++h) {
-        Value &sum = sums[step * chainCount / 8][h];
+        Value &sum = sums[step / 4][h];
         sum = dot(sum, weights[h][step], x);
       }
     }
     for (int64_t h = 0; h < halves_; ++h) {
-      Value sum = chainCount == 2 ? k_.add(sums[0][h], sums[1][h]) : sums[0][h];
       Value &total = totals[row * halves_ + h];
-      total = scaleSum(group, row, sum, scales[h], mins.empty() ? Value() : mins[h], total);
+      total = scaleSums(group, row, sums[0][h], sums[1][h], scales[h], mins.empty() ? Value() : mins[h], total);
     }
   }
 }
@@ -187,12 +182,13 @@ void TileEmitter::emitDirect(const TilePlace &place) {
     Group group;
     group.lines = group.scales = k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(shape_.layout)));
     group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
-    group.words = k_.address(place.x, k_.mul(g, 4));
+    group.index = k_.address(place.x, k_.mul(g, 4));
+    group.pair = k_.address(place.x, k_.mul(g, 8));
     for (int64_t half = 0; half < 2; ++half) {
       group.linesDisp = half * (shape_.fourBit() ? 4 : 8) * kLineBytes;
       group.scalesDisp = scalesOffset(shape_.layout) + half * kPanelRows * 2;
       group.xDisp = half * kQuantGroup;
-      group.wordsDisp = half * 4;
+      group.indexDisp = half * 4;
       directGroup(group, next);
     }
     return next;

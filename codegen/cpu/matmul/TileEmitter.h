@@ -34,8 +34,9 @@ private:
   struct Group {
     mlir::Value lines, scales; ///< weight lines; f16 scales (mins 64 bytes on)
     mlir::Value x;             ///< first row of x plus the group's 32 * g bytes
-    mlir::Value words;         ///< first row of x plus 4 * g: f32 scales Kp bytes on, bias words behind them
-    int64_t linesDisp = 0, scalesDisp = 0, xDisp = 0, wordsDisp = 0;
+    mlir::Value index;         ///< first row of x plus 4 * g: where the biases count from
+    mlir::Value pair;          ///< first row of x plus 8 * g: where the two scales of a group count from
+    int64_t linesDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
   };
 
   // IntTile.cpp: integer vocabulary.
@@ -48,12 +49,11 @@ private:
   mlir::Value loadBytes(mlir::Value base, int64_t disp);
   mlir::Value nibble(mlir::Value line, bool high);
   mlir::Value activation(mlir::Value base, int64_t row, int64_t disp);
-  mlir::Value startSum(const Group &group, int64_t row, bool first);
   mlir::Value dot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
   mlir::Value signedDot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
   Values groupScales(const Group &group, int64_t extra);
-  mlir::Value scaleSum(const Group &group, int64_t row, mlir::Value sum, mlir::Value scale, mlir::Value min,
-                       mlir::Value total);
+  mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
+                        mlir::Value min, mlir::Value total);
   void prefetchGroup(const Group &group);
 
   // IntTile.cpp: Direct.
@@ -62,8 +62,7 @@ private:
 
   // IntSteps.cpp
   void emitSteps(const TilePlace &place);
-  Values stepLoop(const TilePlace &place, const Group &group, mlir::Value g);
-  void addStep(Values &sums, llvm::ArrayRef<mlir::Value> weights, mlir::Value x, int64_t disp);
+  Values stepLoop(const TilePlace &place, const Group &group, mlir::Value g, int64_t half);
 
   // FloatTile.cpp
   void emitFloat(const TilePlace &place);

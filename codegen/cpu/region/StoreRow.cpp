@@ -1,4 +1,4 @@
-// Writes rows in the ABI's layouts: floats, and int8 with a scale and a bias word for each group of 32.
+// Writes rows in the ABI's layouts: floats, and int8 with a scale for each 16 values and a bias for each 32.
 #include "codegen/cpu/RegionEmitter.h"
 
 #include "codegen/cpu/region/Lanes.h"
@@ -47,13 +47,17 @@ struct QuantizedRow {
   int64_t scales, biases; ///< byte offsets of the two tables
 };
 
-/// Quantizes a few groups of 32 columns together: their reductions share shuffles, their scales one division.
+QuantizedRow quantizedRow(Value base, int64_t columns) {
+  return {base, static_cast<int64_t>(rt::quantizedScalesAt(columns)), static_cast<int64_t>(rt::quantizedBiasesAt(columns))};
+}
+
+/// Quantizes a few groups of 16 columns together: their reductions share shuffles, their scales one division.
 class GroupQuantizer {
 public:
-  /// `groups`: 2 or 4, as many as the level's registers hold. `zero`: which bias word (contract of !llm.qact).
+  /// `groups`: 2, 4 or 8, as many as the level's registers hold. `zero`: which bias (contract of !llm.qact).
   GroupQuantizer(KernelBuilder &k, int64_t groups, int64_t zero) : k_(k), groups_(groups), zero_(zero) {}
 
-  /// `x`: two chunks for each of at most `groups` groups, the first of which is `first` (i64).
+  /// `x`: a chunk a group, an even number of at most `groups`; `first` (i64): the pair of groups they start with.
   void store(const QuantizedRow &to, Value first, llvm::ArrayRef<Value> x);
 
 private:
@@ -62,7 +66,7 @@ private:
   Value fold(KernelBuilder::Values vectors, int64_t last, Join join);
   Value exchange(Value vector, int64_t distance, Join join);
   Value pick(Value vector, int64_t count, int64_t lane);
-  Value biasWords(KernelBuilder::Values sums, Value scales, int64_t count);
+  Value biases(KernelBuilder::Values sums, Value scales, int64_t count);
 
   KernelBuilder &k_;
   int64_t groups_, zero_;
@@ -104,60 +108,50 @@ Value GroupQuantizer::pick(Value vector, int64_t count, int64_t lane) {
   return shuffle(vector, vector, mask);
 }
 
-/// The 32-bit words that cancel the weights' zero point: -zero * sum(q), or scale * sum(q) as f32 for zero = 0.
-/// `sums`: one vector<16xi32> a group, lane l holding columns l mod 16.
-Value GroupQuantizer::biasWords(KernelBuilder::Values sums, Value scales, int64_t count) {
+/// For each pair of groups scale * sum(q) of both, times -zero when the weights have a zero point.
+/// `sums`: one vector<16xi32> a group.
+Value GroupQuantizer::biases(KernelBuilder::Values sums, Value scales, int64_t count) {
   ImplicitLocOpBuilder &b = k_.b();
   auto add = [&](Value x, Value y) { return arith::AddIOp::create(b, x, y).getResult(); };
-  auto times = [&](Value v, int64_t factor) {
-    return arith::MulIOp::create(b, v, k_.constant(v.getType(), static_cast<double>(factor))).getResult();
-  };
-  if (zero_ == 8 && !k_.level().vnni) {
-    // vpmaddubsw adds columns in pairs into 16-bit halves: each half cancels its own columns.
-    Value pairs = times(exchange(fold(sums, 4, add), 1, add), -8);
-    Value low = pick(pairs, count, 0), high = pick(pairs, count, 2);
-    low = arith::AndIOp::create(b, low, k_.constant(low.getType(), 0xffff));
-    return arith::OrIOp::create(b, low, arith::ShLIOp::create(b, high, k_.constant(high.getType(), 16)));
-  }
   Value sum = pick(fold(sums, 1, add), count, 0);
-  if (zero_ != 0)
-    return times(sum, -zero_);
-  return k_.mulF(scales, arith::SIToFPOp::create(b, k_.vec(count, k_.f32()), sum));
+  Value products = k_.mulF(scales, arith::SIToFPOp::create(b, k_.vec(count, k_.f32()), sum));
+  llvm::SmallVector<int64_t> even, odd;
+  for (int64_t group = 0; group < count; group += 2) {
+    even.push_back(group);
+    odd.push_back(group + 1);
+  }
+  Value bias = k_.addF(shuffle(products, products, even), shuffle(products, products, odd));
+  return zero_ == 0 ? bias : k_.mulF(bias, k_.constant(bias.getType(), static_cast<double>(-zero_)));
 }
 
 void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<Value> x) {
   ImplicitLocOpBuilder &b = k_.b();
-  const int64_t count = x.size() / 2;
+  const int64_t count = x.size();
   KernelBuilder::Values tops, sums;
-  for (int64_t group = 0; group < groups_; ++group) {
-    int64_t from = group < count ? 2 * group : 0; // lanes of absent groups repeat the first
-    tops.push_back(k_.maxF(math::AbsFOp::create(b, x[from]), math::AbsFOp::create(b, x[from + 1])));
-  }
+  for (int64_t group = 0; group < groups_; ++group) // lanes of absent groups repeat the first
+    tops.push_back(math::AbsFOp::create(b, x[group < count ? group : 0]));
   Value top = fold(tops, 1, [&](Value a, Value v) { return k_.maxF(a, v); });
   auto splat = [&](double value) { return k_.constant(top.getType(), value); };
   // Below this the reciprocal overflows; such a group is as good as zero.
   Value any = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, top, splat(1e-30));
   Value scales = pick(select(k_, any, k_.mulF(top, splat(1.0 / 127)), splat(0)), count, 0);
   Value inverse = select(k_, any, k_.divF(splat(127), top), splat(0));
-  Value at = k_.mul(first, kQuantGroup), word = k_.mul(first, 4);
+  Value at = k_.mul(first, 2 * kChunk);
   for (int64_t group = 0; group < count; ++group) {
     Value factor = shuffle(inverse, inverse, llvm::SmallVector<int64_t>(kChunk, group * (kChunk / groups_)));
-    Value q[2];
-    for (int64_t i = 0; i < 2; ++i) {
-      q[i] = roundToInt(k_, k_.mulF(x[2 * group + i], factor));
-      k_.store(arith::TruncIOp::create(b, k_.vec(kChunk, k_.i8()), q[i]), to.base, at, (2 * group + i) * kChunk, 1);
-    }
-    sums.push_back(arith::AddIOp::create(b, q[0], q[1]));
+    Value q = roundToInt(k_, k_.mulF(x[group], factor));
+    k_.store(arith::TruncIOp::create(b, k_.vec(kChunk, k_.i8()), q), to.base, at, group * kChunk, 1);
+    sums.push_back(q);
   }
   sums.resize(groups_, sums.front());
-  k_.store(scales, to.base, word, to.scales, 4);
-  k_.store(biasWords(sums, scales, count), to.base, word, to.biases, 4);
+  k_.store(scales, to.base, k_.mul(first, 8), to.scales, 4);
+  k_.store(biases(sums, scales, count), to.base, k_.mul(first, 4), to.biases, 4);
 }
 
 void RegionEmitter::storeGroup(llm::QuantizeOp op, Value row, Value group, Value rowPointer) {
   auto type = cast<llm::QActType>(op.getResult().getType());
   const int64_t padded = rt::paddedK(type.getCols()), groups = padded / kQuantGroup, whole = type.getCols() / kQuantGroup;
-  QuantizedRow to{rowPointer, padded, padded + 4 * groups};
+  QuantizedRow to = quantizedRow(rowPointer, type.getCols());
   GroupQuantizer quantizer(k_, 2, type.getZero());
   Value column = k_.mul(group, kQuantGroup);
   quantizer.store(to, group, {chunk(op.getX(), row, column), chunk(op.getX(), row, k_.add(column, kChunk))});
@@ -170,8 +164,8 @@ void RegionEmitter::storeQuantized(llm::QuantizeOp op, Value row, Value rowPoint
   const int64_t columns = type.getCols(), padded = rt::paddedK(columns);
   const int64_t groups = padded / kQuantGroup, batch = k_.level().avx512 ? 4 : 2;
   const int64_t looped = columns / kQuantGroup / batch * batch;
-  QuantizedRow to{rowPointer, padded, padded + 4 * groups};
-  GroupQuantizer quantizer(k_, batch, type.getZero());
+  QuantizedRow to = quantizedRow(rowPointer, columns);
+  GroupQuantizer quantizer(k_, 2 * batch, type.getZero());
   prepareRow(op.getX(), row);
   auto chunkAt = [&](Value column, int64_t offset) { return chunk(op.getX(), row, k_.add(column, offset)); };
   if (looped > 0)

@@ -54,7 +54,7 @@ double measure(BuiltMatmul &kernel, const MatmulShape &shape, const Level &level
   size_t bytes = static_cast<size_t>(packedBytes(shape.layout, shape.n, shape.k));
   Buffer weights(bytes * copies + 8192);
   fillWeights(weights.data(), bytes * copies, shape);
-  TestActivations x(shape, level, rows, 3);
+  TestActivations x(shape, rows, 3);
   Buffer out(static_cast<size_t>(rows) * rt::rowStrideBytes(static_cast<uint64_t>(shape.n) * 4) + 4096);
   Buffer scratch(static_cast<size_t>(matmulScratchBytes(shape)));
   int32_t count = rows;

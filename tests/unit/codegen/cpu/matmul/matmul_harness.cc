@@ -1,6 +1,7 @@
 // Test data follow the packed layouts and the kernel ABI by their scalar reference functions.
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 
+#include "runtime/format/kernel_abi.h"
 #include "mlir/IR/MLIRContext.h"
 #include <bit>
 #include <chrono>
@@ -135,41 +136,38 @@ double TestWeight::value(int64_t row, int64_t col) const {
 }
 
 /// One quantized row as the ABI lays it out; every 7th group holds only +-127 to reach the ends of integer sums.
-static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, const Level &level, std::mt19937 &random) {
-  int64_t kp = roundUpTo(shape.k, 64), groups = kp / 32;
+static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, std::mt19937 &random) {
+  int64_t kp = roundUpTo(shape.k, 64);
   std::uniform_real_distribution<float> positive(0.5f, 1);
-  for (int64_t g = 0; g < groups; ++g) {
-    int sums[2] = {0, 0};
+  int zero = shape.layout == Layout::Q8N16K4 ? 128 : 8;
+  for (int64_t g = 0; g < kp / 32; ++g) {
+    float bias = 0;
     bool extreme = random() % 7 == 0;
-    for (int64_t i = 0; i < 32 && g * 32 + i < shape.k; ++i) {
-      int q = extreme ? 127 : static_cast<int>(random() % 255) - 127;
-      reinterpret_cast<int8_t *>(row)[g * 32 + i] = static_cast<int8_t>(q);
-      sums[i % 4 / 2] += q;
+    for (int64_t half = 2 * g; half < 2 * g + 2; ++half) {
+      float scale = half * 16 < shape.k ? positive(random) / 64 : 0;
+      int total = 0;
+      for (int64_t i = half * 16; i < half * 16 + 16 && i < shape.k; ++i) {
+        int q = extreme ? 127 : static_cast<int>(random() % 255) - 127;
+        reinterpret_cast<int8_t *>(row)[i] = static_cast<int8_t>(q);
+        total += q;
+      }
+      bias += scale * static_cast<float>(total);
+      std::memcpy(row + rt::quantizedScalesAt(shape.k) + 4 * half, &scale, 4);
     }
-    float scale = g * 32 < shape.k ? positive(random) / 64 : 0;
-    int total = sums[0] + sums[1];
-    uint32_t word;
-    if (shape.layout == Layout::Q8N16K4)
-      word = static_cast<uint32_t>(-128 * total);
-    else if (shape.asymmetric())
-      word = std::bit_cast<uint32_t>(scale * static_cast<float>(total));
-    else if (level.vnni)
-      word = static_cast<uint32_t>(-8 * total);
-    else
-      word = static_cast<uint16_t>(-8 * sums[0]) | static_cast<uint32_t>(static_cast<uint16_t>(-8 * sums[1])) << 16;
-    std::memcpy(row + kp + 4 * g, &scale, 4);
-    std::memcpy(row + kp + 4 * groups + 4 * g, &word, 4);
+    if (!shape.asymmetric())
+      bias *= static_cast<float>(-zero);
+    std::memcpy(row + rt::quantizedBiasesAt(shape.k) + 4 * g, &bias, 4);
   }
 }
 
-TestActivations::TestActivations(const MatmulShape &s, const Level &level, int64_t rows, uint32_t seed)
+TestActivations::TestActivations(const MatmulShape &s, int64_t rows, uint32_t seed)
     : shape(s), bytes(static_cast<size_t>((rows + 16) * s.xStride()), s.act == ActKind::F32 ? 0xff : 0) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> real(-1, 1);
   for (int64_t row = 0; row < rows; ++row) {
     uint8_t *at = bytes.data() + row * shape.xStride();
     if (shape.act == ActKind::Int8) {
-      fillQuantizedRow(at, shape, level, random);
+      fillQuantizedRow(at, shape, random);
       continue;
     }
     for (int64_t k = 0; k < shape.k; ++k)
@@ -182,7 +180,7 @@ double TestActivations::value(int64_t row, int64_t col) const {
   if (shape.act == ActKind::F32)
     return reinterpret_cast<const float *>(at)[col];
   float scale;
-  std::memcpy(&scale, at + roundUpTo(shape.k, 64) + col / 32 * 4, 4);
+  std::memcpy(&scale, at + rt::quantizedScalesAt(shape.k) + col / 16 * 4, 4);
   return double(scale) * reinterpret_cast<const int8_t *>(at)[col];
 }
 

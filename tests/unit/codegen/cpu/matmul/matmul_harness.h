@@ -72,7 +72,7 @@ struct TestWeight {
 
 /// Random activations of `rows` rows in the ABI's layout; rows past M hold other numbers, f32 columns past K NaN.
 struct TestActivations {
-  TestActivations(const MatmulShape &shape, const Level &level, int64_t rows, uint32_t seed);
+  TestActivations(const MatmulShape &shape, int64_t rows, uint32_t seed);
   double value(int64_t row, int64_t col) const;
 
   MatmulShape shape;

@@ -1,4 +1,4 @@
-// Quantized rows: values, scales, bias words of every kind, padding.
+// Quantized rows: values, scales, biases of every kind, padding.
 #include "tests/unit/codegen/cpu/rows/row_case.h"
 
 #include "gtest/gtest.h"
@@ -12,34 +12,23 @@ std::string quantizeText(int64_t n, int64_t zero) {
   return functionText({act(n), "!llm.batch"}, {q}, "%r = llm.quantize %a0 : (" + act(n) + ") -> " + q + "\nkern.yield %r : " + q + "\n");
 }
 
-/// The bias word that the contract asks for, from the stored values.
-uint32_t biasWord(const int8_t *q, float scale, int64_t zero, bool vnni) {
-  int32_t sum = 0, low = 0, high = 0;
-  for (int i = 0; i < 32; ++i) {
-    sum += q[i];
-    (i % 4 < 2 ? low : high) += q[i];
-  }
-  if (zero == 0) {
-    float value = scale * static_cast<float>(sum);
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    return bits;
-  }
-  if (zero == 8 && !vnni)
-    return static_cast<uint16_t>(-8 * low) | static_cast<uint32_t>(static_cast<uint16_t>(-8 * high)) << 16;
-  return static_cast<uint32_t>(-static_cast<int32_t>(zero) * sum);
-}
-
-void checkGroup(const float *x, int64_t live, const int8_t *q, float scale, uint32_t bias, int64_t zero, bool vnni) {
+void checkGroup(const float *x, int64_t live, const int8_t *q, float scale) {
   double top = 0;
   for (int64_t i = 0; i < live; ++i)
     top = std::max(top, std::fabs(double(x[i])));
   ASSERT_NEAR(scale, top / 127, 1e-6 * top);
-  for (int64_t i = 0; i < 32; ++i) {
+  for (int64_t i = 0; i < 16; ++i) {
     double exact = i < live && top > 0 ? x[i] / (top / 127) : 0;
     ASSERT_LE(std::fabs(q[i] - exact), 0.5 + 1e-4) << i;
   }
-  ASSERT_EQ(bias, biasWord(q, scale, zero, vnni));
+}
+
+/// The bias of 32 columns from their stored values and two scales.
+double biasOf(const int8_t *q, const float *scales, int64_t zero) {
+  double bias = 0;
+  for (int i = 0; i < 32; ++i)
+    bias += double(scales[i / 16]) * q[i];
+  return zero == 0 ? bias : -static_cast<double>(zero) * bias;
 }
 
 void checkQuantize(int64_t n, int64_t zero) {
@@ -59,11 +48,13 @@ void checkQuantize(int64_t n, int64_t zero) {
       for (int64_t t = 0; t < tokens; ++t)
         for (int64_t g = 0; g < groups; ++g) {
           int8_t *row = result.row<int8_t>(t);
-          float scale;
-          uint32_t bias;
-          std::memcpy(&scale, row + padded + 4 * g, 4);
-          std::memcpy(&bias, row + padded + 4 * groups + 4 * g, 4);
-          checkGroup(x.row<float>(t) + 32 * g, std::clamp<int64_t>(n - 32 * g, 0, 32), row + 32 * g, scale, bias, zero, level.vnni);
+          float scales[2], bias;
+          std::memcpy(scales, row + rt::quantizedScalesAt(n) + 8 * g, 8);
+          std::memcpy(&bias, row + rt::quantizedBiasesAt(n) + 4 * g, 4);
+          for (int64_t half = 2 * g; half < 2 * g + 2; ++half)
+            checkGroup(x.row<float>(t) + 16 * half, std::clamp<int64_t>(n - 16 * half, 0, 16), row + 16 * half, scales[half % 2]);
+          double most = 127.0 * 16 * (scales[0] + scales[1]) * std::max<int64_t>(zero, 1);
+          ASSERT_NEAR(bias, biasOf(row + 32 * g, scales, zero), 1e-6 * most + 1e-30);
           if (::testing::Test::HasFatalFailure())
             return;
         }
@@ -86,11 +77,12 @@ TEST(Quantize, RoundsToNearestEven) {
     ASSERT_TRUE(kernel);
     Rows x(1, 128), result(1, rt::quantizedRowBytes(32));
     for (int i = 0; i < 32; ++i)
-      x.at(0, i) = i == 31 ? 127.0f : i - 15.5f; // scale is 1: every value but the last is a tie
+      x.at(0, i) = i % 16 == 15 ? 127.0f : i - 15.5f; // scales are 1: all values but the last of a group are ties
     Step step(1);
     kernel->run({x.base(), &step.batch, result.base()}, 1);
-    for (int i = 0; i < 31; ++i)
-      EXPECT_EQ(result.row<int8_t>(0)[i], static_cast<int>(std::nearbyint(i - 15.5))) << i;
+    for (int i = 0; i < 32; ++i)
+      if (i % 16 != 15)
+        EXPECT_EQ(result.row<int8_t>(0)[i], static_cast<int>(std::nearbyint(i - 15.5))) << i;
   }
 }
 
