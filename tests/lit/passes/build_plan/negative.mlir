@@ -1,0 +1,15 @@
+// Nothing to plan, and an op outside a kernel, are errors.
+// RUN: llmc-opt %s -split-input-file -verify-diagnostics --plan-build
+
+// expected-error @+1 {{expected a program to plan, found no function}}
+module {
+}
+
+// -----
+
+!x = tensor<?x32xf32, #llm.dims<[T, 32]>>
+func.func @decode(%b: !llm.batch, %x: !x) -> !x {
+  // expected-error @+1 {{is not part of a kernel; run the kern passes first}}
+  %y = llm.act %x {fn = #llm.act_fn<silu>} : !x
+  return %y : !x
+}
