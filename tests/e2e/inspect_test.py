@@ -1,0 +1,94 @@
+"""What `llmc inspect` and `llmc explain` say, against the bytes of the engine and arithmetic done here."""
+
+import json
+import pathlib
+import struct
+import unittest
+
+import engine
+import tiny_models
+
+MODELS = {"llama-9h3-d64-bf16": ("--quant", "w4"), "qwen2-7h1-d64-bf16": (), "qwen3-3h1-d128-f32": ("--quant", "w8")}
+SUPERBLOCK = {"q4n16k4": 576, "q4n16k4-asym": 640, "q8n16k4": 1088}  # bytes of 16 rows x 64 columns
+ELEMENT = {"f32n16": 4, "f16n16": 2, "bf16n16k2": 2}
+
+
+def round_up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+def packed_bytes(weight: dict) -> int:
+    rows, columns = (weight["shape"] + [1])[:2]
+    layout = weight["layout"]
+    if layout == "plain":
+        return 4 * rows * columns
+    if layout in SUPERBLOCK:
+        return round_up(rows, 16) // 16 * (round_up(columns, 64) // 64) * SUPERBLOCK[layout]
+    return round_up(rows, 16) * round_up(columns, 2 if layout == "bf16n16k2" else 1) * ELEMENT[layout]
+
+
+def section_table(path: pathlib.Path) -> list[tuple]:
+    """(offset, size, padded) of each section, read from the header as runtime/format/layout.h draws it."""
+    data = path.read_bytes()
+    count = struct.unpack_from("<I", data, 40)[0]
+    return [struct.unpack_from("<QQQ", data, 4096 + 56 * i + 8) for i in range(count)]
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Inspect(unittest.TestCase):
+    def each(self):
+        for name, flags in MODELS.items():
+            spec = next(s for s in tiny_models.SPECS if s.name == name)
+            path = engine.build(tiny_models.write(spec, engine.work_dir() / "models"), *flags)
+            with self.subTest(name):
+                yield spec, pathlib.Path(path)
+
+    def test_sizes_are_those_of_the_file(self):
+        for spec, path in self.each():
+            facts = json.loads(engine.call("llmc", "inspect", path, "--json"))
+            self.assertEqual(facts["file_bytes"], path.stat().st_size)
+            self.assertEqual([(s["offset"], s["bytes"], s["padded_bytes"]) for s in facts["sections"]], section_table(path))
+            for weight in facts["weights"]:
+                self.assertEqual(weight["bytes"], packed_bytes(weight), weight)
+            total = sum(round_up(w["bytes"], 64) for w in facts["weights"])
+            self.assertLessEqual(abs(facts["memory"]["weights_bytes"] - total), 4096)  # the tail that kernels may read
+            for key in ("heads", "kv_heads", "head_dim", "layers"):
+                self.assertEqual(facts["model"][key], getattr(spec, key), key)
+
+    def test_memory_formula_gives_its_examples(self):
+        for spec, path in self.each():
+            memory = json.loads(engine.call("llmc", "inspect", path, "--json"))["memory"]
+            self.assertEqual(memory["kv_bytes_per_token"], 2 * 2 * spec.layers * spec.kv_heads * spec.head_dim)
+            for program in memory["programs"]:
+                for example in program["examples"]:
+                    expected = (program["fixed_bytes"] + program["bytes_per_token"] * (example["tokens"] + 16) +
+                                program["bytes_per_row"] * (example["rows"] + 16) +
+                                program["bytes_per_worker"] * example["workers"])
+                    self.assertEqual(example["bytes"], expected, program["name"])
+
+    def test_explained_code_is_the_code_of_the_engine(self):
+        for _, path in self.each():
+            facts = json.loads(engine.call("llmc", "inspect", path, "--json"))
+            kernels = json.loads(engine.call("llmc", "explain", path, "--json"))["kernels"]
+            self.assertEqual(len(kernels), facts["kernels"])
+            for level in facts["levels"]:
+                code = sum(v["bytes"][level["name"]] for k in kernels for v in k["variants"])
+                self.assertLessEqual(code, level["code_bytes"])  # the rest is constants and alignment
+                self.assertGreater(code, level["code_bytes"] // 2)
+            for kernel in kernels:
+                self.assertGreater(sum(kernel["launches"].values()), 0, kernel["name"])
+                self.assertEqual(kernel["variants"][-1]["m_max"], 0)
+
+    def test_text_tells_each_kernel_and_one_kernel(self):
+        for _, path in self.each():
+            kernels = json.loads(engine.call("llmc", "explain", path, "--json"))["kernels"]
+            whole = engine.call("llmc", "explain", path)
+            for kernel in kernels:
+                self.assertIn(f"\n{kernel['name']}\n", "\n" + whole)
+            one = engine.call("llmc", "explain", path, "--kernel", kernels[0]["name"])
+            self.assertTrue(one.startswith(kernels[0]["name"] + "\n"))
+            self.assertNotIn(f"\n{kernels[1]['name']}\n", one)
+
+
+if __name__ == "__main__":
+    unittest.main()
