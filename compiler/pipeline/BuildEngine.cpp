@@ -169,7 +169,8 @@ private:
     uint32_t tokens = options_.selftestTokens.value_or(big ? 0 : kSelftestTokens);
     bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint));
     if (tokens == 0)
-      summary_.selftest = std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
+      summary_.selftest =
+          std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
     if (measure && !options_.quality)
       summary_.quality = "quality: skipped, --no-quality";
     if (tokens == 0 && !(measure && options_.quality))

@@ -117,12 +117,8 @@ Json memoryFacts(const rt::EngineFile &engine) {
   }
   uint64_t page = plan.kv()->page_bytes(), pageTokens = plan.kv()->page_tokens();
   uint64_t pages = (plan.model()->max_positions() + pageTokens - 1) / pageTokens;
-  return {{"weights_bytes", weights},
-          {"kv_bytes_per_token", page / pageTokens},
-          {"kv_page_tokens", pageTokens},
-          {"kv_page_bytes", page},
-          {"kv_bytes_at_max_positions", pages * page},
-          {"programs", programs}};
+  return {{"weights_bytes", weights}, {"kv_bytes_per_token", page / pageTokens},   {"kv_page_tokens", pageTokens},
+          {"kv_page_bytes", page},    {"kv_bytes_at_max_positions", pages * page}, {"programs", programs}};
 }
 
 /// A section that holds JSON; its raw text when that cannot be parsed, null when there is none.
@@ -136,6 +132,11 @@ Json parsedSection(const rt::EngineFile &engine, rt::SectionKind kind) {
 
 Json gatherFacts(const rt::EngineFile &engine) {
   const fb::Engine &plan = engine.plan();
+  Json provenance = parsedSection(engine, rt::SectionKind::kProvenance), quality;
+  if (provenance.is_object() && provenance.contains("quality")) {
+    quality = provenance["quality"];
+    provenance.erase("quality");
+  }
   return {{"file_bytes", engine.fileBytes()},
           {"compiler_version", text(plan.compiler_version())},
           {"abi_version", plan.abi_version()},
@@ -144,14 +145,14 @@ Json gatherFacts(const rt::EngineFile &engine) {
           {"kernels", plan.kernels()->size()},
           {"memory", memoryFacts(engine)},
           {"sampling_defaults", parsedSection(engine, rt::SectionKind::kDefaults)},
-          {"provenance", parsedSection(engine, rt::SectionKind::kProvenance)},
+          {"provenance", provenance},
+          {"quality", quality},
+          {"golden_tokens", parsedSection(engine, rt::SectionKind::kSelftest)},
           {"sections", sectionFacts(engine)},
           {"weights", weightFacts(plan)}};
 }
 
-std::string show(const Json &value) {
-  return value.is_string() ? rt::escaped(value.get<std::string>()) : value.dump();
-}
+std::string show(const Json &value) { return value.is_string() ? rt::escaped(value.get<std::string>()) : value.dump(); }
 
 std::string column(const Json &value, int width) {
   std::string cell = show(value);
@@ -175,18 +176,24 @@ std::string memoryText(const Json &memory) {
   out += "  weights   " + number(memory["weights_bytes"]) + "\n";
   for (const Json &program : memory["programs"]) {
     bool any = program["max_tokens"] == 0;
-    out += "  " + column(program["name"], 8) + number(program["fixed_bytes"]) + " + " + number(program["bytes_per_token"]) +
-           " (T+16) + " + number(program["bytes_per_row"]) + " (S+16) + " + number(program["bytes_per_worker"]) +
-           " workers, " + (any ? "any T" : "T <= " + number(program["max_tokens"])) + ", " + number(program["phases"]) +
-           " phases\n";
+    out += "  " + column(program["name"], 8) + number(program["fixed_bytes"]) + " + " +
+           number(program["bytes_per_token"]) + " (T+16) + " + number(program["bytes_per_row"]) + " (S+16) + " +
+           number(program["bytes_per_worker"]) + " workers, " +
+           (any ? "any T" : "T <= " + number(program["max_tokens"])) + ", " + number(program["phases"]) + " phases\n";
     for (const Json &example : program["examples"])
-      out += "            T=" + number(example["tokens"]) + " S=" + number(example["rows"]) + " workers=" +
-             number(example["workers"]) + ": " + number(example["bytes"]) + "\n";
+      out += "            T=" + number(example["tokens"]) + " S=" + number(example["rows"]) +
+             " workers=" + number(example["workers"]) + ": " + number(example["bytes"]) + "\n";
   }
   out += "  KV        " + number(memory["kv_bytes_per_token"]) + " a token, in pages of " +
          number(memory["kv_page_tokens"]) + " tokens; " + number(memory["kv_bytes_at_max_positions"]) +
          " at the longest context\n";
   return out + "  T: tokens of a step; S: rows of logits of a step (at most T)\n";
+}
+
+/// How far the engine is from the model it was made from; nothing when it stores what the model's file holds.
+std::string qualityText(const Json &facts) {
+  const Json &quality = facts["quality"];
+  return quality.is_object() ? "\nquality against the unquantized model (KL in nats)\n" + pairs(quality) : "";
 }
 
 std::string factsText(const Json &facts, const std::string &path) {
@@ -197,6 +204,7 @@ std::string factsText(const Json &facts, const std::string &path) {
   for (const Json &level : facts["levels"])
     out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";
   out += "\n" + memoryText(facts["memory"]);
+  out += qualityText(facts);
   for (auto [key, title] : {std::pair{"sampling_defaults", "sampling defaults"}, std::pair{"provenance", "provenance"}})
     if (facts[key].is_object())
       out += "\n" + std::string(title) + "\n" + pairs(facts[key]);
@@ -214,13 +222,13 @@ std::string factsText(const Json &facts, const std::string &path) {
 
 cxxopts::Options flagsOf(const std::string &command) {
   bool explain = command == "explain";
-  cxxopts::Options flags("llmc " + command, explain ? "For each kernel: where it came from, its configurations, what was "
-                                                      "fused, what was not and why, and its size."
-                                                    : "What is in an engine: model, levels, memory, sections, weights.");
-  flags.positional_help("engine.bin").add_options()
-      ("json", "print one JSON object; sizes in bytes")
-      ("h,help", "show this text")
-      ("engine", "", cxxopts::value<std::vector<std::string>>());
+  cxxopts::Options flags("llmc " + command, explain
+                                                ? "For each kernel: where it came from, its configurations, what was "
+                                                  "fused, what was not and why, and its size."
+                                                : "What is in an engine: model, levels, memory, sections, weights.");
+  flags.positional_help("engine.bin")
+      .add_options()("json", "print one JSON object; sizes in bytes")("h,help", "show this text")(
+          "engine", "", cxxopts::value<std::vector<std::string>>());
   if (explain)
     flags.add_options()("kernel", "only this kernel; default: all", cxxopts::value<std::string>(), "NAME");
   flags.parse_positional({"engine"});
@@ -228,8 +236,7 @@ cxxopts::Options flagsOf(const std::string &command) {
 }
 
 rt::Result<std::string> answer(const std::string &command, const cxxopts::ParseResult &parsed) {
-  auto engines =
-      parsed.count("engine") ? parsed["engine"].as<std::vector<std::string>>() : std::vector<std::string>();
+  auto engines = parsed.count("engine") ? parsed["engine"].as<std::vector<std::string>>() : std::vector<std::string>();
   if (engines.size() != 1)
     return usageError("expected one engine, found " + std::to_string(engines.size()), "llmc help " + command);
   auto engine = rt::EngineFile::open(engines[0]);

@@ -15,9 +15,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+/// Between CPU levels sums run in another order (1e-5 in a logit of SmolLM2) and an int8 rounding may flip: a token whose
+/// logit leads by less may change.
+constexpr double kSureMargin = 0.1;
+
 struct GoldenTokens {
   std::vector<int32_t> prompt, expected;
+  std::vector<double> margins;  ///< lead of each expected token's logit; empty: unknown
+  std::string level;            ///< that made them: there every token must come again
 };
+
+/// How many of the tokens must come again on `level`. After one that may differ all others may.
+size_t sureTokens(const GoldenTokens& golden, const std::string& level) {
+  if (golden.margins.empty() || golden.level == level) return golden.expected.size();
+  size_t sure = 0;
+  while (sure < golden.expected.size() && golden.margins[sure] >= kSureMargin) ++sure;
+  return sure;
+}
 
 Result<GoldenTokens> readGolden(const EngineFile& engine) {
   const std::string_view text = engine.text(SectionKind::kSelftest);
@@ -33,6 +47,14 @@ Result<GoldenTokens> readGolden(const EngineFile& engine) {
     for (const auto& id : *entry) {
       if (!id.is_number_integer()) return bad;
       out->push_back(id.get<int32_t>());
+    }
+  }
+  if (const auto level = json.find("level"); level != json.end() && level->is_string()) golden.level = *level;
+  if (const auto margins = json.find("margin"); margins != json.end()) {
+    if (!margins->is_array() || margins->size() != golden.expected.size()) return bad;
+    for (const auto& margin : *margins) {
+      if (!margin.is_number()) return bad;
+      golden.margins.push_back(margin.get<double>());
     }
   }
   return golden;
@@ -71,6 +93,7 @@ Status runSelftest(const Flags& flags) {
   request.prompt = golden->prompt;
   request.params.temperature = 0;
   request.maxTokens = static_cast<uint32_t>(golden->expected.size());
+  const size_t sure = sureTokens(*golden, session.levelName());
   SequenceCache cache(session.kv(), session.context());
   auto generation = generate(session.executor(), cache, request);
   LLMC_TRY(generation.status());
@@ -78,14 +101,19 @@ Status runSelftest(const Flags& flags) {
   while (same < generation->ids.size() && same < golden->expected.size() &&
          generation->ids[same] == golden->expected[same])
     ++same;
-  if (same < golden->expected.size())
+  if (same < sure)
     return Status::error(ErrorKind::kInternal, "RT_SELFTEST",
                          "token " + std::to_string(same) + " of " + std::to_string(golden->expected.size()) + " is " +
                              (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") +
                              ", expected " + std::to_string(golden->expected[same]) + " (level " +
                              session.levelName() + ")");
-  if (flags.json) return writeOutput(Json{{"ok", true}, {"tokens", same}, {"level", session.levelName()}}.dump() + "\n");
-  return writeOutput("ok: " + std::to_string(same) + " tokens as stored, level " + session.levelName() + "\n");
+  if (flags.json)
+    return writeOutput(Json{{"ok", true}, {"tokens", same}, {"compared", sure}, {"level", session.levelName()}}.dump() + "\n");
+  std::string text = "ok: " + std::to_string(same) + " tokens as stored, level " + session.levelName();
+  if (sure < golden->expected.size())
+    text += "; " + std::to_string(sure) + " of " + std::to_string(golden->expected.size()) +
+            " were required, the next one was a near tie where it was stored (level " + escaped(golden->level) + ")";
+  return writeOutput(text + "\n");
 }
 
 Status runTokenize(const Flags& flags) {

@@ -52,6 +52,47 @@ TEST(EngineWriter, BytesDependOnContentAlone) {
   EXPECT_EQ(contentOf(a.path()), once);
 }
 
+TEST(EngineWriter, APreviewCanBeReadAndLeavesNoTraceInTheBytes) {
+  TemporaryFile file("");
+  auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
+  ASSERT_TRUE(writer);
+  auto sections = rt::test::tinySections(rt::test::tinyPlan());
+  sections.push_back({SectionKind::kSelftest, R"({"token_ids": [1]})", 64});
+  for (size_t i = 0; i + 1 < sections.size(); ++i)
+    ASSERT_TRUE((*writer)->addSection(sections[i].kind, sections[i].bytes, sections[i].alignment));
+  for (int round = 0; round < 2; ++round) {
+    auto preview = (*writer)->beginPreview();
+    ASSERT_TRUE(preview);
+    rt::Status status = rt::checkFile(*preview);
+    EXPECT_TRUE(status) << status.toString();
+    EXPECT_FALSE((*writer)->addSection(SectionKind::kExplain, "x")) << "the preview is still there";
+    EXPECT_FALSE((*writer)->beginPreview());
+    ASSERT_TRUE((*writer)->endPreview());
+  }
+  EXPECT_FALSE((*writer)->endPreview());
+  ASSERT_TRUE((*writer)->addSection(sections.back().kind, sections.back().bytes));
+  ASSERT_TRUE((*writer)->finish());
+  EXPECT_EQ(contentOf(file.path()), rt::test::assemble(sections));
+}
+
+TEST(EngineWriter, APreviewNeedsSectionsAndOneThatIsLeftIsNoEngine) {
+  TemporaryFile file("old");
+  std::string preview;
+  {
+    auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
+    ASSERT_TRUE(writer);
+    EXPECT_FALSE((*writer)->beginPreview());
+    for (const auto& section : rt::test::tinySections(rt::test::tinyPlan()))
+      ASSERT_TRUE((*writer)->addSection(section.kind, section.bytes, section.alignment));
+    auto begun = (*writer)->beginPreview();
+    ASSERT_TRUE(begun);
+    preview = *begun;
+    EXPECT_FALSE((*writer)->finish()) << "a preview is open";
+  }
+  EXPECT_FALSE(std::ifstream(preview).good()) << "removed with the writer";
+  EXPECT_EQ(contentOf(file.path()), "old");
+}
+
 TEST(EngineWriter, UsualAlignments) {
   TemporaryFile file("");
   auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});

@@ -21,6 +21,18 @@ TEST_F(Run, GoldenTokensThatDifferFailTheSelftest) {
   engine_.write(assemble(sections));
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);
   EXPECT_NE(err_.find("error[RT_SELFTEST] token 1 of 2 is 0, expected 9"), std::string::npos) << err_;
+  // Of another level: required up to the first near tie, here none and then one.
+  sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5, 0.09]})";
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
+  EXPECT_NE(out_.find("1 tokens as stored"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("1 of 2 were required"), std::string::npos) << out_;
+  sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5, 0.1]})";
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);
+  sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5]})";
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 65);
   sections.back().bytes = R"({"prompt_ids": "x"})";
   engine_.write(assemble(sections));
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 65);
