@@ -26,6 +26,10 @@ void AttendEmitter::emitScores(const AttendItem &item, Value token, Value head, 
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
+      // One query row a head reads each page once: the V lines it needs next are fetched beside the K lines.
+      if (tile_.tokens == 1)
+        for (Value address : pages)
+          k_.prefetch(address, k_.mul(d, 32), shape_.kvHeads * shape_.headBytes());
       for (int64_t u = 0; u < 2; ++u) {
         KernelBuilder::Values keys;
         for (Value address : pages)
@@ -133,8 +137,18 @@ void AttendEmitter::emitValues(const AttendItem &item, Value token, Value head, 
       Value values = k_.address(pageAddress(item, page, valuesAt), k_.divUI(column, 2));
       Value p = k_.address(words_.scratch, k_.add(probabilities, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(live, key), k_.c(AttendShape::kPageTokens));
+      Value ahead; // the same page of the next block: its K lines arrive while this page's V is summed
+      if (tile_.tokens == 1) {
+        Value lastPage = k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens);
+        ahead = pageAddress(item, k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
+      }
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
+        if (ahead) {
+          int64_t bytes = shape_.headBytes() / AttendShape::kPageTokens;
+          for (int64_t line = 0; line < bytes; line += 64)
+            k_.prefetch(ahead, k_.mul(t, bytes), line);
+        }
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
           vs.push_back(k_.extF(k_.load(k_.vec(16, k_.f16()), values, k_.mul(t, dim * 2), v * 32, 2)));
