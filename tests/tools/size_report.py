@@ -34,7 +34,7 @@ def functions(lines: list[str], suffix: str):
                 start -= 1  # a signature over several lines
             indent = min(indent, len(lines[start]) - len(lines[start].lstrip()))
             end = number + 1
-            while end < len(lines) and not re.match(rf"^\s{{{indent}}}\}}", lines[end]):
+            while end < len(lines) and not re.match(rf"^\s{{0,{indent}}}\}}", lines[end]):
                 end += 1
             if "(" in "".join(lines[start : number + 1]):
                 yield start + 1, end - start + 1, lines[start].strip()
