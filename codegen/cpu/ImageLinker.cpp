@@ -1,13 +1,14 @@
 // ld.lld -shared, then checks that nothing would be left for a loader to do.
 #include "codegen/cpu/ImageLinker.h"
 
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Object/ELFObjectFile.h"
-#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Errno.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
 
 namespace llmc {
 
@@ -27,44 +28,74 @@ static llvm::Expected<std::string> findLinker() {
   return failed("cannot find ld.lld, which links the kernels; install the package lld-22");
 }
 
-/// Writes the objects below `folder` and returns the linker's arguments.
-static llvm::Expected<std::vector<std::string>> writeObjects(const std::vector<llvm::SmallVector<char, 0>> &objects,
-                                                             const std::string &folder) {
-  std::vector<std::string> paths;
-  for (size_t i = 0; i < objects.size(); ++i) {
-    std::string path = folder + "/" + std::to_string(i) + ".o";
-    std::error_code error;
-    llvm::raw_fd_ostream out(path, error);
-    if (error)
-      return failed("cannot write " + path + ": " + error.message());
-    out.write(objects[i].data(), objects[i].size());
-    out.close();
-    if (out.has_error()) {
-      std::string why = out.error().message();
-      out.clear_error();
-      return failed("cannot write " + path + ": " + why);
-    }
-    paths.push_back(path);
+namespace {
+
+/// A file without a name: however this process ends, nothing of it stays behind. ld.lld reaches it through /proc.
+class MemoryFile {
+public:
+  static llvm::Expected<MemoryFile> create(const char *name) {
+    int fd = ::memfd_create(name, 0); // inherited by ld.lld on purpose
+    if (fd < 0)
+      return failed("cannot make a memory file: " + llvm::sys::StrError());
+    return MemoryFile(fd);
   }
-  return paths;
+  MemoryFile(MemoryFile &&other) : fd_(std::exchange(other.fd_, -1)) {}
+  ~MemoryFile() {
+    if (fd_ >= 0)
+      ::close(fd_);
+  }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+
+  llvm::Error write(llvm::ArrayRef<char> bytes) const {
+    llvm::raw_fd_ostream out(fd_, /*shouldClose=*/false);
+    out.write(bytes.data(), bytes.size());
+    out.flush();
+    std::error_code error = out.error();
+    out.clear_error();
+    return error ? failed("cannot write a kernel's object: " + error.message()) : llvm::Error::success();
+  }
+
+private:
+  explicit MemoryFile(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+} // namespace
+
+static llvm::Expected<std::vector<MemoryFile>> writeObjects(const std::vector<llvm::SmallVector<char, 0>> &objects) {
+  std::vector<MemoryFile> files;
+  for (const auto &object : objects) {
+    auto file = MemoryFile::create("kernel.o");
+    if (!file)
+      return file.takeError();
+    if (llvm::Error error = file->write(object))
+      return error;
+    files.push_back(std::move(*file));
+  }
+  return files;
 }
 
-static llvm::Error runLinker(const std::vector<std::string> &objects, const std::string &folder,
-                             const std::string &output) {
+/// Links `objects` into `output`.
+static llvm::Error runLinker(const std::vector<MemoryFile> &objects, const MemoryFile &output) {
   auto linker = findLinker();
   if (!linker)
     return linker.takeError();
+  auto log = MemoryFile::create("ld.log");
+  if (!log)
+    return log.takeError();
+  // "-o -": the standard output, which is `output`; a name in /proc could not be replaced.
   std::vector<std::string> arguments = {"ld.lld",          "-shared",     "-Bsymbolic", "--no-undefined",
                                         "--no-rosegment",  "-z",          "norelro",    "-z",
-                                        "noseparate-code", "--build-id=none", "--hash-style=sysv", "-o", output};
-  arguments.insert(arguments.end(), objects.begin(), objects.end());
+                                        "noseparate-code", "--build-id=none", "--hash-style=sysv", "-o", "-"};
+  for (const MemoryFile &object : objects)
+    arguments.push_back(object.path());
   std::vector<llvm::StringRef> views(arguments.begin(), arguments.end());
-  std::string log = folder + "/log", message;
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(), llvm::StringRef(log), llvm::StringRef(log)};
+  std::string message, outputPath = output.path(), logPath = log->path();
+  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(), llvm::StringRef(outputPath), llvm::StringRef(logPath)};
   int code = llvm::sys::ExecuteAndWait(*linker, views, std::nullopt, redirects, 0, 0, &message);
   if (code == 0)
     return llvm::Error::success();
-  if (auto text = llvm::MemoryBuffer::getFile(log))
+  if (auto text = llvm::MemoryBuffer::getFile(logPath))
     message += (*text)->getBuffer();
   return failed("ld.lld refused the kernels: " + message);
 }
@@ -137,18 +168,15 @@ static llvm::Expected<CodeImage> cutImage(llvm::StringRef file) {
 }
 
 llvm::Expected<CodeImage> linkImage(const std::vector<llvm::SmallVector<char, 0>> &objects) {
-  llvm::SmallString<128> folder;
-  if (std::error_code error = llvm::sys::fs::createUniqueDirectory("llmc", folder))
-    return failed("cannot make a temporary folder: " + error.message());
-  std::string root(folder.str());
-  llvm::scope_exit cleanup([&] { llvm::sys::fs::remove_directories(root); });
-  auto paths = writeObjects(objects, root);
-  if (!paths)
-    return paths.takeError();
-  std::string output = root + "/image.so";
-  if (llvm::Error error = runLinker(*paths, root, output))
+  auto files = writeObjects(objects);
+  if (!files)
+    return files.takeError();
+  auto output = MemoryFile::create("image.so");
+  if (!output)
+    return output.takeError();
+  if (llvm::Error error = runLinker(*files, *output))
     return error;
-  auto file = llvm::MemoryBuffer::getFile(output, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto file = llvm::MemoryBuffer::getFile(output->path(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!file)
     return failed("cannot read the linked image: " + file.getError().message());
   return cutImage((*file)->getBuffer());

@@ -33,6 +33,10 @@ rt::Result<fs::path> resolve(const std::string& path) {
   // Absolute first: weakly_canonical leaves a bare name that does not exist yet without its folder.
   fs::path target = fs::absolute(path, error);
   if (!error) target = fs::weakly_canonical(target, error);
+  // A link to a file that is not there yet counts as a name that is not there yet, and is still in the way.
+  std::error_code absent;
+  for (int links = 0; !error && links < 40 && fs::is_symlink(fs::symlink_status(target, absent)); ++links)
+    target = fs::weakly_canonical(target.parent_path() / fs::read_symlink(target, error), error);
   if (error || path.empty() || !target.has_filename())
     return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file", "name a file");
   return target;

@@ -12,6 +12,7 @@ void secureStandardStreams() {
   for (int fd = 0; fd <= 2; ++fd)
     if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDONLY);  // not O_CLOEXEC: they stay what they are
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace llmc::rt

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -32,7 +33,13 @@ std::optional<std::string> readLine(const char* prompt) {
   if (!isatty(STDIN_FILENO)) return plainLine();
 #ifdef LLMC_HAVE_EDITLINE
   rl_outstream = stderr;  // stdout carries the answers only
+  errno = 0;
   char* typed = readline(prompt);
+  // Ctrl-C drops the line under way, as in a shell; only the end of the input ends it.
+  if (!typed && errno == EINTR) {
+    std::fputc('\n', stderr);
+    return std::string();
+  }
   if (!typed) return std::nullopt;
   std::string line(typed);
   std::free(typed);

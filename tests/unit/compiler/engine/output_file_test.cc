@@ -85,6 +85,37 @@ TEST(OutputFile, ReplacesWhatALinkPointsAt) {
   EXPECT_EQ(folder.read("real"), std::string(65536, 'b'));
 }
 
+TEST(OutputFile, ReplacesWhatADanglingLinkPointsAt) {
+  Folder folder;
+  fs::create_symlink("later", folder.file("link"));
+  ASSERT_TRUE(writeAll(folder.file("link"), 'x', 1));
+  EXPECT_TRUE(fs::is_symlink(folder.file("link")));
+  EXPECT_EQ(folder.read("later").size(), 65536u);
+}
+
+TEST(OutputFile, ABareNameIsInTheCurrentFolder) {
+  Folder folder;
+  fs::path before = fs::current_path();
+  fs::current_path(fs::path(folder.file()).parent_path());
+  rt::Status status = writeAll("bare", 'x', 1, true);
+  fs::current_path(before);
+  EXPECT_TRUE(status) << status.toString();
+  EXPECT_EQ(folder.read("bare").size(), 65536u);
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(OutputFile, CheckFolderSaysWhatOpenWould) {
+  Folder folder;
+  EXPECT_TRUE(OutputFile::checkFolder(folder.file()));
+  for (const char* bad : {"none/engine.bin", "none/"}) {
+    rt::Status checked = OutputFile::checkFolder(folder.file(bad));
+    ASSERT_FALSE(checked);
+    OutputFile out;
+    EXPECT_EQ(out.open(folder.file(bad)).code(), checked.code());
+  }
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
 TEST(OutputFile, NoSuchFolder) {
   Folder folder;
   OutputFile out;
