@@ -1,0 +1,226 @@
+"""Builds that are stopped, killed, raced or out of space: the output is old, absent or complete, and nothing stays behind."""
+
+import hashlib
+import os
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+import engine
+import hostile
+
+FLAGS = ("--cpu-levels", "x86-64-v3", "--force", "--quiet")
+
+
+def start(output, *flags, model=None, cwd=None):
+    command = [str(engine.BIN / "llmc"), "build", str(model or hostile.model_path()), "-o", str(output), *FLAGS, *map(str, flags)]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=cwd)
+
+
+def digest(path) -> str:
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def build_seconds() -> float:
+    begin = time.monotonic()
+    child = start(hostile.fresh_folder("timed") / "engine.bin")
+    child.wait()
+    child.stderr.close()
+    return time.monotonic() - begin
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Interrupted(unittest.TestCase):
+    def whole(self) -> str:
+        return digest(engine.build(hostile.model_path(), *FLAGS[:2]))
+
+    def stopped(self, number, count: int, seed: int):
+        """Starts builds over an old file and signals each at another time. Yields (child's status, folder, output)."""
+        seconds, choice = build_seconds(), random.Random(seed)
+        for turn in range(count):
+            folder = hostile.fresh_folder("stopped")
+            output = folder / "engine.bin"
+            output.write_bytes(hostile.OLD)
+            child = start(output)
+            # Half of them near the end, where the file is written.
+            time.sleep(choice.uniform(0.02, seconds) if turn % 2 else choice.uniform(0.8, 1.05) * seconds)
+            child.send_signal(number)
+            status = child.wait(timeout=20)
+            err = child.stderr.read()
+            child.stderr.close()
+            yield status, folder, output, err
+
+    def test_ctrl_c_and_its_kin_at_random_times(self):
+        ended = set()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for status, folder, output, err in self.stopped(number, 10, int(number)):
+                # The first milliseconds, before the handler is there, end by the signal itself.
+                self.assertIn(status, (0, 128 + number, -number), err)
+                ended.add(status)
+                self.assertEqual(os.listdir(folder), ["engine.bin"], f"left behind after signal {number}")
+                content = output.read_bytes()
+                if status == 0:
+                    self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())
+                elif content != hostile.OLD:  # the signal came after the rename
+                    self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())
+        self.assertIn(128 + signal.SIGINT, ended, "no build was caught in the middle")
+
+    def test_kill_9_at_random_times_and_the_next_run_reclaims(self):
+        for status, folder, output, err in self.stopped(signal.SIGKILL, 16, 9):
+            self.assertIn(status, (0, -signal.SIGKILL), err)
+            content = output.read_bytes()
+            if content != hostile.OLD:
+                self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())
+            if len(os.listdir(folder)) > 1:
+                self.assertEqual(start(output).wait(timeout=60), 0)
+                self.assertEqual(os.listdir(folder), ["engine.bin"])
+        # Whatever the luck above: a temporary file of a dead run, made by hand, and one that is no file of ours.
+        folder = hostile.fresh_folder("stopped")
+        (folder / ".engine.bin.tmp-999999-0").write_bytes(b"part")
+        (folder / ".other.bin.tmp-999999-0").write_bytes(b"of another output")
+        self.assertEqual(start(folder / "engine.bin").wait(timeout=60), 0)
+        self.assertEqual(sorted(os.listdir(folder)), [".other.bin.tmp-999999-0", "engine.bin"])
+
+    def test_two_builds_to_one_output(self):
+        a = self.whole()
+        b = digest(engine.build(hostile.model_path(), *FLAGS[:2], "--activations", "f32"))
+        for turn in range(4):
+            folder = hostile.fresh_folder("raced")
+            output = folder / "engine.bin"
+            children = [start(output), start(output), start(output, "--activations", "f32"), start(output)]
+            for child in children:
+                self.assertEqual(child.wait(timeout=120), 0, child.stderr.read())
+                child.stderr.close()
+            self.assertEqual(os.listdir(folder), ["engine.bin"])
+            self.assertIn(digest(output), (a, b))
+
+    def test_equal_bytes_from_equal_input(self):
+        """Jobs, folder, name, time and locale of the build, and the place of the model, leave no trace."""
+        first = hostile.fresh_folder("same")
+        elsewhere = first / "deeper" / "folder"
+        name = hostile.model_path().name  # which the engine shows; it is part of the input
+        shutil.copytree(hostile.model_path(), elsewhere / name)
+        outputs = [(first / "a.bin", ("--jobs", 1), {}), (elsewhere / "named-otherwise", ("--jobs", 4), {"LC_ALL": "C", "TZ": "Asia/Tokyo"}),
+                   (first / "c.bin", ("--jobs", 3), {"HOME": "/", "USER": "nobody"}), (first / "a.bin", (), {})]
+        found = set()
+        for output, flags, env in outputs:
+            ended = hostile.run("llmc", "build", hostile.model_path(), "-o", output, "--force", "--quiet", *flags, env=env)
+            self.assertEqual(ended.status, 0, ended.err)
+            found.add(digest(output))
+        ended = hostile.run("llmc", "build", name, "-o", "relative.bin", "--quiet", cwd=elsewhere)
+        self.assertEqual(ended.status, 0, ended.err)
+        found.add(digest(elsewhere / "relative.bin"))
+        self.assertEqual(len(found), 1)
+
+    def test_a_model_that_changes_during_the_build(self):
+        model = hostile.model_copy()
+        output = hostile.fresh_folder("out") / "engine.bin"
+        child = start(output, model=model)
+        time.sleep(0.15)  # imported, not yet packed
+        os.truncate(model / "model.safetensors", 5000)
+        status, err = child.wait(timeout=60), child.stderr.read().decode()
+        child.stderr.close()
+        self.assertIn(status, (0, 65), err)
+        if status == 65:
+            self.assertRegex(err, r"error\[(IX_CHANGED|ST_TRUNCATED)\] model.safetensors")
+            self.assertEqual(os.listdir(output.parent), [])
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Outputs(unittest.TestCase):
+    def refused(self, output, status, code, names=(), flags=(), cpu=30.0, **how):
+        ended = hostile.run("llmc", "build", hostile.model_path(), "-o", output, "--quiet", "--cpu-levels", "x86-64-v3", *flags, **how)
+        hostile.check_refusal(self, ended, status, code, names, cpu)
+
+    def test_places_that_cannot_be_written(self):
+        """Said at once, not after the work."""
+        folder = hostile.fresh_folder("out")
+        (folder / "file").write_bytes(hostile.OLD)
+        self.refused(folder, 64, "OUT_EXISTS", [folder.name], cpu=0.5)
+        self.refused("/dev/full", 64, "OUT_EXISTS", ["/dev/full"], cpu=0.5)
+        self.refused(folder / "none" / "engine.bin", 74, "OUT_IO", ["none"], cpu=0.5)
+        self.refused(folder / "file" / "engine.bin", 74, "OUT_IO", ["file"], cpu=0.5)
+        self.refused("", 64, "OUT_PATH", cpu=0.5)
+        self.refused(f"{folder}/new/", 64, "OUT_PATH", ["new"], cpu=0.5)
+        self.refused(folder / ("n" * 300), 74, "OUT_IO", ["name too long"], cpu=30)
+        self.assertEqual(os.listdir(folder), ["file"])
+
+    def test_a_file_that_is_no_engine_stays_without_force(self):
+        folder = hostile.fresh_folder("out")
+        (folder / "thesis.txt").write_bytes(hostile.OLD)
+        self.refused(folder / "thesis.txt", 64, "OUT_EXISTS", ["thesis.txt", "--force"], cpu=0.5)
+        self.assertEqual((folder / "thesis.txt").read_bytes(), hostile.OLD)
+
+    def test_an_engine_is_replaced_without_force(self):
+        out = hostile.fresh_folder("out") / "engine.bin"
+        shutil.copy(engine.build(hostile.model_path(), *FLAGS[:2]), out)
+        ended = hostile.run("llmc", "build", hostile.model_path(), "-o", out, "--quiet", "--cpu-levels", "x86-64-v3")
+        self.assertEqual(ended.status, 0, ended.err)
+
+    def test_a_folder_without_write_permission(self):
+        folder = hostile.fresh_folder("out")
+        folder.chmod(0o555)
+        try:
+            if os.access(folder, os.W_OK):
+                # root may write anywhere: run as somebody else, who has to reach binaries and model all the same
+                if subprocess.run(["setpriv", "--version"], capture_output=True).returncode != 0:
+                    self.skipTest("running as root, and there is no setpriv to become somebody else")
+                engine.work_dir().chmod(0o755)
+                command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", str(engine.BIN / "llmc"), "build",
+                           str(hostile.model_path()), "-o", str(folder / "engine.bin"), *FLAGS]
+            else:
+                command = [str(engine.BIN / "llmc"), "build", str(hostile.model_path()), "-o", str(folder / "engine.bin"), *FLAGS]
+            done = subprocess.run(command, capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertIn(b"error[OUT_IO]", done.stderr)
+            self.assertEqual(os.listdir(folder), [])
+        finally:
+            folder.chmod(0o755)
+
+    def test_a_file_size_limit(self):
+        """RLIMIT_FSIZE stands for a full disk: the write fails with EFBIG, and SIGXFSZ must not end the process."""
+        for limit in (500_000, 2_200_000, 4_000_000):
+            with self.subTest(limit=limit):
+                folder = hostile.fresh_folder("out")
+                (folder / "engine.bin").write_bytes(hostile.OLD)
+                self.refused(folder / "engine.bin", 74, "OUT_IO", ["engine.bin", "old output is intact"], ("--force",),
+                             limit=(resource.RLIMIT_FSIZE, limit))
+                self.assertEqual(os.listdir(folder), ["engine.bin"])
+                self.assertEqual((folder / "engine.bin").read_bytes(), hostile.OLD)
+
+    def test_a_full_disk(self):
+        """A small tmpfs in a mount namespace of its own."""
+        folder = hostile.fresh_folder("disk")
+        script = ('mount -t tmpfs -o size=1m tmpfs "$1" && echo old > "$1/engine.bin" && '
+                  '{ "$2" build "$3" -o "$1/engine.bin" --force --quiet --cpu-levels x86-64-v3; echo "status $?"; ls -A "$1"; cat "$1/engine.bin"; }')
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(folder), str(engine.BIN / "llmc"), str(hostile.model_path())],
+                              capture_output=True, timeout=60)
+        if b"status" not in done.stdout:
+            self.skipTest(f"no tmpfs can be mounted here: {done.stderr.decode().strip()[:100]}")
+        self.assertEqual(done.stdout, b"status 74\nengine.bin\nold\n", done.stderr)
+        self.assertRegex(done.stderr.decode(), r"error\[OUT_IO\] .*No space left on device; free space")
+
+    def test_remarks_and_dumps_that_cannot_be_written(self):
+        folder = hostile.fresh_folder("out")
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["none"], ("--remarks", folder / "none" / "remarks.txt"))
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["/dev/full"], ("--remarks", "/dev/full"))
+        (folder / "file").touch()
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["file"], ("--print-ir-after", "all", "--dump-dir", folder / "file"))
+
+    def test_a_link_stays_a_link(self):
+        folder = hostile.fresh_folder("out")
+        (folder / "real").mkdir()
+        (folder / "engine.bin").symlink_to(folder / "real" / "target.bin")
+        ended = hostile.run("llmc", "build", hostile.model_path(), "-o", folder / "engine.bin", "--quiet", "--cpu-levels", "x86-64-v3")
+        self.assertEqual(ended.status, 0, ended.err)
+        self.assertTrue((folder / "engine.bin").is_symlink())
+        self.assertEqual(os.listdir(folder / "real"), ["target.bin"])
+
+
+if __name__ == "__main__":
+    unittest.main()
