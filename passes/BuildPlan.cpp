@@ -49,8 +49,8 @@ public:
       addCall(call);
     auto ret = cast<func::ReturnOp>(function_.front().getTerminator());
     auto limit = function_->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
-    if (scratch_ > 0)
-      slots_.push_back({"scratch", plan::SlotUnit::Worker, claim(plan::SlotUnit::Worker, scratch_), scratch_});
+    for (auto [i, bytes] : llvm::enumerate(scratch_))
+      slots_.push_back({scratchName(i), plan::SlotUnit::Worker, claim(plan::SlotUnit::Worker, bytes), bytes});
     auto program = plan::ProgramOp::create(builder, function_.getLoc(), function_.getName(), limit ? limit.getInt() : 0,
                                            names_.lookup(ret.getOperand(0)), regions_);
     OpBuilder body = OpBuilder::atBlockEnd(&program.getBlock());
@@ -110,15 +110,28 @@ private:
       addSlot(output);
       launch.args.push_back(argument(output, layer));
     }
-    if (int64_t bytes = scratchOf(kernel)) {
-      scratch_ = std::max(scratch_, bytes);
-      launch.args.push_back(plan::slotArg(ctx_, "scratch"));
-    }
+    openPhase(call);
+    if (int64_t bytes = scratchOf(kernel))
+      launch.args.push_back(plan::slotArg(ctx_, scratchName(scratchSlot(bytes))));
     place(call, std::move(launch));
   }
 
+  static std::string scratchName(size_t index) { return "scratch" + (index ? std::to_string(index) : ""); }
+
+  /// The scratch slot of a launch in the current phase. A kernel finds worker w's part at w * its own bytes, and workers of a
+  /// phase are at different launches at one time: kernels of different sizes need slots of their own there.
+  size_t scratchSlot(int64_t bytes) {
+    size_t index = llvm::find(phaseScratch_, bytes) - phaseScratch_.begin();
+    if (index == phaseScratch_.size())
+      phaseScratch_.push_back(bytes);
+    if (index == scratch_.size())
+      scratch_.push_back(bytes);
+    scratch_[index] = std::max(scratch_[index], bytes);
+    return index;
+  }
+
   /// A launch needs a new phase when it reads what the current one makes, or both touch the cache.
-  void place(kern::CallOp call, Launch launch) {
+  void openPhase(kern::CallOp call) {
     bool cache = call.getKvLayer().has_value();
     bool depends = phases_.empty() || (cache && phaseCache_);
     for (Value input : call.getInputs())
@@ -126,10 +139,14 @@ private:
     if (depends) {
       phases_.emplace_back();
       phaseValues_.clear();
+      phaseScratch_.clear();
       phaseCache_ = false;
     }
+  }
+
+  void place(kern::CallOp call, Launch launch) {
     phases_.back().push_back(std::move(launch));
-    phaseCache_ = phaseCache_ || cache;
+    phaseCache_ = phaseCache_ || call.getKvLayer().has_value();
     for (Value output : call.getOutputs())
       phaseValues_.insert(output);
   }
@@ -141,7 +158,8 @@ private:
   std::vector<std::vector<Launch>> phases_;
   llvm::DenseSet<Value> phaseValues_;
   bool phaseCache_ = false;
-  int64_t scratch_ = 0;
+  llvm::SmallVector<int64_t> phaseScratch_; ///< bytes a worker of the scratch slots in use in the current phase
+  llvm::SmallVector<int64_t> scratch_;      ///< bytes a worker of all scratch slots
   llvm::SmallVector<int64_t, 4> regions_ = {0, 0, 0, 0};
 };
 

@@ -132,11 +132,25 @@ private:
       addTag(group, epilogueTag(user));
       result = user->getResult(0);
     }
+    addQuantize(group, result);
     if (result == linear.getResult() && !result.hasOneUse())
       for (Operation *user : result.getUsers())
         if (isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user))
           missed(linear, epilogueTag(user)) << "the product has "
                                             << std::distance(result.use_begin(), result.use_end()) << " uses";
+  }
+
+  /// A product that only the next one reads leaves its int8 form (F4): no float rows in memory, no quantizing afterwards.
+  void addQuantize(KernelGroup &group, Value result) {
+    auto quantize = result.hasOneUse() ? dyn_cast<llm::QuantizeOp>(*result.getUsers().begin()) : llm::QuantizeOp();
+    if (!quantize)
+      return;
+    if (llm::cols(result.getType()) % 32 != 0) {
+      missed(quantize, "F4") << "columns are not a multiple of 32, the outputs a worker quantizes together";
+      return;
+    }
+    group.ops.insert(quantize);
+    addTag(group, "F4");
   }
 
   /// The rows that feed the product, recomputed by every worker when there are few.

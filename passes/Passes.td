@@ -146,7 +146,8 @@ def BuildPlan : PlanPass<"plan-build"> {
     Before: `%y = kern.call @linear_0(%x, %w, %batch)` in @decode and @mixed
     After:  `plan.engine {plan.kernel @linear_0 .. plan.program @decode {plan.slot .. plan.phase {plan.launch @linear_0 [..]}}}`
     A launch joins the phase before it when it needs nothing from it; workers meet once a phase. Every value gets a slot of its own here.
-    Limits: sizes come from row strides of the kernel ABI; per-worker scratch from the attribute llmc.scratch_bytes of kern.func.
+    Limits: sizes come from row strides of the kernel ABI; per-worker scratch from the attribute llmc.scratch_bytes of kern.func;
+    kernels of one phase share a scratch slot only when their sizes are equal, since a worker's place in it is w * size.
   }];
 }
 
