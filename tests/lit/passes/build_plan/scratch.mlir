@@ -24,7 +24,7 @@ kern.func @select(%x: !x, %b: !llm.batch) -> !s attributes {hero = "pointwise"} 
   %y = llm.select_rows %x, %b : (!x, !llm.batch) -> !s
   kern.yield %y : !s
 }
-// CHECK: plan.program @decode
+// CHECK: plan.program @mixed
 // CHECK: plan.slot @scratch worker offset 0 bytes 192
 // CHECK: plan.slot @scratch1 worker offset 192 bytes 192
 // CHECK: plan.launch @embed
@@ -34,7 +34,7 @@ kern.func @select(%x: !x, %b: !llm.batch) -> !s attributes {hero = "pointwise"} 
 // CHECK-NEXT: plan.launch @small {{.*}}#plan.arg<slot, @scratch>]
 // CHECK: plan.phase
 // CHECK-NEXT: plan.launch @large {{.*}}#plan.arg<slot, @scratch>]
-func.func @decode(%b: !llm.batch, %kv: !kv) -> !s attributes {llmc.t_max = 8 : i64} {
+func.func @mixed(%b: !llm.batch, %kv: !kv) -> !s attributes {llmc.t_max = 0 : i64} {
   %w = llm.use @w : !w
   %v = llm.use @v : !v
   %x = kern.call @embed(%b, %w) : (!llm.batch, !w) -> !x
