@@ -64,6 +64,7 @@ rt::Result<ImportedModel> importGguf(std::shared_ptr<const SourceFile> file, con
   LLMC_TRY(checkVocabulary(*gguf, model.config, tokenizer->vocab));
   model.tokenizerJson = std::move(tokenizer->json);
   model.chatTemplate = std::move(tokenizer->chatTemplate);
+  model.templatePlace = rt::escaped(model.checkpoint->files()[0]->name()) + ": 'tokenizer.chat_template'";
   model.defaultsJson = defaultsText(*gguf, model.config, *tokenizer);
   model.provenanceJson = provenanceText("gguf", {gguf->file->name()}, model.config.family);
   return model;

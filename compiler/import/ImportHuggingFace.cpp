@@ -123,6 +123,7 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto chat = chatTemplateOf(folder, *tokenizerConfig, options);
   if (!chat) return chat.takeStatus();
   model.chatTemplate = chat.take();
+  model.templatePlace = exists(folder + "/chat_template.jinja") ? "chat_template.jinja" : "tokenizer_config.json: 'chat_template'";
   Json defaults = Json::object();
   LLMC_TRY(readDefaults(*generation, model.config, defaults));
   std::string bos = specialText(*tokenizerConfig, "bos_token"), eos = specialText(*tokenizerConfig, "eos_token");

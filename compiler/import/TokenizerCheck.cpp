@@ -66,8 +66,7 @@ Status checkPart(const Json& part, const std::string& file) {
 
 bool validId(const Json& id) { return id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(limits::kVocab); }
 
-Status checkVocab(const Json& vocab, const std::string& file, TokenizerFacts& facts) {
-  std::unordered_set<int64_t> ids;
+Status checkVocab(const Json& vocab, const std::string& file, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
   for (const auto& [token, id] : vocab.items()) {
     Place place{file, -1, token};
     if (!validId(id)) return importError("TK_ID", place, "a token's id must be a whole number below 16777216");
@@ -109,7 +108,7 @@ Status checkMerges(const Json& model, const Json& vocab, const std::string& file
   return Status::ok();
 }
 
-Status checkModel(const Json& root, const std::string& file, TokenizerFacts& facts) {
+Status checkModel(const Json& root, const std::string& file, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
   const Json* model = field(root, "model");
   if (!model) return importError("TK_UNSUPPORTED", {file, -1, "model"}, "the tokenizer has no model");
   std::string type = typeOf(*model);
@@ -118,11 +117,12 @@ Status checkModel(const Json& root, const std::string& file, TokenizerFacts& fac
   if (type != "BPE" && !(type.empty() && field(*model, "merges")))
     return importError("TK_UNSUPPORTED", {file, -1, type}, "the tokenizer model is not supported", "supported is BPE");
   if (!vocab || !vocab->is_object()) return importError("TK_ID", {file, -1, "vocab"}, "must be an object");
-  LLMC_TRY(checkVocab(*vocab, file, facts));
+  LLMC_TRY(checkVocab(*vocab, file, facts, ids));
   return checkMerges(*model, *vocab, file);
 }
 
-Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& facts) {
+/// `vocabIds`: of the model's own tokens. An added token may repeat one of them, but not take its id for another text.
+Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& facts, const std::unordered_set<int64_t>& vocabIds) {
   const Json* added = field(root, "added_tokens");
   if (!added) return Status::ok();
   if (!added->is_array() || added->size() > limits::kAddedTokens) return importError("TK_ADDED", {file, -1, "added_tokens"}, "must be an array of at most 100000");
@@ -137,7 +137,7 @@ Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& fac
     if (text.size() > limits::kTokenBytes) return importError("TK_ADDED", place, "an added token is longer than 4096 bytes");
     if (!id || !validId(*id)) return importError("TK_ID", place, "an added token's id must be a whole number below 16777216");
     auto known = vocab.find(text);
-    bool clash = known != vocab.end() && *known != *id;
+    bool clash = known != vocab.end() ? *known != *id : vocabIds.contains(id->get<int64_t>());
     if (clash || !ids.insert(id->get<int64_t>()).second || !facts.addedIds.emplace(text, id->get<int64_t>()).second)
       return importError("TK_ID", place, "an added token has an id or a text that is taken");
     facts.idEnd = std::max(facts.idEnd, id->get<int64_t>() + 1);
@@ -172,8 +172,9 @@ rt::Result<TokenizerFacts> checkTokenizerJson(const std::string& text, const std
   }
   if (!root->is_object()) return importError("TK_JSON", {file, 0}, "must be a JSON object");
   TokenizerFacts facts;
-  LLMC_TRY(checkModel(*root, file, facts));
-  LLMC_TRY(checkAdded(*root, file, facts));
+  std::unordered_set<int64_t> vocabIds;
+  LLMC_TRY(checkModel(*root, file, facts, vocabIds));
+  LLMC_TRY(checkAdded(*root, file, facts, vocabIds));
   for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"})
     if (const Json* part = field(*root, key)) LLMC_TRY(checkPart(*part, file));
   if (const Json* processor = field(*root, "post_processor")) facts.firstId = firstSpecial(*processor);

@@ -11,6 +11,7 @@
 #include "compiler/pipeline/SerializePlan.h"
 #include "compiler/pipeline/UnfinishedEngine.h"
 #include "compiler/pipeline/WeightSpecs.h"
+#include "compiler/quality/CheckTexts.h"
 #include "compiler/quality/MeasureQuality.h"
 #include "passes/Passes.h"
 #include "mlir/IR/Builders.h"
@@ -72,6 +73,7 @@ private:
     if (!model)
       return model.takeStatus();
     model_ = model.take();
+    LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, model_.templatePlace));
     if (!options_.quiet)
       for (const std::string &warning : model_.warnings)
         llvm::errs() << "warning: " << warning << "\n";

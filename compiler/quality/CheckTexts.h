@@ -1,0 +1,14 @@
+// Whether the runtime will take a model's tokenizer and chat template, asked before the work of a build.
+#pragma once
+
+#include "runtime/base/status.h"
+
+#include <string>
+
+namespace llmc {
+
+/// Compiles both as llmc-run does. `templatePlace` (file and object) goes in front of the template's errors.
+/// Errors: TK_*, TM_*, kind kBadInput.
+rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate, const std::string &templatePlace);
+
+} // namespace llmc
