@@ -10,7 +10,7 @@ llm.weight @w : !w {sources = [#llm.source<"w", rows = 64>]}
 llm.weight @d : !d {sources = [#llm.source<"d", rows = 32>]}
 // CHECK-LABEL: @happens
 // CHECK: kern.dispatch "linear"
-// CHECK-SAME: -> (!llm.qact<[T, 64], zero = 8>)
+// CHECK-SAME: -> !llm.qact<[T, 64], zero = 8>
 // CHECK-SAME: fused = ["F4"]
 // CHECK: kern.dispatch "linear"
 // CHECK-NOT: llm.quantize
@@ -34,14 +34,14 @@ llm.weight @w : !w {sources = [#llm.source<"w", rows = 48>]}
 llm.weight @d : !d {sources = [#llm.source<"d", rows = 32>]}
 // CHECK-LABEL: @near_miss
 // CHECK: kern.dispatch "linear"
-// CHECK-SAME: -> (tensor<?x48xf32
+// CHECK-SAME: -> tensor<?x48xf32
 // CHECK: kern.dispatch "linear"
 // CHECK: = llm.quantize
 func.func @near_miss(%b: !llm.batch, %x: !x) -> !x attributes {llmc.t_max = 8 : i64} {
   %w = llm.use @w : !w
   %d = llm.use @d : !d
   %y = llm.linear %x, %w : (!x, !w) -> !y
-  // expected-remark @+1 {{missed F4: columns are not a multiple of 32}}
+  // expected-remark @+1 {{missed F4 in @near_miss: columns are not a multiple of 32}}
   %q = llm.quantize %y : (!y) -> !q
   %z = llm.linear %q, %d : (!q, !d) -> !x
   return %z : !x
