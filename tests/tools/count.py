@@ -1,25 +1,34 @@
-"""Turns a JUnit file of ctest or lit into `N passed, N failed, N skipped`, and names what failed.
+"""Turns JUnit files of ctest or lit into `N passed, N failed, N skipped`, and names what failed.
 
-Usage: tests/tools/count.py FILE.xml...
+Usage: tests/tools/count.py FILE.xml...     a test in several files counts as in the last one: failed tests may be run again alone
 """
 
 import sys
 import xml.etree.ElementTree as tree
 
 
+def verdict(case) -> str:
+    if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
+        return "failed"
+    if case.find("skipped") is not None or case.get("status") in ("disabled", "notrun"):
+        return "skipped"
+    return "passed"
+
+
 def main() -> int:
-    passed = failed = skipped = 0
+    verdicts: dict[tuple, str] = {}
     for path in sys.argv[1:]:
         for case in tree.parse(path).iter("testcase"):
-            if case.find("failure") is not None or case.find("error") is not None or case.get("status") == "fail":
-                failed += 1
-                print(f"FAILED {case.get('classname') or ''} {case.get('name')}")
-            elif case.find("skipped") is not None or case.get("status") in ("disabled", "notrun"):
-                skipped += 1
-            else:
-                passed += 1
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or not passed else 0
+            key = (case.get("classname"), case.get("name"))
+            if verdicts.get(key) == "failed" and verdict(case) == "passed":
+                print(f"passed only when it ran alone: {case.get('name')}")
+            verdicts[key] = verdict(case)
+    for (_, name), word in verdicts.items():
+        if word == "failed":
+            print(f"FAILED {name}")
+    count = {word: list(verdicts.values()).count(word) for word in ("passed", "failed", "skipped")}
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    return 1 if count["failed"] or not count["passed"] else 0
 
 
 if __name__ == "__main__":
