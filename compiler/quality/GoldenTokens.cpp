@@ -43,7 +43,8 @@ static rt::Result<Choice> best(std::span<const float> logits) {
   float first = -INFINITY, second = -INFINITY;
   for (size_t i = 0; i < logits.size(); ++i) {
     if (!std::isfinite(logits[i]))
-      return rt::Status::error(rt::ErrorKind::kInternal, "RT_LOGITS", "the engine's logits are not finite");
+      return rt::Status::error(rt::ErrorKind::kInternal, "RT_LOGITS", "the engine's logits are not finite",
+                               "the model may be damaged; --selftest-tokens 0 builds it all the same");
     if (logits[i] > first) {
       second = first;
       first = logits[i];

@@ -2,8 +2,12 @@
 
 import ctypes.util
 import json
+import os
 import pathlib
+import signal
 import struct
+import subprocess
+import time
 import unittest
 
 import bad_engine_test
@@ -109,6 +113,19 @@ class Quality(unittest.TestCase):
         self.assertIn("golden tokens: skipped, this machine runs none of the levels", ended.err)
         self.assertIn("quality: skipped, this machine runs none of the levels", ended.err)
         self.assertEqual(hostile.run("llmc-run", path, "--selftest").status, 66)
+
+    def test_a_signal_removes_both_unfinished_engines(self):
+        """SIGINT while the unquantized engine lies beside the output."""
+        folder = hostile.fresh_folder("quality")
+        command = [engine.BIN / "llmc", "build", model("llama-odd-bf16"), "-o", folder / "engine.bin", *LEVEL, "--quant", "w4"]
+        with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as child:
+            end, most = time.monotonic() + 60, 0
+            while most < 2 and child.poll() is None and time.monotonic() < end:
+                most = max(most, len(os.listdir(folder)))
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.wait(timeout=20), 130)
+        self.assertEqual(most, 2, "the unquantized engine was seen")
+        self.assertEqual(os.listdir(folder), [])
 
     def test_threads_do_not_change_the_bytes(self):
         made = []
