@@ -50,7 +50,8 @@ TEST(Divergence, LargeLogitsDoNotOverflow) {
 }
 
 TEST(Divergence, LogitsThatAreNotFiniteAreTold) {
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity()}) {
     EXPECT_FALSE(compareRows(std::vector<float>{0, bad}, std::vector<float>{0, 0}, -1).finite);
     EXPECT_FALSE(compareRows(std::vector<float>{0, 0}, std::vector<float>{bad, 0}, -1).finite);
   }

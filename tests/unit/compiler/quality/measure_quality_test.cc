@@ -34,7 +34,8 @@ TEST(MeasureQuality, AnEngineIsNoDistanceFromItself) {
 TEST(MeasureQuality, TellsWhatIsMissing) {
   rt::test::TemporaryFile engine(rt::test::letterEngine());
   EXPECT_FALSE(measureQuality({engine.path(), engine.path(), "x86-64-v3", "{}", 300, 2}));
-  EXPECT_FALSE(measureQuality({engine.path(), engine.path() + ".none", "x86-64-v3", rt::test::letterTokenizer(), 300, 2}));
+  EXPECT_FALSE(
+      measureQuality({engine.path(), engine.path() + ".none", "x86-64-v3", rt::test::letterTokenizer(), 300, 2}));
 }
 
 TEST(MeasureQuality, StoresRoundedNumbersBesideTheRest) {
