@@ -133,14 +133,15 @@ class ChatOnATerminal(unittest.TestCase):
 
     def test_a_turn_equals_the_conversation_run_at_once(self):
         """The cache of the first turn, continued, must give the tokens that the whole text gives from an empty cache."""
-        flags = ("--max-tokens", "12", "--temperature", "0", "--ignore-eos", "--repetition-penalty", "1")
-        with Chat(*flags) as chat:
-            answers = [chat.ask(text).split(b"\n", 1)[1].rsplit(b"\n> ", 1)[0].decode() for text in ("And God", "said")]
-        text = (f"<|im_start|>user\nAnd God<|im_end|>\n<|im_start|>assistant\n{answers[0].strip()}<|im_end|>\n"
-                "<|im_start|>user\nsaid<|im_end|>\n<|im_start|>assistant\n")
-        if not answers[0].isprintable() or "\ufffd" in answers[0]:
-            self.skipTest("the first answer is no text that a terminal shows as it is")
+        flags = ("--max-tokens", "3", "--temperature", "0", "--ignore-eos", "--repetition-penalty", "1")
         path = engine.build(hostile.model_path(), "--cpu-levels", "x86-64-v3")
+        # The template trims, and a terminal shows only what is text: a random model needs some asking for both.
+        asked = (f"{a} {b}" for a in ("And God", "In the", "Let there", "said", "waters") for b in ("light", "day", "earth", "heaven"))
+        first = next(text for text in asked if engine.run_json(path, "--message", text, *flags)["text"].strip().isalnum())
+        with Chat(*flags) as chat:
+            answers = [chat.ask(text).split(b"\n", 1)[1].rsplit(b"\n> ", 1)[0].decode() for text in (first, "said")]
+        text = (f"<|im_start|>user\n{first}<|im_end|>\n<|im_start|>assistant\n{answers[0].strip()}<|im_end|>\n"
+                "<|im_start|>user\nsaid<|im_end|>\n<|im_start|>assistant\n")
         whole = engine.run_json(path, "--prompt", text, *flags)
         self.assertEqual(whole["text"].strip(), answers[1].strip())
 

@@ -1,6 +1,7 @@
 """The command line's promises on a tiny model: JSON fields, limits, reproducible builds, a chat that waits without work."""
 
 import json
+import math
 import os
 import pathlib
 import pty
@@ -70,6 +71,36 @@ class Commands(unittest.TestCase):
         out = engine.run_json(path, *ask, "--stop", stop)
         self.assertEqual(out["text"], full[: full.index(stop)])
         self.assertEqual(out["finish_reason"], "stop")
+
+    def test_no_part_of_a_stop_text_is_ever_shown(self):
+        """Streamed text too: what may be the beginning of a stop text is held back."""
+        path = engine.build(model_path())
+        ask = ("--prompt", "In the beginning", "--max-tokens", "60", "--temperature", "0", "--ignore-eos")
+        full = engine.run_json(path, *ask)["text"]
+        for start in range(3, min(len(full) - 12, 40), 6):
+            stop = full[start : start + 9]
+            if "\ufffd" in stop:
+                continue
+            expected, flags = full[: full.index(stop)], ("--stop", "never there", "--stop", stop)
+            self.assertEqual(engine.run_json(path, *ask, *flags)["text"], expected)
+            self.assertEqual(engine.call("llmc-run", path, *ask, *flags).removesuffix("\n"), expected.removesuffix("\n"))
+
+    def test_logprobs_are_those_of_the_greedy_choice(self):
+        out = engine.run_json(engine.build(model_path()), "--prompt", "And", "--max-tokens", "6", "--temperature", "0",
+                              "--ignore-eos", "--repetition-penalty", "1", "--logprobs", "20")
+        for entry in out["logprobs"]:
+            values = [value for _, value in entry["top"]]
+            self.assertEqual(values, sorted(values, reverse=True))
+            self.assertEqual(entry["top"][0], [entry["token_id"], entry["logprob"]])
+            self.assertLessEqual(sum(math.exp(value) for value in values), 1 + 1e-5)
+            self.assertLess(max(values), 0)
+
+    def test_tokenize_prints_what_a_prompt_runs(self):
+        path = engine.build(model_path())
+        for text in ("In the beginning", "a  b\n", "<|im_start|>user", "\u4e2d\U0001f600"):
+            ids = engine.run_json(path, "--tokenize", text)["token_ids"]
+            self.assertEqual(ids, engine.run_json(path, "--prompt", text, "--max-tokens", "1")["prompt_token_ids"])
+            self.assertEqual(engine.call("llmc-run", path, "--tokenize", text).count("\n"), len(ids))
 
     def test_text_streams_as_valid_utf_8_and_equals_the_json(self):
         path = engine.build(model_path())
