@@ -5,6 +5,7 @@ cd "$(dirname "$0")/../.."
 out=.cache/inspect_ir
 examples/fetch_smollm2.sh
 rm -rf "$out"
+mkdir -p "$out"
 build/bin/llmc build .cache/SmolLM2-135M-Instruct.Q4_1.gguf -o "$out/smollm2.engine" --cpu-levels host --quiet \
   --print-ir-after=all --dump-dir "$out"
 ls "$out"
