@@ -47,7 +47,7 @@ constexpr FlagHelp kFlags[] = {
     {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512, or the context)", kMeasure},
     {"prompt-tokens", "N", "prompt tokens a stream of --bench (default: 128)", kMeasure},
     {"output-tokens", "N", "generated tokens a stream of --bench (default: 128)", kMeasure},
-    {"streams", "N", "sequences that --bench decodes together (default: 1)", kMeasure},
+    {"streams", "N", "sequences that --bench decodes, or --dump-logits cuts the prompt into, side by side (default: 1)", kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
     {"help", "", "print this", "About"},
     {"version", "", "print the version", "About"},

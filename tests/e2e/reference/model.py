@@ -146,10 +146,10 @@ class Model:
 
 
 def round_to_int8(x: np.ndarray) -> np.ndarray:
-    """Each run of 32 values of a row on a grid of amax/127, ties to even; the last run may be short."""
+    """Each run of 16 values of a row on a grid of amax/127, ties to even; the last run may be short."""
     columns = x.shape[-1]
-    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -columns % 32)])
-    groups = padded.reshape(*x.shape[:-1], -1, 32)
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, -columns % 16)])
+    groups = padded.reshape(*x.shape[:-1], -1, 16)
     scale = np.abs(groups).max(axis=-1, keepdims=True) / 127
     levels = np.rint(np.divide(groups, scale, out=np.zeros_like(groups), where=scale > 0))
     return (levels * scale).reshape(padded.shape)[..., :columns]

@@ -1,0 +1,47 @@
+"""Several sequences in one step: prompt chunks beside single tokens, on interleaved pages, must not see each other."""
+
+import unittest
+
+import compare
+import engine
+import numpy as np
+import reference
+import tiny_models
+
+# One of each family, storage and grouping of heads; --activations f32 leaves only float noise.
+MODELS = ("llama-9h3-d64-bf16", "qwen2-14h2-d80-f16", "gguf-llama-q4_1", "gguf-qwen2-q8_0")
+
+
+def pieces(length: int, count: int) -> list:
+    """Where --dump-logits --streams cuts the prompt: piece i has i + 1 shares."""
+    shares = count * (count + 1) // 2
+    ends = [length * ((i + 1) * (i + 2) // 2) // shares for i in range(count)]
+    return list(zip([0] + ends[:-1], ends))
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class MixedBatches(unittest.TestCase):
+    """Each sequence of a mixed run has the logits of the reference for it alone."""
+
+
+def add_model(name: str):
+    def test(self):
+        spec = next(s for s in tiny_models.SPECS if s.name == name)
+        path = tiny_models.write(spec, engine.work_dir() / "models")
+        ids = np.random.default_rng(5).integers(0, spec.vocab, 190)
+        model = reference.load(path, kv="f16")
+        built = engine.build(path, "--activations", "f32")
+        for count, tokens, threads in ((3, 512, 1), (7, 64, 2), (7, 512, 3)):
+            with self.subTest(sequences=count, tokens=tokens, threads=threads):
+                flags = ("--streams", count, "--max-batched-tokens", tokens, "--threads", threads, "--max-model-len", "256")
+                together = compare.log_softmax(engine.logits(built, ids, *flags))
+                for begin, end in pieces(len(ids), count):
+                    alone = compare.log_softmax(model.logits(ids[begin:end]))
+                    self.assertLess(compare.kl_rows(alone, together[begin:end]).mean(), 1e-6, f"rows {begin} to {end}")
+                    self.assertLess(np.abs(together[begin:end] - alone).max(), 0.02)
+
+    setattr(MixedBatches, f"test_{name}".replace("-", "_"), test)
+
+
+for one in MODELS:
+    add_model(one)
