@@ -9,6 +9,7 @@ namespace llmc {
 
 /// Compiles both as llmc-run does. `templatePlace` (file and object) goes in front of the template's errors.
 /// Errors: TK_*, TM_*, kind kBadInput.
-rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate, const std::string &templatePlace);
+rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate,
+                      const std::string &templatePlace);
 
 } // namespace llmc
