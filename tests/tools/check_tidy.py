@@ -27,7 +27,7 @@ def sources(build: pathlib.Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--seconds", type=float, default=200)
+    parser.add_argument("--seconds", type=float, default=150)
     parser.add_argument("files", nargs="*")
     args = parser.parse_args()
     deadline = time.monotonic() + args.seconds
