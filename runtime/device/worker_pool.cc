@@ -1,6 +1,7 @@
 // Start, pinning, waking and the phase loop of the workers.
 #include "runtime/device/worker_pool.h"
 
+#include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -64,8 +65,13 @@ WorkerPool::~WorkerPool() {
   if (!callerCpus_.empty()) setAffinity(pthread_self(), callerCpus_);
 }
 
-int32_t WorkerPool::run(const Walk& walk) {
+int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
   walk_ = walk;
+  times_ = times;
+  if (times) {
+    times->calls.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
+    times->waits.assign(workers_, std::vector<uint64_t>(walk.phaseEnds.size()));
+  }
   failure_.store(0, std::memory_order_relaxed);
   if (workers_ > 1) {
     start_.exchange(start_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
@@ -75,22 +81,35 @@ int32_t WorkerPool::run(const Walk& walk) {
   return failure_.load(std::memory_order_relaxed);
 }
 
+void WorkerPool::walkPhases(uint32_t worker) { times_ ? walkPhasesAs<true>(worker) : walkPhasesAs<false>(worker); }
+
 // Generated code carries no type signature in front of its entry points, where this check would look for one.
+template <bool kTimed>
 #if defined(__clang__)
 __attribute__((no_sanitize("function")))
 #endif
-void WorkerPool::walkPhases(uint32_t worker) {
+void WorkerPool::walkPhasesAs(uint32_t worker) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
+  const auto now = [] { return kTimed ? __rdtsc() : 0; };
   uint32_t call = 0;
-  for (const uint32_t end : walk.phaseEnds) {
-    for (; call < end; ++call) {
+  for (size_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
+    for (; call < walk.phaseEnds[phase]; ++call) {
       // After a failure all workers still meet at each barrier: one that left early would strand the others.
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
+      const uint64_t start = now();
       if (const int32_t code = kernel.function(kernel.args, worker, workers_))
         failure_.store(code, std::memory_order_relaxed);
+      if constexpr (kTimed) times_->calls[worker][call] = now() - start;
     }
-    barrier_.arrive();
+    // The last wait cannot be written: once that barrier opens, run() returns and the caller may read.
+    if (kTimed && phase + 1 < walk.phaseEnds.size()) {
+      const uint64_t start = now();
+      barrier_.arrive();
+      times_->waits[worker][phase] = now() - start;
+    } else {
+      barrier_.arrive();
+    }
   }
   // run() must not return while a worker may still read walk_, even if there was no phase.
   if (walk.phaseEnds.empty()) barrier_.arrive();

@@ -16,7 +16,7 @@ namespace llmc::rt {
 /// One launch with its arguments resolved: what a worker calls.
 struct KernelCall {
   int32_t (*function)(const uint64_t* args, uint32_t worker, uint32_t workers) = nullptr;  ///< KernelFn
-  const uint64_t* args = nullptr;  ///< absolute addresses
+  const uint64_t* args = nullptr;                                                          ///< absolute addresses
 };
 
 /// A step's work in order. Phase p runs calls [phaseEnds[p-1], phaseEnds[p]); all workers meet at its end.
@@ -25,11 +25,18 @@ struct Walk {
   std::span<const uint32_t> phaseEnds;
 };
 
+/// Where the time of one walk went, in TSC ticks. Filled by run(): each worker writes its own row, so that they do not
+/// meet.
+struct WalkTimes {
+  std::vector<std::vector<uint64_t>> calls;  ///< [worker][call] in the kernel
+  std::vector<std::vector<uint64_t>> waits;  ///< [worker][phase] at the barrier
+};
+
 struct PoolOptions {
-  int threads = 0;                    ///< workers, the caller included; 0: one a physical core this process may use
-  bool pin = true;                    ///< bind each worker to a CPU (not when there are more workers than CPUs)
-  uint64_t spinNanoseconds = 30'000;  ///< at a barrier, before sleeping
-  uint64_t idleNanoseconds = 100'000; ///< between walks, before sleeping: covers sampling between two tokens
+  int threads = 0;                     ///< workers, the caller included; 0: one a physical core this process may use
+  bool pin = true;                     ///< bind each worker to a CPU (not when there are more workers than CPUs)
+  uint64_t spinNanoseconds = 30'000;   ///< at a barrier, before sleeping
+  uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
 };
 
 /// A fixed set of workers. The thread that creates the pool is worker 0 and the only one that may call run(); it is
@@ -46,21 +53,24 @@ class WorkerPool {
   std::span<const int> cpus() const { return cpus_; }  ///< CPU id of each worker; empty when not pinned
 
   /// All workers walk `walk`; returns when the last one is done. 0, or a code that one of the kernels returned; after a
-  /// kernel has failed no further ones are started. Allocates nothing.
-  int32_t run(const Walk& walk);
+  /// kernel has failed no further ones are started. Allocates nothing, unless it is to measure `times`.
+  int32_t run(const Walk& walk, WalkTimes* times = nullptr);
 
  private:
   explicit WorkerPool(const PoolOptions& options, uint32_t workers);
   void loop(uint32_t worker);
   void walkPhases(uint32_t worker);
+  template <bool kTimed>
+  void walkPhasesAs(uint32_t worker);
 
   const uint32_t workers_;
   const uint64_t idleTicks_;
   std::vector<int> cpus_;
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
   PhaseBarrier barrier_;
-  Walk walk_;             ///< written by run() before start_ moves, read by workers after
-  bool stopping_ = false; ///< likewise
+  Walk walk_;                                   ///< written by run() before start_ moves, read by workers after
+  WalkTimes* times_ = nullptr;                  ///< likewise; null: not measured
+  bool stopping_ = false;                       ///< likewise
   alignas(64) std::atomic<uint32_t> start_{0};  ///< moves once a walk
   alignas(64) std::atomic<uint32_t> sleepers_{0};
   alignas(64) std::atomic<int32_t> failure_{0};

@@ -65,6 +65,7 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& so
   const fb::Slot& logits = *plan.slots()->Get(plan.logits_slot());
   bound->logits_ = reinterpret_cast<const float*>(memory.arena + slotOffset(plan, logits, units));
   bound->calls_.reserve(bound->launches_.size());
+  bound->origins_.reserve(bound->launches_.size());
   bound->phaseEnds_.reserve(bound->launchEnds_.size());
   return bound;
 }
@@ -74,6 +75,7 @@ Walk BoundProgram::walk(uint32_t tokens, uint32_t rows) {
   tokens_ = tokens;
   rows_ = rows;
   calls_.clear();
+  origins_.clear();
   phaseEnds_.clear();
   uint32_t launch = 0;
   for (const uint32_t end : launchEnds_) {
@@ -86,6 +88,7 @@ Walk BoundProgram::walk(uint32_t tokens, uint32_t rows) {
       size_t v = 0;
       while (kernel.variants[v].maxRows != 0 && kernel.variants[v].maxRows < m) ++v;
       calls_.push_back({kernel.variants[v].function, args_.data() + launches_[launch].firstArg});
+      origins_.push_back({launches_[launch].kernel, static_cast<uint32_t>(v), kernel.onRows});
     }
     if (calls_.size() > before) phaseEnds_.push_back(static_cast<uint32_t>(calls_.size()));
   }

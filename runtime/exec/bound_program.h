@@ -43,6 +43,13 @@ class BoundProgram {
   /// become empty with them. Allocates nothing; valid until the next call.
   Walk walk(uint32_t tokens, uint32_t rows);
 
+  /// What call `call` of the last walk runs, for people who measure.
+  struct CallOrigin {
+    uint32_t kernel, variant;  ///< in the plan
+    bool onRows;               ///< works on the selected rows, not on all tokens
+  };
+  std::span<const CallOrigin> origins() const { return origins_; }
+
   uint32_t maxTokens() const { return maxTokens_; }            ///< 0: any
   const float* logits() const { return logits_; }              ///< [S, vocab] f32, row stride rowStrideBytes(4 * vocab)
 
@@ -69,6 +76,7 @@ class BoundProgram {
   std::vector<Launch> launches_;
   std::vector<uint32_t> launchEnds_;    ///< [phase] as in the plan
   std::vector<KernelCall> calls_;       ///< of the walk last asked for
+  std::vector<CallOrigin> origins_;     ///< of the same walk
   std::vector<uint32_t> phaseEnds_;
   uint32_t tokens_ = 0, rows_ = 0;      ///< of that walk; tokens_ 0: none yet
   uint32_t maxTokens_ = 0;

@@ -47,7 +47,10 @@ Status Executor::step(std::span<const StepSequence> sequences) {
   while (programs_[choice]->maxTokens() != 0 && programs_[choice]->maxTokens() < tokens) ++choice;
   BoundProgram& program = *programs_[choice];
   last_ = &program;
-  if (const int32_t code = pool_.run(program.walk(tokens, rows())))
+  const Walk walk = program.walk(tokens, rows());
+  const int32_t code = pool_.run(walk, profile_ ? &times_ : nullptr);
+  if (profile_) profile_->add(program, walk, times_, tokens, rows());
+  if (code)
     return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
   return Status::ok();
 }

@@ -11,6 +11,7 @@
 #include "runtime/device/worker_pool.h"
 #include "runtime/exec/batch_builder.h"
 #include "runtime/exec/bound_program.h"
+#include "runtime/exec/step_profile.h"
 #include "runtime/format/engine_reader.h"
 
 namespace llmc::rt {
@@ -36,6 +37,9 @@ class Executor {
   /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed.
   Status step(std::span<const StepSequence> sequences);
 
+  /// From now on each step adds its times to `profile`, which must live as long as it is set; null: no more measuring.
+  void measure(StepProfile* profile) { profile_ = profile; }
+
   /// Rows of the last step, in the order of its sequences and their tokens.
   uint32_t rows() const { return static_cast<uint32_t>(builder_.batch().rows); }
   /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows().
@@ -56,6 +60,8 @@ class Executor {
   BatchBuilder builder_;
   std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
   const BoundProgram* last_ = nullptr;                   ///< program of the last step
+  StepProfile* profile_ = nullptr;
+  WalkTimes times_;                                      ///< of the last step while profile_ is set
 };
 
 }  // namespace llmc::rt

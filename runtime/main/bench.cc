@@ -11,6 +11,7 @@
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
+#include "runtime/main/profile_report.h"
 #include "runtime/main/session.h"
 #include "runtime/sample/philox.h"
 #include "runtime/sample/sampler.h"
@@ -22,10 +23,10 @@ using Json = nlohmann::ordered_json;
 
 /// One repeat.
 struct Timing {
-  double ttftMilliseconds = 0;      ///< from the first prompt token until every stream has its first token
+  double ttftMilliseconds = 0;  ///< from the first prompt token until every stream has its first token
   double prefillTokensPerSecond = 0;
-  double decodeTokensPerSecond = 0; ///< of all streams together; 0 when only one token is generated
-  double decodeSteps = 0;           ///< steps a second
+  double decodeTokensPerSecond = 0;  ///< of all streams together; 0 when only one token is generated
+  double decodeSteps = 0;            ///< steps a second
 };
 
 /// Weight bytes that one decode step reads: those that its launches name, without tables read a row at a time.
@@ -36,7 +37,8 @@ uint64_t weightBytesAStep(const fb::Engine& plan) {
       const auto* kernel = plan.kernels()->Get(launch->kernel());
       if (kernel->family() && kernel->family()->string_view() == "embed") continue;
       for (const auto* arg : *launch->args())
-        if (arg->kind() == fb::ArgKind::Weight && plan.weights()->Get(arg->index())->rows() > 1) weights.insert(arg->index());
+        if (arg->kind() == fb::ArgKind::Weight && plan.weights()->Get(arg->index())->rows() > 1)
+          weights.insert(arg->index());
     }
   uint64_t bytes = 0;
   for (const uint32_t index : weights) bytes += plan.weights()->Get(index)->size();
@@ -60,9 +62,11 @@ class Bench {
     caches_.clear();
     for (uint32_t s = 0; s < flags_.benchStreams; ++s) caches_.emplace_back(session_.kv(), session_.context());
     next_.assign(flags_.benchStreams, 0);
+    measure(prefillProfile_);
     const double start = monotonicSeconds();
     LLMC_TRY(prefillAll());
     const double first = monotonicSeconds();
+    measure(decodeProfile_);
     for (uint32_t i = 1; i < flags_.benchOutputTokens; ++i) LLMC_TRY(decodeAll());
     const double decodeSeconds = monotonicSeconds() - first;
     Timing timing;
@@ -74,7 +78,14 @@ class Bench {
     return timing;
   }
 
+  const StepProfile& prefillProfile() const { return prefillProfile_; }
+  const StepProfile& decodeProfile() const { return decodeProfile_; }
+
  private:
+  void measure(StepProfile& profile) {
+    if (flags_.profile) session_.executor().measure(&profile);
+  }
+
   /// Fills each step with prompt tokens of as many streams as fit.
   Status prefillAll() {
     uint32_t stream = 0;
@@ -88,8 +99,11 @@ class Bench {
         const uint32_t count = std::min(room, flags_.benchPromptTokens - start);
         const bool last = start + count == flags_.benchPromptTokens;
         LLMC_TRY(cache.append(count));
-        steps_.push_back({std::span<const int32_t>(prompts_[stream]).subspan(start, count), cache.pages(), start,
-                          last ? RowChoice::kLast : RowChoice::kNone, {}});
+        steps_.push_back({std::span<const int32_t>(prompts_[stream]).subspan(start, count),
+                          cache.pages(),
+                          start,
+                          last ? RowChoice::kLast : RowChoice::kNone,
+                          {}});
         streams_.push_back(stream);
         room -= count;
         if (!last) break;
@@ -106,7 +120,8 @@ class Bench {
     for (uint32_t s = 0; s < flags_.benchStreams; ++s) {
       const uint32_t start = caches_[s].length();
       LLMC_TRY(caches_[s].append(1));
-      steps_.push_back({std::span<const int32_t>(next_).subspan(s, 1), caches_[s].pages(), start, RowChoice::kLast, {}});
+      steps_.push_back(
+          {std::span<const int32_t>(next_).subspan(s, 1), caches_[s].pages(), start, RowChoice::kLast, {}});
       streams_.push_back(s);
     }
     return stepAndSample();
@@ -129,12 +144,13 @@ class Bench {
   Session& session_;
   const Flags& flags_;
   Sampler sampler_;
+  StepProfile prefillProfile_, decodeProfile_;
   SamplingParams greedy_;
   std::vector<std::vector<int32_t>> prompts_;
   std::vector<SequenceCache> caches_;
-  std::vector<int32_t> next_;          ///< [streams] token to decode next
+  std::vector<int32_t> next_;  ///< [streams] token to decode next
   std::vector<StepSequence> steps_;
-  std::vector<uint32_t> streams_;       ///< stream of each entry of steps_
+  std::vector<uint32_t> streams_;  ///< stream of each entry of steps_
 };
 
 Json facts(Session& session, const Flags& flags, double bandwidth) {
@@ -156,7 +172,8 @@ std::string table(const Json& json) {
   char line[256];
   std::string text = json["model"].get<std::string>() + " (" + json["scheme"].get<std::string>() + ") on " +
                      json["cpu"].get<std::string>() + ", " + json["level"].get<std::string>() + "\n";
-  std::snprintf(line, sizeof line, "%d threads, %d streams, %d prompt and %d output tokens, memory reads at %.1f GB/s\n",
+  std::snprintf(line, sizeof line,
+                "%d threads, %d streams, %d prompt and %d output tokens, memory reads at %.1f GB/s\n",
                 json["threads"].get<int>(), json["streams"].get<int>(), json["prompt_tokens"].get<int>(),
                 json["output_tokens"].get<int>(), json["read_bandwidth_gb_per_s"].get<double>());
   text += line;
@@ -167,6 +184,9 @@ std::string table(const Json& json) {
                   repeat["bandwidth_share"].get<double>() * 100);
     text += line;
   }
+  if (json.contains("profile"))
+    text += "\n" + profileTable(json["profile"]["prefill"], "prefill") + "\n" +
+            profileTable(json["profile"]["decode"], "decode");
   return text;
 }
 
@@ -178,8 +198,9 @@ Status runBench(const Flags& flags) {
   Session& session = **opened;
   const uint64_t needed = uint64_t{flags.benchPromptTokens} + flags.benchOutputTokens;
   if (needed > session.context())
-    return Status::error(ErrorKind::kUsage, "RT_CONTEXT",
-                         std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
+    return Status::error(
+        ErrorKind::kUsage, "RT_CONTEXT",
+        std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
   auto bandwidth = measureReadBandwidth(session.pool());
   LLMC_TRY(bandwidth.status());
   Bench bench(session, flags);
@@ -199,6 +220,9 @@ Status runBench(const Flags& flags) {
                                {"decode_tokens_per_s", timing->decodeTokensPerSecond},
                                {"bandwidth_share", timing->decodeSteps * stepBytes / *bandwidth}});
   }
+  if (flags.profile)
+    json["profile"] = {{"prefill", profileJson(bench.prefillProfile(), session.engine().plan())},
+                       {"decode", profileJson(bench.decodeProfile(), session.engine().plan())}};
   return writeOutput(flags.json ? json.dump() + "\n" : table(json));
 }
 

@@ -1,10 +1,14 @@
 // --dump-logits: raw f32 logits of every prompt position, for comparison with other implementations. With --streams N
-// the prompt is cut into N sequences, each from an empty cache, that share steps in uneven chunks and interleaved pages.
+// the prompt is cut into N sequences, each from an empty cache, that share steps in uneven chunks and interleaved
+// pages.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
+#include <span>
 #include <vector>
 
 #include "runtime/kv/sequence_cache.h"
@@ -15,11 +19,39 @@
 namespace llmc::rt {
 namespace {
 
-using File = std::unique_ptr<std::FILE, decltype([](std::FILE* file) { std::fclose(file); })>;
+/// The file being written. Unless it was finished, what is there goes away again.
+class Output {
+ public:
+  explicit Output(const std::string& path) : path_(path), file_(std::fopen(path.c_str(), "wb")) {}
+  ~Output() {
+    if (!file_) return;
+    std::fclose(file_);
+    struct stat info{};
+    if (!finished_ && ::stat(path_.c_str(), &info) == 0 && S_ISREG(info.st_mode)) ::unlink(path_.c_str());
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
-Status fileError(const std::string& path) {
-  return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(path) + ": " + std::strerror(errno));
-}
+  Status error() const {
+    return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(path_) + ": " + std::strerror(errno));
+  }
+  Status opened() const { return file_ ? Status::ok() : error(); }
+  Status writeRow(size_t row, std::span<const float> logits) {
+    const auto at = static_cast<off_t>(row * logits.size_bytes());
+    const bool written = fseeko(file_, at, SEEK_SET) == 0 &&
+                         std::fwrite(logits.data(), sizeof(float), logits.size(), file_) == logits.size();
+    return written ? Status::ok() : error();
+  }
+  Status finish() {
+    finished_ = std::fflush(file_) == 0;
+    return finished_ ? Status::ok() : error();
+  }
+
+ private:
+  const std::string path_;
+  std::FILE* const file_;
+  bool finished_ = false;
+};
 
 /// One piece of the prompt with its own cache.
 struct Piece {
@@ -44,7 +76,7 @@ std::vector<Piece> cut(std::span<const int32_t> ids, Session& session, size_t co
 size_t share(size_t i, size_t step, size_t pieces) { return pieces == 1 ? SIZE_MAX : 1 + (7 * step + 5 * i) % 23; }
 
 /// Runs one step over all unfinished pieces and writes its rows to their places. False in `ran` when none was left.
-Status runStep(Executor& executor, std::vector<Piece>& pieces, size_t step, std::FILE* file, bool& ran) {
+Status runStep(Executor& executor, std::vector<Piece>& pieces, size_t step, Output& output, bool& ran) {
   std::vector<StepSequence> parts;
   std::vector<size_t> rows;  // of the file
   size_t budget = std::min(executor.limits().maxRows, executor.limits().maxTokens);
@@ -61,12 +93,7 @@ Status runStep(Executor& executor, std::vector<Piece>& pieces, size_t step, std:
   ran = !parts.empty();
   if (!ran) return Status::ok();
   LLMC_TRY(executor.step(parts));
-  for (uint32_t row = 0; row < rows.size(); ++row) {
-    const auto logits = executor.logits(row);
-    const auto at = static_cast<off_t>(rows[row] * logits.size() * sizeof(float));
-    if (fseeko(file, at, SEEK_SET) != 0 || std::fwrite(logits.data(), sizeof(float), logits.size(), file) != logits.size())
-      return Status::error(ErrorKind::kIo, "CLI_OUTPUT", std::string("cannot write the logits: ") + std::strerror(errno));
-  }
+  for (uint32_t row = 0; row < rows.size(); ++row) LLMC_TRY(output.writeRow(rows[row], executor.logits(row)));
   return Status::ok();
 }
 
@@ -74,18 +101,19 @@ Status runStep(Executor& executor, std::vector<Piece>& pieces, size_t step, std:
 
 Status runDumpLogits(const Flags& flags) {
   const auto streams = static_cast<uint32_t>(flags.benchStreams);
-  auto opened = Session::open(flags, {.text = flags.promptIds.empty(), .sequences = streams, .rows = flags.maxBatchedTokens});
+  auto opened =
+      Session::open(flags, {.text = flags.promptIds.empty(), .sequences = streams, .rows = flags.maxBatchedTokens});
   LLMC_TRY(opened.status());
   Session& session = **opened;
   auto prompt = promptIds(session, flags);
   LLMC_TRY(prompt.status());
-  const File file(std::fopen(flags.dumpLogits.c_str(), "wb"));
-  if (!file) return fileError(flags.dumpLogits);
+  Output output(flags.dumpLogits);
+  LLMC_TRY(output.opened());
 
   std::vector<Piece> pieces = cut(*prompt, session, streams);
   bool ran = true;
-  for (size_t step = 0; ran; ++step) LLMC_TRY(runStep(session.executor(), pieces, step, file.get(), ran));
-  return std::fflush(file.get()) == 0 ? Status::ok() : fileError(flags.dumpLogits);
+  for (size_t step = 0; ran; ++step) LLMC_TRY(runStep(session.executor(), pieces, step, output, ran));
+  return output.finish();
 }
 
 }  // namespace llmc::rt

@@ -71,6 +71,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
   if (parsed.count("stop")) flags.stop = parsed["stop"].as<std::vector<std::string>>();
   flags.ignoreEos = parsed.count("ignore-eos") > 0;
+  flags.profile = parsed.count("profile") > 0;
   flags.json = parsed.count("json") > 0;
   flags.verifyWeights = parsed.count("no-verify-weights") == 0;
   if (parsed.count("prompt-ids")) {
@@ -80,6 +81,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   }
   if (!flags.system.empty() && !flags.message && flags.mode != Mode::kChat)
     return flagError("CLI_FLAG", "--system goes with --message or --chat");
+  if (flags.profile && flags.mode != Mode::kBench) return flagError("CLI_FLAG", "--profile goes with --bench");
   if (!flags.dumpLogits.empty() && flags.mode != Mode::kGenerate)
     return flagError("CLI_FLAG", "--dump-logits goes with a prompt");
   return Status::ok();

@@ -42,6 +42,7 @@ struct Flags {
   std::string perplexityFile;
   uint32_t chunk = 0;                ///< tokens; 0: 512, or the context if that is shorter
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
+  bool profile = false;              ///< of --bench
   std::string tokenize;
 };
 

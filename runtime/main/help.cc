@@ -49,6 +49,7 @@ constexpr FlagHelp kFlags[] = {
     {"output-tokens", "N", "generated tokens a stream of --bench (default: 128)", kMeasure},
     {"streams", "N", "sequences that --bench decodes, or --dump-logits cuts the prompt into, side by side (default: 1)", kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
+    {"profile", "", "--bench also says where the time goes, kernel by kernel (default: off)", kMeasure},
     {"help", "", "print this", "About"},
     {"version", "", "print the version", "About"},
 };

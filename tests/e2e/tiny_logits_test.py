@@ -94,7 +94,7 @@ class TinyModels(unittest.TestCase):
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class CpuLevels(unittest.TestCase):
-    """One 16-bit and one 4-bit model at each level: an engine that holds this level alone."""
+    """16, 8 and 4-bit models at each level: an engine that holds this level alone."""
 
 
 def add_model(spec, activations: str):
@@ -122,15 +122,17 @@ def add_model(spec, activations: str):
 
 
 def add_level(name: str, level: str):
+    int8 = next(s for s in tiny_models.SPECS if s.name == name).kind.startswith("Q")
+
     def test(self):
         if level not in engine.host_levels():
             self.skipTest(f"this CPU has no {level}")
         path = engine.build(model_path(name), "--cpu-levels", level)
-        want = wanted(name, "q4" in name)
+        want = wanted(name, int8)
         for length in (1, 7, 33, 300):
             with self.subTest(length=length):
                 want.check(self, engine.logits(path, prompt(name)[:length], *CONTEXT), length)
-        check_greedy(self, path, name, "q4" in name, 65, 20)
+        check_greedy(self, path, name, int8, 65, 20)
 
     setattr(CpuLevels, f"test_{name}_{level}".replace("-", "_"), test)
 

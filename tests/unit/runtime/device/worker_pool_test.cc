@@ -109,6 +109,27 @@ TEST(WorkerPool, IdleWorkersUseNoCpu) {
   EXPECT_LT(cpuSeconds() - before, 0.015);  // of 1.2 s that four busy workers would use
 }
 
+TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
+  // Worker 1 works in the first call, so worker 0 waits for it.
+  int32_t (*uneven)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t worker, uint32_t) {
+    if (worker == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return 0;
+  };
+  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t, uint32_t) { return 0; };
+  auto pool = makePool(2);
+  const KernelCall calls[] = {{uneven, nullptr}, {nothing, nullptr}, {nothing, nullptr}};
+  const uint32_t ends[] = {2, 3};
+  WalkTimes times;
+  ASSERT_EQ(pool->run({calls, ends}, &times), 0);
+  const uint64_t half = tscTicks(10'000'000);
+  ASSERT_EQ(times.calls.size(), 2u);
+  ASSERT_EQ(times.calls[0].size(), 3u);
+  EXPECT_GT(times.calls[1][0], half);
+  EXPECT_LT(times.calls[0][0], half);
+  EXPECT_GT(times.waits[0][0], half);
+  EXPECT_EQ(times.waits[0][1], 0u);  // the end of the walk is not waited for
+}
+
 TEST(WorkerPool, BarrierCost) {
   int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t, uint32_t) { return 0; };
   for (int threads : {1, 2, 3, 4}) {

@@ -88,13 +88,21 @@ TEST(EngineFile, EveryShorterLengthIsRefused) {
 
 TEST(EngineFile, OneMoreByteIsRefused) { EXPECT_EQ(codeOf(TemporaryFile(test::tinyEngine() + '\0').path()), "EN_TRAILING"); }
 
+// Under a sanitizer an open is ten times slower: there one bit of each byte is flipped, another one from byte to byte.
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr size_t kFlipsPerByte = 1;
+#else
+constexpr size_t kFlipsPerByte = 8;
+#endif
+
 TEST(EngineFile, EveryBitFlipIsRefused) {
   std::string good = test::tinyEngine();
   TemporaryFile tiny(good);
   int fd = ::open(tiny.path().c_str(), O_WRONLY);
   std::map<std::string, int> codes;
   for (size_t at = 0; at < good.size(); ++at) {
-    for (int bit = 0; bit < 8; ++bit) {
+    for (size_t flip = 0; flip < kFlipsPerByte; ++flip) {
+      size_t bit = (at + flip) % 8;
       char flipped = static_cast<char>(good[at] ^ (1 << bit));
       ASSERT_EQ(::pwrite(fd, &flipped, 1, static_cast<off_t>(at)), 1);
       std::string code = codeOf(tiny.path(), {.threads = 1});
@@ -104,7 +112,7 @@ TEST(EngineFile, EveryBitFlipIsRefused) {
     ASSERT_EQ(::pwrite(fd, &good[at], 1, static_cast<off_t>(at)), 1);
   }
   ::close(fd);
-  EXPECT_EQ(codes["EN_DIGEST"] + codes["EN_MAGIC"], static_cast<int>(8 * good.size()));
+  EXPECT_EQ(codes["EN_DIGEST"] + codes["EN_MAGIC"], static_cast<int>(kFlipsPerByte * good.size()));
   EXPECT_EQ(codeOf(tiny.path()), "ok");
 }
 

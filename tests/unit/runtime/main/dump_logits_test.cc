@@ -12,6 +12,7 @@ TEST_F(Run, DumpsLogitsOfAllPositions) {
   EXPECT_EQ(std::filesystem::file_size(path), 7u * 32 * 4);
   EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", "/nowhere/file", "--threads", "1"}), 74);
   EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", "/dev/full", "--threads", "1"}), 74);
+  EXPECT_NE(err_.find("/dev/full"), std::string::npos) << err_;
 }
 
 }  // namespace
