@@ -28,7 +28,8 @@ struct AddRopeTablePass : impl::AddRopeTableBase<AddRopeTablePass> {
       return;
     auto positions = module->getAttrOfType<IntegerAttr>(kMaxPositionsAttr);
     if (!positions || positions.getInt() <= 0) {
-      module.emitError("expected a positive module attribute '") << kMaxPositionsAttr << "', which sizes the rope table";
+      module.emitError("expected a positive module attribute '")
+          << kMaxPositionsAttr << "', which sizes the rope table";
       return signalPassFailure();
     }
     SymbolTable symbols(module);

@@ -118,8 +118,9 @@ private:
 
   static std::string scratchName(size_t index) { return "scratch" + (index ? std::to_string(index) : ""); }
 
-  /// The scratch slot of a launch in the current phase. A kernel finds worker w's part at w * its own bytes, and workers of a
-  /// phase are at different launches at one time: kernels of different sizes need slots of their own there.
+  /// The scratch slot of a launch in the current phase. A kernel finds worker w's part at w * its own bytes, and
+  /// workers of a phase are at different launches at one time: kernels of different sizes need slots of their own
+  /// there.
   size_t scratchSlot(int64_t bytes) {
     size_t index = llvm::find(phaseScratch_, bytes) - phaseScratch_.begin();
     if (index == phaseScratch_.size())
@@ -218,11 +219,11 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
     bool rows = llvm::any_of(kernel.getResultTypes(), [](Type type) { return llm::rowsDim(type).isS(); });
     int64_t scratch = scratchOf(kernel);
     int64_t args = kernel.getArgumentTypes().size() + kernel.getResultTypes().size() + (scratch > 0);
-    plan::KernelOp::create(
-        builder, kernel.getLoc(), builder.getStringAttr(kernel.getSymName()), builder.getDenseI64ArrayAttr(limits),
-        plan::RowsDimAttr::get(&getContext(), rows ? plan::RowsDim::Row : plan::RowsDim::Token), kernel.getHeroAttr(),
-        builder.getI64IntegerAttr(args), builder.getI64IntegerAttr(scratch), kernel.getOriginAttr(),
-        kernel.getFusedAttr());
+    plan::KernelOp::create(builder, kernel.getLoc(), builder.getStringAttr(kernel.getSymName()),
+                           builder.getDenseI64ArrayAttr(limits),
+                           plan::RowsDimAttr::get(&getContext(), rows ? plan::RowsDim::Row : plan::RowsDim::Token),
+                           kernel.getHeroAttr(), builder.getI64IntegerAttr(args), builder.getI64IntegerAttr(scratch),
+                           kernel.getOriginAttr(), kernel.getFusedAttr());
   }
 };
 

@@ -51,8 +51,8 @@ std::string kernelStem(kern::DispatchOp dispatch) {
       auto weight = cast<llm::WeightType>(linear.getW().getType());
       return stem + "_" + std::to_string(weight.rows()) + "x" + std::to_string(weight.cols());
     }
-  if (dispatch.getNumResults() > 0 && (llm::dimsOf(dispatch.getResult(0).getType()) ||
-                                       isa<llm::QActType>(dispatch.getResult(0).getType())))
+  if (dispatch.getNumResults() > 0 &&
+      (llm::dimsOf(dispatch.getResult(0).getType()) || isa<llm::QActType>(dispatch.getResult(0).getType())))
     stem += "_" + std::to_string(llm::cols(dispatch.getResult(0).getType()));
   return stem;
 }

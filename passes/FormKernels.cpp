@@ -136,11 +136,12 @@ private:
     if (result == linear.getResult() && !result.hasOneUse())
       for (Operation *user : result.getUsers())
         if (isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user))
-          missed(linear, epilogueTag(user)) << "the product has "
-                                            << std::distance(result.use_begin(), result.use_end()) << " uses";
+          missed(linear, epilogueTag(user))
+              << "the product has " << std::distance(result.use_begin(), result.use_end()) << " uses";
   }
 
-  /// A product that only the next one reads leaves its int8 form (F4): no float rows in memory, no quantizing afterwards.
+  /// A product that only the next one reads leaves its int8 form (F4): no float rows in memory, no quantizing
+  /// afterwards.
   void addQuantize(KernelGroup &group, Value result) {
     auto quantize = result.hasOneUse() ? dyn_cast<llm::QuantizeOp>(*result.getUsers().begin()) : llm::QuantizeOp();
     if (!quantize)

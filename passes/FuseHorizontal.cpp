@@ -38,7 +38,8 @@ std::string refusal(llvm::ArrayRef<llm::LinearOp> linears) {
   return {};
 }
 
-/// Name of the fused weight: the common start of the names, then the joined ends ("layers.0.q" + "layers.0.k" -> "layers.0.q_k").
+/// Name of the fused weight: the common start of the names, then the joined ends ("layers.0.q" + "layers.0.k" ->
+/// "layers.0.q_k").
 std::string joinedName(llvm::ArrayRef<llm::WeightOp> weights) {
   llm::WeightOp leader = weights[0];
   llvm::StringRef first = leader.getSymName();
@@ -115,9 +116,8 @@ private:
     }
     Value weight = fusedWeight(builder, weights, arrange);
     Value bias = biases.empty() ? Value() : fusedWeight(builder, biases, llm::Arrange::Concat);
-    auto loc = FusedLoc::get(builder.getContext(), llvm::map_to_vector(linears, [](llm::LinearOp op) {
-                               return Location(op.getLoc());
-                             }));
+    auto loc = FusedLoc::get(builder.getContext(),
+                             llvm::map_to_vector(linears, [](llm::LinearOp op) { return Location(op.getLoc()); }));
     auto named = NameLoc::get(builder.getStringAttr(weight.getDefiningOp<llm::UseOp>().getWeight()), loc);
     llm::LinearOp leader = linears[0];
     return llm::LinearOp::create(builder, named, leader.getX(), weight, bias).getResult();

@@ -9,9 +9,11 @@
 
 namespace llmc {
 
-/// Name of the module attribute (i64) with the longest context in tokens; set by the importer, read by llm-add-rope-table.
+/// Name of the module attribute (i64) with the longest context in tokens; set by the importer, read by
+/// llm-add-rope-table.
 inline constexpr llvm::StringLiteral kMaxPositionsAttr = "llmc.max_positions";
-/// Name of the function attribute (i64) with the most tokens a program takes (0: any number); set by llm-split-programs.
+/// Name of the function attribute (i64) with the most tokens a program takes (0: any number); set by
+/// llm-split-programs.
 inline constexpr llvm::StringLiteral kTokensMaxAttr = "llmc.t_max";
 /// Name of the module attribute (dictionary) with the facts of the model, as plan.engine carries them.
 inline constexpr llvm::StringLiteral kModelAttr = "llmc.model";

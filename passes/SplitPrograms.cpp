@@ -18,11 +18,12 @@ void splitAttention(func::FuncOp decode) {
   decode.walk([&](llm::AttendOp op) { attends.push_back(op); });
   for (llm::AttendOp op : attends) {
     OpBuilder builder(op);
-    auto partial = llm::AttendPartialOp::create(builder, op.getLoc(), op.getQ(), op.getKv(), op.getBatch(), op.getLayer(),
-                                                op.getHeads(), op.getScale(), op.getWindow(), op.getSoftcap(),
-                                                kDecodeSplits);
+    auto partial =
+        llm::AttendPartialOp::create(builder, op.getLoc(), op.getQ(), op.getKv(), op.getBatch(), op.getLayer(),
+                                     op.getHeads(), op.getScale(), op.getWindow(), op.getSoftcap(), kDecodeSplits);
     int64_t dim = cast<llm::KvType>(op.getKv().getType()).getDim();
-    auto merge = llm::AttendMergeOp::create(builder, op.getLoc(), partial.getResult(), op.getHeads(), dim, kDecodeSplits);
+    auto merge =
+        llm::AttendMergeOp::create(builder, op.getLoc(), partial.getResult(), op.getHeads(), dim, kDecodeSplits);
     op.replaceAllUsesWith(merge.getResult());
     op.erase();
   }

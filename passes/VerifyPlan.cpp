@@ -28,8 +28,7 @@ struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
         return slots[i].emitOpError("is never written");
       for (size_t j = 0; j < i; ++j)
         if (conflict(slots[i], slots[j], lives))
-          return slots[i].emitOpError("shares bytes with @")
-                 << slots[j].getSymName() << " while both are alive";
+          return slots[i].emitOpError("shares bytes with @") << slots[j].getSymName() << " while both are alive";
     }
     return verifyOrder(program);
   }

@@ -84,14 +84,16 @@ static llvm::Error runLinker(const std::vector<MemoryFile> &objects, const Memor
   if (!log)
     return log.takeError();
   // "-o -": the standard output, which is `output`; a name in /proc could not be replaced.
-  std::vector<std::string> arguments = {"ld.lld",          "-shared",     "-Bsymbolic", "--no-undefined",
-                                        "--no-rosegment",  "-z",          "norelro",    "-z",
-                                        "noseparate-code", "--build-id=none", "--hash-style=sysv", "-o", "-"};
+  std::vector<std::string> arguments = {
+      "ld.lld",  "-shared", "-Bsymbolic",      "--no-undefined",  "--no-rosegment",    "-z",
+      "norelro", "-z",      "noseparate-code", "--build-id=none", "--hash-style=sysv", "-o",
+      "-"};
   for (const MemoryFile &object : objects)
     arguments.push_back(object.path());
   std::vector<llvm::StringRef> views(arguments.begin(), arguments.end());
   std::string message, outputPath = output.path(), logPath = log->path();
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(), llvm::StringRef(outputPath), llvm::StringRef(logPath)};
+  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(), llvm::StringRef(outputPath),
+                                                llvm::StringRef(logPath)};
   int code = llvm::sys::ExecuteAndWait(*linker, views, std::nullopt, redirects, 0, 0, &message);
   if (code == 0)
     return llvm::Error::success();

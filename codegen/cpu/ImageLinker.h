@@ -1,4 +1,5 @@
-// Links kernel objects of one level into a flat position-independent image: no relocations, no imports, no constructors.
+// Links kernel objects of one level into a flat position-independent image: no relocations, no imports, no
+// constructors.
 #pragma once
 
 #include "llvm/ADT/SmallVector.h"

@@ -54,12 +54,8 @@ Value KernelBuilder::remUI(Value a, Value v) { return arith::RemUIOp::create(b_,
 Value KernelBuilder::ceilDiv(Value a, int64_t v) { return divUI(add(a, v - 1), v); }
 Value KernelBuilder::minSI(Value a, Value v) { return arith::MinSIOp::create(b_, a, v); }
 Value KernelBuilder::maxSI(Value a, Value v) { return arith::MaxSIOp::create(b_, a, v); }
-Value KernelBuilder::less(Value a, Value v) {
-  return arith::CmpIOp::create(b_, arith::CmpIPredicate::slt, a, v);
-}
-Value KernelBuilder::equal(Value a, Value v) {
-  return arith::CmpIOp::create(b_, arith::CmpIPredicate::eq, a, v);
-}
+Value KernelBuilder::less(Value a, Value v) { return arith::CmpIOp::create(b_, arith::CmpIPredicate::slt, a, v); }
+Value KernelBuilder::equal(Value a, Value v) { return arith::CmpIOp::create(b_, arith::CmpIPredicate::eq, a, v); }
 
 Value KernelBuilder::address(Value base, Value offset, int64_t disp) {
   Value at = base;

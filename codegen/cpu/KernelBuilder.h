@@ -9,8 +9,9 @@
 namespace llmc {
 
 /// Builds `func.func @name(%args: !llvm.ptr, %worker: i32, %workers: i32) -> i32` in a module and keeps the insertion
-/// point inside it. Vectors are 16 lanes wide at every level (LLVM splits vector<16xf32> into two ymm on AVX2); code that
-/// must control registers uses `lanes()` and 8-lane halves. All integers are i64 unless said. Offsets are in bytes.
+/// point inside it. Vectors are 16 lanes wide at every level (LLVM splits vector<16xf32> into two ymm on AVX2); code
+/// that must control registers uses `lanes()` and 8-lane halves. All integers are i64 unless said. Offsets are in
+/// bytes.
 class KernelBuilder {
 public:
   using Values = llvm::SmallVector<mlir::Value>;
@@ -81,11 +82,11 @@ public:
   mlir::Value splat(mlir::Value scalar, int64_t lanes);
   mlir::Value reduceAdd(mlir::Value vector);
   mlir::Value reduceMax(mlir::Value vector);
-  mlir::Value extF(mlir::Value v);                 ///< f16 -> f32, same shape
-  mlir::Value truncF16(mlir::Value v);             ///< f32 -> f16, round to nearest even
+  mlir::Value extF(mlir::Value v);     ///< f16 -> f32, same shape
+  mlir::Value truncF16(mlir::Value v); ///< f32 -> f16, round to nearest even
   mlir::Value bitcast(mlir::Value v, mlir::Type to);
-  /// exp(x), 0 below -87.3, infinite above 88.37, NaN for NaN: 2^n * polynomial of degree 6, error under 1.2 ulp. Vector or
-  /// scalar f32.
+  /// exp(x), 0 below -87.3, infinite above 88.37, NaN for NaN: 2^n * polynomial of degree 6, error under 1.2 ulp.
+  /// Vector or scalar f32.
   mlir::Value exp(mlir::Value x);
   /// Calls an LLVM intrinsic by name.
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);

@@ -21,7 +21,8 @@ Value KernelBuilder::addF(Value a, Value v) { return arith::AddFOp::create(b_, a
 Value KernelBuilder::subF(Value a, Value v) { return arith::SubFOp::create(b_, a, v); }
 Value KernelBuilder::mulF(Value a, Value v) { return arith::MulFOp::create(b_, a, v); }
 Value KernelBuilder::divF(Value a, Value v) { return arith::DivFOp::create(b_, a, v); }
-// a > v ? a : v is exactly vmaxps: one instruction, and a NaN in `v` stays. (llvm.maxnum costs a compare and a blend more.)
+// a > v ? a : v is exactly vmaxps: one instruction, and a NaN in `v` stays. (llvm.maxnum costs a compare and a blend
+// more.)
 Value KernelBuilder::maxF(Value a, Value v) {
   return arith::SelectOp::create(b_, arith::CmpFOp::create(b_, arith::CmpFPredicate::OGT, a, v), a, v);
 }

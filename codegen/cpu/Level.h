@@ -6,14 +6,15 @@
 
 namespace llmc {
 
-/// One level. `name` is what users type and what the engine stores; ascending order of cpuLevels() is order of preference.
+/// One level. `name` is what users type and what the engine stores; ascending order of cpuLevels() is order of
+/// preference.
 struct Level {
-  llvm::StringRef name;      ///< "x86-64-v4-vnni"
-  llvm::StringRef cpu;       ///< LLVM target-cpu
-  llvm::StringRef features;  ///< LLVM target-features added to the cpu's own
-  bool avx512;               ///< 512-bit vectors and 32 registers; else 256-bit and 16
-  bool vnni;                 ///< vpdpbusd (256-bit on v3, 512-bit on v4)
-  bool bf16;                 ///< vdpbf16ps, and GFNI for nibble shifts
+  llvm::StringRef name;     ///< "x86-64-v4-vnni"
+  llvm::StringRef cpu;      ///< LLVM target-cpu
+  llvm::StringRef features; ///< LLVM target-features added to the cpu's own
+  bool avx512;              ///< 512-bit vectors and 32 registers; else 256-bit and 16
+  bool vnni;                ///< vpdpbusd (256-bit on v3, 512-bit on v4)
+  bool bf16;                ///< vdpbf16ps, and GFNI for nibble shifts
 
   /// Bytes of one register: 64 or 32.
   int64_t vectorBytes() const { return avx512 ? 64 : 32; }

@@ -40,8 +40,8 @@ static constexpr llvm::StringLiteral kPasses =
     "function(early-cse,instcombine,simplifycfg,loop-simplify,loop-mssa(licm),early-cse)";
 
 void registerKernelDialects(DialectRegistry &registry) {
-  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect,
-                  math::MathDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                  scf::SCFDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }
@@ -60,9 +60,8 @@ static llvm::Error lowerToLLVMDialect(ModuleOp module) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
   std::string message;
-  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
-    llvm::raw_string_ostream(message) << diagnostic << "\n";
-  });
+  ScopedDiagnosticHandler handler(
+      module.getContext(), [&](Diagnostic &diagnostic) { llvm::raw_string_ostream(message) << diagnostic << "\n"; });
   if (mlir::failed(passes.run(module)))
     return failed("cannot lower the kernel to the LLVM dialect: " + message);
   return llvm::Error::success();
@@ -86,9 +85,9 @@ static llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const Le
   if (level.avx512)
     features += std::string(features.empty() ? "" : ",") + "-prefer-256-bit";
   llvm::TargetOptions options;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, level.cpu, features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
-      llvm::CodeGenOptLevel::Aggressive));
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(triple, level.cpu, features, options,
+                                                                          llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                                                          llvm::CodeGenOptLevel::Aggressive));
 }
 
 static void setAttributes(llvm::Module &module, const Level &level) {

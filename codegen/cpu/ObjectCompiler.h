@@ -12,8 +12,8 @@ namespace llmc {
 
 /// What the compiler can leave behind for people, each as text; filled when asked for.
 struct KernelListing {
-  std::string mlir;     ///< the kernel in scf/vector/llvm form
-  std::string llvmIr;   ///< after the light pass list
+  std::string mlir;   ///< the kernel in scf/vector/llvm form
+  std::string llvmIr; ///< after the light pass list
   std::string assembly;
 };
 

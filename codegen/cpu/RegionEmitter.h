@@ -38,8 +38,8 @@ public:
   /// `value` is made of block arguments by elementwise ops, slices and row selections only.
   mlir::Value chunk(mlir::Value value, mlir::Value row, mlir::Value column);
 
-  /// Writes a whole row of `value` (f32, f16, bf16 or qact; prepares it first) at `rowPointer`, as the ABI lays rows out.
-  /// Plain rows are written in whole chunks: the row's stride padding may change, nothing behind it.
+  /// Writes a whole row of `value` (f32, f16, bf16 or qact; prepares it first) at `rowPointer`, as the ABI lays rows
+  /// out. Plain rows are written in whole chunks: the row's stride padding may change, nothing behind it.
   void storeRow(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
 
   /// Quantizes columns [32 * group, 32 * group + 32) of `row` into a qact row. Requires prepareRow(op.getX(), row) and

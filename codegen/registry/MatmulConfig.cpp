@@ -7,19 +7,20 @@
 namespace llmc {
 
 int64_t MatmulShape::xStride() const {
-  return static_cast<int64_t>(act == ActKind::Int8 ? rt::rowStrideBytes(rt::quantizedRowBytes(k)) : rt::rowStrideBytes(k * 4));
+  return static_cast<int64_t>(act == ActKind::Int8 ? rt::rowStrideBytes(rt::quantizedRowBytes(k))
+                                                   : rt::rowStrideBytes(k * 4));
 }
 
-/// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that f32
-/// sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
+/// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
+/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
 static int64_t rowsInCache(const MatmulShape &shape, int64_t tileRows) {
   int64_t rows = std::clamp<int64_t>(512 * 1024 / shape.xStride(), 48, 120);
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
-/// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to temporaries;
-/// 12 rows were no faster and waste more of the last tile. AVX2: 6 x 16 for unpacked nibbles (12 sums, 2 weights, 2
-/// temporaries), 4 x 16 where more temporaries are live.
+/// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
+/// temporaries; 12 rows were no faster and waste more of the last tile. AVX2: 6 x 16 for unpacked nibbles (12 sums, 2
+/// weights, 2 temporaries), 4 x 16 where more temporaries are live.
 static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 || shape.mMax == 1) {

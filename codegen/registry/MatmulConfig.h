@@ -1,4 +1,5 @@
-// Which loop nest a matrix product gets: the table from (level, weight layout, activation kind, row class) to a configuration.
+// Which loop nest a matrix product gets: the table from (level, weight layout, activation kind, row class) to a
+// configuration.
 #pragma once
 
 #include "codegen/cpu/Level.h"
@@ -37,13 +38,13 @@ enum class TileStyle : uint8_t {
 
 struct MatmulConfig {
   TileStyle style = TileStyle::Float;
-  int64_t tileRows = 1;     ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
-  int64_t tailRows = 0;     ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
-  int64_t rowBlock = 1;     ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
-  bool unpack = false;      ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
-  int64_t groupBlock = 0;   ///< groups of 32 columns in one pass; 0: all of K
-  int64_t groupsPerIter = 1;///< Direct: groups in one loop body (2: a whole superblock)
-  int64_t prefetchBytes = 0;///< distance of weight prefetch, 0: none
+  int64_t tileRows = 1;      ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
+  int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
+  bool unpack = false;       ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
+  int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
+  int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
+  int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
 };
 
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);

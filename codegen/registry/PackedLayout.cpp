@@ -20,69 +20,76 @@ int64_t groupPlace(int64_t row, int64_t col) {
   return (col % kSuperblockCols / kQuantGroup * kPanelRows + row % kPanelRows) * 2;
 }
 
-template <typename T>
-T load(const uint8_t* from) {
+template <typename T> T load(const uint8_t *from) {
   T value;
   std::memcpy(&value, from, sizeof(value));
   return value;
 }
-template <typename T>
-void store(uint8_t* to, T value) {
-  std::memcpy(to, &value, sizeof(value));
-}
+template <typename T> void store(uint8_t *to, T value) { std::memcpy(to, &value, sizeof(value)); }
 
 /// Stored code of a logical code; `zero` is what padding gets.
 struct Coding {
-  int64_t offset;  // stored = code + offset
-  int32_t zero;    // logical code of padding
+  int64_t offset; // stored = code + offset
+  int32_t zero;   // logical code of padding
 };
 Coding codingOf(Layout l) {
-  if (l == Layout::Q8N16K4) return {128, 0};
-  if (l == Layout::Q4N16K4Sym) return {0, 8};
+  if (l == Layout::Q8N16K4)
+    return {128, 0};
+  if (l == Layout::Q4N16K4Sym)
+    return {0, 8};
   return {0, 0};
 }
 
-void storeElement(Layout l, uint8_t* out, ElementPlace place, uint32_t stored) {
+void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
   switch (l) {
-    case Layout::F32N16:
-    case Layout::Plain: return store<uint32_t>(out + place.offset, stored);
-    case Layout::F16N16:
-    case Layout::BF16N16K2: return store<uint16_t>(out + place.offset, static_cast<uint16_t>(stored));
-    case Layout::Q8N16K4: out[place.offset] = static_cast<uint8_t>(stored); return;
-    case Layout::Q4N16K4Sym:
-    case Layout::Q4N16K4Asym: {
-      uint8_t& byte = out[place.offset];
-      byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | stored);
-    }
+  case Layout::F32N16:
+  case Layout::Plain:
+    return store<uint32_t>(out + place.offset, stored);
+  case Layout::F16N16:
+  case Layout::BF16N16K2:
+    return store<uint16_t>(out + place.offset, static_cast<uint16_t>(stored));
+  case Layout::Q8N16K4:
+    out[place.offset] = static_cast<uint8_t>(stored);
+    return;
+  case Layout::Q4N16K4Sym:
+  case Layout::Q4N16K4Asym: {
+    uint8_t &byte = out[place.offset];
+    byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | stored);
+  }
   }
 }
 
-}  // namespace
+} // namespace
 
 std::string_view layoutName(Layout layout) { return kNames[static_cast<int>(layout)]; }
 
 std::optional<Layout> layoutByName(std::string_view name) {
   for (size_t i = 0; i < std::size(kNames); ++i)
-    if (kNames[i] == name) return static_cast<Layout>(i);
+    if (kNames[i] == name)
+      return static_cast<Layout>(i);
   return std::nullopt;
 }
 
 ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  if (l == Layout::Plain) return {(row * cols + col) * 4, false};
+  if (l == Layout::Plain)
+    return {(row * cols + col) * 4, false};
   int64_t base = superblockPlace(l, cols, row, col), lane = row % kPanelRows;
   switch (l) {
-    case Layout::F32N16: return {base + lane * 4, false};
-    case Layout::F16N16: return {base + (col % 2 * kPanelRows + lane) * 2, false};
-    // Little endian: the low half of a dword, odd k, comes first.
-    case Layout::BF16N16K2: return {base + lane * 4 + (col % 2 == 0 ? 2 : 0), false};
-    case Layout::Q8N16K4: {
-      int64_t k = col % kSuperblockCols;
-      return {base + k / 4 * kLineBytes + lane * 4 + k % 4, false};
-    }
-    default: {
-      int64_t k = col % kQuantGroup, half = col % kSuperblockCols / kQuantGroup, byte = k % 16;
-      return {base + (half * 4 + byte / 4) * kLineBytes + lane * 4 + byte % 4, k >= 16};
-    }
+  case Layout::F32N16:
+    return {base + lane * 4, false};
+  case Layout::F16N16:
+    return {base + (col % 2 * kPanelRows + lane) * 2, false};
+  // Little endian: the low half of a dword, odd k, comes first.
+  case Layout::BF16N16K2:
+    return {base + lane * 4 + (col % 2 == 0 ? 2 : 0), false};
+  case Layout::Q8N16K4: {
+    int64_t k = col % kSuperblockCols;
+    return {base + k / 4 * kLineBytes + lane * 4 + k % 4, false};
+  }
+  default: {
+    int64_t k = col % kQuantGroup, half = col % kSuperblockCols / kQuantGroup, byte = k % 16;
+    return {base + (half * 4 + byte / 4) * kLineBytes + lane * 4 + byte % 4, k >= 16};
+  }
   }
 }
 
@@ -94,7 +101,7 @@ int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(row, col);
 }
 
-void packReference(Layout l, const LogicalWeight& weight, uint8_t* out) {
+void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
   Coding coding = codingOf(l);
   int64_t groups = (weight.cols + kQuantGroup - 1) / kQuantGroup;
   std::memset(out, 0, static_cast<size_t>(packedBytes(l, weight.rows, weight.cols)));
@@ -103,35 +110,44 @@ void packReference(Layout l, const LogicalWeight& weight, uint8_t* out) {
       bool inside = row < weight.rows && col < weight.cols;
       int64_t code = inside ? weight.codes[row * weight.cols + col] : coding.zero;
       storeElement(l, out, elementPlace(l, weight.cols, row, col), static_cast<uint32_t>(code + coding.offset));
-      if (!inside || !isQuantized(l) || col % kQuantGroup != 0) continue;
+      if (!inside || !isQuantized(l) || col % kQuantGroup != 0)
+        continue;
       int64_t group = row * groups + col / kQuantGroup;
       store<uint16_t>(out + scalePlace(l, weight.cols, row, col), weight.scales[group]);
-      if (l == Layout::Q4N16K4Asym) store<uint16_t>(out + minPlace(l, weight.cols, row, col), weight.mins[group]);
+      if (l == Layout::Q4N16K4Asym)
+        store<uint16_t>(out + minPlace(l, weight.cols, row, col), weight.mins[group]);
     }
   }
 }
 
-float unpackElement(Layout l, const uint8_t* packed, int64_t cols, int64_t row, int64_t col) {
+float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, int64_t col) {
   ElementPlace place = elementPlace(l, cols, row, col);
-  const uint8_t* at = packed + place.offset;
+  const uint8_t *at = packed + place.offset;
   switch (l) {
-    case Layout::F32N16:
-    case Layout::Plain: return load<float>(at);
-    case Layout::F16N16: return f16ToF32(load<uint16_t>(at));
-    case Layout::BF16N16K2: return std::bit_cast<float>(uint32_t{load<uint16_t>(at)} << 16);
-    default: break;
+  case Layout::F32N16:
+  case Layout::Plain:
+    return load<float>(at);
+  case Layout::F16N16:
+    return f16ToF32(load<uint16_t>(at));
+  case Layout::BF16N16K2:
+    return std::bit_cast<float>(uint32_t{load<uint16_t>(at)} << 16);
+  default:
+    break;
   }
   float scale = f16ToF32(load<uint16_t>(packed + scalePlace(l, cols, row, col)));
-  if (l == Layout::Q8N16K4) return scale * static_cast<float>(*at - 128);
+  if (l == Layout::Q8N16K4)
+    return scale * static_cast<float>(*at - 128);
   int q = place.highNibble ? *at >> 4 : *at & 15;
-  if (l == Layout::Q4N16K4Sym) return scale * static_cast<float>(q - 8);
+  if (l == Layout::Q4N16K4Sym)
+    return scale * static_cast<float>(q - 8);
   float product = scale * static_cast<float>(q);
   return product + f16ToF32(load<uint16_t>(packed + minPlace(l, cols, row, col)));
 }
 
 float f16ToF32(uint16_t bits) {
   uint32_t sign = uint32_t{bits} << 16 & 0x80000000u, rest = bits & 0x7fffu;
-  if (rest >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
+  if (rest >= 0x7c00u)
+    return std::bit_cast<float>(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
   // Scaling by 2^112 rebuilds the exponent, subnormals included; exact.
   float magnitude = std::bit_cast<float>(rest << 13) * 0x1p112f;
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
@@ -141,8 +157,10 @@ uint16_t f32ToF16(float value) {
   auto bits = std::bit_cast<uint32_t>(value);
   auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
   uint32_t rest = bits & 0x7fffffffu;
-  if (rest > 0x7f800000u) return sign | 0x7e00u;
-  if (rest >= 0x477ff000u) return sign | 0x7c00u;  // 65520 and more round to infinity
+  if (rest > 0x7f800000u)
+    return sign | 0x7e00u;
+  if (rest >= 0x477ff000u)
+    return sign | 0x7c00u; // 65520 and more round to infinity
   if (rest < 0x38800000u) {
     // Subnormal half: adding 0.5 leaves the wanted bits, rounded to even, at the end of the fraction.
     float shifted = std::bit_cast<float>(rest) + 0.5f;
@@ -152,4 +170,4 @@ uint16_t f32ToF16(float value) {
   return sign | static_cast<uint16_t>(rounded >> 13);
 }
 
-}  // namespace llmc
+} // namespace llmc

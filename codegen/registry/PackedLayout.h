@@ -31,11 +31,16 @@ inline constexpr int64_t kLineBytes = 64;
 /// Layout of a 2-D weight. `symmetric` matters for I4 only.
 constexpr Layout layoutFor(WeightKind kind, bool symmetric) {
   switch (kind) {
-    case WeightKind::F32: return Layout::F32N16;
-    case WeightKind::F16: return Layout::F16N16;
-    case WeightKind::BF16: return Layout::BF16N16K2;
-    case WeightKind::I8: return Layout::Q8N16K4;
-    case WeightKind::I4: return symmetric ? Layout::Q4N16K4Sym : Layout::Q4N16K4Asym;
+  case WeightKind::F32:
+    return Layout::F32N16;
+  case WeightKind::F16:
+    return Layout::F16N16;
+  case WeightKind::BF16:
+    return Layout::BF16N16K2;
+  case WeightKind::I8:
+    return Layout::Q8N16K4;
+  case WeightKind::I4:
+    return symmetric ? Layout::Q4N16K4Sym : Layout::Q4N16K4Asym;
   }
   return Layout::Plain;
 }
@@ -51,19 +56,26 @@ constexpr int64_t roundUpTo(int64_t value, int64_t unit) { return (value + unit 
 
 /// Columns held by one superblock, the smallest repeating unit of a panel along K.
 constexpr int64_t superblockCols(Layout l) {
-  if (isQuantized(l)) return kSuperblockCols;
+  if (isQuantized(l))
+    return kSuperblockCols;
   return l == Layout::F16N16 || l == Layout::BF16N16K2 ? 2 : 1;
 }
 /// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
 constexpr int64_t superblockBytes(Layout l) {
   switch (l) {
-    case Layout::F32N16: return 64;
-    case Layout::F16N16:
-    case Layout::BF16N16K2: return 64;
-    case Layout::Q4N16K4Sym: return 8 * kLineBytes + 64;
-    case Layout::Q4N16K4Asym: return 8 * kLineBytes + 128;
-    case Layout::Q8N16K4: return 16 * kLineBytes + 64;
-    case Layout::Plain: return 4;
+  case Layout::F32N16:
+    return 64;
+  case Layout::F16N16:
+  case Layout::BF16N16K2:
+    return 64;
+  case Layout::Q4N16K4Sym:
+    return 8 * kLineBytes + 64;
+  case Layout::Q4N16K4Asym:
+    return 8 * kLineBytes + 128;
+  case Layout::Q8N16K4:
+    return 16 * kLineBytes + 64;
+  case Layout::Plain:
+    return 4;
   }
   return 0;
 }
@@ -73,7 +85,9 @@ constexpr int64_t minsOffset(Layout l) { return scalesOffset(l) + 64; }
 
 constexpr int64_t paddedRows(Layout l, int64_t rows) { return l == Layout::Plain ? rows : roundUpTo(rows, kPanelRows); }
 constexpr int64_t paddedCols(Layout l, int64_t cols) { return roundUpTo(cols, superblockCols(l)); }
-constexpr int64_t panelCount(Layout l, int64_t rows) { return l == Layout::Plain ? 1 : paddedRows(l, rows) / kPanelRows; }
+constexpr int64_t panelCount(Layout l, int64_t rows) {
+  return l == Layout::Plain ? 1 : paddedRows(l, rows) / kPanelRows;
+}
 
 /// Bytes from one panel to the next: a multiple of 64. Not for Plain.
 constexpr int64_t panelBytes(Layout l, int64_t cols) {
@@ -95,21 +109,22 @@ int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col);
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col);
 
 /// Logical weight in the form that packing takes: `codes` row-major [rows][cols], one element each: float bits for
-/// F32N16/Plain, f16 or bf16 bits, q in [0,15], or q in [-128,127] as int32. scales/mins: f16 bits [rows][ceil(cols/32)].
+/// F32N16/Plain, f16 or bf16 bits, q in [0,15], or q in [-128,127] as int32. scales/mins: f16 bits
+/// [rows][ceil(cols/32)].
 struct LogicalWeight {
   int64_t rows = 0, cols = 0;
-  const int32_t* codes = nullptr;
-  const uint16_t* scales = nullptr;
-  const uint16_t* mins = nullptr;
+  const int32_t *codes = nullptr;
+  const uint16_t *scales = nullptr;
+  const uint16_t *mins = nullptr;
 };
 
 /// Scalar reference: writes packedBytes(l, rows, cols) bytes at `out`. Padding is the code of zero with scale 0.
-void packReference(Layout l, const LogicalWeight& weight, uint8_t* out);
+void packReference(Layout l, const LogicalWeight &weight, uint8_t *out);
 /// Scalar reference: element (row, col) of a packed weight as float.
-float unpackElement(Layout l, const uint8_t* packed, int64_t cols, int64_t row, int64_t col);
+float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, int64_t col);
 
 /// IEEE half <-> float, to nearest even; by bits, the same on every machine. Too large becomes infinite.
 float f16ToF32(uint16_t bits);
 uint16_t f32ToF16(float value);
 
-}  // namespace llmc
+} // namespace llmc

@@ -25,10 +25,14 @@ static_assert(rt::limits::kSections * sizeof(SectionEntry) <= kTableEnd - rt::kH
 
 uint64_t usualAlignment(SectionKind kind) {
   switch (kind) {
-    case SectionKind::kCode: return rt::kCodeAlignment;
-    case SectionKind::kWeights: return rt::kWeightsAlignment;
-    case SectionKind::kPlan: return rt::kPlanAlignment;
-    default: return 64;
+    case SectionKind::kCode:
+      return rt::kCodeAlignment;
+    case SectionKind::kWeights:
+      return rt::kWeightsAlignment;
+    case SectionKind::kPlan:
+      return rt::kPlanAlignment;
+    default:
+      return 64;
   }
 }
 
@@ -65,7 +69,8 @@ rt::Status EngineWriter::State::appendZeros(uint64_t bytes) {
 
 /// Pads what was written to nextOffset; the gap belongs to the last section and to its digests.
 rt::Status EngineWriter::State::closePadding(uint64_t nextOffset) {
-  if (closed) return nextOffset == file.size() ? rt::Status::ok() : misuse("a section after a preview has an alignment over 64");
+  if (closed)
+    return nextOffset == file.size() ? rt::Status::ok() : misuse("a section after a preview has an alignment over 64");
   LLMC_TRY(appendZeros(nextOffset - file.size()));
   if (sections.empty()) return rt::Status::ok();
   closed = true;
@@ -113,13 +118,14 @@ rt::Status EngineWriter::checkOutput(const std::string& path, bool force) {
   struct stat info;
   if (::stat(path.c_str(), &info) != 0) return OutputFile::checkFolder(path);
   if (!S_ISREG(info.st_mode))
-    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is not a regular file",
-                             "name a file");
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
+                             "output '" + rt::escaped(path) + "' is not a regular file", "name a file");
   std::array<char, rt::kEngineMagic.size()> magic{};
   std::ifstream file(path, std::ios::binary);
   file.read(magic.data(), magic.size());
   if (force || (file && magic == rt::kEngineMagic)) return OutputFile::checkFolder(path);
-  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS", "output '" + rt::escaped(path) + "' is there and is not an llmc engine",
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
+                           "output '" + rt::escaped(path) + "' is there and is not an llmc engine",
                            "pass --force to replace it");
 }
 

@@ -1,4 +1,5 @@
-// Writes an engine file atomically: sections stream into a temporary file beside the output, digests computed on the way.
+// Writes an engine file atomically: sections stream into a temporary file beside the output, digests computed on the
+// way.
 #pragma once
 
 #include "runtime/base/status.h"
@@ -12,8 +13,8 @@
 
 namespace llmc {
 
-/// Sections may come in any order; the bytes of the file depend on nothing but the appended bytes. Until finish() returns
-/// ok the output is untouched. Destruction without finish() removes the temporary file.
+/// Sections may come in any order; the bytes of the file depend on nothing but the appended bytes. Until finish()
+/// returns ok the output is untouched. Destruction without finish() removes the temporary file.
 class EngineWriter {
  public:
   struct Options {
@@ -30,8 +31,8 @@ class EngineWriter {
   EngineWriter(const EngineWriter&) = delete;
   EngineWriter& operator=(const EngineWriter&) = delete;
 
-  /// Starts a section at a multiple of `alignment` (power of two >= 64; 0: the kind's usual one) and returns its index in
-  /// the section table, which Level.section and Weight.section of the plan name.
+  /// Starts a section at a multiple of `alignment` (power of two >= 64; 0: the kind's usual one) and returns its index
+  /// in the section table, which Level.section and Weight.section of the plan name.
   rt::Result<uint32_t> beginSection(rt::SectionKind kind, uint64_t alignment = 0);
   rt::Status append(const void* data, size_t bytes);
   rt::Status endSection();
@@ -41,8 +42,9 @@ class EngineWriter {
   uint64_t sectionBytes() const;
 
   /// Makes what is there so far a whole engine under a temporary name, and returns that name: a build runs its engine
-  /// before anyone can see it. Until endPreview() nothing may be appended; the bytes of the file are in the end the same
-  /// with and without a preview, if the next section has an alignment of 64. Whoever opened the file closes it first.
+  /// before anyone can see it. Until endPreview() nothing may be appended; the bytes of the file are in the end the
+  /// same with and without a preview, if the next section has an alignment of 64. Whoever opened the file closes it
+  /// first.
   rt::Result<std::string> beginPreview();
   rt::Status endPreview();
 

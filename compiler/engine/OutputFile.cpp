@@ -22,7 +22,8 @@ rt::Status ioError(const std::string& what, const std::string& path, int error) 
   const char* hint = error == ENOSPC || error == EDQUOT ? "free space on the disk; the old output is intact"
                      : error == EFBIG                   ? "raise the file size limit; the old output is intact"
                                                         : "the old output is intact";
-  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", what + " '" + rt::escaped(path) + "': " + std::strerror(error), hint);
+  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", what + " '" + rt::escaped(path) + "': " + std::strerror(error),
+                           hint);
 }
 
 std::string temporaryPrefix(const fs::path& path) { return "." + path.filename().string() + ".tmp-"; }
@@ -38,7 +39,8 @@ rt::Result<fs::path> resolve(const std::string& path) {
   for (int links = 0; !error && links < 40 && fs::is_symlink(fs::symlink_status(target, absent)); ++links)
     target = fs::weakly_canonical(target.parent_path() / fs::read_symlink(target, error), error);
   if (error || path.empty() || !target.has_filename())
-    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file", "name a file");
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "'" + rt::escaped(path) + "' cannot be an output file",
+                             "name a file");
   return target;
 }
 
@@ -72,7 +74,8 @@ rt::Status OutputFile::checkFolder(const std::string& path) {
   struct stat info;
   if (::stat(folder.c_str(), &info) != 0) return ioError("cannot create a file in", folder, errno);
   if (!S_ISDIR(info.st_mode)) return ioError("cannot create a file in", folder, ENOTDIR);
-  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? rt::Status::ok() : ioError("cannot create a file in", folder, errno);
+  return ::access(folder.c_str(), W_OK | X_OK) == 0 ? rt::Status::ok()
+                                                    : ioError("cannot create a file in", folder, errno);
 }
 
 rt::Status OutputFile::open(const std::string& path) {
@@ -126,7 +129,8 @@ rt::Status OutputFile::truncate(uint64_t bytes) {
 }
 
 rt::Status OutputFile::commit(bool durable) {
-  if (fd_ < 0) return rt::Status::error(rt::ErrorKind::kInternal, "OUT_IO", "output '" + rt::escaped(path_) + "' is not open");
+  if (fd_ < 0)
+    return rt::Status::error(rt::ErrorKind::kInternal, "OUT_IO", "output '" + rt::escaped(path_) + "' is not open");
   if (durable && ::fsync(fd_) != 0) return failed("cannot sync");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("cannot replace");
   temporary_.clear();

@@ -19,8 +19,8 @@ class OutputFile {
   /// Errors that open() would meet in the folder of `path`: OUT_PATH (64), OUT_IO (74). Changes nothing.
   static rt::Status checkFolder(const std::string& path);
 
-  /// Makes the temporary file ".<name>.tmp-<pid>-<n>", locked for as long as this process lives, and removes those of runs
-  /// that died. An output reached through a symbolic link is replaced where the link points.
+  /// Makes the temporary file ".<name>.tmp-<pid>-<n>", locked for as long as this process lives, and removes those of
+  /// runs that died. An output reached through a symbolic link is replaced where the link points.
   rt::Status open(const std::string& path);
   rt::Status append(const void* data, uint64_t bytes);
   rt::Status writeAt(uint64_t offset, const void* data, uint64_t bytes);

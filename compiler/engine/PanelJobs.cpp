@@ -23,7 +23,8 @@ rt::Status shapeError(const WeightSpec& spec, const std::string& what) {
 
 rt::Status checkSpec(const WeightSpec& spec) {
   if (spec.rows < 1 || spec.cols < 1 || spec.rows > kMaxDimension || spec.cols > kMaxDimension)
-    return shapeError(spec, "shape " + std::to_string(spec.rows) + " x " + std::to_string(spec.cols) + " is outside the limits");
+    return shapeError(
+        spec, "shape " + std::to_string(spec.rows) + " x " + std::to_string(spec.cols) + " is outside the limits");
   if (spec.rope) {
     if (spec.layout != Layout::Plain || spec.rope->dim < 2 || spec.rope->dim % 2 != 0 || spec.cols != spec.rope->dim ||
         spec.rows != ropeTableRows(spec.rope->maxPositions))
@@ -60,7 +61,8 @@ rt::Status faultError(const WeightSource& source, const RowSource& found, int64_
   if (where.empty()) where = "'" + rt::escaped(source.tensor) + "'";
   where += ": row " + std::to_string(row) + " ";
   if (infinite)
-    return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE", where + "holds a NaN or infinite value", "the model file is damaged");
+    return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE", where + "holds a NaN or infinite value",
+                             "the model file is damaged");
   return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE", where + "holds a value too large for f16",
                            "choose a bf16 or f32 scheme for it");
 }
@@ -119,8 +121,8 @@ rt::Result<std::vector<PackedWeight>> placeWeights(const std::vector<WeightSpec>
   return places;
 }
 
-rt::Result<std::vector<OpenWeight>> openWeights(const std::vector<WeightSpec>& specs, const std::vector<PackedWeight>& places,
-                                                const RowSources& sources) {
+rt::Result<std::vector<OpenWeight>> openWeights(const std::vector<WeightSpec>& specs,
+                                                const std::vector<PackedWeight>& places, const RowSources& sources) {
   std::vector<OpenWeight> weights;
   for (size_t i = 0; i < specs.size(); ++i) {
     OpenWeight weight;
@@ -141,7 +143,8 @@ RowRun rowRun(const WeightSpec& spec, int64_t packedRow, int64_t wanted) {
   if (spec.arrange == Arrange::Interleave16) {
     auto parts = static_cast<int64_t>(spec.sources.size());
     int64_t panel = packedRow / kPanelRows, inPanel = packedRow % kPanelRows;
-    return {static_cast<size_t>(panel % parts), panel / parts * kPanelRows + inPanel, std::min(wanted, kPanelRows - inPanel)};
+    return {static_cast<size_t>(panel % parts), panel / parts * kPanelRows + inPanel,
+            std::min(wanted, kPanelRows - inPanel)};
   }
   size_t source = 0;
   while (packedRow >= spec.sources[source].rows) packedRow -= spec.sources[source++].rows;

@@ -17,8 +17,8 @@ struct OpenWeight {
 };
 
 /// Opens the sources of every weight. Errors: W_SHAPE when a tensor has other rows or columns than the spec says.
-rt::Result<std::vector<OpenWeight>> openWeights(const std::vector<WeightSpec>& specs, const std::vector<PackedWeight>& places,
-                                                const RowSources& sources);
+rt::Result<std::vector<OpenWeight>> openWeights(const std::vector<WeightSpec>& specs,
+                                                const std::vector<PackedWeight>& places, const RowSources& sources);
 
 /// Consecutive packed rows that come from consecutive rows of one source.
 struct RowRun {

@@ -30,7 +30,8 @@ bool anyInfinite(const uint16_t* words, int64_t count, uint16_t exponent) {
 
 bool anyInfinite(const float* values, int64_t count) {
   uint32_t bad = 0;
-  for (int64_t i = 0; i < count; ++i) bad |= (std::bit_cast<uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
+  for (int64_t i = 0; i < count; ++i)
+    bad |= (std::bit_cast<uint32_t>(values[i]) & 0x7f800000u) == 0x7f800000u ? 1u : 0u;
   return bad != 0;
 }
 
@@ -57,8 +58,8 @@ void clearLanes(Layout layout, int first, uint32_t* lines, uint16_t* scales, uin
 }
 
 /// One GGUF block into lane `lane` of a group: the order of its nibbles is that of the lines already.
-LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* block, int lane, uint32_t* lines, uint16_t* scales,
-                       uint16_t* mins) {
+LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* block, int lane, uint32_t* lines,
+                       uint16_t* scales, uint16_t* mins) {
   uint16_t scale = load16(block), min = 0;
   bool eight = layout == Layout::Q8N16K4;
   const std::byte* codes = block + 2;
@@ -96,10 +97,14 @@ GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group) {
 GroupQuantizer quantizerFor(Layout layout, bool square) {
   const GroupQuantizers& all = groupQuantizers();
   switch (layout) {
-    case Layout::Q8N16K4: return all.i8;
-    case Layout::Q4N16K4Sym: return square ? all.i4SymSquare : all.i4Sym;
-    case Layout::Q4N16K4Asym: return square ? all.i4AsymSquare : all.i4Asym;
-    default: return nullptr;
+    case Layout::Q8N16K4:
+      return all.i8;
+    case Layout::Q4N16K4Sym:
+      return square ? all.i4SymSquare : all.i4Sym;
+    case Layout::Q4N16K4Asym:
+      return square ? all.i4AsymSquare : all.i4Asym;
+    default:
+      return nullptr;
   }
 }
 
@@ -108,21 +113,24 @@ GroupQuantizer quantizerFor(Layout layout, bool square) {
 bool repacksExactly(Layout layout, StorageType storage) {
   switch (layout) {
     case Layout::F32N16:
-    case Layout::Plain: return storage == StorageType::F32 || storage == StorageType::F16 || storage == StorageType::BF16;
-    case Layout::F16N16: return storage == StorageType::F16;
-    case Layout::BF16N16K2: return storage == StorageType::BF16;
-    case Layout::Q4N16K4Sym: return storage == StorageType::Q4_0;
-    case Layout::Q4N16K4Asym: return storage == StorageType::Q4_0 || storage == StorageType::Q4_1;
-    case Layout::Q8N16K4: return storage == StorageType::Q8_0;
+    case Layout::Plain:
+      return storage == StorageType::F32 || storage == StorageType::F16 || storage == StorageType::BF16;
+    case Layout::F16N16:
+      return storage == StorageType::F16;
+    case Layout::BF16N16K2:
+      return storage == StorageType::BF16;
+    case Layout::Q4N16K4Sym:
+      return storage == StorageType::Q4_0;
+    case Layout::Q4N16K4Asym:
+      return storage == StorageType::Q4_0 || storage == StorageType::Q4_1;
+    case Layout::Q8N16K4:
+      return storage == StorageType::Q8_0;
   }
   return false;
 }
 
 PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
-    : layout_(layout),
-      cols_(cols),
-      padded_(paddedCols(layout, cols)),
-      quantizer_(quantizerFor(layout, square)) {}
+    : layout_(layout), cols_(cols), padded_(paddedCols(layout, cols)), quantizer_(quantizerFor(layout, square)) {}
 
 LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
   if (layout_ == Layout::F16N16 || layout_ == Layout::BF16N16K2) return packHalfWords(storage, rows, count, out);
@@ -180,7 +188,8 @@ LaneFaults PanelPacker::packHalfWords(StorageType storage, const std::byte* rows
       if (anyInfinite(from, cols_)) faults |= 1u << r;
     }
     if (anyInfinite(row, cols_, exponent) && (faults >> r & 1u) == 0) faults |= exact ? 1u << r : 0x10000u << r;
-    for (int64_t k = 0; k < padded_; ++k) to[half ? k * kLanes + r : (k / 2 * kLanes + r) * 2 + (k % 2 == 0 ? 1 : 0)] = row[k];
+    for (int64_t k = 0; k < padded_; ++k)
+      to[half ? k * kLanes + r : (k / 2 * kLanes + r) * 2 + (k % 2 == 0 ? 1 : 0)] = row[k];
   }
   return faults;
 }
@@ -208,7 +217,8 @@ LaneFaults PanelPacker::repackBlocks(StorageType storage, const std::byte* rows,
     GroupPlace place = groupPlace(layout_, out, group);
     int lanes = group < blocks ? count : 0;
     for (int r = 0; r < lanes; ++r)
-      faults |= repackBlock(layout_, storage, rows + (r * blocks + group) * bytes, r, place.lines, place.scales, place.mins);
+      faults |=
+          repackBlock(layout_, storage, rows + (r * blocks + group) * bytes, r, place.lines, place.scales, place.mins);
     clearLanes(layout_, lanes, place.lines, place.scales, place.mins);
   }
   return faults;

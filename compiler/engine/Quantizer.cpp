@@ -1,4 +1,5 @@
-// Scale search in 16 lanes. Written with vector types so that one source serves AVX-512, AVX2 and plain x86-64 bit for bit.
+// Scale search in 16 lanes. Written with vector types so that one source serves AVX-512, AVX2 and plain x86-64 bit for
+// bit.
 #include "compiler/engine/Quantizer.h"
 
 #include <cstring>
@@ -179,24 +180,24 @@ LLMC_INLINE LaneFaults quantizeI4Asym(const float* values, uint32_t* lines, uint
   return faults;
 }
 
-#define LLMC_QUANTIZERS(name, target)                                                                                    \
-  struct name {                                                                                                          \
-    target static LaneFaults i8(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {                          \
-      return quantizeI8(x, lines, scales);                                                                               \
-    }                                                                                                                    \
-    target static LaneFaults i4Sym(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {                       \
-      return quantizeI4Sym<false>(x, lines, scales);                                                                     \
-    }                                                                                                                    \
-    target static LaneFaults i4SymSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {                 \
-      return quantizeI4Sym<true>(x, lines, scales);                                                                      \
-    }                                                                                                                    \
-    target static LaneFaults i4Asym(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) {                 \
-      return quantizeI4Asym<false>(x, lines, scales, mins);                                                              \
-    }                                                                                                                    \
-    target static LaneFaults i4AsymSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) {           \
-      return quantizeI4Asym<true>(x, lines, scales, mins);                                                               \
-    }                                                                                                                    \
-    static constexpr GroupQuantizers kAll{i8, i4Sym, i4Asym, i4SymSquare, i4AsymSquare};                                 \
+#define LLMC_QUANTIZERS(name, target)                                                                          \
+  struct name {                                                                                                \
+    target static LaneFaults i8(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {                \
+      return quantizeI8(x, lines, scales);                                                                     \
+    }                                                                                                          \
+    target static LaneFaults i4Sym(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {             \
+      return quantizeI4Sym<false>(x, lines, scales);                                                           \
+    }                                                                                                          \
+    target static LaneFaults i4SymSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t*) {       \
+      return quantizeI4Sym<true>(x, lines, scales);                                                            \
+    }                                                                                                          \
+    target static LaneFaults i4Asym(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) {       \
+      return quantizeI4Asym<false>(x, lines, scales, mins);                                                    \
+    }                                                                                                          \
+    target static LaneFaults i4AsymSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) { \
+      return quantizeI4Asym<true>(x, lines, scales, mins);                                                     \
+    }                                                                                                          \
+    static constexpr GroupQuantizers kAll{i8, i4Sym, i4Asym, i4SymSquare, i4AsymSquare};                       \
   }
 
 LLMC_QUANTIZERS(Portable, );

@@ -5,11 +5,12 @@
 
 namespace llmc {
 
-/// Faults of a group, one bit a lane: bits 0-15 a NaN or infinite value, bits 16-31 a scale or min that f16 cannot hold.
+/// Faults of a group, one bit a lane: bits 0-15 a NaN or infinite value, bits 16-31 a scale or min that f16 cannot
+/// hold.
 using LaneFaults = uint32_t;
 
-/// x: [32][16] floats, 64-byte aligned, x[k][lane]. Writes the group's lines (8 for i8, 4 for i4; [16] dwords each, as in
-/// PackedLayout.h), its f16 scales [16] and, asymmetric only, mins [16].
+/// x: [32][16] floats, 64-byte aligned, x[k][lane]. Writes the group's lines (8 for i8, 4 for i4; [16] dwords each, as
+/// in PackedLayout.h), its f16 scales [16] and, asymmetric only, mins [16].
 using GroupQuantizer = LaneFaults (*)(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins);
 
 /// The same results on every CPU: lanes never mix and sums run in a fixed order.

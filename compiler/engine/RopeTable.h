@@ -10,12 +10,12 @@ namespace llmc {
 struct RopeSpec {
   enum class Scaling : uint8_t { None, Linear, Llama3 };
   double theta = 10000.0;
-  int64_t dim = 0;            ///< even
-  int64_t maxPositions = 0;   ///< positions [0, maxPositions) are covered
+  int64_t dim = 0;           ///< even
+  int64_t maxPositions = 0;  ///< positions [0, maxPositions) are covered
   Scaling scaling = Scaling::None;
-  double factor = 1.0;        ///< Linear, Llama3
+  double factor = 1.0;                                          ///< Linear, Llama3
   double lowFactor = 1.0, highFactor = 4.0, original = 8192.0;  ///< Llama3
-  std::vector<double> factors;  ///< dim/2 divisors (GGUF rope_freqs), empty: none
+  std::vector<double> factors;                                  ///< dim/2 divisors (GGUF rope_freqs), empty: none
 };
 
 /// Rows of the table: ceil(maxPositions / 256) coarse rows, then 256 fine ones.

@@ -25,17 +25,20 @@ class CheckpointTensor : public RowSource {
     if (unpermuteHeads <= 0) return readStored(row0, n, out);
     int64_t headRows = rows() / unpermuteHeads;
     if (headRows * unpermuteHeads != rows() || headRows % 2 != 0)
-      return rt::Status::error(rt::ErrorKind::kBadInput, "W_SHAPE",
-                               "rows of '" + rt::escaped(tensor_.name) + "' are not " + std::to_string(unpermuteHeads) + " whole heads");
+      return rt::Status::error(
+          rt::ErrorKind::kBadInput, "W_SHAPE",
+          "rows of '" + rt::escaped(tensor_.name) + "' are not " + std::to_string(unpermuteHeads) + " whole heads");
     auto rowBytes = static_cast<size_t>(storedRowBytes(storage(), cols()));
     std::vector<std::byte> span;
     for (int64_t done = 0; done < n;) {
       // Rows i0.. of one half of a head are every second stored row of a contiguous span.
-      int64_t row = row0 + done, head = row / headRows, half = row % headRows / (headRows / 2), i0 = row % (headRows / 2);
+      int64_t row = row0 + done, head = row / headRows, half = row % headRows / (headRows / 2),
+              i0 = row % (headRows / 2);
       int64_t count = std::min(n - done, headRows / 2 - i0);
       span.resize(static_cast<size_t>(2 * count - 1) * rowBytes);
       LLMC_TRY(readStored(head * headRows + 2 * i0 + half, 2 * count - 1, span.data()));
-      for (int64_t i = 0; i < count; ++i, out += rowBytes) std::memcpy(out, span.data() + static_cast<size_t>(2 * i) * rowBytes, rowBytes);
+      for (int64_t i = 0; i < count; ++i, out += rowBytes)
+        std::memcpy(out, span.data() + static_cast<size_t>(2 * i) * rowBytes, rowBytes);
       done += count;
     }
     return rt::Status::ok();
@@ -56,7 +59,8 @@ class CheckpointTensor : public RowSource {
 rt::Result<std::unique_ptr<RowSource>> CheckpointRows::open(const std::string& tensor) const {
   const TensorInfo* info = checkpoint_.lookup(tensor);
   if (info == nullptr)
-    return rt::Status::error(rt::ErrorKind::kBadInput, "MODEL_TENSOR", "the model has no tensor '" + rt::escaped(tensor) + "'");
+    return rt::Status::error(rt::ErrorKind::kBadInput, "MODEL_TENSOR",
+                             "the model has no tensor '" + rt::escaped(tensor) + "'");
   return std::unique_ptr<RowSource>(std::make_unique<CheckpointTensor>(checkpoint_, *info));
 }
 

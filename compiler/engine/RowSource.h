@@ -23,10 +23,11 @@ class RowSource {
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
   virtual StorageType storage() const = 0;
-  /// "file: byte N: 'name'", where the tensor begins and what its file calls it, for messages; empty when no file holds it.
+  /// "file: byte N: 'name'", where the tensor begins and what its file calls it, for messages; empty when no file holds
+  /// it.
   virtual std::string place() const { return {}; }
-  /// Rows [row0, row0 + n) as stored, out = [n][storedRowBytes]. unpermuteHeads = H > 0: the tensor is stored in GGUF's llama
-  /// order (head, i, half) over H heads and is asked for in the order (head, half, i).
+  /// Rows [row0, row0 + n) as stored, out = [n][storedRowBytes]. unpermuteHeads = H > 0: the tensor is stored in GGUF's
+  /// llama order (head, i, half) over H heads and is asked for in the order (head, half, i).
   virtual rt::Status read(int64_t row0, int64_t n, int64_t unpermuteHeads, std::byte* out) const = 0;
 };
 

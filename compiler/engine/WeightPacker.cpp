@@ -95,7 +95,8 @@ class OrderedPacking {
   bool stopped_ = false;
 };
 
-rt::Status packAll(const std::vector<WeightSpec>& specs, const RowSources& sources, const PackOptions& options, const Sink& sink) {
+rt::Status packAll(const std::vector<WeightSpec>& specs, const RowSources& sources, const PackOptions& options,
+                   const Sink& sink) {
   auto places = placeWeights(specs);
   if (!places) return places.takeStatus();
   auto weights = openWeights(specs, *places, sources);
@@ -110,14 +111,16 @@ rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const Row
                                  const PackOptions& options) {
   auto index = writer.beginSection(rt::SectionKind::kWeights);
   if (!index) return index.takeStatus();
-  LLMC_TRY(packAll(specs, sources, options, [&](const uint8_t* bytes, uint64_t count) { return writer.append(bytes, count); }));
+  LLMC_TRY(packAll(specs, sources, options,
+                   [&](const uint8_t* bytes, uint64_t count) { return writer.append(bytes, count); }));
   const std::vector<uint8_t> tail(rt::kWeightsTailBytes);
   LLMC_TRY(writer.append(tail.data(), tail.size()));
   LLMC_TRY(writer.endSection());
   return index;
 }
 
-rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources, const PackOptions& options) {
+rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources,
+                                            const PackOptions& options) {
   std::vector<uint8_t> packed;
   LLMC_TRY(packAll({spec}, sources, options, [&](const uint8_t* bytes, uint64_t count) {
     packed.insert(packed.end(), bytes, bytes + count);

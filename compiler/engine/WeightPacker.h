@@ -28,11 +28,11 @@ struct WeightSource {
 /// One weight of the engine. Plain (1-D, cols == 1, or a rope table) is f32 whatever the source.
 struct WeightSpec {
   std::string name;
-  int64_t rows = 0, cols = 1;          ///< N, K before padding; 1-D: length, 1
-  Layout layout = Layout::Plain;       ///< layoutFor(kind, symmetric)
+  int64_t rows = 0, cols = 1;     ///< N, K before padding; 1-D: length, 1
+  Layout layout = Layout::Plain;  ///< layoutFor(kind, symmetric)
   Arrange arrange = Arrange::None;
-  std::vector<WeightSource> sources;   ///< empty when `rope` is set
-  std::optional<RopeSpec> rope;        ///< rows = ropeTableRows(maxPositions), cols = dim
+  std::vector<WeightSource> sources;  ///< empty when `rope` is set
+  std::optional<RopeSpec> rope;       ///< rows = ropeTableRows(maxPositions), cols = dim
 };
 
 /// Where a weight lies in the section.
@@ -51,12 +51,14 @@ struct PackOptions {
   std::function<bool(uint64_t done, uint64_t total)> progress;
 };
 
-/// Appends a whole WEIGHTS section (tail bytes included) to `writer` and returns its index. The bytes do not depend on the
-/// number of threads. Errors: W_NONFINITE, W_RANGE (a value that f16 cannot hold), W_SHAPE, those of `sources`, OUT_IO.
+/// Appends a whole WEIGHTS section (tail bytes included) to `writer` and returns its index. The bytes do not depend on
+/// the number of threads. Errors: W_NONFINITE, W_RANGE (a value that f16 cannot hold), W_SHAPE, those of `sources`,
+/// OUT_IO.
 rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const RowSources& sources, EngineWriter& writer,
                                  const PackOptions& options);
 
 /// Packs one weight into memory: what packWeights writes for it. For the built-in evaluator, inspection and tests.
-rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources, const PackOptions& options);
+rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources,
+                                            const PackOptions& options);
 
 }  // namespace llmc

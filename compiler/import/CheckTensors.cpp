@@ -51,21 +51,27 @@ Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
   if (!tensor) {
     for (const UnreadableTensor& other : checkpoint.unreadable())
       if (other.name == wanted.name)
-        return importError("MODEL_TENSOR", {first, -1, wanted.name}, "is stored as " + other.type, "supported are " + std::string(storageTypeList()));
-    return importError("MODEL_TENSOR", {first, -1, wanted.name}, "tensor is missing", "give the folder with all shards, or a complete file");
+        return importError("MODEL_TENSOR", {first, -1, wanted.name}, "is stored as " + other.type,
+                           "supported are " + std::string(storageTypeList()));
+    return importError("MODEL_TENSOR", {first, -1, wanted.name}, "tensor is missing",
+                       "give the folder with all shards, or a complete file");
   }
   Place place{checkpoint.files()[tensor->file]->name(), static_cast<int64_t>(tensor->offset), tensor->name};
   if (tensor->shape != wanted.shape) {
     bool embedding = wanted.name == "model.embed_tokens.weight" || wanted.name == "lm_head.weight";
     bool height = embedding && tensor->shape.size() == 2 && tensor->shape[1] == wanted.shape[1];
-    return importError(height ? "CF_INCONSISTENT" : "MODEL_TENSOR", place, "has shape " + shapeText(tensor->shape) + "; the config asks for " + shapeText(wanted.shape));
+    return importError(height ? "CF_INCONSISTENT" : "MODEL_TENSOR", place,
+                       "has shape " + shapeText(tensor->shape) + "; the config asks for " + shapeText(wanted.shape));
   }
-  if (wanted.shape.size() == 1 && isBlockQuantized(tensor->type)) return importError("MODEL_TENSOR", place, "a vector must be stored as F32, F16 or BF16");
+  if (wanted.shape.size() == 1 && isBlockQuantized(tensor->type))
+    return importError("MODEL_TENSOR", place, "a vector must be stored as F32, F16 or BF16");
   return Status::ok();
 }
 
 /// Tensors that files of the supported families hold beside what is computed.
-bool harmless(std::string_view name) { return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name.ends_with(".masked_bias"); }
+bool harmless(std::string_view name) {
+  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".self_attn.bias") || name.ends_with(".masked_bias");
+}
 
 }  // namespace
 
@@ -85,12 +91,16 @@ Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std
     if (config.tieEmbeddings && tensor.name == "lm_head.weight") {
       warnings.push_back("lm_head.weight is ignored: the embeddings are tied");
     } else if (!harmless(tensor.name)) {
-      return importError("MODEL_TENSOR", {checkpoint.files()[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.sourceName},
-                         "tensor has no role in a " + config.family + " model of " + std::to_string(config.layers) + " layers");
+      return importError(
+          "MODEL_TENSOR",
+          {checkpoint.files()[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.sourceName},
+          "tensor has no role in a " + config.family + " model of " + std::to_string(config.layers) + " layers");
     }
   }
   for (const UnreadableTensor& tensor : checkpoint.unreadable())
-    if (!harmless(tensor.name)) return importError("MODEL_TENSOR", {checkpoint.files()[0]->name(), -1, tensor.name}, "unknown tensor of type " + tensor.type);
+    if (!harmless(tensor.name))
+      return importError("MODEL_TENSOR", {checkpoint.files()[0]->name(), -1, tensor.name},
+                         "unknown tensor of type " + tensor.type);
   return Status::ok();
 }
 

@@ -1,4 +1,5 @@
-// Completeness of a checkpoint: every tensor the config asks for, with the right shape and a readable type, and nothing unknown.
+// Completeness of a checkpoint: every tensor the config asks for, with the right shape and a readable type, and nothing
+// unknown.
 #pragma once
 
 #include <string>

@@ -38,13 +38,16 @@ const TensorInfo* Checkpoint::lookup(std::string_view name) const {
 
 rt::Status Checkpoint::read(const TensorInfo& tensor, uint64_t offset, std::span<std::byte> out) const {
   if (tensor.file >= files_.size() || !rt::rangeInside(offset, out.size(), tensor.bytes))
-    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE", "read outside tensor '" + rt::escaped(tensor.name) + "'");
+    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE",
+                             "read outside tensor '" + rt::escaped(tensor.name) + "'");
   return files_[tensor.file]->read(tensor.offset + offset, out);
 }
 
-rt::Status Checkpoint::rowsRaw(const TensorInfo& tensor, int64_t row0, int64_t rows, std::byte* out, int64_t unpermuteHeads) const {
+rt::Status Checkpoint::rowsRaw(const TensorInfo& tensor, int64_t row0, int64_t rows, std::byte* out,
+                               int64_t unpermuteHeads) const {
   if (row0 < 0 || rows < 0 || row0 > tensor.rows() - rows)
-    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE", "rows outside tensor '" + rt::escaped(tensor.name) + "'");
+    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE",
+                             "rows outside tensor '" + rt::escaped(tensor.name) + "'");
   if (rows == 0) return rt::Status::ok();
   // One value of a quantized vector has no bytes of its own; completeness checks keep such vectors away from here.
   if (tensor.shape.size() < 2 && isBlockQuantized(tensor.type))
@@ -56,16 +59,19 @@ rt::Status Checkpoint::rowsRaw(const TensorInfo& tensor, int64_t row0, int64_t r
     LLMC_TRY(read(tensor, static_cast<uint64_t>(row0) * rowBytes, {out, static_cast<size_t>(rows) * rowBytes}));
   }
   if (!allowNonFinite_ && !allFinite(tensor.type, out, rows * tensor.rowLength()))
-    return importError("W_NONFINITE", {files_[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name},
-                       "a weight is NaN or infinite, in rows " + std::to_string(row0) + " to " + std::to_string(row0 + rows - 1),
-                       "the model file is damaged");
+    return importError(
+        "W_NONFINITE", {files_[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name},
+        "a weight is NaN or infinite, in rows " + std::to_string(row0) + " to " + std::to_string(row0 + rows - 1),
+        "the model file is damaged");
   return rt::Status::ok();
 }
 
-rt::Status Checkpoint::readUnpermuted(const TensorInfo& tensor, int64_t row0, int64_t rows, std::byte* out, int64_t heads) const {
+rt::Status Checkpoint::readUnpermuted(const TensorInfo& tensor, int64_t row0, int64_t rows, std::byte* out,
+                                      int64_t heads) const {
   int64_t headRows = tensor.rows() / heads;
   if (headRows * heads != tensor.rows() || headRows % 2 != 0)
-    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE", "rows of '" + rt::escaped(tensor.name) + "' are not whole heads");
+    return rt::Status::error(rt::ErrorKind::kInternal, "IX_RANGE",
+                             "rows of '" + rt::escaped(tensor.name) + "' are not whole heads");
   auto rowBytes = static_cast<size_t>(tensor.rowBytes());
   size_t headBytes = static_cast<size_t>(headRows) * rowBytes;
   std::vector<std::byte> stored(headBytes);
@@ -82,7 +88,8 @@ rt::Status Checkpoint::readUnpermuted(const TensorInfo& tensor, int64_t row0, in
   return rt::Status::ok();
 }
 
-rt::Status Checkpoint::rowsToFloat(const TensorInfo& tensor, int64_t row0, int64_t rows, float* out, int64_t unpermuteHeads) const {
+rt::Status Checkpoint::rowsToFloat(const TensorInfo& tensor, int64_t row0, int64_t rows, float* out,
+                                   int64_t unpermuteHeads) const {
   int64_t rowBytes = std::max<int64_t>(tensor.rowBytes(), 1), length = tensor.rowLength();
   // Whole heads at a time, so that un-interleaving reads every head once.
   int64_t unit = unpermuteHeads > 0 ? std::max<int64_t>(tensor.rows() / unpermuteHeads, 1) : 1;

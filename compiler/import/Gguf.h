@@ -1,4 +1,5 @@
-// GGUF files (version 2 and 3, little endian): metadata values and tensor table, with every number checked before it is used.
+// GGUF files (version 2 and 3, little endian): metadata values and tensor table, with every number checked before it is
+// used.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ namespace llmc {
 
 enum class GgufType : uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64 };
 
-/// One metadata value. An array keeps strings in `strings`, anything else as stored bytes in `raw`; arrays of arrays are checked and dropped.
+/// One metadata value. An array keeps strings in `strings`, anything else as stored bytes in `raw`; arrays of arrays
+/// are checked and dropped.
 struct GgufValue {
   GgufType type = GgufType::U8;
   GgufType element = GgufType::U8;  ///< Array: type of the elements

@@ -21,7 +21,8 @@ class Keys {
     std::string full = prefix_ + std::string(key);
     const GgufValue* found = gguf_.find(full);
     if (!found) return required ? missing(full) : Status::ok();
-    auto number = found->isArrayOf(GgufType::I32) || found->isArrayOf(GgufType::U32) ? uniform(*found) : found->integer();
+    auto number =
+        found->isArrayOf(GgufType::I32) || found->isArrayOf(GgufType::U32) ? uniform(*found) : found->integer();
     if (!number) return wrongType(full, *found, "an integer, the same for every layer");
     value = *number;
     return Status::ok();
@@ -54,7 +55,9 @@ class Keys {
       if (value.int32At(i) != value.int32At(0)) return std::nullopt;
     return value.int32At(0);
   }
-  Status missing(const std::string& key) const { return importError("CF_MISSING", {gguf_.file->name(), -1, key}, "required metadata is missing"); }
+  Status missing(const std::string& key) const {
+    return importError("CF_MISSING", {gguf_.file->name(), -1, key}, "required metadata is missing");
+  }
   Status wrongType(const std::string& key, const GgufValue& value, const std::string& wanted) const {
     return importError("CF_TYPE", {gguf_.file->name(), static_cast<int64_t>(value.offset), key}, "must be " + wanted);
   }
@@ -97,18 +100,21 @@ Status readRope(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
   if (kind.empty() || kind == "linear") {
     if (factor != 0 && factor != 1) config.ropeScaling = {RopeScaling::Kind::Linear, factor, 1, 4, 0};
   } else if (kind != "none") {
-    return importError("CF_RANGE", {gguf.file->name(), -1, "rope.scaling.type"}, "rope scaling '" + rt::escaped(kind) + "' is not supported",
+    return importError("CF_RANGE", {gguf.file->name(), -1, "rope.scaling.type"},
+                       "rope scaling '" + rt::escaped(kind) + "' is not supported",
                        "supported are none and linear, and llama3 through rope_freqs.weight");
   }
   return Status::ok();
 }
 
 Status readFactors(const GgufFile& gguf, ModelConfig& config) {
-  auto it = std::find_if(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& t) { return t.name == "rope_freqs.weight"; });
+  auto it = std::find_if(gguf.tensors.begin(), gguf.tensors.end(),
+                         [](const auto& t) { return t.name == "rope_freqs.weight"; });
   if (it == gguf.tensors.end()) return Status::ok();
   Place place{gguf.file->name(), static_cast<int64_t>(it->offset), it->name};
   bool shaped = it->type == StorageType::F32 && it->shape.size() == 1 && it->shape[0] == config.ropeDim / 2;
-  if (!shaped) return importError("MODEL_TENSOR", place, "must be an F32 vector of " + std::to_string(config.ropeDim / 2));
+  if (!shaped)
+    return importError("MODEL_TENSOR", place, "must be an F32 vector of " + std::to_string(config.ropeDim / 2));
   std::vector<float> factors(static_cast<size_t>(it->shape[0]));
   LLMC_TRY(gguf.file->read(it->offset, std::as_writable_bytes(std::span(factors))));
   for (float factor : factors)
@@ -116,8 +122,10 @@ Status readFactors(const GgufFile& gguf, ModelConfig& config) {
   if (config.ropeScaling.kind != RopeScaling::Kind::None)
     return importError("CF_INCONSISTENT", place, "rope factors beside a linear rope scaling");
   if (std::all_of(factors.begin(), factors.end(), [](float factor) { return factor == 1; })) return Status::ok();
-  if (auto scaling = llama3ScalingOf(factors, config.ropeTheta, config.ropeDim)) config.ropeScaling = *scaling;
-  else config.ropeFreqFactors = std::move(factors);
+  if (auto scaling = llama3ScalingOf(factors, config.ropeTheta, config.ropeDim))
+    config.ropeScaling = *scaling;
+  else
+    config.ropeFreqFactors = std::move(factors);
   return Status::ok();
 }
 
@@ -133,7 +141,8 @@ rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   static constexpr std::array<std::string_view, 3> kKnown = {"llama", "qwen2", "qwen3"};
   std::string hint = "supported are llama (with mistral), qwen2, qwen3";
   if (!architecture || architecture->type != GgufType::String)
-    return importError("CF_ARCH", {file, -1, "general.architecture"}, "the architecture is not given as a string", hint);
+    return importError("CF_ARCH", {file, -1, "general.architecture"}, "the architecture is not given as a string",
+                       hint);
   if (std::find(kKnown.begin(), kKnown.end(), architecture->text) == kKnown.end())
     return importError("CF_ARCH", {file, -1, architecture->text}, "architecture is not supported", hint);
   ModelConfig config;

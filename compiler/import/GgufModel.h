@@ -10,7 +10,8 @@
 
 namespace llmc {
 
-/// Sizes and rotary embedding from `general.architecture` and the keys under it. Token ids are left to readGgufTokenizer.
+/// Sizes and rotary embedding from `general.architecture` and the keys under it. Token ids are left to
+/// readGgufTokenizer.
 rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf);
 
 /// The tensors under Hugging Face names, without rope_freqs. Names of no known role keep their GGUF name.

@@ -17,31 +17,38 @@ namespace limits = rt::limits;
 
 constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
 constexpr std::array<uint8_t, 13> kScalarBytes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-// Smallest encodings: key length + 1 byte + type + 1 byte value; name length + 1 byte + dims count + 1 dim + type + offset.
+// Smallest encodings: key length + 1 byte + type + 1 byte value; name length + 1 byte + dims count + 1 dim + type +
+// offset.
 constexpr uint64_t kMinKeyValueBytes = 8 + 1 + 4 + 1, kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
 Status readType(GgufStream& in, GgufType& type) {
   Place place = in.here();
   uint32_t number = 0;
   LLMC_TRY(in.number(number));
-  if (number >= kScalarBytes.size()) return importError("GG_TYPE", place, "unknown value type " + std::to_string(number));
+  if (number >= kScalarBytes.size())
+    return importError("GG_TYPE", place, "unknown value type " + std::to_string(number));
   type = static_cast<GgufType>(number);
   return Status::ok();
 }
 
 uint64_t signExtended(uint64_t bits, GgufType type) {
   switch (type) {
-    case GgufType::I8: return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int8_t>(bits)));
-    case GgufType::I16: return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int16_t>(bits)));
-    case GgufType::I32: return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(bits)));
-    default: return bits;
+    case GgufType::I8:
+      return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int8_t>(bits)));
+    case GgufType::I16:
+      return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int16_t>(bits)));
+    case GgufType::I32:
+      return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(bits)));
+    default:
+      return bits;
   }
 }
 
 Status readScalar(GgufStream& in, GgufValue& value) {
   Place place = in.here();
   LLMC_TRY(in.bytes(&value.bits, kScalarBytes[static_cast<size_t>(value.type)]));
-  if (value.type == GgufType::Bool && value.bits > 1) return importError("GG_TYPE", place, "a bool that is neither 0 nor 1");
+  if (value.type == GgufType::Bool && value.bits > 1)
+    return importError("GG_TYPE", place, "a bool that is neither 0 nor 1");
   value.bits = signExtended(value.bits, value.type);
   return Status::ok();
 }
@@ -58,7 +65,8 @@ Status readArray(GgufStream& in, GgufValue& value, uint32_t depth, bool keep) {
   if (!size || value.count > limits::kGgufArrayElements)
     return importError("GG_ARRAY", place, "an array of " + std::to_string(value.count) + " elements");
   if (*size > in.remaining())
-    return importError("GG_TRUNCATED", place, "an array of " + std::to_string(value.count) + " elements does not fit in the rest of the file");
+    return importError("GG_TRUNCATED", place,
+                       "an array of " + std::to_string(value.count) + " elements does not fit in the rest of the file");
   if (nested || string) {
     for (uint64_t i = 0; i < value.count; ++i) {
       if (nested) {
@@ -74,7 +82,8 @@ Status readArray(GgufStream& in, GgufValue& value, uint32_t depth, bool keep) {
   }
   std::vector<std::byte> raw(static_cast<size_t>(*size));
   LLMC_TRY(in.bytes(raw.data(), *size));
-  if (value.element == GgufType::Bool && std::any_of(raw.begin(), raw.end(), [](std::byte b) { return b > std::byte{1}; }))
+  if (value.element == GgufType::Bool &&
+      std::any_of(raw.begin(), raw.end(), [](std::byte b) { return b > std::byte{1}; }))
     return importError("GG_TYPE", place, "a bool that is neither 0 nor 1");
   if (keep) value.raw = std::move(raw);
   return Status::ok();
@@ -109,27 +118,33 @@ Status readStart(GgufStream& in, GgufFile& gguf, Counts& counts) {
   uint32_t magic = 0;
   if (in.remaining() < 4) return importError("GG_MAGIC", in.here(), "not a GGUF file");
   LLMC_TRY(in.number(magic));
-  if (magic == __builtin_bswap32(kMagic)) return importError("GG_ENDIAN", in.here(), "a big-endian GGUF", "convert it with gguf-py's gguf_convert_endian");
+  if (magic == __builtin_bswap32(kMagic))
+    return importError("GG_ENDIAN", in.here(), "a big-endian GGUF", "convert it with gguf-py's gguf_convert_endian");
   if (magic != kMagic) return importError("GG_MAGIC", {in.here().file, 0}, "not a GGUF file");
   LLMC_TRY(in.number(gguf.version));
   if (gguf.version != 0 && (gguf.version & 0xffff) == 0)
-    return importError("GG_ENDIAN", {in.here().file, 4}, "a big-endian GGUF", "convert it with gguf-py's gguf_convert_endian");
+    return importError("GG_ENDIAN", {in.here().file, 4}, "a big-endian GGUF",
+                       "convert it with gguf-py's gguf_convert_endian");
   if (gguf.version != 2 && gguf.version != 3)
-    return importError("GG_VERSION", {in.here().file, 4}, "GGUF version " + std::to_string(gguf.version), "versions 2 and 3 are supported");
+    return importError("GG_VERSION", {in.here().file, 4}, "GGUF version " + std::to_string(gguf.version),
+                       "versions 2 and 3 are supported");
   LLMC_TRY(in.number(counts.tensors));
   LLMC_TRY(in.number(counts.keys));
   uint64_t size = gguf.file->size();
   if (counts.tensors > limits::kTensors || counts.tensors > size / kMinTensorBytes)
-    return importError("GG_COUNT", {in.here().file, 8}, std::to_string(counts.tensors) + " tensors cannot be in this file");
+    return importError("GG_COUNT", {in.here().file, 8},
+                       std::to_string(counts.tensors) + " tensors cannot be in this file");
   if (counts.keys > limits::kGgufKeys || counts.keys > size / kMinKeyValueBytes)
-    return importError("GG_COUNT", {in.here().file, 16}, std::to_string(counts.keys) + " metadata keys cannot be in this file");
+    return importError("GG_COUNT", {in.here().file, 16},
+                       std::to_string(counts.keys) + " metadata keys cannot be in this file");
   return Status::ok();
 }
 
 rt::Result<uint64_t> alignmentOf(const GgufFile& gguf) {
   const GgufValue* value = gguf.find("general.alignment");
   if (!value) return uint64_t{32};
-  bool valid = value->type == GgufType::U32 && value->bits % 8 == 0 && std::has_single_bit(value->bits) && value->bits <= limits::kGgufAlignment;
+  bool valid = value->type == GgufType::U32 && value->bits % 8 == 0 && std::has_single_bit(value->bits) &&
+               value->bits <= limits::kGgufAlignment;
   if (!valid)
     return importError("GG_ALIGN", {gguf.file->name(), static_cast<int64_t>(value->offset), "general.alignment"},
                        "must be a u32 power of two from 8 to 1048576");
@@ -141,8 +156,8 @@ Status checkSplit(const GgufFile& gguf) {
   if (!count) return Status::ok();
   auto parts = count->integer();
   if (parts && (*parts == 0 || *parts == 1)) return Status::ok();
-  return importError("GG_SPLIT", {gguf.file->name(), static_cast<int64_t>(count->offset), "split.count"}, "the model is split over several files",
-                     "join them with `llama-gguf-split --merge`");
+  return importError("GG_SPLIT", {gguf.file->name(), static_cast<int64_t>(count->offset), "split.count"},
+                     "the model is split over several files", "join them with `llama-gguf-split --merge`");
 }
 
 }  // namespace
@@ -163,11 +178,18 @@ rt::Result<GgufFile> readGguf(std::shared_ptr<const SourceFile> file) {
 
 std::optional<int64_t> GgufValue::integer() const {
   switch (type) {
-    case GgufType::U8: case GgufType::I8: case GgufType::U16: case GgufType::I16:
-    case GgufType::U32: case GgufType::I32: case GgufType::I64:
+    case GgufType::U8:
+    case GgufType::I8:
+    case GgufType::U16:
+    case GgufType::I16:
+    case GgufType::U32:
+    case GgufType::I32:
+    case GgufType::I64:
       return static_cast<int64_t>(bits);
-    case GgufType::U64: return rt::checkedCast<int64_t>(bits);
-    default: return std::nullopt;
+    case GgufType::U64:
+      return rt::checkedCast<int64_t>(bits);
+    default:
+      return std::nullopt;
   }
 }
 

@@ -15,19 +15,27 @@ namespace limits = rt::limits;
 
 /// GGUF's name table; a null entry is a number that was never given out or was withdrawn.
 constexpr std::array<const char*, 40> kTypeNames = {
-    "F32", "F16", "Q4_0", "Q4_1", nullptr, nullptr, "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
-    "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8", "I16", "I32",
-    "I64", "F64", "IQ1_M", "BF16", nullptr, nullptr, nullptr, "TQ1_0", "TQ2_0", nullptr, nullptr, nullptr, "MXFP4"};
+    "F32",    "F16",   "Q4_0",  "Q4_1",   nullptr, nullptr, "Q5_0",    "Q5_1",   "Q8_0",    "Q8_1",
+    "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",   "Q6_K",  "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
+    "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",    "I16",   "I32",     "I64",    "F64",     "IQ1_M",
+    "BF16",   nullptr, nullptr, nullptr,  "TQ1_0", "TQ2_0", nullptr,   nullptr,  nullptr,   "MXFP4"};
 
 std::optional<StorageType> storageOf(uint32_t number) {
   switch (number) {
-    case 0: return StorageType::F32;
-    case 1: return StorageType::F16;
-    case 2: return StorageType::Q4_0;
-    case 3: return StorageType::Q4_1;
-    case 8: return StorageType::Q8_0;
-    case 30: return StorageType::BF16;
-    default: return std::nullopt;
+    case 0:
+      return StorageType::F32;
+    case 1:
+      return StorageType::F16;
+    case 2:
+      return StorageType::Q4_0;
+    case 3:
+      return StorageType::Q4_1;
+    case 8:
+      return StorageType::Q8_0;
+    case 30:
+      return StorageType::BF16;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -35,7 +43,8 @@ Status readShape(GgufStream& in, GgufTensor& tensor) {
   Place place = in.here(tensor.name);
   uint32_t rank = 0;
   LLMC_TRY(in.number(rank));
-  if (rank == 0 || rank > 4) return importError("GG_SHAPE", place, std::to_string(rank) + " dimensions; 1 to 4 are possible");
+  if (rank == 0 || rank > 4)
+    return importError("GG_SHAPE", place, std::to_string(rank) + " dimensions; 1 to 4 are possible");
   for (uint32_t i = 0; i < rank; ++i) {
     place = in.here(tensor.name);
     uint64_t dimension = 0;
@@ -54,8 +63,10 @@ Status readType(GgufStream& in, GgufTensor& tensor) {
   auto type = storageOf(number);
   if (!type) {
     const char* name = number < kTypeNames.size() ? kTypeNames[number] : nullptr;
-    std::string reason = name ? std::string("tensor type ") + name + " is not supported" : "unknown tensor type " + std::to_string(number);
-    return importError("GG_DTYPE", place, reason, "supported are " + std::string(storageTypeList()) + "; requantize with llama-quantize");
+    std::string reason = name ? std::string("tensor type ") + name + " is not supported"
+                              : "unknown tensor type " + std::to_string(number);
+    return importError("GG_DTYPE", place, reason,
+                       "supported are " + std::string(storageTypeList()) + "; requantize with llama-quantize");
   }
   tensor.type = *type;
   return Status::ok();
@@ -64,13 +75,16 @@ Status readType(GgufStream& in, GgufTensor& tensor) {
 /// Bytes of the tensor from shape and type.
 Status measure(const Place& place, GgufTensor& tensor) {
   if (tensor.shape.back() % blockLength(tensor.type) != 0)
-    return importError("GG_BLOCK", place, "rows of " + std::to_string(tensor.shape.back()) + " values are not whole " +
-                                              std::string(storageTypeName(tensor.type)) + " blocks");
+    return importError("GG_BLOCK", place,
+                       "rows of " + std::to_string(tensor.shape.back()) + " values are not whole " +
+                           std::string(storageTypeName(tensor.type)) + " blocks");
   uint64_t blocks = static_cast<uint64_t>(tensor.shape.back() / blockLength(tensor.type));
   std::optional<uint64_t> bytes = blocks;
-  for (size_t i = 0; bytes && i + 1 < tensor.shape.size(); ++i) bytes = rt::checkedMul(*bytes, static_cast<uint64_t>(tensor.shape[i]));
+  for (size_t i = 0; bytes && i + 1 < tensor.shape.size(); ++i)
+    bytes = rt::checkedMul(*bytes, static_cast<uint64_t>(tensor.shape[i]));
   if (bytes) bytes = rt::checkedMul(*bytes, static_cast<uint64_t>(blockBytes(tensor.type)));
-  if (!bytes || *bytes > static_cast<uint64_t>(INT64_MAX)) return importError("GG_SHAPE", place, "the size in bytes does not fit 63 bits");
+  if (!bytes || *bytes > static_cast<uint64_t>(INT64_MAX))
+    return importError("GG_SHAPE", place, "the size in bytes does not fit 63 bits");
   tensor.bytes = *bytes;
   return Status::ok();
 }
@@ -80,18 +94,22 @@ Status readTensor(GgufStream& in, uint64_t alignment, GgufTensor& tensor) {
   LLMC_TRY(in.string(tensor.name, 63, "GG_NAME"));
   place.object = tensor.name;
   bool printable = std::all_of(tensor.name.begin(), tensor.name.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  if (tensor.name.empty() || !printable) return importError("GG_NAME", place, "a tensor name is empty or not printable ASCII");
+  if (tensor.name.empty() || !printable)
+    return importError("GG_NAME", place, "a tensor name is empty or not printable ASCII");
   LLMC_TRY(readShape(in, tensor));
   LLMC_TRY(readType(in, tensor));
   LLMC_TRY(measure(place, tensor));
   place.offset = static_cast<int64_t>(in.offset());
   LLMC_TRY(in.number(tensor.offset));
   if (tensor.offset % alignment != 0)
-    return importError("GG_OFFSET", place, "data offset " + std::to_string(tensor.offset) + " is not a multiple of " + std::to_string(alignment));
+    return importError(
+        "GG_OFFSET", place,
+        "data offset " + std::to_string(tensor.offset) + " is not a multiple of " + std::to_string(alignment));
   return Status::ok();
 }
 
-/// Turns data offsets into file offsets: the tensors must follow each other, padded to the alignment, up to the end of the file.
+/// Turns data offsets into file offsets: the tensors must follow each other, padded to the alignment, up to the end of
+/// the file.
 Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
   const std::string& file = gguf.file->name();
   uint64_t size = gguf.file->size();
@@ -100,7 +118,8 @@ Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
   for (const GgufTensor& tensor : gguf.tensors) {
     auto padded = rt::checkedRoundUp(tensor.bytes, alignment);
     total = padded ? rt::checkedAdd(*total, *padded) : std::nullopt;
-    if (!total) return importError("GG_SHAPE", {file, -1, tensor.name}, "the sum of the tensor sizes does not fit 64 bits");
+    if (!total)
+      return importError("GG_SHAPE", {file, -1, tensor.name}, "the sum of the tensor sizes does not fit 64 bits");
   }
   if (!dataStart) return importError("GG_ALIGN", {file}, "data start does not fit 64 bits");
   std::sort(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
@@ -109,10 +128,13 @@ Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
   for (GgufTensor& tensor : gguf.tensors) {
     Place place{file, -1, tensor.name};
     if (tensor.offset != expected)
-      return importError("GG_OFFSET", place, "data offset is " + std::to_string(tensor.offset) + " where " + std::to_string(expected) + " follows from the tensors before");
+      return importError("GG_OFFSET", place,
+                         "data offset is " + std::to_string(tensor.offset) + " where " + std::to_string(expected) +
+                             " follows from the tensors before");
     auto start = rt::checkedAdd(*dataStart, tensor.offset);
     if (!start || !rt::rangeInside(*start, tensor.bytes, size))
-      return importError("GG_OFFSET", place, "data of " + std::to_string(tensor.bytes) + " bytes ends past the end of the file",
+      return importError("GG_OFFSET", place,
+                         "data of " + std::to_string(tensor.bytes) + " bytes ends past the end of the file",
                          "the download may be incomplete");
     expected += *rt::checkedRoundUp(tensor.bytes, alignment);  // cannot wrap: the sum of all was checked
     end = *start + tensor.bytes;
@@ -120,7 +142,8 @@ Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
   }
   auto padded = rt::checkedRoundUp(end, alignment);
   if (!padded || size > *padded)
-    return importError("GG_TRAILING", {file, static_cast<int64_t>(end)}, std::to_string(size - end) + " bytes follow the last tensor");
+    return importError("GG_TRAILING", {file, static_cast<int64_t>(end)},
+                       std::to_string(size - end) + " bytes follow the last tensor");
   return Status::ok();
 }
 

@@ -6,7 +6,8 @@
 
 namespace llmc {
 
-/// Reads `count` tensor infos from `in` into gguf.tensors and checks that their data is aligned, contiguous and fills the file.
+/// Reads `count` tensor infos from `in` into gguf.tensors and checks that their data is aligned, contiguous and fills
+/// the file.
 rt::Status readGgufTensorTable(GgufStream& in, uint64_t count, uint64_t alignment, GgufFile& gguf);
 
 }  // namespace llmc

@@ -39,7 +39,8 @@ std::string_view find(const std::array<Rename, N>& table, std::string_view name)
   return {};
 }
 
-/// Canonical name of "blk.<layer>.<part>.<weight|bias>" or of a tensor outside the layers; the name itself when it has no known role.
+/// Canonical name of "blk.<layer>.<part>.<weight|bias>" or of a tensor outside the layers; the name itself when it has
+/// no known role.
 rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& tensor, int64_t layers) {
   std::string_view name = tensor.name;
   size_t dot = name.find_last_of('.');
@@ -52,9 +53,11 @@ rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& te
   int64_t layer = -1;
   auto [end, error] = std::from_chars(stem.data(), stem.data() + stem.size(), layer);
   std::string_view digits = stem.substr(0, static_cast<size_t>(end - stem.data()));
-  bool valid = error == std::errc() && layer >= 0 && layer < layers && std::to_string(layer) == digits && stem.size() > digits.size() && *end == '.';
+  bool valid = error == std::errc() && layer >= 0 && layer < layers && std::to_string(layer) == digits &&
+               stem.size() > digits.size() && *end == '.';
   if (!valid)
-    return importError("GG_NAME", {gguf.file->name(), -1, tensor.name}, "the layer number is not one of 0 to " + std::to_string(layers - 1));
+    return importError("GG_NAME", {gguf.file->name(), -1, tensor.name},
+                       "the layer number is not one of 0 to " + std::to_string(layers - 1));
   canonical = find(kLayerNames, stem.substr(digits.size() + 1));
   if (canonical.empty()) return tensor.name;
   return "model.layers." + std::to_string(layer) + "." + std::string(canonical) + std::string(kind);
@@ -76,7 +79,8 @@ rt::Result<std::vector<TensorInfo>> canonicalGgufTensors(const GgufFile& gguf, c
     tensor.offset = source.offset;
     tensor.bytes = source.bytes;
     // Only llama's converter permutes: its graph rotates adjacent pairs, the others' rotate halves.
-    bool rotary = tensor.name.find(".self_attn.q_proj.") != std::string::npos || tensor.name.find(".self_attn.k_proj.") != std::string::npos;
+    bool rotary = tensor.name.find(".self_attn.q_proj.") != std::string::npos ||
+                  tensor.name.find(".self_attn.k_proj.") != std::string::npos;
     tensor.ropeInterleaved = rotary && config.family == "llama";
     tensors.push_back(std::move(tensor));
   }

@@ -21,8 +21,9 @@ namespace limits = rt::limits;
 enum TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
 /// Control tokens that end a turn or a text by the texts that models use for it.
-constexpr std::array<std::string_view, 10> kEndTexts = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
-                                                        "<|eom_id|>", "<end_of_turn>", "</s>", "<EOT>", "<eos>"};
+constexpr std::array<std::string_view, 10> kEndTexts = {
+    "<|eot_id|>", "<|im_end|>",    "<|end|>", "<|endoftext|>", "<|end_of_text|>",
+    "<|eom_id|>", "<end_of_turn>", "</s>",    "<EOT>",         "<eos>"};
 
 struct Vocabulary {
   const std::vector<std::string>* tokens = nullptr;
@@ -35,29 +36,36 @@ Place placeOf(const GgufFile& gguf, const GgufValue& value, std::string_view obj
 }
 
 /// The array under `key` if present, checked for element type and (wanted > 0) length.
-rt::Result<const GgufValue*> arrayOf(const GgufFile& gguf, std::string_view key, GgufType element, uint64_t wanted = 0) {
+rt::Result<const GgufValue*> arrayOf(const GgufFile& gguf, std::string_view key, GgufType element,
+                                     uint64_t wanted = 0) {
   const GgufValue* value = gguf.find(key);
   if (!value) return value;
-  if (!value->isArrayOf(element)) return importError("GG_ARRAY_TYPE", placeOf(gguf, *value, key), "array has another element type than it must have");
+  if (!value->isArrayOf(element))
+    return importError("GG_ARRAY_TYPE", placeOf(gguf, *value, key), "array has another element type than it must have");
   if (wanted && value->count != wanted)
-    return importError("GG_ARRAY", placeOf(gguf, *value, key), std::to_string(value->count) + " elements for " + std::to_string(wanted) + " tokens");
+    return importError("GG_ARRAY", placeOf(gguf, *value, key),
+                       std::to_string(value->count) + " elements for " + std::to_string(wanted) + " tokens");
   return value;
 }
 
 Status checkToken(const GgufFile& gguf, const GgufValue& array, const std::string& token, int32_t type) {
   if (!validUtf8(token)) return importError("TK_UTF8", placeOf(gguf, array, token), "a token is not UTF-8");
-  if (token.size() > limits::kTokenBytes) return importError("TK_ID", placeOf(gguf, array, token), "a token is longer than 4096 bytes");
-  if (type < kNormal || type > kByte) return importError("TK_ID", placeOf(gguf, array, token), "unknown token type " + std::to_string(type));
+  if (token.size() > limits::kTokenBytes)
+    return importError("TK_ID", placeOf(gguf, array, token), "a token is longer than 4096 bytes");
+  if (type < kNormal || type > kByte)
+    return importError("TK_ID", placeOf(gguf, array, token), "unknown token type " + std::to_string(type));
   if (type != kByte) return Status::ok();
   auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
   bool valid = token.size() == 6 && token.starts_with("<0x") && hex(token[3]) && hex(token[4]) && token[5] == '>';
-  return valid ? Status::ok() : importError("TK_BYTE", placeOf(gguf, array, token), "a byte token must read <0x00> to <0xFF>");
+  return valid ? Status::ok()
+               : importError("TK_BYTE", placeOf(gguf, array, token), "a byte token must read <0x00> to <0xFF>");
 }
 
 rt::Result<Vocabulary> readVocabulary(const GgufFile& gguf) {
   auto tokens = arrayOf(gguf, "tokenizer.ggml.tokens", GgufType::String);
   if (!tokens) return tokens.takeStatus();
-  if (!*tokens || (*tokens)->count == 0) return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "the file has no vocabulary");
+  if (!*tokens || (*tokens)->count == 0)
+    return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "the file has no vocabulary");
   uint64_t count = (*tokens)->count;
   auto types = arrayOf(gguf, "tokenizer.ggml.token_type", GgufType::I32, count);
   if (!types) return types.takeStatus();
@@ -71,10 +79,12 @@ rt::Result<Vocabulary> readVocabulary(const GgufFile& gguf) {
     const std::string& token = (*vocabulary.tokens)[i];
     if (*types) vocabulary.types[i] = (*types)->int32At(i);
     LLMC_TRY(checkToken(gguf, **tokens, token, vocabulary.types[i]));
-    if (!seen.insert(token).second) return importError("TK_ID", placeOf(gguf, **tokens, token), "a token appears twice");
+    if (!seen.insert(token).second)
+      return importError("TK_ID", placeOf(gguf, **tokens, token), "a token appears twice");
     if (!*scores) continue;
     vocabulary.scores.push_back((*scores)->floatAt(i));
-    if (std::isnan(vocabulary.scores.back())) return importError("TK_ID", placeOf(gguf, **scores, token), "a token's score is NaN");
+    if (std::isnan(vocabulary.scores.back()))
+      return importError("TK_ID", placeOf(gguf, **scores, token), "a token's score is NaN");
   }
   return vocabulary;
 }
@@ -88,7 +98,8 @@ rt::Result<int64_t> tokenId(const GgufFile& gguf, std::string_view key, size_t v
   if (!id) return importError("CF_TYPE", placeOf(gguf, *value, full), "must be an integer");
   if (*id == 0xffffffff || *id == -1) return fallback;  // how converters write "none"
   if (*id < 0 || *id >= static_cast<int64_t>(vocab))
-    return importError("CF_INCONSISTENT", placeOf(gguf, *value, full), "token " + std::to_string(*id) + " is not in the vocabulary of " + std::to_string(vocab));
+    return importError("CF_INCONSISTENT", placeOf(gguf, *value, full),
+                       "token " + std::to_string(*id) + " is not in the vocabulary of " + std::to_string(vocab));
   return *id;
 }
 
@@ -104,7 +115,10 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
   const GgufValue* pre = gguf.find("tokenizer.ggml.pre");
   std::string name = pre && pre->type == GgufType::String ? pre->text : "default";
   auto kind = preTokenizerKind(name);
-  if (!kind) return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.pre"}, "pre-tokenizer '" + rt::escaped(name) + "' is not supported", "supported are " + preTokenizerNames());
+  if (!kind)
+    return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.pre"},
+                       "pre-tokenizer '" + rt::escaped(name) + "' is not supported",
+                       "supported are " + preTokenizerNames());
   parts.normalizer = kind->normalizer;
   parts.preTokenizer = kind->preTokenizer;
   parts.ignoreMerges = kind->ignoreMerges;
@@ -120,24 +134,30 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
   auto merges = arrayOf(gguf, "tokenizer.ggml.merges", GgufType::String);
   if (!merges) return merges.takeStatus();
   if (!*merges || (*merges)->count > limits::kMerges)
-    return importError("TK_MERGE", {gguf.file->name(), -1, "tokenizer.ggml.merges"}, *merges ? "too many merges" : "the file has no merges");
+    return importError("TK_MERGE", {gguf.file->name(), -1, "tokenizer.ggml.merges"},
+                       *merges ? "too many merges" : "the file has no merges");
   for (const std::string& merge : (*merges)->strings) {
     size_t space = merge.find(' ', 1);
     std::string left = merge.substr(0, space), right = space == std::string::npos ? "" : merge.substr(space + 1);
     if (right.empty() || !known.contains(left) || !known.contains(right) || !known.contains(left + right))
-      return importError("TK_MERGE", placeOf(gguf, **merges, merge), "a merge names a token that is not in the vocabulary");
+      return importError("TK_MERGE", placeOf(gguf, **merges, merge),
+                         "a merge names a token that is not in the vocabulary");
     parts.merges.emplace_back(std::move(left), std::move(right));
   }
   return Status::ok();
 }
 
 Status readSentencePiece(const GgufFile& gguf, const Vocabulary& vocabulary, TokenizerParts& parts) {
-  if (vocabulary.scores.empty()) return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.scores"}, "a vocabulary of this kind needs scores");
+  if (vocabulary.scores.empty())
+    return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.scores"},
+                       "a vocabulary of this kind needs scores");
   auto prefix = flag(gguf, "add_space_prefix", true);
   if (!prefix) return prefix.takeStatus();
   std::string replace = R"({"type":"Replace","pattern":{"String":" "},"content":"▁"})";
-  parts.normalizer = *prefix ? R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},)" + replace + "]}" : replace;
-  parts.decoder = R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"})";
+  parts.normalizer =
+      *prefix ? R"({"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},)" + replace + "]}" : replace;
+  parts.decoder =
+      R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"})";
   if (*prefix) parts.decoder += R"(,{"type":"Strip","content":" ","start":1,"stop":0})";
   parts.decoder += "]}";
   auto unknown = tokenId(gguf, "unknown_token_id", vocabulary.tokens->size(), 0);
@@ -155,7 +175,8 @@ Status readSentencePiece(const GgufFile& gguf, const Vocabulary& vocabulary, Tok
 }
 
 /// Special token ids into config, bos and eos around texts into parts.
-Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool addBosByDefault, ModelConfig& config, TokenizerParts& parts) {
+Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool addBosByDefault, ModelConfig& config,
+                    TokenizerParts& parts) {
   size_t vocab = vocabulary.tokens->size();
   auto text = [&](int64_t id) { return (*vocabulary.tokens)[static_cast<size_t>(id)]; };
   bool sentencePiece = parts.byteFallback;
@@ -163,7 +184,8 @@ Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool add
   if (!bos) return bos.takeStatus();
   config.bosId = *bos;
   auto addEnd = [&](int64_t id) {
-    if (id >= 0 && std::find(config.eosIds.begin(), config.eosIds.end(), id) == config.eosIds.end()) config.eosIds.push_back(id);
+    if (id >= 0 && std::find(config.eosIds.begin(), config.eosIds.end(), id) == config.eosIds.end())
+      config.eosIds.push_back(id);
   };
   for (std::string_view key : {"eos_token_id", "eot_token_id", "eom_token_id"}) {
     auto id = tokenId(gguf, key, vocab, sentencePiece && vocab > 2 && key == "eos_token_id" ? 2 : -1);
@@ -173,12 +195,15 @@ Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool add
   for (size_t i = 0; i < vocab; ++i) {
     int32_t type = vocabulary.types[i];
     const std::string& token = (*vocabulary.tokens)[i];
-    if (type == kControl && std::find(kEndTexts.begin(), kEndTexts.end(), token) != kEndTexts.end()) addEnd(static_cast<int64_t>(i));
+    if (type == kControl && std::find(kEndTexts.begin(), kEndTexts.end(), token) != kEndTexts.end())
+      addEnd(static_cast<int64_t>(i));
     if (type != kControl && type != kUserDefined && type != kUnknown) continue;
-    if (token.empty()) return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "a control token is empty");
+    if (token.empty())
+      return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "a control token is empty");
     parts.added.push_back({static_cast<int64_t>(i), token, type != kUserDefined});
   }
-  if (parts.added.size() > limits::kAddedTokens) return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.token_type"}, "too many control tokens");
+  if (parts.added.size() > limits::kAddedTokens)
+    return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.token_type"}, "too many control tokens");
   auto addBos = flag(gguf, "add_bos_token", addBosByDefault);
   if (!addBos) return addBos.takeStatus();
   auto addEos = flag(gguf, "add_eos_token", false);
@@ -195,13 +220,16 @@ rt::Result<GgufTokenizer> readGgufTokenizer(const GgufFile& gguf, ModelConfig& c
   const GgufValue* model = gguf.find("tokenizer.ggml.model");
   std::string name = model && model->type == GgufType::String ? model->text : "";
   if (name != "gpt2" && name != "llama")
-    return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.model"}, "tokenizer '" + rt::escaped(name) + "' is not supported", "supported are gpt2 and llama");
+    return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.model"},
+                       "tokenizer '" + rt::escaped(name) + "' is not supported", "supported are gpt2 and llama");
   auto vocabulary = readVocabulary(gguf);
   if (!vocabulary) return vocabulary.takeStatus();
   TokenizerParts parts;
   bool addBos = true;
-  if (name == "gpt2") LLMC_TRY(readByteLevel(gguf, *vocabulary, parts, addBos));
-  else LLMC_TRY(readSentencePiece(gguf, *vocabulary, parts));
+  if (name == "gpt2")
+    LLMC_TRY(readByteLevel(gguf, *vocabulary, parts, addBos));
+  else
+    LLMC_TRY(readSentencePiece(gguf, *vocabulary, parts));
   LLMC_TRY(readSpecials(gguf, *vocabulary, addBos, config, parts));
   GgufTokenizer tokenizer;
   tokenizer.vocab = static_cast<int64_t>(vocabulary->tokens->size());
@@ -210,7 +238,9 @@ rt::Result<GgufTokenizer> readGgufTokenizer(const GgufFile& gguf, ModelConfig& c
   if (!config.eosIds.empty()) tokenizer.eosToken = (*vocabulary->tokens)[static_cast<size_t>(config.eosIds[0])];
   if (const GgufValue* chat = gguf.find("tokenizer.chat_template")) {
     bool valid = chat->type == GgufType::String && chat->text.size() <= limits::kTemplateBytes && validUtf8(chat->text);
-    if (!valid) return importError("GG_LIMIT", placeOf(gguf, *chat, "tokenizer.chat_template"), "must be a UTF-8 string of at most 1 MiB");
+    if (!valid)
+      return importError("GG_LIMIT", placeOf(gguf, *chat, "tokenizer.chat_template"),
+                         "must be a UTF-8 string of at most 1 MiB");
     tokenizer.chatTemplate = chat->text;
   }
   return tokenizer;

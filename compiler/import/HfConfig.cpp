@@ -52,7 +52,8 @@ Status readSizes(const JsonFields& fields, const std::string& file, ModelConfig&
   LLMC_TRY(fields.integer("head_dim", config.headDim));
   if (config.headDim != 0 || config.heads <= 0) return Status::ok();
   if (config.hidden % config.heads != 0)
-    return importError("CF_INCONSISTENT", {file, -1, "num_attention_heads"}, "does not divide hidden_size, and head_dim is not given");
+    return importError("CF_INCONSISTENT", {file, -1, "num_attention_heads"},
+                       "does not divide hidden_size, and head_dim is not given");
   config.headDim = config.hidden / config.heads;
   return Status::ok();
 }
@@ -67,7 +68,8 @@ Status readScaling(const Json& object, const std::string& file, ModelConfig& con
   RopeScaling& scaling = config.ropeScaling;
   if (kind == "default") return Status::ok();
   if (kind != "linear" && kind != "llama3")
-    return importError("CF_RANGE", {file, -1, "rope_scaling"}, "rope type '" + rt::escaped(kind) + "' is not supported", "supported are default, linear and llama3");
+    return importError("CF_RANGE", {file, -1, "rope_scaling"}, "rope type '" + rt::escaped(kind) + "' is not supported",
+                       "supported are default, linear and llama3");
   LLMC_TRY(fields.real("factor", scaling.factor, true));
   scaling.kind = kind == "linear" ? RopeScaling::Kind::Linear : RopeScaling::Kind::Llama3;
   if (kind == "linear") return Status::ok();
@@ -83,7 +85,8 @@ Status readRope(const JsonFields& fields, const std::string& file, ModelConfig& 
   if (const Json* parameters = fields.find("rope_parameters")) LLMC_TRY(readScaling(*parameters, file, config));
   double part = 1;
   LLMC_TRY(fields.real("partial_rotary_factor", part));
-  if (!(part > 0 && part <= 1)) return importError("CF_RANGE", {file, -1, "partial_rotary_factor"}, "must be above 0 and at most 1");
+  if (!(part > 0 && part <= 1))
+    return importError("CF_RANGE", {file, -1, "partial_rotary_factor"}, "must be above 0 and at most 1");
   config.ropeDim = static_cast<int64_t>(static_cast<double>(std::clamp<int64_t>(config.headDim, 0, 1 << 20)) * part);
   return Status::ok();
 }
@@ -93,7 +96,8 @@ Status readWindow(const JsonFields& fields, const std::string& file, ModelConfig
   int64_t window = 0;
   LLMC_TRY(fields.integer("sliding_window", window));
   if (config.family == "llama") return Status::ok();
-  Status mixed = importError("CF_RANGE", {file, -1, "sliding_window"}, "models in which only some layers have a window are not supported");
+  Status mixed = importError("CF_RANGE", {file, -1, "sliding_window"},
+                             "models in which only some layers have a window are not supported");
   if (config.family != "mistral") {
     bool used = false;
     int64_t firstLayer = 28;
@@ -124,10 +128,16 @@ Status readVariants(const JsonFields& fields, const std::string& file, ModelConf
   config.qkNorm = config.family == "qwen3";
   std::string activation = "silu";
   LLMC_TRY(fields.text("hidden_act", activation));
-  if (activation == "silu" || activation == "swish") config.activation = "silu";
-  else if (activation == "gelu_pytorch_tanh" || activation == "gelu_new") config.activation = "gelu_tanh";
-  else if (activation == "relu") config.activation = "relu";
-  else return importError("CF_RANGE", {file, -1, "hidden_act"}, "activation '" + rt::escaped(activation) + "' is not supported", "supported are silu, gelu_pytorch_tanh, relu");
+  if (activation == "silu" || activation == "swish")
+    config.activation = "silu";
+  else if (activation == "gelu_pytorch_tanh" || activation == "gelu_new")
+    config.activation = "gelu_tanh";
+  else if (activation == "relu")
+    config.activation = "relu";
+  else
+    return importError("CF_RANGE", {file, -1, "hidden_act"},
+                       "activation '" + rt::escaped(activation) + "' is not supported",
+                       "supported are silu, gelu_pytorch_tanh, relu");
   LLMC_TRY(fields.text("torch_dtype", config.torchDtype));
   return fields.text("dtype", config.torchDtype);
 }
@@ -142,9 +152,11 @@ Status refuseQuantized(const JsonFields& fields, const std::string& file) {
   const Json* quantization = fields.find("quantization_config");
   if (!quantization) return Status::ok();
   std::string method = "unnamed";
-  if (quantization->is_object() && quantization->contains("quant_method") && (*quantization)["quant_method"].is_string())
+  if (quantization->is_object() && quantization->contains("quant_method") &&
+      (*quantization)["quant_method"].is_string())
     method = (*quantization)["quant_method"].get<std::string>();
-  return importError("CF_QUANT", {file, -1, "quantization_config"}, "checkpoints quantized as '" + rt::escaped(method) + "' are not supported",
+  return importError("CF_QUANT", {file, -1, "quantization_config"},
+                     "checkpoints quantized as '" + rt::escaped(method) + "' are not supported",
                      "build from the unquantized model or from a GGUF");
 }
 
@@ -156,7 +168,8 @@ std::string supportedArchitectures() {
   return text;
 }
 
-rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file, std::vector<std::string>& warnings) {
+rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file,
+                                      std::vector<std::string>& warnings) {
   auto json = parseStrictJson(text, file, "CF");
   if (!json) return json.takeStatus();
   if (!json->is_object()) return importError("CF_JSON", {file, 0}, "must be a JSON object");

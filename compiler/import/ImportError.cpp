@@ -3,7 +3,8 @@
 
 namespace llmc {
 
-rt::Status importError(std::string code, const Place& place, std::string_view reason, std::string hint, rt::ErrorKind kind) {
+rt::Status importError(std::string code, const Place& place, std::string_view reason, std::string hint,
+                       rt::ErrorKind kind) {
   std::string message = rt::escaped(place.file);
   if (place.offset >= 0) message += ": byte " + std::to_string(place.offset);
   if (!place.object.empty()) message += ": '" + rt::escaped(place.object) + "'";

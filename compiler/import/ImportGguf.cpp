@@ -12,14 +12,17 @@ namespace {
 rt::Status checkVocabulary(const GgufFile& gguf, const ModelConfig& config, int64_t tokens) {
   const std::string& file = gguf.file->name();
   if (tokens > config.vocab)
-    return importError("CF_INCONSISTENT", {file, -1, "token_embd.weight"}, "has " + std::to_string(config.vocab) + " rows for " + std::to_string(tokens) + " tokens");
+    return importError("CF_INCONSISTENT", {file, -1, "token_embd.weight"},
+                       "has " + std::to_string(config.vocab) + " rows for " + std::to_string(tokens) + " tokens");
   std::string key = config.family + ".vocab_size";
   const GgufValue* stated = gguf.find(key);
   if (!stated) return rt::Status::ok();
   auto number = stated->integer();
   if (!number) return importError("CF_TYPE", {file, static_cast<int64_t>(stated->offset), key}, "must be an integer");
   if (*number != config.vocab)
-    return importError("CF_INCONSISTENT", {file, static_cast<int64_t>(stated->offset), key}, "is " + std::to_string(*number) + " where the embedding has " + std::to_string(config.vocab) + " rows");
+    return importError(
+        "CF_INCONSISTENT", {file, static_cast<int64_t>(stated->offset), key},
+        "is " + std::to_string(*number) + " where the embedding has " + std::to_string(config.vocab) + " rows");
   return rt::Status::ok();
 }
 
@@ -33,8 +36,9 @@ std::string defaultsText(const GgufFile& gguf, const ModelConfig& config, const 
     const char *gguf, *name;
     double low, high;
   };
-  for (const Key& key : {Key{"general.sampling.temp", "temperature", 0, 100}, Key{"general.sampling.top_p", "top_p", 0, 1},
-                         Key{"general.sampling.min_p", "min_p", 0, 1}, Key{"general.sampling.penalty_repeat", "repetition_penalty", 0.01, 100}}) {
+  for (const Key& key : {Key{"general.sampling.temp", "temperature", 0, 100},
+                         Key{"general.sampling.top_p", "top_p", 0, 1}, Key{"general.sampling.min_p", "min_p", 0, 1},
+                         Key{"general.sampling.penalty_repeat", "repetition_penalty", 0.01, 100}}) {
     const GgufValue* value = gguf.find(key.gguf);
     auto number = value ? value->real() : std::nullopt;
     if (number && *number >= key.low && *number <= key.high) json[key.name] = *number;

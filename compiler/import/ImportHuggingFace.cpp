@@ -24,7 +24,8 @@ bool exists(const std::string& path) {
   return ::lstat(path.c_str(), &info) == 0;
 }
 
-rt::Result<std::string> readText(const std::string& path, uint64_t limit, const std::string& code, const ImportOptions& options) {
+rt::Result<std::string> readText(const std::string& path, uint64_t limit, const std::string& code,
+                                 const ImportOptions& options) {
   auto file = openInput(path, options);
   if (!file) return file.takeStatus();
   return (*file)->readAll(limit, code);
@@ -41,7 +42,8 @@ rt::Result<Json> readOptionalJson(const std::string& folder, const std::string& 
   return json;
 }
 
-rt::Result<std::unique_ptr<Checkpoint>> openWeights(const std::string& folder, const std::string& weights, const ImportOptions& options) {
+rt::Result<std::unique_ptr<Checkpoint>> openWeights(const std::string& folder, const std::string& weights,
+                                                    const ImportOptions& options) {
   if (!weights.empty()) return openSingle(weights, options);
   std::string single = folder + "/model.safetensors", index = folder + "/model.safetensors.index.json";
   if (exists(single) || !exists(index)) return openSingle(single, options);
@@ -57,12 +59,14 @@ std::string specialText(const Json& json, const char* key) {
   auto it = json.find(key);
   if (it == json.end()) return "";
   if (it->is_string()) return it->get<std::string>();
-  if (it->is_object() && it->contains("content") && (*it)["content"].is_string()) return (*it)["content"].get<std::string>();
+  if (it->is_object() && it->contains("content") && (*it)["content"].is_string())
+    return (*it)["content"].get<std::string>();
   return "";
 }
 
 /// chat_template: a string, or a list of named ones of which "default" counts.
-rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& tokenizerConfig, const ImportOptions& options) {
+rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& tokenizerConfig,
+                                       const ImportOptions& options) {
   std::string path = folder + "/chat_template.jinja", text;
   if (exists(path)) {
     auto file = readText(path, limits::kTemplateBytes, "TM_TOO_LARGE", options);
@@ -74,17 +78,20 @@ rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& to
     for (const Json& entry : *it)
       if (entry.is_object() && specialText(entry, "name") == "default") text = specialText(entry, "template");
   }
-  if (text.size() > limits::kTemplateBytes) return importError("TM_TOO_LARGE", {"tokenizer_config.json", -1, "chat_template"}, "larger than 1 MiB");
+  if (text.size() > limits::kTemplateBytes)
+    return importError("TM_TOO_LARGE", {"tokenizer_config.json", -1, "chat_template"}, "larger than 1 MiB");
   if (!validUtf8(text)) return importError("TM_UTF8", {"chat_template.jinja"}, "not UTF-8 text");
   return text;
 }
 
 /// One sampling default, when generation_config.json has it and it is in range.
-Status copyDefault(const JsonFields& fields, const std::string& file, const char* key, double low, double high, Json& defaults) {
+Status copyDefault(const JsonFields& fields, const std::string& file, const char* key, double low, double high,
+                   Json& defaults) {
   if (!fields.find(key)) return Status::ok();
   double value = 0;
   LLMC_TRY(fields.real(key, value));
-  if (!(value >= low && value <= high)) return importError("CF_RANGE", {file, -1, key}, "sampling default is out of range");
+  if (!(value >= low && value <= high))
+    return importError("CF_RANGE", {file, -1, key}, "sampling default is out of range");
   defaults[key] = value;
   return Status::ok();
 }
@@ -114,7 +121,9 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto facts = checkTokenizerJson(*text, "tokenizer.json");
   if (!facts) return facts.takeStatus();
   if (facts->idEnd > model.config.vocab)
-    return importError("CF_INCONSISTENT", {"tokenizer.json"}, "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " + std::to_string(model.config.vocab));
+    return importError("CF_INCONSISTENT", {"tokenizer.json"},
+                       "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " +
+                           std::to_string(model.config.vocab));
   model.tokenizerJson = text.take();
   auto tokenizerConfig = readOptionalJson(folder, "tokenizer_config.json", options);
   if (!tokenizerConfig) return tokenizerConfig.takeStatus();
@@ -123,12 +132,15 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto chat = chatTemplateOf(folder, *tokenizerConfig, options);
   if (!chat) return chat.takeStatus();
   model.chatTemplate = chat.take();
-  model.templatePlace = exists(folder + "/chat_template.jinja") ? "chat_template.jinja" : "tokenizer_config.json: 'chat_template'";
+  model.templatePlace =
+      exists(folder + "/chat_template.jinja") ? "chat_template.jinja" : "tokenizer_config.json: 'chat_template'";
   Json defaults = Json::object();
   LLMC_TRY(readDefaults(*generation, model.config, defaults));
   std::string bos = specialText(*tokenizerConfig, "bos_token"), eos = specialText(*tokenizerConfig, "eos_token");
-  if (auto it = facts->addedIds.find(bos); model.config.bosId < 0 && it != facts->addedIds.end()) model.config.bosId = it->second;
-  if (auto it = facts->addedIds.find(eos); model.config.eosIds.empty() && it != facts->addedIds.end()) model.config.eosIds = {it->second};
+  if (auto it = facts->addedIds.find(bos); model.config.bosId < 0 && it != facts->addedIds.end())
+    model.config.bosId = it->second;
+  if (auto it = facts->addedIds.find(eos); model.config.eosIds.empty() && it != facts->addedIds.end())
+    model.config.eosIds = {it->second};
   model.config.addBos = facts->firstId >= 0 && facts->firstId == model.config.bosId;
   defaults["eos_token_ids"] = model.config.eosIds;
   if (model.config.bosId >= 0) defaults["bos_token_id"] = model.config.bosId;
@@ -140,7 +152,8 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
 
 }  // namespace
 
-rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std::string& weights, const ImportOptions& options) {
+rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std::string& weights,
+                                            const ImportOptions& options) {
   ImportedModel model;
   auto configText = readText(folder + "/config.json", limits::kConfigBytes, "CF_TOO_LARGE", options);
   if (!configText) return configText.takeStatus();

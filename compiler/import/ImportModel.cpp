@@ -17,7 +17,8 @@ rt::Result<std::shared_ptr<const SourceFile>> openInput(const std::string& path,
   return SourceFile::open(path);
 }
 
-std::string provenanceText(const std::string& source, const std::vector<std::string>& files, const std::string& architecture) {
+std::string provenanceText(const std::string& source, const std::vector<std::string>& files,
+                           const std::string& architecture) {
   nlohmann::json json = {{"source", source}, {"architecture", architecture}, {"files", nlohmann::json::array()}};
   for (const std::string& file : files) json["files"].push_back(rt::escaped(file));
   return json.dump();
@@ -37,7 +38,8 @@ rt::Result<ImportedModel> importModel(const std::string& path, const ImportOptio
   char magic[4] = {};
   if ((*file)->size() >= 4) LLMC_TRY((*file)->read(0, std::as_writable_bytes(std::span(magic))));
   if (std::memcmp(magic, "GGUF", 4) == 0) return importGguf(std::move(*file), options);
-  return importError("IX_FORMAT", {(*file)->name()}, "is no model file that is known", "give a folder with config.json, a .safetensors or a .gguf");
+  return importError("IX_FORMAT", {(*file)->name()}, "is no model file that is known",
+                     "give a folder with config.json, a .safetensors or a .gguf");
 }
 
 }  // namespace llmc

@@ -1,4 +1,5 @@
-// What a model is: sizes, rotary embedding, special tokens. Every field is validated before a ModelConfig leaves the importer.
+// What a model is: sizes, rotary embedding, special tokens. Every field is validated before a ModelConfig leaves the
+// importer.
 #pragma once
 
 #include <cstdint>
@@ -21,37 +22,38 @@ struct RopeScaling {
 
 /// Decoder-only model of the llama kind.
 struct ModelConfig {
-  std::string family;         ///< "llama", "mistral", "qwen2", "qwen3"
-  int64_t hidden = 0;         ///< width of the residual stream
+  std::string family;  ///< "llama", "mistral", "qwen2", "qwen3"
+  int64_t hidden = 0;  ///< width of the residual stream
   int64_t layers = 0;
-  int64_t heads = 0;          ///< query heads
-  int64_t kvHeads = 0;        ///< divides heads
-  int64_t headDim = 0;        ///< need not be hidden / heads
-  int64_t intermediate = 0;   ///< width of the feed-forward part
-  int64_t vocab = 0;          ///< rows of the embedding
+  int64_t heads = 0;         ///< query heads
+  int64_t kvHeads = 0;       ///< divides heads
+  int64_t headDim = 0;       ///< need not be hidden / heads
+  int64_t intermediate = 0;  ///< width of the feed-forward part
+  int64_t vocab = 0;         ///< rows of the embedding
   int64_t maxPositions = 0;
   double normEps = 0;
   double ropeTheta = 10000.0;
-  int64_t ropeDim = 0;        ///< the first ropeDim values of a head rotate (even; usually headDim)
+  int64_t ropeDim = 0;  ///< the first ropeDim values of a head rotate (even; usually headDim)
   RopeScaling ropeScaling;
   /// Divisors of the ropeDim/2 frequencies, from a GGUF whose factors no RopeScaling describes; empty otherwise.
   std::vector<float> ropeFreqFactors;
-  int64_t slidingWindow = 0;  ///< 0: none; else every layer sees the last slidingWindow positions
-  bool tieEmbeddings = false; ///< no lm_head.weight: the embedding is used
-  bool attentionBias = false;    ///< q, k, v projections have a bias
-  bool attentionOutBias = false; ///< o projection has one
-  bool mlpBias = false;          ///< gate, up, down have one
-  bool qkNorm = false;        ///< RMS norm over each head of q and k before the rotation
+  int64_t slidingWindow = 0;        ///< 0: none; else every layer sees the last slidingWindow positions
+  bool tieEmbeddings = false;       ///< no lm_head.weight: the embedding is used
+  bool attentionBias = false;       ///< q, k, v projections have a bias
+  bool attentionOutBias = false;    ///< o projection has one
+  bool mlpBias = false;             ///< gate, up, down have one
+  bool qkNorm = false;              ///< RMS norm over each head of q and k before the rotation
   std::string activation = "silu";  ///< "silu", "gelu_tanh" or "relu"
-  int64_t bosId = -1;         ///< -1: none
-  std::vector<int64_t> eosIds;  ///< any of them ends a generation; may be empty
-  bool addBos = false;        ///< the tokenizer puts bos first (its post_processor already does so)
-  std::string torchDtype;     ///< "bfloat16", ... as the model says; empty when it does not
+  int64_t bosId = -1;               ///< -1: none
+  std::vector<int64_t> eosIds;      ///< any of them ends a generation; may be empty
+  bool addBos = false;              ///< the tokenizer puts bos first (its post_processor already does so)
+  std::string torchDtype;           ///< "bfloat16", ... as the model says; empty when it does not
 };
 
-/// Reads and validates the text of a HF config.json. `file` is its name, for errors. Keys that ask for code of the model's own
-/// (auto_map) are ignored with a line in `warnings`.
-rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file, std::vector<std::string>& warnings);
+/// Reads and validates the text of a HF config.json. `file` is its name, for errors. Keys that ask for code of the
+/// model's own (auto_map) are ignored with a line in `warnings`.
+rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file,
+                                      std::vector<std::string>& warnings);
 
 /// Range and consistency checks for a ModelConfig from any source (CF_RANGE, CF_INCONSISTENT).
 rt::Status validateConfig(const ModelConfig& config, const std::string& file);

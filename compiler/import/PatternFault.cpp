@@ -12,9 +12,12 @@ constexpr size_t kPatternBytes = 64 << 10;
 size_t skipClass(const std::string& pattern, size_t i) {
   int depth = 0;
   for (; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\') ++i;
-    else if (pattern[i] == '[') ++depth;
-    else if (pattern[i] == ']' && --depth == 0) return i + 1;
+    if (pattern[i] == '\\')
+      ++i;
+    else if (pattern[i] == '[')
+      ++depth;
+    else if (pattern[i] == ']' && --depth == 0)
+      return i + 1;
   }
   return std::string::npos;
 }

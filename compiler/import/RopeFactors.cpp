@@ -15,7 +15,9 @@ double wavelength(size_t i, double theta, int64_t ropeDim) {
 }
 
 bool reproduces(const RopeScaling& scaling, const std::vector<float>& factors, double theta, int64_t ropeDim) {
-  if (scaling.originalPositions < 1 || scaling.originalPositions > rt::limits::kPositions || !(scaling.highFreqFactor > 1)) return false;
+  if (scaling.originalPositions < 1 || scaling.originalPositions > rt::limits::kPositions ||
+      !(scaling.highFreqFactor > 1))
+    return false;
   std::vector<float> expected = llama3Factors(scaling, theta, ropeDim);
   if (expected.size() != factors.size()) return false;
   for (size_t i = 0; i < factors.size(); ++i)
@@ -39,17 +41,22 @@ std::vector<float> llama3Factors(const RopeScaling& scaling, double theta, int64
 
 std::optional<RopeScaling> llama3ScalingOf(const std::vector<float>& factors, double theta, int64_t ropeDim) {
   double factor = *std::max_element(factors.begin(), factors.end());
-  std::vector<std::pair<double, double>> points;  // (wavelength, share of the unscaled frequency) strictly between the two regions
-  double lastPlain = 0, firstScaled = 0;          // wavelengths at the edges of the regions
+  std::vector<std::pair<double, double>>
+      points;  // (wavelength, share of the unscaled frequency) strictly between the two regions
+  double lastPlain = 0, firstScaled = 0;  // wavelengths at the edges of the regions
   for (size_t i = 0; i < factors.size(); ++i) {
     double length = wavelength(i, theta, ropeDim), share = (1.0 / factors[i] - 1 / factor) / (1 - 1 / factor);
-    if (share > 1e-3 && share < 1 - 1e-3) points.emplace_back(length, share);
-    else if (share >= 0.5) lastPlain = length;
-    else if (firstScaled == 0) firstScaled = length;
+    if (share > 1e-3 && share < 1 - 1e-3)
+      points.emplace_back(length, share);
+    else if (share >= 0.5)
+      lastPlain = length;
+    else if (firstScaled == 0)
+      firstScaled = length;
   }
   std::vector<RopeScaling> candidates = {{RopeScaling::Kind::Llama3, factor, 1, 4, 8192}};
   auto add = [&](double original, double high) {
-    if (original >= 1 && original < 1e9) candidates.push_back({RopeScaling::Kind::Llama3, factor, 1, high, std::llround(original)});
+    if (original >= 1 && original < 1e9)
+      candidates.push_back({RopeScaling::Kind::Llama3, factor, 1, high, std::llround(original)});
   };
   // share = (original / wavelength - 1) / (high - 1)
   if (!points.empty()) add(points[0].first * (points[0].second * 3 + 1), 4);

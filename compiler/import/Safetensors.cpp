@@ -25,10 +25,28 @@ struct Dtype {
 };
 
 const std::array<Dtype, 22> kDtypes = {{
-    {"F32", 32, StorageType::F32}, {"F16", 16, StorageType::F16}, {"BF16", 16, StorageType::BF16},
-    {"BOOL", 8, {}}, {"U8", 8, {}}, {"I8", 8, {}}, {"F8_E5M2", 8, {}}, {"F8_E4M3", 8, {}}, {"F8_E8M0", 8, {}},
-    {"F8_E4M3FNUZ", 8, {}}, {"F8_E5M2FNUZ", 8, {}}, {"I16", 16, {}}, {"U16", 16, {}}, {"I32", 32, {}}, {"U32", 32, {}},
-    {"I64", 64, {}}, {"U64", 64, {}}, {"F64", 64, {}}, {"C64", 64, {}}, {"F4", 4, {}}, {"F6_E2M3", 6, {}}, {"F6_E3M2", 6, {}},
+    {"F32", 32, StorageType::F32},
+    {"F16", 16, StorageType::F16},
+    {"BF16", 16, StorageType::BF16},
+    {"BOOL", 8, {}},
+    {"U8", 8, {}},
+    {"I8", 8, {}},
+    {"F8_E5M2", 8, {}},
+    {"F8_E4M3", 8, {}},
+    {"F8_E8M0", 8, {}},
+    {"F8_E4M3FNUZ", 8, {}},
+    {"F8_E5M2FNUZ", 8, {}},
+    {"I16", 16, {}},
+    {"U16", 16, {}},
+    {"I32", 32, {}},
+    {"U32", 32, {}},
+    {"I64", 64, {}},
+    {"U64", 64, {}},
+    {"F64", 64, {}},
+    {"C64", 64, {}},
+    {"F4", 4, {}},
+    {"F6_E2M3", 6, {}},
+    {"F6_E3M2", 6, {}},
 }};
 
 const Dtype* findDtype(const std::string& name) {
@@ -39,18 +57,25 @@ const Dtype* findDtype(const std::string& name) {
 
 rt::Result<std::string> readHeaderText(const SourceFile& file) {
   const std::string& name = file.name();
-  if (file.size() < 8) return importError("ST_SHORT", {name}, "a file of " + std::to_string(file.size()) + " bytes is no safetensors file");
+  if (file.size() < 8)
+    return importError("ST_SHORT", {name},
+                       "a file of " + std::to_string(file.size()) + " bytes is no safetensors file");
   uint64_t length = 0;
   LLMC_TRY(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
   if (length > limits::kSafetensorsHeaderBytes)
-    return importError("ST_HEADER_TOO_LARGE", {name, 0}, "a header of " + std::to_string(length) + " bytes; at most 100000000 are allowed");
+    return importError("ST_HEADER_TOO_LARGE", {name, 0},
+                       "a header of " + std::to_string(length) + " bytes; at most 100000000 are allowed");
   if (length > file.size() - 8)
-    return importError("ST_TRUNCATED", {name, 0}, "a header of " + std::to_string(length) + " bytes does not fit in the file", "the download may be incomplete");
+    return importError("ST_TRUNCATED", {name, 0},
+                       "a header of " + std::to_string(length) + " bytes does not fit in the file",
+                       "the download may be incomplete");
   std::string text(static_cast<size_t>(length), '\0');
   LLMC_TRY(file.read(8, std::as_writable_bytes(std::span(text.data(), text.size()))));
-  if (text.empty() || text[0] != '{') return importError("ST_HEADER_START", {name, 8}, "the header does not start with '{'");
+  if (text.empty() || text[0] != '{')
+    return importError("ST_HEADER_START", {name, 8}, "the header does not start with '{'");
   size_t bad = std::min(utf8ValidPrefix(text), text.find('\0'));
-  if (bad < text.size()) return importError("ST_UTF8", {name, static_cast<int64_t>(8 + bad)}, "the header is not UTF-8 text");
+  if (bad < text.size())
+    return importError("ST_UTF8", {name, static_cast<int64_t>(8 + bad)}, "the header is not UTF-8 text");
   return text;
 }
 
@@ -69,17 +94,26 @@ rt::Result<uint64_t> sizeOf(const Place& place, const SafetensorsEntry& entry, c
 
 /// The entries must follow each other from 0 to the end of the data.
 Status checkRanges(const std::string& file, uint64_t dataBytes, std::vector<SafetensorsEntry>& entries) {
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   uint64_t expected = 0;
   for (const SafetensorsEntry& entry : entries) {
     Place place{file, -1, entry.name};
     if (entry.end > dataBytes)
-      return importError("ST_TRUNCATED", place, "ends at byte " + std::to_string(entry.end) + " of the data, which has " + std::to_string(dataBytes), "the download may be incomplete");
+      return importError(
+          "ST_TRUNCATED", place,
+          "ends at byte " + std::to_string(entry.end) + " of the data, which has " + std::to_string(dataBytes),
+          "the download may be incomplete");
     if (entry.begin < expected) return importError("ST_OVERLAP", place, "shares bytes with another tensor");
-    if (entry.begin > expected) return importError("ST_HOLE", place, std::to_string(entry.begin - expected) + " bytes before it belong to no tensor");
+    if (entry.begin > expected)
+      return importError("ST_HOLE", place,
+                         std::to_string(entry.begin - expected) + " bytes before it belong to no tensor");
     expected = entry.end;
   }
-  if (expected != dataBytes) return importError("ST_HOLE", {file}, std::to_string(dataBytes - expected) + " bytes after the last tensor belong to no tensor");
+  if (expected != dataBytes)
+    return importError("ST_HOLE", {file},
+                       std::to_string(dataBytes - expected) + " bytes after the last tensor belong to no tensor");
   return Status::ok();
 }
 
@@ -91,7 +125,9 @@ Status checkEntry(const std::string& file, const SafetensorsEntry& entry, const 
   auto bytes = sizeOf(place, entry, *dtype);
   if (!bytes) return bytes.takeStatus();
   if (*bytes != entry.end - entry.begin)
-    return importError("ST_SIZE", place, "shape and dtype need " + std::to_string(*bytes) + " bytes, data_offsets span " + std::to_string(entry.end - entry.begin));
+    return importError("ST_SIZE", place,
+                       "shape and dtype need " + std::to_string(*bytes) + " bytes, data_offsets span " +
+                           std::to_string(entry.end - entry.begin));
   return Status::ok();
 }
 

@@ -56,7 +56,9 @@ bool SafetensorsParser::string(string_t& value) {
 
 bool SafetensorsParser::start_object(std::size_t) {
   if (depth_ >= 3) return fail("ST_DEPTH", "nested deeper than a header can be");
-  if (depth_ == 2) return metadata_ ? fail("ST_META", "metadata may only hold strings, not an object") : fail("ST_DEPTH", "an object where a field's value was expected");
+  if (depth_ == 2)
+    return metadata_ ? fail("ST_META", "metadata may only hold strings, not an object")
+                     : fail("ST_DEPTH", "an object where a field's value was expected");
   ++depth_;
   if (depth_ == 2 && !metadata_) {
     entries.push_back({name_, {}, {}, 0, 0});
@@ -96,9 +98,11 @@ bool SafetensorsParser::end_array() {
 
 bool SafetensorsParser::nameAllowed(const std::string& name) {
   if (name.size() > limits::kTensorNameBytes) return fail("ST_NAME", "a tensor name is longer than 512 bytes");
-  bool control = std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; });
+  bool control =
+      std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; });
   bool pathLike = name.starts_with("/") || name.find("../") != std::string::npos || name == "..";
-  if (name.empty() || control || pathLike) return fail("ST_NAME", "a tensor name is empty, has control characters or looks like a path");
+  if (name.empty() || control || pathLike)
+    return fail("ST_NAME", "a tensor name is empty, has control characters or looks like a path");
   return true;
 }
 
@@ -115,7 +119,10 @@ bool SafetensorsParser::key(string_t& value) {
     if (metadataBytes_ > limits::kSafetensorsMetadataBytes) return fail("ST_META", "metadata is larger than 8 MiB");
     return metadataKeys_.insert(value).second || fail("ST_DUP", "a metadata key appears twice");
   }
-  field_ = value == "dtype" ? Field::Dtype : value == "shape" ? Field::Shape : value == "data_offsets" ? Field::Offsets : Field::None;
+  field_ = value == "dtype"          ? Field::Dtype
+           : value == "shape"        ? Field::Shape
+           : value == "data_offsets" ? Field::Offsets
+                                     : Field::None;
   if (field_ == Field::None) return fail("ST_JSON", "has a field that is not dtype, shape or data_offsets");
   unsigned bit = 1u << static_cast<unsigned>(field_);
   if (seen_ & bit) return fail("ST_DUP", "a field appears twice");
@@ -123,7 +130,8 @@ bool SafetensorsParser::key(string_t& value) {
   return true;
 }
 
-bool SafetensorsParser::parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+bool SafetensorsParser::parse_error(std::size_t position, const std::string&,
+                                    const nlohmann::detail::exception& error) {
   // 406: a number too large for a double.
   if (error.id == 406) return badNumber("a number that is out of range");
   return fail("ST_JSON", "the header is not valid JSON", static_cast<int64_t>(position));

@@ -27,7 +27,9 @@ class SafetensorsParser : public nlohmann::json_sax<nlohmann::json> {
   bool boolean(bool) override { return scalar("a boolean"); }
   bool number_integer(number_integer_t) override { return badNumber("a negative number"); }
   bool number_unsigned(number_unsigned_t value) override;
-  bool number_float(number_float_t, const string_t&) override { return badNumber("not a whole number that fits 64 bits"); }
+  bool number_float(number_float_t, const string_t&) override {
+    return badNumber("not a whole number that fits 64 bits");
+  }
   bool string(string_t& value) override;
   bool binary(binary_t&) override { return scalar("binary"); }
   bool start_object(std::size_t) override;
@@ -50,11 +52,11 @@ class SafetensorsParser : public nlohmann::json_sax<nlohmann::json> {
 
   const std::string& file_;
   int64_t base_;
-  int depth_ = 0;           // 1: names, 2: fields or metadata, 3: inside an array
-  bool metadata_ = false;   // inside __metadata__
+  int depth_ = 0;          // 1: names, 2: fields or metadata, 3: inside an array
+  bool metadata_ = false;  // inside __metadata__
   Field field_ = Field::None;
-  unsigned seen_ = 0;       // bit per Field of the entry under way
-  std::string name_;        // last key of depth 1
+  unsigned seen_ = 0;  // bit per Field of the entry under way
+  std::string name_;   // last key of depth 1
   uint64_t offsets_[2] = {};
   size_t offsetCount_ = 0;
   uint64_t metadataBytes_ = 0;

@@ -46,13 +46,15 @@ rt::Status addShard(std::shared_ptr<const SourceFile> file, Collected& all) {
     LLMC_TRY(claim(tensor.name));
     all.unreadable.push_back(std::move(tensor));
   }
-  if (all.shardOf.size() > limits::kTensors) return importError("ST_TOO_MANY", {file->name()}, "more than 200000 tensors in all shards");
+  if (all.shardOf.size() > limits::kTensors)
+    return importError("ST_TOO_MANY", {file->name()}, "more than 200000 tensors in all shards");
   all.files.push_back(std::move(file));
   return rt::Status::ok();
 }
 
 std::unique_ptr<Checkpoint> finish(Collected&& all, const ImportOptions& options) {
-  auto checkpoint = std::make_unique<Checkpoint>(std::move(all.files), std::move(all.tensors), std::move(all.unreadable));
+  auto checkpoint =
+      std::make_unique<Checkpoint>(std::move(all.files), std::move(all.tensors), std::move(all.unreadable));
   checkpoint->allowNonFinite(options.allowNonFinite);
   return checkpoint;
 }
@@ -69,7 +71,9 @@ rt::Result<ShardIndex> parseShardIndex(const std::string& text, const std::strin
   for (const auto& [tensor, shard] : map->items()) {
     if (!shard.is_string()) return importError("IX_JSON", {file, -1, tensor}, "the shard's name is not a string");
     const auto& name = shard.get_ref<const std::string&>();
-    if (!plainFileName(name)) return importError("IX_PATH", {file, -1, name.empty() ? tensor : name}, "a shard must be a plain file name in the same folder");
+    if (!plainFileName(name))
+      return importError("IX_PATH", {file, -1, name.empty() ? tensor : name},
+                         "a shard must be a plain file name in the same folder");
     names.insert(name);
   }
   if (names.size() > limits::kShards) return importError("IX_TOO_LARGE", {file}, "more than 4096 shards");
@@ -82,7 +86,8 @@ rt::Result<ShardIndex> parseShardIndex(const std::string& text, const std::strin
   return index;
 }
 
-rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, const ShardIndex& index, const ImportOptions& options) {
+rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, const ShardIndex& index,
+                                                   const ImportOptions& options) {
   Collected all;
   for (const std::string& shard : index.shards) {
     auto file = openInput(folder + "/" + shard, options);
@@ -92,7 +97,8 @@ rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, co
   for (const auto& [name, shard] : index.tensors) {
     auto it = all.shardOf.find(name);
     if (it == all.shardOf.end() || it->second != shard)
-      return importError("IX_CONFLICT", {index.shards[shard], -1, name}, "the index places this tensor here, but it is not in the shard");
+      return importError("IX_CONFLICT", {index.shards[shard], -1, name},
+                         "the index places this tensor here, but it is not in the shard");
   }
   if (index.tensors.size() != all.shardOf.size())
     return importError("IX_CONFLICT", {index.shards[0]}, "the shards hold tensors that the index does not name");

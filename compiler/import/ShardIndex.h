@@ -11,7 +11,7 @@
 namespace llmc {
 
 struct ShardIndex {
-  std::vector<std::string> shards;                         ///< file names in the index's folder, sorted
+  std::vector<std::string> shards;                        ///< file names in the index's folder, sorted
   std::vector<std::pair<std::string, uint32_t>> tensors;  ///< name and place in `shards`, sorted by name
 };
 
@@ -19,7 +19,8 @@ struct ShardIndex {
 rt::Result<ShardIndex> parseShardIndex(const std::string& text, const std::string& file);
 
 /// Reads all shards and checks that index and shards agree (IX_CONFLICT).
-rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, const ShardIndex& index, const ImportOptions& options);
+rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, const ShardIndex& index,
+                                                   const ImportOptions& options);
 
 /// One .safetensors as a checkpoint.
 rt::Result<std::unique_ptr<Checkpoint>> openSingle(const std::string& path, const ImportOptions& options);

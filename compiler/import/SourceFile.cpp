@@ -24,7 +24,8 @@ rt::Status openError(const std::string& name, int error) {
   std::string reason = std::string("cannot open: ") + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR || error == ELOOP)
     return importError("IX_MISSING", {name}, reason, "check the path", rt::ErrorKind::kMissing);
-  if (error == EACCES || error == EPERM) return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kNotPermitted);
+  if (error == EACCES || error == EPERM)
+    return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kNotPermitted);
   if (error == ENXIO || error == ENODEV) return importError("IX_NOT_REGULAR", {name}, "not a regular file");
   return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kIo);
 }
@@ -35,7 +36,8 @@ rt::Result<std::shared_ptr<const SourceFile>> SourceFile::open(const std::string
   std::shared_ptr<SourceFile> file(new SourceFile());
   file->path_ = path;
   file->name_ = baseName(path);
-  if (path.empty() || path.find('\0') != std::string::npos) return importError("IX_PATH", {path}, "path is empty or holds a NUL byte");
+  if (path.empty() || path.find('\0') != std::string::npos)
+    return importError("IX_PATH", {path}, "path is empty or holds a NUL byte");
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   do {
     file->fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -56,11 +58,14 @@ SourceFile::~SourceFile() {
 
 rt::Status SourceFile::read(uint64_t offset, std::span<std::byte> out) const {
   auto at = static_cast<int64_t>(offset);
-  if (!rt::rangeInside(offset, out.size(), size_)) return importError("IX_RANGE", {name_, at}, "read past the end of the file");
+  if (!rt::rangeInside(offset, out.size(), size_))
+    return importError("IX_RANGE", {name_, at}, "read past the end of the file");
   struct stat info;
-  bool same = ::fstat(fd_, &info) == 0 && static_cast<uint64_t>(info.st_size) == size_ && info.st_mtim.tv_sec == seconds_ &&
-              info.st_mtim.tv_nsec == nanoseconds_;
-  if (!same) return importError("IX_CHANGED", {name_, at}, "file changed while it was being read", "wait until it is complete, then build again");
+  bool same = ::fstat(fd_, &info) == 0 && static_cast<uint64_t>(info.st_size) == size_ &&
+              info.st_mtim.tv_sec == seconds_ && info.st_mtim.tv_nsec == nanoseconds_;
+  if (!same)
+    return importError("IX_CHANGED", {name_, at}, "file changed while it was being read",
+                       "wait until it is complete, then build again");
   size_t done = 0;
   while (done < out.size()) {
     // The kernel moves at most 2 GiB a call.
@@ -68,7 +73,9 @@ rt::Status SourceFile::read(uint64_t offset, std::span<std::byte> out) const {
     ssize_t got = ::pread(fd_, out.data() + done, step, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return importError("IX_READ", {name_, at}, std::strerror(errno), {}, rt::ErrorKind::kIo);
-    if (got == 0) return importError("IX_CHANGED", {name_, at}, "file became shorter while it was being read", "wait until it is complete, then build again");
+    if (got == 0)
+      return importError("IX_CHANGED", {name_, at}, "file became shorter while it was being read",
+                         "wait until it is complete, then build again");
     done += static_cast<size_t>(got);
   }
   return rt::Status::ok();
@@ -76,7 +83,8 @@ rt::Status SourceFile::read(uint64_t offset, std::span<std::byte> out) const {
 
 rt::Result<std::string> SourceFile::readAll(uint64_t limit, const std::string& tooLargeCode) const {
   if (size_ > limit)
-    return importError(tooLargeCode, {name_}, "file has " + std::to_string(size_) + " bytes; at most " + std::to_string(limit) + " are read");
+    return importError(tooLargeCode, {name_},
+                       "file has " + std::to_string(size_) + " bytes; at most " + std::to_string(limit) + " are read");
   std::string text(size_, '\0');
   LLMC_TRY(read(0, std::as_writable_bytes(std::span(text.data(), text.size()))));
   return text;

@@ -15,7 +15,8 @@ namespace llmc {
 /// Const member functions may be called from several threads.
 class SourceFile {
  public:
-  /// Opens `path` without ever blocking: FIFOs, sockets, devices and folders give IX_NOT_REGULAR, an absent file IX_MISSING (exit 66).
+  /// Opens `path` without ever blocking: FIFOs, sockets, devices and folders give IX_NOT_REGULAR, an absent file
+  /// IX_MISSING (exit 66).
   static rt::Result<std::shared_ptr<const SourceFile>> open(const std::string& path);
   ~SourceFile();
   SourceFile(const SourceFile&) = delete;
@@ -27,7 +28,8 @@ class SourceFile {
   /// Bytes when opened.
   uint64_t size() const { return size_; }
 
-  /// Reads exactly out.size() bytes at `offset`; IX_CHANGED when the file has another size or time than when it was opened.
+  /// Reads exactly out.size() bytes at `offset`; IX_CHANGED when the file has another size or time than when it was
+  /// opened.
   rt::Status read(uint64_t offset, std::span<std::byte> out) const;
   /// The whole file as text; more than `limit` bytes gives error `tooLargeCode`.
   rt::Result<std::string> readAll(uint64_t limit, const std::string& tooLargeCode) const;

@@ -37,12 +37,14 @@ std::vector<std::pair<std::string, std::string>> spmMerges(const std::vector<Spm
       if (i > 0) {
         auto left = ids.find(text.substr(0, i)), right = ids.find(text.substr(i));
         if (left != ids.end() && right != ids.end())
-          pairs.push_back({left->first, right->first, piece.score, position, length - position, pieceId, left->second, right->second});
+          pairs.push_back({left->first, right->first, piece.score, position, length - position, pieceId, left->second,
+                           right->second});
       }
       i += std::max<size_t>(utf8SequenceLength(text, i), 1);
     }
   }
-  // The converter lists the pairs by (piece, left id, right id), then sorts (score, length of left, length of right) descending and stably.
+  // The converter lists the pairs by (piece, left id, right id), then sorts (score, length of left, length of right)
+  // descending and stably.
   std::sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) {
     if (a.score != b.score) return a.score > b.score;
     if (a.leftLength != b.leftLength) return a.leftLength > b.leftLength;

@@ -13,7 +13,8 @@ struct SpmPiece {
   bool mergeable = true;  ///< false for control, unknown and byte pieces: text never merges into them
 };
 
-/// All pairs of pieces that join to a piece, best score first; same order as transformers' converter. Piece index = token id.
+/// All pairs of pieces that join to a piece, best score first; same order as transformers' converter. Piece index =
+/// token id.
 std::vector<std::pair<std::string, std::string>> spmMerges(const std::vector<SpmPiece>& pieces);
 
 }  // namespace llmc

@@ -15,7 +15,8 @@ struct Layout {
 };
 
 constexpr Layout kLayouts[kStorageTypes] = {
-    {"F32", 1, 4, 0}, {"F16", 1, 2, 0}, {"BF16", 1, 2, 0}, {"Q4_0", 32, 18, 1}, {"Q4_1", 32, 20, 2}, {"Q8_0", 32, 34, 1},
+    {"F32", 1, 4, 0},    {"F16", 1, 2, 0},    {"BF16", 1, 2, 0},
+    {"Q4_0", 32, 18, 1}, {"Q4_1", 32, 20, 2}, {"Q8_0", 32, 34, 1},
 };
 
 const Layout& layoutOf(StorageType type) { return kLayouts[static_cast<int>(type)]; }

@@ -25,8 +25,8 @@ int64_t blockLength(StorageType type);
 int64_t blockBytes(StorageType type);
 inline bool isBlockQuantized(StorageType type) { return blockLength(type) != 1; }
 
-/// Expands `count` values (a multiple of blockLength) to float. Exact for F32, F16, BF16; for the Q types each value is the float
-/// product (and sum) of the scale (and min) converted to float, as in ggml.
+/// Expands `count` values (a multiple of blockLength) to float. Exact for F32, F16, BF16; for the Q types each value is
+/// the float product (and sum) of the scale (and min) converted to float, as in ggml.
 void expandToFloat(StorageType type, const std::byte* blocks, int64_t count, float* out);
 
 /// True when every value that `count` stored values can expand to is finite (Q types: scales and mins are checked).

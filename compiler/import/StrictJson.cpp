@@ -78,8 +78,10 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-rt::Result<nlohmann::json> parseStrictJson(const std::string& text, const std::string& file, const std::string& prefix) {
-  if (text.starts_with("\xef\xbb\xbf")) return importError(prefix + "_JSON", {file, 0}, "starts with a byte order mark");
+rt::Result<nlohmann::json> parseStrictJson(const std::string& text, const std::string& file,
+                                           const std::string& prefix) {
+  if (text.starts_with("\xef\xbb\xbf"))
+    return importError(prefix + "_JSON", {file, 0}, "starts with a byte order mark");
   StrictBuilder builder(file, prefix);
   Json::sax_parse(text, &builder);
   if (!builder.status.isOk()) return std::move(builder.status);

@@ -16,10 +16,38 @@ using rt::Status;
 using Json = nlohmann::json;
 namespace limits = rt::limits;
 
-constexpr std::array<std::string_view, 32> kKnownParts = {
-    "Sequence", "NFC", "NFD", "NFKC", "NFKD", "Lowercase", "Strip", "StripAccents", "Prepend", "Replace", "Nmt", "ByteLevel", "Split",
-    "Digits", "Punctuation", "Whitespace", "WhitespaceSplit", "CharDelimiterSplit", "Metaspace", "UnicodeScripts", "FixedLength", "BertNormalizer", "BertPreTokenizer",
-    "TemplateProcessing", "BertProcessing", "RobertaProcessing", "ByteFallback", "Fuse", "BPEDecoder", "WordPiece", "CTC", "Bert"};
+constexpr std::array<std::string_view, 32> kKnownParts = {"Sequence",
+                                                          "NFC",
+                                                          "NFD",
+                                                          "NFKC",
+                                                          "NFKD",
+                                                          "Lowercase",
+                                                          "Strip",
+                                                          "StripAccents",
+                                                          "Prepend",
+                                                          "Replace",
+                                                          "Nmt",
+                                                          "ByteLevel",
+                                                          "Split",
+                                                          "Digits",
+                                                          "Punctuation",
+                                                          "Whitespace",
+                                                          "WhitespaceSplit",
+                                                          "CharDelimiterSplit",
+                                                          "Metaspace",
+                                                          "UnicodeScripts",
+                                                          "FixedLength",
+                                                          "BertNormalizer",
+                                                          "BertPreTokenizer",
+                                                          "TemplateProcessing",
+                                                          "BertProcessing",
+                                                          "RobertaProcessing",
+                                                          "ByteFallback",
+                                                          "Fuse",
+                                                          "BPEDecoder",
+                                                          "WordPiece",
+                                                          "CTC",
+                                                          "Bert"};
 constexpr size_t kReplacementBytes = 1024;
 
 const Json* field(const Json& object, const char* key) {
@@ -40,13 +68,15 @@ Status checkPattern(const Json& part, const std::string& file) {
   if (!regex) return Status::ok();
   if (!regex->is_string()) return importError("TK_REGEX", {file}, "a pattern is not a string");
   std::string fault = patternFault(regex->get_ref<const std::string&>());
-  return fault.empty() ? Status::ok() : importError("TK_REGEX", {file, -1, regex->get_ref<const std::string&>()}, fault);
+  return fault.empty() ? Status::ok()
+                       : importError("TK_REGEX", {file, -1, regex->get_ref<const std::string&>()}, fault);
 }
 
 /// A normalizer, pre-tokenizer, post-processor or decoder, with the parts of a Sequence.
 Status checkPart(const Json& part, const std::string& file) {
   std::string type = typeOf(part);
-  if (type == "Precompiled") return importError("TK_CHARSMAP", {file, -1, type}, "precompiled character maps are not supported");
+  if (type == "Precompiled")
+    return importError("TK_CHARSMAP", {file, -1, type}, "precompiled character maps are not supported");
   if (std::find(kKnownParts.begin(), kKnownParts.end(), type) == kKnownParts.end())
     return importError("TK_UNSUPPORTED", {file, -1, type}, "the tokenizer has a part of a type that is not known");
   LLMC_TRY(checkPattern(part, file));
@@ -64,13 +94,16 @@ Status checkPart(const Json& part, const std::string& file) {
   return Status::ok();
 }
 
-bool validId(const Json& id) { return id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(limits::kVocab); }
+bool validId(const Json& id) {
+  return id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(limits::kVocab);
+}
 
 Status checkVocab(const Json& vocab, const std::string& file, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
   for (const auto& [token, id] : vocab.items()) {
     Place place{file, -1, token};
     if (!validId(id)) return importError("TK_ID", place, "a token's id must be a whole number below 16777216");
-    if (!ids.insert(id.get<int64_t>()).second) return importError("TK_ID", place, "two tokens have the id " + std::to_string(id.get<int64_t>()));
+    if (!ids.insert(id.get<int64_t>()).second)
+      return importError("TK_ID", place, "two tokens have the id " + std::to_string(id.get<int64_t>()));
     facts.idEnd = std::max(facts.idEnd, id.get<int64_t>() + 1);
   }
   return Status::ok();
@@ -96,13 +129,15 @@ bool mergeParts(const Json& merge, std::string& left, std::string& right) {
 Status checkMerges(const Json& model, const Json& vocab, const std::string& file) {
   const Json* merges = field(model, "merges");
   if (!merges || !merges->is_array()) return importError("TK_MERGE", {file, -1, "merges"}, "must be an array");
-  if (merges->size() > limits::kMerges) return importError("TK_MERGE", {file, -1, "merges"}, "more than 4000000 merges");
+  if (merges->size() > limits::kMerges)
+    return importError("TK_MERGE", {file, -1, "merges"}, "more than 4000000 merges");
   std::string left, right;
   size_t number = 0;
   for (const Json& merge : *merges) {
     bool valid = mergeParts(merge, left, right) && !left.empty() && !right.empty();
     if (!valid || !vocab.contains(left) || !vocab.contains(right) || !vocab.contains(left + right))
-      return importError("TK_MERGE", {file, -1, left + " " + right}, "merge " + std::to_string(number) + " is not a pair of tokens that join to a token");
+      return importError("TK_MERGE", {file, -1, left + " " + right},
+                         "merge " + std::to_string(number) + " is not a pair of tokens that join to a token");
     ++number;
   }
   return Status::ok();
@@ -122,10 +157,12 @@ Status checkModel(const Json& root, const std::string& file, TokenizerFacts& fac
 }
 
 /// `vocabIds`: of the model's own tokens. An added token may repeat one of them, but not take its id for another text.
-Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& facts, const std::unordered_set<int64_t>& vocabIds) {
+Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& facts,
+                  const std::unordered_set<int64_t>& vocabIds) {
   const Json* added = field(root, "added_tokens");
   if (!added) return Status::ok();
-  if (!added->is_array() || added->size() > limits::kAddedTokens) return importError("TK_ADDED", {file, -1, "added_tokens"}, "must be an array of at most 100000");
+  if (!added->is_array() || added->size() > limits::kAddedTokens)
+    return importError("TK_ADDED", {file, -1, "added_tokens"}, "must be an array of at most 100000");
   const Json& vocab = root["model"]["vocab"];
   std::unordered_set<int64_t> ids;
   for (const Json& token : *added) {
@@ -134,8 +171,10 @@ Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& fac
       return importError("TK_ADDED", {file, -1, "added_tokens"}, "an added token has no text");
     const auto& text = content->get_ref<const std::string&>();
     Place place{file, -1, text};
-    if (text.size() > limits::kTokenBytes) return importError("TK_ADDED", place, "an added token is longer than 4096 bytes");
-    if (!id || !validId(*id)) return importError("TK_ID", place, "an added token's id must be a whole number below 16777216");
+    if (text.size() > limits::kTokenBytes)
+      return importError("TK_ADDED", place, "an added token is longer than 4096 bytes");
+    if (!id || !validId(*id))
+      return importError("TK_ID", place, "an added token's id must be a whole number below 16777216");
     auto known = vocab.find(text);
     bool clash = known != vocab.end() ? *known != *id : vocabIds.contains(id->get<int64_t>());
     if (clash || !ids.insert(id->get<int64_t>()).second || !facts.addedIds.emplace(text, id->get<int64_t>()).second)
@@ -167,7 +206,8 @@ rt::Result<TokenizerFacts> checkTokenizerJson(const std::string& text, const std
   auto root = parseStrictJson(text, file, "TK");
   if (!root) {
     // The only large objects are vocabularies: a key that is there twice is a token that is there twice.
-    if (root.status().code() == "TK_DUP") return rt::Status::error(rt::ErrorKind::kBadInput, "TK_ID", root.status().message());
+    if (root.status().code() == "TK_DUP")
+      return rt::Status::error(rt::ErrorKind::kBadInput, "TK_ID", root.status().message());
     return root.takeStatus();
   }
   if (!root->is_object()) return importError("TK_JSON", {file, 0}, "must be a JSON object");

@@ -12,8 +12,10 @@ std::string quoted(const std::string& text) { return nlohmann::json(text).dump()
 
 std::string boolean(bool value) { return value ? "true" : "false"; }
 
-constexpr std::string_view kByteLevelAfterSplit = R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
-constexpr std::string_view kByteLevelGpt2 = R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
+constexpr std::string_view kByteLevelAfterSplit =
+    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false})";
+constexpr std::string_view kByteLevelGpt2 =
+    R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})";
 
 /// Splits by each pattern in turn, then maps bytes to characters.
 std::string splitSequence(const std::vector<std::string>& patterns) {
@@ -50,11 +52,11 @@ std::string postProcessor(const TokenizerParts& parts) {
   for (const auto& token : {parts.first, parts.last}) {
     if (!token || (!tokens.empty() && parts.first->id == parts.last->id)) continue;
     if (!tokens.empty()) tokens += ",";
-    tokens += quoted(token->content) + R"(:{"id":)" + quoted(token->content) + R"(,"ids":[)" + std::to_string(token->id) + R"(],"tokens":[)" +
-              quoted(token->content) + "]}";
+    tokens += quoted(token->content) + R"(:{"id":)" + quoted(token->content) + R"(,"ids":[)" +
+              std::to_string(token->id) + R"(],"tokens":[)" + quoted(token->content) + "]}";
   }
-  return R"({"type":"TemplateProcessing","single":[)" + part("A", 0) + R"(],"pair":[)" + part("A", 0) + "," + part("B", 1) +
-         R"(],"special_tokens":{)" + tokens + "}}";
+  return R"({"type":"TemplateProcessing","single":[)" + part("A", 0) + R"(],"pair":[)" + part("A", 0) + "," +
+         part("B", 1) + R"(],"special_tokens":{)" + tokens + "}}";
 }
 
 std::string addedTokens(const std::vector<AddedToken>& added) {
@@ -62,15 +64,18 @@ std::string addedTokens(const std::vector<AddedToken>& added) {
   for (const AddedToken& token : added) {
     if (text.size() > 1) text += ",";
     text += R"({"id":)" + std::to_string(token.id) + R"(,"content":)" + quoted(token.content) +
-            R"(,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":)" + boolean(token.special) + "}";
+            R"(,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":)" +
+            boolean(token.special) + "}";
   }
   return text + "]";
 }
 
 std::string model(const TokenizerParts& parts) {
-  std::string text = R"({"type":"BPE","dropout":null,"unk_token":)" + (parts.unknownToken.empty() ? "null" : quoted(parts.unknownToken)) +
-                     R"(,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":)" + boolean(parts.fuseUnknown) +
-                     R"(,"byte_fallback":)" + boolean(parts.byteFallback) + R"(,"ignore_merges":)" + boolean(parts.ignoreMerges) + R"(,"vocab":{)";
+  std::string text = R"({"type":"BPE","dropout":null,"unk_token":)" +
+                     (parts.unknownToken.empty() ? "null" : quoted(parts.unknownToken)) +
+                     R"(,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":)" +
+                     boolean(parts.fuseUnknown) + R"(,"byte_fallback":)" + boolean(parts.byteFallback) +
+                     R"(,"ignore_merges":)" + boolean(parts.ignoreMerges) + R"(,"vocab":{)";
   bool first = true;
   for (const auto& [token, id] : parts.vocab) {
     text += (first ? "" : ",") + quoted(token) + ":" + std::to_string(id);
@@ -90,7 +95,8 @@ std::string model(const TokenizerParts& parts) {
 std::optional<PreTokenizerKind> preTokenizerKind(const std::string& name) {
   PreTokenizerKind kind{"null", "null", false, false};
   if (name == "smollm" || name == "starcoder" || name == "refact" || name == "command-r") {
-    kind.preTokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)" + std::string(kByteLevelGpt2) + "]}";
+    kind.preTokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},)" +
+                        std::string(kByteLevelGpt2) + "]}";
   } else if (name == "gpt-2" || name == "phi-2" || name == "mpt" || name == "olmo") {
     kind.preTokenizer = kByteLevelGpt2;
   } else if (name == "llama-bpe" || name == "llama-v3" || name == "llama3") {
@@ -113,9 +119,10 @@ std::optional<PreTokenizerKind> preTokenizerKind(const std::string& name) {
 std::string preTokenizerNames() { return "smollm, gpt-2, llama-bpe, qwen2, tekken, default"; }
 
 std::string writeTokenizerJson(const TokenizerParts& parts) {
-  return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":)" + addedTokens(parts.added) + R"(,"normalizer":)" +
-         parts.normalizer + R"(,"pre_tokenizer":)" + parts.preTokenizer + R"(,"post_processor":)" + postProcessor(parts) + R"(,"decoder":)" +
-         parts.decoder + R"(,"model":)" + model(parts) + "}";
+  return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":)" + addedTokens(parts.added) +
+         R"(,"normalizer":)" + parts.normalizer + R"(,"pre_tokenizer":)" + parts.preTokenizer +
+         R"(,"post_processor":)" + postProcessor(parts) + R"(,"decoder":)" + parts.decoder + R"(,"model":)" +
+         model(parts) + "}";
 }
 
 }  // namespace llmc

@@ -11,10 +11,10 @@ namespace llmc {
 
 /// Kinds of byte-level pre-tokenizers, by the name GGUF gives them.
 struct PreTokenizerKind {
-  std::string normalizer;    ///< JSON
-  std::string preTokenizer;  ///< JSON
-  bool ignoreMerges = false; ///< a piece that is a token as a whole is taken as it is
-  bool addBos = false;       ///< when the metadata does not say
+  std::string normalizer;     ///< JSON
+  std::string preTokenizer;   ///< JSON
+  bool ignoreMerges = false;  ///< a piece that is a token as a whole is taken as it is
+  bool addBos = false;        ///< when the metadata does not say
 };
 
 /// The kind called `name` ("smollm", "gpt-2", "llama-bpe", "qwen2", "tekken", "default", ...), or nothing.
@@ -34,7 +34,7 @@ struct TokenizerParts {
   std::vector<std::pair<std::string, std::string>> merges;
   std::vector<AddedToken> added;
   std::string normalizer = "null", preTokenizer = "null", decoder = "null";  // JSON
-  std::string unknownToken;  ///< empty: none
+  std::string unknownToken;                                                  ///< empty: none
   bool byteFallback = false, fuseUnknown = false, ignoreMerges = false;
   std::optional<AddedToken> first, last;  ///< put around every text: bos, eos
 };

@@ -15,11 +15,13 @@ inline size_t utf8SequenceLength(std::string_view text, size_t i) {
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first <= 0xdf) return continues(i + 1) ? 2 : 0;
   if (first >= 0xe0 && first <= 0xef) {
-    bool valid = continues(i + 1) && continues(i + 2) && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f);
+    bool valid =
+        continues(i + 1) && continues(i + 2) && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f);
     return valid ? 3 : 0;
   }
   if (first >= 0xf0 && first <= 0xf4) {
-    bool valid = continues(i + 1) && continues(i + 2) && continues(i + 3) && !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second > 0x8f);
+    bool valid = continues(i + 1) && continues(i + 2) && continues(i + 3) && !(first == 0xf0 && second < 0x90) &&
+                 !(first == 0xf4 && second > 0x8f);
     return valid ? 4 : 0;
   }
   return 0;

@@ -13,12 +13,14 @@ namespace limits = rt::limits;
 
 Status inRange(const std::string& file, const char* name, int64_t value, int64_t low, int64_t high) {
   if (value >= low && value <= high) return Status::ok();
-  return importError("CF_RANGE", {file, -1, name}, std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
+  return importError("CF_RANGE", {file, -1, name},
+                     std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
 }
 
 Status inRange(const std::string& file, const char* name, double value, double low, double high) {
   if (value >= low && value <= high) return Status::ok();  // false for NaN
-  return importError("CF_RANGE", {file, -1, name}, std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
+  return importError("CF_RANGE", {file, -1, name},
+                     std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
 }
 
 Status checkRope(const ModelConfig& config, const std::string& file) {
@@ -32,7 +34,8 @@ Status checkRope(const ModelConfig& config, const std::string& file) {
   LLMC_TRY(inRange(file, "low_freq_factor", scaling.lowFreqFactor, 1e-3, 1e6));
   LLMC_TRY(inRange(file, "high_freq_factor", scaling.highFreqFactor, 1e-3, 1e6));
   LLMC_TRY(inRange(file, "original_max_position_embeddings", scaling.originalPositions, 1, limits::kPositions));
-  if (scaling.lowFreqFactor >= scaling.highFreqFactor) return importError("CF_INCONSISTENT", {file}, "low_freq_factor is not below high_freq_factor");
+  if (scaling.lowFreqFactor >= scaling.highFreqFactor)
+    return importError("CF_INCONSISTENT", {file}, "low_freq_factor is not below high_freq_factor");
   return Status::ok();
 }
 
@@ -49,12 +52,16 @@ Status validateConfig(const ModelConfig& config, const std::string& file) {
   LLMC_TRY(inRange(file, "context length", config.maxPositions, 1, limits::kPositions));
   LLMC_TRY(inRange(file, "sliding window", config.slidingWindow, 0, limits::kPositions));
   LLMC_TRY(inRange(file, "norm epsilon", config.normEps, 1e-30, 1.0));
-  if (config.heads % config.kvHeads != 0) return importError("CF_INCONSISTENT", {file}, "the KV head count does not divide the head count");
+  if (config.heads % config.kvHeads != 0)
+    return importError("CF_INCONSISTENT", {file}, "the KV head count does not divide the head count");
   LLMC_TRY(checkRope(config, file));
   if (config.bosId < -1 || config.bosId >= config.vocab)
-    return importError("CF_INCONSISTENT", {file, -1, "bos_token_id"}, std::to_string(config.bosId) + " is not in the vocabulary");
+    return importError("CF_INCONSISTENT", {file, -1, "bos_token_id"},
+                       std::to_string(config.bosId) + " is not in the vocabulary");
   for (int64_t id : config.eosIds)
-    if (id < 0 || id >= config.vocab) return importError("CF_INCONSISTENT", {file, -1, "eos_token_id"}, std::to_string(id) + " is not in the vocabulary");
+    if (id < 0 || id >= config.vocab)
+      return importError("CF_INCONSISTENT", {file, -1, "eos_token_id"},
+                         std::to_string(id) + " is not in the vocabulary");
   return Status::ok();
 }
 

@@ -15,14 +15,14 @@ struct LayerNames {
   llvm::StringLiteral gate = "mlp.gate_proj", up = "mlp.up_proj", down = "mlp.down_proj";
 };
 
-/// Pre-norm decoder: norm, attention, add, norm, gated MLP, add. Sizes come from the model's own config; the switches say
-/// which parts the family has at all, so that a config cannot turn on what the family never had.
+/// Pre-norm decoder: norm, attention, add, norm, gated MLP, add. Sizes come from the model's own config; the switches
+/// say which parts the family has at all, so that a config cannot turn on what the family never had.
 struct Family {
   llvm::StringLiteral name;
-  bool qkvBias = false;        ///< q, k and v projections have a bias
-  bool outputBias = false;     ///< so may the o projection and the MLP (llama's attention_bias, mlp_bias)
-  bool headNorm = false;       ///< RMS norm over each head of q and k before rotation (QK-norm)
-  bool slidingWindow = false;  ///< attention may be limited to a window
+  bool qkvBias = false;       ///< q, k and v projections have a bias
+  bool outputBias = false;    ///< so may the o projection and the MLP (llama's attention_bias, mlp_bias)
+  bool headNorm = false;      ///< RMS norm over each head of q and k before rotation (QK-norm)
+  bool slidingWindow = false; ///< attention may be limited to a window
   LayerNames names = {};
 };
 

@@ -15,8 +15,8 @@ struct BuildOptions {
   std::vector<std::string> levels; ///< names, ascending
   unsigned jobs = 1;
   Phase stopAfter = Phase::Engine;
-  std::string remarks;             ///< file, "-" for stderr, empty: none
-  bool quality = true;             ///< measure quantized engines against the unquantized model
+  std::string remarks;                    ///< file, "-" for stderr, empty: none
+  bool quality = true;                    ///< measure quantized engines against the unquantized model
   std::optional<uint32_t> selftestTokens; ///< golden tokens; nothing: 16, none above 1.5e9 parameters; 0: none
   bool force = false, quiet = false, verbose = false;
 };
@@ -25,15 +25,16 @@ struct BuildOptions {
 struct BuildSummary {
   uint64_t fileBytes = 0, weightBytes = 0, codeBytes = 0;
   double seconds = 0, codegenSeconds = 0;
-  uint64_t peakBytes = 0;          ///< resident memory of this process at its highest
+  uint64_t peakBytes = 0; ///< resident memory of this process at its highest
   size_t kernels = 0, variants = 0, levels = 0;
   uint64_t kvBytesPerToken = 0;
   std::string memoryFormula;
-  std::string quality;             ///< lines for people: the figures, or why there are none; empty: nothing was quantized
-  std::string selftest;            ///< the same of the golden tokens
+  std::string quality;  ///< lines for people: the figures, or why there are none; empty: nothing was quantized
+  std::string selftest; ///< the same of the golden tokens
 };
 
-/// Builds `options.model` into `options.output`. Progress goes to stderr unless quiet. Nothing is left behind on failure.
+/// Builds `options.model` into `options.output`. Progress goes to stderr unless quiet. Nothing is left behind on
+/// failure.
 rt::Result<BuildSummary> buildEngine(const BuildOptions &options);
 
 /// SIGINT, SIGTERM and SIGHUP remove the unfinished output and end the process with 128 + their number.

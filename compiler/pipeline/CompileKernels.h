@@ -21,8 +21,8 @@ struct KernelVariant {
 struct CompiledKernels {
   std::vector<KernelVariant> variants;
   std::vector<const Level *> levels;
-  std::vector<CodeImage> images;                     ///< by level
-  std::vector<std::vector<KernelListing>> listings;  ///< [level][variant], when asked for
+  std::vector<CodeImage> images;                    ///< by level
+  std::vector<std::vector<KernelListing>> listings; ///< [level][variant], when asked for
 };
 
 struct CompileOptions {

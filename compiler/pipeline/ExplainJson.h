@@ -8,8 +8,8 @@
 
 namespace llmc {
 
-/// JSON object {"kernels": [{name, family, origin, fused, variants: [{m_max, symbol, bytes: {level: n}}]}], "refused": [..]}.
-/// `remarks`: what the passes said; repeated ones (a line a layer) are counted once with their number of places.
+/// JSON object {"kernels": [{name, family, origin, fused, variants: [{m_max, symbol, bytes: {level: n}}]}], "refused":
+/// [..]}. `remarks`: what the passes said; repeated ones (a line a layer) are counted once with their number of places.
 std::string explainJson(mlir::ModuleOp module, const CompiledKernels &kernels, const std::vector<std::string> &remarks);
 
 } // namespace llmc

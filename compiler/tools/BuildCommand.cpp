@@ -15,26 +15,35 @@
 namespace llmc {
 
 static cxxopts::Options buildFlags() {
-  cxxopts::Options flags("llmc build", "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
-  flags.positional_help("MODEL").add_options()
-      ("o,output", "engine file to write", cxxopts::value<std::string>(), "FILE")
-      ("target", "machine to compile for: cpu", cxxopts::value<std::string>()->default_value("cpu"), "NAME")
-      ("quant", "weight storage: native (as in the file), w16, w8, w4", cxxopts::value<std::string>()->default_value("native"), "SCHEME")
-      ("activations", "inputs of integer products: auto (int8 where weights are integers), int8, f32", cxxopts::value<std::string>()->default_value("auto"), "KIND")
-      ("cpu-levels", "instruction sets: all, host, or a list of names", cxxopts::value<std::string>()->default_value("all"), "LIST")
-      ("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"), "N")
-      ("print-ir-before", "print the IR before a pass, or before all", cxxopts::value<std::string>()->default_value(""), "PASS")
-      ("print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""), "PASS")
-      ("dump-dir", "folder for printed IR and for each kernel's text (.mlir, .ll, .s)", cxxopts::value<std::string>()->default_value(""), "DIR")
-      ("stop-after", "import, graph, kernels or plan: stop there, write no engine", cxxopts::value<std::string>()->default_value(""), "PHASE")
-      ("remarks", "write what was fused and what was not, and why, to a file or - (stderr)", cxxopts::value<std::string>()->default_value(""), "FILE")
-      ("no-quality", "do not measure a quantized build against the unquantized model (KL divergence on a built-in text)")
-      ("selftest-tokens", "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters", cxxopts::value<std::string>()->default_value("auto"), "N")
-      ("force", "replace an output that is not an llmc engine")
-      ("quiet", "print nothing but errors")
-      ("verbose", "print each pass as it runs")
-      ("h,help", "show this text")
-      ("model", "", cxxopts::value<std::vector<std::string>>());
+  cxxopts::Options flags("llmc build",
+                         "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
+  flags.positional_help("MODEL").add_options()("o,output", "engine file to write", cxxopts::value<std::string>(),
+                                               "FILE")("target", "machine to compile for: cpu",
+                                                       cxxopts::value<std::string>()->default_value("cpu"), "NAME")(
+      "quant", "weight storage: native (as in the file), w16, w8, w4",
+      cxxopts::value<std::string>()->default_value("native"),
+      "SCHEME")("activations", "inputs of integer products: auto (int8 where weights are integers), int8, f32",
+                cxxopts::value<std::string>()->default_value("auto"),
+                "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
+                        cxxopts::value<std::string>()->default_value("all"),
+                        "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
+                                "N")("print-ir-before", "print the IR before a pass, or before all",
+                                     cxxopts::value<std::string>()->default_value(""), "PASS")(
+      "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
+      "PASS")("dump-dir", "folder for printed IR and for each kernel's text (.mlir, .ll, .s)",
+              cxxopts::value<std::string>()->default_value(""),
+              "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
+                     cxxopts::value<std::string>()->default_value(""),
+                     "PHASE")("remarks", "write what was fused and what was not, and why, to a file or - (stderr)",
+                              cxxopts::value<std::string>()->default_value(""), "FILE")(
+      "no-quality",
+      "do not measure a quantized build against the unquantized model (KL divergence on a built-in text)")(
+      "selftest-tokens",
+      "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
+      cxxopts::value<std::string>()->default_value("auto"),
+      "N")("force", "replace an output that is not an llmc engine")("quiet", "print nothing but errors")(
+      "verbose", "print each pass as it runs")("h,help", "show this text")("model", "",
+                                                                           cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"model"});
   return flags;
 }
@@ -54,7 +63,8 @@ static rt::Result<std::vector<std::string>> parseLevels(const std::string &text)
       if (rt::supportsLevel(level.name.str(), features))
         names = {level.name.str()}; // the last one supported is the best
     if (names.empty())
-      return usageError("this CPU has none of the levels (it lacks AVX2)", "name levels with --cpu-levels to build for another machine");
+      return usageError("this CPU has none of the levels (it lacks AVX2)",
+                        "name levels with --cpu-levels to build for another machine");
     return names;
   }
   llvm::SmallVector<llvm::StringRef> parts;
@@ -89,7 +99,8 @@ static rt::Result<Phase> parsePhase(const std::string &text) {
 static rt::Status oneOf(const char *flag, const std::string &value, llvm::ArrayRef<std::string> choices) {
   if (llvm::is_contained(choices, value))
     return rt::Status::ok();
-  return usageError("--" + std::string(flag) + " does not know '" + value + "'", "expected " + llvm::join(choices, ", "));
+  return usageError("--" + std::string(flag) + " does not know '" + value + "'",
+                    "expected " + llvm::join(choices, ", "));
 }
 
 static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &passes) {

@@ -40,8 +40,8 @@ std::string withoutLayer(std::string place) {
 }
 
 rt::Status disagree(const std::string &what) {
-  return rt::Status::error(rt::ErrorKind::kBadInput, "EN_EXPLAIN", "the explanation does not agree with the plan: " + what,
-                           "build the engine again");
+  return rt::Status::error(rt::ErrorKind::kBadInput, "EN_EXPLAIN",
+                           "the explanation does not agree with the plan: " + what, "build the engine again");
 }
 
 /// The plan's variants of a kernel in the form of the EXPLAIN section. m_max is the plan's: its last class takes any
@@ -108,7 +108,8 @@ std::pair<std::string, std::string> tagAndProgram(const std::string &remark) {
   return {what.substr(0, at), at == std::string::npos ? "" : what.substr(at + 5)};
 }
 
-/// Kernels that no hero took are told that, and only they; the rest hear of fusions into them, in programs that launch them.
+/// Kernels that no hero took are told that, and only they; the rest hear of fusions into them, in programs that launch
+/// them.
 bool concerns(const Json &kernel, const std::string &remark) {
   auto [tag, program] = tagAndProgram(remark);
   bool pointwise = kernel["family"] == "pointwise";
@@ -193,8 +194,8 @@ std::string originText(const Json &origins) {
       size_t last = i;
       while (last + 1 < list.size() && list[last + 1] == list[last] + 1)
         ++last;
-      numbers += (numbers.empty() ? "" : ",") + std::to_string(list[i]) +
-                 (last > i ? "-" + std::to_string(list[last]) : "");
+      numbers +=
+          (numbers.empty() ? "" : ",") + std::to_string(list[i]) + (last > i ? "-" + std::to_string(list[last]) : "");
       i = last + 1;
     }
     out += "    from     " + rt::escaped(key) + (numbers.empty() ? "" : "  layers " + numbers) + "\n";

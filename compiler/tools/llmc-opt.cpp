@@ -22,10 +22,11 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
-int main(int argc, char** argv) {
+int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<llmc::llm::LLMDialect, llmc::kern::KernDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect, mlir::scf::SCFDialect,
-                  mlir::vector::VectorDialect, mlir::memref::MemRefDialect, mlir::math::MathDialect, mlir::LLVM::LLVMDialect>();
+  registry.insert<llmc::llm::LLMDialect, llmc::kern::KernDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect,
+                  mlir::scf::SCFDialect, mlir::vector::VectorDialect, mlir::memref::MemRefDialect,
+                  mlir::math::MathDialect, mlir::LLVM::LLVMDialect>();
 #ifdef LLMC_HAS_PLAN
   registry.insert<llmc::plan::PlanDialect>();
 #endif

@@ -28,7 +28,9 @@ Attribute ConfigAttr::parse(AsmParser& parser, Type) {
   int64_t mMax = 0;
   DictionaryAttr params = DictionaryAttr::get(parser.getContext());
   if (parser.parseLess() || parser.parseKeyword("m_max") || parser.parseEqual() || parser.parseInteger(mMax)) return {};
-  if (succeeded(parser.parseOptionalComma()) && (parser.parseKeyword("params") || parser.parseEqual() || parser.parseAttribute(params))) return {};
+  if (succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("params") || parser.parseEqual() || parser.parseAttribute(params)))
+    return {};
   if (parser.parseGreater()) return {};
   return parser.getChecked<ConfigAttr>(parser.getContext(), mMax, params);
 }

@@ -21,7 +21,8 @@ bool isHeroName(::llvm::StringRef name) { return ::llvm::is_contained(heroNames(
 
 static LogicalResult verifyHero(Operation* op, ::llvm::StringRef hero) {
   if (isHeroName(hero)) return success();
-  return op->emitOpError("C1: expected hero to be linear, norm, attend, embed, kv_write or pointwise, found '") << hero << "'";
+  return op->emitOpError("C1: expected hero to be linear, norm, attend, embed, kv_write or pointwise, found '")
+         << hero << "'";
 }
 
 /// Fails on an op outside the llm dialect; the interpreter and the code generators know no other.
@@ -36,13 +37,15 @@ static LogicalResult verifyYield(Operation* op, Block& block, TypeRange results,
   auto yield = block.empty() ? YieldOp() : ::llvm::dyn_cast<YieldOp>(block.back());
   if (!yield) return op->emitOpError() << constraint << ": expected the body to end with kern.yield";
   if (TypeRange(yield.getOperandTypes()) == results) return success();
-  return op->emitOpError() << constraint << ": expected kern.yield of (" << results << "), found (" << yield.getOperandTypes() << ")";
+  return op->emitOpError() << constraint << ": expected kern.yield of (" << results << "), found ("
+                           << yield.getOperandTypes() << ")";
 }
 
 // --- kern.dispatch ---
 
-void DispatchOp::build(OpBuilder& b, OperationState& state, TypeRange outputs, ValueRange inputs, ::llvm::StringRef hero,
-                       ::llvm::ArrayRef<::llvm::StringRef> origin, ::llvm::ArrayRef<::llvm::StringRef> fused) {
+void DispatchOp::build(OpBuilder& b, OperationState& state, TypeRange outputs, ValueRange inputs,
+                       ::llvm::StringRef hero, ::llvm::ArrayRef<::llvm::StringRef> origin,
+                       ::llvm::ArrayRef<::llvm::StringRef> fused) {
   state.addOperands(inputs);
   state.addTypes(outputs);
   state.addAttribute(getHeroAttrName(state.name), b.getStringAttr(hero));
@@ -60,11 +63,11 @@ ParseResult DispatchOp::parse(OpAsmParser& parser, OperationState& state) {
   ::llvm::SmallVector<OpAsmParser::UnresolvedOperand> operands;
   if (parser.parseAttribute(hero, "hero", state.attributes)) return failure();
   auto one = [&]() -> ParseResult {
-    return failure(parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() || parser.parseOperand(operands.emplace_back()) ||
-                   parser.parseColonType(arguments.back().type));
+    return failure(parser.parseArgument(arguments.emplace_back()) || parser.parseEqual() ||
+                   parser.parseOperand(operands.emplace_back()) || parser.parseColonType(arguments.back().type));
   };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, one) || parser.parseOptionalArrowTypeList(state.types) ||
-      parser.parseOptionalAttrDictWithKeyword(state.attributes))
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, one) ||
+      parser.parseOptionalArrowTypeList(state.types) || parser.parseOptionalAttrDictWithKeyword(state.attributes))
     return failure();
   for (auto [argument, operand] : ::llvm::zip(arguments, operands))
     if (parser.resolveOperand(operand, argument.type, state.operands)) return failure();
@@ -94,7 +97,8 @@ LogicalResult DispatchOp::verifyRegions() {
 
 // --- kern.func ---
 
-void FuncOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, FunctionType type, ::llvm::StringRef hero) {
+void FuncOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, FunctionType type,
+                   ::llvm::StringRef hero) {
   state.addAttribute(SymbolTable::getSymbolAttrName(), b.getStringAttr(name));
   state.addAttribute(getFunctionTypeAttrName(state.name), TypeAttr::get(type));
   state.addAttribute(getHeroAttrName(state.name), b.getStringAttr(hero));
@@ -104,15 +108,16 @@ void FuncOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, 
 YieldOp FuncOp::getYield() { return ::llvm::cast<YieldOp>(getBody().front().getTerminator()); }
 
 ParseResult FuncOp::parse(OpAsmParser& parser, OperationState& state) {
-  auto build = [](Builder& b, ::llvm::ArrayRef<Type> inputs, ::llvm::ArrayRef<Type> results, function_interface_impl::VariadicFlag,
-                  std::string&) { return b.getFunctionType(inputs, results); };
-  return function_interface_impl::parseFunctionOp(parser, state, /*allowVariadic=*/false, getFunctionTypeAttrName(state.name), build,
+  auto build = [](Builder& b, ::llvm::ArrayRef<Type> inputs, ::llvm::ArrayRef<Type> results,
+                  function_interface_impl::VariadicFlag, std::string&) { return b.getFunctionType(inputs, results); };
+  return function_interface_impl::parseFunctionOp(parser, state, /*allowVariadic=*/false,
+                                                  getFunctionTypeAttrName(state.name), build,
                                                   getArgAttrsAttrName(state.name), getResAttrsAttrName(state.name));
 }
 
 void FuncOp::print(OpAsmPrinter& printer) {
-  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(), getArgAttrsAttrName(),
-                                           getResAttrsAttrName());
+  function_interface_impl::printFunctionOp(printer, *this, /*isVariadic=*/false, getFunctionTypeAttrName(),
+                                           getArgAttrsAttrName(), getResAttrsAttrName());
 }
 
 /// C4: the body is shared by all layers, so it may not name one.
@@ -131,7 +136,8 @@ static LogicalResult verifyConfigs(FuncOp op) {
   int64_t last = -1;
   for (auto config : op.getConfig()->getAsRange<ConfigAttr>()) {
     int64_t mMax = config.getMMax() == 0 ? INT64_MAX : config.getMMax();
-    if (mMax <= last) return op.emitOpError("C5: expected config to rise in m_max, found ") << config.getMMax() << " too late";
+    if (mMax <= last)
+      return op.emitOpError("C5: expected config to rise in m_max, found ") << config.getMMax() << " too late";
     last = mMax;
   }
   return success();
@@ -141,14 +147,16 @@ LogicalResult FuncOp::verifyRegions() {
   if (failed(verifyHero(*this, getHero()))) return failure();
   if (getBody().empty()) return emitOpError("C6: expected a body");
   Block& block = getBody().front();
-  if (failed(verifyLlmOnly(*this, block, "C2")) || failed(verifyYield(*this, block, getResultTypes(), "C3"))) return failure();
+  if (failed(verifyLlmOnly(*this, block, "C2")) || failed(verifyYield(*this, block, getResultTypes(), "C3")))
+    return failure();
   if (failed(verifyLayerZero(*this))) return failure();
   return verifyConfigs(*this);
 }
 
 // --- kern.call ---
 
-void CallOp::build(OpBuilder& b, OperationState& state, FuncOp callee, ValueRange inputs, std::optional<int64_t> kvLayer) {
+void CallOp::build(OpBuilder& b, OperationState& state, FuncOp callee, ValueRange inputs,
+                   std::optional<int64_t> kvLayer) {
   state.addOperands(inputs);
   state.addTypes(callee.getResultTypes());
   state.addAttribute(getCalleeAttrName(state.name), FlatSymbolRefAttr::get(callee.getSymNameAttr()));
@@ -159,12 +167,14 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection& symbols) {
   auto func = symbols.lookupNearestSymbolFrom<FuncOp>(*this, getCalleeAttr());
   if (!func) return emitOpError("C1: expected a kern.func named '") << getCallee() << "', found none";
   auto found = FunctionType::get(getContext(), getOperandTypes(), getResultTypes());
-  if (func.getFunctionType() != found) return emitOpError("C2: expected the type ") << func.getFunctionType() << ", found " << found;
+  if (func.getFunctionType() != found)
+    return emitOpError("C2: expected the type ") << func.getFunctionType() << ", found " << found;
   bool hasCache = ::llvm::any_of(getOperandTypes(), [](Type t) {
     return t.getDialect().getNamespace() == "llm" && ::llvm::StringRef(t.getAbstractType().getName()) == "llm.kv";
   });
   if (hasCache == getKvLayer().has_value()) return success();
-  return emitOpError("C3: expected kv_layer exactly when an operand is a cache, found ") << (hasCache ? "none" : "one without a cache");
+  return emitOpError("C3: expected kv_layer exactly when an operand is a cache, found ")
+         << (hasCache ? "none" : "one without a cache");
 }
 
 }  // namespace llmc::kern

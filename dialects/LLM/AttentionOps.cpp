@@ -7,11 +7,14 @@ using namespace mlir;
 LogicalResult RopeOp::verify() {
   int64_t width = cols(getX().getType()), dim = getRope().getDim();
   if (getHeadDim() <= 0 || width % getHeadDim() != 0)
-    return emitOpError("C2: expected columns that are a multiple of head_dim, found ") << width << " and " << getHeadDim();
-  if (dim > getHeadDim()) return emitOpError("C3: expected a rope dim of at most ") << getHeadDim() << ", found " << dim;
+    return emitOpError("C2: expected columns that are a multiple of head_dim, found ")
+           << width << " and " << getHeadDim();
+  if (dim > getHeadDim())
+    return emitOpError("C3: expected a rope dim of at most ") << getHeadDim() << ", found " << dim;
   if (getTable()) {
     WeightType table = getTable().getType();
-    if (!table.isMatrix() || table.cols() != dim) return emitOpError("C4: expected a table [R, ") << dim << "], found " << table;
+    if (!table.isMatrix() || table.cols() != dim)
+      return emitOpError("C4: expected a table [R, ") << dim << "], found " << table;
   }
   return expectRows(*this, "C5", getX().getType(), Dim::T());
 }
@@ -24,7 +27,8 @@ static LogicalResult verifyLayer(Operation* op, KvType kv, int64_t layer) {
 LogicalResult KvWriteOp::verify() {
   KvType kv = getKv().getType();
   if (failed(verifyLayer(*this, kv, getLayer()))) return failure();
-  if (failed(expectEqual(*this, "C2", "columns of k", kv.getHeads() * kv.getDim(), cols(getK().getType())))) return failure();
+  if (failed(expectEqual(*this, "C2", "columns of k", kv.getHeads() * kv.getDim(), cols(getK().getType()))))
+    return failure();
   if (getK().getType() != getV().getType())
     return emitOpError("C3: expected v of type ") << getK().getType() << ", found " << getV().getType();
   return expectRows(*this, "C4", getK().getType(), Dim::T());
@@ -46,15 +50,15 @@ static LogicalResult verifyAttend(Op op, int64_t resultCols) {
   return expectRows(op, "C6", q, Dim::T());
 }
 
-void AttendOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer, int64_t heads, double scale,
-                     int64_t window, double softcap) {
+void AttendOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer, int64_t heads,
+                     double scale, int64_t window, double softcap) {
   build(b, state, q.getType(), q, kv, batch, layer, heads, scale, window, softcap);
 }
 
 LogicalResult AttendOp::verify() { return verifyAttend(*this, getHeads() * getKv().getType().getDim()); }
 
-void AttendPartialOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer, int64_t heads, double scale,
-                            int64_t window, double softcap, int64_t splits) {
+void AttendPartialOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer,
+                            int64_t heads, double scale, int64_t window, double softcap, int64_t splits) {
   int64_t width = heads * splits * (::llvm::cast<KvType>(kv.getType()).getDim() + 2);
   build(b, state, withCols(q.getType(), width), q, kv, batch, layer, heads, scale, window, softcap, splits);
 }
@@ -64,13 +68,15 @@ LogicalResult AttendPartialOp::verify() {
   return verifyAttend(*this, getHeads() * getSplits() * (getKv().getType().getDim() + 2));
 }
 
-void AttendMergeOp::build(OpBuilder& b, OperationState& state, Value p, int64_t heads, int64_t headDim, int64_t splits) {
+void AttendMergeOp::build(OpBuilder& b, OperationState& state, Value p, int64_t heads, int64_t headDim,
+                          int64_t splits) {
   build(b, state, withCols(p.getType(), heads * headDim), p, heads, headDim, splits);
 }
 
 LogicalResult AttendMergeOp::verify() {
   if (getHeads() <= 0 || getHeadDim() <= 0 || getSplits() <= 0)
-    return emitOpError("C3: expected heads, head_dim and splits > 0, found ") << getHeads() << ", " << getHeadDim() << ", " << getSplits();
+    return emitOpError("C3: expected heads, head_dim and splits > 0, found ")
+           << getHeads() << ", " << getHeadDim() << ", " << getSplits();
   int64_t width = getHeads() * getSplits() * (getHeadDim() + 2);
   if (failed(expectEqual(*this, "C1", "columns of p", width, cols(getP().getType())))) return failure();
   return expectShape(*this, "C2", getType(), rowsDim(getP().getType()), getHeads() * getHeadDim());

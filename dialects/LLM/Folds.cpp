@@ -32,7 +32,8 @@ LogicalResult ScaleOp::canonicalize(ScaleOp op, PatternRewriter& rewriter) {
   }
   auto embed = op.getX().getDefiningOp<EmbedOp>();
   if (!embed || !embed->hasOneUse()) return failure();
-  rewriter.replaceOpWithNewOp<EmbedOp>(op, op.getType(), embed.getBatch(), embed.getTable(), embed.getScale() * op.getFactor());
+  rewriter.replaceOpWithNewOp<EmbedOp>(op, op.getType(), embed.getBatch(), embed.getTable(),
+                                       embed.getScale() * op.getFactor());
   return success();
 }
 

@@ -58,7 +58,8 @@ static ParseResult parseField(AsmParser& parser, ::llvm::StringRef name) {
 Attribute DimsAttr::parse(AsmParser& parser, Type) {
   ::llvm::SmallVector<Dim> dims;
   auto one = [&]() { return parseDim(parser, dims.emplace_back()); };
-  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, one) || parser.parseGreater()) return {};
+  if (parser.parseLess() || parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, one) || parser.parseGreater())
+    return {};
   return parser.getChecked<DimsAttr>(parser.getContext(), dims);
 }
 
@@ -79,7 +80,8 @@ LogicalResult DimsAttr::verifyEncoding(::llvm::ArrayRef<int64_t> shape, Type, Em
     return emitError() << "C1: expected " << shape.size() << " entries in #llm.dims, found " << getDims().size();
   for (auto [i, d] : ::llvm::enumerate(getDims())) {
     if (d.isFixed() ? shape[i] == d.value : ShapedType::isDynamic(shape[i])) continue;
-    InFlightDiagnostic diag = emitError() << "C2: #llm.dims says " << toString(d) << " for dimension " << i << ", the tensor has ";
+    InFlightDiagnostic diag = emitError()
+                              << "C2: #llm.dims says " << toString(d) << " for dimension " << i << ", the tensor has ";
     if (ShapedType::isDynamic(shape[i])) return diag << "?";
     return diag << shape[i];
   }
@@ -95,8 +97,10 @@ Attribute QuantAttr::parse(AsmParser& parser, Type) {
   bool symmetric = true;
   if (kind == QuantKind::I8 || kind == QuantKind::I4) {
     ::llvm::StringRef word;
-    if (parser.parseComma() || parser.parseInteger(group) || parser.parseComma() || parser.parseKeyword(&word)) return {};
-    if (word != "sym" && word != "asym") return parser.emitError(parser.getCurrentLocation(), "expected sym or asym"), Attribute();
+    if (parser.parseComma() || parser.parseInteger(group) || parser.parseComma() || parser.parseKeyword(&word))
+      return {};
+    if (word != "sym" && word != "asym")
+      return parser.emitError(parser.getCurrentLocation(), "expected sym or asym"), Attribute();
     symmetric = word == "sym";
   }
   if (parser.parseGreater()) return {};
@@ -111,8 +115,10 @@ void QuantAttr::print(AsmPrinter& printer) const {
 
 LogicalResult QuantAttr::verify(EmitError emitError, QuantKind kind, int64_t group, bool symmetric) {
   bool integer = kind == QuantKind::I8 || kind == QuantKind::I4;
-  if (!integer && (group != 0 || !symmetric)) return emitError() << "C1: " << stringifyQuantKind(kind) << " has no group, found " << group;
-  if (integer && (group <= 0 || group % 32 != 0)) return emitError() << "C2: expected a group that is a multiple of 32, found " << group;
+  if (!integer && (group != 0 || !symmetric))
+    return emitError() << "C1: " << stringifyQuantKind(kind) << " has no group, found " << group;
+  if (integer && (group <= 0 || group % 32 != 0))
+    return emitError() << "C2: expected a group that is a multiple of 32, found " << group;
   if (kind == QuantKind::I8 && !symmetric) return emitError() << "C3: expected i8 to be sym, found asym";
   return success();
 }
@@ -129,27 +135,29 @@ Attribute RopeAttr::parse(AsmParser& parser, Type) {
   int64_t dim = 0, original = 8192;
   RopeStyle style{};
   RopeScaling scaling{};
-  if (parser.parseLess() || parseField(parser, "theta") || parseNumber(parser, theta) || parser.parseComma() || parseField(parser, "dim") ||
-      parser.parseInteger(dim) || parser.parseComma() || parseField(parser, "style") ||
+  if (parser.parseLess() || parseField(parser, "theta") || parseNumber(parser, theta) || parser.parseComma() ||
+      parseField(parser, "dim") || parser.parseInteger(dim) || parser.parseComma() || parseField(parser, "style") ||
       parseWord<RopeStyle>(parser, style, symbolizeRopeStyle) || parser.parseComma() || parseField(parser, "scaling") ||
       parseWord<RopeScaling>(parser, scaling, symbolizeRopeScaling))
     return {};
   if (scaling != RopeScaling::None && (parser.parseLess() || parseNumber(parser, factor))) return {};
-  if (scaling == RopeScaling::Llama3 && (parser.parseComma() || parseNumber(parser, low) || parser.parseComma() || parseNumber(parser, high) ||
-                                         parser.parseComma() || parser.parseInteger(original)))
+  if (scaling == RopeScaling::Llama3 &&
+      (parser.parseComma() || parseNumber(parser, low) || parser.parseComma() || parseNumber(parser, high) ||
+       parser.parseComma() || parser.parseInteger(original)))
     return {};
   if (scaling != RopeScaling::None && parser.parseGreater()) return {};
   if (parser.parseGreater()) return {};
   using ::llvm::APFloat;
-  return parser.getChecked<RopeAttr>(parser.getContext(), APFloat(theta), dim, style, scaling, APFloat(factor), APFloat(low), APFloat(high),
-                                     original);
+  return parser.getChecked<RopeAttr>(parser.getContext(), APFloat(theta), dim, style, scaling, APFloat(factor),
+                                     APFloat(low), APFloat(high), original);
 }
 
 void RopeAttr::print(AsmPrinter& printer) const {
   auto number = [&](double v) { printer.printFloat(::llvm::APFloat(v)); };
   printer << "<theta = ";
   number(getTheta());
-  printer << ", dim = " << getDim() << ", style = " << stringifyRopeStyle(getStyle()) << ", scaling = " << stringifyRopeScaling(getScaling());
+  printer << ", dim = " << getDim() << ", style = " << stringifyRopeStyle(getStyle())
+          << ", scaling = " << stringifyRopeScaling(getScaling());
   if (getScaling() != RopeScaling::None) {
     printer << "<";
     number(getFactor());
@@ -165,12 +173,13 @@ void RopeAttr::print(AsmPrinter& printer) const {
   printer << ">";
 }
 
-LogicalResult RopeAttr::verify(EmitError emitError, ::llvm::APFloat theta, int64_t dim, RopeStyle, RopeScaling scaling, ::llvm::APFloat factor,
-                               ::llvm::APFloat low, ::llvm::APFloat high, int64_t original) {
+LogicalResult RopeAttr::verify(EmitError emitError, ::llvm::APFloat theta, int64_t dim, RopeStyle, RopeScaling scaling,
+                               ::llvm::APFloat factor, ::llvm::APFloat low, ::llvm::APFloat high, int64_t original) {
   auto positive = [](const ::llvm::APFloat& v) { return v.isFinite() && !v.isZero() && !v.isNegative(); };
   if (!positive(theta)) return emitError() << "C1: expected a positive theta, found " << theta.convertToDouble();
   if (dim <= 0 || dim % 2 != 0) return emitError() << "C2: expected an even, positive dim, found " << dim;
-  if (scaling != RopeScaling::None && !positive(factor)) return emitError() << "C3: expected a positive factor, found " << factor.convertToDouble();
+  if (scaling != RopeScaling::None && !positive(factor))
+    return emitError() << "C3: expected a positive factor, found " << factor.convertToDouble();
   if (scaling == RopeScaling::Llama3 && (!positive(low) || !positive(high) || !(low < high) || original <= 0))
     return emitError() << "C3: expected 0 < low < high and a positive original, found " << low.convertToDouble() << ", "
                        << high.convertToDouble() << ", " << original;
@@ -204,8 +213,11 @@ double RopeAttr::frequency(int64_t i) const {
 Attribute SourceAttr::parse(AsmParser& parser, Type) {
   std::string name;
   int64_t rows = 0, unpermute = 0;
-  if (parser.parseLess() || parser.parseString(&name) || parser.parseComma() || parseField(parser, "rows") || parser.parseInteger(rows)) return {};
-  if (succeeded(parser.parseOptionalComma()) && (parseField(parser, "unpermute") || parser.parseInteger(unpermute))) return {};
+  if (parser.parseLess() || parser.parseString(&name) || parser.parseComma() || parseField(parser, "rows") ||
+      parser.parseInteger(rows))
+    return {};
+  if (succeeded(parser.parseOptionalComma()) && (parseField(parser, "unpermute") || parser.parseInteger(unpermute)))
+    return {};
   if (parser.parseGreater()) return {};
   return parser.getChecked<SourceAttr>(parser.getContext(), name, rows, unpermute);
 }
@@ -221,7 +233,8 @@ void SourceAttr::print(AsmPrinter& printer) const {
 LogicalResult SourceAttr::verify(EmitError emitError, ::llvm::StringRef, int64_t rows, int64_t unpermute) {
   if (rows <= 0) return emitError() << "C1: expected positive rows, found " << rows;
   if (unpermute < 0 || (unpermute > 0 && rows % (2 * unpermute) != 0))
-    return emitError() << "C2: expected rows that are a multiple of 2 * unpermute, found rows = " << rows << ", unpermute = " << unpermute;
+    return emitError() << "C2: expected rows that are a multiple of 2 * unpermute, found rows = " << rows
+                       << ", unpermute = " << unpermute;
   return success();
 }
 

@@ -24,7 +24,8 @@ std::string toString(Dim dim) { return dim.isT() ? "T" : dim.isS() ? "S" : std::
 ParseResult parseDim(AsmParser& parser, Dim& dim) {
   OptionalParseResult number = parser.parseOptionalInteger(dim.value);
   if (number.has_value()) {
-    if (succeeded(*number) && dim.value < 0) return parser.emitError(parser.getCurrentLocation(), "expected T, S or a positive number");
+    if (succeeded(*number) && dim.value < 0)
+      return parser.emitError(parser.getCurrentLocation(), "expected T, S or a positive number");
     return *number;
   }
   ::llvm::StringRef word;
@@ -72,11 +73,14 @@ bool isFloatActivation(Type type) {
   return elem.isF32() || elem.isF16() || elem.isBF16();
 }
 
-bool isActivation(Type type) { return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isF32(); }
+bool isActivation(Type type) {
+  return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isF32();
+}
 
 bool isRowIndices(Type type) {
   DimsAttr dims = dimsOf(type);
-  return dims && dims.getDims().size() == 1 && ::llvm::cast<RankedTensorType>(type).getElementType().isSignlessInteger(32);
+  return dims && dims.getDims().size() == 1 &&
+         ::llvm::cast<RankedTensorType>(type).getElementType().isSignlessInteger(32);
 }
 
 // --- !llm.weight ---
@@ -98,11 +102,13 @@ void WeightType::print(AsmPrinter& printer) const {
 }
 
 LogicalResult WeightType::verify(EmitError emitError, ::llvm::ArrayRef<int64_t> shape, QuantAttr quant) {
-  if (shape.empty() || shape.size() > 2) return emitError() << "C1: expected one or two dimensions, found " << shape.size();
+  if (shape.empty() || shape.size() > 2)
+    return emitError() << "C1: expected one or two dimensions, found " << shape.size();
   for (int64_t n : shape)
     if (n <= 0) return emitError() << "C1: expected positive dimensions, found " << n;
   if (shape.size() == 1 && quant.isInteger())
-    return emitError() << "C2: expected f32, f16 or bf16 for a one-dimensional weight, found " << stringifyQuantKind(quant.getKind());
+    return emitError() << "C2: expected f32, f16 or bf16 for a one-dimensional weight, found "
+                       << stringifyQuantKind(quant.getKind());
   return success();
 }
 
@@ -111,9 +117,9 @@ LogicalResult WeightType::verify(EmitError emitError, ::llvm::ArrayRef<int64_t> 
 Type QActType::parse(AsmParser& parser) {
   Dim rows;
   int64_t cols = 0, zero = 0;
-  if (parser.parseLess() || parser.parseLSquare() || parseDim(parser, rows) || parser.parseComma() || parser.parseInteger(cols) ||
-      parser.parseRSquare() || parser.parseComma() || parser.parseKeyword("zero") || parser.parseEqual() || parser.parseInteger(zero) ||
-      parser.parseGreater())
+  if (parser.parseLess() || parser.parseLSquare() || parseDim(parser, rows) || parser.parseComma() ||
+      parser.parseInteger(cols) || parser.parseRSquare() || parser.parseComma() || parser.parseKeyword("zero") ||
+      parser.parseEqual() || parser.parseInteger(zero) || parser.parseGreater())
     return {};
   return parser.getChecked<QActType>(parser.getContext(), rows, cols, zero);
 }
@@ -124,7 +130,8 @@ void QActType::print(AsmPrinter& printer) const {
 
 LogicalResult QActType::verify(EmitError emitError, Dim, int64_t cols, int64_t zero) {
   if (cols <= 0) return emitError() << "C1: expected positive columns, found " << cols;
-  if (zero != 0 && zero != 8 && zero != 128) return emitError() << "C2: expected zero to be 0, 8 or 128, found " << zero;
+  if (zero != 0 && zero != 8 && zero != 128)
+    return emitError() << "C2: expected zero to be 0, 8 or 128, found " << zero;
   return success();
 }
 
@@ -132,7 +139,8 @@ LogicalResult QActType::verify(EmitError emitError, Dim, int64_t cols, int64_t z
 
 LogicalResult KvType::verify(EmitError emitError, int64_t layers, int64_t heads, int64_t dim, int64_t page) {
   if (layers > 0 && heads > 0 && dim > 0 && page > 0) return success();
-  return emitError() << "C1: expected positive layers, heads, dim and page, found " << layers << ", " << heads << ", " << dim << ", " << page;
+  return emitError() << "C1: expected positive layers, heads, dim and page, found " << layers << ", " << heads << ", "
+                     << dim << ", " << page;
 }
 
 }  // namespace llmc::llm

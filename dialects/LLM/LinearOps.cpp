@@ -5,7 +5,8 @@ namespace llmc::llm {
 using namespace mlir;
 
 void LinearOp::build(OpBuilder& b, OperationState& state, Value x, Value w, Value bias) {
-  build(b, state, activationType(b.getContext(), rowsDim(x.getType()), ::llvm::cast<WeightType>(w.getType()).rows()), x, w, bias);
+  build(b, state, activationType(b.getContext(), rowsDim(x.getType()), ::llvm::cast<WeightType>(w.getType()).rows()), x,
+        w, bias);
 }
 
 /// C4: integer products need scales of equal groups on both sides and the bias word of this weight's zero point.
@@ -31,6 +32,8 @@ void QuantizeOp::build(OpBuilder& b, OperationState& state, Value x, int64_t zer
   build(b, state, QActType::get(b.getContext(), rowsDim(x.getType()), cols(x.getType()), zero), x);
 }
 
-LogicalResult QuantizeOp::verify() { return expectShape(*this, "C1", getType(), rowsDim(getX().getType()), cols(getX().getType())); }
+LogicalResult QuantizeOp::verify() {
+  return expectShape(*this, "C1", getType(), rowsDim(getX().getType()), cols(getX().getType()));
+}
 
 }  // namespace llmc::llm

@@ -16,9 +16,11 @@ LogicalResult GluOp::verify() {
   Type gate = getGate().getType();
   bool pair = getUp() && getUp().getType() == gate && getInterleave() == 0;
   if (!pair && (getUp() || getInterleave() != 16))
-    return emitOpError("C1: expected gate and up of one type with interleave = 0, or one operand with interleave = 16, found ")
+    return emitOpError(
+               "C1: expected gate and up of one type with interleave = 0, or one operand with interleave = 16, found ")
            << (getUp() ? 2 : 1) << " operands and interleave = " << getInterleave();
-  if (!pair && cols(gate) % 32 != 0) return emitOpError("C2: expected columns that are a multiple of 32, found ") << cols(gate);
+  if (!pair && cols(gate) % 32 != 0)
+    return emitOpError("C2: expected columns that are a multiple of 32, found ") << cols(gate);
   return expectShape(*this, "C3", getType(), rowsDim(gate), pair ? cols(gate) : cols(gate) / 2);
 }
 

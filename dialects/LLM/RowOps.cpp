@@ -5,7 +5,8 @@ namespace llmc::llm {
 using namespace mlir;
 
 void EmbedOp::build(OpBuilder& b, OperationState& state, Value batch, Value table, double scale) {
-  build(b, state, activationType(b.getContext(), Dim::T(), ::llvm::cast<WeightType>(table.getType()).cols()), batch, table, scale);
+  build(b, state, activationType(b.getContext(), Dim::T(), ::llvm::cast<WeightType>(table.getType()).cols()), batch,
+        table, scale);
 }
 
 LogicalResult EmbedOp::verify() {
@@ -20,7 +21,9 @@ void SelectRowsOp::build(OpBuilder& b, OperationState& state, Value x, Value bat
 }
 
 LogicalResult SelectRowsOp::verify() {
-  if (failed(expectRows(*this, "C1", getX().getType(), Dim::T())) || failed(expectRows(*this, "C2", getType(), Dim::S()))) return failure();
+  if (failed(expectRows(*this, "C1", getX().getType(), Dim::T())) ||
+      failed(expectRows(*this, "C2", getType(), Dim::S())))
+    return failure();
   return expectEqual(*this, "C3", "columns", cols(getX().getType()), cols(getType()));
 }
 
@@ -31,7 +34,8 @@ void SliceOp::build(OpBuilder& b, OperationState& state, Value x, int64_t offset
 LogicalResult SliceOp::verify() {
   int64_t width = cols(getX().getType());
   if (getOffset() < 0 || getSize() <= 0 || getSize() > width || getOffset() > width - getSize())
-    return emitOpError("C1: expected columns inside 0..") << width << ", found offset " << getOffset() << " and size " << getSize();
+    return emitOpError("C1: expected columns inside 0..")
+           << width << ", found offset " << getOffset() << " and size " << getSize();
   return expectShape(*this, "C2", getType(), rowsDim(getX().getType()), getSize());
 }
 

@@ -19,7 +19,8 @@ LogicalResult WeightOp::verify() {
   if (getGenerated()) return verifyGenerated(*this, *getGenerated());
   int64_t sum = 0;
   for (SourceAttr source : sources) sum += source.getRows();
-  if (sum != weightType().rows()) return emitOpError("C2: expected sources of ") << weightType().rows() << " rows in all, found " << sum;
+  if (sum != weightType().rows())
+    return emitOpError("C2: expected sources of ") << weightType().rows() << " rows in all, found " << sum;
   if ((getArrange() == Arrange::None) != (count == 1))
     return emitOpError("C3: expected one source for none, several for concat and interleave16, found ")
            << count << " for " << stringifyArrange(getArrange());
@@ -27,7 +28,8 @@ LogicalResult WeightOp::verify() {
   int64_t first = (*sources.begin()).getRows();
   for (SourceAttr source : sources)
     if (source.getRows() != first || first % 16 != 0)
-      return emitOpError("C4: expected interleaved sources of equal rows, a multiple of 16, found ") << first << " and " << source.getRows();
+      return emitOpError("C4: expected interleaved sources of equal rows, a multiple of 16, found ")
+             << first << " and " << source.getRows();
   return success();
 }
 
@@ -40,7 +42,8 @@ LogicalResult UseOp::verifySymbolUses(SymbolTableCollection& symbols) {
   auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getWeightAttr());
   if (!weight) return emitOpError("C1: expected an llm.weight named '") << getWeight() << "', found none";
   if (weight.weightType() == getResult().getType()) return success();
-  return emitOpError("C2: expected the type of '") << getWeight() << "', " << weight.weightType() << ", found " << getResult().getType();
+  return emitOpError("C2: expected the type of '")
+         << getWeight() << "', " << weight.weightType() << ", found " << getResult().getType();
 }
 
 }  // namespace llmc::llm

@@ -53,13 +53,15 @@ void ArgAttr::print(AsmPrinter& printer) const {
   printer << ">";
 }
 
-LogicalResult ArgAttr::verify(::llvm::function_ref<InFlightDiagnostic()> emitError, ArgKind kind, FlatSymbolRefAttr name, int64_t offset) {
+LogicalResult ArgAttr::verify(::llvm::function_ref<InFlightDiagnostic()> emitError, ArgKind kind,
+                              FlatSymbolRefAttr name, int64_t offset) {
   bool named = kind == ArgKind::Slot || kind == ArgKind::Weight;
   if (named != static_cast<bool>(name))
-    return emitError() << "C1: expected " << (named ? "a name" : "no name") << " for " << stringifyArgKind(kind) << ", found "
-                       << (named ? "none" : name.getValue());
+    return emitError() << "C1: expected " << (named ? "a name" : "no name") << " for " << stringifyArgKind(kind)
+                       << ", found " << (named ? "none" : name.getValue());
   if (offset < 0 || (kind == ArgKind::Batch && offset != 0))
-    return emitError() << "C2: expected an offset of " << (offset < 0 ? "at least 0" : "0 for batch") << ", found " << offset;
+    return emitError() << "C2: expected an offset of " << (offset < 0 ? "at least 0" : "0 for batch") << ", found "
+                       << offset;
   return success();
 }
 

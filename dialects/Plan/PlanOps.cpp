@@ -19,8 +19,8 @@ static bool risesToZero(::llvm::ArrayRef<int64_t> bounds) {
 
 // --- plan.engine ---
 
-void EngineOp::build(OpBuilder& b, OperationState& state, DictionaryAttr model, ArrayAttr levels, int64_t pageTokens, int64_t layerBytes,
-                     int64_t pageBytes) {
+void EngineOp::build(OpBuilder& b, OperationState& state, DictionaryAttr model, ArrayAttr levels, int64_t pageTokens,
+                     int64_t layerBytes, int64_t pageBytes) {
   state.addAttribute(getModelAttrName(state.name), model);
   state.addAttribute(getLevelsAttrName(state.name), levels);
   state.addAttribute(getPageTokensAttrName(state.name), b.getI64IntegerAttr(pageTokens));
@@ -33,7 +33,8 @@ LogicalResult EngineOp::verify() {
   ::llvm::StringSet<> seen;
   if (getLevels().empty()) return emitOpError("C2: expected at least one level, found none");
   for (auto level : getLevels().getAsRange<StringAttr>())
-    if (!seen.insert(level.getValue()).second) return emitOpError("C2: expected each level once, found '") << level.getValue() << "' again";
+    if (!seen.insert(level.getValue()).second)
+      return emitOpError("C2: expected each level once, found '") << level.getValue() << "' again";
   if (getLayerBytes() <= 0 || getLayerBytes() % 64 != 0 || getPageBytes() <= 0 || getPageBytes() % getLayerBytes() != 0)
     return emitOpError("C3: expected page_bytes to be a multiple of layer_bytes, and that of 64, found ")
            << getPageBytes() << " and " << getLayerBytes();
@@ -43,12 +44,15 @@ LogicalResult EngineOp::verify() {
 /// C5 and C6 for one launch.
 static LogicalResult verifyLaunch(LaunchOp launch, const ::llvm::StringMap<int64_t>& kernelArgs, Operation* module) {
   auto kernel = kernelArgs.find(launch.getKernel());
-  if (kernel == kernelArgs.end()) return launch.emitOpError("C5: expected a plan.kernel named '") << launch.getKernel() << "', found none";
+  if (kernel == kernelArgs.end())
+    return launch.emitOpError("C5: expected a plan.kernel named '") << launch.getKernel() << "', found none";
   if (kernel->second != static_cast<int64_t>(launch.getArgs().size()))
     return launch.emitOpError("C5: expected ") << kernel->second << " arguments, found " << launch.getArgs().size();
   for (auto arg : launch.getArgs().getAsRange<ArgAttr>())
-    if (arg.getKind() == ArgKind::Weight && module && !::mlir::SymbolTable::lookupSymbolIn(module, arg.getName().getAttr()))
-      return launch.emitOpError("C6: expected a weight named '") << arg.getName().getValue() << "' in the module, found none";
+    if (arg.getKind() == ArgKind::Weight && module &&
+        !::mlir::SymbolTable::lookupSymbolIn(module, arg.getName().getAttr()))
+      return launch.emitOpError("C6: expected a weight named '")
+             << arg.getName().getValue() << "' in the module, found none";
   return success();
 }
 
@@ -64,7 +68,8 @@ LogicalResult EngineOp::verifyRegions() {
       return emitOpError("C1: expected plan.kernel and plan.program only, found '") << op.getName() << "'";
     }
   }
-  if (!bounds.empty() && !risesToZero(bounds)) return emitOpError("C4: expected programs to rise in t_max with 0 last, found ") << bounds;
+  if (!bounds.empty() && !risesToZero(bounds))
+    return emitOpError("C4: expected programs to rise in t_max with 0 last, found ") << bounds;
   Operation* module = (*this)->getParentWithTrait<OpTrait::SymbolTable>();
   WalkResult result = walk([&](LaunchOp launch) {
     return failed(verifyLaunch(launch, kernelArgs, module)) ? WalkResult::interrupt() : WalkResult::advance();
@@ -84,8 +89,8 @@ LogicalResult KernelOp::verify() {
 
 // --- plan.program ---
 
-void ProgramOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, int64_t tMax, ::llvm::StringRef logits,
-                      ::llvm::ArrayRef<int64_t> regionBytes) {
+void ProgramOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, int64_t tMax,
+                      ::llvm::StringRef logits, ::llvm::ArrayRef<int64_t> regionBytes) {
   state.addAttribute(::mlir::SymbolTable::getSymbolAttrName(), b.getStringAttr(name));
   state.addAttribute(getTMaxAttrName(state.name), b.getI64IntegerAttr(tMax));
   state.addAttribute(getLogitsAttrName(state.name), FlatSymbolRefAttr::get(b.getContext(), logits));
@@ -97,8 +102,9 @@ void ProgramOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef nam
 static LogicalResult verifySlot(ProgramOp program, SlotOp slot) {
   int64_t region = program.getRegionBytes()[static_cast<size_t>(slot.getUnit())];
   if (slot.getBytes() <= region && slot.getOffset() <= region - slot.getBytes()) return success();
-  return slot.emitOpError("C3: expected an end of at most ") << region << " in the region '" << stringifySlotUnit(slot.getUnit()) << "', found "
-                                                             << slot.getOffset() << " + " << slot.getBytes();
+  return slot.emitOpError("C3: expected an end of at most ")
+         << region << " in the region '" << stringifySlotUnit(slot.getUnit()) << "', found " << slot.getOffset()
+         << " + " << slot.getBytes();
 }
 
 /// C5 for every launch of the program.
@@ -124,7 +130,8 @@ LogicalResult ProgramOp::verifyRegions() {
   for (Operation& op : getBlock()) {
     auto slot = ::llvm::dyn_cast<SlotOp>(op);
     if (slot ? phases : !::llvm::isa<PhaseOp>(op))
-      return emitOpError("C1: expected plan.slot, then plan.phase, found '") << op.getName() << "'" << (slot ? " after a phase" : "");
+      return emitOpError("C1: expected plan.slot, then plan.phase, found '")
+             << op.getName() << "'" << (slot ? " after a phase" : "");
     phases = !slot;
     if (!slot) continue;
     slots[slot.getSymName()] = slot.getUnit();
@@ -140,7 +147,8 @@ LogicalResult ProgramOp::verifyRegions() {
 
 LogicalResult SlotOp::verify() {
   if (getOffset() >= 0 && getOffset() % 64 == 0 && getBytes() > 0 && getBytes() % 64 == 0) return success();
-  return emitOpError("C1: expected offset and bytes that are multiples of 64, found ") << getOffset() << " and " << getBytes();
+  return emitOpError("C1: expected offset and bytes that are multiples of 64, found ")
+         << getOffset() << " and " << getBytes();
 }
 
 void PhaseOp::build(OpBuilder&, OperationState& state) { state.addRegion()->emplaceBlock(); }

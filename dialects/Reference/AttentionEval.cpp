@@ -36,8 +36,8 @@ void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, 
 }
 
 /// One query head over positions [begin, end): writes dim sums of exp(z - m) * v, then m, then l.
-static void attendRange(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, int64_t t, int64_t head,
-                        int64_t begin, int64_t end, double* out) {
+static void attendRange(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, int64_t t,
+                        int64_t head, int64_t begin, int64_t end, double* out) {
   const std::vector<int32_t>& pages = batch.blockTable[batch.tokenSeq[t]];
   int64_t kvHead = head / (params.heads / kv.heads);
   int64_t position = batch.positions[t];
@@ -51,7 +51,8 @@ static void attendRange(const Tensor& q, const KvCache& kv, const Batch& batch, 
   std::vector<double> z;
   for (int64_t j = begin; j < end; ++j) {
     double dot = 0;
-    for (int64_t d = 0; d < kv.dim; ++d) dot += q.at(t, head * kv.dim + d) * kv.key(params.layer, kvHead, pages[j / kv.pageTokens], j % kv.pageTokens, d);
+    for (int64_t d = 0; d < kv.dim; ++d)
+      dot += q.at(t, head * kv.dim + d) * kv.key(params.layer, kvHead, pages[j / kv.pageTokens], j % kv.pageTokens, d);
     dot *= params.scale;
     z.push_back(params.softcap > 0 ? params.softcap * std::tanh(dot / params.softcap) : dot);
     m = std::max(m, z.back());
@@ -59,11 +60,13 @@ static void attendRange(const Tensor& q, const KvCache& kv, const Batch& batch, 
   for (int64_t j = begin; j < end; ++j) {
     double weight = std::exp(z[j - begin] - m);
     l += weight;
-    for (int64_t d = 0; d < kv.dim; ++d) out[d] += weight * kv.value(params.layer, kvHead, pages[j / kv.pageTokens], j % kv.pageTokens, d);
+    for (int64_t d = 0; d < kv.dim; ++d)
+      out[d] += weight * kv.value(params.layer, kvHead, pages[j / kv.pageTokens], j % kv.pageTokens, d);
   }
 }
 
-Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, int64_t splits) {
+Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params,
+                     int64_t splits) {
   int64_t width = kv.dim + 2;
   Tensor y(q.rows, params.heads * splits * width);
   for (int64_t t = 0; t < q.rows; ++t) {
@@ -72,7 +75,8 @@ Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, con
     int64_t unit = std::max<int64_t>(64, (share + 15) / 16 * 16);
     for (int64_t head = 0; head < params.heads; ++head)
       for (int64_t i = 0; i < splits; ++i)
-        attendRange(q, kv, batch, params, t, head, i * unit, std::min(length, (i + 1) * unit), &y.at(t, (head * splits + i) * width));
+        attendRange(q, kv, batch, params, t, head, i * unit, std::min(length, (i + 1) * unit),
+                    &y.at(t, (head * splits + i) * width));
   }
   return y;
 }
@@ -87,7 +91,8 @@ Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t spli
       for (int64_t i = 0; i < splits; ++i) m = std::max(m, part(i, headDim));
       for (int64_t i = 0; i < splits; ++i) l += std::exp(part(i, headDim) - m) * part(i, headDim + 1);
       for (int64_t i = 0; i < splits; ++i)
-        for (int64_t d = 0; d < headDim; ++d) y.at(t, head * headDim + d) += std::exp(part(i, headDim) - m) * part(i, d) / l;
+        for (int64_t d = 0; d < headDim; ++d)
+          y.at(t, head * headDim + d) += std::exp(part(i, headDim) - m) * part(i, d) / l;
     }
   return y;
 }

@@ -38,7 +38,8 @@ struct AttendParams {
 };
 Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params);
 /// [T, heads * splits * (dim + 2)]: for each (head, split) dim sums, m, l.
-Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, int64_t splits);
+Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params,
+                     int64_t splits);
 Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits);
 
 double activate(double x, llm::ActFn fn);

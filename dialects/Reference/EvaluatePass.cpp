@@ -21,7 +21,8 @@ namespace {
 /// The cache of the function's !llm.kv argument; an empty one without.
 KvCache makeCache(func::FuncOp func, int64_t pages) {
   for (Type type : func.getArgumentTypes())
-    if (auto kv = ::llvm::dyn_cast<llm::KvType>(type)) return KvCache(kv.getLayers(), kv.getHeads(), kv.getDim(), kv.getPage(), pages);
+    if (auto kv = ::llvm::dyn_cast<llm::KvType>(type))
+      return KvCache(kv.getLayers(), kv.getHeads(), kv.getDim(), kv.getPage(), pages);
   return {};
 }
 
@@ -75,21 +76,28 @@ struct EvaluatePass : PassWrapper<EvaluatePass, OperationPass<ModuleOp>> {
 
   StringRef getArgument() const final { return "llm-evaluate"; }
   StringRef getDescription() const final {
-    return "run a function in double precision on seeded weights and a small ragged batch, and print its results as comments";
+    return "run a function in double precision on seeded weights and a small ragged batch, and print its results as "
+           "comments";
   }
 
   Option<std::string> function{*this, "function", ::llvm::cl::init("forward"), ::llvm::cl::desc("func.func to run")};
   Option<unsigned> seed{*this, "seed", ::llvm::cl::init(1), ::llvm::cl::desc("of the weights")};
-  Option<int> tokens{*this, "tokens", ::llvm::cl::init(3), ::llvm::cl::desc("first step: sequence s gets tokens + s tokens")};
+  Option<int> tokens{*this, "tokens", ::llvm::cl::init(3),
+                     ::llvm::cl::desc("first step: sequence s gets tokens + s tokens")};
   Option<int> sequences{*this, "sequences", ::llvm::cl::init(2), ::llvm::cl::desc("sequences in the batch")};
-  Option<int> steps{*this, "steps", ::llvm::cl::init(2), ::llvm::cl::desc("steps; after the first each sequence gets one token")};
-  Option<int> past{*this, "past", ::llvm::cl::init(0), ::llvm::cl::desc("position of the first token; earlier cache entries are zero")};
-  Option<bool> exact{*this, "exact", ::llvm::cl::init(true), ::llvm::cl::desc("keep quantize, cast and the cache in doubles")};
+  Option<int> steps{*this, "steps", ::llvm::cl::init(2),
+                    ::llvm::cl::desc("steps; after the first each sequence gets one token")};
+  Option<int> past{*this, "past", ::llvm::cl::init(0),
+                   ::llvm::cl::desc("position of the first token; earlier cache entries are zero")};
+  Option<bool> exact{*this, "exact", ::llvm::cl::init(true),
+                     ::llvm::cl::desc("keep quantize, cast and the cache in doubles")};
   Option<bool> full{*this, "full", ::llvm::cl::init(false), ::llvm::cl::desc("print every value, not a digest")};
   Option<bool> sampleAll{*this, "sample-all", ::llvm::cl::init(false), ::llvm::cl::desc("rows to sample: every token")};
 
   /// Token i of sequence s: a fixed formula that a reader can follow.
-  int32_t tokenId(int64_t s, int64_t i, int64_t vocab) const { return static_cast<int32_t>((7 * s + 5 * i + 3) % vocab); }
+  int32_t tokenId(int64_t s, int64_t i, int64_t vocab) const {
+    return static_cast<int32_t>((7 * s + 5 * i + 3) % vocab);
+  }
 
   /// Pages of different sequences alternate, so that no context is contiguous.
   Batch stepBatch(int step, int64_t vocab, int64_t pageTokens) const {
@@ -121,7 +129,8 @@ struct EvaluatePass : PassWrapper<EvaluatePass, OperationPass<ModuleOp>> {
       FailureOr<std::vector<Tensor>> results = interpreter.run(function, batch, cache);
       if (failed(results)) return signalPassFailure();
       for (auto [i, tensor] : ::llvm::enumerate(*results)) {
-        ::llvm::outs() << "// " << function << " step " << step << " result " << i << " [" << tensor.rows << ", " << tensor.cols << "]\n";
+        ::llvm::outs() << "// " << function << " step " << step << " result " << i << " [" << tensor.rows << ", "
+                       << tensor.cols << "]\n";
         full ? printFull(tensor) : printDigest(tensor);
       }
     }

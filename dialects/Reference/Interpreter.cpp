@@ -33,7 +33,8 @@ LogicalResult Interpreter::use(llm::UseOp op, Frame& frame) {
 /// [rows, cols] doubles of a dense constant.
 static FailureOr<Tensor> constant(arith::ConstantOp op) {
   auto dense = ::llvm::dyn_cast<DenseFPElementsAttr>(op.getValue());
-  if (!dense || dense.getType().getRank() != 2) return op.emitOpError("cannot be evaluated: expected dense floats of two dimensions");
+  if (!dense || dense.getType().getRank() != 2)
+    return op.emitOpError("cannot be evaluated: expected dense floats of two dimensions");
   Tensor tensor(dense.getType().getDimSize(0), dense.getType().getDimSize(1));
   size_t i = 0;
   for (APFloat value : dense.getValues<APFloat>()) {
@@ -52,7 +53,11 @@ static Tensor cast(const Tensor& x, Type type, bool round) {
 
 template <typename Op>
 static AttendParams attendParams(Op op, int64_t layer) {
-  return {.layer = layer + op.getLayer(), .heads = op.getHeads(), .scale = op.getScale(), .window = op.getWindow(), .softcap = op.getSoftcap()};
+  return {.layer = layer + op.getLayer(),
+          .heads = op.getHeads(),
+          .scale = op.getScale(),
+          .window = op.getWindow(),
+          .softcap = op.getSoftcap()};
 }
 
 /// Evaluates a block that belongs to `op`, whose operands and results are the block's arguments and yielded values.
@@ -65,7 +70,8 @@ LogicalResult Interpreter::runNested(Operation* op, Block& block, Frame& frame, 
   return success();
 }
 
-FailureOr<std::vector<Interpreter::TensorPtr>> Interpreter::runBlock(Block& block, ::llvm::ArrayRef<TensorPtr> arguments, Step step) {
+FailureOr<std::vector<Interpreter::TensorPtr>> Interpreter::runBlock(Block& block,
+                                                                     ::llvm::ArrayRef<TensorPtr> arguments, Step step) {
   Frame frame;
   for (auto [value, tensor] : ::llvm::zip(block.getArguments(), arguments)) frame[value] = tensor;
   for (Operation& op : block.without_terminator())
@@ -92,7 +98,9 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       .Case([&](llm::SelectRowsOp o) { return out(selectRows(in(o.getX()), step.batch)); })
       .Case([&](llm::SliceOp o) { return out(slice(in(o.getX()), o.getOffset(), o.getSize())); })
       .Case([&](llm::ArgmaxOp o) { return out(argmax(in(o.getLogits()))); })
-      .Case([&](llm::RMSNormOp o) { return out(rmsnorm(in(o.getX()), in(o.getW()), o.getEps(), o.getUnitOffset(), o.getSegment())); })
+      .Case([&](llm::RMSNormOp o) {
+        return out(rmsnorm(in(o.getX()), in(o.getW()), o.getEps(), o.getUnitOffset(), o.getSegment()));
+      })
       .Case([&](llm::LayerNormOp o) { return out(layernorm(in(o.getX()), in(o.getW()), maybe(o.getB()), o.getEps())); })
       .Case([&](llm::LinearOp o) { return out(linear(in(o.getX()), in(o.getW()), maybe(o.getBias()))); })
       .Case([&](llm::QuantizeOp o) { return out(quantize(in(o.getX()), options_.roundActivations)); })
@@ -101,31 +109,42 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
         kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), options_.roundCache);
         return success();
       })
-      .Case([&](llm::AttendOp o) { return out(attend(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer))); })
+      .Case(
+          [&](llm::AttendOp o) { return out(attend(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer))); })
       .Case([&](llm::AttendPartialOp o) {
         return out(attendPartial(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer), o.getSplits()));
       })
-      .Case([&](llm::AttendMergeOp o) { return out(attendMerge(in(o.getP()), o.getHeads(), o.getHeadDim(), o.getSplits())); })
+      .Case([&](llm::AttendMergeOp o) {
+        return out(attendMerge(in(o.getP()), o.getHeads(), o.getHeadDim(), o.getSplits()));
+      })
       .Case([&](llm::GluOp o) {
-        return out(o.getUp() ? glu(in(o.getGate()), in(o.getUp()), o.getAct()) : gluInterleaved(in(o.getGate()), o.getAct()));
+        return out(o.getUp() ? glu(in(o.getGate()), in(o.getUp()), o.getAct())
+                             : gluInterleaved(in(o.getGate()), o.getAct()));
       })
       .Case([&](llm::ActOp o) { return out(map(in(o.getX()), [&](double x) { return activate(x, o.getFn()); })); })
       .Case([&](llm::AddOp o) { return out(zip(in(o.getLhs()), in(o.getRhs()), std::plus<double>())); })
       .Case([&](llm::MulOp o) { return out(zip(in(o.getLhs()), in(o.getRhs()), std::multiplies<double>())); })
       .Case([&](llm::ScaleOp o) { return out(map(in(o.getX()), [&](double x) { return x * o.getFactor(); })); })
-      .Case([&](llm::SoftcapOp o) { return out(map(in(o.getX()), [&](double x) { return o.getCap() * std::tanh(x / o.getCap()); })); })
+      .Case([&](llm::SoftcapOp o) {
+        return out(map(in(o.getX()), [&](double x) { return o.getCap() * std::tanh(x / o.getCap()); }));
+      })
       .Case([&](llm::CastOp o) { return out(cast(in(o.getX()), o.getType(), options_.roundActivations)); })
       .Case([&](kern::DispatchOp o) { return runNested(op, o.getBlock(), frame, step); })
       .Case([&](kern::CallOp o) {
         auto callee = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(op, o.getCalleeAttr());
-        return runNested(op, callee.getBody().front(), frame, {step.batch, step.kv, step.layer + static_cast<int64_t>(o.getKvLayer().value_or(0))});
+        return runNested(op, callee.getBody().front(), frame,
+                         {step.batch, step.kv, step.layer + static_cast<int64_t>(o.getKvLayer().value_or(0))});
       })
-      .Default([](Operation* other) { return other->emitOpError("cannot be evaluated: the interpreter has no rule for it"); });
+      .Default([](Operation* other) {
+        return other->emitOpError("cannot be evaluated: the interpreter has no rule for it");
+      });
 }
 
-FailureOr<std::vector<Tensor>> Interpreter::run(::llvm::StringRef function, const Batch& batch, KvCache& kv, ::llvm::ArrayRef<Tensor> inputs) {
+FailureOr<std::vector<Tensor>> Interpreter::run(::llvm::StringRef function, const Batch& batch, KvCache& kv,
+                                                ::llvm::ArrayRef<Tensor> inputs) {
   auto func = module_.lookupSymbol<func::FuncOp>(function);
-  if (!func || func.isExternal()) return module_.emitError() << "expected a func.func named '" << function << "' with a body, found none";
+  if (!func || func.isExternal())
+    return module_.emitError() << "expected a func.func named '" << function << "' with a body, found none";
   ::llvm::SmallVector<TensorPtr> arguments;
   for (Type type : func.getArgumentTypes()) {
     bool data = ::llvm::isa<RankedTensorType, llm::QActType>(type);

@@ -19,7 +19,8 @@ struct InterpreterOptions {
   bool roundCache = true;        ///< the cache holds f16; false: doubles
 };
 
-/// Gives the values of a weight, [N, K] or [N, 1]; those of quantized types dequantized. Failure: the provider has emitted why.
+/// Gives the values of a weight, [N, K] or [N, 1]; those of quantized types dequantized. Failure: the provider has
+/// emitted why.
 using WeightProvider = std::function<mlir::FailureOr<Tensor>(llm::WeightOp)>;
 /// Called with every result as it is computed.
 using Probe = std::function<void(mlir::Value, const Tensor&)>;
@@ -34,7 +35,8 @@ class Interpreter {
 
   /// Runs func.func `function` for one step; `inputs` are its tensor arguments in order, batch and cache those of every
   /// `!llm.batch` and `!llm.kv`. On failure a diagnostic has been emitted on the op.
-  mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, const Batch& batch, KvCache& kv, llvm::ArrayRef<Tensor> inputs = {});
+  mlir::FailureOr<std::vector<Tensor>> run(llvm::StringRef function, const Batch& batch, KvCache& kv,
+                                           llvm::ArrayRef<Tensor> inputs = {});
 
  private:
   using TensorPtr = std::shared_ptr<const Tensor>;

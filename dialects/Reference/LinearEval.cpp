@@ -29,7 +29,8 @@ Tensor quantize(const Tensor& x, bool round) {
       // Kernels store the scale as f32.
       double scale = static_cast<float>(largest / 127.0);
       if (scale == 0) continue;
-      for (int64_t j = start; j < end; ++j) y.at(t, j) = std::clamp(std::nearbyint(x.at(t, j) / scale), -127.0, 127.0) * scale;
+      for (int64_t j = start; j < end; ++j)
+        y.at(t, j) = std::clamp(std::nearbyint(x.at(t, j) / scale), -127.0, 127.0) * scale;
     }
   return y;
 }

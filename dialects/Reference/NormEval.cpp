@@ -13,7 +13,8 @@ Tensor rmsnorm(const Tensor& x, const Tensor& w, double eps, bool unitOffset, in
       double squares = 0;
       for (int64_t j = 0; j < width; ++j) squares += x.at(t, start + j) * x.at(t, start + j);
       double factor = 1.0 / std::sqrt(squares / static_cast<double>(width) + eps);
-      for (int64_t j = 0; j < width; ++j) y.at(t, start + j) = x.at(t, start + j) * factor * (w.at(j) + (unitOffset ? 1.0 : 0.0));
+      for (int64_t j = 0; j < width; ++j)
+        y.at(t, start + j) = x.at(t, start + j) * factor * (w.at(j) + (unitOffset ? 1.0 : 0.0));
     }
   return y;
 }

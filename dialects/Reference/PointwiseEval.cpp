@@ -9,9 +9,12 @@ namespace llmc::reference {
 
 double activate(double x, llm::ActFn fn) {
   switch (fn) {
-    case llm::ActFn::Silu: return x / (1.0 + std::exp(-x));
-    case llm::ActFn::GeluTanh: return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
-    case llm::ActFn::Relu: return std::max(x, 0.0);
+    case llm::ActFn::Silu:
+      return x / (1.0 + std::exp(-x));
+    case llm::ActFn::GeluTanh:
+      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case llm::ActFn::Relu:
+      return std::max(x, 0.0);
   }
   return x;
 }

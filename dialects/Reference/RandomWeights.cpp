@@ -54,7 +54,8 @@ Tensor arrangeRows(llm::WeightOp weight, const std::vector<Tensor>& parts) {
 static FailureOr<Tensor> literalWeight(llm::WeightOp weight, DenseFPElementsAttr literal) {
   Tensor tensor(weight.weightType().rows(), weight.weightType().cols());
   if (literal.getNumElements() != static_cast<int64_t>(tensor.data.size()))
-    return weight.emitOpError("expected ") << tensor.data.size() << " elements in llm.literal, found " << literal.getNumElements();
+    return weight.emitOpError("expected ")
+           << tensor.data.size() << " elements in llm.literal, found " << literal.getNumElements();
   for (auto [to, value] : ::llvm::zip(tensor.data, literal.getValues<APFloat>())) {
     APFloat wide = value;
     bool inexact = false;
@@ -69,7 +70,8 @@ WeightProvider randomWeights(uint64_t seed) {
     if (auto literal = weight->getAttrOfType<DenseFPElementsAttr>(kLiteralAttr)) return literalWeight(weight, literal);
     if (weight.getGenerated()) return Tensor();
     std::vector<Tensor> parts;
-    for (auto source : weight.getSources().getAsRange<llm::SourceAttr>()) parts.push_back(randomSource(source, weight.weightType().cols(), seed));
+    for (auto source : weight.getSources().getAsRange<llm::SourceAttr>())
+      parts.push_back(randomSource(source, weight.weightType().cols(), seed));
     return arrangeRows(weight, parts);
   };
 }

@@ -10,7 +10,8 @@ Batch makeBatch(const std::vector<Sequence>& sequences, bool sampleAll) {
   for (size_t s = 0; s < sequences.size(); ++s) {
     const Sequence& sequence = sequences[s];
     for (size_t i = 0; i < sequence.tokenIds.size(); ++i) {
-      if (sampleAll || i + 1 == sequence.tokenIds.size()) batch.sampleRows.push_back(static_cast<int32_t>(batch.tokenIds.size()));
+      if (sampleAll || i + 1 == sequence.tokenIds.size())
+        batch.sampleRows.push_back(static_cast<int32_t>(batch.tokenIds.size()));
       batch.tokenIds.push_back(sequence.tokenIds[i]);
       batch.positions.push_back(sequence.past + static_cast<int32_t>(i));
       batch.tokenSeq.push_back(static_cast<int32_t>(s));

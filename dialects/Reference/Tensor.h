@@ -46,9 +46,15 @@ class KvCache {
   KvCache() = default;
   KvCache(int64_t layers, int64_t heads, int64_t dim, int64_t pageTokens, int64_t pages);
 
-  double& key(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) { return keys_[index(layer, head, page, offset, d)]; }
-  double& value(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) { return values_[index(layer, head, page, offset, d)]; }
-  double key(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) const { return keys_[index(layer, head, page, offset, d)]; }
+  double& key(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) {
+    return keys_[index(layer, head, page, offset, d)];
+  }
+  double& value(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) {
+    return values_[index(layer, head, page, offset, d)];
+  }
+  double key(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) const {
+    return keys_[index(layer, head, page, offset, d)];
+  }
   double value(int64_t layer, int64_t head, int64_t page, int64_t offset, int64_t d) const {
     return values_[index(layer, head, page, offset, d)];
   }

@@ -1,4 +1,5 @@
-// Checked integer arithmetic for numbers that come from files or requests: every sum and product says when it does not fit.
+// Checked integer arithmetic for numbers that come from files or requests: every sum and product says when it does not
+// fit.
 #pragma once
 
 #include <concepts>

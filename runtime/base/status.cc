@@ -5,16 +5,26 @@ namespace llmc::rt {
 
 int exitStatus(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kUsage: return 64;
-    case ErrorKind::kBadInput: return 65;
-    case ErrorKind::kMissing: return 66;
-    case ErrorKind::kUnavailable: return 69;
-    case ErrorKind::kInternal: return 70;
-    case ErrorKind::kDeviceFault: return 71;
-    case ErrorKind::kWatchdog: return 72;
-    case ErrorKind::kIo: return 74;
-    case ErrorKind::kNotPermitted: return 77;
-    case ErrorKind::kMismatch: return 78;
+    case ErrorKind::kUsage:
+      return 64;
+    case ErrorKind::kBadInput:
+      return 65;
+    case ErrorKind::kMissing:
+      return 66;
+    case ErrorKind::kUnavailable:
+      return 69;
+    case ErrorKind::kInternal:
+      return 70;
+    case ErrorKind::kDeviceFault:
+      return 71;
+    case ErrorKind::kWatchdog:
+      return 72;
+    case ErrorKind::kIo:
+      return 74;
+    case ErrorKind::kNotPermitted:
+      return 77;
+    case ErrorKind::kMismatch:
+      return 78;
   }
   return 70;
 }

@@ -11,21 +11,22 @@ namespace llmc::rt {
 
 /// Kind of failure; each maps to one process exit status (sysexits) through exitStatus().
 enum class ErrorKind : uint8_t {
-  kUsage,        ///< 64: a flag or request that cannot be understood
-  kBadInput,     ///< 65: a file whose bytes are wrong
-  kMissing,      ///< 66: a file that is not there
-  kUnavailable,  ///< 69: memory, device or port that cannot be had
-  kInternal,     ///< 70: a broken invariant of ours
-  kDeviceFault,  ///< 71: a device that failed while running
-  kWatchdog,     ///< 72: a step that never ended
-  kIo,           ///< 74: read or write failed
-  kNotPermitted, ///< 77: not allowed (also: skipped test)
-  kMismatch,     ///< 78: an engine for another format version, CPU or GPU
+  kUsage,         ///< 64: a flag or request that cannot be understood
+  kBadInput,      ///< 65: a file whose bytes are wrong
+  kMissing,       ///< 66: a file that is not there
+  kUnavailable,   ///< 69: memory, device or port that cannot be had
+  kInternal,      ///< 70: a broken invariant of ours
+  kDeviceFault,   ///< 71: a device that failed while running
+  kWatchdog,      ///< 72: a step that never ended
+  kIo,            ///< 74: read or write failed
+  kNotPermitted,  ///< 77: not allowed (also: skipped test)
+  kMismatch,      ///< 78: an engine for another format version, CPU or GPU
 };
 
 int exitStatus(ErrorKind kind);
 
-/// Success, or an error with a stable code ("EN_DIGEST"), a message and an optional hint. Cheap to move; success allocates nothing.
+/// Success, or an error with a stable code ("EN_DIGEST"), a message and an optional hint. Cheap to move; success
+/// allocates nothing.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -56,8 +57,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT: implicit on purpose
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}          // NOLINT: implicit on purpose
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT: implicit on purpose
 
   bool isOk() const { return value_.has_value(); }
   explicit operator bool() const { return isOk(); }
@@ -82,8 +83,7 @@ std::string escaped(std::string_view text, size_t limit = 200);
 }  // namespace llmc::rt
 
 /// Returns the Status of `expr` from the enclosing function if it is an error.
-#define LLMC_TRY(expr)                          \
-  do {                                          \
-    if (auto llmcStatus_ = (expr); !llmcStatus_) \
-      return llmcStatus_;                       \
+#define LLMC_TRY(expr)                                               \
+  do {                                                               \
+    if (auto llmcStatus_ = (expr); !llmcStatus_) return llmcStatus_; \
   } while (false)

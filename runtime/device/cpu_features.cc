@@ -58,8 +58,8 @@ CpuFeatures decodeCpuFeatures(const CpuidWords& w) {
   f.v3 = ymmState && bit(w.leaf1Ecx, 12) && bit(w.leaf1Ecx, 28) && bit(w.leaf1Ecx, 29) && bit(w.leaf7Ebx, 5) &&
          bit(w.leaf7Ebx, 8);
   f.avxVnni = f.v3 && bit(w.leaf71Eax, 4);
-  f.v4 = f.v3 && zmmState && bit(w.leaf7Ebx, 16) && bit(w.leaf7Ebx, 17) && bit(w.leaf7Ebx, 28) &&
-         bit(w.leaf7Ebx, 30) && bit(w.leaf7Ebx, 31);
+  f.v4 = f.v3 && zmmState && bit(w.leaf7Ebx, 16) && bit(w.leaf7Ebx, 17) && bit(w.leaf7Ebx, 28) && bit(w.leaf7Ebx, 30) &&
+         bit(w.leaf7Ebx, 31);
   f.avx512Vnni = f.v4 && bit(w.leaf7Ecx, 11);
   f.avx512Bf16 = f.v4 && bit(w.leaf71Eax, 5);
   return f;

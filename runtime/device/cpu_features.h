@@ -21,9 +21,9 @@ struct CpuidWords {
 
 /// Groups of instructions that the levels are made of. Each is false unless CPU and OS both support it.
 struct CpuFeatures {
-  bool v3 = false;          ///< AVX2, FMA, F16C, BMI2
-  bool avxVnni = false;     ///< VEX-coded vpdpbusd
-  bool v4 = false;          ///< AVX-512 F, BW, VL, DQ, CD with zmm state
+  bool v3 = false;       ///< AVX2, FMA, F16C, BMI2
+  bool avxVnni = false;  ///< VEX-coded vpdpbusd
+  bool v4 = false;       ///< AVX-512 F, BW, VL, DQ, CD with zmm state
   bool avx512Vnni = false;
   bool avx512Bf16 = false;
 
@@ -48,7 +48,8 @@ std::string cpuBrand();
 bool supportsLevel(std::string_view level, const CpuFeatures& features);
 
 /// Index of the last supported name of `levels` (an engine lists them ascending). `wanted` (LLMC_CPU_LEVEL), when not
-/// empty, must be one of them and supported. Error EN_CPU_ARCH (exit 78) names the engine's levels and the machine's features.
+/// empty, must be one of them and supported. Error EN_CPU_ARCH (exit 78) names the engine's levels and the machine's
+/// features.
 Result<size_t> selectLevel(std::span<const std::string_view> levels, const CpuFeatures& features,
                            std::string_view wanted = {});
 

@@ -23,9 +23,9 @@ Result<Arena> Arena::map(uint64_t bytes, std::string_view what, bool hugePages) 
   // One huge page more than needed, so that an aligned range lies inside; the rest goes back at once.
   void* raw = mmap(nullptr, *reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED)
-    return Status::error(ErrorKind::kUnavailable, "RT_MEMORY",
-                         "cannot map " + formatBytes(*rounded) + " for " + std::string(what) + ": " +
-                             std::strerror(errno));
+    return Status::error(
+        ErrorKind::kUnavailable, "RT_MEMORY",
+        "cannot map " + formatBytes(*rounded) + " for " + std::string(what) + ": " + std::strerror(errno));
   auto* start = static_cast<uint8_t*>(raw);
   const auto address = reinterpret_cast<uintptr_t>(raw);
   const uint64_t skip = (kHugePageBytes - address % kHugePageBytes) % kHugePageBytes;

@@ -1,4 +1,5 @@
-// Anonymous memory for activations and KV pages: huge-page aligned, zero until first touched, given back on destruction.
+// Anonymous memory for activations and KV pages: huge-page aligned, zero until first touched, given back on
+// destruction.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ inline constexpr uint64_t kHugePageBytes = 2u << 20;
 class Arena {
  public:
   Arena() = default;
-  /// `bytes` long, aligned to 2 MiB, huge pages asked for when `hugePages`. `what` names it in the error RT_MEMORY (69).
+  /// `bytes` long, aligned to 2 MiB, huge pages asked for when `hugePages`. `what` names it in the error RT_MEMORY
+  /// (69).
   static Result<Arena> map(uint64_t bytes, std::string_view what, bool hugePages = true);
 
   Arena(Arena&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

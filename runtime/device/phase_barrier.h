@@ -1,4 +1,5 @@
-// The point where all workers meet at the end of a phase: spins briefly, then sleeps, so that a taken core costs little.
+// The point where all workers meet at the end of a phase: spins briefly, then sleeps, so that a taken core costs
+// little.
 #pragma once
 
 #include <atomic>
@@ -21,8 +22,7 @@ void spinThenSleep(std::atomic<uint32_t>& word, uint32_t seen, uint64_t spinTick
 class PhaseBarrier {
  public:
   /// `spinNanoseconds`: how long a thread spins before it sleeps. Pays off while a sleep costs more than a phase.
-  PhaseBarrier(uint32_t threads, uint64_t spinNanoseconds)
-      : threads_(threads), spinTicks_(tscTicks(spinNanoseconds)) {}
+  PhaseBarrier(uint32_t threads, uint64_t spinNanoseconds) : threads_(threads), spinTicks_(tscTicks(spinNanoseconds)) {}
 
   /// Blocks until all threads have called it as often as this one.
   void arrive() {

@@ -11,17 +11,19 @@ uint32_t pagesFor(uint64_t tokens) { return static_cast<uint32_t>((tokens + kPag
 
 uint64_t rowCount(const StepSequence& sequence) {
   switch (sequence.rows) {
-    case RowChoice::kNone: return 0;
-    case RowChoice::kLast: return 1;
-    case RowChoice::kAll: return sequence.tokens.size();
-    case RowChoice::kList: return sequence.rowList.size();
+    case RowChoice::kNone:
+      return 0;
+    case RowChoice::kLast:
+      return 1;
+    case RowChoice::kAll:
+      return sequence.tokens.size();
+    case RowChoice::kList:
+      return sequence.rowList.size();
   }
   return 0;
 }
 
-Status stepError(std::string message) {
-  return Status::error(ErrorKind::kInternal, "RT_STEP", std::move(message));
-}
+Status stepError(std::string message) { return Status::error(ErrorKind::kInternal, "RT_STEP", std::move(message)); }
 
 }  // namespace
 
@@ -53,9 +55,9 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
   const uint64_t end = uint64_t{sequence.start} + sequence.tokens.size();
   if (sequence.tokens.empty()) return stepError(name + " has no tokens");
   if (end > limits_.maxContext)
-    return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",
-                         name + " would hold " + std::to_string(end) + " tokens, the context is " +
-                             std::to_string(limits_.maxContext));
+    return Status::error(
+        ErrorKind::kBadInput, "RT_CONTEXT",
+        name + " would hold " + std::to_string(end) + " tokens, the context is " + std::to_string(limits_.maxContext));
   if (sequence.pages.size() < pagesFor(end))
     return stepError(name + " has " + std::to_string(sequence.pages.size()) + " pages for " + std::to_string(end) +
                      " tokens");
@@ -64,9 +66,9 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
       return stepError(name + " has page " + std::to_string(page) + " of " + std::to_string(pages_));
   for (const int32_t id : sequence.tokens)
     if (id < 0 || static_cast<uint32_t>(id) >= vocabulary_)
-      return Status::error(ErrorKind::kBadInput, "RT_TOKEN_ID",
-                           "token id " + std::to_string(id) + " is outside the vocabulary of " +
-                               std::to_string(vocabulary_));
+      return Status::error(
+          ErrorKind::kBadInput, "RT_TOKEN_ID",
+          "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_));
   if (sequence.rows != RowChoice::kList) return Status::ok();
   for (size_t i = 0; i < sequence.rowList.size(); ++i)
     if (sequence.rowList[i] >= sequence.tokens.size() || (i > 0 && sequence.rowList[i] <= sequence.rowList[i - 1]))

@@ -27,8 +27,8 @@ Status BoundProgram::bindKernels(const ProgramSource& source) {
   return Status::ok();
 }
 
-Status BoundProgram::bindLaunches(const ProgramSource& source, const fb::Program& program,
-                                  const ProgramMemory& memory, const UnitCounts& units) {
+Status BoundProgram::bindLaunches(const ProgramSource& source, const fb::Program& program, const ProgramMemory& memory,
+                                  const UnitCounts& units) {
   for (const auto* phase : *program.phases()) {
     for (const auto* launch : *phase->launches()) {
       launches_.push_back({launch->kernel(), static_cast<uint32_t>(args_.size())});
@@ -42,8 +42,12 @@ Status BoundProgram::bindLaunches(const ProgramSource& source, const fb::Program
             address = word(source.weightAddress(arg->index()));
             if (!address) return noAddress("weight " + std::to_string(arg->index()));
             break;
-          case fb::ArgKind::Kv: address = word(memory.kv); break;
-          case fb::ArgKind::Batch: address = word(memory.batch); break;
+          case fb::ArgKind::Kv:
+            address = word(memory.kv);
+            break;
+          case fb::ArgKind::Batch:
+            address = word(memory.batch);
+            break;
         }
         args_.push_back(address + arg->offset());
       }

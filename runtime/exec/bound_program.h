@@ -50,8 +50,8 @@ class BoundProgram {
   };
   std::span<const CallOrigin> origins() const { return origins_; }
 
-  uint32_t maxTokens() const { return maxTokens_; }            ///< 0: any
-  const float* logits() const { return logits_; }              ///< [S, vocab] f32, row stride rowStrideBytes(4 * vocab)
+  uint32_t maxTokens() const { return maxTokens_; }  ///< 0: any
+  const float* logits() const { return logits_; }    ///< [S, vocab] f32, row stride rowStrideBytes(4 * vocab)
 
  private:
   BoundProgram() = default;
@@ -72,13 +72,13 @@ class BoundProgram {
   };
 
   std::vector<Kernel> kernels_;
-  std::vector<uint64_t> args_;          ///< words of all launches
+  std::vector<uint64_t> args_;  ///< words of all launches
   std::vector<Launch> launches_;
-  std::vector<uint32_t> launchEnds_;    ///< [phase] as in the plan
-  std::vector<KernelCall> calls_;       ///< of the walk last asked for
-  std::vector<CallOrigin> origins_;     ///< of the same walk
+  std::vector<uint32_t> launchEnds_;  ///< [phase] as in the plan
+  std::vector<KernelCall> calls_;     ///< of the walk last asked for
+  std::vector<CallOrigin> origins_;   ///< of the same walk
   std::vector<uint32_t> phaseEnds_;
-  uint32_t tokens_ = 0, rows_ = 0;      ///< of that walk; tokens_ 0: none yet
+  uint32_t tokens_ = 0, rows_ = 0;  ///< of that walk; tokens_ 0: none yet
   uint32_t maxTokens_ = 0;
   const float* logits_ = nullptr;
 };

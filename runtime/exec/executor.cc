@@ -22,11 +22,11 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
       limits.maxContext == 0)
     return Status::error(ErrorKind::kUsage, "RT_LIMITS",
                          "tokens, rows, sequences and context of a step must be positive, rows and sequences at most "
-                         "tokens, tokens at most " + std::to_string(limits::kMaxTokensPerStep));
+                         "tokens, tokens at most " +
+                             std::to_string(limits::kMaxTokensPerStep));
   const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
   if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
-  std::unique_ptr<Executor> executor(
-      new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages));
+  std::unique_ptr<Executor> executor(new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages));
   executor->arenaBytes_ = *bytes;
   auto arena = Arena::map(*bytes, "the workspace");
   if (!arena) return arena.takeStatus();
@@ -50,8 +50,7 @@ Status Executor::step(std::span<const StepSequence> sequences) {
   const Walk walk = program.walk(tokens, rows());
   const int32_t code = pool_.run(walk, profile_ ? &times_ : nullptr);
   if (profile_) profile_->add(program, walk, times_, tokens, rows());
-  if (code)
-    return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
+  if (code) return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
   return Status::ok();
 }
 

@@ -61,7 +61,7 @@ class Executor {
   std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
   const BoundProgram* last_ = nullptr;                   ///< program of the last step
   StepProfile* profile_ = nullptr;
-  WalkTimes times_;                                      ///< of the last step while profile_ is set
+  WalkTimes times_;  ///< of the last step while profile_ is set
 };
 
 }  // namespace llmc::rt

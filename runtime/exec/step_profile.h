@@ -28,7 +28,7 @@ class StepProfile {
   uint64_t steps() const { return steps_; }
   double waitTicks() const {
     return waitTicks_;
-  }                                        ///< at barriers: work that was shared unevenly, and the barrier itself
+  }  ///< at barriers: work that was shared unevenly, and the barrier itself
   double ticks() const { return ticks_; }  ///< in kernels and at barriers
 
  private:

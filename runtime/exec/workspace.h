@@ -10,10 +10,10 @@ namespace llmc::rt {
 
 /// What one step may hold at most. Chosen at load; memory follows from it.
 struct StepLimits {
-  uint32_t maxTokens = 512;    ///< T
-  uint32_t maxRows = 16;       ///< S
+  uint32_t maxTokens = 512;  ///< T
+  uint32_t maxRows = 16;     ///< S
   uint32_t maxSequences = 16;
-  uint32_t maxContext = 0;     ///< tokens of the longest sequence
+  uint32_t maxContext = 0;  ///< tokens of the longest sequence
 };
 
 /// How many units of each kind a program's arena holds, in the order of fb::Unit: 1, T_max + 16, S_max + 16, workers.

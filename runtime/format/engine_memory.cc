@@ -14,7 +14,8 @@ constexpr uint64_t kHugePage = 2u << 20;
 
 Status noMemory(uint64_t size) {
   return Status::error(ErrorKind::kUnavailable, "EN_MEMORY",
-                       "cannot map " + std::to_string(size) + " bytes: " + std::strerror(errno), "free memory or raise the limit");
+                       "cannot map " + std::to_string(size) + " bytes: " + std::strerror(errno),
+                       "free memory or raise the limit");
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ Status Mapping::sealReadOnly() {
 
 Status Mapping::sealExecutable() {
   if (data_ != nullptr && ::mprotect(data_, size_, PROT_READ | PROT_EXEC) != 0)
-    return Status::error(ErrorKind::kUnavailable, "EN_MEMORY", std::string("cannot make code executable: ") + std::strerror(errno),
+    return Status::error(ErrorKind::kUnavailable, "EN_MEMORY",
+                         std::string("cannot make code executable: ") + std::strerror(errno),
                          "the system forbids executable memory");
   return Status::ok();
 }

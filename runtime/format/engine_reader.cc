@@ -57,7 +57,8 @@ struct EngineFile::State {
   Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
   Status verifyPlan();
   std::string_view content(uint32_t index) const {
-    return {reinterpret_cast<const char*>(memory[index].data()), memory[index].data() == nullptr ? 0 : table.entries[index].size};
+    return {reinterpret_cast<const char*>(memory[index].data()),
+            memory[index].data() == nullptr ? 0 : table.entries[index].size};
   }
 };
 
@@ -65,19 +66,21 @@ Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes)
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0)
-    return Status::error(errno == EACCES || errno == EPERM ? ErrorKind::kNotPermitted : ErrorKind::kMissing, "EN_MISSING",
-                         "cannot open engine '" + escaped(path) + "': " + std::strerror(errno), "check the path");
+    return Status::error(errno == EACCES || errno == EPERM ? ErrorKind::kNotPermitted : ErrorKind::kMissing,
+                         "EN_MISSING", "cannot open engine '" + escaped(path) + "': " + std::strerror(errno),
+                         "check the path");
   struct stat info;
   if (::fstat(file.get(), &info) != 0)
     return Status::error(ErrorKind::kIo, "EN_IO", std::string("cannot read the engine: ") + std::strerror(errno));
   if (!S_ISREG(info.st_mode))
-    return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file", "name an engine file");
+    return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file",
+                         "name an engine file");
   fileBytes = static_cast<uint64_t>(info.st_size);
   return Status::ok();
 }
 
-/// Weights are mapped (or get memory to be copied to); small sections are read into private memory, where neither a later
-/// change of the file nor a fault can touch them. Code stays in the file until a level is activated.
+/// Weights are mapped (or get memory to be copied to); small sections are read into private memory, where neither a
+/// later change of the file nor a fault can touch them. Code stays in the file until a level is activated.
 Status EngineFile::State::mapSections() {
   for (uint32_t i = 0; i < table.entries.size(); ++i) {
     const SectionEntry& entry = table.entries[i];
@@ -91,7 +94,8 @@ Status EngineFile::State::mapSections() {
       uint64_t limit = isKind(entry, SectionKind::kPlan) ? limits::kPlanBytes : limits::kTokenizerBytes;
       if (entry.padded > limit + kWeightsAlignment || entry.size > limit)
         return engineError("EN_TOO_LARGE", "section " + std::string(sectionKindName(entry.kind)) + " has " +
-                                               std::to_string(entry.padded) + " bytes, at most " + std::to_string(limit));
+                                               std::to_string(entry.padded) + " bytes, at most " +
+                                               std::to_string(limit));
       auto made = Mapping::anonymous(entry.padded, false);
       if (!made) return made.takeStatus();
       mapping = made.take();
@@ -116,7 +120,8 @@ Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vect
     if (verify == Verify::kLazy) return Status::ok();
   } else if (weights) {
 #ifdef MADV_POPULATE_READ
-    ::madvise(data, bytes, MADV_POPULATE_READ);  // one call instead of a fault every few pages; a failure costs only time
+    ::madvise(data, bytes,
+              MADV_POPULATE_READ);  // one call instead of a fault every few pages; a failure costs only time
 #endif
   }
   if (digestOf(data, bytes) == table.digests[entry.firstDigest + chunk]) return Status::ok();
@@ -236,7 +241,8 @@ Status EngineFile::activateLevel(uint32_t level) {
     uint64_t offset = chunk * kChunkBytes;
     if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
         state_->table.digests[entry.firstDigest + chunk])
-      return engineError("EN_DIGEST", "section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+      return engineError("EN_DIGEST",
+                         "section code changed in chunk " + std::to_string(chunk) + " since it was opened");
   }
   LLMC_TRY(image.sealExecutable());
   state_->code[level] = std::move(image);
@@ -255,8 +261,9 @@ Status checkFile(const std::string& path) {
 }
 
 std::string_view sectionKindName(uint32_t kind) {
-  static constexpr std::string_view kNames[] = {"unknown",   "plan",     "code",       "weights", "tokenizer", "template",
-                                                "defaults", "provenance", "explain", "selftest",  "digests"};
+  static constexpr std::string_view kNames[] = {"unknown",   "plan",     "code",     "weights",
+                                                "tokenizer", "template", "defaults", "provenance",
+                                                "explain",   "selftest", "digests"};
   return kind < std::size(kNames) ? kNames[kind] : kNames[0];
 }
 

@@ -26,8 +26,8 @@ struct OpenOptions {
   unsigned threads = 0;  ///< for digests; 0: all hardware threads
 };
 
-/// An open engine. Once open() is ok: all tables, vectors and names of the plan marked (required) in engine.fbs are there,
-/// and every index, range and product in it is valid (semantic_check.h). Addresses live as long as the object.
+/// An open engine. Once open() is ok: all tables, vectors and names of the plan marked (required) in engine.fbs are
+/// there, and every index, range and product in it is valid (semantic_check.h). Addresses live as long as the object.
 class EngineFile {
  public:
   /// Errors: EN_MAGIC, EN_VERSION (78), EN_TRUNCATED, EN_TRAILING, EN_TOO_LARGE, EN_ALIGN, EN_DIGEST, EN_VERIFY,

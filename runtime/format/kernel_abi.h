@@ -18,10 +18,10 @@ inline constexpr uint32_t kPaddingRows = 16;
 /// One step's batch, ragged over sequences. Lives at one address for the life of an executor; rewritten between steps
 /// by one thread while no kernel runs. T = tokens, S = rows selected for logits. All indices are 32 bit.
 struct Batch {
-  int32_t tokens = 0;        ///< T
-  int32_t rows = 0;          ///< S, rows of `sampleRows`
-  int32_t sequences = 0;     ///< sequences with tokens in this step
-  int32_t blockStride = 0;   ///< entries a sequence in `blockTable`
+  int32_t tokens = 0;                    ///< T
+  int32_t rows = 0;                      ///< S, rows of `sampleRows`
+  int32_t sequences = 0;                 ///< sequences with tokens in this step
+  int32_t blockStride = 0;               ///< entries a sequence in `blockTable`
   const int32_t* tokenIds = nullptr;     ///< [T]
   const int32_t* positions = nullptr;    ///< [T] position in its sequence, from 0
   const int32_t* slots = nullptr;        ///< [T] where K and V go: page * kPageTokens + offset
@@ -45,9 +45,9 @@ using KernelFn = int32_t (*)(const uint64_t* args, uint32_t worker, uint32_t wor
 /// width do not share one cache set.
 constexpr uint64_t rowStrideBytes(uint64_t rowBytes) { return ((rowBytes + 63) / 64 | 1) * 64; }
 
-/// Quantized activation row: int8 values padded to 64, then a float scale for each 16 of them, then a float bias for each
-/// 32: the sum of scale * value, times minus the weights' zero point when they have one. Scales of 16 rather than 32
-/// values halve the divergence from exact math (measured on SmolLM2: mean KL 3.9e-3 against 2.1e-3).
+/// Quantized activation row: int8 values padded to 64, then a float scale for each 16 of them, then a float bias for
+/// each 32: the sum of scale * value, times minus the weights' zero point when they have one. Scales of 16 rather than
+/// 32 values halve the divergence from exact math (measured on SmolLM2: mean KL 3.9e-3 against 2.1e-3).
 constexpr uint64_t kActivationGroup = 16;
 constexpr uint64_t paddedK(uint64_t k) { return (k + 63) / 64 * 64; }
 constexpr uint64_t quantizedScalesAt(uint64_t k) { return paddedK(k); }

@@ -2,7 +2,8 @@
 //
 //   0        Header (4096 bytes, zero filled)
 //   4096     SectionEntry[section_count]
-//   ...      sections, each at a multiple of its alignment; gaps are zero and inside the previous section's digest range
+//   ...      sections, each at a multiple of its alignment; gaps are zero and inside the previous section's digest
+//   range
 #pragma once
 
 #include <array>
@@ -42,13 +43,13 @@ struct Digest128 {
 };
 
 struct SectionEntry {
-  uint32_t kind = 0;       ///< SectionKind
-  uint32_t flags = 0;      ///< reserved, zero
-  uint64_t offset = 0;     ///< from the start of the file
-  uint64_t size = 0;       ///< bytes of content
-  uint64_t padded = 0;     ///< bytes up to the next section or the end of the file; the rest is zero
-  uint64_t firstDigest = 0;///< index of its first chunk digest; digests cover `padded` bytes
-  Digest128 digest;        ///< of its chunk digests (kDigests: of its padded bytes)
+  uint32_t kind = 0;         ///< SectionKind
+  uint32_t flags = 0;        ///< reserved, zero
+  uint64_t offset = 0;       ///< from the start of the file
+  uint64_t size = 0;         ///< bytes of content
+  uint64_t padded = 0;       ///< bytes up to the next section or the end of the file; the rest is zero
+  uint64_t firstDigest = 0;  ///< index of its first chunk digest; digests cover `padded` bytes
+  Digest128 digest;          ///< of its chunk digests (kDigests: of its padded bytes)
 };
 static_assert(sizeof(SectionEntry) == 56);
 
@@ -62,9 +63,9 @@ struct Header {
   uint64_t optionalFeatures = 0;  ///< an unknown bit: ignored
   uint32_t sectionCount = 0;
   uint32_t reserved = 0;
-  uint64_t firstSection = 0;      ///< offset of the first section; table and padding before it are digested
-  Digest128 tableDigest;          ///< of bytes [4096, firstSection)
-  Digest128 headerDigest;         ///< of the 4096 header bytes with this field zero; keep last
+  uint64_t firstSection = 0;  ///< offset of the first section; table and padding before it are digested
+  Digest128 tableDigest;      ///< of bytes [4096, firstSection)
+  Digest128 headerDigest;     ///< of the 4096 header bytes with this field zero; keep last
 };
 static_assert(sizeof(Header) == 88 && offsetof(Header, headerDigest) == 72);
 

@@ -1,4 +1,5 @@
-// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count; every argument resolvable.
+// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count; every argument
+// resolvable.
 #include "runtime/format/program_check.h"
 
 #include "runtime/base/checked.h"
@@ -35,8 +36,8 @@ Status checkRegions(const std::string& path, const fb::Program& program) {
     auto bytes = checkedMul<uint64_t>(regions.Get(i), units[i]);
     auto sum = bytes ? checkedAdd<uint64_t>(total, *bytes) : std::nullopt;
     if (!sum || *sum > kArenaBytes)
-      return wrong(at(path, "region_bytes", i), regions.Get(i), "small enough for an arena of " + std::to_string(kArenaBytes) + " bytes",
-                   "EN_PLAN");
+      return wrong(at(path, "region_bytes", i), regions.Get(i),
+                   "small enough for an arena of " + std::to_string(kArenaBytes) + " bytes", "EN_PLAN");
     total = *sum;
   }
   return Status::ok();
@@ -44,8 +45,10 @@ Status checkRegions(const std::string& path, const fb::Program& program) {
 
 /// offset * N and bytes * N stay inside region_bytes * N for every N once they do so for N = 1.
 Status checkSlot(const std::string& path, const fb::Slot& slot, const fb::Program& program) {
-  if (slot.unit() > fb::Unit::Worker) return wrong(path + ".unit", static_cast<uint64_t>(slot.unit()), "0 to 3", "EN_PLAN");
-  if (slot.offset() % kArenaAlignment != 0) return wrong(path + ".offset", slot.offset(), "a multiple of 64", "EN_PLAN");
+  if (slot.unit() > fb::Unit::Worker)
+    return wrong(path + ".unit", static_cast<uint64_t>(slot.unit()), "0 to 3", "EN_PLAN");
+  if (slot.offset() % kArenaAlignment != 0)
+    return wrong(path + ".offset", slot.offset(), "a multiple of 64", "EN_PLAN");
   if (slot.bytes() == 0 || slot.bytes() % kArenaAlignment != 0)
     return wrong(path + ".bytes", slot.bytes(), "a multiple of 64, not 0", "EN_PLAN");
   uint64_t region = program.region_bytes()->Get(static_cast<uint32_t>(slot.unit()));
@@ -71,7 +74,8 @@ Status checkArg(const std::string& path, const fb::Arg& arg, const fb::Program& 
     case fb::ArgKind::Kv:
       LLMC_TRY(checkIndex(path + ".index", arg.index(), 1));
       if (arg.offset() % plan.kv()->layer_bytes() != 0)
-        return wrong(path + ".offset", arg.offset(), "a multiple of kv.layer_bytes, " + std::to_string(plan.kv()->layer_bytes()));
+        return wrong(path + ".offset", arg.offset(),
+                     "a multiple of kv.layer_bytes, " + std::to_string(plan.kv()->layer_bytes()));
       return checkIndex(path + ".offset", arg.offset(), plan.kv()->page_bytes());
     case fb::ArgKind::Batch:
       LLMC_TRY(checkIndex(path + ".index", arg.index(), 1));
@@ -80,7 +84,8 @@ Status checkArg(const std::string& path, const fb::Arg& arg, const fb::Program& 
   return wrong(path + ".kind", static_cast<uint64_t>(arg.kind()), "0 to 3");
 }
 
-Status checkLaunch(const std::string& path, const fb::Launch& launch, const fb::Program& program, const fb::Engine& plan) {
+Status checkLaunch(const std::string& path, const fb::Launch& launch, const fb::Program& program,
+                   const fb::Engine& plan) {
   LLMC_TRY(checkIndex(path + ".kernel", launch.kernel(), plan.kernels()->size()));
   uint32_t wanted = plan.kernels()->Get(launch.kernel())->args();
   if (launch.args()->size() != wanted)
@@ -99,8 +104,8 @@ Status checkLogits(const std::string& path, const fb::Program& program, const fb
   const fb::Slot& slot = *program.slots()->Get(program.logits_slot());
   uint64_t row = rowStrideBytes(uint64_t{4} * plan.model()->vocab_size());
   if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
-    return engineError("EN_PLAN", path + ".logits_slot has " + std::to_string(slot.bytes()) + " bytes a unit, must have " +
-                                      std::to_string(row) + " a row");
+    return engineError("EN_PLAN", path + ".logits_slot has " + std::to_string(slot.bytes()) +
+                                      " bytes a unit, must have " + std::to_string(row) + " a row");
   return Status::ok();
 }
 
@@ -120,7 +125,8 @@ Status checkProgram(const std::string& path, const fb::Program& program, const f
 
 }  // namespace
 
-Status checkBounds(const std::string& path, uint32_t count, const std::function<uint64_t(uint32_t)>& bound, const char* field) {
+Status checkBounds(const std::string& path, uint32_t count, const std::function<uint64_t(uint32_t)>& bound,
+                   const char* field) {
   if (count == 0) return engineError("EN_SEMANTIC", path + " is empty");
   uint64_t previous = 0;
   for (uint32_t i = 0; i + 1 < count; ++i) {
@@ -131,12 +137,14 @@ Status checkBounds(const std::string& path, uint32_t count, const std::function<
     previous = value;
   }
   if (bound(count - 1) != 0)
-    return wrong(path + "[" + std::to_string(count - 1) + "]." + field, bound(count - 1), "0, any size, in the last one");
+    return wrong(path + "[" + std::to_string(count - 1) + "]." + field, bound(count - 1),
+                 "0, any size, in the last one");
   return Status::ok();
 }
 
 Status checkPrograms(const fb::Engine& plan) {
-  LLMC_TRY(checkBounds("programs", plan.programs()->size(), [&](uint32_t i) { return plan.programs()->Get(i)->t_max(); }, "t_max"));
+  LLMC_TRY(checkBounds(
+      "programs", plan.programs()->size(), [&](uint32_t i) { return plan.programs()->Get(i)->t_max(); }, "t_max"));
   for (uint32_t i = 0; i < plan.programs()->size(); ++i)
     LLMC_TRY(checkProgram("programs[" + std::to_string(i) + "]", *plan.programs()->Get(i), plan));
   return Status::ok();

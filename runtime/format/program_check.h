@@ -14,6 +14,7 @@ namespace llmc::rt {
 Status checkPrograms(const fb::Engine& plan);
 
 /// A list ordered by an upper bound: ascending, within limits, the last one 0 (no bound) and no other.
-Status checkBounds(const std::string& path, uint32_t count, const std::function<uint64_t(uint32_t)>& bound, const char* field);
+Status checkBounds(const std::string& path, uint32_t count, const std::function<uint64_t(uint32_t)>& bound,
+                   const char* field);
 
 }  // namespace llmc::rt

@@ -39,12 +39,14 @@ Status checkHeader(const Header& header, uint64_t fileBytes) {
   if (header.major != kFormatMajor || header.minor > kFormatMinor)
     return Status::error(ErrorKind::kMismatch, "EN_VERSION",
                          "engine has format " + std::to_string(header.major) + "." + std::to_string(header.minor) +
-                             ", this runtime reads " + std::to_string(kFormatMajor) + "." + std::to_string(kFormatMinor),
+                             ", this runtime reads " + std::to_string(kFormatMajor) + "." +
+                             std::to_string(kFormatMinor),
                          "build the engine again with the llmc of this runtime");
   if (header.requiredFeatures != 0)
-    return Status::error(ErrorKind::kMismatch, "EN_VERSION",
-                         "engine needs features (mask " + std::to_string(header.requiredFeatures) + ") that this runtime lacks",
-                         "use a newer runtime or build the engine again");
+    return Status::error(
+        ErrorKind::kMismatch, "EN_VERSION",
+        "engine needs features (mask " + std::to_string(header.requiredFeatures) + ") that this runtime lacks",
+        "use a newer runtime or build the engine again");
   if (header.headerBytes != kHeaderBytes)
     return engineError("EN_SEMANTIC", "header.headerBytes is " + std::to_string(header.headerBytes) + ", must be " +
                                           std::to_string(kHeaderBytes));
@@ -58,8 +60,8 @@ Status checkHeader(const Header& header, uint64_t fileBytes) {
     return engineError("EN_TRAILING", "the file has " + std::to_string(fileBytes - header.fileBytes) +
                                           " bytes after its end at byte " + std::to_string(header.fileBytes));
   if (header.sectionCount == 0 || header.sectionCount > limits::kSections)
-    return engineError("EN_SEMANTIC", "header.sectionCount is " + std::to_string(header.sectionCount) + ", must be 1 to " +
-                                          std::to_string(limits::kSections));
+    return engineError("EN_SEMANTIC", "header.sectionCount is " + std::to_string(header.sectionCount) +
+                                          ", must be 1 to " + std::to_string(limits::kSections));
   uint64_t tableEnd = kHeaderBytes + header.sectionCount * sizeof(SectionEntry);
   if (header.firstSection < tableEnd || header.firstSection > header.fileBytes ||
       header.firstSection - kHeaderBytes > kMaxTableBytes)
@@ -81,7 +83,8 @@ Result<Header> readHeader(int fd, uint64_t fileBytes) {
   return header;
 }
 
-Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOffset, uint64_t expectedDigest, uint64_t fileBytes) {
+Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOffset, uint64_t expectedDigest,
+                  uint64_t fileBytes) {
   std::string path = "sections[" + std::to_string(index) + "] (" + std::string(sectionKindName(entry.kind)) + ")";
   uint64_t alignment = entry.kind == static_cast<uint32_t>(SectionKind::kCode) ||
                                entry.kind == static_cast<uint32_t>(SectionKind::kWeights)
@@ -94,11 +97,13 @@ Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOf
     return engineError("EN_SEMANTIC", path + ".offset is " + std::to_string(entry.offset) + ", must be " +
                                           std::to_string(expectedOffset) + ", the end of what comes before");
   if (!rangeInside(entry.offset, entry.padded, fileBytes))
-    return engineError("EN_SEMANTIC", path + ".padded is " + std::to_string(entry.padded) + ", past the end of the file");
+    return engineError("EN_SEMANTIC",
+                       path + ".padded is " + std::to_string(entry.padded) + ", past the end of the file");
   if (entry.size > entry.padded)
     return engineError("EN_SEMANTIC", path + ".size is " + std::to_string(entry.size) + ", more than its padded size " +
                                           std::to_string(entry.padded));
-  if (entry.flags != 0) return engineError("EN_SEMANTIC", path + ".flags is " + std::to_string(entry.flags) + ", must be 0");
+  if (entry.flags != 0)
+    return engineError("EN_SEMANTIC", path + ".flags is " + std::to_string(entry.flags) + ", must be 0");
   if (entry.firstDigest != expectedDigest)
     return engineError("EN_SEMANTIC", path + ".firstDigest is " + std::to_string(entry.firstDigest) + ", must be " +
                                           std::to_string(expectedDigest));
@@ -138,7 +143,8 @@ Status readDigests(int fd, SectionTable& table, uint64_t digestCount) {
   std::vector<std::byte> bytes(entry->padded);
   LLMC_TRY(readExactly(fd, entry->offset, bytes.data(), bytes.size()));
   if (digestOf(bytes.data(), bytes.size()) != entry->digest)
-    return engineError("EN_DIGEST", "section digests (" + range(entry->offset, entry->offset + entry->padded) + ") is damaged");
+    return engineError("EN_DIGEST",
+                       "section digests (" + range(entry->offset, entry->offset + entry->padded) + ") is damaged");
   table.digests.resize(digestCount);
   if (digestCount > 0) std::memcpy(table.digests.data(), bytes.data(), digestCount * sizeof(Digest128));
   for (const SectionEntry& section : table.entries) {
@@ -165,7 +171,8 @@ Status readExactly(int fd, uint64_t offset, void* out, uint64_t bytes) {
     if (got < 0)
       return Status::error(ErrorKind::kIo, "EN_IO", std::string("cannot read the engine: ") + std::strerror(errno));
     if (got == 0)
-      return Status::error(ErrorKind::kIo, "EN_IO", "the engine ends at byte " + std::to_string(offset) + " while it is read",
+      return Status::error(ErrorKind::kIo, "EN_IO",
+                           "the engine ends at byte " + std::to_string(offset) + " while it is read",
                            "do not write to an engine that is in use");
     next += got;
     offset += static_cast<uint64_t>(got);
@@ -182,7 +189,8 @@ Result<SectionTable> readSectionTable(int fd, uint64_t fileBytes) {
   std::vector<std::byte> bytes(table.header.firstSection - kHeaderBytes);
   LLMC_TRY(readExactly(fd, kHeaderBytes, bytes.data(), bytes.size()));
   if (digestOf(bytes.data(), bytes.size()) != table.header.tableDigest)
-    return engineError("EN_DIGEST", "the section table (" + range(kHeaderBytes, table.header.firstSection) + ") is damaged");
+    return engineError("EN_DIGEST",
+                       "the section table (" + range(kHeaderBytes, table.header.firstSection) + ") is damaged");
   table.entries.resize(table.header.sectionCount);
   std::memcpy(table.entries.data(), bytes.data(), table.entries.size() * sizeof(SectionEntry));
   uint64_t digestCount = 0;

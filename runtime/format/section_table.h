@@ -1,4 +1,5 @@
-// Header and section table of an engine file: read into private memory and checked before anything they point at is read.
+// Header and section table of an engine file: read into private memory and checked before anything they point at is
+// read.
 #pragma once
 
 #include "runtime/base/status.h"

@@ -26,7 +26,8 @@ Status within(const char* path, uint64_t value, uint64_t low, uint64_t high) {
 
 Status checkTokenId(const std::string& path, int64_t id, int64_t lowest, uint32_t vocab) {
   if (id >= lowest && id < static_cast<int64_t>(vocab)) return Status::ok();
-  return engineError("EN_SEMANTIC", path + " is " + std::to_string(id) + ", must be below the vocabulary size " + std::to_string(vocab));
+  return engineError("EN_SEMANTIC", path + " is " + std::to_string(id) + ", must be below the vocabulary size " +
+                                        std::to_string(vocab));
 }
 
 Status checkModel(const fb::Model& model) {
@@ -43,7 +44,8 @@ Status checkModel(const fb::Model& model) {
   LLMC_TRY(checkTokenId("model.bos_id", model.bos_id(), -1, model.vocab_size()));
   if (model.eos_ids() != nullptr)
     for (uint32_t i = 0; i < model.eos_ids()->size(); ++i)
-      LLMC_TRY(checkTokenId("model.eos_ids[" + std::to_string(i) + "]", model.eos_ids()->Get(i), 0, model.vocab_size()));
+      LLMC_TRY(
+          checkTokenId("model.eos_ids[" + std::to_string(i) + "]", model.eos_ids()->Get(i), 0, model.vocab_size()));
   return Status::ok();
 }
 
@@ -51,13 +53,13 @@ Status checkModel(const fb::Model& model) {
 Status checkKv(const fb::KvSpec& kv, const fb::Model& model) {
   if (kv.page_tokens() != kPageTokens)
     return outside("kv.page_tokens", kv.page_tokens(), std::to_string(kPageTokens), "EN_PLAN");
-  if (kv.dtype() != fb::DType::F16)
-    return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()), "F16 (1)", "EN_PLAN");
+  if (kv.dtype() != fb::DType::F16) return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()), "F16 (1)", "EN_PLAN");
   uint64_t layer = 2 * kHalfBytes * kPageTokens * model.kv_heads() * model.head_dim();
   if (kv.layer_bytes() != layer)
     return outside("kv.layer_bytes", kv.layer_bytes(), std::to_string(layer) + " for the model's kv heads", "EN_PLAN");
   if (kv.page_bytes() != layer * model.layers())
-    return outside("kv.page_bytes", kv.page_bytes(), std::to_string(layer * model.layers()) + ", layers * layer_bytes", "EN_PLAN");
+    return outside("kv.page_bytes", kv.page_bytes(), std::to_string(layer * model.layers()) + ", layers * layer_bytes",
+                   "EN_PLAN");
   return Status::ok();
 }
 
@@ -88,30 +90,32 @@ Status checkWeight(const std::string& path, const fb::Weight& weight, std::span<
   // Kernels read up to kWeightsTailBytes past a weight's end.
   if (end < kWeightsTailBytes || !rangeInside(weight.offset(), weight.size(), end - kWeightsTailBytes))
     return engineError("EN_SEMANTIC", path + " has offset " + std::to_string(weight.offset()) + " and size " +
-                                          std::to_string(weight.size()) + ", its section ends at " + std::to_string(end) +
-                                          " with a tail of " + std::to_string(kWeightsTailBytes));
+                                          std::to_string(weight.size()) + ", its section ends at " +
+                                          std::to_string(end) + " with a tail of " + std::to_string(kWeightsTailBytes));
   if (weight.size() == 0) return outside(path + ".size", 0, "at least 1");
   auto elements = checkedMul(weight.rows(), weight.cols());
   // The smallest element is half a byte.
   if (!elements || *elements == 0 || *elements / 2 > weight.size())
-    return engineError("EN_SEMANTIC", path + " has " + std::to_string(weight.rows()) + " x " + std::to_string(weight.cols()) +
-                                          " elements in " + std::to_string(weight.size()) + " bytes");
-  if (weight.dtype() > fb::DType::I4) return outside(path + ".dtype", static_cast<uint64_t>(weight.dtype()), "at most 4");
+    return engineError("EN_SEMANTIC", path + " has " + std::to_string(weight.rows()) + " x " +
+                                          std::to_string(weight.cols()) + " elements in " +
+                                          std::to_string(weight.size()) + " bytes");
+  if (weight.dtype() > fb::DType::I4)
+    return outside(path + ".dtype", static_cast<uint64_t>(weight.dtype()), "at most 4");
   return Status::ok();
 }
 
 Status checkVariant(const std::string& path, const fb::Variant& variant, const fb::Engine& plan,
                     std::span<const SectionEntry> sections) {
   if (variant.code()->size() != plan.levels()->size())
-    return outside(path + ".code.size", variant.code()->size(), std::to_string(plan.levels()->size()) + ", the number of levels",
-                   "EN_CODE");
+    return outside(path + ".code.size", variant.code()->size(),
+                   std::to_string(plan.levels()->size()) + ", the number of levels", "EN_CODE");
   for (uint32_t i = 0; i < variant.code()->size(); ++i) {
     const fb::CodeRange& range = *variant.code()->Get(i);
     uint64_t image = sections[plan.levels()->Get(i)->section()].size;
     if (range.size() == 0 || !rangeInside(range.offset(), range.size(), image))
-      return engineError("EN_CODE", path + ".code[" + std::to_string(i) + "] has offset " + std::to_string(range.offset()) +
-                                        " and size " + std::to_string(range.size()) + ", the image has " + std::to_string(image) +
-                                        " bytes");
+      return engineError("EN_CODE", path + ".code[" + std::to_string(i) + "] has offset " +
+                                        std::to_string(range.offset()) + " and size " + std::to_string(range.size()) +
+                                        ", the image has " + std::to_string(image) + " bytes");
   }
   return Status::ok();
 }
@@ -119,8 +123,9 @@ Status checkVariant(const std::string& path, const fb::Variant& variant, const f
 Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::Engine& plan,
                    std::span<const SectionEntry> sections) {
   if (kernel.dim() > fb::Dim::Row) return outside(path + ".dim", static_cast<uint64_t>(kernel.dim()), "0 or 1");
-  LLMC_TRY(checkBounds(path + ".variants", kernel.variants()->size(),
-                       [&](uint32_t i) { return kernel.variants()->Get(i)->m_max(); }, "m_max"));
+  LLMC_TRY(checkBounds(
+      path + ".variants", kernel.variants()->size(), [&](uint32_t i) { return kernel.variants()->Get(i)->m_max(); },
+      "m_max"));
   for (uint32_t i = 0; i < kernel.variants()->size(); ++i)
     LLMC_TRY(checkVariant(path + ".variants[" + std::to_string(i) + "]", *kernel.variants()->Get(i), plan, sections));
   return Status::ok();
@@ -131,8 +136,8 @@ Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
   if (plan.abi_version() != kKernelAbiVersion)
     return Status::error(ErrorKind::kMismatch, "EN_VERSION",
-                         "engine has kernels of ABI " + std::to_string(plan.abi_version()) + ", this runtime calls ABI " +
-                             std::to_string(kKernelAbiVersion),
+                         "engine has kernels of ABI " + std::to_string(plan.abi_version()) +
+                             ", this runtime calls ABI " + std::to_string(kKernelAbiVersion),
                          "build the engine again with the llmc of this runtime");
   LLMC_TRY(checkModel(*plan.model()));
   LLMC_TRY(checkKv(*plan.kv(), *plan.model()));

@@ -9,8 +9,8 @@
 
 namespace llmc::rt {
 
-/// `sections` is the checked section table. Errors: EN_SEMANTIC, EN_PLAN, EN_CODE with the path of the field, for example
-/// "programs[1].phases[3].launches[0].args[2].index is 9, must be below 7"; EN_VERSION for another kernel ABI.
+/// `sections` is the checked section table. Errors: EN_SEMANTIC, EN_PLAN, EN_CODE with the path of the field, for
+/// example "programs[1].phases[3].launches[0].args[2].index is 9, must be below 7"; EN_VERSION for another kernel ABI.
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections);
 
 }  // namespace llmc::rt

@@ -7,14 +7,14 @@
 
 namespace llmc::rt {
 
-/// A fixed set of pages 0..total-1. A page is free (no references) or held by one or more owners. One thread. Every call
-/// is O(1) and allocates nothing. Invariant: freePages() + usedPages() == totalPages().
+/// A fixed set of pages 0..total-1. A page is free (no references) or held by one or more owners. One thread. Every
+/// call is O(1) and allocates nothing. Invariant: freePages() + usedPages() == totalPages().
 class BlockPool {
  public:
   explicit BlockPool(uint32_t totalPages);
 
-  /// A free page, now with one reference; nothing when all are used. The page freed last comes first: it is the one most
-  /// likely still in a cache.
+  /// A free page, now with one reference; nothing when all are used. The page freed last comes first: it is the one
+  /// most likely still in a cache.
   std::optional<int32_t> allocate();
   /// One owner more. Requires: `page` is held.
   void retain(int32_t page);

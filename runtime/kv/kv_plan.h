@@ -9,12 +9,12 @@ namespace llmc::rt {
 
 /// What decides the size of the cache. Zero means "not given" for the two wishes.
 struct KvRequest {
-  uint64_t pageBytes = 0;        ///< of all layers, from the engine
-  uint32_t modelPositions = 0;   ///< longest context of the model, tokens
-  uint64_t kvMemoryBytes = 0;    ///< --kv-memory
-  uint32_t maxModelLen = 0;      ///< --max-model-len, tokens
-  uint32_t sequences = 1;        ///< sequences that must fit together at full length
-  uint64_t availableBytes = 0;   ///< memory that may be taken when --kv-memory is not given
+  uint64_t pageBytes = 0;       ///< of all layers, from the engine
+  uint32_t modelPositions = 0;  ///< longest context of the model, tokens
+  uint64_t kvMemoryBytes = 0;   ///< --kv-memory
+  uint32_t maxModelLen = 0;     ///< --max-model-len, tokens
+  uint32_t sequences = 1;       ///< sequences that must fit together at full length
+  uint64_t availableBytes = 0;  ///< memory that may be taken when --kv-memory is not given
 };
 
 struct KvPlan {

@@ -17,7 +17,9 @@ SequenceCache::SequenceCache(KvStore& store, uint32_t maxTokens) : store_(&store
 }
 
 SequenceCache::SequenceCache(SequenceCache&& other) noexcept
-    : store_(other.store_), maxTokens_(other.maxTokens_), length_(std::exchange(other.length_, 0)),
+    : store_(other.store_),
+      maxTokens_(other.maxTokens_),
+      length_(std::exchange(other.length_, 0)),
       pages_(std::move(other.pages_)) {
   other.pages_.clear();
 }

@@ -35,7 +35,10 @@ class InterruptScope {
 class Conversation {
  public:
   Conversation(Session& session, const Tokenizer& tokenizer, const ChatTemplate& chatTemplate, const Flags& flags)
-      : session_(session), tokenizer_(tokenizer), template_(chatTemplate), flags_(flags),
+      : session_(session),
+        tokenizer_(tokenizer),
+        template_(chatTemplate),
+        flags_(flags),
         cache_(session.kv(), session.context()) {
     reset();
   }
@@ -60,8 +63,8 @@ class Conversation {
     auto ids = encodeChat(tokenizer_, template_, messages_);
     LLMC_TRY(ids.status());
     LLMC_TRY(checkPrompt(*ids, session_.executor().vocabulary(), session_.context()));
-    // Templates may rewrite earlier turns, and an answer may re-tokenize differently: keep the common start. At least one
-    // token has to run, for its logits.
+    // Templates may rewrite earlier turns, and an answer may re-tokenize differently: keep the common start. At least
+    // one token has to run, for its logits.
     const auto common = std::mismatch(cached_.begin(), cached_.end(), ids->begin(), ids->end() - 1).first;
     cached_.erase(common, cached_.end());
     cache_.truncate(static_cast<uint32_t>(cached_.size()));

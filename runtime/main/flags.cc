@@ -23,8 +23,10 @@ Status readInteger(const Parsed& parsed, const char* name, T& out, int64_t low, 
   if (!parsed.count(name)) return Status::ok();
   auto value = parseInteger(std::string("--") + name, parsed[name].as<std::string>(), low, high);
   if (!value) return value.takeStatus();
-  if constexpr (requires { out.has_value(); }) out = static_cast<typename T::value_type>(*value);
-  else out = static_cast<T>(*value);
+  if constexpr (requires { out.has_value(); })
+    out = static_cast<typename T::value_type>(*value);
+  else
+    out = static_cast<T>(*value);
   return Status::ok();
 }
 
@@ -41,11 +43,11 @@ Status readMode(const Parsed& parsed, Flags& flags) {
     const char* name;
     Mode mode;
   };
-  static constexpr Choice kChoices[] = {
-      {"prompt", Mode::kGenerate},     {"prompt-file", Mode::kGenerate}, {"prompt-ids", Mode::kGenerate},
-      {"message", Mode::kGenerate},    {"chat", Mode::kChat},            {"perplexity", Mode::kPerplexity},
-      {"bench", Mode::kBench},         {"check", Mode::kCheck},          {"selftest", Mode::kSelftest},
-      {"tokenize", Mode::kTokenize}};
+  static constexpr Choice kChoices[] = {{"prompt", Mode::kGenerate},     {"prompt-file", Mode::kGenerate},
+                                        {"prompt-ids", Mode::kGenerate}, {"message", Mode::kGenerate},
+                                        {"chat", Mode::kChat},           {"perplexity", Mode::kPerplexity},
+                                        {"bench", Mode::kBench},         {"check", Mode::kCheck},
+                                        {"selftest", Mode::kSelftest},   {"tokenize", Mode::kTokenize}};
   const char* chosen = nullptr;
   for (const auto& [name, mode] : kChoices) {
     if (!parsed.count(name)) continue;
@@ -54,7 +56,8 @@ Status readMode(const Parsed& parsed, Flags& flags) {
     flags.mode = mode;
   }
   if (!chosen)
-    return flagError("CLI_MODE", "nothing to do: give --prompt, --message, --chat, --bench, --check or another of those");
+    return flagError("CLI_MODE",
+                     "nothing to do: give --prompt, --message, --chat, --bench, --check or another of those");
   if (!parsed.count("engine")) return flagError("CLI_MODE", "no engine file given");
   flags.engine = parsed["engine"].as<std::string>();
   return Status::ok();
@@ -127,9 +130,12 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   add("engine", "", cxxopts::value<std::string>());
   for (const FlagHelp& flag : allFlags()) {
     const std::string name(flag.name);
-    if (flag.value.empty()) add(name, "");
-    else if (name == "stop") add(name, "", cxxopts::value<std::vector<std::string>>());
-    else add(name, "", cxxopts::value<std::string>());
+    if (flag.value.empty())
+      add(name, "");
+    else if (name == "stop")
+      add(name, "", cxxopts::value<std::vector<std::string>>());
+    else
+      add(name, "", cxxopts::value<std::string>());
   }
   options.parse_positional({"engine"});
   const Parsed parsed = options.parse(argc, argv);

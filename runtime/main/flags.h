@@ -32,17 +32,17 @@ struct Flags {
   int32_t logprobs = -1;
   bool json = false;
 
-  int threads = 0;                   ///< 0: one a physical core
-  uint32_t maxModelLen = 0;          ///< tokens; 0: the model's
-  uint64_t kvMemory = 0;             ///< bytes; 0: what the context needs
-  uint32_t maxBatchedTokens = 512;   ///< tokens a step
+  int threads = 0;                  ///< 0: one a physical core
+  uint32_t maxModelLen = 0;         ///< tokens; 0: the model's
+  uint64_t kvMemory = 0;            ///< bytes; 0: what the context needs
+  uint32_t maxBatchedTokens = 512;  ///< tokens a step
   bool verifyWeights = true;
-  std::string dumpLogits;            ///< file; empty: none
+  std::string dumpLogits;  ///< file; empty: none
 
   std::string perplexityFile;
-  uint32_t chunk = 0;                ///< tokens; 0: 512, or the context if that is shorter
+  uint32_t chunk = 0;  ///< tokens; 0: 512, or the context if that is shorter
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
-  bool profile = false;              ///< of --bench
+  bool profile = false;  ///< of --bench
   std::string tokenize;
 };
 

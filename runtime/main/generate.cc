@@ -26,8 +26,10 @@ Status runGenerate(const Flags& flags) {
   // Ids in, ids out work without a tokenizer in the engine.
   auto tokenizer = session.tokenizer();
   const bool needText = flags.promptIds.empty() || !flags.stop.empty() || !flags.json;
-  if (tokenizer) request.tokenizer = *tokenizer;
-  else if (needText || tokenizer.status().code() != "EN_TOKENIZER") return tokenizer.takeStatus();
+  if (tokenizer)
+    request.tokenizer = *tokenizer;
+  else if (needText || tokenizer.status().code() != "EN_TOKENIZER")
+    return tokenizer.takeStatus();
   if (!flags.json) request.emit = writeOutput;
 
   SequenceCache cache(session.kv(), session.context());

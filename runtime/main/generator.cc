@@ -12,9 +12,12 @@ namespace llmc::rt {
 
 const char* finishName(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kInterrupted: return "abort";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kInterrupted:
+      return "abort";
   }
   return "stop";
 }
@@ -25,7 +28,8 @@ Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t
     const auto count = static_cast<uint32_t>(std::min<size_t>(executor.limits().maxTokens, prompt.size() - start));
     const bool last = start + count == prompt.size();
     LLMC_TRY(cache.append(count));
-    const StepSequence step{prompt.subspan(start, count), cache.pages(), start, last ? RowChoice::kLast : RowChoice::kNone, {}};
+    const StepSequence step{
+        prompt.subspan(start, count), cache.pages(), start, last ? RowChoice::kLast : RowChoice::kNone, {}};
     if (Status status = executor.step(std::span(&step, 1)); !status) {
       cache.truncate(start);
       return status;
@@ -48,7 +52,8 @@ class Loop {
  public:
   Loop(Executor& executor, SequenceCache& cache, const GenerationRequest& request)
       : executor_(executor), cache_(cache), request_(request), sampler_(executor.vocabulary()), stops_(request.stops) {
-    const auto room = static_cast<uint32_t>(cache.maxTokens() - std::min<size_t>(cache.maxTokens(), request.prompt.size()));
+    const auto room =
+        static_cast<uint32_t>(cache.maxTokens() - std::min<size_t>(cache.maxTokens(), request.prompt.size()));
     most_ = std::min(request.maxTokens, room);
     if (request.tokenizer) stream_.emplace(*request.tokenizer);
     if (request.params.penalizes()) {

@@ -36,18 +36,22 @@ constexpr FlagHelp kFlags[] = {
     {"min-tokens", "N", "no end before N tokens (default: 0)", kText},
     {"stop", "TEXT", "end before TEXT comes; up to 16 times (default: none)", kText},
     {"ignore-eos", "", "go on after the model's end token (default: off)", kText},
-    {"logprobs", "N", "log probabilities of each token and of the N likeliest, 0 to 20; with --json (default: none)", kText},
+    {"logprobs", "N", "log probabilities of each token and of the N likeliest, 0 to 20; with --json (default: none)",
+     kText},
     {"json", "", "one JSON object on stdout instead of text (default: off)", kText},
     {"threads", "N", "worker threads (default: one a physical core that this process may use)", kMachine},
     {"max-model-len", "N", "longest context in tokens (default: the model's, less if memory is short)", kMachine},
     {"kv-memory", "SIZE", "bytes of KV cache, with suffix K, M, G (default: what the context needs)", kMachine},
     {"max-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
-    {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)", kMachine},
-    {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)", kMeasure},
+    {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",
+     kMachine},
+    {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)",
+     kMeasure},
     {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512, or the context)", kMeasure},
     {"prompt-tokens", "N", "prompt tokens a stream of --bench (default: 128)", kMeasure},
     {"output-tokens", "N", "generated tokens a stream of --bench (default: 128)", kMeasure},
-    {"streams", "N", "sequences that --bench decodes, or --dump-logits cuts the prompt into, side by side (default: 1)", kMeasure},
+    {"streams", "N", "sequences that --bench decodes, or --dump-logits cuts the prompt into, side by side (default: 1)",
+     kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
     {"profile", "", "--bench also says where the time goes, kernel by kernel (default: off)", kMeasure},
     {"help", "", "print this", "About"},
@@ -59,8 +63,7 @@ constexpr FlagHelp kFlags[] = {
 std::span<const FlagHelp> allFlags() { return kFlags; }
 
 std::string helpText() {
-  std::string text =
-      "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE WHAT [FLAG]...\n";
+  std::string text = "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE WHAT [FLAG]...\n";
   std::string_view group;
   for (const FlagHelp& flag : kFlags) {
     if (flag.group != group) text += "\n" + std::string(flag.group) + ":\n";

@@ -8,10 +8,10 @@
 namespace llmc::rt {
 
 struct FlagHelp {
-  std::string_view name;     ///< without dashes
-  std::string_view value;    ///< what follows it, with its unit; empty: a switch
-  std::string_view text;     ///< what it does, and its default
-  std::string_view group;    ///< heading; the same for neighbours
+  std::string_view name;   ///< without dashes
+  std::string_view value;  ///< what follows it, with its unit; empty: a switch
+  std::string_view text;   ///< what it does, and its default
+  std::string_view group;  ///< heading; the same for neighbours
 };
 
 /// All flags in the order of --help.

@@ -15,8 +15,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Between CPU levels sums run in another order (1e-5 in a logit of SmolLM2) and an int8 rounding may flip: a token whose
-/// logit leads by less may change.
+/// Between CPU levels sums run in another order (1e-5 in a logit of SmolLM2) and an int8 rounding may flip: a token
+/// whose logit leads by less may change.
 constexpr double kSureMargin = 0.1;
 
 struct GoldenTokens {
@@ -35,8 +35,7 @@ size_t sureTokens(const GoldenTokens& golden, const std::string& level) {
 
 Result<GoldenTokens> readGolden(const EngineFile& engine) {
   const std::string_view text = engine.text(SectionKind::kSelftest);
-  if (text.empty())
-    return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens");
+  if (text.empty()) return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens");
   const auto bad = Status::error(ErrorKind::kBadInput, "EN_SELFTEST", "the engine's golden tokens cannot be read");
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return bad;
@@ -76,8 +75,7 @@ Status runCheck(const Flags& flags) {
     text += line;
     list.push_back({{"kind", kind}, {"offset", section.offset}, {"size", section.size}});
   }
-  if (!flags.json)
-    return writeOutput(text + "ok: all " + std::to_string(engine->fileBytes()) + " bytes verified\n");
+  if (!flags.json) return writeOutput(text + "ok: all " + std::to_string(engine->fileBytes()) + " bytes verified\n");
   Json json{{"ok", true}, {"bytes", engine->fileBytes()}, {"sections", list}};
   return writeOutput(json.dump() + "\n");
 }
@@ -105,10 +103,11 @@ Status runSelftest(const Flags& flags) {
     return Status::error(ErrorKind::kInternal, "RT_SELFTEST",
                          "token " + std::to_string(same) + " of " + std::to_string(golden->expected.size()) + " is " +
                              (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") +
-                             ", expected " + std::to_string(golden->expected[same]) + " (level " +
-                             session.levelName() + ")");
+                             ", expected " + std::to_string(golden->expected[same]) + " (level " + session.levelName() +
+                             ")");
   if (flags.json)
-    return writeOutput(Json{{"ok", true}, {"tokens", same}, {"compared", sure}, {"level", session.levelName()}}.dump() + "\n");
+    return writeOutput(Json{{"ok", true}, {"tokens", same}, {"compared", sure}, {"level", session.levelName()}}.dump() +
+                       "\n");
   std::string text = "ok: " + std::to_string(same) + " tokens as stored, level " + session.levelName();
   if (sure < golden->expected.size())
     text += "; " + std::to_string(sure) + " of " + std::to_string(golden->expected.size()) +

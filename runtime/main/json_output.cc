@@ -36,9 +36,8 @@ std::string generationJson(const Generation& generation, std::span<const int32_t
   json["prompt_token_ids"] = std::vector<int32_t>(prompt.begin(), prompt.end());
   json["finish_reason"] = finishName(generation.finish);
   json["logprobs"] = logprobs ? logprobsJson(generation) : Json(nullptr);
-  json["usage"] = {{"prompt_tokens", prompt.size()},
-                   {"completion_tokens", generated},
-                   {"total_tokens", prompt.size() + generated}};
+  json["usage"] = {
+      {"prompt_tokens", prompt.size()}, {"completion_tokens", generated}, {"total_tokens", prompt.size() + generated}};
   json["timings"] = {
       {"load_ms", loadMilliseconds},
       {"ttft_ms", generation.firstTokenMilliseconds},

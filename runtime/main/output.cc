@@ -15,7 +15,8 @@ Status writeOutput(std::string_view text) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
-      return Status::error(ErrorKind::kIo, "CLI_OUTPUT", std::string("cannot write to stdout: ") + std::strerror(errno));
+      return Status::error(ErrorKind::kIo, "CLI_OUTPUT",
+                           std::string("cannot write to stdout: ") + std::strerror(errno));
     text.remove_prefix(static_cast<size_t>(written));
   }
   return Status::ok();

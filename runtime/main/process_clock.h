@@ -3,8 +3,8 @@
 
 namespace llmc::rt {
 
-/// Milliseconds since this process was started, by the kernel's record (10 ms steps, rounded against us); since the first
-/// call when /proc cannot be read.
+/// Milliseconds since this process was started, by the kernel's record (10 ms steps, rounded against us); since the
+/// first call when /proc cannot be read.
 double millisecondsSinceStart();
 
 /// Seconds of a monotonic clock, for differences.

@@ -12,7 +12,9 @@
 namespace llmc::rt {
 
 Result<std::string> readTextFile(const std::string& path) {
-  const auto close = [](std::FILE* file) { if (file != stdin) std::fclose(file); };
+  const auto close = [](std::FILE* file) {
+    if (file != stdin) std::fclose(file);
+  };
   std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"), close);
   const auto error = [&](ErrorKind kind, const std::string& why) {
     return Status::error(kind, "CLI_FILE", escaped(path) + ": " + why);
@@ -51,9 +53,9 @@ Status checkPrompt(const std::vector<int32_t>& ids, uint32_t vocabulary, uint32_
   if (ids.empty()) return Status::error(ErrorKind::kBadInput, "RT_PROMPT_EMPTY", "the prompt has no tokens");
   for (const int32_t id : ids)
     if (id < 0 || static_cast<uint32_t>(id) >= vocabulary)
-      return Status::error(ErrorKind::kBadInput, "RT_TOKEN_ID",
-                           "token id " + std::to_string(id) + " is outside the vocabulary of " +
-                               std::to_string(vocabulary));
+      return Status::error(
+          ErrorKind::kBadInput, "RT_TOKEN_ID",
+          "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary));
   // One token more must fit, or nothing could be generated.
   if (ids.size() >= context)
     return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",

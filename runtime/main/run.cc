@@ -15,15 +15,24 @@ namespace {
 
 Status runMode(const Flags& flags) {
   switch (flags.mode) {
-    case Mode::kHelp: return writeOutput(helpText());
-    case Mode::kVersion: return writeOutput("llmc-run " LLMC_VERSION "\n");
-    case Mode::kGenerate: return flags.dumpLogits.empty() ? runGenerate(flags) : runDumpLogits(flags);
-    case Mode::kChat: return runChat(flags);
-    case Mode::kPerplexity: return runPerplexity(flags);
-    case Mode::kBench: return runBench(flags);
-    case Mode::kCheck: return runCheck(flags);
-    case Mode::kSelftest: return runSelftest(flags);
-    case Mode::kTokenize: return runTokenize(flags);
+    case Mode::kHelp:
+      return writeOutput(helpText());
+    case Mode::kVersion:
+      return writeOutput("llmc-run " LLMC_VERSION "\n");
+    case Mode::kGenerate:
+      return flags.dumpLogits.empty() ? runGenerate(flags) : runDumpLogits(flags);
+    case Mode::kChat:
+      return runChat(flags);
+    case Mode::kPerplexity:
+      return runPerplexity(flags);
+    case Mode::kBench:
+      return runBench(flags);
+    case Mode::kCheck:
+      return runCheck(flags);
+    case Mode::kSelftest:
+      return runSelftest(flags);
+    case Mode::kTokenize:
+      return runTokenize(flags);
   }
   return Status::ok();
 }

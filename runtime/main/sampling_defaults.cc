@@ -27,7 +27,8 @@ Result<SamplingDefaults> readDefaults(std::string_view text) {
     return Status::error(ErrorKind::kBadInput, "EN_DEFAULTS", "the engine's sampling defaults are no JSON object");
   // transformers samples only when do_sample says so; a temperature without do_sample is a wish all the same.
   const auto sample = json.find("do_sample");
-  const bool sampling = sample != json.end() && sample->is_boolean() ? sample->get<bool>() : json.contains("temperature");
+  const bool sampling =
+      sample != json.end() && sample->is_boolean() ? sample->get<bool>() : json.contains("temperature");
   if (sampling) params.temperature = 1;
   if (sampling) readNumber(json, "temperature", params.temperature);
   readNumber(json, "top_p", params.topP);

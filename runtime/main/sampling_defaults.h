@@ -12,8 +12,8 @@
 namespace llmc::rt {
 
 struct SamplingDefaults {
-  SamplingParams params;         ///< greedy where the model says nothing
-  std::vector<int32_t> eosIds;   ///< of generation_config; to be joined with the plan's
+  SamplingParams params;        ///< greedy where the model says nothing
+  std::vector<int32_t> eosIds;  ///< of generation_config; to be joined with the plan's
 };
 
 /// Reads generation_config names (do_sample, temperature, top_p, top_k, min_p, typical_p, repetition_penalty,

@@ -64,7 +64,8 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   StepLimits limits;
   // More tokens a step than the context can never come; fewer save workspace.
   const uint64_t most = uint64_t{plan_.contextTokens} * needs.sequences;
-  limits.maxTokens = static_cast<uint32_t>(std::max<uint64_t>(std::min<uint64_t>(flags.maxBatchedTokens, most), needs.sequences));
+  limits.maxTokens =
+      static_cast<uint32_t>(std::max<uint64_t>(std::min<uint64_t>(flags.maxBatchedTokens, most), needs.sequences));
   limits.maxRows = std::min(std::max(needs.rows, needs.sequences), limits.maxTokens);
   limits.maxSequences = needs.sequences;
   limits.maxContext = plan_.contextTokens;

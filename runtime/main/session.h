@@ -22,9 +22,9 @@ namespace llmc::rt {
 
 /// What a mode needs beyond the flags.
 struct SessionNeeds {
-  bool text = true;           ///< tokenizer
-  uint32_t sequences = 1;     ///< at once
-  uint32_t rows = 1;          ///< rows of logits a step, cut to the tokens of a step
+  bool text = true;        ///< tokenizer
+  uint32_t sequences = 1;  ///< at once
+  uint32_t rows = 1;       ///< rows of logits a step, cut to the tokens of a step
 };
 
 /// Owns everything of one engine in use. Belongs to the thread that opened it.

@@ -9,8 +9,7 @@
 
 namespace llmc::rt {
 
-TopSelector::TopSelector(uint32_t vocabulary)
-    : maxima_(scanBlocks(vocabulary)), order_(scanBlocks(vocabulary)) {
+TopSelector::TopSelector(uint32_t vocabulary) : maxima_(scanBlocks(vocabulary)), order_(scanBlocks(vocabulary)) {
   found_.reserve(4096);
 }
 

@@ -91,7 +91,8 @@ int32_t Sampler::pickFromAll(std::span<const float> row, float max, float scale,
   double left = uniform * totalWeight(row, max, scale);
   // Walk the block sums, then the block: rounding can run past the end, so remember the last token with any weight.
   size_t block = 0;
-  while (block + 1 < sums_.size() && left >= static_cast<double>(sums_[block])) left -= static_cast<double>(sums_[block++]);
+  while (block + 1 < sums_.size() && left >= static_cast<double>(sums_[block]))
+    left -= static_cast<double>(sums_[block++]);
   const size_t end = std::min(row.size(), (block + 1) * kScanBlock);
   auto last = static_cast<int32_t>(block * kScanBlock);
   for (size_t i = block * kScanBlock; i < end; ++i) {
@@ -128,8 +129,8 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
 }
 
 std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max, float scale, double wanted) {
-  // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds the
-  // bin in which the mass is reached, and only that bin is sorted.
+  // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds
+  // the bin in which the mass is reached, and only that bin is sorted.
   constexpr int kBins = 1024;
   constexpr float kBinsPerNat = 40;  // the last bin holds all below e^-25.6
   const auto binOf = [&](float logit) {
@@ -141,13 +142,15 @@ std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max,
   for (size_t i = 0; i < row.size(); ++i) mass[static_cast<size_t>(binOf(row[i]))] += static_cast<double>(weights_[i]);
   int last = 0;
   double above = 0;
-  while (last + 1 < kBins && above + mass[static_cast<size_t>(last)] < wanted) above += mass[static_cast<size_t>(last++)];
+  while (last + 1 < kBins && above + mass[static_cast<size_t>(last)] < wanted)
+    above += mass[static_cast<size_t>(last++)];
   // A bin more than needed, in case the bound rounds up; binOf decides.
   const float bound = last + 1 < kBins ? max - static_cast<float>(last + 2) / (scale * kBinsPerNat)
                                        : std::numeric_limits<float>::lowest();
   auto& candidates = selector_.takeAbove(bound);
   for (auto& c : candidates) c.weight = static_cast<double>(weights_[static_cast<size_t>(c.id)]);
-  const auto whole = std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c.logit) < last; });
+  const auto whole =
+      std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c.logit) < last; });
   const auto end = std::partition(whole, candidates.end(), [&](const auto& c) { return binOf(c.logit) == last; });
   std::sort(whole, end, better);
   auto keep = whole;
@@ -170,8 +173,7 @@ int32_t Sampler::pickFiltered(std::span<const float> row, float max, float scale
   return candidates.back().id;
 }
 
-void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count,
-                           TokenLogprobs& out) {
+void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count, TokenLogprobs& out) {
   const double norm = static_cast<double>(max) + std::log(totalWeight(logits, max, 1.0f));
   const auto logprob = [&](float x) { return static_cast<float>(static_cast<double>(x) - norm); };
   out.logprob = logprob(logits[static_cast<size_t>(token)]);
@@ -181,8 +183,7 @@ void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t tok
   for (const auto& c : selector_.take(static_cast<uint32_t>(count))) out.top.emplace_back(c.id, logprob(c.logit));
 }
 
-Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleRequest& request,
-                                TokenLogprobs* logprobs) {
+Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleRequest& request, TokenLogprobs* logprobs) {
   const SamplingParams& params = *request.params;
   const auto count = static_cast<uint32_t>(logits.size());
   const MaxScan raw = scanMax(logits.data(), count);
@@ -194,9 +195,12 @@ Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleReque
   int32_t token = 0;
   const float scale = static_cast<float>(1.0 / std::max(params.temperature, 1e-6));
   const bool filtered = params.topK > 0 || params.topP < 1 || params.minP > 0 || params.typicalP < 1;
-  if (params.greedy()) token = static_cast<int32_t>(findFirst(row.data(), count, max));
-  else if (filtered) token = pickFiltered(row, max, scale, params, uniformAt(params.seed, request.position));
-  else token = pickFromAll(row, max, scale, uniformAt(params.seed, request.position));
+  if (params.greedy())
+    token = static_cast<int32_t>(findFirst(row.data(), count, max));
+  else if (filtered)
+    token = pickFiltered(row, max, scale, params, uniformAt(params.seed, request.position));
+  else
+    token = pickFromAll(row, max, scale, uniformAt(params.seed, request.position));
 
   if (params.logprobs >= 0 && logprobs) fillLogprobs(logits, raw.max, token, params.logprobs, *logprobs);
   return token;

@@ -15,17 +15,17 @@ namespace llmc::rt {
 
 /// Natural logs of the model's own distribution: before bias, penalties, temperature and filters.
 struct TokenLogprobs {
-  float logprob = 0;                              ///< of the token that was chosen
-  std::vector<std::pair<int32_t, float>> top;     ///< best first, (id, logprob)
+  float logprob = 0;                           ///< of the token that was chosen
+  std::vector<std::pair<int32_t, float>> top;  ///< best first, (id, logprob)
 };
 
 /// What sample() needs beside the row.
 struct SampleRequest {
   const SamplingParams* params = nullptr;
-  const TokenHistory* history = nullptr;      ///< required when params->penalizes()
-  std::span<const int32_t> stopIds;           ///< impossible while generated < params->minTokens
-  uint32_t generated = 0;                     ///< tokens generated so far
-  uint64_t position = 0;                      ///< position of the token in its sequence: counter of the random numbers
+  const TokenHistory* history = nullptr;  ///< required when params->penalizes()
+  std::span<const int32_t> stopIds;       ///< impossible while generated < params->minTokens
+  uint32_t generated = 0;                 ///< tokens generated so far
+  uint64_t position = 0;                  ///< position of the token in its sequence: counter of the random numbers
 };
 
 /// Scratch for rows of one vocabulary; the results depend on the arguments only. One thread.
@@ -51,8 +51,8 @@ class Sampler {
   void fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count, TokenLogprobs& out);
 
   TopSelector selector_;
-  std::vector<float> edit_;   ///< [vocab] row with bias and penalties
-  std::vector<float> sums_;   ///< [blocks] sums of exp
+  std::vector<float> edit_;     ///< [vocab] row with bias and penalties
+  std::vector<float> sums_;     ///< [blocks] sums of exp
   std::vector<float> weights_;  ///< [vocab] exps, when first needed
 };
 

@@ -12,18 +12,18 @@ namespace llmc::rt {
 /// Order of application: logit bias, penalties, temperature, top-k, top-p, min-p, typical; each filter sees the
 /// distribution that the one before left, renormalised.
 struct SamplingParams {
-  double temperature = 1.0;         ///< [0, 100]; 0: greedy
-  int32_t topK = 0;                 ///< 0 or -1: off
-  double topP = 1.0;                ///< (0, 1]; 1: off
-  double minP = 0.0;                ///< [0, 1]; keeps tokens with at least this share of the best one's probability
-  double typicalP = 1.0;            ///< (0, 1]; 1: off
-  double repetitionPenalty = 1.0;   ///< (0, 100]; divides positive, multiplies negative logits of seen tokens
-  double presencePenalty = 0.0;     ///< [-2, 2]; subtracted once from tokens already generated
-  double frequencyPenalty = 0.0;    ///< [-2, 2]; subtracted for each time a token was generated
+  double temperature = 1.0;        ///< [0, 100]; 0: greedy
+  int32_t topK = 0;                ///< 0 or -1: off
+  double topP = 1.0;               ///< (0, 1]; 1: off
+  double minP = 0.0;               ///< [0, 1]; keeps tokens with at least this share of the best one's probability
+  double typicalP = 1.0;           ///< (0, 1]; 1: off
+  double repetitionPenalty = 1.0;  ///< (0, 100]; divides positive, multiplies negative logits of seen tokens
+  double presencePenalty = 0.0;    ///< [-2, 2]; subtracted once from tokens already generated
+  double frequencyPenalty = 0.0;   ///< [-2, 2]; subtracted for each time a token was generated
   std::vector<std::pair<int32_t, float>> logitBias;  ///< (token id, [-100, 100]) added
-  uint32_t minTokens = 0;           ///< stop tokens are impossible before so many were generated
+  uint32_t minTokens = 0;                            ///< stop tokens are impossible before so many were generated
   uint64_t seed = 0;
-  int32_t logprobs = -1;            ///< -1: none; N: of the chosen token and the N best
+  int32_t logprobs = -1;  ///< -1: none; N: of the chosen token and the N best
 
   bool greedy() const { return temperature == 0.0 || topK == 1; }
   bool penalizes() const { return repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0; }

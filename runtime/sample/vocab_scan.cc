@@ -1,6 +1,6 @@
-// AVX2 versions by function attribute: this file runs only after an engine level (all have AVX2) was chosen, and in tests.
+// AVX2 versions by function attribute: this file runs only after an engine level (all have AVX2) was chosen, and in
+// tests.
 #include "runtime/sample/vocab_scan.h"
-
 
 // Only the loops below get the wider instructions: no inline function of a header may be compiled with them.
 #define LLMC_WIDE __attribute__((target("avx2,fma")))

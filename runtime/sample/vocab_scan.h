@@ -1,4 +1,5 @@
-// Loops over a whole row of logits, written so that the compiler makes vectors of them: the sampler's only O(vocab) work.
+// Loops over a whole row of logits, written so that the compiler makes vectors of them: the sampler's only O(vocab)
+// work.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ uint32_t findFirst(const float* row, uint32_t count, float value);
 /// Largest of each block of 64; `maxima` has scanBlocks(count) entries.
 void blockMaxima(const float* row, uint32_t count, float* maxima);
 
-/// sums[b] = sum over block b of exp((row[i] - max) * scale). Requires: row[i] <= max, scale > 0. Relative error of each
-/// exp below 2e-7.
+/// sums[b] = sum over block b of exp((row[i] - max) * scale). Requires: row[i] <= max, scale > 0. Relative error of
+/// each exp below 2e-7.
 void expSums(const float* row, uint32_t count, float max, float scale, float* sums);
 
 /// out[i] = exp((row[i] - max) * scale), the terms of expSums.

@@ -17,11 +17,16 @@ Status failure(int32_t kind, LlmcTextBytes error) {
   std::string message = space == std::string::npos ? std::string() : text.substr(space + 1);
   ErrorKind errorKind = ErrorKind::kInternal;
   switch (kind) {
-    case LLMC_TEXT_BAD_FILE: errorKind = ErrorKind::kBadInput; break;
+    case LLMC_TEXT_BAD_FILE:
+      errorKind = ErrorKind::kBadInput;
+      break;
     case LLMC_TEXT_BAD_REQUEST:
     case LLMC_TEXT_RAISED:
-    case LLMC_TEXT_LIMIT: errorKind = ErrorKind::kUsage; break;
-    default: break;
+    case LLMC_TEXT_LIMIT:
+      errorKind = ErrorKind::kUsage;
+      break;
+    default:
+      break;
   }
   return Status::error(errorKind, std::move(code), std::move(message));
 }

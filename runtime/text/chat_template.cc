@@ -19,8 +19,8 @@ Result<Page> renderPage(const LlmcTemplate* handle, const ChatRequest& request, 
   LlmcTextBytes text{};
   LlmcTextRanges user{};
   LlmcTextBytes error{};
-  int32_t kind = llmc_template_render(handle, text::view(request.messages), text::view(request.extra), request.addGenerationPrompt,
-                                      now, guard, &text, &user, &error);
+  int32_t kind = llmc_template_render(handle, text::view(request.messages), text::view(request.extra),
+                                      request.addGenerationPrompt, now, guard, &text, &user, &error);
   if (kind != 0) return text::failure(kind, error);
   Page page{text::take(text), {user.data, user.data + user.size}};
   llmc_text_ranges_free(user);
@@ -44,7 +44,8 @@ Result<std::string> ChatTemplate::render(const ChatRequest& request) const {
   return std::move(page->text);
 }
 
-Result<std::vector<TextSegment>> ChatTemplate::renderSegments(const ChatRequest& request, const Tokenizer& tokenizer) const {
+Result<std::vector<TextSegment>> ChatTemplate::renderSegments(const ChatRequest& request,
+                                                              const Tokenizer& tokenizer) const {
   auto page = renderPage(handle_.get(), request, tokenizer.handle().get());
   if (!page) return page.takeStatus();
   std::vector<TextSegment> segments;

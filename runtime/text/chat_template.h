@@ -33,12 +33,12 @@ class ChatTemplate {
   /// Errors: TM_TOO_LARGE, TM_DEPTH, TM_SYNTAX, TM_UNSUPPORTED, TK_UTF8.
   static Result<ChatTemplate> create(std::string_view source, std::string_view bos, std::string_view eos);
 
-  /// The chat as text. Errors: TM_RAISED (the template refuses these messages: its own words), TM_JSON, TM_ERROR, TM_FUEL,
-  /// TM_DEPTH, TM_OUTPUT: all kind kUsage.
+  /// The chat as text. Errors: TM_RAISED (the template refuses these messages: its own words), TM_JSON, TM_ERROR,
+  /// TM_FUEL, TM_DEPTH, TM_OUTPUT: all kind kUsage.
   Result<std::string> render(const ChatRequest& request) const;
 
-  /// The chat as segments for Tokenizer::encodeSegments: text of the messages (and of `extra`) that spells a special token of
-  /// `tokenizer`, or could be part of one, is user content and stays plain text.
+  /// The chat as segments for Tokenizer::encodeSegments: text of the messages (and of `extra`) that spells a special
+  /// token of `tokenizer`, or could be part of one, is user content and stays plain text.
   Result<std::vector<TextSegment>> renderSegments(const ChatRequest& request, const Tokenizer& tokenizer) const;
 
  private:

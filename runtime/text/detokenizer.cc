@@ -13,7 +13,8 @@ TokenStream::TokenStream(const Tokenizer& tokenizer, bool skipSpecialTokens)
 Result<std::string> TokenStream::push(int32_t id) {
   LlmcTextBytes out{};
   LlmcTextBytes error{};
-  int32_t kind = llmc_stream_push(stream_.get(), tokenizer_.get(), static_cast<uint32_t>(id), skipSpecialTokens_, &out, &error);
+  int32_t kind =
+      llmc_stream_push(stream_.get(), tokenizer_.get(), static_cast<uint32_t>(id), skipSpecialTokens_, &out, &error);
   if (kind != 0) return text::failure(kind, error);
   return text::take(out);
 }

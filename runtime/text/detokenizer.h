@@ -12,8 +12,8 @@ struct LlmcStream;
 
 namespace llmc::rt {
 
-/// The state of one generated sequence. One user at a time; different streams may run on different threads. Shares ownership of the
-/// tokenizer's vocabulary, so the Tokenizer object itself may go first.
+/// The state of one generated sequence. One user at a time; different streams may run on different threads. Shares
+/// ownership of the tokenizer's vocabulary, so the Tokenizer object itself may go first.
 class TokenStream {
  public:
   explicit TokenStream(const Tokenizer& tokenizer, bool skipSpecialTokens = true);

@@ -10,7 +10,8 @@ Result<std::vector<int32_t>> encodeRanges(const LlmcTokenizer* tokenizer, std::s
                                           std::span<const LlmcTextRange> allowed) {
   LlmcTextIds ids{};
   LlmcTextBytes error{};
-  int32_t kind = llmc_tokenizer_encode(tokenizer, text::view(text), addSpecial, allowed.data(), allowed.size(), &ids, &error);
+  int32_t kind =
+      llmc_tokenizer_encode(tokenizer, text::view(text), addSpecial, allowed.data(), allowed.size(), &ids, &error);
   if (kind != 0) return text::failure(kind, error);
   std::vector<int32_t> out(ids.data, ids.data + ids.size);
   llmc_text_ids_free(ids);
@@ -22,7 +23,8 @@ Result<std::vector<int32_t>> encodeRanges(const LlmcTokenizer* tokenizer, std::s
 Result<Tokenizer> Tokenizer::create(std::string_view json) {
   LlmcTokenizer* raw = nullptr;
   LlmcTextBytes error{};
-  if (int32_t kind = llmc_tokenizer_create(text::view(json), &raw, &error); kind != 0) return text::failure(kind, error);
+  if (int32_t kind = llmc_tokenizer_create(text::view(json), &raw, &error); kind != 0)
+    return text::failure(kind, error);
   return Tokenizer(std::shared_ptr<const LlmcTokenizer>(
       raw, [](const LlmcTokenizer* t) { llmc_tokenizer_free(const_cast<LlmcTokenizer*>(t)); }));
 }
@@ -33,7 +35,8 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const Enco
                       std::span<const LlmcTextRange>(&all, options.parseSpecialTokens ? 1 : 0));
 }
 
-Result<std::vector<int32_t>> Tokenizer::encodeSegments(std::span<const TextSegment> segments, bool addSpecialTokens) const {
+Result<std::vector<int32_t>> Tokenizer::encodeSegments(std::span<const TextSegment> segments,
+                                                       bool addSpecialTokens) const {
   std::string text;
   std::vector<LlmcTextRange> allowed;
   for (const TextSegment& segment : segments) {
@@ -55,15 +58,17 @@ Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, bool skipSpe
   LlmcTextBytes out{};
   LlmcTextBytes error{};
   // A negative id becomes one that no token has.
-  int32_t kind = llmc_tokenizer_decode(handle_.get(), reinterpret_cast<const uint32_t*>(ids.data()), ids.size(), skipSpecialTokens,
-                                       &out, &error);
+  int32_t kind = llmc_tokenizer_decode(handle_.get(), reinterpret_cast<const uint32_t*>(ids.data()), ids.size(),
+                                       skipSpecialTokens, &out, &error);
   if (kind != 0) return text::failure(kind, error);
   return text::take(out);
 }
 
 int32_t Tokenizer::vocabSize() const { return static_cast<int32_t>(llmc_tokenizer_size(handle_.get())); }
 
-bool Tokenizer::isSpecial(int32_t id) const { return llmc_tokenizer_is_special(handle_.get(), static_cast<uint32_t>(id)); }
+bool Tokenizer::isSpecial(int32_t id) const {
+  return llmc_tokenizer_is_special(handle_.get(), static_cast<uint32_t>(id));
+}
 
 std::optional<int32_t> Tokenizer::tokenToId(std::string_view token) const {
   uint32_t id = 0;

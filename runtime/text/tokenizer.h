@@ -1,4 +1,5 @@
-// Text to token ids and back, from a Hugging Face tokenizer.json; control tokens are made only where the caller allows it.
+// Text to token ids and back, from a Hugging Face tokenizer.json; control tokens are made only where the caller allows
+// it.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ struct LlmcTokenizer;
 namespace llmc::rt {
 
 struct EncodeOptions {
-  /// Add the tokens that the model's post-processor adds around a text (often BOS). Chat templates write them themselves.
+  /// Add the tokens that the model's post-processor adds around a text (often BOS). Chat templates write them
+  /// themselves.
   bool addSpecialTokens = false;
   /// Text that spells a special token ("<|im_end|>") becomes that token. False: it stays plain text.
   bool parseSpecialTokens = false;
@@ -25,7 +27,8 @@ struct EncodeOptions {
 /// A part of a rendered chat. Special tokens are made from template text only.
 struct TextSegment {
   std::string text;
-  /// True for user text that must not be part of a special token. User text that could not be may be in a segment with false.
+  /// True for user text that must not be part of a special token. User text that could not be may be in a segment with
+  /// false.
   bool isUserContent = false;
 };
 
@@ -38,9 +41,10 @@ class Tokenizer {
   /// Token ids of UTF-8 `text`. Errors: TK_UTF8, TK_TEXT_TOO_LARGE, TK_ENCODE (kind kUsage).
   Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
-  /// Token ids of the segments' joined text. Segments do not cut words: the ids equal Hugging Face's ids of the whole text, except
-  /// that no special token is made of user content, nor across the edge of a segment.
-  Result<std::vector<int32_t>> encodeSegments(std::span<const TextSegment> segments, bool addSpecialTokens = false) const;
+  /// Token ids of the segments' joined text. Segments do not cut words: the ids equal Hugging Face's ids of the whole
+  /// text, except that no special token is made of user content, nor across the edge of a segment.
+  Result<std::vector<int32_t>> encodeSegments(std::span<const TextSegment> segments,
+                                              bool addSpecialTokens = false) const;
 
   /// Text of the ids. Ids that no token has are left out; bytes that are not UTF-8 become U+FFFD.
   Result<std::string> decode(std::span<const int32_t> ids, bool skipSpecialTokens = true) const;

@@ -12,14 +12,14 @@
 #include <unistd.h>
 
 enum { kMaxThreads = 256, kRounds = 9 };
-static const size_t kDramBytes = (size_t)1 << 30;  // all threads together: far over any cache here
+static const size_t kDramBytes = (size_t)1 << 30; // all threads together: far over any cache here
 static const size_t kCacheBytes = (size_t)12 << 20;
 
 typedef struct {
   const uint64_t *data;
   size_t words;
   int core, repeats;
-  double begin, end;  // seconds, of the timed part
+  double begin, end; // seconds, of the timed part
   uint64_t sum;
   pthread_barrier_t *barrier;
 } Job;
@@ -34,9 +34,11 @@ static double now(void) {
 static uint64_t readAll(const uint64_t *p, size_t words) {
   uint64_t lanes[64] = {0};
   for (size_t i = 0; i + 64 <= words; i += 64)
-    for (int j = 0; j < 64; j++) lanes[j] += p[i + j];
+    for (int j = 0; j < 64; j++)
+      lanes[j] += p[i + j];
   uint64_t sum = 0;
-  for (int j = 0; j < 64; j++) sum += lanes[j];
+  for (int j = 0; j < 64; j++)
+    sum += lanes[j];
   return sum;
 }
 
@@ -49,7 +51,8 @@ static void *work(void *arg) {
   job->sum += readAll(job->data, job->words);
   pthread_barrier_wait(job->barrier);
   job->begin = now();
-  for (int r = 0; r < job->repeats; r++) job->sum += readAll(job->data, job->words);
+  for (int r = 0; r < job->repeats; r++)
+    job->sum += readAll(job->data, job->words);
   job->end = now();
   return NULL;
 }
@@ -70,7 +73,8 @@ static void measure(const uint64_t *data, size_t bytes, int threads, int repeats
     size_t words = bytes / 8 / (size_t)threads / 64 * 64;
     for (int t = 0; t < threads; t++) {
       jobs[t] = (Job){data + (size_t)t * words, words, t, repeats, 0, 0, 0, &barrier};
-      if (pthread_create(&ids[t], NULL, work, &jobs[t]) != 0) exit(1);
+      if (pthread_create(&ids[t], NULL, work, &jobs[t]) != 0)
+        exit(1);
     }
     double begin = 1e300, end = 0;
     for (int t = 0; t < threads; t++) {
@@ -90,10 +94,12 @@ int main(int argc, char **argv) {
   all = all > kMaxThreads ? kMaxThreads : all;
   for (int i = 1; i < argc && n < kMaxThreads; i++) {
     int t = atoi(argv[i]);
-    if (t >= 1 && t <= all) counts[n++] = t;
+    if (t >= 1 && t <= all)
+      counts[n++] = t;
   }
   if (n == 0)
-    for (int t = 1; t <= all; t = t == 1 && all > 2 ? 2 : (t < all ? all : all + 1)) counts[n++] = t;
+    for (int t = 1; t <= all; t = t == 1 && all > 2 ? 2 : (t < all ? all : all + 1))
+      counts[n++] = t;
   uint64_t *data = mmap(NULL, kDramBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
     perror("mmap");
@@ -106,7 +112,8 @@ int main(int argc, char **argv) {
     double dram[kRounds], cache[kRounds];
     measure(data, kDramBytes, counts[i], 1, dram);
     measure(data, kCacheBytes, counts[i], 40, cache);
-    printf(", \"%d\": {\"dram_median\": %.1f, \"dram_best\": %.1f, \"cache12MiB_median\": %.1f, \"cache12MiB_best\": %.1f}",
+    printf(", \"%d\": {\"dram_median\": %.1f, \"dram_best\": %.1f, \"cache12MiB_median\": %.1f, \"cache12MiB_best\": "
+           "%.1f}",
            counts[i], dram[kRounds / 2], dram[kRounds - 1], cache[kRounds / 2], cache[kRounds - 1]);
   }
   printf("}\n");

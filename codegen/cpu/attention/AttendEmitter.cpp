@@ -80,9 +80,7 @@ Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t ext
   return k_.address(words_.cache, offset, extra);
 }
 
-Value AttendEmitter::scratchRow(Value token, Value head) {
-  return k_.add(k_.mul(token, shape_.group()), head);
-}
+Value AttendEmitter::scratchRow(Value token, Value head) { return k_.add(k_.mul(token, shape_.group()), head); }
 
 Value AttendEmitter::position(const AttendItem &item, Value row) {
   Value positions = k_.batchPtr(words_.batch, offsetof(rt::Batch, positions));

@@ -8,8 +8,8 @@ namespace llmc {
 
 /// Pointers an attention kernel works on; rows as in the ABI.
 struct AttendWords {
-  mlir::Value query;   ///< f32 [T, heads * D]
-  mlir::Value cache;   ///< this layer in page 0
+  mlir::Value query; ///< f32 [T, heads * D]
+  mlir::Value cache; ///< this layer in page 0
   mlir::Value batch;
   mlir::Value result;  ///< f32 [T, heads * D] or the parts
   mlir::Value scratch; ///< this worker's
@@ -54,9 +54,9 @@ private:
   const AttendShape &shape_;
   AttendWords words_;
   AttendTile tile_;
-  int64_t rows_;                ///< rows of an item: itemTokens * group
-  int64_t sumsAt_, stateAt_;    ///< byte offsets in the scratch
-  mlir::Value table_;           ///< block table row of the current item's sequence
+  int64_t rows_;             ///< rows of an item: itemTokens * group
+  int64_t sumsAt_, stateAt_; ///< byte offsets in the scratch
+  mlir::Value table_;        ///< block table row of the current item's sequence
 };
 
 } // namespace llmc

@@ -44,15 +44,16 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
       Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
       Value count = k.minSI(k.sub(end, token), k.c(blockTokens));
       AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value()};
-      k.ifElse(k.equal(count, k.c(1)), {},
-               [&] {
-                 one.emitItem(item);
-                 return KernelBuilder::Values();
-               },
-               [&] {
-                 many.emitItem(item);
-                 return KernelBuilder::Values();
-               });
+      k.ifElse(
+          k.equal(count, k.c(1)), {},
+          [&] {
+            one.emitItem(item);
+            return KernelBuilder::Values();
+          },
+          [&] {
+            many.emitItem(item);
+            return KernelBuilder::Values();
+          });
     });
     return KernelBuilder::Values{k.sub(k.add(skip, k.mul(mine, k.workers())), items)};
   });

@@ -10,20 +10,20 @@ namespace llmc {
 /// normalised rows [T, heads * D]; splits > 0: one unnormalised part a split, [T, heads * splits * (D + 2)].
 struct AttendShape {
   int64_t heads = 0, kvHeads = 0, headDim = 0;
-  int64_t layers = 0;      ///< layers in a page
-  int64_t window = 0;      ///< keys visible behind a query, 0: all
+  int64_t layers = 0; ///< layers in a page
+  int64_t window = 0; ///< keys visible behind a query, 0: all
   int64_t splits = 0;
   double scale = 1.0, softcap = 0.0;
 
   int64_t group() const { return heads / kvHeads; }
-  int64_t headBytes() const { return headDim * kPageTokens * 2; }           ///< K or V of one head in a page
+  int64_t headBytes() const { return headDim * kPageTokens * 2; } ///< K or V of one head in a page
   int64_t layerBytes() const { return 2 * kvHeads * headBytes(); }
   int64_t pageBytes() const { return layers * layerBytes(); }
 
   static constexpr int64_t kPageTokens = 16;
-  static constexpr int64_t kBlockTokens = 64;  ///< keys between two softmax corrections
-  static constexpr int64_t kQueryTokens = 16;  ///< queries of an item that share each block of keys, at least
-  static constexpr int64_t kSplitTokens = 64;  ///< shortest split
+  static constexpr int64_t kBlockTokens = 64; ///< keys between two softmax corrections
+  static constexpr int64_t kQueryTokens = 16; ///< queries of an item that share each block of keys, at least
+  static constexpr int64_t kSplitTokens = 64; ///< shortest split
 };
 
 /// Registers: `tokens` x `heads` query rows against `pages` pages of 16 keys (scores) or `columns` vectors of 16

@@ -140,7 +140,8 @@ void AttendEmitter::emitValues(const AttendItem &item, Value token, Value head, 
       Value ahead; // the same page of the next block: its K lines arrive while this page's V is summed
       if (tile_.tokens == 1) {
         Value lastPage = k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens);
-        ahead = pageAddress(item, k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
+        ahead = pageAddress(item,
+                            k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
       }
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);

@@ -26,8 +26,7 @@ struct Part {
 class KvWriteEmitter {
 public:
   KvWriteEmitter(KernelBuilder &k, kern::FuncOp function, llm::KvWriteOp write, llvm::ArrayRef<Value> words)
-      : k_(k), function_(function), write_(write), words_(words),
-        kv_(cast<llm::KvType>(write.getKv().getType())) {}
+      : k_(k), function_(function), write_(write), words_(words), kv_(cast<llm::KvType>(write.getKv().getType())) {}
 
   LogicalResult emit();
 

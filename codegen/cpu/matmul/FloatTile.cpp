@@ -12,8 +12,8 @@ static constexpr int64_t kColumnsPerIter = 4;
 /// Independent sums a row: four in all hide the latency of FMA.
 int64_t TileEmitter::chains() const { return std::max<int64_t>(1, 4 / (config_.tileRows * halves_)); }
 
-/// Column `column + offset` of an unquantized panel, one vector a half. bf16: `offset` is even, columns 2j and 2j+1 of a
-/// line come together as [half][even, odd].
+/// Column `column + offset` of an unquantized panel, one vector a half. bf16: `offset` is even, columns 2j and 2j+1 of
+/// a line come together as [half][even, odd].
 TileEmitter::Values TileEmitter::widened(Value weights, Value column, int64_t offset) {
   Values result;
   int64_t elementBytes = shape_.layout == Layout::F32N16 ? 4 : 2;
@@ -112,9 +112,8 @@ TileEmitter::Values TileEmitter::floatWeights(const TilePlace &place, Values tot
     floatColumns(place, column, kColumnsPerIter, next);
     return next;
   });
-  return lastPass(place, shape_.k != whole, totals, [&](Values &last) {
-    floatColumns(place, k_.c(whole), shape_.k - whole, last);
-  });
+  return lastPass(place, shape_.k != whole, totals,
+                  [&](Values &last) { floatColumns(place, k_.c(whole), shape_.k - whole, last); });
 }
 
 TileEmitter::Values TileEmitter::quantizedWeights(const TilePlace &place, Values totals) {

@@ -1,4 +1,5 @@
-// Integer tiles for 16 registers: a real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in memory.
+// Integer tiles for 16 registers: a real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in
+// memory.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 using namespace mlir;
@@ -41,7 +42,8 @@ void TileEmitter::emitSteps(const TilePlace &place) {
       for (int64_t row = 0; row < config_.tileRows; ++row) {
         int64_t at = row * sumsStride_ + h * lanes_ * 4;
         Value total = k_.load(floats(), place.sums, Value(), at, 32);
-        total = scaleSums(group, row, sums[row * 2], sums[row * 2 + 1], scales[h], mins.empty() ? Value() : mins[h], total);
+        total =
+            scaleSums(group, row, sums[row * 2], sums[row * 2 + 1], scales[h], mins.empty() ? Value() : mins[h], total);
         k_.store(total, place.sums, Value(), at, 32);
       }
     }

@@ -16,17 +16,18 @@ TileEmitter::TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const 
 
 void TileEmitter::emit(const TilePlace &place) {
   switch (config_.style) {
-    case TileStyle::Direct: return emitDirect(place);
-    case TileStyle::Steps: return emitSteps(place);
-    case TileStyle::Float: return emitFloat(place);
+  case TileStyle::Direct:
+    return emitDirect(place);
+  case TileStyle::Steps:
+    return emitSteps(place);
+  case TileStyle::Float:
+    return emitFloat(place);
   }
 }
 
 bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.fourBit(); }
 
-Type TileEmitter::sumType() {
-  return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints();
-}
+Type TileEmitter::sumType() { return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints(); }
 
 TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
   int64_t block = superblockBytes(shape_.layout), half = shape_.fourBit() ? 4 * kLineBytes : 8 * kLineBytes;
@@ -104,10 +105,11 @@ TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t extra) 
   return scales;
 }
 
-/// total + scale * (low * d0 + high * d1 + bias) [+ min * bias]: `low` and `high` are the sums of a group's first and last
-/// 16 columns, d0 and d1 the scales of those activations. The bias takes the weights' zero point back out (symmetric
-/// nibbles, stored bytes with VNNI) or carries the sum of the activations (asymmetric).
-Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, Value scale, Value min, Value total) {
+/// total + scale * (low * d0 + high * d1 + bias) [+ min * bias]: `low` and `high` are the sums of a group's first and
+/// last 16 columns, d0 and d1 the scales of those activations. The bias takes the weights' zero point back out
+/// (symmetric nibbles, stored bytes with VNNI) or carries the sum of the activations (asymmetric).
+Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, Value scale, Value min,
+                             Value total) {
   int64_t at = row * xStride_, scalesAt = static_cast<int64_t>(rt::quantizedScalesAt(shape_.k));
   Value bias = k_.loadSplat(k_.f32(), lanes_, group.index, Value(),
                             at + static_cast<int64_t>(rt::quantizedBiasesAt(shape_.k)) + group.indexDisp);

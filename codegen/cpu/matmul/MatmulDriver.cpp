@@ -73,8 +73,7 @@ private:
     };
     if (block >= groups)
       return pass(k_.c(0), k_.c(groups));
-    k_.forEach(k_.c(0), k_.c(groups), block,
-               [&](Value g) { pass(g, k_.minSI(k_.add(g, block), k_.c(groups))); });
+    k_.forEach(k_.c(0), k_.c(groups), block, [&](Value g) { pass(g, k_.minSI(k_.add(g, block), k_.c(groups))); });
   }
 
   void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
@@ -97,8 +96,9 @@ private:
       tile.emit(at);
       return KernelBuilder::Values();
     };
-    k_.ifElse(k_.less(k_.c(config_.tailRows), left), TypeRange(), [&] { return emitted(tile_); },
-              [&] { return emitted(tail_); });
+    k_.ifElse(
+        k_.less(k_.c(config_.tailRows), left), TypeRange(), [&] { return emitted(tile_); },
+        [&] { return emitted(tail_); });
   }
 
   static MatmulConfig tailConfig(MatmulConfig config) {
@@ -135,8 +135,8 @@ void storePanelColumns(KernelBuilder &k, Value vector, Value rowPointer, Value c
     for (int64_t i = 0; i < columns % kPanelRows; ++i)
       keep[i] = true;
     auto mask = DenseElementsAttr::get(k.vec(kPanelRows, k.b().getI1Type()), llvm::ArrayRef<bool>(keep));
-    LLVM::MaskedStoreOp::create(k.b(), vector, k.address(rowPointer, offset),
-                                arith::ConstantOp::create(k.b(), mask), 64);
+    LLVM::MaskedStoreOp::create(k.b(), vector, k.address(rowPointer, offset), arith::ConstantOp::create(k.b(), mask),
+                                64);
     return KernelBuilder::Values();
   };
   Value isWhole = k.less(column, k.c(columns / kPanelRows * kPanelRows));

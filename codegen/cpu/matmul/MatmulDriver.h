@@ -22,6 +22,7 @@ using MatmulEpilogue = std::function<void(mlir::Value row, mlir::Value unit, mli
 void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue);
 
 /// The plain epilogue: columns [16 * panel, ...) of `out` rows, `columns` in all; no column past them is written.
-void storePanelColumns(KernelBuilder &k, mlir::Value vector, mlir::Value rowPointer, mlir::Value column, int64_t columns);
+void storePanelColumns(KernelBuilder &k, mlir::Value vector, mlir::Value rowPointer, mlir::Value column,
+                       int64_t columns);
 
 } // namespace llmc

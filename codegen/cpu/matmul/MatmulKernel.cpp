@@ -1,4 +1,5 @@
-// A kern.func with a linear as machine code: prologue rows into scratch, the product, the region's epilogue on its sums.
+// A kern.func with a linear as machine code: prologue rows into scratch, the product, the region's epilogue on its
+// sums.
 #include "codegen/cpu/matmul/MatmulKernel.h"
 
 #include "codegen/cpu/RegionEmitter.h"
@@ -59,9 +60,8 @@ private:
   }
 
   void writeProduct(const MatmulWords &words, Value first) {
-    emitMatmul(k_, plan_.shape, words, [&](Value row, Value unit, Value sums) {
-      writeResult(first ? k_.add(first, row) : row, unit, sums);
-    });
+    emitMatmul(k_, plan_.shape, words,
+               [&](Value row, Value unit, Value sums) { writeResult(first ? k_.add(first, row) : row, unit, sums); });
   }
 
   /// The region's value for one row of one unit, from the linear's sums (and bias) at `sums`.

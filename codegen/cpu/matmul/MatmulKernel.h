@@ -22,7 +22,7 @@ struct MatmulPlan {
 /// Failure: a diagnostic that says which op or type has no kernel.
 mlir::FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax);
 
-// matmulScratchBytes(function, tMax) of KernelEmitter.h: sums and unpacked weights, then the prologue's 16 rows; the same
-// for every variant and tMax; 0 when planMatmul() refuses the function.
+// matmulScratchBytes(function, tMax) of KernelEmitter.h: sums and unpacked weights, then the prologue's 16 rows; the
+// same for every variant and tMax; 0 when planMatmul() refuses the function.
 
 } // namespace llmc

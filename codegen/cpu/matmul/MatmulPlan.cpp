@@ -9,11 +9,16 @@ namespace llmc {
 
 static WeightKind weightKind(llm::QuantKind kind) {
   switch (kind) {
-    case llm::QuantKind::F32: return WeightKind::F32;
-    case llm::QuantKind::F16: return WeightKind::F16;
-    case llm::QuantKind::BF16: return WeightKind::BF16;
-    case llm::QuantKind::I8: return WeightKind::I8;
-    case llm::QuantKind::I4: return WeightKind::I4;
+  case llm::QuantKind::F32:
+    return WeightKind::F32;
+  case llm::QuantKind::F16:
+    return WeightKind::F16;
+  case llm::QuantKind::BF16:
+    return WeightKind::BF16;
+  case llm::QuantKind::I8:
+    return WeightKind::I8;
+  case llm::QuantKind::I4:
+    return WeightKind::I4;
   }
   llvm_unreachable("all kinds are listed");
 }

@@ -115,9 +115,7 @@ Value RegionEmitter::chunk(Value value, Value row, Value column) {
         return k_.mulF(tanh(k_, x), k_.constant(type, op.getCap()));
       })
       .Case([&](llm::SliceOp op) { return chunk(op.getX(), row, k_.add(column, op.getOffset())); })
-      .Case([&](llm::SelectRowsOp op) {
-        return chunk(op.getX(), prepared_.lookup(op.getResult()).front(), column);
-      })
+      .Case([&](llm::SelectRowsOp op) { return chunk(op.getX(), prepared_.lookup(op.getResult()).front(), column); })
       .Default([&](Operation *op) { return fail(op, "it is not a row operation"); });
 }
 

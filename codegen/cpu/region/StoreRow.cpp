@@ -48,7 +48,8 @@ struct QuantizedRow {
 };
 
 QuantizedRow quantizedRow(Value base, int64_t columns) {
-  return {base, static_cast<int64_t>(rt::quantizedScalesAt(columns)), static_cast<int64_t>(rt::quantizedBiasesAt(columns))};
+  return {base, static_cast<int64_t>(rt::quantizedScalesAt(columns)),
+          static_cast<int64_t>(rt::quantizedBiasesAt(columns))};
 }
 
 /// Quantizes a few groups of 16 columns together: their reductions share shuffles, their scales one division.
@@ -62,7 +63,9 @@ public:
 
 private:
   using Join = llvm::function_ref<Value(Value, Value)>;
-  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask) { return vector::ShuffleOp::create(k_.b(), a, b, mask); }
+  Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> mask) {
+    return vector::ShuffleOp::create(k_.b(), a, b, mask);
+  }
   Value fold(KernelBuilder::Values vectors, int64_t last, Join join);
   Value exchange(Value vector, int64_t distance, Join join);
   Value pick(Value vector, int64_t count, int64_t lane);
@@ -81,8 +84,8 @@ Value GroupQuantizer::exchange(Value vector, int64_t distance, Join join) {
   return join(vector, shuffle(vector, vector, mask));
 }
 
-/// One vector with 16 / groups lanes a group, lanes joined down to distance `last`: with last = 1 all of a group's lanes
-/// hold its result; with last = 4 lane l holds the columns that are l mod 4.
+/// One vector with 16 / groups lanes a group, lanes joined down to distance `last`: with last = 1 all of a group's
+/// lanes hold its result; with last = 4 lane l holds the columns that are l mod 4.
 Value GroupQuantizer::fold(KernelBuilder::Values vectors, int64_t last, Join join) {
   int64_t width = kChunk; // lanes of one group in one vector
   for (; vectors.size() > 1; width /= 2) {
@@ -150,7 +153,8 @@ void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<V
 
 void RegionEmitter::storeGroup(llm::QuantizeOp op, Value row, Value group, Value rowPointer) {
   auto type = cast<llm::QActType>(op.getResult().getType());
-  const int64_t padded = rt::paddedK(type.getCols()), groups = padded / kQuantGroup, whole = type.getCols() / kQuantGroup;
+  const int64_t padded = rt::paddedK(type.getCols()), groups = padded / kQuantGroup,
+                whole = type.getCols() / kQuantGroup;
   QuantizedRow to = quantizedRow(rowPointer, type.getCols());
   GroupQuantizer quantizer(k_, 2, type.getZero());
   Value column = k_.mul(group, kQuantGroup);

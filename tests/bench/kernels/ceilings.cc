@@ -13,7 +13,8 @@ using Values = KernelBuilder::Values;
 
 /// A kernel of one loop: words are data, count, out.
 std::unique_ptr<MappedCode> buildLoop(const Level &level, int64_t chains, mlir::Type (*type)(KernelBuilder &),
-                                      int64_t step, const std::function<Value(KernelBuilder &, Value, Value, int64_t)> &body) {
+                                      int64_t step,
+                                      const std::function<Value(KernelBuilder &, Value, Value, int64_t)> &body) {
   return std::make_unique<MappedCode>(level, [&](mlir::ModuleOp module) {
     KernelBuilder k(module, "kernel", 3, level);
     Values sums(chains, k.constant(type(k), 0.0));
@@ -45,9 +46,10 @@ mlir::Type floatLanes(KernelBuilder &k) { return k.vec(k.level().avx512 ? 16 : 8
 
 double readBandwidth(const Level &level, size_t bytes) {
   Buffer data(bytes, 1);
-  auto code = buildLoop(level, 8, intLanes, 8 * level.vectorBytes(), [&](KernelBuilder &k, Value sum, Value at, int64_t c) {
-    return k.add(sum, k.load(intLanes(k), at, Value(), c * level.vectorBytes(), 32));
-  });
+  auto code =
+      buildLoop(level, 8, intLanes, 8 * level.vectorBytes(), [&](KernelBuilder &k, Value sum, Value at, int64_t c) {
+        return k.add(sum, k.load(intLanes(k), at, Value(), c * level.vectorBytes(), 32));
+      });
   return static_cast<double>(bytes) / secondsOf(*code, data.data(), static_cast<int32_t>(bytes)) / 1e9;
 }
 
@@ -58,10 +60,12 @@ double dotPeak(const Level &level) {
     mlir::Type bytes = k.vec(level.vectorBytes(), k.i8());
     Value a = k.load(bytes, k.arg(0), Value(), 0, 64), b = k.load(bytes, k.arg(0), Value(), 64, 64);
     if (level.vnni)
-      return k.intrinsic(level.avx512 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", sum.getType(), {sum, a, b});
+      return k.intrinsic(level.avx512 ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", sum.getType(),
+                         {sum, a, b});
     // The product would be hoisted out of the loop if it did not depend on the sum.
     Value x = k.bitcast(sum, bytes);
-    return k.add(sum, k.intrinsic(level.avx512 ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw", sum.getType(), {x, b}));
+    return k.add(sum, k.intrinsic(level.avx512 ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw",
+                                  sum.getType(), {x, b}));
   });
   const int32_t count = 100000;
   return count * 12.0 * static_cast<double>(level.vectorBytes()) * 2 / secondsOf(*code, data.data(), count) / 1e9;

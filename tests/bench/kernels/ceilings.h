@@ -1,4 +1,5 @@
-// What one core can do at most: read bandwidth and multiply-accumulate rates, from loops made by the same code generator.
+// What one core can do at most: read bandwidth and multiply-accumulate rates, from loops made by the same code
+// generator.
 #pragma once
 
 #include "codegen/cpu/Level.h"

@@ -1,5 +1,5 @@
-// Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's ceilings.
-// Usage: matmul_bench [level substring [layout substring [M]]]
+// Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's
+// ceilings. Usage: matmul_bench [level substring [layout substring [M]]]
 #include "tests/bench/kernels/ceilings.h"
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
@@ -61,14 +61,19 @@ double measure(BuiltMatmul &kernel, const MatmulShape &shape, const Level &level
   uint64_t words[5] = {reinterpret_cast<uint64_t>(x.bytes.data()), 0, reinterpret_cast<uint64_t>(out.data()),
                        reinterpret_cast<uint64_t>(&count), reinterpret_cast<uint64_t>(scratch.data())};
   size_t next = 0;
-  double once = typicalSeconds(0.0, [&] { words[1] = reinterpret_cast<uint64_t>(weights.data()); kernel.runWorker(words, 0, 1); });
+  double once = typicalSeconds(0.0, [&] {
+    words[1] = reinterpret_cast<uint64_t>(weights.data());
+    kernel.runWorker(words, 0, 1);
+  });
   size_t calls = copies > 1 ? copies : std::max<size_t>(1, static_cast<size_t>(50e-6 / once));
-  return typicalSeconds(copies > 1 ? 0.4 : 0.15, [&] {
-    for (size_t i = 0; i < calls; ++i) {
-      words[1] = reinterpret_cast<uint64_t>(weights.data() + bytes * (next++ % copies));
-      kernel.runWorker(words, 0, 1);
-    }
-  }) / static_cast<double>(calls);
+  return typicalSeconds(copies > 1 ? 0.4 : 0.15,
+                        [&] {
+                          for (size_t i = 0; i < calls; ++i) {
+                            words[1] = reinterpret_cast<uint64_t>(weights.data() + bytes * (next++ % copies));
+                            kernel.runWorker(words, 0, 1);
+                          }
+                        }) /
+         static_cast<double>(calls);
 }
 
 void benchKind(const Level &level, const Kind &kind, int onlyRows) {
@@ -116,9 +121,10 @@ int main(int argc, char **argv) {
   for (const Level &level : cpuLevels()) {
     if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()) || !level.name.ends_with(levelFilter))
       continue;
-    printf("== %s: read %.1f GB/s (256 KiB), %.1f GB/s (8 MiB), %.1f GB/s (256 MiB); dot %.0f GOP/s; FMA %.0f GFLOP/s\n",
-           level.name.str().c_str(), readBandwidth(level, 256 << 10), readBandwidth(level, 8 << 20),
-           readBandwidth(level, kDramBytes), dotPeak(level), fmaPeak(level));
+    printf(
+        "== %s: read %.1f GB/s (256 KiB), %.1f GB/s (8 MiB), %.1f GB/s (256 MiB); dot %.0f GOP/s; FMA %.0f GFLOP/s\n",
+        level.name.str().c_str(), readBandwidth(level, 256 << 10), readBandwidth(level, 8 << 20),
+        readBandwidth(level, kDramBytes), dotPeak(level), fmaPeak(level));
     for (const Kind &kind : kKinds)
       if (layoutTestName(kind.layout, kind.act).find(layoutFilter) != std::string::npos)
         benchKind(level, kind, onlyRows);

@@ -13,8 +13,8 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16, Layout::F16N16, Layout::BF16N16K2, Layout::Q4N16K4Sym, Layout::Q4N16K4Asym, Layout::Q8N16K4,
-                           Layout::Plain};
+constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,  Layout::BF16N16K2, Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Plain};
 
 TEST(PackedLayout, NamesRoundTrip) {
   std::set<std::string_view> names;
@@ -36,7 +36,8 @@ TEST(PackedLayout, Sizes) {
   EXPECT_EQ(packedBytes(Layout::BF16N16K2, 16, 3), 2 * 64);
   EXPECT_EQ(packedBytes(Layout::Plain, 7, 1), 28);
   for (Layout l : kAll)
-    if (l != Layout::Plain) EXPECT_EQ(panelBytes(l, 33) % 64, 0) << layoutName(l);
+    if (l != Layout::Plain)
+      EXPECT_EQ(panelBytes(l, 33) % 64, 0) << layoutName(l);
 }
 
 /// The documented formulas, written out once more.
@@ -48,7 +49,8 @@ TEST(PackedLayout, PlacesFollowTheDocument) {
         for (int i = 0; i < 4; ++i)
           for (int r = 0; r < 16; ++r) {
             int64_t offset = 576 * b + (h * 4 + j) * 64 + r * 4 + i, k = 64 * b + 32 * h + 4 * j + i;
-            ElementPlace low = elementPlace(Layout::Q4N16K4Sym, 128, r, k), high = elementPlace(Layout::Q4N16K4Sym, 128, r, k + 16);
+            ElementPlace low = elementPlace(Layout::Q4N16K4Sym, 128, r, k),
+                         high = elementPlace(Layout::Q4N16K4Sym, 128, r, k + 16);
             EXPECT_EQ(low.offset, offset);
             EXPECT_FALSE(low.highNibble);
             EXPECT_EQ(high.offset, offset);
@@ -58,7 +60,7 @@ TEST(PackedLayout, PlacesFollowTheDocument) {
   EXPECT_EQ(minPlace(Layout::Q4N16K4Asym, 128, 16 + 3, 64 + 40), 2 * 640 + 640 + 512 + 64 + 32 + 6);
   EXPECT_EQ(elementPlace(Layout::Q8N16K4, 128, 5, 64 + 4 * 9 + 2).offset, 1088 + 9 * 64 + 5 * 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q8N16K4, 128, 5, 32), 1024 + 32 + 10);
-  EXPECT_EQ(elementPlace(Layout::BF16N16K2, 8, 3, 4).offset, 2 * 64 + 3 * 4 + 2);  // even k: high half
+  EXPECT_EQ(elementPlace(Layout::BF16N16K2, 8, 3, 4).offset, 2 * 64 + 3 * 4 + 2); // even k: high half
   EXPECT_EQ(elementPlace(Layout::BF16N16K2, 8, 3, 5).offset, 2 * 64 + 3 * 4);
   EXPECT_EQ(elementPlace(Layout::F16N16, 8, 3, 5).offset, 5 * 32 + 3 * 2);
   EXPECT_EQ(elementPlace(Layout::F32N16, 8, 17, 5).offset, 8 * 64 + 5 * 64 + 4);
@@ -70,34 +72,54 @@ TEST(PackedLayout, PackedValuesComeBack) {
   for (Layout l : kAll) {
     std::vector<int32_t> codes(rows * cols);
     std::vector<uint16_t> scales(rows * groups), mins(rows * groups);
-    for (auto& s : scales) s = f32ToF16(0.01f + static_cast<float>(random() % 100) * 0.001f);
-    for (auto& m : mins) m = f32ToF16(-0.05f * static_cast<float>(random() % 10));
+    for (auto &s : scales)
+      s = f32ToF16(0.01f + static_cast<float>(random() % 100) * 0.001f);
+    for (auto &m : mins)
+      m = f32ToF16(-0.05f * static_cast<float>(random() % 10));
     std::vector<float> expected(rows * cols);
     for (int64_t i = 0; i < rows * cols; ++i) {
       int64_t group = i / cols * groups + i % cols / 32;
       float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
       switch (l) {
-        case Layout::F32N16:
-        case Layout::Plain: codes[i] = std::bit_cast<int32_t>(value); expected[i] = value; break;
-        case Layout::F16N16: codes[i] = f32ToF16(value); expected[i] = value; break;
-        case Layout::BF16N16K2: codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16); expected[i] = std::bit_cast<float>(codes[i] << 16); break;
-        case Layout::Q8N16K4: codes[i] = static_cast<int32_t>(random() % 256) - 128; expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i]); break;
-        case Layout::Q4N16K4Sym: codes[i] = static_cast<int32_t>(random() % 16); expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i] - 8); break;
-        case Layout::Q4N16K4Asym: {
-          codes[i] = static_cast<int32_t>(random() % 16);
-          float product = f16ToF32(scales[group]) * static_cast<float>(codes[i]);
-          expected[i] = product + f16ToF32(mins[group]);
-        }
+      case Layout::F32N16:
+      case Layout::Plain:
+        codes[i] = std::bit_cast<int32_t>(value);
+        expected[i] = value;
+        break;
+      case Layout::F16N16:
+        codes[i] = f32ToF16(value);
+        expected[i] = value;
+        break;
+      case Layout::BF16N16K2:
+        codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
+        expected[i] = std::bit_cast<float>(codes[i] << 16);
+        break;
+      case Layout::Q8N16K4:
+        codes[i] = static_cast<int32_t>(random() % 256) - 128;
+        expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i]);
+        break;
+      case Layout::Q4N16K4Sym:
+        codes[i] = static_cast<int32_t>(random() % 16);
+        expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i] - 8);
+        break;
+      case Layout::Q4N16K4Asym: {
+        codes[i] = static_cast<int32_t>(random() % 16);
+        float product = f16ToF32(scales[group]) * static_cast<float>(codes[i]);
+        expected[i] = product + f16ToF32(mins[group]);
+      }
       }
     }
     std::vector<uint8_t> packed(static_cast<size_t>(packedBytes(l, rows, cols)), 0xee);
     packReference(l, {rows, cols, codes.data(), scales.data(), mins.data()}, packed.data());
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < cols; ++c)
-        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), expected[r * cols + c]) << layoutName(l) << " " << r << "," << c;
-    if (l == Layout::Plain) continue;
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), expected[r * cols + c])
+            << layoutName(l) << " " << r << "," << c;
+    if (l == Layout::Plain)
+      continue;
     for (int64_t r = rows; r < paddedRows(l, rows); ++r)
-      for (int64_t c = 0; c < paddedCols(l, cols); ++c) ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
+      for (int64_t c = 0; c < paddedCols(l, cols); ++c)
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
   }
 }
 
@@ -125,5 +147,5 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(f32ToF16(65520.0f), 0x7c00);
 }
 
-}  // namespace
-}  // namespace llmc
+} // namespace
+} // namespace llmc

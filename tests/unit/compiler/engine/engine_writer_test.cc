@@ -140,7 +140,8 @@ TEST(EngineWriter, MisuseIsReported) {
   EXPECT_EQ(writer.append("x", 1).code(), "OUT_ORDER");
   EXPECT_EQ(writer.endSection().code(), "OUT_ORDER");
   EXPECT_EQ(writer.beginSection(SectionKind::kDigests).status().code(), "OUT_ORDER");
-  for (uint64_t alignment : {3ull, 32ull, 1ull << 30}) EXPECT_EQ(writer.beginSection(SectionKind::kPlan, alignment).status().code(), "OUT_ORDER");
+  for (uint64_t alignment : {3ull, 32ull, 1ull << 30})
+    EXPECT_EQ(writer.beginSection(SectionKind::kPlan, alignment).status().code(), "OUT_ORDER");
   ASSERT_TRUE(writer.beginSection(SectionKind::kPlan));
   EXPECT_EQ(writer.beginSection(SectionKind::kPlan).status().code(), "OUT_ORDER");
   EXPECT_EQ(writer.finish().code(), "OUT_ORDER");

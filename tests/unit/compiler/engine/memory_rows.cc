@@ -44,7 +44,8 @@ rt::Result<std::unique_ptr<RowSource>> MemoryRows::open(const std::string& name)
 MemoryTensor randomTensor(StorageType storage, int64_t rows, int64_t cols, uint32_t seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(0.0f, 0.02f);
-  MemoryTensor tensor{storage, rows, cols, std::vector<std::byte>(static_cast<size_t>(rows * storedRowBytes(storage, cols)))};
+  MemoryTensor tensor{storage, rows, cols,
+                      std::vector<std::byte>(static_cast<size_t>(rows * storedRowBytes(storage, cols)))};
   auto store16 = [&](size_t at, uint16_t value) { std::memcpy(tensor.bytes.data() + at, &value, 2); };
   if (isBlockQuantized(storage)) {
     for (auto& byte : tensor.bytes) byte = static_cast<std::byte>(random());

@@ -26,7 +26,9 @@ class Folder {
   }
   ~Folder() { fs::remove_all(path_); }
   std::string file(const char* name = "model.llmc") const { return path_ + "/" + name; }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path_), fs::directory_iterator())); }
+  size_t entries() const {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(path_), fs::directory_iterator()));
+  }
   std::string read(const char* name = "model.llmc") const {
     std::ifstream in(file(name), std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -156,7 +158,8 @@ TEST(OutputFile, FullDeviceIsAnError) {
       char link[512], name[64];
       std::snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
       ssize_t length = ::readlink(name, link, sizeof(link));
-      if (length > 0 && std::string_view(link, static_cast<size_t>(length)).find(".tmp-") != std::string_view::npos) ::dup2(full, fd);
+      if (length > 0 && std::string_view(link, static_cast<size_t>(length)).find(".tmp-") != std::string_view::npos)
+        ::dup2(full, fd);
     }
     rt::Status status = out.append("x", 1);
     out.abort();

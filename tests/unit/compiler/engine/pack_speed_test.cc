@@ -23,8 +23,9 @@ double rate(StorageType storage, Layout layout) {
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     best = std::max(best, 40.0 * static_cast<double>(tensor.bytes.size()) / seconds.count() / 1e9);
   }
-  std::printf("%.*s -> %.*s: %.2f GB/s of input\n", static_cast<int>(storageTypeName(storage).size()), storageTypeName(storage).data(),
-              static_cast<int>(layoutName(layout).size()), layoutName(layout).data(), best);
+  std::printf("%.*s -> %.*s: %.2f GB/s of input\n", static_cast<int>(storageTypeName(storage).size()),
+              storageTypeName(storage).data(), static_cast<int>(layoutName(layout).size()), layoutName(layout).data(),
+              best);
   return best;
 }
 

@@ -31,20 +31,23 @@ TEST_P(ExactRepack, EveryValueComesBack) {
       for (int64_t r = 0; r < 16; ++r)
         for (int64_t k = 0; k < paddedCols(layout, cols); ++k) {
           float expected = r < count && k < cols ? values[static_cast<size_t>(r * cols + k)] : 0.0f;
-          ASSERT_EQ(unpackElement(layout, panel.data(), cols, r, k), expected) << layoutName(layout) << " " << r << "," << k;
+          ASSERT_EQ(unpackElement(layout, panel.data(), cols, r, k), expected)
+              << layoutName(layout) << " " << r << "," << k;
         }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ExactRepack,
-                         testing::Values(ExactCase{StorageType::F32, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F32N16},
-                                         ExactCase{StorageType::BF16, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F16N16},
-                                         ExactCase{StorageType::BF16, Layout::BF16N16K2}, ExactCase{StorageType::Q4_0, Layout::Q4N16K4Sym},
-                                         ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4}));
+INSTANTIATE_TEST_SUITE_P(
+    All, ExactRepack,
+    testing::Values(ExactCase{StorageType::F32, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F32N16},
+                    ExactCase{StorageType::BF16, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F16N16},
+                    ExactCase{StorageType::BF16, Layout::BF16N16K2}, ExactCase{StorageType::Q4_0, Layout::Q4N16K4Sym},
+                    ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4}));
 
 TEST(PanelPacker, Q4_0IsExactInAsymmetricLayoutToo) {
-  // scale * q - 8 * scale and scale * (q - 8) are the same number, rounded at most once: equal up to one float rounding.
+  // scale * q - 8 * scale and scale * (q - 8) are the same number, rounded at most once: equal up to one float
+  // rounding.
   test::MemoryTensor tensor = test::randomTensor(StorageType::Q4_0, 16, 128, 5);
   std::vector<float> values = test::valuesOf(tensor);
   std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(Layout::Q4N16K4Asym, 128)));
@@ -56,13 +59,16 @@ TEST(PanelPacker, Q4_0IsExactInAsymmetricLayoutToo) {
 }
 
 TEST(PanelPacker, OddColumnsOfFloatLayouts) {
-  for (auto [storage, layout] : {std::pair{StorageType::F32, Layout::F32N16}, {StorageType::F16, Layout::F16N16}, {StorageType::BF16, Layout::BF16N16K2}}) {
+  for (auto [storage, layout] : {std::pair{StorageType::F32, Layout::F32N16},
+                                 {StorageType::F16, Layout::F16N16},
+                                 {StorageType::BF16, Layout::BF16N16K2}}) {
     test::MemoryTensor tensor = test::randomTensor(storage, 16, 33, 2);
     std::vector<float> values = test::valuesOf(tensor);
     std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, 33)), 0xee);
     ASSERT_EQ(PanelPacker(layout, 33, false).pack(storage, tensor.bytes.data(), 16, panel.data()), 0u);
     for (int64_t r = 0; r < 16; ++r)
-      for (int64_t k = 0; k < 33; ++k) ASSERT_EQ(unpackElement(layout, panel.data(), 33, r, k), values[static_cast<size_t>(r * 33 + k)]);
+      for (int64_t k = 0; k < 33; ++k)
+        ASSERT_EQ(unpackElement(layout, panel.data(), 33, r, k), values[static_cast<size_t>(r * 33 + k)]);
   }
 }
 

@@ -18,7 +18,9 @@ struct Group {
   alignas(64) uint32_t lines[8 * 16] = {};
   uint16_t scales[16] = {}, mins[16] = {};
   float at(int k, int lane) const { return x[k * 16 + lane]; }
-  int nibble(int k, int lane) const { return static_cast<int>(lines[k % 16 / 4 * 16 + lane] >> (8 * (k % 4) + (k >= 16 ? 4 : 0)) & 15); }
+  int nibble(int k, int lane) const {
+    return static_cast<int>(lines[k % 16 / 4 * 16 + lane] >> (8 * (k % 4) + (k >= 16 ? 4 : 0)) & 15);
+  }
   int byte(int k, int lane) const { return static_cast<int>(lines[k / 4 * 16 + lane] >> (8 * (k % 4)) & 255); }
 };
 
@@ -47,7 +49,8 @@ double plainSymmetricError(const Group& g, int lane) {
   for (int k = 0; k < 32; ++k)
     if (std::fabs(g.at(k, lane)) > std::fabs(extreme)) extreme = g.at(k, lane);
   double scale = f16ToF32(f32ToF16(extreme / -8)), sum = 0;
-  for (int k = 0; k < 32; ++k) sum += std::pow(g.at(k, lane) - scale * std::clamp(std::nearbyint(g.at(k, lane) / scale), -8.0, 7.0), 2);
+  for (int k = 0; k < 32; ++k)
+    sum += std::pow(g.at(k, lane) - scale * std::clamp(std::nearbyint(g.at(k, lane) / scale), -8.0, 7.0), 2);
   return sum;
 }
 double plainAsymmetricError(const Group& g, int lane) {
@@ -55,7 +58,8 @@ double plainAsymmetricError(const Group& g, int lane) {
   for (int k = 1; k < 32; ++k) low = std::min(low, g.at(k, lane)), high = std::max(high, g.at(k, lane));
   double scale = f16ToF32(f32ToF16((high - low) / 15)), min = f16ToF32(f32ToF16(low)), sum = 0;
   for (int k = 0; k < 32; ++k)
-    sum += std::pow(g.at(k, lane) - min - scale * std::clamp(std::nearbyint((g.at(k, lane) - min) / scale), 0.0, 15.0), 2);
+    sum +=
+        std::pow(g.at(k, lane) - min - scale * std::clamp(std::nearbyint((g.at(k, lane) - min) / scale), 0.0, 15.0), 2);
   return sum;
 }
 
@@ -111,7 +115,8 @@ TEST(Quantizer, ConstantAndTinyGroups) {
 }
 
 TEST(Quantizer, FaultsNameTheirLane) {
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                    -std::numeric_limits<float>::infinity()}) {
     for (GroupQuantizer quantize : {groupQuantizers().i8, groupQuantizers().i4Sym, groupQuantizers().i4Asym}) {
       Group g = randomGroup(3, 0.02f);
       g.x[17 * 16 + 5] = bad;

@@ -44,7 +44,14 @@ TEST(RopeFrequencies, LinearAndFactorsDivide) {
 }
 
 TEST(RopeFrequencies, Llama3KeepsShortStretchesLongBlendsBetween) {
-  RopeSpec spec{.theta = 5e5, .dim = 128, .scaling = RopeSpec::Scaling::Llama3, .factor = 8, .lowFactor = 1, .highFactor = 4, .original = 8192, .factors = {}};
+  RopeSpec spec{.theta = 5e5,
+                .dim = 128,
+                .scaling = RopeSpec::Scaling::Llama3,
+                .factor = 8,
+                .lowFactor = 1,
+                .highFactor = 4,
+                .original = 8192,
+                .factors = {}};
   RopeSpec plain = spec;
   plain.scaling = RopeSpec::Scaling::None;
   auto scaled = ropeFrequencies(spec), base = ropeFrequencies(plain);

@@ -15,7 +15,8 @@ namespace {
 
 using test::randomTensor;
 
-WeightSpec spec(std::string name, int64_t rows, int64_t cols, Layout layout, Arrange arrange, std::vector<WeightSource> sources) {
+WeightSpec spec(std::string name, int64_t rows, int64_t cols, Layout layout, Arrange arrange,
+                std::vector<WeightSource> sources) {
   return {std::move(name), rows, cols, layout, arrange, std::move(sources), std::nullopt};
 }
 
@@ -40,8 +41,8 @@ TEST(WeightPacker, InterleaveTakesSixteenRowsInTurn) {
   test::MemoryRows rows;
   rows.add("gate", randomTensor(StorageType::Q4_0, 48, 64, 1));
   rows.add("up", randomTensor(StorageType::Q4_0, 48, 64, 2));
-  auto packed =
-      packWeight(spec("gu", 96, 64, Layout::Q4N16K4Sym, Arrange::Interleave16, {{"gate", 48, 0}, {"up", 48, 0}}), rows, {});
+  auto packed = packWeight(
+      spec("gu", 96, 64, Layout::Q4N16K4Sym, Arrange::Interleave16, {{"gate", 48, 0}, {"up", 48, 0}}), rows, {});
   ASSERT_TRUE(packed) << packed.status().toString();
   auto gate = valuesOf(rows.tensor("gate")), up = valuesOf(rows.tensor("up"));
   for (int64_t r = 0; r < 96; ++r)
@@ -74,7 +75,8 @@ TEST(WeightPacker, RowsNotAMultipleOfSixteen) {
   auto packed = packWeight(spec("head", 50, 64, Layout::BF16N16K2, Arrange::None, {{"head", 50, 0}}), rows, {});
   ASSERT_TRUE(packed);
   auto values = valuesOf(rows.tensor("head"));
-  for (int64_t r = 0; r < 64; ++r) ASSERT_EQ(unpackElement(Layout::BF16N16K2, packed->data(), 64, r, 9), r < 50 ? values[r * 64 + 9] : 0.0f);
+  for (int64_t r = 0; r < 64; ++r)
+    ASSERT_EQ(unpackElement(Layout::BF16N16K2, packed->data(), 64, r, 9), r < 50 ? values[r * 64 + 9] : 0.0f);
 }
 
 /// Every kind of weight at once, as an engine has them.
@@ -84,7 +86,13 @@ std::vector<WeightSpec> mixedSpecs(test::MemoryRows& rows) {
   rows.add("kv", randomTensor(StorageType::BF16, 64, 320, 3));
   rows.add("norm", randomTensor(StorageType::F32, 321, 1, 4));
   rows.add("old", randomTensor(StorageType::Q4_1, 48, 320, 5));
-  WeightSpec rope{"rope", ropeTableRows(1000), 64, Layout::Plain, Arrange::None, {}, RopeSpec{.dim = 64, .maxPositions = 1000, .factors = {}}};
+  WeightSpec rope{"rope",
+                  ropeTableRows(1000),
+                  64,
+                  Layout::Plain,
+                  Arrange::None,
+                  {},
+                  RopeSpec{.dim = 64, .maxPositions = 1000, .factors = {}}};
   return {spec("embed", 1000, 320, Layout::Q8N16K4, Arrange::None, {{"embed", 1000, 0}}),
           spec("norm", 321, 1, Layout::Plain, Arrange::None, {{"norm", 321, 0}}),
           spec("qkv", 384, 320, Layout::Q4N16K4Asym, Arrange::Concat, {{"q", 320, 0}, {"kv", 64, 0}}),
@@ -100,13 +108,14 @@ std::string engineBytes(const std::vector<WeightSpec>& specs, const test::Memory
   EXPECT_TRUE(writer) << writer.status().toString();
   EXPECT_TRUE((*writer)->addSection(rt::SectionKind::kTokenizer, "text"));
   uint64_t last = 0;
-  auto index = packWeights(specs, rows, **writer,
-                           {.threads = threads, .errorWeight = ErrorWeight::Uniform, .progress = [&](uint64_t done, uint64_t total) {
-                              EXPECT_GT(done, last);
-                              EXPECT_LE(done, total);
-                              last = done;
-                              return true;
-                            }});
+  auto index = packWeights(
+      specs, rows, **writer,
+      {.threads = threads, .errorWeight = ErrorWeight::Uniform, .progress = [&](uint64_t done, uint64_t total) {
+         EXPECT_GT(done, last);
+         EXPECT_LE(done, total);
+         last = done;
+         return true;
+       }});
   EXPECT_TRUE(index) << index.status().toString();
   EXPECT_EQ(*index, 1u);
   EXPECT_TRUE((*writer)->finish());
@@ -137,7 +146,8 @@ TEST(WeightPacker, PlacesAreWhereTheBytesGo) {
     ASSERT_TRUE(alone);
     ASSERT_EQ(alone->size(), (*places)[i].size);
     EXPECT_EQ((*places)[i].offset % 64, 0u);
-    EXPECT_EQ(std::memcmp(bytes.data() + rt::kWeightsAlignment + (*places)[i].offset, alone->data(), alone->size()), 0) << specs[i].name;
+    EXPECT_EQ(std::memcmp(bytes.data() + rt::kWeightsAlignment + (*places)[i].offset, alone->data(), alone->size()), 0)
+        << specs[i].name;
   }
 }
 
@@ -153,7 +163,8 @@ TEST(WeightPacker, BadShapesAreRefused) {
   EXPECT_EQ(codeOf(spec("x", 56, 64, F32N16, Arrange::Concat, {{"a", 24, 0}, {"b", 32, 0}}), rows), "W_SHAPE");
   EXPECT_EQ(codeOf(spec("x", 48, 64, F32N16, Arrange::Interleave16, {{"b", 32, 0}, {"b", 16, 0}}), rows), "W_SHAPE");
   EXPECT_EQ(codeOf(spec("x", 0, 64, F32N16, Arrange::None, {}), rows), "W_SHAPE");
-  EXPECT_EQ(codeOf(spec("x", int64_t{1} << 40, 1 << 20, F32N16, Arrange::None, {{"a", int64_t{1} << 40, 0}}), rows), "W_SHAPE");
+  EXPECT_EQ(codeOf(spec("x", int64_t{1} << 40, 1 << 20, F32N16, Arrange::None, {{"a", int64_t{1} << 40, 0}}), rows),
+            "W_SHAPE");
   EXPECT_EQ(codeOf(spec("x", 24, 64, F32N16, Arrange::None, {{"none", 24, 0}}), rows), "MODEL_TENSOR");
 }
 
@@ -168,7 +179,8 @@ TEST(WeightPacker, NonFiniteIsNamedWithItsRow) {
     ASSERT_FALSE(packed);
     EXPECT_EQ(packed.status().code(), "W_NONFINITE");
     EXPECT_NE(packed.status().message().find("'w'"), std::string::npos);
-    if (layout != Layout::Plain) EXPECT_NE(packed.status().message().find("row 37"), std::string::npos) << packed.status().message();
+    if (layout != Layout::Plain)
+      EXPECT_NE(packed.status().message().find("row 37"), std::string::npos) << packed.status().message();
   }
 }
 
@@ -180,7 +192,9 @@ TEST(WeightPacker, CancelStopsAndLeavesNothing) {
   {
     auto writer = EngineWriter::create(path, {});
     ASSERT_TRUE(writer);
-    auto index = packWeights(specs, rows, **writer, {.threads = 4, .errorWeight = ErrorWeight::Uniform, .progress = [](uint64_t, uint64_t) { return false; }});
+    auto index = packWeights(
+        specs, rows, **writer,
+        {.threads = 4, .errorWeight = ErrorWeight::Uniform, .progress = [](uint64_t, uint64_t) { return false; }});
     EXPECT_EQ(index.status().code(), "W_CANCELLED");
   }
   EXPECT_NE(::access(path.c_str(), F_OK), 0);

@@ -49,7 +49,8 @@ TEST(Checkpoint, UnpermuteFollowsTheConvertersDefinition) {
   for (int h = 0; h < kHeads; ++h)
     for (int i = 0; i < kHalf; ++i)
       for (int half = 0; half < 2; ++half)
-        for (int k = 0; k < kWidth; ++k) stored += bytesOf(static_cast<float>((h * 2 * kHalf + half * kHalf + i) * kWidth + k));
+        for (int k = 0; k < kWidth; ++k)
+          stored += bytesOf(static_cast<float>((h * 2 * kHalf + half * kHalf + i) * kWidth + k));
   Fixture f(stored, StorageType::F32, {kRows, kWidth});
   std::vector<float> all(kRows * kWidth), part(5 * kWidth);
   ASSERT_TRUE(f.checkpoint->rowsToFloat(f.tensor(), 0, kRows, all.data(), kHeads).isOk());
@@ -59,7 +60,8 @@ TEST(Checkpoint, UnpermuteFollowsTheConvertersDefinition) {
 }
 
 TEST(Checkpoint, UnpermutesBlocksAndVectorsToo) {
-  std::string block0 = bytesOf<uint16_t>(0x3c00) + std::string(16, '\x11'), block1 = bytesOf<uint16_t>(0x3c00) + std::string(16, '\x22');
+  std::string block0 = bytesOf<uint16_t>(0x3c00) + std::string(16, '\x11'),
+              block1 = bytesOf<uint16_t>(0x3c00) + std::string(16, '\x22');
   Fixture blocks(block0 + block1 + block0 + block1, StorageType::Q4_0, {4, 32});
   std::string out(72, '\0');
   ASSERT_TRUE(blocks.checkpoint->rowsRaw(blocks.tensor(), 0, 4, reinterpret_cast<std::byte*>(out.data()), 1).isOk());
@@ -90,7 +92,8 @@ TEST(Checkpoint, ShrinkingOrChangedFileGivesAnErrorAndNoSignal) {  // IX5
 }
 
 TEST(Checkpoint, RankZeroAndEmptyTensorsHaveRows) {
-  TensorInfo scalar{"s", "s", StorageType::F32, {}, 0, 0, 4, false}, empty{"e", "e", StorageType::F32, {0, 5}, 0, 0, 0, false};
+  TensorInfo scalar{"s", "s", StorageType::F32, {}, 0, 0, 4, false},
+      empty{"e", "e", StorageType::F32, {0, 5}, 0, 0, 0, false};
   EXPECT_EQ(scalar.rows() * scalar.rowLength(), 1);
   EXPECT_EQ(empty.rows() * empty.rowLength(), 0);
 }

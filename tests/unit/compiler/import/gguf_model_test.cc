@@ -1,4 +1,5 @@
-// GGUF metadata as config and tokenizer: rows GG7, GG15 to GG19 of the catalogue, and the tokenizer.json that comes out.
+// GGUF metadata as config and tokenizer: rows GG7, GG15 to GG19 of the catalogue, and the tokenizer.json that comes
+// out.
 #include "compiler/import/GgufModel.h"
 
 #include <chrono>
@@ -50,13 +51,23 @@ TEST(GgufModel, HonestModel) {
   EXPECT_EQ(json["added_tokens"][0]["content"], "<|end|>");
 }
 TEST(GgufModel, GG7_ArrayTypes) {
-  EXPECT_EQ(codeWith("tokenizer.ggml.token_type", [](auto& w) { w.raw("tokenizer.ggml.token_type", 9, bytesOf<uint32_t>(0) + bytesOf<uint64_t>(8) + std::string(8, '\1')); }), "GG_ARRAY_TYPE");
-  EXPECT_EQ(codeWith("tokenizer.ggml.tokens", [](auto& w) { w.i32s("tokenizer.ggml.tokens", {1, 2}); }), "GG_ARRAY_TYPE");
-  EXPECT_EQ(codeWith("tokenizer.ggml.pre", [](auto& w) { w.i32s("tokenizer.ggml.scores", {1, 2, 3, 4, 5, 6, 7, 8}); }), "GG_ARRAY_TYPE");
-  EXPECT_EQ(codeWith("tokenizer.ggml.token_type", [](auto& w) { w.i32s("tokenizer.ggml.token_type", {1, 2}); }), "GG_ARRAY");
+  EXPECT_EQ(codeWith("tokenizer.ggml.token_type",
+                     [](auto& w) {
+                       w.raw("tokenizer.ggml.token_type", 9,
+                             bytesOf<uint32_t>(0) + bytesOf<uint64_t>(8) + std::string(8, '\1'));
+                     }),
+            "GG_ARRAY_TYPE");
+  EXPECT_EQ(codeWith("tokenizer.ggml.tokens", [](auto& w) { w.i32s("tokenizer.ggml.tokens", {1, 2}); }),
+            "GG_ARRAY_TYPE");
+  EXPECT_EQ(codeWith("tokenizer.ggml.pre", [](auto& w) { w.i32s("tokenizer.ggml.scores", {1, 2, 3, 4, 5, 6, 7, 8}); }),
+            "GG_ARRAY_TYPE");
+  EXPECT_EQ(codeWith("tokenizer.ggml.token_type", [](auto& w) { w.i32s("tokenizer.ggml.token_type", {1, 2}); }),
+            "GG_ARRAY");
 }
 TEST(GgufModel, GG15_LayerNumbers) {
-  for (const char* name : {"blk.536870912.attn_q.weight", "blk.1073741824.attn_q.weight", "blk.1.attn_q.weight", "blk.-1.attn_q.weight", "blk.00.attn_q.weight", "blk.99999999999999999999.x.weight", "blk.0"}) {
+  for (const char* name :
+       {"blk.536870912.attn_q.weight", "blk.1073741824.attn_q.weight", "blk.1.attn_q.weight", "blk.-1.attn_q.weight",
+        "blk.00.attn_q.weight", "blk.99999999999999999999.x.weight", "blk.0"}) {
     GgufWriter w = tinyGguf();
     w.tensor(name, {8}, 0, std::string(32, '\0'));
     std::string code = codeOf(import(w));
@@ -64,7 +75,8 @@ TEST(GgufModel, GG15_LayerNumbers) {
   }
 }
 TEST(GgufModel, GG16_SizesOutOfRange) {
-  for (const char* key : {"llama.block_count", "llama.context_length", "llama.embedding_length", "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.head_count_kv"})
+  for (const char* key : {"llama.block_count", "llama.context_length", "llama.embedding_length",
+                          "llama.feed_forward_length", "llama.attention.head_count", "llama.attention.head_count_kv"})
     for (uint32_t value : {0u, UINT32_MAX}) EXPECT_EQ(codeWithNumber(key, value), "CF_RANGE") << key << value;
   EXPECT_EQ(codeWith("llama.block_count", [](auto& w) { w.string("llama.block_count", "1"); }), "CF_TYPE");
   EXPECT_EQ(codeWith("llama.block_count", [](auto&) {}), "CF_MISSING");
@@ -86,15 +98,21 @@ TEST(GgufModel, GG17_ByteTokens) {
   }
 }
 TEST(GgufModel, TokensAndMerges) {
-  auto tokens = [](std::vector<std::string> list) { return codeWith("tokenizer.ggml.tokens", [&](auto& w) { w.strings("tokenizer.ggml.tokens", list); }); };
+  auto tokens = [](std::vector<std::string> list) {
+    return codeWith("tokenizer.ggml.tokens", [&](auto& w) { w.strings("tokenizer.ggml.tokens", list); });
+  };
   EXPECT_EQ(tokens({"a", "a", "c", "d", "ab", "cd", "abcd", "e"}), "TK_ID");
   EXPECT_EQ(tokens({"a", "\xff", "c", "d", "ab", "cd", "abcd", "e"}), "TK_UTF8");
   EXPECT_EQ(tokens({"a", "b", "c", "d", "ab", "cd", "abcd", ""}), "TK_ADDED");
   EXPECT_EQ(tokens({}), "TK_ID");
   for (const char* merge : {"a", "a x", "a c", "", " ", "a "})
-    EXPECT_EQ(codeWith("tokenizer.ggml.merges", [&](auto& w) { w.strings("tokenizer.ggml.merges", {merge}); }), "TK_MERGE") << merge;
-  EXPECT_EQ(codeWith("tokenizer.ggml.pre", [](auto& w) { w.string("tokenizer.ggml.pre", "martian"); }), "TK_UNSUPPORTED");
-  EXPECT_EQ(codeWith("tokenizer.ggml.model", [](auto& w) { w.string("tokenizer.ggml.model", "t5"); }), "TK_UNSUPPORTED");
+    EXPECT_EQ(codeWith("tokenizer.ggml.merges", [&](auto& w) { w.strings("tokenizer.ggml.merges", {merge}); }),
+              "TK_MERGE")
+        << merge;
+  EXPECT_EQ(codeWith("tokenizer.ggml.pre", [](auto& w) { w.string("tokenizer.ggml.pre", "martian"); }),
+            "TK_UNSUPPORTED");
+  EXPECT_EQ(codeWith("tokenizer.ggml.model", [](auto& w) { w.string("tokenizer.ggml.model", "t5"); }),
+            "TK_UNSUPPORTED");
 }
 TEST(GgufModel, BosIsPutFirstOnlyWhenAsked) {
   for (bool add : {false, true}) {
@@ -118,7 +136,8 @@ TEST(GgufModel, SentencePieceBecomesByteFallbackBpe) {
       w.f32s("tokenizer.ggml.scores", {0, 0, 0, 0, -3, -4, -1, -2});
     }
     if (key == "tokenizer.ggml.token_type") w.i32s(key, {2, 3, 3, 6, 1, 1, 1, 1});
-    return key == "tokenizer.ggml.model" || key == "tokenizer.ggml.tokens" || key == "tokenizer.ggml.token_type" || key == "tokenizer.ggml.merges";
+    return key == "tokenizer.ggml.model" || key == "tokenizer.ggml.tokens" || key == "tokenizer.ggml.token_type" ||
+           key == "tokenizer.ggml.merges";
   }));
   ASSERT_TRUE(model.isOk()) << model.status().toString();
   auto json = nlohmann::json::parse(model->tokenizerJson);
@@ -129,7 +148,8 @@ TEST(GgufModel, SentencePieceBecomesByteFallbackBpe) {
   EXPECT_TRUE(model->config.addBos);
 }
 TEST(GgufModel, SpmMergesAreOrderedByScoreThenLengths) {
-  auto merges = spmMerges({{"a", -9, true}, {"b", -9, true}, {"ab", -2, true}, {"ba", -2, true}, {"aba", -1, true}, {"<s>", 0, false}});
+  auto merges = spmMerges(
+      {{"a", -9, true}, {"b", -9, true}, {"ab", -2, true}, {"ba", -2, true}, {"aba", -1, true}, {"<s>", 0, false}});
   std::vector<std::pair<std::string, std::string>> expected = {{"ab", "a"}, {"a", "ba"}, {"a", "b"}, {"b", "a"}};
   EXPECT_EQ(merges, expected);
 }

@@ -36,7 +36,8 @@ TEST(Gguf, HonestFilesOfBothVersions) {
     GgufWriter w = small();
     w.version = version;
     w.strings("s", {"x", "y"});
-    w.raw("nested", 9, bytesOf<uint32_t>(9) + bytesOf<uint64_t>(1) + bytesOf<uint32_t>(0) + bytesOf<uint64_t>(2) + "ab");
+    w.raw("nested", 9,
+          bytesOf<uint32_t>(9) + bytesOf<uint64_t>(1) + bytesOf<uint32_t>(0) + bytesOf<uint64_t>(2) + "ab");
     EXPECT_EQ(code(w), "ok");
   }
 }
@@ -80,9 +81,12 @@ TEST(Gguf, GG4_CutAnywhere) {
   ASSERT_EQ(codeOfBytes(bytes), "ok");
   for (size_t length = 4; length < bytes.size(); ++length) {
     std::string code = codeOfBytes(bytes.substr(0, length));
-    if (length < 80) EXPECT_TRUE(code == "GG_TRUNCATED" || code == "GG_COUNT") << length << code;
-    else if (length <= metadata - 32) EXPECT_EQ(code, "GG_TRUNCATED") << length;
-    else EXPECT_TRUE(code == "GG_OFFSET" || code == "GG_TRUNCATED") << length << code;
+    if (length < 80)
+      EXPECT_TRUE(code == "GG_TRUNCATED" || code == "GG_COUNT") << length << code;
+    else if (length <= metadata - 32)
+      EXPECT_EQ(code, "GG_TRUNCATED") << length;
+    else
+      EXPECT_TRUE(code == "GG_OFFSET" || code == "GG_TRUNCATED") << length << code;
   }
 }
 TEST(Gguf, GG5_Types) {
@@ -106,7 +110,8 @@ TEST(Gguf, GG8_Duplicates) {
   EXPECT_EQ(withTensor(GgufWriter::info("t", {8}, 0, 32)), "GG_DUP");
 }
 TEST(Gguf, GG9_Alignment) {
-  for (uint32_t alignment : {0u, 13u, 4u, 1u << 31}) EXPECT_EQ(withKey("general.alignment", 4, bytesOf(alignment)), "GG_ALIGN") << alignment;
+  for (uint32_t alignment : {0u, 13u, 4u, 1u << 31})
+    EXPECT_EQ(withKey("general.alignment", 4, bytesOf(alignment)), "GG_ALIGN") << alignment;
   EXPECT_EQ(withKey("general.alignment", 10, bytesOf<uint64_t>(32)), "GG_ALIGN");
   GgufWriter w;
   w.alignment = 64;
@@ -128,7 +133,8 @@ TEST(Gguf, GG10_Shapes) {
 }
 TEST(Gguf, GG11_Blocks) { EXPECT_EQ(withTensor(GgufWriter::info("u", {33, 2}, 2, 32)), "GG_BLOCK"); }
 TEST(Gguf, GG12_TensorTypes) {
-  for (uint32_t type : {4u, 31u, 36u, 9999u, 12u, 14u, UINT32_MAX}) EXPECT_EQ(withTensor(GgufWriter::info("u", {256}, type, 32)), "GG_DTYPE") << type;
+  for (uint32_t type : {4u, 31u, 36u, 9999u, 12u, 14u, UINT32_MAX})
+    EXPECT_EQ(withTensor(GgufWriter::info("u", {256}, type, 32)), "GG_DTYPE") << type;
   TempFolder folder;
   GgufWriter w;
   w.tensor("u", {256}, 12, std::string(144, '\0'));
@@ -147,7 +153,8 @@ TEST(Gguf, GG13_SizesThatWrap) {
   EXPECT_EQ(code(w), "GG_SHAPE");
 }
 TEST(Gguf, GG14_Offsets) {
-  for (uint64_t offset : {uint64_t{8}, uint64_t{0}, uint64_t{64}, UINT64_MAX - 31}) EXPECT_EQ(withTensor(GgufWriter::info("u", {8}, 0, offset)), "GG_OFFSET") << offset;
+  for (uint64_t offset : {uint64_t{8}, uint64_t{0}, uint64_t{64}, UINT64_MAX - 31})
+    EXPECT_EQ(withTensor(GgufWriter::info("u", {8}, 0, offset)), "GG_OFFSET") << offset;
   EXPECT_EQ(withTensor(GgufWriter::info("u", {1 << 20}, 0, 32)), "GG_OFFSET");
 }
 TEST(Gguf, GG15_Names) {

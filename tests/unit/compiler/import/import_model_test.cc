@@ -68,14 +68,20 @@ TEST(ImportModel, UnreadableTypeIsNamed) {
 TEST(ImportModel, GenerationConfigBecomesDefaults) {
   TempFolder folder;
   writeTinyFolder(folder);
-  folder.write("generation_config.json", R"({"temperature":0.6,"top_p":0.9,"top_k":50,"repetition_penalty":1.1,"do_sample":true,"eos_token_id":[7,6]})");
-  folder.write("tokenizer_config.json", R"({"bos_token":null,"eos_token":{"content":"<|end|>"},"chat_template":[{"name":"tool_use","template":"x"},{"name":"default","template":"{{ y }}"}]})");
+  folder.write(
+      "generation_config.json",
+      R"({"temperature":0.6,"top_p":0.9,"top_k":50,"repetition_penalty":1.1,"do_sample":true,"eos_token_id":[7,6]})");
+  folder.write(
+      "tokenizer_config.json",
+      R"({"bos_token":null,"eos_token":{"content":"<|end|>"},"chat_template":[{"name":"tool_use","template":"x"},{"name":"default","template":"{{ y }}"}]})");
   auto model = importModel(folder.path());
   ASSERT_TRUE(model.isOk()) << model.status().toString();
   EXPECT_EQ(model->config.eosIds, (std::vector<int64_t>{7, 6}));
   EXPECT_EQ(model->chatTemplate, "{{ y }}");
-  EXPECT_EQ(nlohmann::json::parse(model->defaultsJson),
-            nlohmann::json::parse(R"({"temperature":0.6,"top_p":0.9,"top_k":8,"repetition_penalty":1.1,"eos_token_ids":[7,6],"eos_token":"<|end|>"})"));
+  EXPECT_EQ(
+      nlohmann::json::parse(model->defaultsJson),
+      nlohmann::json::parse(
+          R"({"temperature":0.6,"top_p":0.9,"top_k":8,"repetition_penalty":1.1,"eos_token_ids":[7,6],"eos_token":"<|end|>"})"));
   folder.write("generation_config.json", R"({"temperature":0.6,"do_sample":false})");
   EXPECT_EQ(nlohmann::json::parse(importModel(folder.path())->defaultsJson)["temperature"], 0.0);
   folder.write("generation_config.json", R"({"temperature":-1})");

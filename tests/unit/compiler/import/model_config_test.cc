@@ -42,7 +42,9 @@ TEST(ModelConfig, Families) {
   EXPECT_EQ(qwen3->headDim, 128);
 }
 TEST(ModelConfig, RopeScaling) {
-  auto llama3 = parse(with("rope_scaling", R"({"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192})"));
+  auto llama3 = parse(with(
+      "rope_scaling",
+      R"({"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192})"));
   ASSERT_TRUE(llama3.isOk()) << llama3.status().toString();
   EXPECT_EQ(llama3->ropeScaling.kind, RopeScaling::Kind::Llama3);
   EXPECT_EQ(llama3->ropeScaling.originalPositions, 8192);
@@ -50,12 +52,15 @@ TEST(ModelConfig, RopeScaling) {
   EXPECT_EQ(parse(with("rope_parameters", R"({"rope_type":"default","rope_theta":5e5})"))->ropeTheta, 5e5);
 }
 TEST(ModelConfig, CF1_NotAnObjectTooDeepTwice) {
-  for (const std::string& text : {std::string("[]"), std::string("1"), std::string(""), std::string("\xff\xfe{\0}\0", 6), "\xef\xbb\xbf" + tinyConfig()}) EXPECT_EQ(codeOf(parse(text)), "CF_JSON") << text;
+  for (const std::string& text : {std::string("[]"), std::string("1"), std::string(""),
+                                  std::string("\xff\xfe{\0}\0", 6), "\xef\xbb\xbf" + tinyConfig()})
+    EXPECT_EQ(codeOf(parse(text)), "CF_JSON") << text;
   EXPECT_EQ(code("x", std::string(1000, '[')), "CF_DEPTH");
   EXPECT_EQ(codeOf(parse(R"({"hidden_size":1,"hidden_size":2})")), "CF_DUP");
 }
 TEST(ModelConfig, CF2_WrongTypes) {
-  for (const char* value : {"1e400", "4096.5", "\"4096\"", "true", "9223372036854775808", "1e3", "[]", "{}"}) EXPECT_EQ(code("hidden_size", value), "CF_TYPE") << value;
+  for (const char* value : {"1e400", "4096.5", "\"4096\"", "true", "9223372036854775808", "1e3", "[]", "{}"})
+    EXPECT_EQ(code("hidden_size", value), "CF_TYPE") << value;
   EXPECT_EQ(code("rms_norm_eps", "\"1e-5\""), "CF_TYPE");
   EXPECT_EQ(code("tie_word_embeddings", "1"), "CF_TYPE");
   EXPECT_EQ(code("eos_token_id", "[1,\"2\"]"), "CF_TYPE");
@@ -94,13 +99,16 @@ TEST(ModelConfig, CF8_OwnCodeIsIgnoredWithAWarning) {
   EXPECT_NE(warnings[0].find("auto_map"), std::string::npos);
 }
 TEST(ModelConfig, CF9_Architectures) {
-  for (const char* value : {"null", "[]", R"(["LlamaForCausalLM","Qwen2ForCausalLM"])", R"(["GPT5"])", "\"LlamaForCausalLM\"", "[1]"}) {
+  for (const char* value :
+       {"null", "[]", R"(["LlamaForCausalLM","Qwen2ForCausalLM"])", R"(["GPT5"])", "\"LlamaForCausalLM\"", "[1]"}) {
     auto result = parse(with("architectures", value));
     EXPECT_EQ(codeOf(result), "CF_ARCH") << value;
     EXPECT_NE(result.status().hint().find("LlamaForCausalLM"), std::string::npos);
   }
 }
-TEST(ModelConfig, CF10_Quantized) { EXPECT_EQ(code("quantization_config", R"({"quant_method":"gptq","bits":4})"), "CF_QUANT"); }
+TEST(ModelConfig, CF10_Quantized) {
+  EXPECT_EQ(code("quantization_config", R"({"quant_method":"gptq","bits":4})"), "CF_QUANT");
+}
 TEST(ModelConfig, WindowOfOnlySomeLayersIsRefused) {
   EXPECT_EQ(parse(with("architectures", R"(["MistralForCausalLM"])"))->slidingWindow, 0);
   auto two = nlohmann::json::parse(with("architectures", R"(["Qwen2ForCausalLM"])"));

@@ -59,7 +59,9 @@ std::string TempFolder::write(const std::string& name, const std::string& bytes)
   return path;
 }
 
-std::string safetensorsFile(const std::string& header, const std::string& data) { return bytesOf<uint64_t>(header.size()) + header + data; }
+std::string safetensorsFile(const std::string& header, const std::string& data) {
+  return bytesOf<uint64_t>(header.size()) + header + data;
+}
 
 void GgufWriter::strings(const std::string& key, const std::vector<std::string>& values) {
   std::string bytes = bytesOf<uint32_t>(8) + bytesOf<uint64_t>(values.size());
@@ -77,18 +79,21 @@ void GgufWriter::f32s(const std::string& key, const std::vector<float>& values) 
   raw(key, 9, bytes);
 }
 
-std::string GgufWriter::info(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type, uint64_t offset) {
+std::string GgufWriter::info(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type,
+                             uint64_t offset) {
   std::string bytes = text(name) + bytesOf<uint32_t>(static_cast<uint32_t>(dims.size()));
   for (uint64_t d : dims) bytes += bytesOf(d);
   return bytes + bytesOf(type) + bytesOf(offset);
 }
-void GgufWriter::tensor(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type, const std::string& bytes) {
+void GgufWriter::tensor(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type,
+                        const std::string& bytes) {
   data = aligned(data, alignment);
   tensorInfos.push_back(info(name, dims, type, data.size()));
   data += bytes;
 }
 std::string GgufWriter::build() const {
-  std::string bytes = bytesOf(magic) + bytesOf(version) + bytesOf(tensorCount == UINT64_MAX ? tensorInfos.size() : tensorCount) +
+  std::string bytes = bytesOf(magic) + bytesOf(version) +
+                      bytesOf(tensorCount == UINT64_MAX ? tensorInfos.size() : tensorCount) +
                       bytesOf(keyCount == UINT64_MAX ? keyValues.size() : keyCount);
   for (const auto& part : keyValues) bytes += part;
   for (const auto& part : tensorInfos) bytes += part;
@@ -106,17 +111,25 @@ GgufWriter tinyGguf(const std::function<bool(GgufWriter&, const std::string&)>& 
     const char* key;
     uint32_t value;
   };
-  for (const Number& n : {Number{"llama.block_count", 1}, {"llama.context_length", 128}, {"llama.embedding_length", 64}, {"llama.feed_forward_length", 32},
-                          {"llama.attention.head_count", 2}, {"llama.attention.head_count_kv", 1}, {"llama.rope.dimension_count", 32}, {"llama.vocab_size", 8},
+  for (const Number& n : {Number{"llama.block_count", 1},
+                          {"llama.context_length", 128},
+                          {"llama.embedding_length", 64},
+                          {"llama.feed_forward_length", 32},
+                          {"llama.attention.head_count", 2},
+                          {"llama.attention.head_count_kv", 1},
+                          {"llama.rope.dimension_count", 32},
+                          {"llama.vocab_size", 8},
                           {"tokenizer.ggml.eos_token_id", 7}})
     put(n.key, [&] { w.u32(n.key, n.value); });
   put("llama.attention.layer_norm_rms_epsilon", [&] { w.f32("llama.attention.layer_norm_rms_epsilon", 1e-5f); });
   put("tokenizer.ggml.model", [&] { w.string("tokenizer.ggml.model", "gpt2"); });
   put("tokenizer.ggml.pre", [&] { w.string("tokenizer.ggml.pre", "smollm"); });
-  put("tokenizer.ggml.tokens", [&] { w.strings("tokenizer.ggml.tokens", {"a", "b", "c", "d", "ab", "cd", "abcd", "<|end|>"}); });
+  put("tokenizer.ggml.tokens",
+      [&] { w.strings("tokenizer.ggml.tokens", {"a", "b", "c", "d", "ab", "cd", "abcd", "<|end|>"}); });
   put("tokenizer.ggml.token_type", [&] { w.i32s("tokenizer.ggml.token_type", {1, 1, 1, 1, 1, 1, 1, 3}); });
   put("tokenizer.ggml.merges", [&] { w.strings("tokenizer.ggml.merges", {"a b", "c d", "ab cd"}); });
-  for (const Shape& shape : tinyShapes()) w.tensor(shape.gguf, shape.dims, 0, std::string(product(shape.dims) * 4, '\0'));
+  for (const Shape& shape : tinyShapes())
+    w.tensor(shape.gguf, shape.dims, 0, std::string(product(shape.dims) * 4, '\0'));
   return w;
 }
 
@@ -136,7 +149,9 @@ std::string tinySafetensors(const std::string& without) {
   for (const Shape& shape : tinyShapes()) {
     if (shape.hf == without) continue;
     uint64_t end = offset + product(shape.dims) * 4;
-    header[shape.hf] = {{"dtype", "F32"}, {"shape", std::vector<uint64_t>(shape.dims.rbegin(), shape.dims.rend())}, {"data_offsets", {offset, end}}};
+    header[shape.hf] = {{"dtype", "F32"},
+                        {"shape", std::vector<uint64_t>(shape.dims.rbegin(), shape.dims.rend())},
+                        {"data_offsets", {offset, end}}};
     offset = end;
   }
   return safetensorsFile(header.dump(), std::string(offset, '\0'));

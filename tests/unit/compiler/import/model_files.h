@@ -56,7 +56,9 @@ struct GgufWriter {
   uint64_t tensorCount = UINT64_MAX, keyCount = UINT64_MAX;  // UINT64_MAX: as many as there are
 
   static std::string text(const std::string& s) { return bytesOf<uint64_t>(s.size()) + s; }
-  void raw(const std::string& key, uint32_t type, const std::string& value) { keyValues.push_back(text(key) + bytesOf(type) + value); }
+  void raw(const std::string& key, uint32_t type, const std::string& value) {
+    keyValues.push_back(text(key) + bytesOf(type) + value);
+  }
   void u32(const std::string& key, uint32_t value) { raw(key, 4, bytesOf(value)); }
   void f32(const std::string& key, float value) { raw(key, 6, bytesOf(value)); }
   void boolean(const std::string& key, bool value) { raw(key, 7, bytesOf<uint8_t>(value)); }
@@ -71,8 +73,9 @@ struct GgufWriter {
   std::string build() const;
 };
 
-/// A whole llama model of one layer: hidden 64, 2 heads of 32, 1 KV head, feed-forward 32, vocabulary 8, byte-level tokenizer.
-/// `replace` may change keys before they are written: it gets each key and may write its own value and return true.
+/// A whole llama model of one layer: hidden 64, 2 heads of 32, 1 KV head, feed-forward 32, vocabulary 8, byte-level
+/// tokenizer. `replace` may change keys before they are written: it gets each key and may write its own value and
+/// return true.
 GgufWriter tinyGguf(const std::function<bool(GgufWriter&, const std::string&)>& replace = {});
 
 /// The same model's Hugging Face files. Tensors are zero.

@@ -78,7 +78,11 @@ TEST(ShardIndex, IX4_Conflicts) {
   EXPECT_EQ(openBoth(folder, kMap), "IX_CONFLICT");  // b is nowhere
   folder.write("2.safetensors", shard("b"));
   EXPECT_EQ(openBoth(folder, R"({"b":"1.safetensors","a":"2.safetensors"})"), "IX_CONFLICT");  // swapped
-  folder.write("2.safetensors", safetensorsFile(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", "12345678"));
+  folder.write(
+      "2.safetensors",
+      safetensorsFile(
+          R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+          "12345678"));
   EXPECT_EQ(openBoth(folder, kMap), "IX_CONFLICT");  // x is not in the index
 }
 TEST(ShardIndex, IX6_SizeAndForm) {
@@ -89,7 +93,8 @@ TEST(ShardIndex, IX6_SizeAndForm) {
   EXPECT_EQ(codeOf(importModel(folder.path())), "IX_JSON");
   ASSERT_EQ(::truncate(path.c_str(), 1 << 30), 0);
   EXPECT_EQ(codeOf(importModel(folder.path())), "IX_TOO_LARGE");
-  for (const char* text : {"[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})"}) EXPECT_EQ(codeOf(parseShardIndex(text, "i")), "IX_JSON") << text;
+  for (const char* text : {"[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})"})
+    EXPECT_EQ(codeOf(parseShardIndex(text, "i")), "IX_JSON") << text;
   EXPECT_EQ(codeOf(parseShardIndex(R"({"weight_map":{"a":"x","a":"y"}})", "i")), "IX_DUP");
   EXPECT_EQ(codeOf(parseShardIndex(std::string(100, '['), "i")), "IX_DEPTH");
 }

@@ -22,8 +22,10 @@ TEST(StorageType, EveryHalfEqualsTheCompilersOwnConversion) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     float expected = static_cast<float>(std::bit_cast<_Float16>(static_cast<uint16_t>(bits)));
     float actual = halfToFloat(static_cast<uint16_t>(bits));
-    if (std::isnan(expected)) ASSERT_TRUE(std::isnan(actual)) << bits;
-    else ASSERT_EQ(std::bit_cast<uint32_t>(actual), std::bit_cast<uint32_t>(expected)) << bits;
+    if (std::isnan(expected))
+      ASSERT_TRUE(std::isnan(actual)) << bits;
+    else
+      ASSERT_EQ(std::bit_cast<uint32_t>(actual), std::bit_cast<uint32_t>(expected)) << bits;
   }
 }
 
@@ -60,7 +62,9 @@ TEST(StorageType, Q8_0IsSigned) {
 }
 
 TEST(StorageType, FiniteCheckSeesValuesScalesAndMins) {
-  auto finite = [](StorageType type, const std::string& bytes, int64_t count) { return allFinite(type, reinterpret_cast<const std::byte*>(bytes.data()), count); };
+  auto finite = [](StorageType type, const std::string& bytes, int64_t count) {
+    return allFinite(type, reinterpret_cast<const std::byte*>(bytes.data()), count);
+  };
   EXPECT_TRUE(finite(StorageType::F32, bytesOf(1.0f) + bytesOf(3e38f), 2));
   EXPECT_FALSE(finite(StorageType::F32, bytesOf(1.0f) + bytesOf(NAN), 2));
   EXPECT_FALSE(finite(StorageType::BF16, bytesOf<uint16_t>(0xff80), 1));

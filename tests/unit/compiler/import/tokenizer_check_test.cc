@@ -45,22 +45,34 @@ TEST(TokenizerCheck, TK2_Ids) {
   }
 }
 TEST(TokenizerCheck, TK3_Merges) {
-  for (const char* merge : {"\"a x\"", "\"ab\"", "\"a  b\"", "\"a c\"", "1", "[\"a\"]", "[\"a\",\"b\",\"c\"]", "[\"\",\"a\"]"}) EXPECT_EQ(with("\"a b\"", merge), "TK_MERGE") << merge;
+  for (const char* merge :
+       {"\"a x\"", "\"ab\"", "\"a  b\"", "\"a c\"", "1", "[\"a\"]", "[\"a\",\"b\",\"c\"]", "[\"\",\"a\"]"})
+    EXPECT_EQ(with("\"a b\"", merge), "TK_MERGE") << merge;
   EXPECT_EQ(with(R"("merges":["a b",["c","d"],"ab cd"])", R"("merges":{})"), "TK_MERGE");
 }
 TEST(TokenizerCheck, TK4_Patterns) {
-  for (const char* pattern : {"(a+)+", "(?:x*y?)*", "((ab)*c)*", "(a)\\\\1", "(?<n>a)\\\\k<n>", "(a", "a)", "[a", "a\\\\", "(a+){2,}"}) EXPECT_EQ(withPattern(pattern), "TK_REGEX") << pattern;
+  for (const char* pattern :
+       {"(a+)+", "(?:x*y?)*", "((ab)*c)*", "(a)\\\\1", "(?<n>a)\\\\k<n>", "(a", "a)", "[a", "a\\\\", "(a+){2,}"})
+    EXPECT_EQ(withPattern(pattern), "TK_REGEX") << pattern;
   EXPECT_EQ(withPattern(std::string(1 << 20, 'a')), "TK_REGEX");
-  EXPECT_EQ(patternFault(R"((?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"), "");
+  EXPECT_EQ(patternFault(
+                R"((?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"),
+            "");
   EXPECT_EQ(patternFault(R"([(+*)]+[)](?:a+)?)"), "");
 }
-TEST(TokenizerCheck, TK5_CharacterMap) { EXPECT_EQ(withPart(R"({"type":"Precompiled","precompiled_charsmap":"AAAA"})"), "TK_CHARSMAP"); }
+TEST(TokenizerCheck, TK5_CharacterMap) {
+  EXPECT_EQ(withPart(R"({"type":"Precompiled","precompiled_charsmap":"AAAA"})"), "TK_CHARSMAP");
+}
 TEST(TokenizerCheck, TK6_UnknownParts) {
-  for (const char* part : {R"({"type":"Martian"})", "{}", "[]", "1", R"({"type":"Sequence","normalizers":[{"type":"X"}]})", R"({"type":"Sequence","normalizers":{}})"}) EXPECT_EQ(withPart(part), "TK_UNSUPPORTED") << part;
+  for (const char* part :
+       {R"({"type":"Martian"})", "{}", "[]", "1", R"({"type":"Sequence","normalizers":[{"type":"X"}]})",
+        R"({"type":"Sequence","normalizers":{}})"})
+    EXPECT_EQ(withPart(part), "TK_UNSUPPORTED") << part;
   EXPECT_EQ(with(R"("type":"BPE")", R"("type":"Martian")"), "TK_UNSUPPORTED");
 }
 TEST(TokenizerCheck, TK7_Expansion) {
-  EXPECT_EQ(withPart(R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(65'536, 'b') + "\"}"), "TK_EXPANSION");
+  EXPECT_EQ(withPart(R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(65'536, 'b') + "\"}"),
+            "TK_EXPANSION");
   EXPECT_EQ(withPart(R"({"type":"Replace","pattern":{"String":" "},"content":"▁"})"), "ok");
 }
 TEST(TokenizerCheck, TK8_AddedTokens) {

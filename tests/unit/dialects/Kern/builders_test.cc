@@ -32,7 +32,8 @@ struct BuildersTest : testing::Test {
 };
 
 TEST_F(BuildersTest, DispatchHasAnArgumentAnInput) {
-  auto dispatch = DispatchOp::create(b, loc(), mlir::TypeRange{type}, mlir::ValueRange{x}, "pointwise", {"layer 0"}, {"F9"});
+  auto dispatch =
+      DispatchOp::create(b, loc(), mlir::TypeRange{type}, mlir::ValueRange{x}, "pointwise", {"layer 0"}, {"F9"});
   ASSERT_EQ(dispatch.getBlock().getNumArguments(), 1u);
   b.setInsertionPointToEnd(&dispatch.getBlock());
   auto sum = llm::AddOp::create(b, loc(), dispatch.getBlock().getArgument(0), dispatch.getBlock().getArgument(0));

@@ -21,7 +21,9 @@ struct BuildersTest : testing::Test {
   mlir::Location loc() { return b.getUnknownLoc(); }
   mlir::Value argument(mlir::Type type) { return arguments.addArgument(type, loc()); }
   mlir::Value activation(Dim rows, int64_t columns) { return argument(activationType(&ctx, rows, columns)); }
-  mlir::Value weight(llvm::ArrayRef<int64_t> shape, QuantAttr quant) { return argument(WeightType::get(&ctx, shape, quant)); }
+  mlir::Value weight(llvm::ArrayRef<int64_t> shape, QuantAttr quant) {
+    return argument(WeightType::get(&ctx, shape, quant));
+  }
   QuantAttr f32() { return QuantAttr::get(&ctx, QuantKind::F32); }
   /// Verifies and drops everything built, before the arguments it uses die.
   void TearDown() override {
@@ -99,7 +101,8 @@ TEST_F(BuildersTest, Pointwise) {
 TEST_F(BuildersTest, UseTakesTheTypeOfTheWeight) {
   auto type = WeightType::get(&ctx, {96, 64}, f32());
   auto source = SourceAttr::get(&ctx, "e", 96, 0);
-  auto weight = WeightOp::create(b, loc(), "e", type, b.getArrayAttr({source}), Arrange::None, RopeAttr(), mlir::StringAttr());
+  auto weight =
+      WeightOp::create(b, loc(), "e", type, b.getArrayAttr({source}), Arrange::None, RopeAttr(), mlir::StringAttr());
   auto use = UseOp::create(b, loc(), weight);
   EXPECT_EQ(use.getWeight(), "e");
   EXPECT_EQ(use.getType(), type);

@@ -45,14 +45,17 @@ TEST_F(RandomWeightsTest, InterleaveAlternatesSixteenRows) {
   EXPECT_EQ(rows.at(63), 131);
 }
 
-/// GGUF's converter writes head rows (j, i) -> (i, j): reshape(heads, 2, D/2).swapaxes(1, 2). Unpermute takes that back.
+/// GGUF's converter writes head rows (j, i) -> (i, j): reshape(heads, 2, D/2).swapaxes(1, 2). Unpermute takes that
+/// back.
 TEST_F(RandomWeightsTest, UnpermuteTakesBackTheConverter) {
   constexpr int64_t kHeads = 2, kDim = 6;
   Tensor original = counting(kHeads * kDim, 0), converted(kHeads * kDim, 1);
   for (int64_t h = 0; h < kHeads; ++h)
     for (int64_t j = 0; j < 2; ++j)
-      for (int64_t i = 0; i < kDim / 2; ++i) converted.at(h * kDim + i * 2 + j, 0) = original.at(h * kDim + j * kDim / 2 + i);
-  auto weight = parse(R"(llm.weight @w : !llm.weight<[12, 1], #llm.q<f32>> {sources = [#llm.source<"a", rows = 12, unpermute = 2>]})");
+      for (int64_t i = 0; i < kDim / 2; ++i)
+        converted.at(h * kDim + i * 2 + j, 0) = original.at(h * kDim + j * kDim / 2 + i);
+  auto weight = parse(
+      R"(llm.weight @w : !llm.weight<[12, 1], #llm.q<f32>> {sources = [#llm.source<"a", rows = 12, unpermute = 2>]})");
   EXPECT_EQ(arrangeRows(weight, {converted}).data, original.data);
 }
 

@@ -7,7 +7,8 @@ namespace llmc::reference {
 namespace {
 
 TEST(Batch, JoinsRaggedSequences) {
-  Batch batch = makeBatch({{.tokenIds = {5, 6}, .past = 0, .pages = {3}}, {.tokenIds = {7}, .past = 16, .pages = {1, 2}}});
+  Batch batch =
+      makeBatch({{.tokenIds = {5, 6}, .past = 0, .pages = {3}}, {.tokenIds = {7}, .past = 16, .pages = {1, 2}}});
   EXPECT_EQ(batch.tokens(), 3);
   EXPECT_EQ(batch.positions, (std::vector<int32_t>{0, 1, 16}));
   EXPECT_EQ(batch.tokenSeq, (std::vector<int32_t>{0, 0, 1}));

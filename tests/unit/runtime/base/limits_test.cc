@@ -9,9 +9,9 @@ namespace {
 TEST(Limits, ProductsFit) {
   EXPECT_LE(kVocab * kHidden * 4, int64_t{1} << 62);
   EXPECT_LE(kHeads * kHeadDim, int64_t{1} << 31);
-  EXPECT_LE(kPositions, INT32_MAX);           // positions are 32 bit in a batch
+  EXPECT_LE(kPositions, INT32_MAX);  // positions are 32 bit in a batch
   EXPECT_LE(kMaxTokensPerStep, INT32_MAX);
-  EXPECT_LT(kPlanBytes, uint64_t{1} << 31);   // flatbuffers refuses more
+  EXPECT_LT(kPlanBytes, uint64_t{1} << 31);  // flatbuffers refuses more
 }
 
 TEST(Limits, RequestsAreBounded) {

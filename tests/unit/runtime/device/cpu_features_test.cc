@@ -95,8 +95,8 @@ TEST(CpuFeatures, RestrictionCanOnlyTakeAway) {
 }
 
 TEST(CpuFeatures, ThisMachineAgreesWithTheCompilersRuntime) {
-  EXPECT_EQ(detectCpuFeatures().v3, bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                                         __builtin_cpu_supports("bmi2")));
+  EXPECT_EQ(detectCpuFeatures().v3,
+            bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")));
   EXPECT_EQ(detectCpuFeatures().avx512Vnni, bool(__builtin_cpu_supports("avx512vnni")));
   EXPECT_FALSE(cpuBrand().empty());
 }

@@ -37,7 +37,7 @@ TEST(PhaseBarrier, OneThreadNeverWaits) { checkPhases(1, 10, 0); }
 
 TEST(PhaseBarrier, TicksAreProportionalToTime) {
   EXPECT_EQ(tscTicks(0), 0u);
-  EXPECT_GT(tscTicks(1'000'000), 100'000u);   // 0.1 GHz
+  EXPECT_GT(tscTicks(1'000'000), 100'000u);     // 0.1 GHz
   EXPECT_LT(tscTicks(1'000'000), 10'000'000u);  // 10 GHz
 }
 

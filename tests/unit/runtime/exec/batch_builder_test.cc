@@ -70,8 +70,10 @@ TEST(BatchBuilder, RefusesEachWrongNumber) {
   EXPECT_EQ(code({ids, eight, 98, RowChoice::kLast, {}}), "RT_CONTEXT");
   EXPECT_EQ(code({ids, eight, 4294967295u, RowChoice::kLast, {}}), "RT_CONTEXT");
   EXPECT_EQ(builder.build({}).code(), "RT_STEP");
-  const StepSequence four[4] = {{ids, pages, 0, RowChoice::kNone, {}}, {ids, pages, 0, RowChoice::kNone, {}},
-                                {ids, pages, 0, RowChoice::kNone, {}}, {ids, pages, 0, RowChoice::kNone, {}}};
+  const StepSequence four[4] = {{ids, pages, 0, RowChoice::kNone, {}},
+                                {ids, pages, 0, RowChoice::kNone, {}},
+                                {ids, pages, 0, RowChoice::kNone, {}},
+                                {ids, pages, 0, RowChoice::kNone, {}}};
   EXPECT_EQ(builder.build(four).code(), "RT_STEP");
 }
 

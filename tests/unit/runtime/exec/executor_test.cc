@@ -13,8 +13,8 @@ namespace {
 std::atomic<uint64_t> allocations{0};
 }  // namespace
 
-// Counts every allocation of the test program; the step loop must make none. The thread sanitizer has its own operator new
-// and refuses another.
+// Counts every allocation of the test program; the step loop must make none. The thread sanitizer has its own operator
+// new and refuses another.
 #if __has_feature(thread_sanitizer)
 constexpr bool kCountsAllocations = false;
 #else
@@ -54,8 +54,7 @@ TEST(Executor, RunsAMixedBatchOnScatteredPages) {
     Machine setup(threads);
     const std::vector<int32_t> first = {1, 2, 3}, second = {10, 20};
     const std::vector<int32_t> pagesA = {63, 5}, pagesB = {17};
-    const StepSequence prompts[] = {{first, pagesA, 0, RowChoice::kLast, {}},
-                                    {second, pagesB, 0, RowChoice::kAll, {}}};
+    const StepSequence prompts[] = {{first, pagesA, 0, RowChoice::kLast, {}}, {second, pagesB, 0, RowChoice::kAll, {}}};
     ASSERT_TRUE(setup.executor->step(prompts));
     ASSERT_EQ(setup.executor->rows(), 3u);
     // T = 5 runs the wide program (+0.5), S = 3 the second variant.

@@ -31,8 +31,8 @@ int32_t attend(const uint64_t* args, uint32_t worker, uint32_t workers) {
     float sum = 0;
     for (int32_t p = 0; p <= batch.positions[t]; ++p) {
       const int32_t page = batch.blockTable[sequence * batch.blockStride + p / static_cast<int32_t>(kPageTokens)];
-      sum += static_cast<float>(
-          at<int32_t>(args[1] + static_cast<uint64_t>(page) * FakeEngine::kPageBytes)[p % static_cast<int32_t>(kPageTokens)]);
+      sum += static_cast<float>(at<int32_t>(
+          args[1] + static_cast<uint64_t>(page) * FakeEngine::kPageBytes)[p % static_cast<int32_t>(kPageTokens)]);
     }
     *at<float>(args[2] + static_cast<uint64_t>(t) * rowStrideBytes(4)) = sum;
   }

@@ -19,7 +19,8 @@ TEST(Digest, ChunksDoNotDependOnPieces) {
   for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 2654435761u >> 24);
   ChunkDigester whole, pieces;
   whole.append(bytes.data(), bytes.size());
-  for (size_t at = 0; at < bytes.size(); at += 99991) pieces.append(bytes.data() + at, std::min<size_t>(99991, bytes.size() - at));
+  for (size_t at = 0; at < bytes.size(); at += 99991)
+    pieces.append(bytes.data() + at, std::min<size_t>(99991, bytes.size() - at));
   auto a = whole.finish();
   EXPECT_EQ(a, pieces.finish());
   ASSERT_EQ(a.size(), 3u);

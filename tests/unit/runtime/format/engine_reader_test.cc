@@ -86,7 +86,9 @@ TEST(EngineFile, EveryShorterLengthIsRefused) {
   }
 }
 
-TEST(EngineFile, OneMoreByteIsRefused) { EXPECT_EQ(codeOf(TemporaryFile(test::tinyEngine() + '\0').path()), "EN_TRAILING"); }
+TEST(EngineFile, OneMoreByteIsRefused) {
+  EXPECT_EQ(codeOf(TemporaryFile(test::tinyEngine() + '\0').path()), "EN_TRAILING");
+}
 
 // Under a sanitizer an open is ten times slower: there one bit of each byte is flipped, another one from byte to byte.
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -146,14 +148,19 @@ TEST(EngineFile, DamageIsNamedBySectionAndChunk) {
   for (unsigned threads : {1u, 8u}) {
     auto bad = EngineFile::open(big.path(), {.threads = threads});
     ASSERT_FALSE(bad);
-    EXPECT_NE(bad.status().message().find("section weights is damaged in chunk 2"), std::string::npos) << bad.status().message();
+    EXPECT_NE(bad.status().message().find("section weights is damaged in chunk 2"), std::string::npos)
+        << bad.status().message();
   }
 }
 
 TEST(EngineFile, OtherFilesAreNotEngines) {
   EXPECT_EQ(codeOf(TemporaryFile("").path()), "EN_MAGIC");
   EXPECT_EQ(codeOf(TemporaryFile("hello\n").path()), "EN_MAGIC");
-  EXPECT_EQ(codeOf(TemporaryFile(std::string("\x7f" "ELF") + std::string(9000, 'x')).path()), "EN_MAGIC");
+  EXPECT_EQ(codeOf(TemporaryFile(std::string("\x7f"
+                                             "ELF") +
+                                 std::string(9000, 'x'))
+                       .path()),
+            "EN_MAGIC");
   EXPECT_EQ(codeOf("/nonexistent/engine"), "EN_MISSING");
   EXPECT_EQ(exitStatus(EngineFile::open("/nonexistent/engine").status().kind()), 66);
   EXPECT_EQ(codeOf("/dev/null"), "EN_MAGIC");
@@ -187,8 +194,8 @@ TEST(EngineFile, MalformedPlanIsRefused) {
       sections[test::kTinyPlan].bytes[at] = value;
       tiny.write(test::assemble(sections));
       std::string code = codeOf(tiny.path(), {.threads = 1});
-      ASSERT_TRUE(code == "ok" || code == "EN_VERIFY" || code == "EN_SEMANTIC" || code == "EN_PLAN" || code == "EN_CODE" ||
-                  code == "EN_VERSION")
+      ASSERT_TRUE(code == "ok" || code == "EN_VERIFY" || code == "EN_SEMANTIC" || code == "EN_PLAN" ||
+                  code == "EN_CODE" || code == "EN_VERSION")
           << code;
       refused += code != "ok" ? 1 : 0;
     }

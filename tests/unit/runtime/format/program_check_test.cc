@@ -25,7 +25,9 @@ void refused(const char* code, const char* path, const std::function<void(fb::En
   EXPECT_EQ(status.message().find(path), 0u) << status.message();
 }
 
-fb::ArgT& argOf(fb::EngineT& plan, int phase, int arg) { return *plan.programs[1]->phases[phase]->launches[0]->args[arg]; }
+fb::ArgT& argOf(fb::EngineT& plan, int phase, int arg) {
+  return *plan.programs[1]->phases[phase]->launches[0]->args[arg];
+}
 
 TEST(ProgramCheck, Bounds) {
   refused("EN_SEMANTIC", "programs is empty", [](auto& p) { p.programs.clear(); });
@@ -43,7 +45,8 @@ TEST(ProgramCheck, ArenaWraps) {
 }
 
 TEST(ProgramCheck, Slots) {
-  refused("EN_PLAN", "programs[0].slots[0].unit", [](auto& p) { p.programs[0]->slots[0]->unit = static_cast<fb::Unit>(4); });
+  refused("EN_PLAN", "programs[0].slots[0].unit",
+          [](auto& p) { p.programs[0]->slots[0]->unit = static_cast<fb::Unit>(4); });
   refused("EN_PLAN", "programs[0].slots[0].offset", [](auto& p) { p.programs[0]->slots[0]->offset = 8; });
   refused("EN_PLAN", "programs[0].slots[0].bytes", [](auto& p) { p.programs[0]->slots[0]->bytes = 100; });
   refused("EN_PLAN", "programs[0].slots[0].bytes", [](auto& p) { p.programs[0]->slots[0]->bytes = 0; });
@@ -51,7 +54,8 @@ TEST(ProgramCheck, Slots) {
     refused("EN_PLAN", "programs[0].slots[2] has offset", [&](auto& p) { p.programs[0]->slots[2]->offset = bad; });
     refused("EN_PLAN", "programs[0].slots[0] has offset", [&](auto& p) { p.programs[0]->slots[0]->bytes = bad; });
   }
-  refused("EN_PLAN", "programs[1].slots[0] has offset", [](auto& p) { p.programs[1]->slots[0]->unit = fb::Unit::Fixed; });
+  refused("EN_PLAN", "programs[1].slots[0] has offset",
+          [](auto& p) { p.programs[1]->slots[0]->unit = fb::Unit::Fixed; });
 }
 
 TEST(ProgramCheck, Logits) {
@@ -75,12 +79,14 @@ TEST(ProgramCheck, Launches) {
 
 TEST(ProgramCheck, Arguments) {
   const char* prefix = "programs[1].phases[1].launches[0].args[";
-  refused("EN_SEMANTIC", (std::string(prefix) + "0].kind").c_str(), [](auto& p) { argOf(p, 1, 0).kind = static_cast<fb::ArgKind>(4); });
+  refused("EN_SEMANTIC", (std::string(prefix) + "0].kind").c_str(),
+          [](auto& p) { argOf(p, 1, 0).kind = static_cast<fb::ArgKind>(4); });
   for (uint32_t bad : {3u, kMax32}) {
     refused("EN_SEMANTIC", (std::string(prefix) + "0].index").c_str(), [&](auto& p) { argOf(p, 1, 0).index = bad; });
     refused("EN_SEMANTIC", (std::string(prefix) + "1].index").c_str(), [&](auto& p) { argOf(p, 1, 1).index = bad; });
     refused("EN_SEMANTIC", (std::string(prefix) + "2].index").c_str(), [&](auto& p) { argOf(p, 1, 2).index = bad; });
-    refused("EN_SEMANTIC", "programs[1].phases[0].launches[0].args[0].index", [&](auto& p) { argOf(p, 0, 0).index = bad; });
+    refused("EN_SEMANTIC", "programs[1].phases[0].launches[0].args[0].index",
+            [&](auto& p) { argOf(p, 0, 0).index = bad; });
   }
   for (uint64_t bad : {uint64_t{8192}, kMax64 - 4095}) {
     refused("EN_SEMANTIC", (std::string(prefix) + "0].offset").c_str(), [&](auto& p) { argOf(p, 1, 0).offset = bad; });
@@ -89,7 +95,8 @@ TEST(ProgramCheck, Arguments) {
   }
   refused("EN_SEMANTIC", (std::string(prefix) + "1].offset").c_str(), [](auto& p) { argOf(p, 1, 1).offset = 64; });
   refused("EN_SEMANTIC", (std::string(prefix) + "2].offset").c_str(), [](auto& p) { argOf(p, 1, 2).offset = 4; });
-  refused("EN_SEMANTIC", "programs[1].phases[0].launches[0].args[0].offset", [](auto& p) { argOf(p, 0, 0).offset = 8; });
+  refused("EN_SEMANTIC", "programs[1].phases[0].launches[0].args[0].offset",
+          [](auto& p) { argOf(p, 0, 0).offset = 8; });
 }
 
 }  // namespace

@@ -77,7 +77,9 @@ TEST(SectionTable, DigestsMustMatch) {
 
 TEST(SectionTable, OnePlanAndOneDigestSection) {
   EXPECT_EQ(codeWith([](Header&, Table& t) { t[test::kTinyPlan].kind = 4711; }), "EN_SEMANTIC");
-  EXPECT_EQ(codeWith([](Header&, Table& t) { t[test::kTinyTokenizer].kind = static_cast<uint32_t>(SectionKind::kPlan); }), "EN_SEMANTIC");
+  EXPECT_EQ(
+      codeWith([](Header&, Table& t) { t[test::kTinyTokenizer].kind = static_cast<uint32_t>(SectionKind::kPlan); }),
+      "EN_SEMANTIC");
   EXPECT_NE(codeWith([](Header&, Table& t) { t.back().kind = 4711; }), "ok");
 }
 

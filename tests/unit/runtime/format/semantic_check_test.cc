@@ -60,7 +60,8 @@ TEST(SemanticCheck, Model) {
 }
 
 TEST(SemanticCheck, KvGeometry) {
-  for (uint32_t bad : {0u, 1u, 17u, kMax32}) refused("EN_PLAN", "kv.page_tokens", [&](auto& p) { p.kv->page_tokens = bad; });
+  for (uint32_t bad : {0u, 1u, 17u, kMax32})
+    refused("EN_PLAN", "kv.page_tokens", [&](auto& p) { p.kv->page_tokens = bad; });
   for (uint64_t bad : {uint64_t{0}, uint64_t{64}, kMax64}) {
     refused("EN_PLAN", "kv.layer_bytes", [&](auto& p) { p.kv->layer_bytes = bad; });
     refused("EN_PLAN", "kv.page_bytes", [&](auto& p) { p.kv->page_bytes = bad; });
@@ -87,7 +88,8 @@ TEST(SemanticCheck, Weights) {
   refused("EN_SEMANTIC", "weights[1] has offset", [](auto& p) { p.weights[1]->size = 257; });  // reaches into the tail
   refused("EN_SEMANTIC", "weights[1].size", [](auto& p) { p.weights[1]->size = 0; });
   for (uint64_t bad : {uint64_t{0}, uint64_t{1} << 32, uint64_t{1} << 63, kMax64})
-    refused("EN_SEMANTIC", "weights[0] has ", [&](auto& p) { p.weights[0]->rows = bad, p.weights[0]->cols = uint64_t{1} << 32; });
+    refused("EN_SEMANTIC", "weights[0] has ",
+            [&](auto& p) { p.weights[0]->rows = bad, p.weights[0]->cols = uint64_t{1} << 32; });
   refused("EN_SEMANTIC", "weights[0].dtype", [](auto& p) { p.weights[0]->dtype = static_cast<fb::DType>(5); });
 }
 
@@ -111,8 +113,10 @@ TEST(SemanticCheck, CodeRanges) {
   refused("EN_CODE", "kernels[0].variants[0].code.size", [](auto& p) { p.kernels[0]->variants[0]->code.pop_back(); });
   refused("EN_CODE", "kernels[0].variants[1].code[1]", [](auto& p) { p.kernels[0]->variants[1]->code[1]->size = 0; });
   for (uint64_t bad : {uint64_t{136}, uint64_t{4096}, kMax64, kMax64 - 15}) {
-    refused("EN_CODE", "kernels[1].variants[1].code[1]", [&](auto& p) { p.kernels[1]->variants[1]->code[1]->offset = bad; });
-    refused("EN_CODE", "kernels[1].variants[1].code[0]", [&](auto& p) { p.kernels[1]->variants[1]->code[0]->size = bad; });
+    refused("EN_CODE", "kernels[1].variants[1].code[1]",
+            [&](auto& p) { p.kernels[1]->variants[1]->code[1]->offset = bad; });
+    refused("EN_CODE", "kernels[1].variants[1].code[0]",
+            [&](auto& p) { p.kernels[1]->variants[1]->code[0]->size = bad; });
   }
 }
 

@@ -66,7 +66,8 @@ std::unique_ptr<fb::ProgramT> program(const char* name, uint32_t tMax) {
     p.slots.push_back(slot(fb::Unit::Worker, 64, 64));
     p.region_bytes = {0, 192, 192, 128};
     for (int phase = 0; phase < 2; ++phase)
-      p.phases.push_back(make<fb::PhaseT>([&](fb::PhaseT& f) { f.launches.push_back(launch(phase, phase == 0 ? -1 : 1)); }));
+      p.phases.push_back(
+          make<fb::PhaseT>([&](fb::PhaseT& f) { f.launches.push_back(launch(phase, phase == 0 ? -1 : 1)); }));
   });
 }
 
@@ -76,16 +77,16 @@ fb::EngineT tinyPlan() {
   fb::EngineT plan;
   plan.abi_version = kKernelAbiVersion;
   plan.model = make<fb::ModelT>([](fb::ModelT& m) {
-    m.family = "tiny", m.vocab_size = 32, m.hidden_size = 64, m.layers = 2, m.heads = 4, m.kv_heads = 2, m.head_dim = 32;
+    m.family = "tiny", m.vocab_size = 32, m.hidden_size = 64, m.layers = 2, m.heads = 4, m.kv_heads = 2,
+    m.head_dim = 32;
     m.max_positions = 128, m.bos_id = 1, m.eos_ids = {2, 31};
   });
   plan.kv = make<fb::KvSpecT>([](fb::KvSpecT& kv) {
     kv.page_tokens = kPageTokens, kv.layer_bytes = 4096, kv.page_bytes = 8192, kv.dtype = fb::DType::F16;
   });
   for (uint32_t level = 0; level < 2; ++level)
-    plan.levels.push_back(make<fb::LevelT>([&](fb::LevelT& l) {
-      l.name = level == 0 ? "x86-64-v3" : "x86-64-v4", l.section = kTinyCode0 + level;
-    }));
+    plan.levels.push_back(make<fb::LevelT>(
+        [&](fb::LevelT& l) { l.name = level == 0 ? "x86-64-v3" : "x86-64-v4", l.section = kTinyCode0 + level; }));
   plan.weights.push_back(weight("embed", 0, 32, 4));
   plan.weights.push_back(weight("head", 512, 16, 4));
   for (int kernel = 0; kernel < 2; ++kernel)
@@ -134,7 +135,8 @@ std::string assemble(const std::vector<TinyContent>& sections, const HeadEdit& e
     entry.firstDigest = digests.size();
     for (uint64_t at = 0; at < entry.padded; at += kChunkBytes)
       digests.push_back(digestOf(file.data() + entry.offset + at, std::min(kChunkBytes, entry.padded - at)));
-    entry.digest = digestOf(digests.data() + entry.firstDigest, (digests.size() - entry.firstDigest) * sizeof(Digest128));
+    entry.digest =
+        digestOf(digests.data() + entry.firstDigest, (digests.size() - entry.firstDigest) * sizeof(Digest128));
     table.push_back(entry);
   }
   SectionEntry last;
@@ -164,8 +166,9 @@ std::string tinyEngine(const HeadEdit& edit) { return assemble(tinySections(tiny
 
 TemporaryFile::TemporaryFile(std::string_view bytes) {
   // Memory-backed where there is one: some tests rewrite the file a hundred thousand times.
-  std::string pattern = (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string()) +
-                        std::string("/llmc-test-XXXXXX");
+  std::string pattern =
+      (std::filesystem::is_directory("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path().string()) +
+      std::string("/llmc-test-XXXXXX");
   folder_ = ::mkdtemp(pattern.data());
   path_ = folder_ + "/tiny.llmc";
   write(bytes);

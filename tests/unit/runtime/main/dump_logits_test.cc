@@ -8,7 +8,9 @@ namespace {
 
 TEST_F(Run, DumpsLogitsOfAllPositions) {
   const std::string path = file("logits.f32", "");
-  ASSERT_EQ(run({"--prompt-ids", "1,2,3,4,5,6,7", "--dump-logits", path, "--max-batched-tokens", "3", "--threads", "1"}), 0) << err_;
+  ASSERT_EQ(
+      run({"--prompt-ids", "1,2,3,4,5,6,7", "--dump-logits", path, "--max-batched-tokens", "3", "--threads", "1"}), 0)
+      << err_;
   EXPECT_EQ(std::filesystem::file_size(path), 7u * 32 * 4);
   EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", "/nowhere/file", "--threads", "1"}), 74);
   EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", "/dev/full", "--threads", "1"}), 74);

@@ -12,8 +12,10 @@ Result<Flags> parse(std::vector<const char*> args) {
 }
 
 TEST(Flags, ReadsAGeneration) {
-  auto flags = parse({"e.bin", "--prompt", "--hello", "--max-tokens", "7", "--temperature", "0.5", "--top-k", "-1",
-                      "--stop", "a,b", "--stop", "c", "--seed", "9", "--json", "--logprobs", "0", "--kv-memory", "1M"});
+  auto flags = parse({"e.bin",         "--prompt",   "--hello", "--max-tokens", "7",
+                      "--temperature", "0.5",        "--top-k", "-1",           "--stop",
+                      "a,b",           "--stop",     "c",       "--seed",       "9",
+                      "--json",        "--logprobs", "0",       "--kv-memory",  "1M"});
   ASSERT_TRUE(flags) << flags.status().toString();
   EXPECT_EQ(flags->mode, Mode::kGenerate);
   EXPECT_EQ(flags->engine, "e.bin");

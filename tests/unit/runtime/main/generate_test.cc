@@ -18,7 +18,9 @@ TEST_F(Run, StopTextIsNotShown) {
 TEST_F(Run, SeedsDecide) {
   std::vector<std::string> outputs;
   for (const char* seed : {"5", "5", "6"}) {
-    EXPECT_EQ(run({"--prompt", "x", "--max-tokens", "30", "--temperature", "1", "--ignore-eos", "--seed", seed, "--threads", "1"}), 0);
+    EXPECT_EQ(run({"--prompt", "x", "--max-tokens", "30", "--temperature", "1", "--ignore-eos", "--seed", seed,
+                   "--threads", "1"}),
+              0);
     outputs.push_back(out_);
   }
   EXPECT_EQ(outputs[0], outputs[1]);

@@ -1,4 +1,5 @@
-// The generation loop on the hand-made engine of the executor's tests, where the likeliest token is always the last one.
+// The generation loop on the hand-made engine of the executor's tests, where the likeliest token is always the last
+// one.
 #include "runtime/main/generator.h"
 
 #include <gtest/gtest.h>
@@ -16,8 +17,7 @@ struct Machine {
   FakeEngine engine;
   std::unique_ptr<WorkerPool> pool = WorkerPool::create({.threads = 2}).take();
   std::unique_ptr<KvStore> kv = KvStore::create(FakeEngine::kPageBytes, 16).take();
-  std::unique_ptr<Executor> executor =
-      Executor::create(engine.source(), *pool, {8, 2, 2, 60}, {kv->base(), 16}).take();
+  std::unique_ptr<Executor> executor = Executor::create(engine.source(), *pool, {8, 2, 2, 60}, {kv->base(), 16}).take();
   SequenceCache cache{*kv, 60};
   std::vector<int32_t> prompt = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
 

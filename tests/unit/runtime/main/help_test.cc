@@ -8,13 +8,41 @@ namespace {
 
 TEST(Help, NamesEveryFlagOfTheInterface) {
   const std::string text = helpText();
-  for (const char* name :
-       {"--prompt ", "--prompt-file ", "--prompt-ids ", "--message ", "--system ", "--chat ", "--max-tokens ",
-        "--temperature ", "--top-p ", "--top-k ", "--min-p ", "--repetition-penalty ", "--seed ", "--stop ",
-        "--ignore-eos ", "--logprobs ", "--json ", "--threads ", "--max-model-len ", "--kv-memory ", "--perplexity ",
-        "--chunk ", "--bench ", "--prompt-tokens ", "--output-tokens ", "--streams ", "--repeat ", "--check ",
-        "--selftest ", "--tokenize ", "--max-batched-tokens ", "--dump-logits ", "--no-verify-weights ", "--help ",
-        "--version "})
+  for (const char* name : {"--prompt ",
+                           "--prompt-file ",
+                           "--prompt-ids ",
+                           "--message ",
+                           "--system ",
+                           "--chat ",
+                           "--max-tokens ",
+                           "--temperature ",
+                           "--top-p ",
+                           "--top-k ",
+                           "--min-p ",
+                           "--repetition-penalty ",
+                           "--seed ",
+                           "--stop ",
+                           "--ignore-eos ",
+                           "--logprobs ",
+                           "--json ",
+                           "--threads ",
+                           "--max-model-len ",
+                           "--kv-memory ",
+                           "--perplexity ",
+                           "--chunk ",
+                           "--bench ",
+                           "--prompt-tokens ",
+                           "--output-tokens ",
+                           "--streams ",
+                           "--repeat ",
+                           "--check ",
+                           "--selftest ",
+                           "--tokenize ",
+                           "--max-batched-tokens ",
+                           "--dump-logits ",
+                           "--no-verify-weights ",
+                           "--help ",
+                           "--version "})
     EXPECT_NE(text.find(name), std::string::npos) << name;
 }
 

@@ -9,7 +9,8 @@ namespace llmc::rt::test {
 namespace {
 
 TEST_F(Run, PrintsTheJsonOfTheInterface) {
-  ASSERT_EQ(run({"--prompt-ids", "3,4,5", "--max-tokens", "4", "--json", "--logprobs", "2", "--threads", "1"}), 0) << err_;
+  ASSERT_EQ(run({"--prompt-ids", "3,4,5", "--max-tokens", "4", "--json", "--logprobs", "2", "--threads", "1"}), 0)
+      << err_;
   const auto json = nlohmann::json::parse(out_);
   EXPECT_EQ(json["text"], "aaaa");
   EXPECT_EQ(json["token_ids"], (std::vector<int>{0, 0, 0, 0}));

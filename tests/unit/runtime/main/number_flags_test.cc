@@ -21,7 +21,8 @@ TEST(NumberFlags, IntegersMustBeWholeAndInRange) {
 TEST(NumberFlags, RealsMustBeFiniteAndInRange) {
   EXPECT_DOUBLE_EQ(*parseReal("--f", "0.25", 0, 1), 0.25);
   EXPECT_DOUBLE_EQ(*parseReal("--f", "1e-2", 0, 1), 0.01);
-  for (const char* text : {"", "x", "nan", "inf", "1.01", "-0.1", "0.5x"}) EXPECT_FALSE(parseReal("--f", text, 0, 1)) << text;
+  for (const char* text : {"", "x", "nan", "inf", "1.01", "-0.1", "0.5x"})
+    EXPECT_FALSE(parseReal("--f", text, 0, 1)) << text;
 }
 
 TEST(NumberFlags, SeedsUseAll64Bits) {
@@ -42,7 +43,8 @@ TEST(NumberFlags, SizesTakeSuffixes) {
 
 TEST(NumberFlags, IdsAreNonNegative) {
   EXPECT_EQ(*parseIds("--ids", "1,2,30"), (std::vector<int32_t>{1, 2, 30}));
-  for (const char* text : {"", "1,", ",1", "1,,2", "-1", "1 2", "a", "2147483648"}) EXPECT_FALSE(parseIds("--ids", text)) << text;
+  for (const char* text : {"", "1,", ",1", "1,,2", "-1", "1 2", "a", "2147483648"})
+    EXPECT_FALSE(parseIds("--ids", text)) << text;
 }
 
 }  // namespace

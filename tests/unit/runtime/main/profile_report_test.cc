@@ -7,7 +7,10 @@ namespace llmc::rt::test {
 namespace {
 
 TEST_F(Run, ProfileNamesKernelsAndTheirShares) {
-  ASSERT_EQ(run({"--bench", "--profile", "--prompt-tokens", "20", "--output-tokens", "6", "--repeat", "2", "--json", "--threads", "2"}), 0) << err_;
+  ASSERT_EQ(run({"--bench", "--profile", "--prompt-tokens", "20", "--output-tokens", "6", "--repeat", "2", "--json",
+                 "--threads", "2"}),
+            0)
+      << err_;
   const auto json = nlohmann::json::parse(out_)["profile"];
   EXPECT_EQ(json["decode"]["steps"], 10);
   EXPECT_EQ(json["prefill"]["steps"], 2);
@@ -21,7 +24,10 @@ TEST_F(Run, ProfileNamesKernelsAndTheirShares) {
 }
 
 TEST_F(Run, ProfileTableIsForPeople) {
-  ASSERT_EQ(run({"--bench", "--profile", "--prompt-tokens", "4", "--output-tokens", "3", "--repeat", "1", "--threads", "1"}), 0) << err_;
+  ASSERT_EQ(
+      run({"--bench", "--profile", "--prompt-tokens", "4", "--output-tokens", "3", "--repeat", "1", "--threads", "1"}),
+      0)
+      << err_;
   EXPECT_NE(out_.find("waiting at barriers"), std::string::npos);
   EXPECT_NE(out_.find("kernel (rows at most)"), std::string::npos);
   EXPECT_EQ(run({"--prompt-ids", "1", "--profile"}), 64);

@@ -1,4 +1,5 @@
-// llmc-run as a whole on an engine file whose kernels do nothing: all logits are zero, the likeliest token is token 0, "a".
+// llmc-run as a whole on an engine file whose kernels do nothing: all logits are zero, the likeliest token is token 0,
+// "a".
 #pragma once
 
 #include <gtest/gtest.h>

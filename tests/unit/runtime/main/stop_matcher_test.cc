@@ -60,9 +60,14 @@ TEST(StopMatcher, AgreesWithFindOverRandomTexts) {
 TEST(StopMatcher, RefusesUnusableStops) {
   EXPECT_TRUE(checkStops({"a", "ü", "\xF0\x9F\x98\x80"}));
   EXPECT_TRUE(checkStops({}));
-  for (const auto& stops : std::vector<std::vector<std::string>>{
-           {""}, {"\xff"}, {"\xc3"}, {"\xc0\x80"}, {"\xed\xa0\x80"}, {"\xf4\x90\x80\x80"}, {std::string(257, 'x')},
-           std::vector<std::string>(17, "x")}) {
+  for (const auto& stops : std::vector<std::vector<std::string>>{{""},
+                                                                 {"\xff"},
+                                                                 {"\xc3"},
+                                                                 {"\xc0\x80"},
+                                                                 {"\xed\xa0\x80"},
+                                                                 {"\xf4\x90\x80\x80"},
+                                                                 {std::string(257, 'x')},
+                                                                 std::vector<std::string>(17, "x")}) {
     const Status status = checkStops(stops);
     EXPECT_EQ(status.code(), "CLI_STOP");
     EXPECT_EQ(exitStatus(status.kind()), 64);

@@ -19,10 +19,10 @@ TEST(TokenHistory, AppliesEachPenaltyToItsTokens) {
   params.frequencyPenalty = 0.25;
   float logits[5] = {4, -4, 4, 4, -4};
   history.penalize(params, logits);
-  EXPECT_FLOAT_EQ(logits[0], 2);             // prompt only: repetition
-  EXPECT_FLOAT_EQ(logits[1], -8 - 0.75f);    // prompt and generated once
-  EXPECT_FLOAT_EQ(logits[2], 2 - 1.0f);      // generated twice
-  EXPECT_FLOAT_EQ(logits[3], 4);             // never seen
+  EXPECT_FLOAT_EQ(logits[0], 2);           // prompt only: repetition
+  EXPECT_FLOAT_EQ(logits[1], -8 - 0.75f);  // prompt and generated once
+  EXPECT_FLOAT_EQ(logits[2], 2 - 1.0f);    // generated twice
+  EXPECT_FLOAT_EQ(logits[3], 4);           // never seen
   EXPECT_FLOAT_EQ(logits[4], -4);
 }
 

@@ -56,7 +56,8 @@ TEST(VocabScan, FindsNothingWhereThereIsNothing) {
 TEST(VocabScan, SeesEachNonFiniteEntry) {
   for (uint32_t count : {1u, 33u, 1000u})
     for (uint32_t at : {0u, count / 2, count - 1})
-      for (float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+      for (float bad :
+           {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
         auto row = randomRow(count, 3);
         row[at] = bad;
         EXPECT_FALSE(scanMax(row.data(), count).finite) << count << " " << at << " " << bad;

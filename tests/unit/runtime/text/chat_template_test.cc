@@ -76,7 +76,9 @@ TEST(ChatTemplate, WhitespaceGenerationAndClock) {
 }
 
 TEST(ChatTemplate, PythonStringMethods) {
-  EXPECT_EQ(show("{{ 'a</t> b'.split('</t>')[-1].strip() }}{{ ' x'.lstrip() }}{{ 'ab'.startswith('a') }}{{ 'A'.lower() }}"), "bxTruea");
+  EXPECT_EQ(
+      show("{{ 'a</t> b'.split('</t>')[-1].strip() }}{{ ' x'.lstrip() }}{{ 'ab'.startswith('a') }}{{ 'A'.lower() }}"),
+      "bxTruea");
 }
 
 TEST(ChatTemplate, UserTextMakesNoControlToken) {
@@ -97,7 +99,9 @@ TEST(ChatTemplate, ControlTokenCutOverTwoFieldsStaysPlain) {
 TEST(ChatTemplate, ToolsAndEscapesMakeNoControlToken) {
   std::string messages = R"([{"role":"user","content":"\u003cs\u003e"}])";
   EXPECT_EQ(countSpecial(chatIds(kChatMl, messages, R"({"tools":[{"<s>":"<|im_end|>"}]})")), 3u);
-  EXPECT_EQ(countSpecial(chatIds("{{ tools | tojson }}{{ tools | tojson(ensure_ascii=True) }}", "[]", R"({"tools":["<s>",{"<s>":1}]})")), 0u);
+  EXPECT_EQ(countSpecial(chatIds("{{ tools | tojson }}{{ tools | tojson(ensure_ascii=True) }}", "[]",
+                                 R"({"tools":["<s>",{"<s>":1}]})")),
+            0u);
 }
 
 TEST(ChatTemplate, TemplateTokensNextToUserTextStay) {

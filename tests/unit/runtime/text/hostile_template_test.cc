@@ -32,7 +32,9 @@ TEST(HostileTemplate, Loops) {
 
 TEST(HostileTemplate, Output) {
   EXPECT_EQ(codeOf("{% for i in range(5000) %}" + std::string(1000, 'x') + "{% endfor %}"), "TM_OUTPUT");
-  EXPECT_EQ(codeOf("{% for i in range(90000) %}{{ x }}{% endfor %}", "[]", "{\"x\":\"" + std::string(1000, 'y') + "\"}"), "TM_OUTPUT");
+  EXPECT_EQ(
+      codeOf("{% for i in range(90000) %}{{ x }}{% endfor %}", "[]", "{\"x\":\"" + std::string(1000, 'y') + "\"}"),
+      "TM_OUTPUT");
 }
 
 TEST(HostileTemplate, Recursion) {
@@ -75,15 +77,22 @@ TEST(HostileTemplate, RaisedTextIsCut) {
 
 TEST(HostileTemplate, ChangedBytesNeverCrash) {
   const std::string source =
-      "{% for m in messages %}{{ '<s>' + m['role'] + m.content | trim }}{% if loop.last and m.x is defined %}{{ m.x | tojson(indent=2) }}"
-      "{% else %}{{ m.content.split('a')[-1][1:] ~ [1, {'k': 2}] }}{% endif %}{%- endfor -%}{% macro f(a, b=1) %}{{ a * b }}{% endmacro %}{{ f(3) }}";
-  constexpr std::string_view kBytes = "{}[]()%'|.,:+-*/~= \xff\x01" "0129abn";
+      "{% for m in messages %}{{ '<s>' + m['role'] + m.content | trim }}{% if loop.last and m.x is defined %}{{ m.x | "
+      "tojson(indent=2) }}"
+      "{% else %}{{ m.content.split('a')[-1][1:] ~ [1, {'k': 2}] }}{% endif %}{%- endfor -%}{% macro f(a, b=1) %}{{ a "
+      "* b }}{% endmacro %}{{ f(3) }}";
+  constexpr std::string_view kBytes =
+      "{}[]()%'|.,:+-*/~= \xff\x01"
+      "0129abn";
   std::mt19937 random(12);
   int rendered = 0;
   for (int round = 0; round < 3000; ++round) {
     std::string changed = source;
-    for (unsigned i = 0; i < 1 + random() % 3; ++i) changed[random() % changed.size()] = kBytes[random() % kBytes.size()];
-    rendered += codeOf(changed, R"([{"role":"user","content":"banana"},{"role":"user","content":"b","x":{"y":[1,null]}}])") == "rendered";
+    for (unsigned i = 0; i < 1 + random() % 3; ++i)
+      changed[random() % changed.size()] = kBytes[random() % kBytes.size()];
+    rendered +=
+        codeOf(changed, R"([{"role":"user","content":"banana"},{"role":"user","content":"b","x":{"y":[1,null]}}])") ==
+        "rendered";
   }
   EXPECT_GT(rendered, 10);
 }

@@ -26,10 +26,13 @@ std::string with(const std::string& from, const std::string& to) {
 
 std::string withSplit(const std::string& pattern) {
   return with(R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})",
-              R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":)" + test::quoted(pattern) + R"(},"behavior":"Isolated","invert":false})");
+              R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":)" + test::quoted(pattern) +
+                  R"(},"behavior":"Isolated","invert":false})");
 }
 
-std::string withNormalizer(const std::string& normalizer) { return with(R"("normalizer":null)", "\"normalizer\":" + normalizer); }
+std::string withNormalizer(const std::string& normalizer) {
+  return with(R"("normalizer":null)", "\"normalizer\":" + normalizer);
+}
 
 TEST(HostileTokenizer, Deep) {
   EXPECT_EQ(codeOf(std::string(10'000, '[') + std::string(10'000, ']')), "TK_DEPTH");
@@ -75,7 +78,8 @@ TEST(HostileTokenizer, PartsNobodyKnows) {
 
 TEST(HostileTokenizer, Expansion) {
   std::string big(65'536, 'x');
-  EXPECT_EQ(codeOf(withNormalizer(R"({"type":"Replace","pattern":{"String":"a"},"content":")" + big + "\"}")), "TK_EXPANSION");
+  EXPECT_EQ(codeOf(withNormalizer(R"({"type":"Replace","pattern":{"String":"a"},"content":")" + big + "\"}")),
+            "TK_EXPANSION");
   std::string rule = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
   std::string rules = rule;
   for (int i = 0; i < 40; ++i) rules += "," + rule;
@@ -123,7 +127,8 @@ TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
   for (int i = 0; i < 300'000; ++i) chinese += "中";
   for (int i = 0; i < 300'000; ++i) marks += "\xcc\x81";
   for (int i = 0; i < 100'000; ++i) start += "<|im_start";
-  for (const std::string& text : {std::string(1 << 20, 'A'), std::string(1 << 20, '^'), std::string(1 << 20, ' '), hello, chinese, marks, start}) {
+  for (const std::string& text : {std::string(1 << 20, 'A'), std::string(1 << 20, '^'), std::string(1 << 20, ' '),
+                                  hello, chinese, marks, start}) {
     auto begin = std::chrono::steady_clock::now();
     auto ids = made->encode(text, {.parseSpecialTokens = true});
     EXPECT_TRUE(ids.isOk()) << ids.status().toString();

@@ -30,18 +30,19 @@ inline std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-/// Ids: 0-255 the bytes; 256 "he", 257 "ll", 258 "hell", 259 "hello", 260 "Ġhello" (" hello"); then special 261 "<|im_start|>",
-/// 262 "<|im_end|>", 263 "<s>", and 264 "<think>", which is added but not special.
+/// Ids: 0-255 the bytes; 256 "he", 257 "ll", 258 "hell", 259 "hello", 260 "Ġhello" (" hello"); then special 261
+/// "<|im_start|>", 262 "<|im_end|>", 263 "<s>", and 264 "<think>", which is added but not special.
 inline std::string smallTokenizerJson() {
   std::string vocab;
   for (int byte = 0; byte < 256; ++byte) vocab += quoted(byteLetter(byte)) + ":" + std::to_string(byte) + ",";
   vocab += R"("he":256,"ll":257,"hell":258,"hello":259,"Ġhello":260)";
   auto added = [](int id, const char* text, bool special) {
     return "{\"id\":" + std::to_string(id) + ",\"content\":\"" + text +
-           "\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":" + (special ? "true}" : "false}");
+           "\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":" +
+           (special ? "true}" : "false}");
   };
-  return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[)" + added(261, "<|im_start|>", true) + "," +
-         added(262, "<|im_end|>", true) + "," + added(263, "<s>", true) + "," + added(264, "<think>", false) +
+  return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[)" + added(261, "<|im_start|>", true) +
+         "," + added(262, "<|im_end|>", true) + "," + added(263, "<s>", true) + "," + added(264, "<think>", false) +
          R"(],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},)" +
          R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],)" +
          R"("pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[263],"tokens":["<s>"]}}},)" +

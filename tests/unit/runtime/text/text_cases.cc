@@ -1,4 +1,5 @@
-// Answers text questions for the comparison scripts of tests/e2e/text: one request a line on stdin, one answer a line on stdout.
+// Answers text questions for the comparison scripts of tests/e2e/text: one request a line on stdin, one answer a line
+// on stdout.
 #include <charconv>
 #include <fstream>
 #include <iostream>
@@ -126,6 +127,7 @@ int main(int argc, char** argv) {
     }
     chat = made.take();
   }
-  for (std::string line; std::getline(std::cin, line);) std::cout << handle(*tokenizer, chat ? &*chat : nullptr, line) << "\n";
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << handle(*tokenizer, chat ? &*chat : nullptr, line) << "\n";
   return 0;
 }

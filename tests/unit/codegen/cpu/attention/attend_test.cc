@@ -240,8 +240,8 @@ std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest, testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(levels())),
-                         caseName);
+INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest,
+                         testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(levels())), caseName);
 
 } // namespace
 } // namespace llmc

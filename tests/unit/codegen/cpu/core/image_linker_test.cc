@@ -79,8 +79,8 @@ TEST(ImageLinker, RefusesAnImport) {
 Fill kernelWithGlobal(bool constant) {
   return [constant](mlir::ModuleOp module, const Level &level) {
     mlir::OpBuilder top = mlir::OpBuilder::atBlockBegin(module.getBody());
-    auto global = mlir::LLVM::GlobalOp::create(top, module.getLoc(), top.getI32Type(), constant, mlir::LLVM::Linkage::Internal,
-                                               "state", top.getI32IntegerAttr(7));
+    auto global = mlir::LLVM::GlobalOp::create(top, module.getLoc(), top.getI32Type(), constant,
+                                               mlir::LLVM::Linkage::Internal, "state", top.getI32IntegerAttr(7));
     KernelBuilder k(module, "kernel", 1, level);
     mlir::Value at = mlir::LLVM::AddressOfOp::create(k.b(), global);
     k.store(k.load(k.i32(), at, mlir::Value()), k.arg(0), mlir::Value());

@@ -60,7 +60,8 @@ TEST(KernelMath, ExpAtTheEnds) {
       continue;
     auto kernel = build(level, [](KernelBuilder &k, mlir::Value x) { return k.exp(x); });
     ASSERT_TRUE(kernel);
-    std::vector<float> y = applyTo(*kernel, {-inf, -1e30f, -100, -87.4f, 0, -0.0f, 88.3f, 200, inf, NAN, 1, 2, 3, 4, 5, 6});
+    std::vector<float> y =
+        applyTo(*kernel, {-inf, -1e30f, -100, -87.4f, 0, -0.0f, 88.3f, 200, inf, NAN, 1, 2, 3, 4, 5, 6});
     for (int i = 0; i < 4; ++i)
       EXPECT_EQ(y[i], 0.0f) << i;
     EXPECT_EQ(y[4], 1.0f);

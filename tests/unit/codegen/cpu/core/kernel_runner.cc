@@ -79,7 +79,8 @@ static std::unique_ptr<MappedKernel> finishKernel(mlir::ModuleOp module, const L
   return kernel;
 }
 
-std::unique_ptr<MappedKernel> buildModule(const Level &level, const std::function<mlir::LogicalResult(mlir::ModuleOp)> &fill) {
+std::unique_ptr<MappedKernel> buildModule(const Level &level,
+                                          const std::function<mlir::LogicalResult(mlir::ModuleOp)> &fill) {
   auto context = makeContext();
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   if (mlir::failed(fill(*module))) {
@@ -102,7 +103,8 @@ std::unique_ptr<MappedKernel> buildKernel(const std::string &text, const Level &
 std::string emitError(const std::string &text, const Level &level, const Emit &emit) {
   auto context = makeContext();
   std::string message;
-  mlir::ScopedDiagnosticHandler handler(context.get(), [&](mlir::Diagnostic &diagnostic) { message += diagnostic.str(); });
+  mlir::ScopedDiagnosticHandler handler(context.get(),
+                                        [&](mlir::Diagnostic &diagnostic) { message += diagnostic.str(); });
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   if (mlir::failed(emitText(*context, text, level, emit, *module)))
     return message.empty() ? "failed without a diagnostic" : message;

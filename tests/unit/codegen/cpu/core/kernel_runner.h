@@ -47,7 +47,8 @@ using Emit = std::function<mlir::LogicalResult(mlir::ModuleOp, const EmitRequest
 std::unique_ptr<MappedKernel> buildKernel(const std::string &text, const Level &level, const Emit &emit);
 
 /// The same for a kernel called "kernel" that `fill` builds in an empty module.
-std::unique_ptr<MappedKernel> buildModule(const Level &level, const std::function<mlir::LogicalResult(mlir::ModuleOp)> &fill);
+std::unique_ptr<MappedKernel> buildModule(const Level &level,
+                                          const std::function<mlir::LogicalResult(mlir::ModuleOp)> &fill);
 
 /// The diagnostic that `emit` leaves on the kern.func in `text`; empty when it succeeds.
 std::string emitError(const std::string &text, const Level &level, const Emit &emit);

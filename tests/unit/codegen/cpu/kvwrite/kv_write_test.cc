@@ -18,40 +18,44 @@ struct Shape {
 constexpr int64_t kLayers = 2, kLayer = 1;
 
 std::string kvType(const Shape &s) {
-  return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) + ", page = 16>";
+  return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) +
+         ", page = 16>";
 }
 
 /// norm (optional) and rope of %in with n columns; the result is %out.
-std::string ropeText(const Shape &s, const std::string &in, const std::string &out, int64_t n, const std::string &norm) {
+std::string ropeText(const Shape &s, const std::string &in, const std::string &out, int64_t n,
+                     const std::string &norm) {
   std::string text, x = in;
   if (s.norms) {
-    text = out + "n = llm.rmsnorm " + in + ", " + norm + " {eps = 1.0e-6, segment = " + std::to_string(s.dim) + " : i64} : (" +
-           act(n) + ", " + param(s.dim) + ") -> " + act(n) + "\n";
+    text = out + "n = llm.rmsnorm " + in + ", " + norm + " {eps = 1.0e-6, segment = " + std::to_string(s.dim) +
+           " : i64} : (" + act(n) + ", " + param(s.dim) + ") -> " + act(n) + "\n";
     x = out + "n";
   }
   std::string table = "!llm.weight<[260, " + std::to_string(s.ropeDim) + "], #llm.q<f32>>";
-  return text + out + " = llm.rope " + x + ", %b, %table {rope = #llm.rope<theta = 1.0e4 : f64, dim = " +
-         std::to_string(s.ropeDim) + ", style = " + (s.neox ? "neox" : "gptj") + ", scaling = none>, head_dim = " +
-         std::to_string(s.dim) + " : i64} : (" + act(n) + ", !llm.batch, " + table + ") -> " + act(n) + "\n";
+  return text + out + " = llm.rope " + x +
+         ", %b, %table {rope = #llm.rope<theta = 1.0e4 : f64, dim = " + std::to_string(s.ropeDim) +
+         ", style = " + (s.neox ? "neox" : "gptj") + ", scaling = none>, head_dim = " + std::to_string(s.dim) +
+         " : i64} : (" + act(n) + ", !llm.batch, " + table + ") -> " + act(n) + "\n";
 }
 
 std::string sliceText(const std::string &out, int64_t total, int64_t offset, int64_t size) {
-  return out + " = llm.slice %qkv {offset = " + std::to_string(offset) + " : i64, size = " + std::to_string(size) + " : i64} : (" +
-         act(total) + ") -> " + act(size) + "\n";
+  return out + " = llm.slice %qkv {offset = " + std::to_string(offset) + " : i64, size = " + std::to_string(size) +
+         " : i64} : (" + act(total) + ") -> " + act(size) + "\n";
 }
 
 std::string kernelText(const Shape &s) {
   int64_t total = s.q() + 2 * s.kv();
-  std::string inputs = s.separate ? "%q: " + act(s.q()) + ", %k: " + act(s.kv()) + ", %v: " + act(s.kv()) : "%qkv: " + act(total);
+  std::string inputs =
+      s.separate ? "%q: " + act(s.q()) + ", %k: " + act(s.kv()) + ", %v: " + act(s.kv()) : "%qkv: " + act(total);
   std::string text = "kern.func @k(" + inputs + ", %kv: " + kvType(s) + ", %b: !llm.batch, %table: !llm.weight<[260, " +
-                     std::to_string(s.ropeDim) + "], #llm.q<f32>>, %qw: " + param(s.dim) + ", %kw: " + param(s.dim) + ") -> " +
-                     act(s.q()) + " attributes {hero = \"kv_write\"} {\n";
+                     std::to_string(s.ropeDim) + "], #llm.q<f32>>, %qw: " + param(s.dim) + ", %kw: " + param(s.dim) +
+                     ") -> " + act(s.q()) + " attributes {hero = \"kv_write\"} {\n";
   if (!s.separate)
     text += sliceText("%q", total, 0, s.q()) + sliceText("%k", total, s.q(), s.kv()) +
             sliceText("%v", total, s.q() + s.kv(), s.kv());
   text += ropeText(s, "%q", "%qr", s.q(), "%qw") + ropeText(s, "%k", "%kr", s.kv(), "%kw");
-  return text + "llm.kv_write %kv, %kr, %v, %b {layer = 0 : i64} : (" + kvType(s) + ", " + act(s.kv()) + ", " + act(s.kv()) +
-         ", !llm.batch) -> ()\nkern.yield %qr : " + act(s.q()) + "\n}\n";
+  return text + "llm.kv_write %kv, %kr, %v, %b {layer = 0 : i64} : (" + kvType(s) + ", " + act(s.kv()) + ", " +
+         act(s.kv()) + ", !llm.batch) -> ()\nkern.yield %qr : " + act(s.q()) + "\n}\n";
 }
 
 /// One run's memory: inputs, cache (poisoned), result.
@@ -121,7 +125,8 @@ void checkRun(Run &run) {
         _Float16 half;
         std::memcpy(&half, run.cache.data() + at, 2);
         touched[at] = touched[at + 1] = 1;
-        ASSERT_NEAR(double(half), expected, 1e-3 * std::fabs(expected) + 1e-5) << (value ? "v " : "k ") << t << " " << i;
+        ASSERT_NEAR(double(half), expected, 1e-3 * std::fabs(expected) + 1e-5)
+            << (value ? "v " : "k ") << t << " " << i;
       }
   }
   for (size_t i = 0; i < touched.size(); ++i)
@@ -159,7 +164,8 @@ TEST(KvWrite, Gptj) { checkShape({2, 1, 64, 64, false}); }
 TEST(KvWrite, SeparateInputs) { checkShape({4, 1, 64, 64, true, false, true}); }
 
 TEST(KvWrite, HeadsOf40HaveNoCode) {
-  EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], emitKvWriteKernel).find("multiple of 16"), std::string::npos);
+  EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], emitKvWriteKernel).find("multiple of 16"),
+            std::string::npos);
 }
 
 } // namespace

@@ -19,12 +19,14 @@ struct LinearCase {
   std::string body;
   int64_t columns = kN;
   /// Expected row from x' * w^T (before bias), residual row and bias.
-  std::function<std::vector<double>(std::vector<double>, const std::vector<double> &, const std::vector<double> &)> epilogue;
+  std::function<std::vector<double>(std::vector<double>, const std::vector<double> &, const std::vector<double> &)>
+      epilogue;
   bool norm = false, selected = false;
 };
 
 void check(const LinearCase &test, const Level &level, int64_t mMax, int64_t tokens) {
-  std::vector<std::string> args = {act(kK), weightType(kN, kK, "bf16"), "!llm.batch", param(kK), act(kN, test.selected ? "S" : "T"), param(kN)};
+  std::vector<std::string> args = {act(kK),   weightType(kN, kK, "bf16"),         "!llm.batch",
+                                   param(kK), act(kN, test.selected ? "S" : "T"), param(kN)};
   std::string text = functionText(args, {act(test.columns, test.selected ? "S" : "T")}, test.body, "linear");
   int64_t scratch = 0;
   auto kernel = buildKernel(text, level, [&](mlir::ModuleOp module, EmitRequest request) {
@@ -46,7 +48,9 @@ void check(const LinearCase &test, const Level &level, int64_t mMax, int64_t tok
   for (uint32_t workers : {1u, 3u}) {
     Rows out(rows, test.columns * 4);
     Buffer memory(scratch * workers, 0xff);
-    kernel->run({x.base(), weight.packed.data(), &step.batch, norm.data(), residual.base(), bias.data(), out.base(), memory.data()}, workers);
+    kernel->run({x.base(), weight.packed.data(), &step.batch, norm.data(), residual.base(), bias.data(), out.base(),
+                 memory.data()},
+                workers);
     for (int64_t row = 0; row < rows; ++row) {
       int64_t source = test.selected ? step.sampleRows[row] : row;
       Matrix in = {{x.row<float>(source), x.row<float>(source) + kK}};
@@ -59,7 +63,8 @@ void check(const LinearCase &test, const Level &level, int64_t mMax, int64_t tok
       std::vector<double> other(residual.row<float>(row), residual.row<float>(row) + kN);
       auto expected = test.epilogue(sums, other, asDouble(bias));
       for (int64_t c = 0; c < test.columns; ++c)
-        ASSERT_NEAR(out.at(row, c), expected[c], 1e-5 * (2 + std::fabs(expected[c]))) << "row " << row << " column " << c << ", " << workers << " workers";
+        ASSERT_NEAR(out.at(row, c), expected[c], 1e-5 * (2 + std::fabs(expected[c])))
+            << "row " << row << " column " << c << ", " << workers << " workers";
     }
     ASSERT_TRUE(out.paddingIntact());
   }
@@ -80,8 +85,8 @@ void checkAll(const LinearCase &test) {
 const std::string kX = act(kK), kY = act(kN), kW = weightType(kN, kK, "bf16");
 
 TEST(LinearKernel, BiasAndResidual) {
-  checkAll({"%r = llm.linear %a0, %a1, %a5 : (" + kX + ", " + kW + ", " + param(kN) + ") -> " + kY + "\n%s = llm.add %r, %a4 : " + kY +
-                "\nkern.yield %s : " + kY + "\n",
+  checkAll({"%r = llm.linear %a0, %a1, %a5 : (" + kX + ", " + kW + ", " + param(kN) + ") -> " + kY +
+                "\n%s = llm.add %r, %a4 : " + kY + "\nkern.yield %s : " + kY + "\n",
             kN, [](auto sums, auto &residual, auto &bias) {
               for (int64_t n = 0; n < kN; ++n)
                 sums[n] += bias[n] + residual[n];
@@ -91,8 +96,9 @@ TEST(LinearKernel, BiasAndResidual) {
 
 TEST(LinearKernel, NormPrologueAndInterleavedGlu) {
   std::string half = act(kN / 2);
-  checkAll({"%x = llm.rmsnorm %a0, %a3 {eps = 1.0e-5} : (" + kX + ", " + param(kK) + ") -> " + kX + "\n%r = llm.linear %x, %a1 : (" + kX +
-                ", " + kW + ") -> " + kY + "\n%g = llm.glu %r {act = #llm.act_fn<silu>, interleave = 16} : (" + kY + ") -> " + half +
+  checkAll({"%x = llm.rmsnorm %a0, %a3 {eps = 1.0e-5} : (" + kX + ", " + param(kK) + ") -> " + kX +
+                "\n%r = llm.linear %x, %a1 : (" + kX + ", " + kW + ") -> " + kY +
+                "\n%g = llm.glu %r {act = #llm.act_fn<silu>, interleave = 16} : (" + kY + ") -> " + half +
                 "\nkern.yield %g : " + half + "\n",
             kN / 2,
             [](auto sums, auto &, auto &) {
@@ -106,8 +112,9 @@ TEST(LinearKernel, NormPrologueAndInterleavedGlu) {
 
 TEST(LinearKernel, SelectedRowsPrologue) {
   std::string xs = act(kK, "S"), ys = act(kN, "S");
-  checkAll({"%x = llm.select_rows %a0, %a2 : (" + kX + ", !llm.batch) -> " + xs + "\n%n = llm.rmsnorm %x, %a3 {eps = 1.0e-5} : (" + xs +
-                ", " + param(kK) + ") -> " + xs + "\n%r = llm.linear %n, %a1 : (" + xs + ", " + kW + ") -> " + ys +
+  checkAll({"%x = llm.select_rows %a0, %a2 : (" + kX + ", !llm.batch) -> " + xs +
+                "\n%n = llm.rmsnorm %x, %a3 {eps = 1.0e-5} : (" + xs + ", " + param(kK) + ") -> " + xs +
+                "\n%r = llm.linear %n, %a1 : (" + xs + ", " + kW + ") -> " + ys +
                 "\n%s = llm.scale %r {factor = 0.5} : " + ys + "\nkern.yield %s : " + ys + "\n",
             kN,
             [](auto sums, auto &, auto &) {
@@ -122,8 +129,8 @@ TEST(LinearKernel, SelectedRowsPrologue) {
 void checkQuantized(const Level &level, int64_t n) {
   std::string y = act(n), w = weightType(n, kK, "bf16"), q = "!llm.qact<[T, " + std::to_string(n) + "], zero = 8>";
   std::string text = functionText({kX, w, "!llm.batch"}, {q},
-                                  "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + y + "\n%q = llm.quantize %r : (" + y +
-                                      ") -> " + q + "\nkern.yield %q : " + q + "\n",
+                                  "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + y +
+                                      "\n%q = llm.quantize %r : (" + y + ") -> " + q + "\nkern.yield %q : " + q + "\n",
                                   "linear");
   int64_t scratch = 0;
   auto kernel = buildKernel(text, level, [&](mlir::ModuleOp module, EmitRequest request) {
@@ -158,7 +165,8 @@ TEST(LinearKernel, QuantizesItsResult) {
 }
 
 TEST(LinearKernel, RefusesWhatItCannotDo) {
-  std::string body = "%r = llm.linear %a0, %a1 : (" + kX + ", " + weightType(kN, kK, "i4, 64, sym") + ") -> " + kY + "\nkern.yield %r : " + kY + "\n";
+  std::string body = "%r = llm.linear %a0, %a1 : (" + kX + ", " + weightType(kN, kK, "i4, 64, sym") + ") -> " + kY +
+                     "\nkern.yield %r : " + kY + "\n";
   std::string text = functionText({kX, weightType(kN, kK, "i4, 64, sym"), "!llm.batch"}, {kY}, body, "linear");
   EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel).find("weight groups of 64"), std::string::npos);
 }

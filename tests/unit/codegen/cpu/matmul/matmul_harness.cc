@@ -87,7 +87,8 @@ static void fillMatmul(mlir::ModuleOp module, const MatmulShape &shape, const Le
 }
 
 BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing)
-    : MappedCode(level, [&](mlir::ModuleOp module) { fillMatmul(module, shape, level); }, wantListing),
+    : MappedCode(
+          level, [&](mlir::ModuleOp module) { fillMatmul(module, shape, level); }, wantListing),
       scratchBytes_(matmulScratchBytes(shape)) {}
 
 void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers) {
@@ -108,11 +109,21 @@ TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)
   for (int32_t &code : codes) {
     float v = real(random);
     switch (s.layout) {
-      case Layout::F32N16: code = std::bit_cast<int32_t>(v); break;
-      case Layout::F16N16: code = f32ToF16(v); break;
-      case Layout::BF16N16K2: code = std::bit_cast<uint32_t>(v) >> 16; break;
-      case Layout::Q8N16K4: code = static_cast<int32_t>(random() % 256) - 128; break;
-      default: code = random() % 3 == 0 ? 15 : random() % 16; break;
+    case Layout::F32N16:
+      code = std::bit_cast<int32_t>(v);
+      break;
+    case Layout::F16N16:
+      code = f32ToF16(v);
+      break;
+    case Layout::BF16N16K2:
+      code = std::bit_cast<uint32_t>(v) >> 16;
+      break;
+    case Layout::Q8N16K4:
+      code = static_cast<int32_t>(random() % 256) - 128;
+      break;
+    default:
+      code = random() % 3 == 0 ? 15 : random() % 16;
+      break;
     }
   }
   for (int64_t i = 0; i < s.n * groups; ++i) {
@@ -126,12 +137,18 @@ double TestWeight::value(int64_t row, int64_t col) const {
   int32_t code = codes[row * shape.k + col];
   int64_t group = row * ((shape.k + 31) / 32) + col / 32;
   switch (shape.layout) {
-    case Layout::F32N16: return std::bit_cast<float>(code);
-    case Layout::F16N16: return f16ToF32(static_cast<uint16_t>(code));
-    case Layout::BF16N16K2: return std::bit_cast<float>(static_cast<uint32_t>(code) << 16);
-    case Layout::Q4N16K4Sym: return double(f16ToF32(scales[group])) * (code - 8);
-    case Layout::Q4N16K4Asym: return double(f16ToF32(scales[group])) * code + f16ToF32(mins[group]);
-    default: return double(f16ToF32(scales[group])) * code;
+  case Layout::F32N16:
+    return std::bit_cast<float>(code);
+  case Layout::F16N16:
+    return f16ToF32(static_cast<uint16_t>(code));
+  case Layout::BF16N16K2:
+    return std::bit_cast<float>(static_cast<uint32_t>(code) << 16);
+  case Layout::Q4N16K4Sym:
+    return double(f16ToF32(scales[group])) * (code - 8);
+  case Layout::Q4N16K4Asym:
+    return double(f16ToF32(scales[group])) * code + f16ToF32(mins[group]);
+  default:
+    return double(f16ToF32(scales[group])) * code;
   }
 }
 

@@ -14,15 +14,16 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
+    {Layout::F32N16, ActKind::F32},   {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32},  {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::Int8}, {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
 };
 
 struct Size {
   int64_t n, k, unitPanels;
 };
-// K: one superblock, half a superblock of padding, a ragged group, the sizes of a 135M model, K blocks; N ragged; units.
+// K: one superblock, half a superblock of padding, a ragged group, the sizes of a 135M model, K blocks; N ragged;
+// units.
 const Size kSizes[] = {{16, 64, 1}, {24, 96, 1}, {40, 75, 1}, {64, 576, 2}, {48, 1536, 2}, {32, 2112, 1}, {80, 576, 4}};
 const int kRows[] = {0, 1, 2, 3, 4, 5, 7, 12, 16, 17, 33, 64, 65, 130, 300};
 
@@ -38,8 +39,8 @@ void checkRun(BuiltMatmul &kernel, const TestWeight &weight, const TestActivatio
     for (int64_t n = 0; n < shape.n; ++n) {
       auto [sum, magnitude] = referenceOutput(weight, x, row, n);
       float got = out.as<float>()[row * stride + n];
-      ASSERT_NEAR(got, sum, 1e-6 * magnitude) << "row " << row << " column " << n << " of M " << rows << " N " << shape.n
-                                              << " K " << shape.k << ", " << workers << " workers";
+      ASSERT_NEAR(got, sum, 1e-6 * magnitude) << "row " << row << " column " << n << " of M " << rows << " N "
+                                              << shape.n << " K " << shape.k << ", " << workers << " workers";
     }
   for (int row = 0; row <= rows; ++row)
     for (int64_t n = row < rows ? shape.n : 0; n < stride; ++n)
@@ -72,8 +73,7 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
     ASSERT_EQ(kernel.error, "");
     EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
     if (size.k % 32 == 0) // the columns behind the last group are straight-line code that runs once
-      EXPECT_LE(vectorStackReferences(kernel.listing.assembly), spillBudget(*level, kind))
-          << kernel.mlirOps << " ops";
+      EXPECT_LE(vectorStackReferences(kernel.listing.assembly), spillBudget(*level, kind)) << kernel.mlirOps << " ops";
     if (!runs)
       continue;
     TestWeight weight(shape, 1);

@@ -21,12 +21,21 @@ std::vector<uint8_t> packedTable(Layout layout, int64_t columns) {
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
     switch (layout) {
-    case Layout::F16N16: code = f32ToF16(value); break;
-    case Layout::BF16N16K2: code = bits >> 16; break;
-    case Layout::Q8N16K4: code = static_cast<int32_t>(random() % 255) - 127; break;
+    case Layout::F16N16:
+      code = f32ToF16(value);
+      break;
+    case Layout::BF16N16K2:
+      code = bits >> 16;
+      break;
+    case Layout::Q8N16K4:
+      code = static_cast<int32_t>(random() % 255) - 127;
+      break;
     case Layout::Q4N16K4Sym:
-    case Layout::Q4N16K4Asym: code = random() % 16; break;
-    default: code = static_cast<int32_t>(bits);
+    case Layout::Q4N16K4Asym:
+      code = random() % 16;
+      break;
+    default:
+      code = static_cast<int32_t>(bits);
     }
   }
   for (uint16_t &scale : scales)
@@ -42,10 +51,14 @@ void checkEmbed(Layout layout, const std::string &quant, int64_t columns, double
   SCOPED_TRACE(quant + " x " + std::to_string(columns));
   std::vector<uint8_t> table = packedTable(layout, columns);
   std::string weight = "!llm.weight<[40, " + std::to_string(columns) + "], #llm.q<" + quant + ">>";
-  std::string body = "%r = llm.embed %a0, %a1 {scale = " + std::to_string(scale) + "} : (!llm.batch, " + weight + ") -> " +
-                     act(columns) + "\nkern.yield %r : " + act(columns) + "\n";
+  std::string body = "%r = llm.embed %a0, %a1 {scale = " + std::to_string(scale) + "} : (!llm.batch, " + weight +
+                     ") -> " + act(columns) + "\nkern.yield %r : " + act(columns) + "\n";
   checkRows({functionText({"!llm.batch", weight}, {act(columns)}, body, "embed"),
-             {Arg::batch(), Arg::packed(table)}, columns, false, 2e-7, {},
+             {Arg::batch(), Arg::packed(table)},
+             columns,
+             false,
+             2e-7,
+             {},
              [=](const std::vector<Matrix> &, const Step &step) {
                Matrix y;
                for (int32_t id : step.ids) {

@@ -37,8 +37,14 @@ TEST(AttendMerge, CombinesSplits) {
       std::string body = "%r = llm.attend_merge %a0 {heads = 3 : i64, head_dim = " + std::to_string(dim) +
                          " : i64, splits = " + std::to_string(splits) + " : i64} : (" + act(in) + ") -> " + act(out) +
                          "\nkern.yield %r : " + act(out) + "\n";
-      RowCase test{functionText({act(in), "!llm.batch"}, {act(out)}, body), {Arg::activation(in, 3), Arg::batch()}, out, false,
-                   2e-6, {}, [=](const std::vector<Matrix> &x, const Step &) { return mergeReference(x[0], heads, dim, splits); }};
+      RowCase test{
+          functionText({act(in), "!llm.batch"}, {act(out)}, body),
+          {Arg::activation(in, 3), Arg::batch()},
+          out,
+          false,
+          2e-6,
+          {},
+          [=](const std::vector<Matrix> &x, const Step &) { return mergeReference(x[0], heads, dim, splits); }};
       test.fill = [=](Rows &rows, int64_t count) {
         for (int64_t t = 0; t < count; ++t)
           for (int64_t h = 0; h < heads; ++h)
@@ -47,7 +53,8 @@ TEST(AttendMerge, CombinesSplits) {
               part[dim + 1] = 1 + std::fabs(part[dim + 1]);
               if (i == 0 || (i + h + t) % 3 != 0)
                 continue;
-              std::fill(part, part + dim, std::numeric_limits<float>::quiet_NaN()); // nobody writes an empty split's sums
+              std::fill(part, part + dim,
+                        std::numeric_limits<float>::quiet_NaN()); // nobody writes an empty split's sums
               part[dim] = -std::numeric_limits<float>::infinity();
               part[dim + 1] = 0;
             }

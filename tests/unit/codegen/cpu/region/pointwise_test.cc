@@ -11,14 +11,24 @@ namespace {
 RowCase unary(const std::string &op, int64_t n, std::function<double(double)> fn) {
   std::string text = functionText({act(n), "!llm.batch"}, {act(n)},
                                   "%r = " + op + " : " + act(n) + "\nkern.yield %r : " + act(n) + "\n");
-  return {text, {Arg::activation(n, 4.0f), Arg::batch()}, n, false, 1e-6, {},
+  return {text,
+          {Arg::activation(n, 4.0f), Arg::batch()},
+          n,
+          false,
+          1e-6,
+          {},
           [fn](const std::vector<Matrix> &x, const Step &) { return map(x[0], fn); }};
 }
 
 RowCase binary(const std::string &op, int64_t n, std::function<double(double, double)> fn) {
   std::string text = functionText({act(n), act(n), "!llm.batch"}, {act(n)},
                                   "%r = " + op + " : " + act(n) + "\nkern.yield %r : " + act(n) + "\n");
-  return {text, {Arg::activation(n), Arg::activation(n), Arg::batch()}, n, false, 1e-6, {},
+  return {text,
+          {Arg::activation(n), Arg::activation(n), Arg::batch()},
+          n,
+          false,
+          1e-6,
+          {},
           [fn](const std::vector<Matrix> &x, const Step &) { return zip(x[0], x[1], fn); }};
 }
 
@@ -54,7 +64,11 @@ TEST(Pointwise, GluOfTwoOperands) {
   std::string body = "%r = llm.glu %a0, %a1 {act = #llm.act_fn<silu>} : (" + act(48) + ", " + act(48) + ") -> " +
                      act(48) + "\nkern.yield %r : " + act(48) + "\n";
   checkRows({functionText({act(48), act(48), "!llm.batch"}, {act(48)}, body),
-             {Arg::activation(48), Arg::activation(48), Arg::batch()}, 48, false, 1e-6, {},
+             {Arg::activation(48), Arg::activation(48), Arg::batch()},
+             48,
+             false,
+             1e-6,
+             {},
              [](const std::vector<Matrix> &x, const Step &) {
                return zip(x[0], x[1], [](double g, double u) { return silu(g) * u; });
              }});
@@ -64,7 +78,11 @@ TEST(Pointwise, GluInterleaved) {
   std::string body = "%r = llm.glu %a0 {act = #llm.act_fn<gelu_tanh>, interleave = 16} : (" + act(96) + ") -> " +
                      act(48) + "\nkern.yield %r : " + act(48) + "\n";
   checkRows({functionText({act(96), "!llm.batch"}, {act(48)}, body),
-             {Arg::activation(96), Arg::batch()}, 48, false, 1e-6, {},
+             {Arg::activation(96), Arg::batch()},
+             48,
+             false,
+             1e-6,
+             {},
              [](const std::vector<Matrix> &x, const Step &) {
                Matrix y(x[0].size(), std::vector<double>(48));
                for (size_t t = 0; t < y.size(); ++t)
@@ -78,10 +96,15 @@ TEST(Pointwise, GluInterleaved) {
 
 TEST(Pointwise, SliceOfASum) {
   for (int64_t offset : {0, 16, 21}) {
-    std::string body = "%s = llm.add %a0, %a1 : " + act(80) + "\n%r = llm.slice %s {offset = " + std::to_string(offset) +
-                       " : i64, size = 40 : i64} : (" + act(80) + ") -> " + act(40) + "\nkern.yield %r : " + act(40) + "\n";
+    std::string body = "%s = llm.add %a0, %a1 : " + act(80) +
+                       "\n%r = llm.slice %s {offset = " + std::to_string(offset) + " : i64, size = 40 : i64} : (" +
+                       act(80) + ") -> " + act(40) + "\nkern.yield %r : " + act(40) + "\n";
     checkRows({functionText({act(80), act(80), "!llm.batch"}, {act(40)}, body),
-               {Arg::activation(80), Arg::activation(80), Arg::batch()}, 40, false, 1e-6, {},
+               {Arg::activation(80), Arg::activation(80), Arg::batch()},
+               40,
+               false,
+               1e-6,
+               {},
                [offset](const std::vector<Matrix> &x, const Step &) {
                  return slice(zip(x[0], x[1], [](double a, double b) { return a + b; }), offset, 40);
                }});
@@ -92,7 +115,11 @@ TEST(Pointwise, SelectRows) {
   std::string body = "%s = llm.scale %a0 {factor = 2.0} : " + act(50) + "\n%r = llm.select_rows %s, %a1 : (" + act(50) +
                      ", !llm.batch) -> " + act(50, "S") + "\nkern.yield %r : " + act(50, "S") + "\n";
   checkRows({functionText({act(50), "!llm.batch"}, {act(50, "S")}, body),
-             {Arg::activation(50), Arg::batch()}, 50, true, 1e-6, {},
+             {Arg::activation(50), Arg::batch()},
+             50,
+             true,
+             1e-6,
+             {},
              [](const std::vector<Matrix> &x, const Step &step) {
                Matrix y;
                for (int32_t row : step.sampleRows)
@@ -107,7 +134,11 @@ TEST(Pointwise, CastRoundsToNearestEven) {
                        act(40, "T", type) + ") -> " + act(40) + "\nkern.yield %r : " + act(40) + "\n";
     bool half = std::string(type) == "f16";
     checkRows({functionText({act(40), "!llm.batch"}, {act(40)}, body),
-               {Arg::activation(40), Arg::batch()}, 40, false, 0, {},
+               {Arg::activation(40), Arg::batch()},
+               40,
+               false,
+               0,
+               {},
                [half](const std::vector<Matrix> &x, const Step &) {
                  return map(x[0], [half](double v) {
                    // 11 or 8 significant bits; the values are normal numbers.

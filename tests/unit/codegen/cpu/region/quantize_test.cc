@@ -9,7 +9,8 @@ namespace {
 
 std::string quantizeText(int64_t n, int64_t zero) {
   std::string q = "!llm.qact<[T, " + std::to_string(n) + "], zero = " + std::to_string(zero) + ">";
-  return functionText({act(n), "!llm.batch"}, {q}, "%r = llm.quantize %a0 : (" + act(n) + ") -> " + q + "\nkern.yield %r : " + q + "\n");
+  return functionText({act(n), "!llm.batch"}, {q},
+                      "%r = llm.quantize %a0 : (" + act(n) + ") -> " + q + "\nkern.yield %r : " + q + "\n");
 }
 
 void checkGroup(const float *x, int64_t live, const int8_t *q, float scale) {
@@ -52,7 +53,8 @@ void checkQuantize(int64_t n, int64_t zero) {
           std::memcpy(scales, row + rt::quantizedScalesAt(n) + 8 * g, 8);
           std::memcpy(&bias, row + rt::quantizedBiasesAt(n) + 4 * g, 4);
           for (int64_t half = 2 * g; half < 2 * g + 2; ++half)
-            checkGroup(x.row<float>(t) + 16 * half, std::clamp<int64_t>(n - 16 * half, 0, 16), row + 16 * half, scales[half % 2]);
+            checkGroup(x.row<float>(t) + 16 * half, std::clamp<int64_t>(n - 16 * half, 0, 16), row + 16 * half,
+                       scales[half % 2]);
           double most = 127.0 * 16 * (scales[0] + scales[1]) * std::max<int64_t>(zero, 1);
           ASSERT_NEAR(bias, biasOf(row + 32 * g, scales, zero), 1e-6 * most + 1e-30);
           if (::testing::Test::HasFatalFailure())

@@ -9,10 +9,10 @@ namespace llmc {
 /// One argument of the kern.func under test.
 struct Arg {
   enum Kind { Activation, Parameter, Packed, Batch } kind;
-  int64_t columns = 0;             ///< Activation
-  std::vector<float> values;       ///< Parameter: plain f32
-  std::vector<uint8_t> bytes;      ///< Packed weight
-  float scale = 1.0f;              ///< Activation: standard deviation of the random values
+  int64_t columns = 0;        ///< Activation
+  std::vector<float> values;  ///< Parameter: plain f32
+  std::vector<uint8_t> bytes; ///< Packed weight
+  float scale = 1.0f;         ///< Activation: standard deviation of the random values
 
   static Arg activation(int64_t columns, float scale = 1.0f) { return {Activation, columns, {}, {}, scale}; }
   static Arg parameter(std::vector<float> values) { return {Parameter, 0, std::move(values), {}, 0}; }
@@ -30,9 +30,9 @@ struct Step {
 struct RowCase {
   std::string text; ///< module text with one kern.func; see functionText()
   std::vector<Arg> args;
-  int64_t columns;               ///< of the (last) result
-  bool selected = false;         ///< the result has S rows
-  double tolerance = 2e-6;       ///< of |expected| + the row's largest value
+  int64_t columns;                                ///< of the (last) result
+  bool selected = false;                          ///< the result has S rows
+  double tolerance = 2e-6;                        ///< of |expected| + the row's largest value
   std::function<void(Rows &, int64_t)> fill = {}; ///< changes the first activation; argument: rows
   /// Expected values of the last result. `x`: the activations in order.
   std::function<Matrix(const std::vector<Matrix> &x, const Step &step)> expected;

@@ -9,8 +9,8 @@ namespace {
 /// residual = a + b; normed = rmsnorm(residual), yielded in the other order.
 std::string addNorm(int64_t n) {
   return functionText({act(n), act(n), param(n), "!llm.batch"}, {act(n), act(n)},
-                      "%s = llm.add %a0, %a1 : " + act(n) + "\n%r = llm.rmsnorm %s, %a2 {eps = 1.0e-5} : (" + act(n) + ", " +
-                          param(n) + ") -> " + act(n) + "\nkern.yield %r, %s : " + act(n) + ", " + act(n) + "\n",
+                      "%s = llm.add %a0, %a1 : " + act(n) + "\n%r = llm.rmsnorm %s, %a2 {eps = 1.0e-5} : (" + act(n) +
+                          ", " + param(n) + ") -> " + act(n) + "\nkern.yield %r, %s : " + act(n) + ", " + act(n) + "\n",
                       "norm");
 }
 
@@ -71,8 +71,8 @@ TEST(RowKernel, RefusesResultsWithDifferentRows) {
 }
 
 TEST(RowKernel, RefusesRowsWithoutABatch) {
-  std::string text = functionText({act(64)}, {act(64)},
-                                  "%r = llm.scale %a0 {factor = 2.0} : " + act(64) + "\nkern.yield %r : " + act(64) + "\n");
+  std::string text = functionText(
+      {act(64)}, {act(64)}, "%r = llm.scale %a0 {factor = 2.0} : " + act(64) + "\nkern.yield %r : " + act(64) + "\n");
   EXPECT_NE(emitError(text, cpuLevels()[0], emitRowKernel).find("!llm.batch"), std::string::npos);
 }
 

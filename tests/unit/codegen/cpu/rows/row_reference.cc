@@ -59,11 +59,10 @@ Matrix slice(const Matrix &x, int64_t offset, int64_t size) {
 }
 
 double silu(double x) { return x / (1 + std::exp(-x)); }
-double geluTanh(double x) {
-  return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-}
+double geluTanh(double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
 
-Matrix rope(const Matrix &x, const std::vector<int32_t> &positions, int64_t headDim, int64_t dim, double theta, bool neox) {
+Matrix rope(const Matrix &x, const std::vector<int32_t> &positions, int64_t headDim, int64_t dim, double theta,
+            bool neox) {
   Matrix y = x;
   for (size_t t = 0; t < x.size(); ++t)
     for (int64_t head = 0; head < static_cast<int64_t>(x[t].size()); head += headDim)

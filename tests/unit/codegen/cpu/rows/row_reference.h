@@ -18,7 +18,8 @@ Matrix slice(const Matrix &x, int64_t offset, int64_t size);
 double silu(double x);
 double geluTanh(double x);
 /// Rotates the first `dim` columns of each head; angle = position * theta^(-2i/dim).
-Matrix rope(const Matrix &x, const std::vector<int32_t> &positions, int64_t headDim, int64_t dim, double theta, bool neox);
+Matrix rope(const Matrix &x, const std::vector<int32_t> &positions, int64_t headDim, int64_t dim, double theta,
+            bool neox);
 /// The table that the kernels read: multiples of 256 up to maxPosition, then 0..255; a row is cosines, then sines.
 std::vector<float> ropeTable(int64_t maxPosition, int64_t dim, double theta);
 
