@@ -47,8 +47,12 @@ Value TileEmitter::loadBytes(Value base, int64_t disp) { return k_.load(bytes(),
 
 Value TileEmitter::nibble(Value line, bool high) {
   Type type = line.getType();
-  if (high)
-    return arith::ShRUIOp::create(k_.b(), line, k_.constant(type, 4));
+  if (high) {
+    // A shift of 16-bit lanes: LLVM would make one of bytes a vgf2p8affineqb, which takes the ports of the products.
+    VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
+    line = k_.bitcast(arith::ShRUIOp::create(k_.b(), k_.bitcast(line, pairs), k_.constant(pairs, 4)),
+                      cast<VectorType>(type));
+  }
   return arith::AndIOp::create(k_.b(), line, k_.constant(type, 15));
 }
 
