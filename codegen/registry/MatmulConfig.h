@@ -44,14 +44,23 @@ struct MatmulConfig {
   bool unpack = false;       ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
+  bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
 };
 
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
-/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums and the unpacked panel.
+/// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
+struct RowScalesLayout {
+  explicit RowScalesLayout(const MatmulShape &shape);
+  int64_t biases, unit, stride;
+};
+
+/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel or the
+/// prepared scales of a row block.
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config);
+int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulScratchBytes(MatmulShape shape);
 
 /// Row classes that variants are made for.

@@ -1,6 +1,7 @@
 // Row blocks stay in L2 while a worker's units pass; a unit's panels are unpacked once for each row block.
 #include "codegen/cpu/matmul/MatmulDriver.h"
 
+#include "codegen/cpu/matmul/RowScales.h"
 #include "codegen/cpu/matmul/TileEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -19,25 +20,43 @@ public:
 
   void emit(const MatmulEpilogue &epilogue) {
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
-    Value units = k_.c(shape_.units()), items = units;
-    if (shape_.mMax == 0)
-      items = k_.mul(k_.ceilDiv(words_.rows, config_.rowBlock), shape_.units());
+    Value units = k_.c(shape_.units()), items = units, block = k_.c(config_.rowBlock);
+    if (shape_.mMax == 0) {
+      // Blocks of one size: with a short last one, the worker that gets it would wait for the others.
+      Value blocks = k_.ceilDiv(words_.rows, config_.rowBlock), divisor = k_.maxSI(blocks, k_.c(1));
+      Value tiles = k_.ceilDiv(k_.divUI(k_.add(words_.rows, k_.add(divisor, -1)), divisor), config_.tileRows);
+      block = k_.mul(tiles, config_.tileRows);
+      items = k_.mul(blocks, shape_.units());
+    }
     auto [begin, end] = k_.workerRange(items);
-    k_.forEach(begin, end, 1, [&](Value item) {
-      Value unit = item, first = k_.c(0), rows = words_.rows;
+    // Carried: the row block whose scales are prepared.
+    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
+      Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
       if (shape_.mMax == 0) {
         unit = k_.remUI(item, shape_.units());
-        first = k_.mul(k_.divUI(item, shape_.units()), config_.rowBlock);
-        rows = k_.minSI(k_.sub(words_.rows, first), k_.c(config_.rowBlock));
+        index = k_.divUI(item, shape_.units());
+        first = k_.mul(index, block);
+        rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
+      if (config_.rowScales)
+        k_.ifElse(
+            k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
+            [&] {
+              Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
+              emitRowScales(k_, shape_, x, rows, rowScales());
+              return KernelBuilder::Values();
+            });
       emitUnit(unit, first, rows);
       k_.forEach(k_.c(0), rows, 1, [&](Value row) {
         epilogue(k_.add(first, row), unit, k_.address(words_.scratch, k_.mul(row, sumsStride_)));
       });
+      return KernelBuilder::Values{index};
     });
   }
 
 private:
+  Value rowScales() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+
   void emitUnit(Value unit, Value first, Value rows) {
     if (tile_.accumulates())
       clearSums(rows);
@@ -60,6 +79,8 @@ private:
     at.weights = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
     if (config_.unpack)
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
+    if (config_.rowScales)
+      at.rowScales = rowScales();
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
@@ -84,6 +105,8 @@ private:
     k_.forEach(k_.c(0), rows, config_.tileRows, [&](Value row) {
       at.sums = k_.address(sums, k_.mul(row, sumsStride_));
       at.x = k_.address(x, k_.mul(row, shape_.xStride()));
+      if (config_.rowScales)
+        at.rowScales = k_.address(rowScales(), k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
     });
   }

@@ -12,6 +12,7 @@ struct TilePlace {
   mlir::Value x;          ///< the tile's first row of x
   mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart
   mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
+  mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
   mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
   mlir::Value groupEnd;
 };
@@ -35,6 +36,7 @@ private:
     mlir::Value lines, scales; ///< weight lines; f16 scales (mins 64 bytes on)
     mlir::Value x;             ///< first row of x plus the group's 32 * g bytes
     mlir::Value index;         ///< first row of x plus 4 * g: where the biases count from
+    mlir::Value prepared;      ///< rowScales: prepared scales of the first row plus 4 * g
     mlir::Value pair;          ///< first row of x plus 8 * g: where the two scales of a group count from
     int64_t linesDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
   };
@@ -54,6 +56,8 @@ private:
   Values groupScales(const Group &group, int64_t extra);
   mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
                         mlir::Value min, mlir::Value total);
+  mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
+                         mlir::Value min, mlir::Value total);
   void prefetchGroup(const Group &group);
 
   // IntTile.cpp: Direct.
@@ -77,7 +81,7 @@ private:
   Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);
 
   Values loadTotals(const TilePlace &place);
-  void storeTotals(const TilePlace &place, const Values &totals);
+  void storeTotals(const TilePlace &place, Values totals);
 
   KernelBuilder &k_;
   const MatmulShape &shape_;

@@ -184,7 +184,8 @@ TestActivations::TestActivations(const MatmulShape &s, int64_t rows, uint32_t se
   for (int64_t row = 0; row < rows; ++row) {
     uint8_t *at = bytes.data() + row * shape.xStride();
     if (shape.act == ActKind::Int8) {
-      fillQuantizedRow(at, shape, random);
+      if (row % 11 != 6) // those stay zero, scales too
+        fillQuantizedRow(at, shape, random);
       continue;
     }
     for (int64_t k = 0; k < shape.k; ++k)
