@@ -62,6 +62,8 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.rowBlock = roundUpTo(most, config.tileRows);
   if (few)
     config.prefetchBytes = isQuantized(shape.layout) ? 4 * superblockBytes(shape.layout) : 2048;
+  else if (config.style == TileStyle::Direct)
+    config.prefetchBytes = panelBytes(shape.layout, shape.k);
   return config;
 }
 
