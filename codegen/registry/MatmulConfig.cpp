@@ -3,6 +3,7 @@
 
 #include "runtime/format/kernel_abi.h"
 #include <algorithm>
+#include <cmath>
 
 namespace llmc {
 
@@ -27,7 +28,7 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.style = TileStyle::Direct;
     config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
-    // 11 operations on the ports of the products instead of 12, 10 instead of 11 for symmetric weights.
+    // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
     return;
   }
@@ -81,8 +82,14 @@ int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config) 
 RowScalesLayout::RowScalesLayout(const MatmulShape &shape)
     : biases(roundUpTo(shape.groups() * 4, 64)), unit(biases + roundUpTo(shape.groups() * 4, 64)), stride(unit + 64) {}
 
+int64_t minSumLargest(int64_t groups) {
+  return std::min<int64_t>(32767, static_cast<int64_t>(std::sqrt(2147483647.0 / static_cast<double>(groups))));
+}
+
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config) {
-  return config.rowScales ? config.rowBlock * RowScalesLayout(shape).stride : 0;
+  if (!config.rowScales)
+    return 0;
+  return config.rowBlock * RowScalesLayout(shape).stride + (shape.asymmetric() ? minSumBytes(shape) : 0);
 }
 
 int64_t matmulScratchBytes(MatmulShape shape) {

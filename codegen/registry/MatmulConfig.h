@@ -56,6 +56,12 @@ struct RowScalesLayout {
   int64_t biases, unit, stride;
 };
 
+/// Largest integer that stands for a min or bias: `groups` products of two stay below 2^31.
+int64_t minSumLargest(int64_t groups);
+/// A panel's integer mins: where their units lie, and all their bytes.
+constexpr int64_t minSumUnitsAt(const MatmulShape &shape) { return shape.groups() / 2 * kLineBytes; }
+constexpr int64_t minSumBytes(const MatmulShape &shape) { return minSumUnitsAt(shape) + kLineBytes; }
+
 /// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel or the
 /// prepared scales of a row block.
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config);

@@ -133,8 +133,7 @@ Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value h
 }
 
 /// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one vpmaddwd. VNNI only.
-Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value high, Value scale, Value min,
-                              Value total) {
+Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value high, Value scale, Value total) {
   RowScalesLayout layout(shape_);
   int64_t at = row * layout.stride + group.indexDisp;
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
@@ -146,10 +145,32 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
       pairs);
   Value scales = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), pairs);
   Value sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, scales});
-  if (!min)
+  if (!shape_.asymmetric())
     sum = k_.add(sum, k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases));
-  total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
-  return min ? k_.fma(min, k_.loadSplat(k_.f32(), lanes_, group.prepared, Value(), at + layout.biases), total) : total;
+  return k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
+}
+
+/// Sums over all groups of min * bias, in units of the rows: where the totals of asymmetric weights start.
+TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
+  RowScalesLayout layout(shape_);
+  VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  Values zeros(config_.tileRows, k_.constant(ints(), 0));
+  Values sums = k_.forLoop(k_.c(0), k_.c(shape_.groups() / 2), 1, zeros, [&](Value pair, ValueRange carried) {
+    Values next(carried);
+    Value mins = k_.load(words, place.mins, k_.mul(pair, kLineBytes), 0, 64);
+    Value at = k_.address(place.rowScales, k_.mul(pair, 4));
+    for (int64_t row = 0; row < config_.tileRows; ++row) {
+      Value biases = k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases);
+      next[row] = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {next[row], mins, k_.bitcast(biases, words)});
+    }
+    return next;
+  });
+  Value units = k_.load(floats(), place.mins, Value(), minSumUnitsAt(shape_), 64);
+  for (int64_t row = 0; row < config_.tileRows; ++row) {
+    Value ratio = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit + 4);
+    sums[row] = k_.mulF(k_.mulF(arith::SIToFPOp::create(k_.b(), floats(), sums[row]), units), ratio);
+  }
+  return sums;
 }
 
 void TileEmitter::prefetchGroup(const Group &group) {
@@ -178,7 +199,7 @@ void TileEmitter::directGroup(const Group &group, Values &totals) {
     }
   }
   Values scales = groupScales(group, 0), mins;
-  if (shape_.asymmetric())
+  if (shape_.asymmetric() && !config_.rowScales)
     mins = groupScales(group, 64);
   for (int64_t row = 0; row < config_.tileRows; ++row) {
     Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
@@ -193,8 +214,9 @@ void TileEmitter::directGroup(const Group &group, Values &totals) {
     }
     for (int64_t h = 0; h < halves_; ++h) {
       Value &total = totals[row * halves_ + h];
-      auto scaled = config_.rowScales ? &TileEmitter::scaleByRow : &TileEmitter::scaleSums;
-      total = (this->*scaled)(group, row, sums[0][h], sums[1][h], scales[h], mins.empty() ? Value() : mins[h], total);
+      Value min = mins.empty() ? Value() : mins[h];
+      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], scales[h], total)
+                                : scaleSums(group, row, sums[0][h], sums[1][h], scales[h], min, total);
     }
   }
 }
@@ -228,6 +250,8 @@ void TileEmitter::emitDirect(const TilePlace &place) {
 }
 
 TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
+  if (config_.rowScales && shape_.asymmetric())
+    return minSums(place);
   Values totals;
   for (int64_t row = 0; row < config_.tileRows; ++row)
     for (int64_t h = 0; h < halves_; ++h)

@@ -81,6 +81,10 @@ private:
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
     if (config_.rowScales)
       at.rowScales = rowScales();
+    if (config_.rowScales && shape_.asymmetric()) {
+      at.mins = k_.address(rowScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
+      emitMinSumWeights(k_, shape_, at.weights, at.mins);
+    }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;

@@ -1,4 +1,4 @@
-// Two passes over a row's scales: the largest gives the unit, then scales and biases are expressed in it.
+// Two passes over a row's scales, or a panel's mins: the largest gives the unit, then all are expressed in it.
 #include "codegen/cpu/matmul/RowScales.h"
 
 #include "runtime/format/kernel_abi.h"
@@ -12,6 +12,15 @@ namespace {
 
 constexpr double kLargest = 32767;
 
+/// Never divides by zero: what has no largest value has only zeros.
+Value inverse(KernelBuilder &k, Value unit) {
+  return k.divF(k.constant(k.f32(), 1.0), k.maxF(unit, k.constant(k.f32(), 1.0e-37)));
+}
+
+Value rounded(KernelBuilder &k, Value v) {
+  return arith::FPToSIOp::create(k.b(), k.vec(16, k.i32()), math::RoundEvenOp::create(k.b(), v));
+}
+
 class RowScales {
 public:
   RowScales(KernelBuilder &k, const MatmulShape &shape, Value row, Value out)
@@ -20,45 +29,44 @@ public:
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
   void emit() {
-    Value largest = largestScale();
-    Value unit = k_.mulF(largest, k_.constant(k_.f32(), 1.0 / kLargest));
+    Value unit = k_.mulF(largest(scales_, 2 * groups_), k_.constant(k_.f32(), 1.0 / kLargest));
     k_.store(unit, out_, Value(), layout_.unit, 4);
-    // A row of zeros has no scale; its sums are zero whatever the inverse is.
-    Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), k_.maxF(unit, k_.constant(k_.f32(), 1.0e-37)));
-    Value lanes = k_.splat(inverse, 16);
+    Value perUnit = inverse(k_, unit), perBias = perUnit;
+    if (asymmetric_) {
+      Value biasUnit = k_.mulF(largest(biases_, groups_), k_.constant(k_.f32(), 1.0 / minSumLargest(groups_)));
+      k_.store(k_.mulF(biasUnit, perUnit), out_, Value(), layout_.unit + 4, 4);
+      perBias = inverse(k_, biasUnit);
+    }
     // Whole vectors: what lies past a part's end is read from the padding of the row and written to that of `out`.
-    k_.forEach(k_.c(0), k_.c(2 * groups_), 16, [&](Value i) { storeScales(i, lanes); });
-    k_.forEach(k_.c(0), k_.c(groups_), 16, [&](Value i) { storeBiases(i, lanes); });
+    store(scales_, 2 * groups_, perUnit, 0, true);
+    store(biases_, groups_, perBias, layout_.biases, asymmetric_);
   }
 
 private:
-  Value largestScale() {
-    int64_t count = 2 * groups_, whole = count / 16 * 16;
+  /// Largest magnitude of `count` floats. Padding must not count: the tail goes by twos, and groups come in pairs.
+  Value largest(Value floats, int64_t count) {
+    int64_t whole = count / 16 * 16;
     auto loopMax = [&](int64_t begin, int64_t end, int64_t lanes) {
       VectorType type = k_.vec(lanes, k_.f32());
       auto result = k_.forLoop(k_.c(begin), k_.c(end), lanes, {k_.constant(type, 0.0)}, [&](Value i, ValueRange most) {
-        return KernelBuilder::Values{k_.maxF(most[0], k_.load(type, scales_, k_.mul(i, 4), 0, 4))};
+        Value v = math::AbsFOp::create(k_.b(), k_.load(type, floats, k_.mul(i, 4), 0, 4));
+        return KernelBuilder::Values{k_.maxF(most[0], v)};
       });
       return k_.reduceMax(result[0]);
     };
-    // Padding must not count: the tail goes by fours, and groups come in pairs.
-    Value tail = loopMax(whole, count, 4);
+    Value tail = loopMax(whole, count, 2);
     return whole ? k_.maxF(loopMax(0, whole, 16), tail) : tail;
   }
 
-  Value rounded(Value v) {
-    return arith::FPToSIOp::create(k_.b(), k_.vec(16, k_.i32()), math::RoundEvenOp::create(k_.b(), v));
-  }
-
-  void storeScales(Value i, Value inverse) {
-    Value v = k_.mulF(k_.load(k_.vec(16, k_.f32()), scales_, k_.mul(i, 4), 0, 4), inverse);
-    Value small = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), rounded(v));
-    k_.store(small, out_, k_.mul(i, 2), 0, 2);
-  }
-
-  void storeBiases(Value i, Value inverse) {
-    Value v = k_.mulF(k_.load(k_.vec(16, k_.f32()), biases_, k_.mul(i, 4), 0, 4), inverse);
-    k_.store(asymmetric_ ? v : rounded(v), out_, k_.mul(i, 4), layout_.biases, 4);
+  /// Floats as rounded multiples of a unit, i16 or i32, at `at` of `out`.
+  void store(Value floats, int64_t count, Value perUnit, int64_t at, bool small) {
+    Value lanes = k_.splat(perUnit, 16);
+    k_.forEach(k_.c(0), k_.c(count), 16, [&](Value i) {
+      Value v = rounded(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
+      if (small)
+        v = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), v);
+      k_.store(v, out_, k_.mul(i, small ? 2 : 4), at, 2);
+    });
   }
 
   KernelBuilder &k_;
@@ -69,6 +77,35 @@ private:
 };
 
 } // namespace
+
+/// Mins of groups 2i and 2i + 1 of the panel's 16 rows, f32.
+static std::pair<Value, Value> minPair(KernelBuilder &k, const MatmulShape &shape, Value panel, Value i) {
+  Value block = k.address(panel, k.mul(i, superblockBytes(shape.layout)));
+  auto mins = [&](int64_t at) {
+    return k.extF(k.load(k.vec(16, k.f16()), block, Value(), minsOffset(shape.layout) + at, 32));
+  };
+  return {mins(0), mins(32)};
+}
+
+void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, Value panel, Value out) {
+  VectorType floats = k.vec(16, k.f32());
+  Value pairs = k.c(shape.groups() / 2);
+  auto most = k.forLoop(k.c(0), pairs, 1, {k.constant(floats, 0.0)}, [&](Value i, ValueRange carried) {
+    auto [first, second] = minPair(k, shape, panel, i);
+    Value both = k.maxF(math::AbsFOp::create(k.b(), first), math::AbsFOp::create(k.b(), second));
+    return KernelBuilder::Values{k.maxF(carried[0], both)};
+  });
+  Value unit = k.mulF(most[0], k.constant(floats, 1.0 / minSumLargest(shape.groups())));
+  k.store(unit, out, Value(), minSumUnitsAt(shape), 64);
+  Value perUnit = k.divF(k.constant(floats, 1.0), k.maxF(unit, k.constant(floats, 1.0e-37)));
+  VectorType ints = k.vec(16, k.i32());
+  k.forEach(k.c(0), pairs, 1, [&](Value i) {
+    auto [first, second] = minPair(k, shape, panel, i);
+    Value low = arith::AndIOp::create(k.b(), rounded(k, k.mulF(first, perUnit)), k.constant(ints, 0xffff));
+    Value high = arith::ShLIOp::create(k.b(), rounded(k, k.mulF(second, perUnit)), k.constant(ints, 16));
+    k.store(arith::OrIOp::create(k.b(), low, high), out, k.mul(i, kLineBytes), 0, 64);
+  });
+}
 
 void emitRowScales(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out) {
   RowScalesLayout layout(shape);

@@ -1,4 +1,15 @@
-// Activation scales as 16-bit multiples of one scale a row: two of them scale a group's integer sums in one vpmaddwd.
+// Integer forms of what is added to the dot products of 4-bit weights, so that floats take fewer of the ports that the
+// products need. One row of x, G groups of 32 columns, two activation scales each (RowScalesLayout):
+//   i16 [2 G]  round(scale / unit), unit = largest scale of the row / 32767: sums of 16 columns fit 16 bits
+//              (16 * 15 * 127), so that one vpmaddwd scales both sums of a group and stays below 2^31
+//   symmetric weights:  i32 [G] round(bias / unit)
+//   asymmetric weights: i16 [G] round(bias / biasUnit), to be multiplied with the mins of a panel by vpdpwssd before
+//   the
+//              groups are visited; G products stay below 2^31 because both are at most minSumLargest(G)
+//   f32        unit; f32 biasUnit / unit
+// Each part is padded to 64 bytes. A panel's mins likewise: i16 [G / 2][16 rows][2], then f32 [16] units.
+// The rounding is 2^-16 of a row's largest scale and 2^-12 to 2^-14 of its largest bias: a tenth and less of what the
+// int8 values themselves were rounded by.
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"
@@ -6,16 +17,10 @@
 
 namespace llmc {
 
-// Prepared scales of one row of x (RowScalesLayout). G groups of 32 columns, two activation scales each:
-//   i16 [2 G]  round(scale / unit): 4-bit sums of 16 columns fit 16 bits (16 * 15 * 127), so a group's two products
-//   with
-//              these stay below 2^31
-//   asymmetric weights: f32 [G] bias / unit; symmetric ones: i32 [G] bias / unit
-//   f32        unit = largest scale of the row / 32767
-// Each part is padded to 64 bytes. Relative to the row's largest scale the rounding is 2^-16, a hundredth of what the
-// int8 values themselves were rounded by.
-
 /// Writes the prepared scales of rows [0, rows) of `x` to `out`.
 void emitRowScales(KernelBuilder &k, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out);
+
+/// Writes a panel's mins as integers to `out`. Asymmetric weights only.
+void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, mlir::Value panel, mlir::Value out);
 
 } // namespace llmc

@@ -13,6 +13,7 @@ struct TilePlace {
   mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart
   mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
   mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
+  mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers
   mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
   mlir::Value groupEnd;
 };
@@ -57,7 +58,8 @@ private:
   mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
                         mlir::Value min, mlir::Value total);
   mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
-                         mlir::Value min, mlir::Value total);
+                         mlir::Value total);
+  Values minSums(const TilePlace &place);
   void prefetchGroup(const Group &group);
 
   // IntTile.cpp: Direct.
