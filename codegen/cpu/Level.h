@@ -14,7 +14,7 @@ struct Level {
   llvm::StringRef features; ///< LLVM target-features added to the cpu's own
   bool avx512;              ///< 512-bit vectors and 32 registers; else 256-bit and 16
   bool vnni;                ///< vpdpbusd (256-bit on v3, 512-bit on v4)
-  bool bf16;                ///< vdpbf16ps, and GFNI for nibble shifts
+  bool bf16;                ///< vdpbf16ps
 
   /// Bytes of one register: 64 or 32.
   int64_t vectorBytes() const { return avx512 ? 64 : 32; }

@@ -30,19 +30,26 @@ void wantLinear(std::vector<Wanted>& list, const std::string& name, int64_t n, i
 void wantLayer(std::vector<Wanted>& list, const ModelConfig& config, int64_t layer) {
   std::string prefix = "model.layers." + std::to_string(layer) + ".";
   int64_t q = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
-  list.push_back({prefix + "input_layernorm.weight", {config.hidden}});
-  list.push_back({prefix + "post_attention_layernorm.weight", {config.hidden}});
-  wantLinear(list, prefix + "self_attn.q_proj", q, config.hidden, config.attentionBias);
-  wantLinear(list, prefix + "self_attn.k_proj", kv, config.hidden, config.attentionBias);
-  wantLinear(list, prefix + "self_attn.v_proj", kv, config.hidden, config.attentionBias);
-  wantLinear(list, prefix + "self_attn.o_proj", config.hidden, q, config.attentionOutBias);
+  const LayerNames& names = config.family->names;
+  auto want = [&](std::string_view name, int64_t n, int64_t k, bool bias) {
+    wantLinear(list, prefix + std::string(name), n, k, bias);
+  };
+  auto wantNorm = [&](std::string_view name, int64_t n) {
+    list.push_back({prefix + std::string(name) + ".weight", {n}});
+  };
+  wantNorm(names.attentionNorm, config.hidden);
+  wantNorm(names.mlpNorm, config.hidden);
+  want(names.q, q, config.hidden, config.attentionBias);
+  want(names.k, kv, config.hidden, config.attentionBias);
+  want(names.v, kv, config.hidden, config.attentionBias);
+  want(names.o, config.hidden, q, config.attentionOutBias);
   if (config.qkNorm) {
-    list.push_back({prefix + "self_attn.q_norm.weight", {config.headDim}});
-    list.push_back({prefix + "self_attn.k_norm.weight", {config.headDim}});
+    wantNorm(names.qNorm, config.headDim);
+    wantNorm(names.kNorm, config.headDim);
   }
-  wantLinear(list, prefix + "mlp.gate_proj", config.intermediate, config.hidden, config.mlpBias);
-  wantLinear(list, prefix + "mlp.up_proj", config.intermediate, config.hidden, config.mlpBias);
-  wantLinear(list, prefix + "mlp.down_proj", config.hidden, config.intermediate, config.mlpBias);
+  want(names.gate, config.intermediate, config.hidden, config.mlpBias);
+  want(names.up, config.intermediate, config.hidden, config.mlpBias);
+  want(names.down, config.hidden, config.intermediate, config.mlpBias);
 }
 
 Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
@@ -94,7 +101,8 @@ Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std
       return importError(
           "MODEL_TENSOR",
           {checkpoint.files()[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.sourceName},
-          "tensor has no role in a " + config.family + " model of " + std::to_string(config.layers) + " layers");
+          "tensor has no role in a " + std::string(config.family->name) + " model of " + std::to_string(config.layers) +
+              " layers");
     }
   }
   for (const UnreadableTensor& tensor : checkpoint.unreadable())

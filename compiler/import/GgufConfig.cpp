@@ -1,6 +1,5 @@
 // ModelConfig from GGUF metadata, including rotary scaling kept as a table of factors.
 #include <algorithm>
-#include <array>
 
 #include "compiler/import/GgufModel.h"
 #include "compiler/import/ImportError.h"
@@ -138,17 +137,18 @@ bool hasTensor(const GgufFile& gguf, std::string_view name) {
 rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   const std::string& file = gguf.file->name();
   const GgufValue* architecture = gguf.find("general.architecture");
-  static constexpr std::array<std::string_view, 3> kKnown = {"llama", "qwen2", "qwen3"};
-  std::string hint = "supported are llama (with mistral), qwen2, qwen3";
+  std::string hint = "supported are " + supportedGgufArchitectures();
   if (!architecture || architecture->type != GgufType::String)
     return importError("CF_ARCH", {file, -1, "general.architecture"}, "the architecture is not given as a string",
                        hint);
-  if (std::find(kKnown.begin(), kKnown.end(), architecture->text) == kKnown.end())
-    return importError("CF_ARCH", {file, -1, architecture->text}, "architecture is not supported", hint);
   ModelConfig config;
-  config.family = architecture->text;
+  config.family = familyOfGguf(architecture->text);
+  if (!config.family)
+    return importError("CF_ARCH", {file, -1, architecture->text}, "architecture is not supported", hint);
   Keys keys(gguf, architecture->text);
   LLMC_TRY(readSizes(gguf, keys, config));
+  if (config.slidingWindow > 0)
+    if (const Family* windowed = findFamily(config.family->ggufWindowed)) config.family = windowed;
   LLMC_TRY(readRope(gguf, keys, config));
   config.tieEmbeddings = !hasTensor(gguf, "output.weight");
   config.attentionBias = hasTensor(gguf, "blk.0.attn_q.bias");

@@ -18,35 +18,46 @@ constexpr std::array<Rename, 3> kModelNames = {{
     {"output", "lm_head"},
 }};
 
-constexpr std::array<Rename, 11> kLayerNames = {{
-    {"attn_norm", "input_layernorm"},
-    {"ffn_norm", "post_attention_layernorm"},
-    {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},
-    {"attn_v", "self_attn.v_proj"},
-    {"attn_output", "self_attn.o_proj"},
-    {"attn_q_norm", "self_attn.q_norm"},
-    {"attn_k_norm", "self_attn.k_norm"},
-    {"ffn_gate", "mlp.gate_proj"},
-    {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"},
+struct LayerRename {
+  std::string_view gguf;
+  std::string_view LayerNames::* canonical;
+};
+
+constexpr std::array<LayerRename, 11> kLayerNames = {{
+    {"attn_norm", &LayerNames::attentionNorm},
+    {"ffn_norm", &LayerNames::mlpNorm},
+    {"attn_q", &LayerNames::q},
+    {"attn_k", &LayerNames::k},
+    {"attn_v", &LayerNames::v},
+    {"attn_output", &LayerNames::o},
+    {"attn_q_norm", &LayerNames::qNorm},
+    {"attn_k_norm", &LayerNames::kNorm},
+    {"ffn_gate", &LayerNames::gate},
+    {"ffn_up", &LayerNames::up},
+    {"ffn_down", &LayerNames::down},
 }};
 
-template <size_t N>
-std::string_view find(const std::array<Rename, N>& table, std::string_view name) {
-  for (const Rename& entry : table)
+std::string_view modelName(std::string_view name) {
+  for (const Rename& entry : kModelNames)
     if (entry.gguf == name) return entry.canonical;
+  return {};
+}
+
+std::string_view layerName(std::string_view name, const LayerNames& names) {
+  for (const LayerRename& entry : kLayerNames)
+    if (entry.gguf == name) return names.*entry.canonical;
   return {};
 }
 
 /// Canonical name of "blk.<layer>.<part>.<weight|bias>" or of a tensor outside the layers; the name itself when it has
 /// no known role.
-rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& tensor, int64_t layers) {
+rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& tensor, const ModelConfig& config) {
+  const int64_t layers = config.layers;
   std::string_view name = tensor.name;
   size_t dot = name.find_last_of('.');
   if (dot == std::string_view::npos) return tensor.name;
   std::string_view stem = name.substr(0, dot), kind = name.substr(dot);
-  std::string_view canonical = find(kModelNames, stem);
+  std::string_view canonical = modelName(stem);
   if (!canonical.empty()) return std::string(canonical) + std::string(kind);
   if (!stem.starts_with("blk.")) return tensor.name;
   stem.remove_prefix(4);
@@ -58,7 +69,7 @@ rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& te
   if (!valid)
     return importError("GG_NAME", {gguf.file->name(), -1, tensor.name},
                        "the layer number is not one of 0 to " + std::to_string(layers - 1));
-  canonical = find(kLayerNames, stem.substr(digits.size() + 1));
+  canonical = layerName(stem.substr(digits.size() + 1), config.family->names);
   if (canonical.empty()) return tensor.name;
   return "model.layers." + std::to_string(layer) + "." + std::string(canonical) + std::string(kind);
 }
@@ -69,7 +80,7 @@ rt::Result<std::vector<TensorInfo>> canonicalGgufTensors(const GgufFile& gguf, c
   std::vector<TensorInfo> tensors;
   for (const GgufTensor& source : gguf.tensors) {
     if (source.name == "rope_freqs.weight") continue;
-    auto name = canonicalName(gguf, source, config.layers);
+    auto name = canonicalName(gguf, source, config);
     if (!name) return name.takeStatus();
     TensorInfo tensor;
     tensor.name = name.take();
@@ -78,10 +89,10 @@ rt::Result<std::vector<TensorInfo>> canonicalGgufTensors(const GgufFile& gguf, c
     tensor.shape = source.shape;
     tensor.offset = source.offset;
     tensor.bytes = source.bytes;
-    // Only llama's converter permutes: its graph rotates adjacent pairs, the others' rotate halves.
-    bool rotary = tensor.name.find(".self_attn.q_proj.") != std::string::npos ||
-                  tensor.name.find(".self_attn.k_proj.") != std::string::npos;
-    tensor.ropeInterleaved = rotary && config.family == "llama";
+    const LayerNames& names = config.family->names;
+    bool rotary = tensor.name.find("." + std::string(names.q) + ".") != std::string::npos ||
+                  tensor.name.find("." + std::string(names.k) + ".") != std::string::npos;
+    tensor.ropeInterleaved = rotary && config.family->ggufRotatesPairs;
     tensors.push_back(std::move(tensor));
   }
   return tensors;

@@ -1,6 +1,5 @@
 // ModelConfig from a Hugging Face config.json.
 #include <algorithm>
-#include <array>
 
 #include "compiler/import/JsonFields.h"
 #include "compiler/import/ModelConfig.h"
@@ -12,17 +11,6 @@ namespace {
 using rt::Status;
 using Json = nlohmann::json;
 
-struct Architecture {
-  std::string_view name, family;
-};
-
-constexpr std::array<Architecture, 4> kArchitectures = {{
-    {"LlamaForCausalLM", "llama"},
-    {"MistralForCausalLM", "mistral"},
-    {"Qwen2ForCausalLM", "qwen2"},
-    {"Qwen3ForCausalLM", "qwen3"},
-}};
-
 Status readFamily(const JsonFields& fields, const std::string& file, ModelConfig& config) {
   Place place{file, -1, "architectures"};
   std::string hint = "supported are " + supportedArchitectures();
@@ -31,9 +19,8 @@ Status readFamily(const JsonFields& fields, const std::string& file, ModelConfig
   if (!list->is_array() || list->size() != 1 || !list->front().is_string())
     return importError("CF_ARCH", place, "must be an array of exactly one name", hint);
   auto name = list->front().get<std::string>();
-  for (const Architecture& known : kArchitectures)
-    if (known.name == name) config.family = known.family;
-  if (config.family.empty()) return importError("CF_ARCH", {file, -1, name}, "architecture is not supported", hint);
+  config.family = familyOfArchitecture(name);
+  if (!config.family) return importError("CF_ARCH", {file, -1, name}, "architecture is not supported", hint);
   return Status::ok();
 }
 
@@ -48,7 +35,7 @@ Status readSizes(const JsonFields& fields, const std::string& file, ModelConfig&
   LLMC_TRY(fields.integer("max_position_embeddings", config.maxPositions, true));
   config.normEps = 1e-6;
   LLMC_TRY(fields.real("rms_norm_eps", config.normEps));
-  if (config.family == "qwen3") config.headDim = 128;
+  config.headDim = config.family->headDim;
   LLMC_TRY(fields.integer("head_dim", config.headDim));
   if (config.headDim != 0 || config.heads <= 0) return Status::ok();
   if (config.hidden % config.heads != 0)
@@ -95,10 +82,10 @@ Status readRope(const JsonFields& fields, const std::string& file, ModelConfig& 
 Status readWindow(const JsonFields& fields, const std::string& file, ModelConfig& config) {
   int64_t window = 0;
   LLMC_TRY(fields.integer("sliding_window", window));
-  if (config.family == "llama") return Status::ok();
+  if (config.family->window == Window::Never) return Status::ok();
   Status mixed = importError("CF_RANGE", {file, -1, "sliding_window"},
                              "models in which only some layers have a window are not supported");
-  if (config.family != "mistral") {
+  if (config.family->window == Window::Switched) {
     bool used = false;
     int64_t firstLayer = 28;
     LLMC_TRY(fields.boolean("use_sliding_window", used));
@@ -121,11 +108,11 @@ Status readVariants(const JsonFields& fields, const std::string& file, ModelConf
   LLMC_TRY(fields.boolean("attention_bias", config.attentionBias));
   LLMC_TRY(fields.boolean("mlp_bias", config.mlpBias));
   config.attentionOutBias = config.attentionBias;
-  if (config.family == "qwen2") {
+  if (config.family->qkvBias == Bias::Always) {
     config.attentionBias = true;
-    config.attentionOutBias = false;
+    config.attentionOutBias = config.family->outputBias == Bias::Always;
   }
-  config.qkNorm = config.family == "qwen3";
+  config.qkNorm = config.family->headNorm;
   std::string activation = "silu";
   LLMC_TRY(fields.text("hidden_act", activation));
   if (activation == "silu" || activation == "swish")
@@ -161,12 +148,6 @@ Status refuseQuantized(const JsonFields& fields, const std::string& file) {
 }
 
 }  // namespace
-
-std::string supportedArchitectures() {
-  std::string text;
-  for (const Architecture& known : kArchitectures) text += (text.empty() ? "" : ", ") + std::string(known.name);
-  return text;
-}
 
 rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file,
                                       std::vector<std::string>& warnings) {

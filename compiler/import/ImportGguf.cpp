@@ -14,7 +14,7 @@ rt::Status checkVocabulary(const GgufFile& gguf, const ModelConfig& config, int6
   if (tokens > config.vocab)
     return importError("CF_INCONSISTENT", {file, -1, "token_embd.weight"},
                        "has " + std::to_string(config.vocab) + " rows for " + std::to_string(tokens) + " tokens");
-  std::string key = config.family + ".vocab_size";
+  std::string key = gguf.find("general.architecture")->text + ".vocab_size";  // its family was found by it
   const GgufValue* stated = gguf.find(key);
   if (!stated) return rt::Status::ok();
   auto number = stated->integer();
@@ -70,7 +70,7 @@ rt::Result<ImportedModel> importGguf(std::shared_ptr<const SourceFile> file, con
   model.chatTemplate = std::move(tokenizer->chatTemplate);
   model.templatePlace = rt::escaped(model.checkpoint->files()[0]->name()) + ": 'tokenizer.chat_template'";
   model.defaultsJson = defaultsText(*gguf, model.config, *tokenizer);
-  model.provenanceJson = provenanceText("gguf", {gguf->file->name()}, model.config.family);
+  model.provenanceJson = provenanceText("gguf", {gguf->file->name()}, std::string(model.config.family->name));
   return model;
 }
 

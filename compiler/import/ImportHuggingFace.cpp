@@ -167,7 +167,7 @@ rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std
   LLMC_TRY(readTexts(folder, options, model));
   std::vector<std::string> files;
   for (const auto& file : model.checkpoint->files()) files.push_back(file->name());
-  model.provenanceJson = provenanceText("safetensors", files, model.config.family);
+  model.provenanceJson = provenanceText("safetensors", files, std::string(model.config.family->name));
   return model;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/models/Family.h"
 #include "runtime/base/status.h"
 
 namespace llmc {
@@ -22,8 +23,8 @@ struct RopeScaling {
 
 /// Decoder-only model of the llama kind.
 struct ModelConfig {
-  std::string family;  ///< "llama", "mistral", "qwen2", "qwen3"
-  int64_t hidden = 0;  ///< width of the residual stream
+  const Family* family = nullptr;  ///< never null in a config that was read
+  int64_t hidden = 0;              ///< width of the residual stream
   int64_t layers = 0;
   int64_t heads = 0;         ///< query heads
   int64_t kvHeads = 0;       ///< divides heads
@@ -57,8 +58,5 @@ rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string
 
 /// Range and consistency checks for a ModelConfig from any source (CF_RANGE, CF_INCONSISTENT).
 rt::Status validateConfig(const ModelConfig& config, const std::string& file);
-
-/// "LlamaForCausalLM, MistralForCausalLM, ...": for hints.
-std::string supportedArchitectures();
 
 }  // namespace llmc

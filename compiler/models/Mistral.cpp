@@ -1,6 +1,10 @@
-// Mistral 7B: llama with an optional sliding window (Jiang et al. 2023, section 2).
+// Mistral: llama without biases and with a sliding window in every layer.
 #include "compiler/models/Family.h"
 
 namespace llmc {
-const Family kMistral = {.name = "mistral", .slidingWindow = true};
+const Family kMistral = {.name = "mistral",
+                         .architecture = "MistralForCausalLM",
+                         .ggufArchitecture = "",
+                         .window = Window::Always,
+                         .ggufRotatesPairs = true};
 } // namespace llmc

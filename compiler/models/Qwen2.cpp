@@ -1,6 +1,10 @@
-// Qwen 2 and 2.5: llama with a bias on q, k and v.
+// Qwen 2 and 2.5 (dense): biases on q, k and v alone.
 #include "compiler/models/Family.h"
 
 namespace llmc {
-const Family kQwen2 = {.name = "qwen2", .qkvBias = true, .slidingWindow = true};
+const Family kQwen2 = {.name = "qwen2",
+                       .architecture = "Qwen2ForCausalLM",
+                       .ggufArchitecture = "qwen2",
+                       .qkvBias = Bias::Always,
+                       .window = Window::Switched};
 } // namespace llmc

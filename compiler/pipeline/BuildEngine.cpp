@@ -2,7 +2,7 @@
 #include "compiler/pipeline/BuildEngine.h"
 
 #include "compiler/import/ImportedModel.h"
-#include "compiler/models/ModelBuilder.h"
+#include "compiler/graph/ModelBuilder.h"
 #include "compiler/pipeline/CheckEngine.h"
 #include "compiler/pipeline/CompileKernels.h"
 #include "compiler/pipeline/ExplainJson.h"
@@ -173,9 +173,12 @@ private:
     if (tokens == 0)
       summary_.selftest =
           std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
-    if (measure && !options_.quality)
-      summary_.quality = "quality: skipped, --no-quality";
-    if (tokens == 0 && !(measure && options_.quality))
+    bool wanted = options_.quality.value_or(!big);
+    if (measure && !wanted)
+      summary_.quality = options_.quality ? "quality: skipped, --quality off"
+                                          : "quality: not measured above 1.5e9 parameters (--quality on)";
+    measure = measure && wanted;
+    if (tokens == 0 && !measure)
       return rt::Status::ok();
     auto preview = writer.beginPreview();
     if (!preview)
@@ -183,7 +186,7 @@ private:
     check.engine = *preview;
     if (tokens > 0)
       LLMC_TRY(runSelftest(check, tokens, selftest));
-    if (measure && options_.quality)
+    if (measure)
       LLMC_TRY(runQuality(check, specs));
     return writer.endPreview();
   }

@@ -16,7 +16,7 @@ struct BuildOptions {
   unsigned jobs = 1;
   Phase stopAfter = Phase::Engine;
   std::string remarks;                    ///< file, "-" for stderr, empty: none
-  bool quality = true;                    ///< measure quantized engines against the unquantized model
+  std::optional<bool> quality;            ///< measure quantized engines against the unquantized model; none: if small
   std::optional<uint32_t> selftestTokens; ///< golden tokens; nothing: 16, none above 1.5e9 parameters; 0: none
   bool force = false, quiet = false, verbose = false;
 };

@@ -52,7 +52,7 @@ DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std
   auto number = [&](llvm::StringRef key, int64_t value) { facts.set(key, builder.getI64IntegerAttr(value)); };
   int64_t parameters = 0;
   facts.set("scheme", builder.getStringAttr(schemeOf(module, parameters)));
-  facts.set("family", builder.getStringAttr(config.family));
+  facts.set("family", builder.getStringAttr(llvm::StringRef(config.family->name)));
   facts.set("name", builder.getStringAttr(modelName(path)));
   facts.set("activations", builder.getStringAttr(activations));
   facts.set("eos_ids", builder.getDenseI64ArrayAttr(config.eosIds));

@@ -81,7 +81,7 @@ rt::Status runChunk(EngineRun &reference, EngineRun &engine, std::span<const int
     for (size_t i = 0; i < rows.size(); ++i) {
       if (!rows[i].finite)
         return rt::Status::error(rt::ErrorKind::kInternal, "RT_LOGITS", "logits of the built-in sample are not finite",
-                                 "the model may be damaged; --no-quality builds it all the same");
+                                 "the model may be damaged; --quality off builds it all the same");
       sum.add(rows[i], nexts[i] >= 0);
     }
   }

@@ -35,9 +35,12 @@ static cxxopts::Options buildFlags() {
               "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
                      cxxopts::value<std::string>()->default_value(""),
                      "PHASE")("remarks", "write what was fused and what was not, and why, to a file or - (stderr)",
-                              cxxopts::value<std::string>()->default_value(""), "FILE")(
-      "no-quality",
-      "do not measure a quantized build against the unquantized model (KL divergence on a built-in text)")(
+                              cxxopts::value<std::string>()->default_value(""),
+                              "FILE")("quality",
+                                      "measure a quantized build against the unquantized model (KL divergence on a "
+                                      "built-in text): on, off or auto: not "
+                                      "above 1.5e9 parameters",
+                                      cxxopts::value<std::string>()->default_value("auto"), "MODE")(
       "selftest-tokens",
       "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
       cxxopts::value<std::string>()->default_value("auto"),
@@ -143,7 +146,10 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   options.jobs = *jobs > 0 ? static_cast<unsigned>(*jobs) : std::max(1u, std::thread::hardware_concurrency());
   LLMC_TRY(parsePasses(parsed, options.passes));
   options.remarks = parsed["remarks"].as<std::string>();
-  options.quality = parsed.count("no-quality") == 0;
+  std::string quality = parsed["quality"].as<std::string>();
+  LLMC_TRY(oneOf("quality", quality, {"auto", "on", "off"}));
+  if (quality != "auto")
+    options.quality = quality == "on";
   if (std::string tokens = parsed["selftest-tokens"].as<std::string>(); tokens != "auto") {
     auto number = parseNumber("selftest-tokens", tokens, 0, 1024);
     if (!number)

@@ -101,8 +101,8 @@ class Quality(unittest.TestCase):
         self.assertIsNone(inspected(path)["quality"])
         path, shown = built(self, model("gguf-llama-q4_1"))
         self.assertNotIn("KL divergence", shown)
-        path, shown = built(self, model("qwen3-3h1-d128-f32"), "--quant", "w4", "--no-quality")
-        self.assertIn("quality: skipped, --no-quality", shown)
+        path, shown = built(self, model("qwen3-3h1-d128-f32"), "--quant", "w4", "--quality", "off")
+        self.assertIn("quality: skipped, --quality off", shown)
         self.assertIsNone(inspected(path)["quality"])
 
     def test_a_machine_without_the_levels_says_so(self):

@@ -31,12 +31,13 @@ MAY_INCLUDE = {
     "codegen/cpu/Level": [],  # instruction sets as data: beneath the registry, whose choices depend on them
     "codegen/registry": ["codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "runtime/base", "runtime/format"],
     "codegen/cpu": ["codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "codegen/registry", "runtime/base", "runtime/format"],
-    "compiler/import": ["runtime/base", "runtime/format"],
-    "compiler/models": ["dialects/LLM", "compiler/import", "passes", "runtime/base", "runtime/format"],
+    "compiler/models": [],
+    "compiler/import": ["compiler/models", "runtime/base", "runtime/format"],
+    "compiler/graph": ["dialects/LLM", "compiler/import", "compiler/models", "passes", "runtime/base", "runtime/format"],
     "compiler/engine": ["compiler/import", "codegen/registry", "dialects/LLM", "runtime/base", "runtime/format"],
     # Runs engines: the one part of the compile side that stands on the runtime.
     "compiler/quality": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/text"],
-    "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",
+    "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/graph", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",
                           "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
                           "runtime/base", "runtime/format"],
     "compiler/tools": ["compiler/import", "compiler/models", "compiler/engine", "compiler/pipeline", "passes",

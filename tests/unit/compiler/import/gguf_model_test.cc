@@ -50,6 +50,17 @@ TEST(GgufModel, HonestModel) {
   EXPECT_EQ(json["model"]["merges"][2], (nlohmann::json{"ab", "cd"}));
   EXPECT_EQ(json["added_tokens"][0]["content"], "<|end|>");
 }
+TEST(GgufModel, LlamaWithAWindowIsMistral) {
+  auto model = import(tinyGguf([](GgufWriter& w, const std::string& name) {
+    if (name == "llama.context_length") w.u32("llama.attention.sliding_window", 16);
+    return false;
+  }));
+  ASSERT_TRUE(model.isOk()) << model.status().toString();
+  EXPECT_EQ(model->config.family->name, "mistral");
+  EXPECT_EQ(model->config.slidingWindow, 16);
+  EXPECT_TRUE(model->checkpoint->lookup("model.layers.0.self_attn.q_proj.weight")->ropeInterleaved);
+}
+
 TEST(GgufModel, GG7_ArrayTypes) {
   EXPECT_EQ(codeWith("tokenizer.ggml.token_type",
                      [](auto& w) {

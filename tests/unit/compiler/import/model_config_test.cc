@@ -23,7 +23,7 @@ std::string code(const std::string& key, const std::string& value) { return code
 TEST(ModelConfig, Honest) {
   auto config = parse(tinyConfig());
   ASSERT_TRUE(config.isOk()) << config.status().toString();
-  EXPECT_EQ(config->family, "llama");
+  EXPECT_EQ(config->family->name, "llama");
   EXPECT_EQ(config->headDim, 32);
   EXPECT_EQ(config->ropeDim, 32);
   EXPECT_EQ(config->eosIds, std::vector<int64_t>{7});

@@ -1,5 +1,5 @@
 // Shared blocks of decoder families, assembled by the family's switches.
-#include "compiler/models/ModelBuilder.h"
+#include "compiler/graph/ModelBuilder.h"
 
 #include "dialects/LLM/LLMDialect.h"
 #include "dialects/LLM/LLMTypes.h"
@@ -14,29 +14,33 @@ namespace llmc {
 
 using namespace mlir;
 
-static llm::QuantAttr storageOf(MLIRContext *context, StorageType type) {
+static llm::QuantAttr storageOf(MLIRContext* context, StorageType type) {
   switch (type) {
-  case StorageType::F16:
-    return llm::QuantAttr::get(context, llm::QuantKind::F16);
-  case StorageType::BF16:
-    return llm::QuantAttr::get(context, llm::QuantKind::BF16);
-  case StorageType::Q4_0:
-    return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, true);
-  case StorageType::Q4_1:
-    return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
-  case StorageType::Q8_0:
-    return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
-  default:
-    return llm::QuantAttr::get(context, llm::QuantKind::F32);
+    case StorageType::F16:
+      return llm::QuantAttr::get(context, llm::QuantKind::F16);
+    case StorageType::BF16:
+      return llm::QuantAttr::get(context, llm::QuantKind::BF16);
+    case StorageType::Q4_0:
+      return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, true);
+    case StorageType::Q4_1:
+      return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
+    case StorageType::Q8_0:
+      return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
+    default:
+      return llm::QuantAttr::get(context, llm::QuantKind::F32);
   }
 }
 
 namespace {
 
 class ModelBuilder {
-public:
-  ModelBuilder(MLIRContext *context, const ImportedModel &model, const Family &family)
-      : context_(context), config_(model.config), checkpoint_(*model.checkpoint), family_(family), builder_(context),
+ public:
+  ModelBuilder(MLIRContext* context, const ImportedModel& model, const Family& family)
+      : context_(context),
+        config_(model.config),
+        checkpoint_(*model.checkpoint),
+        family_(family),
+        builder_(context),
         module_(ModuleOp::create(UnknownLoc::get(context))) {}
 
   OwningOpRef<ModuleOp> build() {
@@ -47,34 +51,33 @@ public:
     auto type = builder_.getFunctionType({llm::BatchType::get(context_), kv}, {logits});
     auto forward = func::FuncOp::create(module_->getLoc(), "forward", type);
     module_->push_back(forward);
-    Block *entry = forward.addEntryBlock();
+    Block* entry = forward.addEntryBlock();
     batch_ = entry->getArgument(0);
     cache_ = entry->getArgument(1);
     builder_.setInsertionPointToStart(entry);
 
     Value x = llm::EmbedOp::create(builder_, at("embedding"), batch_, weight("model.embed_tokens.weight", "embedding"))
                   .getResult();
-    for (int64_t layer = 0; layer < config_.layers; ++layer)
-      x = mlpBlock(attentionBlock(x, layer), layer);
+    for (int64_t layer = 0; layer < config_.layers; ++layer) x = mlpBlock(attentionBlock(x, layer), layer);
     x = norm(x, "model.norm.weight", "norm", 0);
-    const char *head = config_.tieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    const char* head = config_.tieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight";
     Value w = weight(head, config_.tieEmbeddings ? "embedding" : "head");
     x = llm::LinearOp::create(builder_, at("head"), x, w).getResult();
     func::ReturnOp::create(builder_, at("logits"), x);
     return std::move(module_);
   }
 
-private:
-  Location at(const llvm::Twine &place) {
+ private:
+  Location at(const llvm::Twine& place) {
     return NameLoc::get(builder_.getStringAttr(place), UnknownLoc::get(context_));
   }
 
   /// Declares the tensor as weight `symbol` on first use and returns a reference to it.
-  Value weight(const llvm::Twine &tensor, const llvm::Twine &symbol, int64_t unpermuteHeads = 0) {
+  Value weight(const llvm::Twine& tensor, const llvm::Twine& symbol, int64_t unpermuteHeads = 0) {
     std::string name = tensor.str();
-    llm::WeightOp &declared = weights_[name];
+    llm::WeightOp& declared = weights_[name];
     if (!declared) {
-      const TensorInfo *info = checkpoint_.lookup(name); // the importer has checked that it exists
+      const TensorInfo* info = checkpoint_.lookup(name);  // the importer has checked that it exists
       llm::QuantAttr storage = info->shape.size() == 2 ? storageOf(context_, info->type)
                                                        : llm::QuantAttr::get(context_, llm::QuantKind::F32);
       int64_t heads = info->ropeInterleaved ? unpermuteHeads : 0;
@@ -84,15 +87,14 @@ private:
       state.addAttribute("type", TypeAttr::get(llm::WeightType::get(context_, info->shape, storage)));
       state.addAttribute("sources", builder_.getArrayAttr({source}));
       OpBuilder top = OpBuilder::atBlockBegin(module_->getBody());
-      if (lastWeight_)
-        top.setInsertionPointAfter(lastWeight_);
+      if (lastWeight_) top.setInsertionPointAfter(lastWeight_);
       declared = cast<llm::WeightOp>(top.create(state));
       lastWeight_ = declared;
     }
     return llm::UseOp::create(builder_, declared.getLoc(), declared).getResult();
   }
 
-  Value norm(Value x, const llvm::Twine &tensor, const llvm::Twine &place, int64_t segment) {
+  Value norm(Value x, const llvm::Twine& tensor, const llvm::Twine& place, int64_t segment) {
     return llm::RMSNormOp::create(builder_, at(place), x.getType(), x, weight(tensor, place),
                                   builder_.getF64FloatAttr(config_.normEps), builder_.getBoolAttr(false),
                                   builder_.getI64IntegerAttr(segment))
@@ -100,29 +102,28 @@ private:
   }
 
   struct LayerPlace {
-    std::string tensors, symbols; ///< "model.layers.3." and "layers.3."
+    std::string tensors, symbols;  ///< "model.layers.3." and "layers.3."
   };
   static LayerPlace placeOf(int64_t layer) {
     return {"model.layers." + std::to_string(layer) + ".", "layers." + std::to_string(layer) + "."};
   }
 
-  Value linear(Value x, const LayerPlace &place, llvm::StringRef tensor, llvm::StringRef symbol, bool bias,
+  Value linear(Value x, const LayerPlace& place, llvm::StringRef tensor, llvm::StringRef symbol, bool bias,
                int64_t unpermuteHeads = 0) {
     Value w = weight(place.tensors + tensor + ".weight", place.symbols + symbol, unpermuteHeads);
     Value b;
-    if (bias)
-      b = weight(place.tensors + tensor + ".bias", place.symbols + symbol + "_bias", unpermuteHeads);
+    if (bias) b = weight(place.tensors + tensor + ".bias", place.symbols + symbol + "_bias", unpermuteHeads);
     return llm::LinearOp::create(builder_, at(place.symbols + symbol), x, w, b).getResult();
   }
 
-  Value rotated(Value x, const llvm::Twine &place) {
+  Value rotated(Value x, const llvm::Twine& place) {
     return llm::RopeOp::create(builder_, at(place), x.getType(), x, batch_, Value(), ropeAttr(),
                                builder_.getI64IntegerAttr(config_.headDim))
         .getResult();
   }
 
   llm::RopeAttr ropeAttr() {
-    const RopeScaling &scaling = config_.ropeScaling;
+    const RopeScaling& scaling = config_.ropeScaling;
     auto kind = scaling.kind == RopeScaling::Kind::Linear   ? llm::RopeScaling::Linear
                 : scaling.kind == RopeScaling::Kind::Llama3 ? llm::RopeScaling::Llama3
                                                             : llm::RopeScaling::None;
@@ -133,16 +134,17 @@ private:
 
   /// x + o(attend(rope(q), rope(k), v)) of the normed input.
   Value attentionBlock(Value x, int64_t layer) {
-    const LayerNames &names = family_.names;
+    const LayerNames& names = family_.names;
     LayerPlace place = placeOf(layer);
     std::string attention = place.symbols + "attention.";
-    Value h = norm(x, place.tensors + names.attentionNorm + ".weight", place.symbols + "attention_norm", 0);
+    Value h =
+        norm(x, place.tensors + llvm::StringRef(names.attentionNorm) + ".weight", place.symbols + "attention_norm", 0);
     Value q = linear(h, place, names.q, "attention.q", config_.attentionBias, config_.heads);
     Value k = linear(h, place, names.k, "attention.k", config_.attentionBias, config_.kvHeads);
     Value v = linear(h, place, names.v, "attention.v", config_.attentionBias);
     if (config_.qkNorm) {
-      q = norm(q, place.tensors + names.qNorm + ".weight", attention + "q_norm", config_.headDim);
-      k = norm(k, place.tensors + names.kNorm + ".weight", attention + "k_norm", config_.headDim);
+      q = norm(q, place.tensors + llvm::StringRef(names.qNorm) + ".weight", attention + "q_norm", config_.headDim);
+      k = norm(k, place.tensors + llvm::StringRef(names.kNorm) + ".weight", attention + "k_norm", config_.headDim);
     }
     q = rotated(q, attention + "q_rope");
     k = rotated(k, attention + "k_rope");
@@ -158,9 +160,9 @@ private:
 
   /// x + down(act(gate) * up) of the normed input.
   Value mlpBlock(Value x, int64_t layer) {
-    const LayerNames &names = family_.names;
+    const LayerNames& names = family_.names;
     LayerPlace place = placeOf(layer);
-    Value h = norm(x, place.tensors + names.mlpNorm + ".weight", place.symbols + "mlp_norm", 0);
+    Value h = norm(x, place.tensors + llvm::StringRef(names.mlpNorm) + ".weight", place.symbols + "mlp_norm", 0);
     Value gate = linear(h, place, names.gate, "mlp.gate", config_.mlpBias);
     Value up = linear(h, place, names.up, "mlp.up", config_.mlpBias);
     auto act = llvm::StringSwitch<llm::ActFn>(config_.activation)
@@ -172,40 +174,36 @@ private:
     return llm::AddOp::create(builder_, at(place.symbols + "mlp.add"), x, d).getResult();
   }
 
-  MLIRContext *context_;
-  const ModelConfig &config_;
-  const Checkpoint &checkpoint_;
-  const Family &family_;
+  MLIRContext* context_;
+  const ModelConfig& config_;
+  const Checkpoint& checkpoint_;
+  const Family& family_;
   OpBuilder builder_;
   OwningOpRef<ModuleOp> module_;
   llvm::StringMap<llm::WeightOp> weights_;
-  Operation *lastWeight_ = nullptr;
+  Operation* lastWeight_ = nullptr;
   Value batch_, cache_;
 };
 
-rt::Status inconsistent(const Family &family, llvm::StringRef part) {
-  return rt::Status::error(rt::ErrorKind::kBadInput, "CF_INCONSISTENT",
-                           "the config asks for " + part.str() + ", which the family '" + family.name.str() +
-                               "' does not have",
-                           "add the part to compiler/models if the model really has it");
+rt::Status inconsistent(const Family& family, llvm::StringRef part) {
+  return rt::Status::error(
+      rt::ErrorKind::kBadInput, "CF_INCONSISTENT",
+      "the config asks for " + part.str() + ", which the family '" + std::string(family.name) + "' does not have",
+      "add the part to compiler/models if the model really has it");
 }
 
-} // namespace
+}  // namespace
 
-rt::Result<OwningOpRef<ModuleOp>> buildModel(MLIRContext *context, const ImportedModel &model) {
-  const ModelConfig &config = model.config;
-  const Family *family = findFamily(config.family);
-  if (!family)
-    return rt::Status::error(rt::ErrorKind::kBadInput, "CF_ARCH", "no model family '" + config.family + "'",
-                             "known architectures: " + supportedArchitectures());
-  if (config.attentionBias && !family->qkvBias)
-    return inconsistent(*family, "biases on q, k and v");
-  if ((config.attentionOutBias || config.mlpBias) && !family->outputBias)
-    return inconsistent(*family, "biases on the output projections");
+rt::Result<OwningOpRef<ModuleOp>> buildModel(MLIRContext* context, const ImportedModel& model) {
+  const ModelConfig& config = model.config;
+  const Family* family = config.family;
+  if (config.attentionBias && family->qkvBias == Bias::Never) return inconsistent(*family, "biases on q, k and v");
+  if (config.attentionOutBias && family->outputBias == Bias::Never)
+    return inconsistent(*family, "a bias on the output projection");
+  if (config.mlpBias && !family->mlpBias) return inconsistent(*family, "biases in the MLP");
   if (config.qkNorm != family->headNorm)
     return inconsistent(*family, config.qkNorm ? "norms over heads" : "no norms over heads");
-  if (config.slidingWindow > 0 && !family->slidingWindow)
-    return inconsistent(*family, "a sliding window");
+  if (config.slidingWindow > 0 && family->window == Window::Never) return inconsistent(*family, "a sliding window");
   if (!config.ropeFreqFactors.empty())
     return rt::Status::error(rt::ErrorKind::kBadInput, "CF_ROPE",
                              "the model divides its rotary frequencies by factors that no known scaling gives",
@@ -213,4 +211,4 @@ rt::Result<OwningOpRef<ModuleOp>> buildModel(MLIRContext *context, const Importe
   return ModelBuilder(context, model, *family).build();
 }
 
-} // namespace llmc
+}  // namespace llmc
