@@ -279,10 +279,24 @@ private:
     return index ? rt::Status::ok() : index.takeStatus();
   }
 
+  /// "@linear_960x576 (linear): fused F2, F12 of layers.0.attention.q_k_v and others", empty when nothing was fused.
+  static std::string fusedRemark(kern::FuncOp kernel) {
+    std::string text;
+    for (Attribute tag : kernel.getFusedAttr() ? kernel.getFusedAttr().getValue() : ArrayRef<Attribute>())
+      text += (text.empty() ? "" : ", ") + cast<StringAttr>(tag).getValue().str();
+    if (text.empty())
+      return "";
+    size_t places = kernel.getOriginAttr() ? kernel.getOriginAttr().size() : 0;
+    return "@" + kernel.getSymName().str() + " (" + kernel.getHero().str() + "): fused " + text + ", from " +
+           std::to_string(places) + " ops\n";
+  }
+
   rt::Status writeRemarks() {
     if (options_.remarks.empty())
       return rt::Status::ok();
     std::string text;
+    for (auto kernel : module_->getOps<kern::FuncOp>())
+      text += fusedRemark(kernel);
     for (const std::string &remark : remarks_)
       text += remark + "\n";
     if (options_.remarks == "-") {

@@ -4,10 +4,12 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
+#include <chrono>
 #include <atomic>
 
 namespace llmc {
@@ -50,7 +52,8 @@ rt::Status dumpText(const PassOptions &options, const std::string &name, const s
   if (options.dumpDir.empty())
     return rt::Status::ok();
   int number = counter++;
-  std::string path = options.dumpDir + "/" + (number < 10 ? "0" : "") + std::to_string(number) + "-" + name;
+  std::string path = options.dumpDir + "/" + std::string(3 - std::min<size_t>(3, std::to_string(number).size()), '0') +
+                     std::to_string(number) + "-" + name;
   std::error_code error = llvm::sys::fs::create_directories(options.dumpDir);
   if (!error) {
     llvm::raw_fd_ostream out(path, error);
@@ -73,8 +76,16 @@ class IrPrinter : public PassInstrumentation {
 public:
   IrPrinter(const PassOptions &options, rt::Status &status) : options_(options), status_(status) {}
 
-  void runBeforePass(Pass *pass, Operation *op) override { print(options_.printBefore, "before", pass, op); }
-  void runAfterPass(Pass *pass, Operation *op) override { print(options_.printAfter, "after", pass, op); }
+  void runBeforePass(Pass *pass, Operation *op) override {
+    print(options_.printBefore, "before", pass, op);
+    start_ = std::chrono::steady_clock::now();
+  }
+  void runAfterPass(Pass *pass, Operation *op) override {
+    std::chrono::duration<double, std::milli> passed = std::chrono::steady_clock::now() - start_;
+    if (options_.verbose && isa<ModuleOp>(op))
+      llvm::errs() << llvm::formatv("pass {0}: {1:f1} ms\n", pass->getArgument(), passed.count());
+    print(options_.printAfter, "after", pass, op);
+  }
   void runAfterPassFailed(Pass *pass, Operation *op) override { print(options_.printAfter, "failed", pass, op); }
 
 private:
@@ -95,6 +106,7 @@ private:
 
   const PassOptions &options_;
   rt::Status &status_;
+  std::chrono::steady_clock::time_point start_;
 };
 
 } // namespace

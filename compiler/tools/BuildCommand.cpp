@@ -45,8 +45,8 @@ static cxxopts::Options buildFlags() {
       "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
       cxxopts::value<std::string>()->default_value("auto"),
       "N")("force", "replace an output that is not an llmc engine")("quiet", "print nothing but errors")(
-      "verbose", "print each pass as it runs")("h,help", "show this text")("model", "",
-                                                                           cxxopts::value<std::vector<std::string>>());
+      "verbose", "say which pass ran and how long it took")("h,help", "show this text")(
+      "model", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"model"});
   return flags;
 }
@@ -158,7 +158,7 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   }
   options.force = parsed.count("force") > 0;
   options.quiet = parsed.count("quiet") > 0;
-  options.verbose = parsed.count("verbose") > 0;
+  options.verbose = options.passes.verbose = parsed.count("verbose") > 0;
   return options;
 }
 

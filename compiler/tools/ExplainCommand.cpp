@@ -16,7 +16,7 @@ namespace {
 /// What each tag of the fusion table means, in one line.
 const std::map<std::string, const char *> &fusionMeanings() {
   static const std::map<std::string, const char *> meanings = {
-      {"F1", "residual add, norm and int8 quantization in one pass over the rows"},
+      {"F1", "the norm with what is around it (residual add, int8 quantization) in one pass over the rows"},
       {"F2", "norm recomputed by every worker before the product: one barrier less"},
       {"F3", "products of one input concatenated (q, k and v rows)"},
       {"F4", "gate and up in one product, with the activation on its registers"},

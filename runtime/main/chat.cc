@@ -103,6 +103,11 @@ class Conversation {
   std::vector<int32_t> cached_;
 };
 
+std::string_view withoutBlanks(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 /// Errors of one turn that leave the conversation usable.
 bool recoverable(const Status& status) {
   return status.kind() == ErrorKind::kUsage || status.kind() == ErrorKind::kBadInput;
@@ -122,17 +127,22 @@ Status runChat(const Flags& flags) {
   Conversation conversation(session, **tokenizer, *chatTemplate, flags);
   const InterruptScope scope;
   writeNotice("/reset forgets the conversation, /exit leaves, Ctrl-C stops an answer");
-  while (const auto line = readLine("> ")) {
-    if (*line == "/exit") break;
-    if (*line == "/reset") {
+  while (const auto typed = readLine("> ")) {
+    const std::string_view line = withoutBlanks(*typed);
+    if (line == "/exit") break;
+    if (line == "/reset") {
       conversation.reset();
       continue;
     }
-    if (line->empty()) continue;
-    Status status = conversation.answer(*line);
+    if (line.starts_with('/') && line.find(' ') == line.npos) {
+      writeNotice("no command " + escaped(line, 40) + "; there are /reset and /exit");
+      continue;
+    }
+    if (line.empty()) continue;
+    Status status = conversation.answer(*typed);
     if (status) continue;
     if (!recoverable(status)) return status;
-    writeNotice(status.toString());
+    writeNotice(status.toString() + (status.code() == "RT_CONTEXT" ? "\n/reset begins anew" : ""));
   }
   return Status::ok();
 }

@@ -22,8 +22,10 @@ const char* finishName(FinishReason reason) {
   return "stop";
 }
 
-Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt) {
+Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt,
+               const std::atomic<bool>* interrupted) {
   while (cache.length() < prompt.size()) {
+    if (interrupted && interrupted->load(std::memory_order_relaxed)) return Status::ok();
     const uint32_t start = cache.length();
     const auto count = static_cast<uint32_t>(std::min<size_t>(executor.limits().maxTokens, prompt.size() - start));
     const bool last = start + count == prompt.size();
@@ -66,7 +68,11 @@ class Loop {
   Result<Generation> run() {
     const double start = monotonicSeconds();
     result_.prefilled = static_cast<uint32_t>(request_.prompt.size()) - cache_.length();
-    LLMC_TRY(prefill(executor_, cache_, request_.prompt));
+    LLMC_TRY(prefill(executor_, cache_, request_.prompt, request_.interrupted));
+    if (cache_.length() < request_.prompt.size()) {
+      result_.finish = FinishReason::kInterrupted;
+      return std::move(result_);
+    }
     double first = 0;
     while (result_.ids.size() < most_) {
       if (!result_.ids.empty()) LLMC_TRY(decode(executor_, cache_, result_.ids.back()));

@@ -24,7 +24,7 @@ struct GenerationRequest {
   uint32_t maxTokens = 512;                        ///< cut to what the context leaves
   const Tokenizer* tokenizer = nullptr;            ///< null: no text, no stop strings
   std::function<Status(std::string_view)> emit;    ///< gets certain text as it comes, whole characters; may be empty
-  const std::atomic<bool>* interrupted = nullptr;  ///< looked at between tokens
+  const std::atomic<bool>* interrupted = nullptr;  ///< looked at between steps
 };
 
 enum class FinishReason : uint8_t { kStop, kLength, kInterrupted };
@@ -40,8 +40,10 @@ struct Generation {
 };
 
 /// Runs all but already cached prompt tokens through the executor in steps of at most limits().maxTokens; logits of the
-/// last one are row 0. Requires: cache.length() < prompt.size().
-Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt);
+/// last one are row 0. Requires: cache.length() < prompt.size(). When `interrupted` becomes true it returns before the
+/// next step, with what was done in the cache: cache.length() < prompt.size() still.
+Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt,
+               const std::atomic<bool>* interrupted = nullptr);
 
 /// One token `id` at the end of the sequence; its logits are row 0.
 Status decode(Executor& executor, SequenceCache& cache, int32_t id);

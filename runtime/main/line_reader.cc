@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -33,6 +34,9 @@ std::optional<std::string> readLine(const char* prompt) {
   if (!isatty(STDIN_FILENO)) return plainLine();
 #ifdef LLMC_HAVE_EDITLINE
   rl_outstream = stderr;  // stdout carries the answers only
+  // libedit cuts characters by the locale; text is UTF-8 here whatever it says.
+  static const bool utf8 = std::setlocale(LC_CTYPE, "C.UTF-8") || std::setlocale(LC_CTYPE, "");
+  (void)utf8;
   errno = 0;
   char* typed = readline(prompt);
   // Ctrl-C drops the line under way, as in a shell; only the end of the input ends it.

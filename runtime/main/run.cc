@@ -1,6 +1,10 @@
 // Dispatch to the modes and the one place where errors reach the terminal.
 #include "runtime/main/run.h"
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <cstdio>
 #include <string>
 
@@ -37,10 +41,25 @@ Status runMode(const Flags& flags) {
   return Status::ok();
 }
 
+/// Weights are mapped from the file: when someone cuts it short, or the disk fails, reading them is a signal.
+void explainLostFile() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    static std::atomic_flag said;
+    while (said.test_and_set()) ::pause();  // several workers meet the same hole; one speaks and ends all
+    constexpr char kText[] =
+        "error[EN_IO] the engine file was cut short or could not be read while it ran; build or copy it again\n";
+    (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
+    ::_exit(exitStatus(ErrorKind::kIo));
+  };
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 }  // namespace
 
 int runMain(int argc, const char* const* argv) {
   secureStandardStreams();
+  explainLostFile();
   auto flags = parseFlags(argc, argv);
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;

@@ -1,0 +1,258 @@
+//! Runs untrusted work in a process of its own: too much memory, too much time, an endless stack or a panic end that
+//! process and become an error here.
+//!
+//! Why a process. Fuel counts instructions, and one instruction of a template can double a value, walk 10^12 elements or
+//! recurse through a value as deep as the fuel. A check in each operator and filter would miss some; unwinding out of an
+//! allocator is undefined behaviour; a thread cannot be stopped from outside. A forked child can end itself at any
+//! instruction, takes its memory with it, and sees the template's variables without a copy.
+//!
+//! Why fork without exec is sound here. The child has one thread. It allocates (glibc makes its allocator usable in the
+//! child of a threaded process), computes, writes to one shared mapping and leaves through _exit: no destructor, no
+//! stdio, no lock that another thread could have held, except that of strftime; a child that waits for one is ended by
+//! its alarm clock.
+
+use crate::failure::{Failure, Kind, Outcome};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{addr_of_mut, null_mut};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// What a child may use beyond what the process has when it is forked.
+#[derive(Clone, Copy)]
+pub struct Allowance {
+    pub memory: usize,
+    /// Processor time: a busy machine makes no honest work fail.
+    pub cpu: Duration,
+    pub answer: usize,
+}
+
+/// Ends a child that waits instead of computing.
+const ALARM: Duration = Duration::from_secs(10);
+/// The kernel's own clock, in seconds, should the timer's signal be held back.
+const CPU_CEILING: u64 = 2;
+/// What malloc adds to an allocation, at most.
+const PER_ALLOCATION: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    Memory,
+    Time,
+    Stack,
+    /// Ended by another signal.
+    Killed,
+}
+
+pub enum End {
+    Answer(Vec<u8>),
+    Excess(Excess),
+    Panic,
+}
+
+const RUNNING: u32 = 0;
+const ANSWERED: u32 = 1;
+const MEMORY: u32 = 2;
+const TIME: u32 = 3;
+const STACK: u32 = 4;
+const PANICKED: u32 = 5;
+
+/// The start of the mapping that parent and child share; the answer's bytes follow.
+#[repr(C)]
+struct Header {
+    state: AtomicU32,
+    size: AtomicUsize,
+    notes: Notes,
+}
+
+/// Two numbers that outlive the child, however it ends.
+#[repr(C)]
+pub struct Notes(pub [AtomicU64; 2]);
+
+/// In a child: where its end is noted. Null in the parent.
+static CELL: AtomicPtr<Header> = AtomicPtr::new(null_mut());
+static COUNTING: AtomicBool = AtomicBool::new(false);
+static LEFT: AtomicIsize = AtomicIsize::new(0);
+
+/// The system's allocator; in a child it counts, and ends the process before an allocation that passes the allowance.
+pub struct CountingAllocator;
+
+fn charge(size: usize) {
+    if COUNTING.load(Relaxed) {
+        let size = isize::try_from(size.saturating_add(PER_ALLOCATION)).unwrap_or(isize::MAX);
+        if LEFT.load(Relaxed) < size {
+            leave(MEMORY);
+        }
+        LEFT.fetch_sub(size, Relaxed);
+    }
+}
+
+fn credit(size: usize) {
+    if COUNTING.load(Relaxed) {
+        LEFT.fetch_add((size + PER_ALLOCATION) as isize, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to System with the same arguments; `charge` returns or ends the process, it never unwinds.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        charge(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        charge(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Both blocks may exist for a moment.
+        charge(size);
+        let moved = unsafe { System.realloc(pointer, layout, size) };
+        credit(layout.size());
+        moved
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) };
+        credit(layout.size());
+    }
+}
+
+/// Ends the child. Safe in a signal handler.
+fn leave(state: u32) -> ! {
+    let header = CELL.load(Relaxed);
+    // SAFETY: set before counting and handlers start, to a mapping that lives as long as the child.
+    if let Some(header) = unsafe { header.as_ref() } {
+        let _ = header.state.compare_exchange(RUNNING, state, Relaxed, Relaxed);
+    }
+    unsafe { libc::_exit(1) }
+}
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    leave(if signal == libc::SIGSEGV || signal == libc::SIGBUS { STACK } else { TIME });
+}
+
+/// The shared mapping, unmapped when dropped.
+struct Shared {
+    base: *mut Header,
+    bytes: usize,
+}
+
+impl Shared {
+    fn map(answer: usize) -> Option<Self> {
+        let bytes = size_of::<Header>() + answer;
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping of zeros, which is a valid Header.
+        let base = unsafe { libc::mmap(null_mut(), bytes, access, flags | libc::MAP_NORESERVE, -1, 0) };
+        (base != libc::MAP_FAILED).then_some(Shared { base: base.cast(), bytes })
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: mapped until self is dropped, and all fields are atomic.
+        unsafe { &*self.base }
+    }
+
+    fn answer(&self) -> (*mut u8, usize) {
+        // SAFETY: the mapping is as large as the header and the answer.
+        (unsafe { self.base.add(1).cast() }, self.bytes - size_of::<Header>())
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        unsafe { libc::munmap(self.base.cast(), self.bytes) };
+    }
+}
+
+/// Runs `work` in a child and returns how it ended, and its notes. `work` sees this process's memory as it is now.
+pub fn run(allowance: Allowance, work: impl FnOnce(&Notes) -> Vec<u8>) -> Outcome<(End, [u64; 2])> {
+    let failed = || {
+        let why = std::io::Error::last_os_error();
+        Failure::new(Kind::Internal, "TX_PROCESS", format!("cannot start a process for the chat template: {why}"))
+    };
+    let shared = Shared::map(allowance.answer).ok_or_else(failed)?;
+    // SAFETY: the module's comment says what the child does and why it may.
+    let parent = unsafe { libc::getpid() };
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(failed()),
+        0 => inside(&shared, allowance, parent, work),
+        _ => {}
+    }
+    let mut status = 0;
+    // ECHILD: this process ignores SIGCHLD or another thread was faster; the child has ended all the same.
+    while unsafe { libc::waitpid(child, &mut status, 0) } < 0
+        && std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+    {}
+    let header = shared.header();
+    let notes = [0, 1].map(|i| header.notes.0[i].load(Relaxed));
+    let end = match header.state.load(Relaxed) {
+        ANSWERED => {
+            let (bytes, room) = shared.answer();
+            let size = header.size.load(Relaxed).min(room);
+            // SAFETY: inside the mapping, and nobody writes any more.
+            End::Answer(unsafe { std::slice::from_raw_parts(bytes, size) }.to_vec())
+        }
+        MEMORY => End::Excess(Excess::Memory),
+        TIME => End::Excess(Excess::Time),
+        STACK => End::Excess(Excess::Stack),
+        PANICKED => End::Panic,
+        _ if libc::WIFSIGNALED(status) && matches!(libc::WTERMSIG(status), libc::SIGKILL | libc::SIGXCPU) => {
+            End::Excess(Excess::Time)
+        }
+        _ => End::Excess(Excess::Killed),
+    };
+    Ok((end, notes))
+}
+
+/// The child.
+fn inside(shared: &Shared, allowance: Allowance, parent: i32, work: impl FnOnce(&Notes) -> Vec<u8>) -> ! {
+    CELL.store(shared.base, Relaxed);
+    // SAFETY: one thread; all structures are initialised before use.
+    unsafe { confine(parent, allowance.cpu) };
+    std::panic::set_hook(Box::new(|_| {}));
+    LEFT.store(allowance.memory as isize, Relaxed);
+    COUNTING.store(true, Relaxed);
+    let Ok(answer) = catch_unwind(AssertUnwindSafe(|| work(&shared.header().notes))) else { leave(PANICKED) };
+    let (bytes, room) = shared.answer();
+    if answer.len() > room {
+        leave(MEMORY);
+    }
+    // SAFETY: `room` bytes are mapped, and the parent reads only after this process has ended.
+    unsafe { std::ptr::copy_nonoverlapping(answer.as_ptr(), bytes, answer.len()) };
+    shared.header().size.store(answer.len(), Relaxed);
+    leave(ANSWERED)
+}
+
+const ALTERNATE_STACK: usize = 64 << 10;
+static mut ALTERNATE: [u8; ALTERNATE_STACK] = [0; ALTERNATE_STACK];
+
+/// Clocks, handlers and limits of the child. Its parent's end is its own.
+unsafe fn confine(parent: i32, cpu: Duration) {
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        if libc::getppid() != parent {
+            libc::_exit(1);
+        }
+        libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
+        libc::setrlimit(libc::RLIMIT_CPU, &libc::rlimit { rlim_cur: CPU_CEILING, rlim_max: CPU_CEILING });
+
+        // A stack that has ended needs another one for its handler.
+        let mut stack: libc::stack_t = std::mem::zeroed();
+        stack.ss_sp = addr_of_mut!(ALTERNATE).cast();
+        stack.ss_size = ALTERNATE_STACK;
+        libc::sigaltstack(&stack, null_mut());
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as usize;
+        action.sa_flags = libc::SA_ONSTACK;
+        let mut wanted: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut wanted);
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGPROF, libc::SIGALRM] {
+            libc::sigaction(signal, &action, null_mut());
+            libc::sigaddset(&mut wanted, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &wanted, null_mut());
+        for (clock, time) in [(libc::ITIMER_PROF, cpu), (libc::ITIMER_REAL, ALARM)] {
+            let time = libc::timeval { tv_sec: time.as_secs() as _, tv_usec: time.subsec_micros().max(1) as _ };
+            let never = libc::timeval { tv_sec: 0, tv_usec: 0 };
+            libc::setitimer(clock, &libc::itimerval { it_interval: never, it_value: time }, null_mut());
+        }
+    }
+}
