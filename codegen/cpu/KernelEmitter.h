@@ -4,6 +4,7 @@
 #include "codegen/cpu/Level.h"
 #include "dialects/Kern/KernDialect.h"
 #include "mlir/IR/BuiltinOps.h"
+#include <string>
 
 namespace llmc {
 
@@ -22,6 +23,9 @@ mlir::LogicalResult emitKernel(mlir::ModuleOp module, const EmitRequest &request
 /// Bytes of scratch a worker needs (a multiple of 64; 0: no scratch word), the same at every level and variant.
 /// `tMax`: rows of the program that uses the kernel when the kernel has a per-worker prologue.
 int64_t scratchBytes(kern::FuncOp function, int64_t tMax);
+
+/// The configuration of a variant for people: "direct, 8 x 16 sums in registers, 120 rows a block, ...".
+std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level);
 
 // Families; emitKernel() picks one.
 mlir::LogicalResult emitRowKernel(mlir::ModuleOp module, const EmitRequest &request);

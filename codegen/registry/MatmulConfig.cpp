@@ -68,6 +68,24 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   return config;
 }
 
+std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config) {
+  const char *style = config.style == TileStyle::Direct  ? "direct"
+                      : config.style == TileStyle::Steps ? "steps"
+                                                         : "float";
+  std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x 16 sums in registers";
+  if (shape.mMax == 0)
+    text += ", " + std::to_string(config.rowBlock) + " rows a block";
+  if (config.groupBlock)
+    text += ", " + std::to_string(config.groupBlock * kQuantGroup) + " columns a pass";
+  if (config.unpack)
+    text += ", nibbles unpacked to scratch";
+  if (config.rowScales)
+    text += ", 16-bit scales of rows";
+  if (config.prefetchBytes)
+    text += ", prefetch " + std::to_string(config.prefetchBytes) + " B ahead";
+  return text;
+}
+
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config) {
   return config.rowBlock * shape.unitPanels * kPanelRows * 4;
 }

@@ -2,6 +2,7 @@
 // configuration.
 #pragma once
 
+#include <string>
 #include "codegen/cpu/Level.h"
 #include "codegen/registry/PackedLayout.h"
 
@@ -47,6 +48,9 @@ struct MatmulConfig {
   bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
 };
+
+/// "direct, 8 x 16 sums in registers, 120 rows a block, 16-bit row scales, prefetch 5,760 B ahead".
+std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config);
 
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 

@@ -18,8 +18,14 @@ using I = int32_t __attribute__((vector_size(64)));
 
 #define LLMC_INLINE static inline __attribute__((always_inline))
 
-/// Grids tried: the largest value lands on 7.1 to 8.9 (symmetric), the range on 14 to 16 steps (asymmetric).
-constexpr int kSymmetricGrids = 19, kAsymmetricGrids = 21;
+/// Symmetric codes low to high; the largest value is tried on `grids` places from `first` on, `step` apart.
+struct SymmetricCodes {
+  float low, high, first, step;
+  int grids;
+};
+constexpr SymmetricCodes kFourBit{-8, 7, 7.1f, 0.1f, 19}, kEightBit{-127, 127, 124.0f, 0.5f, 8};
+/// The range is tried on 14 to 16 steps.
+constexpr int kAsymmetricGrids = 21;
 
 struct Fit {
   F scale, offset;  // value = scale * q + offset
@@ -66,20 +72,20 @@ LLMC_INLINE F clampRound(const F& x, float low, float high) {
   return __builtin_elementwise_min(__builtin_elementwise_max(rounded, splat(low)), splat(high));
 }
 
-/// Least squares over scale alone for codes in [-8, 7]; keeps the grid with the largest explained energy.
+/// Least squares over scale alone; keeps the grid with the largest explained energy.
 template <bool kSquare>
-LLMC_INLINE F fitSymmetric(const F* x) {
+LLMC_INLINE F fitSymmetric(const F* x, const SymmetricCodes& codes) {
   F extreme{};
   for (int k = 0; k < kGroup; ++k) {
     I larger = __builtin_elementwise_abs(x[k]) > __builtin_elementwise_abs(extreme);
     extreme = larger ? x[k] : extreme;
   }
   F unit = inverse(extreme), best{}, bestScore{};
-  for (int grid = 0; grid < kSymmetricGrids; ++grid) {
-    F scale = unit * -(7.1f + 0.1f * static_cast<float>(grid));
+  for (int grid = 0; grid < codes.grids; ++grid) {
+    F scale = unit * -(codes.first + codes.step * static_cast<float>(grid));
     F sumXq{}, sumQq{};
     for (int k = 0; k < kGroup; ++k) {
-      F q = clampRound(x[k] * scale, -8.0f, 7.0f);
+      F q = clampRound(x[k] * scale, codes.low, codes.high);
       F weighted = kSquare ? q * (x[k] * x[k]) : q;
       sumXq = __builtin_elementwise_fma(weighted, x[k], sumXq);
       sumQq = __builtin_elementwise_fma(weighted, q, sumQq);
@@ -144,9 +150,7 @@ LLMC_INLINE void storeNibbles(const I* q, uint32_t* lines) {
 LLMC_INLINE LaneFaults quantizeI8(const float* values, uint32_t* lines, uint16_t* scales) {
   const F* x = reinterpret_cast<const F*>(values);
   uint32_t faults = laneBits(notFinite(x));
-  F largest{};
-  for (int k = 0; k < kGroup; ++k) largest = __builtin_elementwise_max(largest, __builtin_elementwise_abs(x[k]));
-  F unit = inverse(roundToHalf(largest / 127.0f, scales, faults));
+  F unit = inverse(roundToHalf(fitSymmetric<false>(x, kEightBit), scales, faults));
   for (int line = 0; line < 8; ++line) {
     I word{};
     for (int i = 0; i < 4; ++i)
@@ -160,7 +164,7 @@ template <bool kSquare>
 LLMC_INLINE LaneFaults quantizeI4Sym(const float* values, uint32_t* lines, uint16_t* scales) {
   const F* x = reinterpret_cast<const F*>(values);
   uint32_t faults = laneBits(notFinite(x));
-  F unit = inverse(roundToHalf(fitSymmetric<kSquare>(x), scales, faults));
+  F unit = inverse(roundToHalf(fitSymmetric<kSquare>(x, kFourBit), scales, faults));
   I q[kGroup];
   for (int k = 0; k < kGroup; ++k) q[k] = __builtin_convertvector(clampRound(x[k] * unit, -8.0f, 7.0f) + 8.0f, I);
   storeNibbles(q, lines);

@@ -1,4 +1,5 @@
 // Walks kern.funcs and remarks.
+#include "codegen/cpu/KernelEmitter.h"
 #include "compiler/pipeline/ExplainJson.h"
 
 #include <map>
@@ -52,10 +53,14 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
     for (const KernelVariant &variant : kernels.variants) {
       if (variant.kernel != kernel.getSymName())
         continue;
-      Json bytes = Json::object();
-      for (size_t level = 0; level < kernels.levels.size(); ++level)
-        bytes[kernels.levels[level]->name.str()] = kernels.images[level].symbols.lookup(variant.symbol).size;
-      entry["variants"].push_back({{"m_max", variant.mMax}, {"symbol", variant.symbol}, {"bytes", bytes}});
+      Json bytes = Json::object(), config = Json::object();
+      for (size_t level = 0; level < kernels.levels.size(); ++level) {
+        std::string name = kernels.levels[level]->name.str();
+        bytes[name] = kernels.images[level].symbols.lookup(variant.symbol).size;
+        config[name] = describeKernel(kernel, variant.mMax, *kernels.levels[level]);
+      }
+      entry["variants"].push_back(
+          {{"m_max", variant.mMax}, {"symbol", variant.symbol}, {"bytes", bytes}, {"config", config}});
     }
     root["kernels"].push_back(std::move(entry));
   }

@@ -8,7 +8,8 @@
 
 namespace llmc {
 
-/// JSON object {"kernels": [{name, family, origin, fused, variants: [{m_max, symbol, bytes: {level: n}}]}], "refused":
+/// JSON object {"kernels": [{name, family, origin, fused, variants: [{m_max, symbol, bytes: {level: n}, config: {level:
+/// text}}]}], "refused":
 /// [..]}. `remarks`: what the passes said; repeated ones (a line a layer) are counted once with their number of places.
 std::string explainJson(mlir::ModuleOp module, const CompiledKernels &kernels, const std::vector<std::string> &remarks);
 

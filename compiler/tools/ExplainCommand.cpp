@@ -210,6 +210,22 @@ std::string refusedText(const Json &refused, const char *indent) {
   return out;
 }
 
+/// A line for each configuration, with the levels that have it.
+std::string configText(const Json &variant) {
+  std::map<std::string, std::string> levels;
+  if (!variant.contains("config") || !variant["config"].is_object())
+    return "";
+  for (const auto &[level, config] : variant["config"].items())
+    if (config.is_string()) {
+      std::string &list = levels[config.get<std::string>()];
+      list += (list.empty() ? "" : ", ") + rt::escaped(level);
+    }
+  std::string out;
+  for (const auto &[config, list] : levels)
+    out += "             " + rt::escaped(config, 200) + " (" + list + ")\n";
+  return out;
+}
+
 std::string kernelText(const Json &kernel) {
   std::string out = rt::escaped(kernel["name"].get<std::string>()) + "\n    family   " +
                     rt::escaped(kernel["family"].get<std::string>()) + "; launches a step:";
@@ -227,7 +243,7 @@ std::string kernelText(const Json &kernel) {
            rt::escaped(variant["symbol"].get<std::string>()) + ", code bytes";
     for (const auto &[level, bytes] : variant["bytes"].items())
       out += " " + rt::escaped(level) + "=" + bytes.dump();
-    out += "\n";
+    out += "\n" + configText(variant);
   }
   return out;
 }

@@ -195,13 +195,13 @@ class FileInUse(unittest.TestCase):
         """Weights are mapped: the kernel answers the next read with a signal, which must not be the end of the story."""
         path = hostile.fresh_folder("used") / "engine.bin"
         path.write_bytes(built_bytes())
-        ended = self.run_and(path, lambda: os.truncate(path, HEADER), tokens=100_000)
+        ended = self.run_and(path, lambda: os.truncate(path, HEADER), "--bench", "--repeat", "10000")
         hostile.check_refusal(self, ended, 74, "EN_IO", ["cut short"])
 
-    def run_and(self, path, change, tokens=1500):
+    def run_and(self, path, change, *flags):
         """Runs the engine and makes the change as soon as the file is mapped."""
         ended = []
-        flags = ("--prompt-ids", "1,2,3", "--max-tokens", str(tokens), "--temperature", "0", "--ignore-eos", "--json")
+        flags = flags or ("--prompt-ids", "1,2,3", "--max-tokens", "1500", "--temperature", "0", "--ignore-eos", "--json")
         thread = threading.Thread(target=lambda: ended.append(hostile.run("llmc-run", path, *flags)))
         thread.start()
         threading.Event().wait(0.25)
