@@ -30,8 +30,10 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
     begin = k_.maxSI(begin, from);
     end = k_.minSI(end, k_.add(from, unit));
   }
-  // Blocks start on a page; the softmax masks what lies before `begin`.
-  begin = k_.mul(k_.divUI(begin, AttendShape::kPageTokens), AttendShape::kPageTokens);
+  // The softmax masks what lies before `begin`. Without splits blocks start at multiples of their size, so that a row's
+  // sums do not depend on where its item starts; those of splits start on a page.
+  int64_t unit = item.split ? AttendShape::kPageTokens : AttendShape::kBlockTokens;
+  begin = k_.mul(k_.divUI(begin, unit), unit);
   return {begin, end};
 }
 
