@@ -57,10 +57,13 @@ Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
 }
 
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t rows = 0;
-  for (const Level &level : cpuLevels())
-    rows = std::max(rows, itemTokens(shape, chooseTile(shape, level, false), false) * shape.group());
-  int64_t floats = rows * (AttendShape::kBlockTokens + shape.headDim + 3);
+  int64_t floats = 0;
+  for (const Level &level : cpuLevels()) {
+    AttendTile tile = chooseTile(shape, level, false);
+    int64_t rows = itemTokens(shape, tile, false) * shape.group();
+    int64_t tileRows = tile.tokens * shape.group();
+    floats = std::max(floats, tileRows * AttendShape::kBlockTokens + rows * (shape.headDim + 17));
+  }
   int64_t bytes = (floats * 4 + 63) / 64 * 64;
   return shape.bf16Products ? std::max(bytes, Bf16Scratch(shape).bytes) : bytes;
 }

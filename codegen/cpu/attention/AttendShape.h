@@ -47,7 +47,7 @@ inline bool usesBf16(const AttendShape &shape, const Level &level) {
 }
 
 /// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens
-/// outermost;
+/// outermost.
 struct Bf16Scratch {
   explicit Bf16Scratch(const AttendShape &shape);
 
@@ -70,8 +70,8 @@ struct Bf16Scratch {
   }
 };
 
-/// Scratch of a worker in AttendEmitter: scores [rows][64], sums [rows][D], then running max, denominator and
-/// correction a row, f32. The result is the most of both emitters.
+/// Scratch of a worker: the most of Bf16Scratch and of what AttendEmitter needs at any level, in f32 the scores of a
+/// tile [tokens * group][64], then for each row of an item sums [D], total [16] and largest score.
 int64_t attendScratchBytes(const AttendShape &shape);
 
 } // namespace llmc

@@ -48,7 +48,8 @@ void Bf16AttendEmitter::emitScores(const Tile &tile) {
 Value Bf16AttendEmitter::exp2(Value x) {
   Type type = x.getType();
   Value all = arith::ConstantIntOp::create(k_.b(), -1, 16);
-  Value floorImmediate = arith::ConstantIntOp::create(k_.b(), 9, 32), current = arith::ConstantIntOp::create(k_.b(), 4, 32);
+  Value floorImmediate = arith::ConstantIntOp::create(k_.b(), 9, 32),
+        current = arith::ConstantIntOp::create(k_.b(), 4, 32);
   Value f = k_.intrinsic("llvm.x86.avx512.mask.reduce.ps.512", type, {x, floorImmediate, x, all, current});
   Value p = k_.constant(type, 0.0135340961);
   for (double coefficient : {0.05201160712, 0.2414426592, 0.6930038586, 1.000002592})
@@ -111,8 +112,7 @@ void Bf16AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked)
   }
   Value most = k_.maxF(k_.maxF(scores[0], scores[1]), k_.maxF(scores[2], scores[3]));
   Value largest = k_.loadSplat(k_.f32(), 16, words_.scratch, state, at_.largest);
-  Value over = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, most,
-                                     k_.addF(largest, k_.constant(f32x16, 8.0)));
+  Value over = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, most, k_.addF(largest, k_.constant(f32x16, 8.0)));
   Value bits = vector::ExtractOp::create(b, k_.bitcast(over, k_.vec(1, b.getI16Type())), llvm::ArrayRef<int64_t>{0});
   Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bits, arith::ConstantIntOp::create(b, 0, 16));
   auto used = k_.ifElse(
