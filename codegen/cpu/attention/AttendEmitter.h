@@ -21,6 +21,20 @@ struct AttendItem {
   mlir::Value split; ///< null when the whole context is one
 };
 
+/// Keys of a block that one row sees, relative to the block: [begin, end), without `begin` all before `end`.
+struct VisibleKeys {
+  mlir::Value begin, end;
+};
+
+/// Those of a row at position `here` (relative to the block), of which keys from `end` on do not exist.
+VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, mlir::Value here, mlir::Value end);
+
+/// Scores of the block's keys firstKey + 0..15 with -3e38 for those that the row does not see.
+mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value scores, int64_t firstKey);
+
+/// i1: whether any lane of `a` is greater than that of `v`.
+mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
+
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
 class AttendEmitter {
@@ -50,7 +64,6 @@ private:
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked);
-  mlir::Value maskHidden(const Tile &tile, mlir::Value row, mlir::Value scores, int64_t firstLane);
   void rescaleRow(mlir::Value row, mlir::Value largest, mlir::Value now);
   void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
   void storeRows(const AttendItem &item);

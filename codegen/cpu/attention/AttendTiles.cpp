@@ -63,24 +63,33 @@ static Value applySoftcap(KernelBuilder &k, Value s, double cap) {
   return k.mulF(k.subF(k.constant(type, 1.0), t), k.constant(type, cap));
 }
 
-/// Lanes firstLane.. of the block that `row` (of the tile) may not see become -3e38.
-Value AttendEmitter::maskHidden(const Tile &tile, Value row, Value scores, int64_t firstLane) {
-  auto &b = k_.b();
-  VectorType i32x16 = k_.vec(16, k_.i32());
-  Value here = k_.add(k_.sub(first_, tile.firstKey), k_.add(tile.token, k_.divUI(row, shape_.group())));
-  auto lanes = [&](Value v) { return k_.splat(arith::TruncIOp::create(b, k_.i32(), v), 16); };
-  llvm::SmallVector<int32_t> iota;
+VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, Value here, Value end) {
+  auto lanes = [&](Value v) { return k.splat(arith::TruncIOp::create(k.b(), k.i32(), v), 16); };
+  VisibleKeys keys;
+  keys.end = lanes(k.minSI(k.add(here, 1), end));
+  if (shape.window > 0)
+    keys.begin = lanes(k.add(here, 1 - shape.window));
+  return keys;
+}
+
+Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value scores, int64_t firstKey) {
+  auto &b = k.b();
+  llvm::SmallVector<int32_t> indices;
   for (int32_t i = 0; i < 16; ++i)
-    iota.push_back(static_cast<int32_t>(firstLane) + i);
-  Value index = arith::ConstantOp::create(b, DenseElementsAttr::get(i32x16, llvm::ArrayRef<int32_t>(iota)));
-  // Past `visible` there may be the next split's keys, or none.
-  Value end = lanes(k_.minSI(k_.add(here, 1), tile.visible));
-  Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, end);
-  if (shape_.window > 0) {
-    Value behind = lanes(k_.add(here, -shape_.window));
-    visible = arith::AndIOp::create(b, visible, arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, index, behind));
-  }
-  return arith::SelectOp::create(b, visible, scores, k_.constant(scores.getType(), -3.0e38));
+    indices.push_back(static_cast<int32_t>(firstKey) + i);
+  Value index =
+      arith::ConstantOp::create(b, DenseElementsAttr::get(k.vec(16, k.i32()), llvm::ArrayRef<int32_t>(indices)));
+  Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, keys.end);
+  if (keys.begin)
+    visible = arith::AndIOp::create(b, visible, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, index, keys.begin));
+  return arith::SelectOp::create(b, visible, scores, k.constant(scores.getType(), -3.0e38));
+}
+
+Value anyGreater(KernelBuilder &k, Value a, Value v) {
+  auto &b = k.b();
+  Value lanes = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, a, v);
+  Value bits = vector::ExtractOp::create(b, k.bitcast(lanes, k.vec(1, b.getI16Type())), llvm::ArrayRef<int64_t>{0});
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bits, arith::ConstantIntOp::create(b, 0, 16));
 }
 
 /// Makes `row`'s sums so far relative to `now` instead of `largest`.
@@ -101,25 +110,24 @@ void AttendEmitter::rescaleRow(Value row, Value largest, Value now) {
 void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
   constexpr int64_t kBlock = AttendShape::kBlockTokens;
   VectorType f32x16 = k_.vec(16, k_.f32());
-  auto &b = k_.b();
   Value at = k_.mul(row, kBlock * 4), itemRow = k_.add(k_.mul(tile.token, shape_.group()), row);
+  VisibleKeys keys;
+  if (masked) // past `visible` there may be the next split's keys, or none
+    keys =
+        visibleKeys(k_, shape_, k_.add(k_.sub(first_, tile.firstKey), k_.divUI(itemRow, shape_.group())), tile.visible);
   KernelBuilder::Values scores;
   Value most;
   for (int64_t lane = 0; lane < kBlock; lane += 16) {
     Value s = k_.mulF(k_.load(f32x16, words_.scratch, at, lane * 4, 4), k_.constant(f32x16, shape_.scale));
     if (shape_.softcap > 0)
       s = applySoftcap(k_, s, shape_.softcap);
-    scores.push_back(masked ? maskHidden(tile, row, s, lane) : s);
+    scores.push_back(masked ? maskHidden(k_, keys, s, lane) : s);
     most = most ? k_.maxF(most, scores.back()) : scores.back();
   }
   Value old = k_.load(k_.f32(), words_.scratch, k_.mul(itemRow, 4), largestAt_, 4);
   Value limit = k_.splat(k_.addF(old, k_.constant(k_.f32(), 5.0)), 16);
-  Value over = k_.bitcast(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, most, limit), k_.vec(1, b.getI16Type()));
-  Value any =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::ne, vector::ExtractOp::create(b, over, llvm::ArrayRef<int64_t>{0}),
-                            arith::ConstantIntOp::create(b, 0, 16));
   auto used = k_.ifElse(
-      any, {k_.f32()},
+      anyGreater(k_, most, limit), {k_.f32()},
       [&] {
         Value now = k_.reduceMax(most);
         rescaleRow(itemRow, old, now);

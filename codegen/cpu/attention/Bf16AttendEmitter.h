@@ -48,7 +48,6 @@ private:
   mlir::Value dot(mlir::Value acc, mlir::Value a, mlir::Value b);
   mlir::Value exp2(mlir::Value x);
   mlir::Value softcapped(mlir::Value scores);
-  mlir::Value maskHidden(const Tile &tile, mlir::Value row, mlir::Value scores, int64_t firstLane);
 
   KernelBuilder &k_;
   const AttendShape &shape_;

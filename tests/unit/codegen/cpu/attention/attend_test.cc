@@ -68,7 +68,7 @@ struct Step {
       maxContext = std::max(maxContext, added + before), total += added;
     stride = (maxContext + 15) / 16 + 1;
     int pages = stride * static_cast<int>(test.sequences.size());
-    cache.assign(shape.pageBytes() * pages + 64, 0);
+    cache.assign(shape.pageBytes() * pages + 64, char(0xff)); // NaN where no key has been written
     std::vector<int> order(pages);
     for (int i = 0; i < pages; ++i)
       order[i] = i;
@@ -193,7 +193,8 @@ AttendShape rounded(AttendShape shape) {
   return shape;
 }
 
-/// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16.
+/// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
+/// with bf16 and at one without, which ignores the permission.
 const Case kRoundedCases[] = {
     {"bf16_smol_prompt", rounded(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
     {"bf16_smol_long_prompt", rounded(shapeOf(9, 3, 64, 0)), {{300, 0}, {129, 171}}},
@@ -277,7 +278,7 @@ TEST_P(AttendTest, MatchesDoubleReference) {
       ASSERT_TRUE(std::isnan(result[i])) << "wrote past the last token";
   }
   if (bf16) {
-    EXPECT_LT(std::sqrt(squares / count), 0.25 * std::exp2(-8)) << "errors do not average out";
+    EXPECT_LT(std::sqrt(squares / count), 0.3 * std::exp2(-8)) << "errors do not average out";
     EXPECT_GT(std::sqrt(squares / count), 1e-5) << "nothing is rounded";
   }
 }
@@ -296,10 +297,10 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
   std::vector<float> whole = runStep(kernel, shape, step.query.data(), step.layer(), step.batch, 1);
   int tokens = step.starts[1];
   for (uint32_t workers : {1u, 2u, 5u})
-    for (int piece : {tokens, 2, 19, 64}) {
+    for (int piece : {tokens, 1, 2, 19, 64}) {
       for (int from = 0; from < tokens; from += piece) {
         int count = std::min(piece, tokens - from);
-        if (count == 1 && tokens > 1)
+        if (count == 1 && tokens > 1 && usesBf16(shape, *level))
           continue; // f32 by design
         int32_t starts[] = {0, count}, context = step.positions[from] + count;
         rt::Batch batch = step.batch;
@@ -333,7 +334,10 @@ std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *
 INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest,
                          testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(levels())), caseName);
 INSTANTIATE_TEST_SUITE_P(Rounded, AttendTest,
-                         testing::Combine(testing::ValuesIn(kRoundedCases), testing::ValuesIn(levels())), caseName);
+                         testing::Combine(testing::ValuesIn(kRoundedCases),
+                                          testing::Values(findLevel("x86-64-v4-vnni"),
+                                                          findLevel("x86-64-v4-vnni-bf16"))),
+                         caseName);
 
 } // namespace
 } // namespace llmc
