@@ -4,7 +4,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/format/kernel_abi.h"
-#include <cmath>
 
 using namespace mlir;
 
