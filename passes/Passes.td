@@ -36,7 +36,8 @@ def Quantize : LlmcPass<"llm-quantize"> {
     Before: `llm.linear %x, %w : (tensor<?x576xf32, ..>, !llm.weight<[960, 576], #llm.q<i4, 32, asym>>)`
     After:  `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], zero = 0>  llm.linear %q, %w`
     scheme: native keeps what the file has; w16 stores f16 (bf16 stays); w8, w4 quantize matrices in groups of 32, with the embedding and
-    the head at 8 bit. One quantize serves all products that ask for the same zero.
+    the head at 8 bit. One quantize serves all products that ask for the same zero. Where a product has become int8, `llm.attend` gets
+    bf16_products: its rounding is far below that of int8.
     Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float.
   }];
   let options = [

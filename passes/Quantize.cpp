@@ -58,8 +58,9 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       return signalPassFailure();
     }
     storeWeights(chosen);
-    if (activations != "f32")
-      quantizeInputs();
+    // A model with int8 products already has errors that dwarf those of bf16 factors; one without keeps f32 throughout.
+    if (activations != "f32" && quantizeInputs())
+      getOperation().walk([](llm::AttendOp attend) { attend.setBf16Products(true); });
   }
 
   /// Embedding tables and the product that makes the logits keep 8 bits under w4: both are seen by every token.
@@ -94,7 +95,8 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     });
   }
 
-  void quantizeInputs() {
+  /// Returns whether any product now has integer inputs.
+  bool quantizeInputs() {
     // Key: the input and the zero it is quantized for.
     llvm::MapVector<std::pair<Value, int64_t>, llvm::SmallVector<llm::LinearOp>> users;
     getOperation().walk([&](llm::LinearOp linear) {
@@ -108,6 +110,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       for (llm::LinearOp linear : linears)
         linear.getXMutable().assign(quantized.getResult());
     }
+    return !users.empty();
   }
 };
 

@@ -35,6 +35,7 @@ public:
   mlir::Type i64() { return b_.getI64Type(); }
   mlir::Type f32() { return b_.getF32Type(); }
   mlir::Type f16() { return b_.getF16Type(); }
+  mlir::Type bf16() { return b_.getBF16Type(); }
   mlir::Type ptr();
   mlir::VectorType vec(int64_t lanes, mlir::Type element);
 

@@ -1,4 +1,5 @@
 # Attention kernels.
 add_library(llmcCpuAttention STATIC attention/AttendShape.cpp attention/AttendEmitter.cpp attention/AttendTiles.cpp
-            attention/AttendKernel.cpp attention/EmitAttend.cpp)
+            attention/Bf16AttendEmitter.cpp attention/Bf16AttendTiles.cpp attention/AttendKernel.cpp
+            attention/EmitAttend.cpp)
 target_link_libraries(llmcCpuAttention PUBLIC llmcCpuCore llmcLLM llmcKern)

@@ -43,10 +43,12 @@ def LLM_AttendOp : LLM_AttendBase<"attend"> {
     z_j = scale * q.k_j, softcap > 0: z_j = softcap * tanh(z_j / softcap), y = sum softmax(z)_j v_j. Query head h reads key/value head
     h / (heads / kv heads). C1: layer is one of the cache's layers. C2: heads is a positive multiple of the cache's heads. C3: q has
     heads * dim columns. C4: the result is [rows of q, heads * dim]. C5: scale, window and softcap are not negative. C6: rows are T or a number.
+    bf16_products is a permission: the factors of q.k and of the weighted sum of v may be rounded to bf16, sums stay f32. CPUs with
+    AVX512-BF16 do twice as many such products a cycle. Set where activations are int8 anyway; the formula above does not change.
   }];
   let arguments = (ins LLM_Activation:$q, Arg<LLM_KvType, "cache", [MemRead<LLM_KvResource>]>:$kv, LLM_BatchType:$batch, LLM_I64Attr:$layer,
                        LLM_I64Attr:$heads, LLM_F64Attr:$scale, DefaultValuedAttr<LLM_I64Attr, "0">:$window,
-                       DefaultValuedAttr<LLM_F64Attr, "0.0">:$softcap);
+                       DefaultValuedAttr<LLM_F64Attr, "0.0">:$softcap, UnitAttr:$bf16_products);
   let builders = [OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$kv, "::mlir::Value":$batch, "int64_t":$layer, "int64_t":$heads,
                                  "double":$scale, CArg<"int64_t", "0">:$window, CArg<"double", "0.0">:$softcap)>];
 }

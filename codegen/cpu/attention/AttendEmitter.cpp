@@ -11,17 +11,16 @@ namespace llmc {
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
                              const AttendTile &tile, int64_t itemTokens)
     : k_(kernel), shape_(shape), words_(words), tile_(tile), rows_(itemTokens * shape.group()) {
-  sumsAt_ = rows_ * AttendShape::kBlockTokens * 4;
-  stateAt_ = sumsAt_ + rows_ * shape.headDim * 4;
+  sumsAt_ = tile.tokens * shape.group() * AttendShape::kBlockTokens * 4;
+  totalsAt_ = sumsAt_ + rows_ * shape.headDim * 4;
+  largestAt_ = totalsAt_ + rows_ * 64;
 }
 
 AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
-  Value positions = k_.batchPtr(words_.batch, offsetof(rt::Batch, positions));
-  Value first = k_.loadIndex(positions, item.firstToken);
-  Value end = k_.add(first, item.tokenCount); // the last query sees itself
+  Value end = k_.add(first_, item.tokenCount); // the last query sees itself
   Value begin = k_.c(0);
   if (shape_.window > 0)
-    begin = k_.maxSI(begin, k_.add(first, 1 - shape_.window));
+    begin = k_.maxSI(begin, k_.add(first_, 1 - shape_.window));
   if (item.split) {
     // Splits depend on the sequence's length alone, so a token's sum does not change with its neighbours.
     Value unit = k_.ceilDiv(k_.ceilDiv(end, shape_.splits), AttendShape::kPageTokens);
@@ -30,26 +29,26 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
     begin = k_.maxSI(begin, from);
     end = k_.minSI(end, k_.add(from, unit));
   }
-  // Blocks start on a page; the softmax masks what lies before `begin`.
-  begin = k_.mul(k_.divUI(begin, AttendShape::kPageTokens), AttendShape::kPageTokens);
+  // The softmax masks what lies before `begin`. Without splits blocks start at multiples of their size, so that a row's
+  // sums do not depend on where its item starts; those of splits start on a page.
+  int64_t unit = item.split ? AttendShape::kPageTokens : AttendShape::kBlockTokens;
+  begin = k_.mul(k_.divUI(begin, unit), unit);
   return {begin, end};
 }
 
 void AttendEmitter::clearState() {
   Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0);
-  k_.forEach(k_.c(0), k_.c(rows_ * shape_.headDim * 4), 64,
+  k_.forEach(k_.c(0), k_.c(largestAt_ - sumsAt_), 64,
              [&](Value at) { k_.store(zero, words_.scratch, at, sumsAt_, 4); });
-  k_.forEach(k_.c(0), k_.c(rows_), 1, [&](Value row) {
-    Value at = k_.mul(row, 12);
-    k_.store(k_.constant(k_.f32(), -1.0e30), words_.scratch, at, stateAt_, 4);
-    k_.store(k_.constant(k_.f32(), 0.0), words_.scratch, at, stateAt_ + 4, 4);
-  });
+  k_.forEach(k_.c(0), k_.c(rows_ * 4), 4,
+             [&](Value at) { k_.store(k_.constant(k_.f32(), -1.0e30), words_.scratch, at, largestAt_, 4); });
 }
 
 void AttendEmitter::emitItem(const AttendItem &item) {
   Value stride = k_.batchInt(words_.batch, offsetof(rt::Batch, blockStride));
   Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
   table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
+  first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
   clearState();
   Range keys = keyRange(item);
   k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens,
@@ -58,33 +57,49 @@ void AttendEmitter::emitItem(const AttendItem &item) {
 }
 
 void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endKey) {
-  forEachTile(item, [&](Value token, Value head) { emitScores(item, token, head, firstKey, endKey); });
-  k_.forEach(k_.c(0), k_.mul(item.tokenCount, shape_.group()), 1,
-             [&](Value row) { emitSoftmaxRow(item, row, firstKey, endKey); });
-  forEachTile(item, [&](Value token, Value head) { emitValues(item, token, head, firstKey, endKey); });
+  // Tokens before the block see none of it.
+  Value from = k_.maxSI(k_.sub(firstKey, first_), k_.c(0));
+  from = k_.mul(k_.divUI(from, tile_.tokens), tile_.tokens);
+  k_.forEach(from, item.tokenCount, tile_.tokens, [&](Value token) {
+    Tile tile = tileAt(item, token, firstKey, endKey);
+    forEachHeads([&](Value head) { emitScores(item, tile, head); });
+    auto softmax = [&](bool masked) {
+      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked); });
+      return KernelBuilder::Values();
+    };
+    k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
+    forEachHeads([&](Value head) { emitValues(item, tile, head); });
+  });
 }
 
-void AttendEmitter::forEachTile(const AttendItem &item, llvm::function_ref<void(Value, Value)> body) {
-  k_.forEach(k_.c(0), item.tokenCount, tile_.tokens, [&](Value token) {
-    if (tile_.heads == shape_.group()) {
-      body(token, k_.c(0));
-      return;
-    }
-    k_.forEach(k_.c(0), k_.c(shape_.group()), tile_.heads, [&](Value head) { body(token, head); });
-  });
+AttendEmitter::Tile AttendEmitter::tileAt(const AttendItem &item, Value token, Value firstKey, Value endKey) {
+  Value count = k_.minSI(k_.sub(item.tokenCount, token), k_.c(tile_.tokens));
+  Value low = k_.sub(k_.add(first_, token), firstKey); // the first token, relative to the block
+  Value high = k_.add(k_.add(low, count), -1);
+  Value live = k_.minSI(k_.sub(endKey, firstKey), k_.c(AttendShape::kBlockTokens));
+  Tile tile;
+  tile.firstKey = firstKey;
+  tile.endKey = endKey;
+  tile.token = token;
+  tile.rowCount = k_.mul(count, shape_.group());
+  tile.visible = k_.minSI(k_.add(high, 1), live);
+  tile.whole = k_.less(k_.c(AttendShape::kBlockTokens - 1), k_.minSI(k_.add(low, 1), live));
+  if (shape_.window > 0)
+    tile.whole = arith::AndIOp::create(k_.b(), tile.whole, k_.less(high, k_.c(shape_.window)));
+  return tile;
+}
+
+void AttendEmitter::forEachHeads(llvm::function_ref<void(Value)> body) {
+  if (tile_.heads == shape_.group())
+    body(k_.c(0));
+  else
+    k_.forEach(k_.c(0), k_.c(shape_.group()), tile_.heads, body);
 }
 
 Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t extra) {
   Value offset = k_.mul(k_.loadIndex(table_, page), shape_.pageBytes());
   offset = k_.add(offset, k_.mul(item.kvHead, shape_.headBytes()));
   return k_.address(words_.cache, offset, extra);
-}
-
-Value AttendEmitter::scratchRow(Value token, Value head) { return k_.add(k_.mul(token, shape_.group()), head); }
-
-Value AttendEmitter::position(const AttendItem &item, Value row) {
-  Value positions = k_.batchPtr(words_.batch, offsetof(rt::Batch, positions));
-  return k_.loadIndex(positions, k_.add(item.firstToken, k_.divUI(row, shape_.group())));
 }
 
 void AttendEmitter::storeRows(const AttendItem &item) {
@@ -98,10 +113,9 @@ void AttendEmitter::storeRow(const AttendItem &item, Value row) {
   Value head = k_.add(k_.mul(item.kvHead, shape_.group()), k_.remUI(row, shape_.group()));
   Value part = item.split ? k_.add(k_.mul(head, parts), item.split) : head;
   Value out = k_.add(k_.mul(token, stride), k_.mul(part, width * 4));
-  Value state = k_.mul(row, 12);
   Value sums = k_.mul(row, dim * 4);
-  Value largest = k_.load(k_.f32(), words_.scratch, state, stateAt_, 4);
-  Value total = k_.load(k_.f32(), words_.scratch, state, stateAt_ + 4, 4);
+  Value largest = k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), largestAt_, 4);
+  Value total = k_.reduceAdd(k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), totalsAt_, 4));
   Value factor;
   if (!shape_.splits)
     factor = k_.splat(k_.divF(k_.constant(k_.f32(), 1.0), total), 16);

@@ -21,6 +21,20 @@ struct AttendItem {
   mlir::Value split; ///< null when the whole context is one
 };
 
+/// Keys of a block that one row sees, relative to the block: [begin, end), without `begin` all before `end`.
+struct VisibleKeys {
+  mlir::Value begin, end;
+};
+
+/// Those of a row at position `here` (relative to the block), of which keys from `end` on do not exist.
+VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, mlir::Value here, mlir::Value end);
+
+/// Scores of the block's keys firstKey + 0..15 with -3e38 for those that the row does not see.
+mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value scores, int64_t firstKey);
+
+/// i1: whether any lane of `a` is greater than that of `v`.
+mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
+
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
 class AttendEmitter {
@@ -34,29 +48,36 @@ private:
   struct Range {
     mlir::Value begin, end; ///< keys [begin, end)
   };
+  /// Some tokens of an item, all heads, against one block of keys.
+  struct Tile {
+    mlir::Value firstKey; ///< of the block
+    mlir::Value endKey;   ///< of the item
+    mlir::Value token;    ///< the first, counted in the item
+    mlir::Value rowCount; ///< live rows
+    mlir::Value visible;  ///< keys of the block up to the last one that any of the rows sees
+    mlir::Value whole;    ///< i1: every row sees all 64 keys
+  };
   Range keyRange(const AttendItem &item);
   void clearState();
   void emitBlock(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
-  /// Calls body(tileToken, tileHead) for each register tile that has a live row.
-  void forEachTile(const AttendItem &item, llvm::function_ref<void(mlir::Value, mlir::Value)> body);
-  void emitScores(const AttendItem &item, mlir::Value token, mlir::Value head, mlir::Value firstKey,
-                  mlir::Value endKey);
-  void emitSoftmaxRow(const AttendItem &item, mlir::Value row, mlir::Value firstKey, mlir::Value endKey);
-  void emitValues(const AttendItem &item, mlir::Value token, mlir::Value head, mlir::Value firstKey,
-                  mlir::Value endKey);
+  Tile tileAt(const AttendItem &item, mlir::Value token, mlir::Value firstKey, mlir::Value endKey);
+  void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
+  void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
+  void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked);
+  void rescaleRow(mlir::Value row, mlir::Value largest, mlir::Value now);
+  void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
   void storeRows(const AttendItem &item);
   void storeRow(const AttendItem &item, mlir::Value row);
   mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t extra);
-  mlir::Value position(const AttendItem &item, mlir::Value row);
-  mlir::Value scratchRow(mlir::Value token, mlir::Value head);
 
   KernelBuilder &k_;
   const AttendShape &shape_;
   AttendWords words_;
   AttendTile tile_;
-  int64_t rows_;             ///< rows of an item: itemTokens * group
-  int64_t sumsAt_, stateAt_; ///< byte offsets in the scratch
-  mlir::Value table_;        ///< block table row of the current item's sequence
+  int64_t rows_;                          ///< rows of an item: itemTokens * group
+  int64_t sumsAt_, totalsAt_, largestAt_; ///< byte offsets in the scratch, scores of a tile come first
+  mlir::Value table_;                     ///< block table row of the current item's sequence
+  mlir::Value first_;                     ///< position of the item's first token
 };
 
 } // namespace llmc

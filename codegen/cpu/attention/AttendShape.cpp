@@ -35,12 +35,37 @@ int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode
   return (AttendShape::kQueryTokens + tile.tokens - 1) / tile.tokens * tile.tokens;
 }
 
+Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
+  int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
+  tokens = std::max<int64_t>(1, kItemRows / shape.group());
+  // The last tile starts at any row: up to a tile is computed past the last one.
+  rows = (tokens * shape.group() + 2 * kTileRows - 1) / kTileRows * kTileRows;
+  bytes = 0;
+  auto take = [&](int64_t size) {
+    int64_t at = bytes;
+    bytes += (size + 63) / 64 * 64;
+    return at;
+  };
+  queries = take(rows * dim * 2);
+  sums = take(rows * dim * 4);
+  totals = take(rows * 64);
+  largest = take(rows * 4);
+  keys = take(block * dim * 2);
+  values = take(block * dim * 2);
+  scores = take(kTileRows * block * 4);
+  weights = take(kTileRows * block * 2);
+}
+
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t rows = 0;
-  for (const Level &level : cpuLevels())
-    rows = std::max(rows, itemTokens(shape, chooseTile(shape, level, false), false) * shape.group());
-  int64_t floats = rows * (AttendShape::kBlockTokens + shape.headDim + 3);
-  return (floats * 4 + 63) / 64 * 64;
+  int64_t floats = 0;
+  for (const Level &level : cpuLevels()) {
+    AttendTile tile = chooseTile(shape, level, false);
+    int64_t rows = itemTokens(shape, tile, false) * shape.group();
+    int64_t tileRows = tile.tokens * shape.group();
+    floats = std::max(floats, tileRows * AttendShape::kBlockTokens + rows * (shape.headDim + 17));
+  }
+  int64_t bytes = (floats * 4 + 63) / 64 * 64;
+  return shape.bf16Products ? std::max(bytes, Bf16Scratch(shape).bytes) : bytes;
 }
 
 } // namespace llmc

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/cpu/Level.h"
+#include <algorithm>
 #include <cstdint>
 
 namespace llmc {
@@ -14,6 +15,7 @@ struct AttendShape {
   int64_t window = 0; ///< keys visible behind a query, 0: all
   int64_t splits = 0;
   double scale = 1.0, softcap = 0.0;
+  bool bf16Products = false; ///< factors may be rounded to bf16 (llm.attend)
 
   int64_t group() const { return heads / kvHeads; }
   int64_t headBytes() const { return headDim * kPageTokens * 2; } ///< K or V of one head in a page
@@ -39,7 +41,37 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
-/// Scratch of a worker: scores [rows][64], sums [rows][D], then running max, denominator and correction a row, f32.
+/// Whether blocks of query tokens go through Bf16AttendEmitter.
+inline bool usesBf16(const AttendShape &shape, const Level &level) {
+  return shape.bf16Products && level.bf16 && shape.splits == 0;
+}
+
+/// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens
+/// outermost.
+struct Bf16Scratch {
+  explicit Bf16Scratch(const AttendShape &shape);
+
+  int64_t tokens;  ///< most tokens of an item
+  int64_t rows;    ///< rows of such an item and of a tile past its end
+  int64_t queries; ///< bf16 [rows][D]
+  int64_t sums;    ///< f32 [rows][D], weighted values so far
+  int64_t totals;  ///< f32 [rows][16], sums of the weights in 16 lanes
+  int64_t largest; ///< f32 [rows], what the exponents are relative to
+  int64_t keys;    ///< bf16 [D / 2][64 keys][2]
+  int64_t values;  ///< bf16 [64 / 2][D][2 keys]
+  int64_t scores;  ///< f32 [kTileRows][64]
+  int64_t weights; ///< bf16 [kTileRows][64]
+  int64_t bytes;
+
+  static constexpr int64_t kTileRows = 12;  ///< x 2 vectors: 24 accumulators of 32 registers
+  static constexpr int64_t kItemRows = 192; ///< packing a block costs as much as 8 rows
+  int64_t fewestTokens(const AttendShape &shape) const {
+    return std::min<int64_t>(tokens, (48 + shape.group() - 1) / shape.group());
+  }
+};
+
+/// Scratch of a worker: the most of Bf16Scratch and of what AttendEmitter needs at any level, in f32 the scores of a
+/// tile [tokens * group][64], then for each row of an item sums [D], total [16] and largest score.
 int64_t attendScratchBytes(const AttendShape &shape);
 
 } // namespace llmc

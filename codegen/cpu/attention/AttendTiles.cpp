@@ -10,16 +10,15 @@ using namespace mlir;
 namespace llmc {
 
 /// scores[row][key] for `pages` pages at a time: acc[row] += K[d][16 keys] * q[row][d].
-void AttendEmitter::emitScores(const AttendItem &item, Value token, Value head, Value firstKey, Value endKey) {
+void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim, stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
-  Value queryRow = k_.add(k_.mul(k_.add(item.firstToken, token), stride),
+  Value queryRow = k_.add(k_.mul(k_.add(item.firstToken, tile.token), stride),
                           k_.mul(k_.add(k_.mul(item.kvHead, shape_.group()), head), dim * 4));
   Value query = k_.address(words_.query, queryRow);
-  Value firstPage = k_.divUI(firstKey, AttendShape::kPageTokens);
-  Value lastPage = k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens);
-  Value live = k_.minSI(k_.sub(endKey, firstKey), k_.c(AttendShape::kBlockTokens));
+  Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
+  Value lastPage = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
   VectorType f32x16 = k_.vec(16, k_.f32());
-  k_.forEach(k_.c(0), k_.ceilDiv(live, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
+  k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
     KernelBuilder::Values pages;
     for (int64_t p = 0; p < tile_.pages; ++p) // past the end: the last page again, masked later
       pages.push_back(pageAddress(item, k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage), 0));
@@ -45,7 +44,7 @@ void AttendEmitter::emitScores(const AttendItem &item, Value token, Value head, 
       }
       return acc;
     });
-    Value at = k_.add(k_.mul(scratchRow(token, head), AttendShape::kBlockTokens * 4), k_.mul(page, 64));
+    Value at = k_.add(k_.mul(head, AttendShape::kBlockTokens * 4), k_.mul(page, 64));
     for (int64_t t = 0; t < tile_.tokens; ++t)
       for (int64_t h = 0; h < tile_.heads; ++h)
         for (int64_t p = 0; p < tile_.pages; ++p) {
@@ -64,82 +63,109 @@ static Value applySoftcap(KernelBuilder &k, Value s, double cap) {
   return k.mulF(k.subF(k.constant(type, 1.0), t), k.constant(type, cap));
 }
 
-/// Masks, exponentiates and sums one row of scores; leaves probabilities, and the correction of older sums.
-void AttendEmitter::emitSoftmaxRow(const AttendItem &item, Value row, Value firstKey, Value endKey) {
-  constexpr int64_t kVectors = AttendShape::kBlockTokens / 16;
-  VectorType f32x16 = k_.vec(16, k_.f32()), i32x16 = k_.vec(16, k_.i32());
-  auto &b = k_.b();
-  Value at = k_.mul(row, AttendShape::kBlockTokens * 4), state = k_.mul(row, 12);
-  Value here = position(item, row);
-  // Key j is visible when begin <= j < end; both relative to the block and as 32-bit lanes.
-  auto lanes = [&](Value bound) {
-    Value relative = arith::TruncIOp::create(b, k_.i32(), k_.sub(bound, firstKey));
-    return k_.splat(relative, 16);
-  };
-  Value end = lanes(k_.minSI(k_.add(here, 1), endKey));
-  Value begin = shape_.window > 0 ? lanes(k_.add(here, 1 - shape_.window)) : Value();
-  llvm::SmallVector<int32_t> iota;
-  for (int32_t i = 0; i < 16; ++i)
-    iota.push_back(i);
-  Value lane = arith::ConstantOp::create(b, DenseElementsAttr::get(i32x16, llvm::ArrayRef<int32_t>(iota)));
-  Value hidden = k_.constant(f32x16, -3.0e38);
-  KernelBuilder::Values scores;
-  Value largest = k_.constant(f32x16, -1.0e30);
-  for (int64_t v = 0; v < kVectors; ++v) {
-    Value s = k_.mulF(k_.load(f32x16, words_.scratch, at, v * 64, 4), k_.constant(f32x16, shape_.scale));
-    if (shape_.softcap > 0)
-      s = applySoftcap(k_, s, shape_.softcap);
-    Value index = arith::AddIOp::create(b, lane, k_.constant(i32x16, v * 16));
-    Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, end);
-    if (begin)
-      visible = arith::AndIOp::create(b, visible, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, index, begin));
-    s = arith::SelectOp::create(b, visible, s, hidden);
-    largest = k_.maxF(largest, s);
-    scores.push_back(s);
-  }
-  Value old = k_.load(k_.f32(), words_.scratch, state, stateAt_, 4);
-  Value now = k_.maxF(old, k_.reduceMax(largest));
-  Value correction = k_.exp(k_.subF(old, now)), nowLanes = k_.splat(now, 16);
-  Value sum = k_.constant(f32x16, 0.0);
-  for (int64_t v = 0; v < kVectors; ++v) {
-    Value p = k_.exp(k_.subF(scores[v], nowLanes));
-    sum = k_.addF(sum, p);
-    k_.store(p, words_.scratch, at, v * 64, 4);
-  }
-  Value total = k_.load(k_.f32(), words_.scratch, state, stateAt_ + 4, 4);
-  total = k_.fma(total, correction, k_.reduceAdd(sum));
-  k_.store(now, words_.scratch, state, stateAt_, 4);
-  k_.store(total, words_.scratch, state, stateAt_ + 4, 4);
-  k_.store(correction, words_.scratch, state, stateAt_ + 8, 4);
+VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, Value here, Value end) {
+  auto lanes = [&](Value v) { return k.splat(arith::TruncIOp::create(k.b(), k.i32(), v), 16); };
+  VisibleKeys keys;
+  keys.end = lanes(k.minSI(k.add(here, 1), end));
+  if (shape.window > 0)
+    keys.begin = lanes(k.add(here, 1 - shape.window));
+  return keys;
 }
 
-/// sums[row][16 columns] = sums * correction + sum over live keys of p[row][key] * V[key][columns].
-void AttendEmitter::emitValues(const AttendItem &item, Value token, Value head, Value firstKey, Value endKey) {
+Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value scores, int64_t firstKey) {
+  auto &b = k.b();
+  llvm::SmallVector<int32_t> indices;
+  for (int32_t i = 0; i < 16; ++i)
+    indices.push_back(static_cast<int32_t>(firstKey) + i);
+  Value index =
+      arith::ConstantOp::create(b, DenseElementsAttr::get(k.vec(16, k.i32()), llvm::ArrayRef<int32_t>(indices)));
+  Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, keys.end);
+  if (keys.begin)
+    visible = arith::AndIOp::create(b, visible, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, index, keys.begin));
+  return arith::SelectOp::create(b, visible, scores, k.constant(scores.getType(), -3.0e38));
+}
+
+Value anyGreater(KernelBuilder &k, Value a, Value v) {
+  auto &b = k.b();
+  Value lanes = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, a, v);
+  Value bits = vector::ExtractOp::create(b, k.bitcast(lanes, k.vec(1, b.getI16Type())), llvm::ArrayRef<int64_t>{0});
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, bits, arith::ConstantIntOp::create(b, 0, 16));
+}
+
+/// Makes `row`'s sums so far relative to `now` instead of `largest`.
+void AttendEmitter::rescaleRow(Value row, Value largest, Value now) {
+  VectorType f32x16 = k_.vec(16, k_.f32());
+  Value factor = k_.splat(k_.exp(k_.subF(largest, now)), 16);
+  auto scale = [&](Value at, int64_t disp) {
+    k_.store(k_.mulF(k_.load(f32x16, words_.scratch, at, disp, 4), factor), words_.scratch, at, disp, 4);
+  };
+  scale(k_.mul(row, 64), totalsAt_);
+  for (int64_t column = 0; column < shape_.headDim; column += 16)
+    scale(k_.mul(row, shape_.headDim * 4), sumsAt_ + column * 4);
+}
+
+/// Weights of one row of the tile from its scores. They are relative to the largest score seen when that was last
+/// updated, not to the largest now: as long as no score exceeds it by 5 (weights up to 148) floats lose nothing, and
+/// neither the maximum across lanes nor a correction of older sums is needed.
+void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
+  constexpr int64_t kBlock = AttendShape::kBlockTokens;
+  VectorType f32x16 = k_.vec(16, k_.f32());
+  Value at = k_.mul(row, kBlock * 4), itemRow = k_.add(k_.mul(tile.token, shape_.group()), row);
+  VisibleKeys keys;
+  if (masked) // past `visible` there may be the next split's keys, or none
+    keys =
+        visibleKeys(k_, shape_, k_.add(k_.sub(first_, tile.firstKey), k_.divUI(itemRow, shape_.group())), tile.visible);
+  KernelBuilder::Values scores;
+  Value most;
+  for (int64_t lane = 0; lane < kBlock; lane += 16) {
+    Value s = k_.mulF(k_.load(f32x16, words_.scratch, at, lane * 4, 4), k_.constant(f32x16, shape_.scale));
+    if (shape_.softcap > 0)
+      s = applySoftcap(k_, s, shape_.softcap);
+    scores.push_back(masked ? maskHidden(k_, keys, s, lane) : s);
+    most = most ? k_.maxF(most, scores.back()) : scores.back();
+  }
+  Value old = k_.load(k_.f32(), words_.scratch, k_.mul(itemRow, 4), largestAt_, 4);
+  Value limit = k_.splat(k_.addF(old, k_.constant(k_.f32(), 5.0)), 16);
+  auto used = k_.ifElse(
+      anyGreater(k_, most, limit), {k_.f32()},
+      [&] {
+        Value now = k_.reduceMax(most);
+        rescaleRow(itemRow, old, now);
+        k_.store(now, words_.scratch, k_.mul(itemRow, 4), largestAt_, 4);
+        return KernelBuilder::Values{now};
+      },
+      [&] { return KernelBuilder::Values{old}; });
+  Value largest = k_.splat(used[0], 16), total = k_.load(f32x16, words_.scratch, k_.mul(itemRow, 64), totalsAt_, 4);
+  for (int64_t i = 0; i < kBlock / 16; ++i) {
+    Value weight = k_.exp(k_.subF(scores[i], largest));
+    total = k_.addF(total, weight);
+    k_.store(weight, words_.scratch, at, i * 64, 4);
+  }
+  k_.store(total, words_.scratch, k_.mul(itemRow, 64), totalsAt_, 4);
+}
+
+/// sums[row][16 columns] += sum over visible keys of p[row][key] * V[key][columns].
+void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim, valuesAt = shape_.kvHeads * shape_.headBytes();
-  Value first = scratchRow(token, head);
-  Value live = k_.minSI(k_.sub(endKey, firstKey), k_.c(AttendShape::kBlockTokens));
-  Value firstPage = k_.divUI(firstKey, AttendShape::kPageTokens);
-  Value sums = k_.mul(first, dim * 4), probabilities = k_.mul(first, AttendShape::kBlockTokens * 4);
+  Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
+  Value sums = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
+  Value weights = k_.mul(head, AttendShape::kBlockTokens * 4);
   VectorType f32x16 = k_.vec(16, k_.f32());
   auto rowOf = [&](int64_t r) { return r / tile_.heads * shape_.group() + r % tile_.heads; };
   k_.forEach(k_.c(0), k_.c(dim * 4), tile_.columns * 64, [&](Value column) {
     Value columnSums = k_.add(sums, column);
     KernelBuilder::Values acc;
-    for (int64_t r = 0; r < tile_.rows(); ++r) {
-      Value correction = k_.loadSplat(k_.f32(), 16, words_.scratch, k_.mul(first, 12), stateAt_ + rowOf(r) * 12 + 8);
-      for (int64_t v = 0; v < tile_.columns; ++v) {
-        Value old = k_.load(f32x16, words_.scratch, columnSums, sumsAt_ + rowOf(r) * dim * 4 + v * 64, 4);
-        acc.push_back(k_.mulF(old, correction));
-      }
-    }
-    acc = k_.forLoop(k_.c(0), live, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
+    for (int64_t r = 0; r < tile_.rows(); ++r)
+      for (int64_t v = 0; v < tile_.columns; ++v)
+        acc.push_back(k_.load(f32x16, words_.scratch, columnSums, sumsAt_ + rowOf(r) * dim * 4 + v * 64, 4));
+    acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
       Value values = k_.address(pageAddress(item, page, valuesAt), k_.divUI(column, 2));
-      Value p = k_.address(words_.scratch, k_.add(probabilities, k_.mul(key, 4)));
-      Value count = k_.minSI(k_.sub(live, key), k_.c(AttendShape::kPageTokens));
+      Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
+      Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       Value ahead; // the same page of the next block: its K lines arrive while this page's V is summed
       if (tile_.tokens == 1) {
-        Value lastPage = k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens);
+        Value lastPage = k_.divUI(k_.add(tile.endKey, -1), AttendShape::kPageTokens);
         ahead = pageAddress(item,
                             k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
       }

@@ -39,6 +39,7 @@ std::optional<AttendFunction> matchAttend(kern::FuncOp function) {
   };
   if (auto attend = dyn_cast<llm::AttendOp>(op)) {
     found.shape = shapeOf(attend, 0);
+    found.shape.bf16Products = attend.getBf16Products();
     fill(attend);
   } else if (auto partial = dyn_cast<llm::AttendPartialOp>(op)) {
     found.shape = shapeOf(partial, partial.getSplits());

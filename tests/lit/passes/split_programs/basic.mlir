@@ -1,4 +1,4 @@
-// @forward becomes @decode, whose attention is cut in parts, and @mixed, whose attention stays whole.
+// @forward becomes @decode, whose attention is cut in parts, and @mixed, whose attention stays whole. Parts are in f32.
 // RUN: llmc-opt %s --llm-split-programs | FileCheck %s
 
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
@@ -10,8 +10,8 @@
 // CHECK: return %[[M]]
 // CHECK: func.func @mixed({{.*}}llmc.t_max = 0
 // CHECK-NOT: llm.attend_partial
-// CHECK: llm.attend %
+// CHECK: llm.attend %{{.*}} {bf16_products, heads
 func.func @forward(%b: !llm.batch, %kv: !kv, %q: !x) -> !x {
-  %a = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.25, window = 7} : (!x, !kv, !llm.batch) -> !x
+  %a = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.25, window = 7, bf16_products} : (!x, !kv, !llm.batch) -> !x
   return %a : !x
 }

@@ -21,10 +21,15 @@
 // CHECK-NEXT: // 1.00000 1.00000
 // CHECK-NEXT: // 1.50000 1.50000
 // CHECK-NEXT: // 3.25000 2.20000
+// bf16_products changes what a CPU may round, not the value: 1/3 * (1 + 2 + 5.0039) in all digits.
+// CHECK: // eval step 0 result 4 [3, 2]
+// CHECK-NEXT: // 1.00000 1.00000
+// CHECK-NEXT: // 1.50000 1.50000
+// CHECK-NEXT: // 2.66797 2.66797
 !kv = !llm.kv<layers = 2, heads = 1, dim = 1, page = 2>
 !k = tensor<3x1xf32, #llm.dims<[3, 1]>>
 !q = tensor<3x2xf32, #llm.dims<[3, 2]>>
-func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q) {
+func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q, !q) {
   %q = arith.constant dense<[[1.0, -1.0], [1.0, -1.0], [1.0, -1.0]]> : !q
   %equal = arith.constant dense<[[3.0], [3.0], [3.0]]> : !k
   %k = arith.constant dense<[[0.0], [0.0], [0.69314718056]]> : !k
@@ -35,5 +40,8 @@ func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q) {
   %window = llm.attend %q, %kv, %b {layer = 0, heads = 2, scale = 1.0, window = 2} : (!q, !kv, !llm.batch) -> !q
   %signed = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 1.0} : (!q, !kv, !llm.batch) -> !q
   %capped = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 1000.0, softcap = 0.69314718056} : (!q, !kv, !llm.batch) -> !q
-  return %mean, %window, %signed, %capped : !q, !q, !q, !q
+  %fine = arith.constant dense<[[1.0], [2.0], [5.00390625]]> : !k
+  llm.kv_write %kv, %equal, %fine, %b {layer = 0} : (!kv, !k, !k, !llm.batch) -> ()
+  %rounded = llm.attend %q, %kv, %b {layer = 0, heads = 2, scale = 1.0, bf16_products} : (!q, !kv, !llm.batch) -> !q
+  return %mean, %window, %signed, %capped, %rounded : !q, !q, !q, !q, !q
 }

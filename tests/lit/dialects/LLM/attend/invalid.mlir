@@ -86,3 +86,13 @@ func.func @attend_c6(%q: !q, %kv: !kv, %b: !llm.batch) {
   %0 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch) -> !y
   return
 }
+
+// -----
+
+!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>
+!q = tensor<?x64xf32, #llm.dims<[T, 64]>>
+func.func @attend_bf16_products(%q: !q, %kv: !kv, %b: !llm.batch) {
+  // expected-error @+1 {{attribute 'bf16_products' failed to satisfy constraint: unit attribute}}
+  %0 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, bf16_products = 1} : (!q, !kv, !llm.batch) -> !q
+  return
+}

@@ -1,4 +1,4 @@
-// llm.attend; window and softcap print when they are set.
+// llm.attend; window, softcap and bf16_products print when they are set.
 // RUN: llmc-opt %s | llmc-opt | FileCheck %s
 // RUN: llmc-opt %s --mlir-print-op-generic | llmc-opt | FileCheck %s
 // RUN: llmc-opt %s --emit-bytecode | llmc-opt | FileCheck %s
@@ -11,5 +11,7 @@ func.func @attend(%q: !q, %kv: !kv, %b: !llm.batch) {
   %0 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch) -> !y
   // CHECK: llm.attend {{.*}} softcap = 5.000000e+01 : f64, window = 4096 : i64}
   %1 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, window = 4096, softcap = 50.0} : (!q, !kv, !llm.batch) -> !y
+  // CHECK: llm.attend {{.*}} {bf16_products, heads = 2 : i64, layer = 1 : i64, scale = 1.250000e-01 : f64}
+  %2 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, bf16_products} : (!q, !kv, !llm.batch) -> !y
   return
 }

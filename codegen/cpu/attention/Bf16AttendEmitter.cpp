@@ -1,0 +1,167 @@
+// Item loop of bf16 attention: rounding and interleaving of queries, keys and values, and the final rows.
+#include "codegen/cpu/attention/Bf16AttendEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "runtime/format/kernel_abi.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+static constexpr int64_t kBlock = AttendShape::kBlockTokens, kPage = AttendShape::kPageTokens;
+
+Bf16AttendEmitter::Bf16AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words)
+    : k_(kernel), shape_(shape), words_(words), at_(shape) {}
+
+void Bf16AttendEmitter::emitItem(const AttendItem &item) {
+  Value stride = k_.batchInt(words_.batch, offsetof(rt::Batch, blockStride));
+  Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
+  table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
+  kvHead_ = k_.mul(item.kvHead, shape_.headBytes());
+  first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
+  packQueries(item);
+  clearState();
+  Value end = k_.add(first_, item.tokenCount), begin = k_.c(0);
+  if (shape_.window > 0)
+    begin = k_.mul(k_.divUI(k_.maxSI(k_.add(first_, 1 - shape_.window), begin), kBlock), kBlock);
+  k_.forEach(begin, end, kBlock, [&](Value block) {
+    Value live = k_.minSI(k_.sub(end, block), k_.c(kBlock));
+    packKeys(block, live);
+    packValues(block, live);
+    emitBlock(item, block, live);
+  });
+  storeRows(item);
+}
+
+/// The scale goes into the queries before they are rounded, together with what turns exp into exp2.
+void Bf16AttendEmitter::packQueries(const AttendItem &item) {
+  int64_t dim = shape_.headDim, group = shape_.group();
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
+  double log2e = 1.4426950408889634;
+  VectorType f32x16 = k_.vec(16, k_.f32());
+  Value scale = k_.constant(f32x16, (shape_.softcap > 0 ? 2.0 / shape_.softcap : 1.0) * shape_.scale * log2e);
+  Value from = k_.address(words_.query, k_.mul(item.kvHead, group * dim * 4));
+  k_.forEach(k_.c(0), item.tokenCount, 1, [&](Value token) {
+    Value source = k_.mul(k_.add(item.firstToken, token), stride), target = k_.mul(token, group * dim * 2);
+    k_.forEach(k_.c(0), k_.c(group * dim), 16, [&](Value column) {
+      Value q = k_.mulF(k_.load(f32x16, from, k_.add(source, k_.mul(column, 4)), 0, 4), scale);
+      Value rounded = arith::TruncFOp::create(k_.b(), k_.vec(16, k_.bf16()), q);
+      k_.store(rounded, words_.scratch, k_.add(target, k_.mul(column, 2)), at_.queries, 2);
+    });
+  });
+}
+
+void Bf16AttendEmitter::clearState() {
+  // All rows: what a tile computes past the last live row may be anything, but not slow (denormal, NaN on some CPUs).
+  Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0), least = k_.constant(k_.vec(4, k_.f32()), -1.0e30);
+  k_.forEach(k_.c(0), k_.c(at_.largest - at_.sums), 64,
+             [&](Value at) { k_.store(zero, words_.scratch, at, at_.sums, 4); });
+  k_.forEach(k_.c(0), k_.c(at_.rows * 4), 16, [&](Value at) { k_.store(least, words_.scratch, at, at_.largest, 4); });
+}
+
+Value Bf16AttendEmitter::pageAddress(Value block, Value key, int64_t extra) {
+  Value page = k_.loadIndex(table_, k_.divUI(k_.add(block, key), kPage));
+  return k_.address(words_.cache, k_.add(k_.mul(page, shape_.pageBytes()), kvHead_), extra);
+}
+
+Value Bf16AttendEmitter::pack(Value first, Value second) {
+  // The instruction's first operand is the high half.
+  Value both = k_.intrinsic("llvm.x86.avx512bf16.cvtne2ps2bf16.512", k_.vec(32, k_.bf16()), {second, first});
+  return k_.bitcast(both, k_.vec(16, k_.i32()));
+}
+
+Value Bf16AttendEmitter::interleave(Value low, Value high) {
+  VectorType i16x32 = k_.vec(32, k_.b().getI16Type());
+  Value halves = k_.bitcast(pack(low, high), i16x32);
+  llvm::SmallVector<int64_t> order;
+  for (int64_t i = 0; i < 16; ++i)
+    order.append({i, 16 + i});
+  Value mixed = vector::ShuffleOp::create(k_.b(), halves, halves, order);
+  return k_.bitcast(mixed, k_.vec(16, k_.i32()));
+}
+
+/// Pages of keys are [D][16]: dimensions d and d + 1 are neighbouring lines. Keys past `live` in the last page are
+/// whatever the page holds, hidden by the softmax.
+void Bf16AttendEmitter::packKeys(Value block, Value live) {
+  VectorType f16x16 = k_.vec(16, k_.f16());
+  k_.forEach(k_.c(0), live, kPage, [&](Value key) {
+    Value page = pageAddress(block, key, 0), target = k_.mul(key, 4);
+    k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
+      Value low = k_.extF(k_.load(f16x16, page, k_.mul(d, 32), 0, 32));
+      Value high = k_.extF(k_.load(f16x16, page, k_.mul(d, 32), 32, 32));
+      k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 4);
+    });
+  });
+}
+
+/// Pages of values are [16][D]. The partner of an odd last key is that key again: its weight is 0, and what follows in
+/// the page may be NaN.
+void Bf16AttendEmitter::packValues(Value block, Value live) {
+  int64_t dim = shape_.headDim;
+  VectorType f16x16 = k_.vec(16, k_.f16());
+  k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
+    Value page = pageAddress(block, firstKey, shape_.kvHeads * shape_.headBytes());
+    Value count = k_.minSI(k_.sub(live, firstKey), k_.c(kPage)), last = k_.add(count, -1);
+    Value target = k_.mul(firstKey, dim * 2);
+    k_.forEach(k_.c(0), count, 2, [&](Value key) {
+      Value even = k_.address(page, k_.mul(key, dim * 2));
+      Value odd = k_.address(page, k_.mul(k_.minSI(k_.add(key, 1), last), dim * 2));
+      Value line = k_.add(target, k_.mul(key, dim * 2));
+      for (int64_t column = 0; column < dim; column += 16) {
+        Value low = k_.extF(k_.load(f16x16, even, Value(), column * 2, 32));
+        Value high = k_.extF(k_.load(f16x16, odd, Value(), column * 2, 32));
+        k_.store(interleave(low, high), words_.scratch, line, at_.values + column * 4, 4);
+      }
+    });
+  });
+}
+
+void Bf16AttendEmitter::emitBlock(const AttendItem &item, Value block, Value live) {
+  int64_t group = shape_.group();
+  Value rows = k_.mul(item.tokenCount, group);
+  // Tokens before the block see none of it, nor do those whose window has moved past it.
+  Value from = k_.mul(k_.maxSI(k_.sub(block, first_), k_.c(0)), group), to = rows;
+  if (shape_.window > 0)
+    to = k_.minSI(to, k_.mul(k_.add(k_.sub(block, first_), kBlock + shape_.window - 1), group));
+  k_.forEach(from, to, Bf16Scratch::kTileRows, [&](Value row) {
+    Tile tile;
+    tile.firstRow = row;
+    tile.block = block;
+    tile.rowCount = k_.minSI(k_.sub(rows, row), k_.c(Bf16Scratch::kTileRows));
+    // Positions of the first and the last row, relative to the block.
+    Value base = k_.sub(first_, block);
+    Value low = k_.add(base, k_.divUI(row, group));
+    Value high = k_.add(base, k_.divUI(k_.add(k_.add(row, tile.rowCount), -1), group));
+    tile.visible = k_.minSI(k_.add(high, 1), live);
+    tile.whole = k_.less(k_.c(kBlock - 2), low);
+    if (shape_.window > 0)
+      tile.whole = arith::AndIOp::create(k_.b(), tile.whole, k_.less(high, k_.c(shape_.window)));
+    emitScores(tile);
+    auto softmax = [&](bool masked) {
+      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value r) { emitSoftmaxRow(tile, r, masked); });
+      return KernelBuilder::Values();
+    };
+    k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
+    emitValues(tile);
+  });
+}
+
+void Bf16AttendEmitter::storeRows(const AttendItem &item) {
+  int64_t dim = shape_.headDim, group = shape_.group();
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
+  VectorType f32x16 = k_.vec(16, k_.f32());
+  k_.forEach(k_.c(0), k_.mul(item.tokenCount, group), 1, [&](Value row) {
+    Value token = k_.add(item.firstToken, k_.divUI(row, group));
+    Value head = k_.add(k_.mul(item.kvHead, group), k_.remUI(row, group));
+    Value out = k_.add(k_.mul(token, stride), k_.mul(head, dim * 4)), sums = k_.mul(row, dim * 4);
+    Value total = k_.reduceAdd(k_.load(f32x16, words_.scratch, k_.mul(row, 64), at_.totals, 4));
+    Value factor = k_.splat(k_.divF(k_.constant(k_.f32(), 1.0), total), 16);
+    for (int64_t column = 0; column < dim; column += 16) {
+      Value v = k_.load(f32x16, words_.scratch, sums, at_.sums + column * 4, 4);
+      k_.store(k_.mulF(v, factor), words_.result, out, column * 4, 4);
+    }
+  });
+}
+
+} // namespace llmc
