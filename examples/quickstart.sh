@@ -3,7 +3,7 @@
 # Usage: examples/quickstart.sh [QUESTION]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-question="${1:-What is the capital of France?}"
+question="${1:-Why is the sky blue?}"
 
 examples/install.sh
 cmake --preset release

@@ -30,6 +30,8 @@ int64_t scratchBytes(kern::FuncOp function, int64_t tMax) {
 }
 
 static std::string describeAttend(const AttendShape &shape, const Level &level) {
+  if (usesBf16(shape, level))
+    return "bf16 products, scores and values of 12 rows x 32 in registers";
   AttendTile tile = chooseTile(shape, level, /*decode=*/shape.splits > 0);
   std::string parts = shape.splits ? ", context in " + std::to_string(shape.splits) + " parts" : "";
   return "scores " + std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.pages) + ", values " +

@@ -166,6 +166,8 @@ rt::Result<Json> readExplanation(const rt::EngineFile &engine) {
     Json planned = planVariants(plan, *plan.kernels()->Get(index));
     if (!sameVariants(entry["variants"], planned))
       return disagree("variants of kernel '" + rt::escaped(name) + "'");
+    for (size_t i = 0; i < planned.size(); ++i)
+      planned[i]["config"] = entry["variants"][i].value("config", Json::object());
     entry["variants"] = planned;
     entry["launches"] = launchCounts(plan, index);
   }

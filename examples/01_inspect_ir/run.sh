@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops a build after its plan and leaves the IR after each phase as numbered files.
+# Builds for this machine and leaves the IR after each pass, and each kernel's text, as numbered files.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=.cache/inspect_ir
