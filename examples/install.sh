@@ -61,13 +61,11 @@ fi
 if [ "${#missing[@]}" -gt 0 ]; then
   echo "install: apt packages: ${missing[*]}"
   asRoot apt-get update -qq
-  if ! apt-cache show "${missing[@]}" > /dev/null 2> /tmp/llmc-install.$$; then
-    cat /tmp/llmc-install.$$ >&2
-    rm -f /tmp/llmc-install.$$
+  if ! unknown="$(apt-cache show "${missing[@]}" 2>&1 > /dev/null)"; then
+    echo "$unknown" >&2
     echo "install.sh: apt does not know all of them; this needs Debian 12 with bookworm-security among its sources" >&2
     exit 1
   fi
-  rm -f /tmp/llmc-install.$$
   asRoot apt-get install -y -qq --no-install-recommends "${missing[@]}"
 else
   echo "install: all ${#packages[@]} apt packages are there"

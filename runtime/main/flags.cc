@@ -124,6 +124,29 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   return Status::ok();
 }
 
+/// A flag that would do nothing is a mistake of whoever gave it.
+Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
+  struct Rule {
+    const char* flag;
+    bool works;
+    const char* with;
+  };
+  const bool generates = flags.mode == Mode::kGenerate, bench = flags.mode == Mode::kBench;
+  const Rule rules[] = {
+      {"chunk", flags.mode == Mode::kPerplexity, "--perplexity"},
+      {"prompt-tokens", bench, "--bench"},
+      {"output-tokens", bench, "--bench"},
+      {"repeat", bench, "--bench"},
+      {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
+      {"logprobs", generates && flags.json, "--json and a prompt"},
+      {"json", flags.mode != Mode::kChat, "anything but --chat"},
+  };
+  for (const Rule& rule : rules)
+    if (parsed.count(rule.flag) && !rule.works)
+      return flagError("CLI_FLAG", std::string("--") + rule.flag + " goes with " + rule.with);
+  return Status::ok();
+}
+
 Result<Flags> readAll(int argc, const char* const* argv) {
   cxxopts::Options options("llmc-run");
   auto add = options.add_options();
@@ -151,6 +174,7 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));
   LLMC_TRY(readNumbers(parsed, flags));
+  LLMC_TRY(refuseIdleFlags(parsed, flags));
   return flags;
 }
 

@@ -81,14 +81,15 @@ TEST(Generator, EndsWhereTheContextEnds) {
   EXPECT_EQ(got->finish, FinishReason::kLength);
 }
 
-TEST(Generator, InterruptionKeepsWhatIsThere) {
+TEST(Generator, InterruptionIsSeenBeforeEachStepOfThePrompt) {
   Machine machine;
   const std::atomic<bool> interrupted{true};
   auto request = machine.request();
   request.interrupted = &interrupted;
   auto got = generate(*machine.executor, machine.cache, request);
   ASSERT_TRUE(got);
-  EXPECT_EQ(got->ids.size(), 1u);
+  EXPECT_TRUE(got->ids.empty());
+  EXPECT_EQ(machine.cache.length(), 0u);
   EXPECT_STREQ(finishName(got->finish), "abort");
 }
 
