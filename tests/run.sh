@@ -2,7 +2,7 @@
 # Builds everything and runs every check; the last line is `N passed, N failed, N skipped` over all stages.
 #
 # Usage: tests/run.sh [STAGE...]
-#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e examples asan tsan
+#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples asan tsan
 # Each stage ends with its own counts and seconds; its whole output is kept in build/logs/STAGE.log.
 # LLMC_JOBS (default: all CPUs) bounds parallel compilation. No stage needs the network once install and examples have run.
 set -uo pipefail
@@ -97,6 +97,7 @@ runStage() {
     lit) stage lit litTests ;;
     binaries) stage binaries tests/tools/check_binaries.sh build/bin ;;
     e2e) stage e2e endToEnd ;;
+    text) stage text .venv/bin/python tests/e2e/text/compare.py build/tests/text_cases .cache/text ;;
     examples) stage examples runExamples ;;
     asan) stage asan sanitized asan "" ;;
     tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest" ;;
@@ -107,7 +108,7 @@ runStage() {
 if [ "$#" -gt 0 ]; then
   for name in "$@"; do runStage "$name"; done
 elif runStage install && runStage build; then
-  for name in format layers size mirror binaries unit lit e2e examples asan tsan tidy; do runStage "$name"; done
+  for name in format layers size mirror binaries unit lit e2e text examples asan tsan tidy; do runStage "$name"; done
 fi
 echo "$((SECONDS - begin)) s in all"
 echo "$totalPassed passed, $totalFailed failed, $totalSkipped skipped"

@@ -1,8 +1,10 @@
 // Chat templates and messages made to break things: each gives its error in bounded time and memory.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <random>
+#include <thread>
 
 #include "runtime/text/chat_template.h"
 
@@ -98,6 +100,138 @@ TEST(HostileTemplate, ChangedBytesNeverCrash) {
 }
 
 TEST(HostileTemplate, RepeatedStringsStop) { EXPECT_EQ(codeOf("{% set s = 'x' * 1000000000 %}"), "TM_FUEL"); }
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
+/// Processor time of this process and its ended children, in seconds.
+double cpuSeconds() {
+  double sum = 0;
+  for (int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    getrusage(who, &usage);
+    sum += seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  }
+  return sum;
+}
+
+/// The largest resident size so far, in MiB.
+long peakMib(int who) {
+  rusage usage{};
+  getrusage(who, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+struct Attack {
+  std::string code;
+  std::string source;
+  int line = 0;  // that the error has to name; 0: none, as for sources that are refused when they are read
+};
+
+/// Each ends in its error in less than 2 s of processor time and 200 MiB, here and in children, and leaves no harm.
+void expectStopped(const std::vector<Attack>& attacks) {
+  const std::string honest = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}";
+  const std::string messages = R"([{"role":"user","content":"hi"}])";
+  for (const Attack& attack : attacks) {
+    SCOPED_TRACE(attack.source.substr(0, 200));
+    const double cpu = cpuSeconds();
+    const long memory = peakMib(RUSAGE_SELF);
+    auto made = ChatTemplate::create(attack.source, "", "");
+    auto text = made ? made->render({.messages = messages}) : Result<std::string>(made.status());
+    ASSERT_FALSE(text.isOk()) << text->substr(0, 80);
+    EXPECT_EQ((made ? "" : "build ") + text.status().code(), attack.code) << text.status().toString();
+    if (attack.line > 0) {
+      EXPECT_NE(text.status().message().find("(line " + std::to_string(attack.line) + ")"), std::string::npos)
+          << text.status().toString();
+    }
+    EXPECT_LT(cpuSeconds() - cpu, 2.0);
+    EXPECT_LT(peakMib(RUSAGE_SELF), memory + 200);
+    EXPECT_LT(peakMib(RUSAGE_CHILDREN), memory + 200);
+    auto good = ChatTemplate::create(honest, "", "");
+    ASSERT_TRUE(good.isOk());
+    EXPECT_EQ(*good->render({.messages = messages}), "user: hi");
+  }
+}
+
+/// `step` in a loop of `count` rounds, on line 3, with ns.s to grow.
+std::string grow(const std::string& start, const std::string& step, int count = 60) {
+  return "{% set ns = namespace(s=" + start + ", i=0) %}\n{% for i in range(" + std::to_string(count) +
+         ") %}\n{% set ns.s = " + step + " %}\n{% endfor %}\n";
+}
+
+TEST(HostileTemplate, DoublingStopsAtTheMemoryLimit) {
+  expectStopped({
+      {"TM_MEMORY", grow("'ab'", "ns.s ~ ns.s"), 3},
+      {"TM_MEMORY", grow("'ab'", "ns.s + ns.s"), 3},
+      {"TM_MEMORY", grow("'ab'", "[ns.s, ns.s] | join"), 3},
+      {"TM_MEMORY", grow("'ab'", "[ns.s, 'x'] | join(ns.s)"), 3},
+      {"TM_MEMORY", grow("'ab'", "ns.s | replace('a', 'aa')"), 3},
+      {"TM_MEMORY", grow("'ab'", "ns.s.replace('b', 'bb')"), 3},
+      {"TM_MEMORY", grow("'ab'", "'%s%s' | format(ns.s, ns.s)"), 3},
+      {"TM_MEMORY", grow("[1, 2]", "(ns.s + ns.s) | list"), 3},
+      {"TM_MEMORY", grow("[1]", "[ns.s, ns.s]") + "{{ ns.s | string }}", 5},
+      {"TM_MEMORY", grow("[1]", "[ns.s, ns.s]") + "{{ ns.s | tojson | length }}{{ ns.s ~ '' }}"},
+      {"TM_MEMORY", grow("'ab'", "(ns.s ~ ns.s) | upper"), 3},
+      {"TM_MEMORY",
+       "{% set x = 'a' * 1000 %}\n{{ x | replace('a', x) | replace('a', x) | replace('a', x) | replace('a', x) }}", 2},
+      {"TM_MEMORY", "{% macro f(s, n) %}{% if n %}{{ f(s ~ s, n - 1) }}{% endif %}{% endmacro %}\n{{ f('abc', 50) }}",
+       1},
+  });
+}
+
+TEST(HostileTemplate, SingleStepsStopAtTheMemoryLimit) {
+  expectStopped({
+      {"TM_MEMORY", "\n{{ '%02000000000d' | format(1) }}", 2},
+      {"TM_MEMORY", "\n{{ '%2000000000s' | format('x') }}", 2},
+      {"TM_MEMORY", "\n\n{{ 'x' | indent(2000000000, true) }}", 3},
+      {"build TM_MEMORY", "{{ 'a' * 99999999 }}"},
+      {"TM_MEMORY", "{% set n = 99999999 %}\n{{ ('a' * n) | length }}", 2},
+      {"TM_MEMORY", "{% set n = 1000000000 %}\n{{ ([1] * n) | list | length }}", 2},
+      {"TM_MEMORY", "{{ messages | batch(1000000000, 'x') | list | length }}", 1},
+      {"TM_MEMORY", "{{ messages | slice(1000000000, 'x') | list | length }}", 1},
+      {"TM_MEMORY", "{{ ([1] * 1000000000)[::-1] | list | length }}", 1},
+  });
+}
+
+TEST(HostileTemplate, WhatGrowsSlowlyStops) {
+  expectStopped({
+      {"TM_DEPTH", grow("[]", "[ns.s]", 90'000) + "{{ ns.s }}"},
+      {"TM_DEPTH", grow("{}", "{'k': ns.s}", 90'000) + "{{ ns.s == [] }}{{ ns.s | string | length }}"},
+      {"TM_MEMORY", grow("{}", "dict(ns.s, **{'k' ~ i: i})", 9'000), 3},
+  });
+}
+
+TEST(HostileTemplate, LongStepsStopAtTheTimeLimit) {
+  const std::string million = "{% set s = 'a' * 9999999 %}{% set t = 'a' * 9999999 %}\n";
+  expectStopped({
+      {"TM_TIME", "\n{% set n = 1000000000 %}\n{{ [1] * n }}{{ ([1] * n) | last }}{{ 2 in ([1] * n) }}", 3},
+      {"TM_TIME", "\n{% set n = 10000000000 %}\n{% if ([1] * n) == ([1] * n) %}{% endif %}", 3},
+      {"build TM_TIME", "{% if [1] * 10000000000 == [1] * 10000000000 %}{% endif %}"},
+      {"TM_TIME", "{% set n = 10000000000 %}\n{{ ([1] * n)[5:9999999999:999999999] | list }}", 2},
+      {"TM_TIME", million + "{% for i in range(90000) %}\n{% if s == t %}{% endif %}{% endfor %}", 3},
+      {"TM_TIME", million + "{% for i in range(90000) %}\n{% set c = s.count('b') %}{% endfor %}", 3},
+      {"TM_TIME", grow("[1]", "[ns.s, ns.s]") + "{% set a = ns.s %}" + grow("[1]", "[ns.s, ns.s]") +
+                      "{% if a == ns.s %}{% endif %}"},
+  });
+}
+
+TEST(HostileTemplate, AttacksOnSeveralThreadsLeaveOthersAlone) {
+  auto good = ChatTemplate::create("{{ messages[0].content }}", "", "");
+  auto bad = ChatTemplate::create(grow("'ab'", "ns.s ~ ns.s"), "", "");
+  ASSERT_TRUE(good.isOk() && bad.isOk());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < (t == 0 ? 2 : 50); ++i) {
+        std::string word = std::to_string(t) + "." + std::to_string(i);
+        auto text = (t == 0 ? bad : good)->render({.messages = R"([{"content":")" + word + "\"}]"});
+        EXPECT_EQ(text ? *text : text.status().code(), t == 0 ? "TM_MEMORY" : word);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
 
 }  // namespace
 }  // namespace llmc::rt
