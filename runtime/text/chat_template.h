@@ -27,14 +27,16 @@ struct ChatRequest {
 };
 
 /// Immutable after create: all const functions may run on any number of threads at once. Copies share one template.
+/// Create and render fork a child that does the work (crate/src/cell.rs says why); one with little memory is forked
+/// faster.
 class ChatTemplate {
  public:
   /// Compiles Jinja `source`. `bos` and `eos` are the texts of those tokens, empty if the model has none.
-  /// Errors: TM_TOO_LARGE, TM_DEPTH, TM_SYNTAX, TM_UNSUPPORTED, TK_UTF8.
+  /// Errors: TM_TOO_LARGE, TM_DEPTH, TM_SYNTAX, TM_UNSUPPORTED, TM_MEMORY, TM_TIME, TK_UTF8, TX_PROCESS (no child).
   static Result<ChatTemplate> create(std::string_view source, std::string_view bos, std::string_view eos);
 
   /// The chat as text. Errors: TM_RAISED (the template refuses these messages: its own words), TM_JSON, TM_ERROR,
-  /// TM_FUEL, TM_DEPTH, TM_OUTPUT: all kind kUsage.
+  /// TM_FUEL, TM_DEPTH, TM_OUTPUT, TM_MEMORY, TM_TIME: all kind kUsage; TX_PROCESS: kInternal.
   Result<std::string> render(const ChatRequest& request) const;
 
   /// The chat as segments for Tokenizer::encodeSegments: text of the messages (and of `extra`) that spells a special

@@ -66,7 +66,13 @@ struct Header {
 
 /// Two numbers that outlive the child, however it ends.
 #[repr(C)]
-pub struct Notes(pub [AtomicU64; 2]);
+pub struct Notes([AtomicU64; 2]);
+
+impl Notes {
+    pub fn set(&self, numbers: [u64; 2]) {
+        self.0.iter().zip(numbers).rev().for_each(|(place, number)| place.store(number, Relaxed));
+    }
+}
 
 /// In a child: where its end is noted. Null in the parent.
 static CELL: AtomicPtr<Header> = AtomicPtr::new(null_mut());

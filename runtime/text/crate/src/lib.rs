@@ -1,6 +1,8 @@
-//! The C ABI of the text library; llmc_text.h is its contract. Every entry catches panics; no global mutable state.
+//! The C ABI of the text library; llmc_text.h is its contract. Every entry catches panics.
+//! No global mutable state but the allocator's count, which only the children of cell.rs use.
 
 mod added;
+mod cell;
 mod chat;
 mod clock;
 mod failure;
@@ -19,6 +21,9 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stream::Stream;
 use tokenizer::TextTokenizer;
+
+#[global_allocator]
+static ALLOCATOR: cell::CountingAllocator = cell::CountingAllocator;
 
 /// A borrowed run of bytes (LlmcTextView).
 #[repr(C)]

@@ -1,5 +1,7 @@
 //! Limits on files and requests: the numbers of runtime/base/limits.h that this crate needs, and its own.
 
+use std::time::Duration;
+
 /// limits::kTokenizerBytes.
 pub const TOKENIZER_BYTES: usize = 256 << 20;
 /// limits::kTemplateBytes.
@@ -14,6 +16,13 @@ pub const PROMPT_BYTES: usize = 64 << 20;
 pub const TEMPLATE_OUTPUT_BYTES: usize = 4 << 20;
 /// limits::kTemplateFuel: steps of one rendering.
 pub const TEMPLATE_FUEL: u64 = 1_000_000;
+
+/// Memory that reading or rendering a template may use beyond the messages.
+pub const TEMPLATE_MEMORY_BYTES: usize = 64 << 20;
+/// Processor time of reading a template, or of one rendering with the reading before it.
+pub const TEMPLATE_CPU: Duration = Duration::from_millis(800);
+/// Time to find the line at which a rendering passed its memory, time or stack.
+pub const TEMPLATE_LOCATE: Duration = Duration::from_millis(400);
 
 /// Nesting of calls while a template runs.
 pub const TEMPLATE_DEPTH: usize = 64;

@@ -1,16 +1,19 @@
 //! A chat template made ready, in the environment that Hugging Face's apply_chat_template gives it.
 
 use crate::failure::{Failure, Kind, Outcome};
-use crate::{clock, limits, tojson};
+use crate::{cell, clock, limits, tojson};
 use minijinja::value::{Rest, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, machinery};
 use std::fmt;
 use std::io;
+use std::time::{Duration, Instant};
 
 const NAME: &str = "chat_template";
 
+/// Every use of it runs in a child (cell.rs), which compiles the source anew: compiling folds constants, and those too may
+/// be hostile.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    source: String,
 }
 
 /// What raise_exception leaves in the error, to tell it from errors of the template itself.
@@ -57,32 +60,152 @@ impl ChatTemplate {
             return Err(Failure::file("TM_TOO_LARGE", "the chat template is larger than 1 MiB"));
         }
         check_nesting(source)?;
+        let template = ChatTemplate { source: neutral_generation(source) };
+        let (end, _) = cell::run(allowance(limits::TEMPLATE_CPU), |_| {
+            reply(template.compile().map(leak).map(|_| Vec::new()))
+        })?;
+        match end {
+            cell::End::Excess(excess) => {
+                let (code, text) = describe(excess);
+                Err(Failure::file(code, format!("reading the chat template {text}")))
+            }
+            end => answer(end).map(|_| template),
+        }
+    }
+
+    pub fn render(&self, context: Value) -> Outcome<String> {
+        let work = || leak(self.compile()?).render(context.clone(), limits::TEMPLATE_FUEL).map_err(render_error);
+        match cell::run(allowance(limits::TEMPLATE_CPU), |_| reply(work()))?.0 {
+            cell::End::Excess(excess) => {
+                let (code, text) = describe(excess);
+                let line = self.locate(&context).map(|line| format!(" (line {line})")).unwrap_or_default();
+                Err(Failure::limit(code, format!("the chat template {text}{line}")))
+            }
+            end => String::from_utf8(answer(end)?)
+                .map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string())),
+        }
+    }
+
+    /// The line whose instruction makes a rendering pass its allowance, found by the fuel that lets it get just there:
+    /// running out of fuel is an error with a line. A slow template makes it the line that a short look reaches.
+    fn locate(&self, context: &Value) -> Option<u64> {
+        let end = Instant::now() + limits::TEMPLATE_LOCATE;
+        let mut slice = limits::TEMPLATE_LOCATE / 16;
+        let (mut enough, mut line, mut slow) = (0, None, true);
+        while slow && Instant::now() < end {
+            let mut over = limits::TEMPLATE_FUEL;
+            slow = false;
+            while enough + 1 < over && Instant::now() < end {
+                let time = slice.min(end.saturating_duration_since(Instant::now()));
+                let probe = |notes: &cell::Notes| self.probe(context, (enough, over), notes);
+                let (ended, [fuel, at]) = cell::run(allowance(time), probe).ok()?;
+                slow |= matches!(ended, cell::End::Excess(cell::Excess::Time));
+                if fuel > enough {
+                    (enough, line) = (fuel, Some(at));
+                }
+                over = next_fuel(enough, over);
+            }
+            slice *= 2;
+        }
+        line.filter(|line| *line > 0)
+    }
+
+    /// In a child: renders with ever more fuel while it runs out; notes the fuel and its line.
+    fn probe(&self, context: &Value, (mut enough, over): (u64, u64), notes: &cell::Notes) -> Vec<u8> {
+        let Ok(compiled) = self.compile().map(leak) else { return Vec::new() };
+        while enough + 1 < over {
+            let fuel = next_fuel(enough, over);
+            match compiled.render(context.clone(), fuel) {
+                Err(e) if e.kind() == ErrorKind::OutOfFuel => notes.set([fuel, e.line().unwrap_or(0) as u64]),
+                _ => break,
+            }
+            enough = fuel;
+        }
+        Vec::new()
+    }
+
+    /// Only in a child.
+    fn compile(&self) -> Outcome<Compiled> {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_keep_trailing_newline(false);
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_fuel(Some(limits::TEMPLATE_FUEL));
         environment.set_recursion_limit(limits::TEMPLATE_DEPTH);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", tojson::tojson);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", clock::strftime_now);
         environment.remove_global("debug");
-        environment.add_template_owned(NAME, neutral_generation(source)).map_err(build_error)?;
+        environment.add_template_owned(NAME, self.source.clone()).map_err(build_error)?;
         let template = environment.get_template(NAME).map_err(build_error)?;
         let compiled = machinery::get_compiled_template(&template);
         std::iter::once(&compiled.instructions).chain(compiled.blocks.values()).try_for_each(check_instructions)?;
         drop(template);
-        Ok(ChatTemplate { environment })
+        Ok(Compiled { environment })
     }
+}
 
-    pub fn render(&self, context: Value) -> Outcome<String> {
-        let template = self.environment.get_template(NAME).map_err(render_error)?;
+/// What to try when `enough` runs out and `over` does not: twice as much until something passes the allowance, then halves.
+fn next_fuel(enough: u64, over: u64) -> u64 {
+    if over == limits::TEMPLATE_FUEL { (enough * 2).clamp(1, over - 1) } else { enough + (over - enough) / 2 }
+}
+
+/// A template in the child that reads or renders it.
+struct Compiled {
+    environment: Environment<'static>,
+}
+
+impl Compiled {
+    fn render(&mut self, context: Value, fuel: u64) -> Result<Vec<u8>, Error> {
+        self.environment.set_fuel(Some(fuel));
         let mut page = Page(Vec::new());
-        template.render_captured_to(context, &mut page).map_err(render_error)?;
-        String::from_utf8(page.0).map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string()))
+        self.environment.get_template(NAME)?.render_captured_to(context, &mut page).map(std::mem::forget)?;
+        Ok(page.0)
+    }
+}
+
+/// A child's memory ends with it: taking values apart would cost time, and stack where they nest deep.
+fn leak<T>(value: T) -> &'static mut T {
+    Box::leak(Box::new(value))
+}
+
+fn allowance(cpu: Duration) -> cell::Allowance {
+    // Beside the text there is room for the longest error.
+    cell::Allowance { memory: limits::TEMPLATE_MEMORY_BYTES, cpu, answer: limits::TEMPLATE_OUTPUT_BYTES + (64 << 10) }
+}
+
+const FAILED: u8 = 0;
+const DONE: u8 = 1;
+
+/// What a child answers: the text or the failure, then one byte that says which.
+fn reply(outcome: Outcome<Vec<u8>>) -> Vec<u8> {
+    let (last, mut bytes) = match outcome {
+        Ok(text) => (DONE, text),
+        Err(failure) => (FAILED, failure.to_bytes()),
+    };
+    bytes.push(last);
+    bytes
+}
+
+fn answer(end: cell::End) -> Outcome<Vec<u8>> {
+    let gave_up = || Failure::file("TM_UNSUPPORTED", "the template library gave up on the chat template");
+    let cell::End::Answer(mut bytes) = end else { return Err(gave_up()) };
+    match bytes.pop() {
+        Some(DONE) => Ok(bytes),
+        Some(_) => Err(Failure::from_bytes(&bytes)),
+        None => Err(gave_up()),
+    }
+}
+
+/// Code and words for a child that had to end.
+fn describe(excess: cell::Excess) -> (&'static str, &'static str) {
+    match excess {
+        cell::Excess::Memory => ("TM_MEMORY", "takes more than 64 MiB of memory"),
+        cell::Excess::Time => ("TM_TIME", "takes longer than 0.8 seconds"),
+        cell::Excess::Stack => ("TM_DEPTH", "nests values too deep"),
+        cell::Excess::Killed => ("TM_UNSUPPORTED", "makes its process end"),
     }
 }
 
