@@ -55,7 +55,7 @@ struct VerifyModelPass : impl::VerifyModelBase<VerifyModelPass> {
   LogicalResult verifyWeights(ModuleOp module) {
     for (auto weight : module.getOps<llm::WeightOp>())
       if (SymbolTable::symbolKnownUseEmpty(weight, module))
-        return weight.emitOpError("is never used: the model would carry a dead weight");
+        return weight.emitOpError("must be used by an op, found none: the engine would carry a dead weight");
     return success();
   }
 };

@@ -25,7 +25,7 @@ struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
     llvm::SmallVector<plan::SlotOp> slots(program.getBlock().getOps<plan::SlotOp>());
     for (size_t i = 0; i < slots.size(); ++i) {
       if (lives[slots[i].getSymName()].first < 0)
-        return slots[i].emitOpError("is never written");
+        return slots[i].emitOpError("must be written by a launch, found none that does");
       for (size_t j = 0; j < i; ++j)
         if (conflict(slots[i], slots[j], lives))
           return slots[i].emitOpError("shares bytes with @") << slots[j].getSymName() << " while both are alive";

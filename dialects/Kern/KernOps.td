@@ -40,6 +40,9 @@ def Kern_DispatchOp : Kern_Op<"dispatch", [IsolatedFromAbove, RecursiveMemoryEff
 
 def Kern_YieldOp : Kern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["::llmc::kern::DispatchOp", "::llmc::kern::FuncOp"]>]> {
   let summary = "results of a dispatch or a kernel function";
+  let description = [{
+    `kern.yield %y : tensor<..>`. C1: the parent is a kern.dispatch or a kern.func; they check the types.
+  }];
   let arguments = (ins Variadic<AnyType>:$results);
   let assemblyFormat = "attr-dict ($results^ `:` type($results))?";
 }

@@ -86,6 +86,7 @@ def Plan_LaunchOp : Plan_Op<"launch", [HasParent<"::llmc::plan::PhaseOp">]> {
   let summary = "one run of a kernel";
   let description = [{
     `plan.launch @linear_0 [#plan.arg<slot, @x>, #plan.arg<weight, @wq>, #plan.arg<slot, @q>] {layer = 3 : i64}`; layer is for people, -1: none.
+    C1: the parent is a plan.phase. Kernel, number of arguments and weights are rules of plan.engine (its C5, C6), slots of plan.program.
   }];
   let arguments = (ins FlatSymbolRefAttr:$kernel, TypedArrayAttrBase<Plan_ArgAttr, "array of #plan.arg">:$args,
                        DefaultValuedAttr<Plan_I64Attr, "-1">:$layer);

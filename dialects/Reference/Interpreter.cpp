@@ -148,7 +148,7 @@ FailureOr<std::vector<Tensor>> Interpreter::run(::llvm::StringRef function, cons
   ::llvm::SmallVector<TensorPtr> arguments;
   for (Type type : func.getArgumentTypes()) {
     bool data = ::llvm::isa<RankedTensorType, llm::QActType>(type);
-    if (data && inputs.empty()) return func.emitError("has more tensor arguments than inputs were given");
+    if (data && inputs.empty()) return func.emitError("expected an input for each tensor argument, found too few");
     arguments.push_back(data ? std::make_shared<const Tensor>(inputs.front()) : nullptr);
     if (data) inputs = inputs.drop_front();
   }

@@ -138,7 +138,7 @@ LogicalResult emitKvWriteKernel(ModuleOp module, const EmitRequest &request) {
   Block &block = function.getBody().front();
   auto writes = block.getOps<llm::KvWriteOp>();
   if (!llvm::hasSingleElement(writes))
-    return function.emitError("a kv_write kernel needs exactly one llm.kv_write");
+    return function.emitError("expected exactly one llm.kv_write in a kv_write kernel");
   const unsigned inputs = block.getNumArguments();
   KernelBuilder k(module, request.symbol, inputs + block.getTerminator()->getNumOperands(), request.level);
   llvm::SmallVector<Value> words;

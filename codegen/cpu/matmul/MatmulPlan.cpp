@@ -38,7 +38,7 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
   Operation *yield = block.getTerminator();
   if (linears.size() != 1 || yield->getNumOperands() != 1)
-    return function.emitOpError("a linear kernel has one llm.linear and one result");
+    return function.emitOpError("expected one llm.linear and one result in a linear kernel");
   MatmulPlan plan;
   plan.linear = linears.front();
   if (failed(checkTypes(plan.linear)))

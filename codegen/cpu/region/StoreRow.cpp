@@ -18,7 +18,7 @@ void RegionEmitter::storeRow(Value value, Value row, Value rowPointer) {
     auto op = value.getDefiningOp<llm::QuantizeOp>();
     if (!op) {
       failed_ = true;
-      emitError(value.getLoc(), "a quantized row can only come from llm.quantize");
+      emitError(value.getLoc(), "expected a quantized row to come from llm.quantize");
       return;
     }
     storeQuantized(op, row, rowPointer);

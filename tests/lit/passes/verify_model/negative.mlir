@@ -48,7 +48,7 @@ func.func @forward(%b: !llm.batch, %kv: !kv) -> !x {
 !kv = !llm.kv<layers = 1, heads = 2, dim = 16, page = 1>
 !w = !llm.weight<[32, 32], #llm.q<f16>>
 llm.weight @w : !w {sources = [#llm.source<"w", rows = 32>]}
-// expected-error @+1 {{is never used: the model would carry a dead weight}}
+// expected-error @+1 {{must be used by an op, found none: the engine would carry a dead weight}}
 llm.weight @dead : !w {sources = [#llm.source<"dead", rows = 32>]}
 func.func @forward(%b: !llm.batch, %kv: !kv) -> !x {
   %w = llm.use @w : !w

@@ -25,7 +25,7 @@ module {
     plan.kernel @copy {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "pointwise", args = 2 : i64}
     plan.kernel @make {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "embed", args = 1 : i64}
     plan.program @mixed t_max 0 logits @logits regions [0, 192, 64, 0] {
-      // expected-error @+1 {{is never written}}
+      // expected-error @+1 {{must be written by a launch, found none that does}}
       plan.slot @a token offset 0 bytes 192
       plan.slot @logits row offset 0 bytes 64
       plan.phase {

@@ -1,4 +1,4 @@
-// kern.yield ends a kernel and nothing else.
+// C1: kern.yield ends a kernel and nothing else.
 // RUN: llmc-opt %s -split-input-file -verify-diagnostics
 
 func.func @yield_parent() {

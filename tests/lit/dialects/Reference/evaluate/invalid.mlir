@@ -7,7 +7,7 @@
 // ABSENT: expected a func.func named 'absent', found none
 // UNKNOWN: 'arith.addf' op cannot be evaluated: the interpreter has no rule for it
 // LITERAL: expected 4 elements in llm.literal, found 3
-// INPUTS: has more tensor arguments than inputs were given
+// INPUTS: expected an input for each tensor argument, found too few
 !x = tensor<1x2xf32, #llm.dims<[1, 2]>>
 !w = !llm.weight<[2, 2], #llm.q<f32>>
 llm.weight @w : !w {sources = [#llm.source<"w", rows = 2>], llm.literal = dense<[1.0, 2.0, 3.0]> : tensor<3xf64>}
