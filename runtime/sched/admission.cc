@@ -15,7 +15,8 @@ uint32_t reusablePages(const Sequence& sequence) {
 }
 
 bool mayGiveWay(const SchedulerState& state, const Sequence& runs, const Sequence& waits) {
-  return runs.request->paused || state.ranking.rankClass(waits) < state.ranking.rankClass(runs);
+  if (runs.request->paused) return true;
+  return state.ranking.takesPlaces() && state.ranking.rankClass(waits) < state.ranking.rankClass(runs);
 }
 
 }  // namespace
@@ -70,7 +71,7 @@ Admission::Need Admission::needOf(Sequence& sequence) const {
   need.pages = total - match.pages;
   need.available = state_->pages.available() - match.idle;
   // Alone it always fits; beside others it leaves them room to grow, and its group room to part.
-  if (!state_->running.empty()) need.pages += state_->config.reservePages + sequence.slots() - 1;
+  need.margin = state_->config.reservePages + sequence.slots() - 1;
   return need;
 }
 
@@ -92,24 +93,36 @@ bool Admission::waitsForPrefix(Sequence& sequence, uint32_t hits) {
   return false;
 }
 
-bool Admission::roomIsEnough(const Sequence& sequence, const Need& need, uint32_t morePages, uint32_t moreSlots) const {
+bool Admission::fits(const Sequence& sequence, const Need& need, const Places& taken) const {
   const size_t slots = state_->running.size() + state_->reservedSlots + sequence.slots();
-  return need.pages <= need.available + morePages && slots <= state_->config.limits.maxSequences + moreSlots;
+  const uint32_t margin = taken.sequences == state_->running.size() ? 0 : need.margin;
+  return need.pages + margin <= need.available + taken.pages &&
+         slots <= state_->config.limits.maxSequences + taken.slots;
+}
+
+/// What comes free when all give way that may.
+Admission::Places Admission::placesFor(const Sequence& sequence) {
+  Places places;
+  const auto visit = [&](auto&& page) {
+    for (const Sequence* other : state_->running)
+      if (mayGiveWay(*state_, *other, sequence))
+        for (const int32_t id : state_->pages.pages(other->pages)) page(id);
+  };
+  // A shared page comes free only if all its owners give way.
+  visit([&](int32_t id) { places.pages += ++seen_[static_cast<size_t>(id)] == state_->pages.cache().owners(id); });
+  visit([&](int32_t id) { seen_[static_cast<size_t>(id)] = 0; });
+  for (const Sequence* other : state_->running) {
+    if (!mayGiveWay(*state_, *other, sequence)) continue;
+    ++places.sequences;
+    places.slots += 1 + other->reserved;
+  }
+  return places;
 }
 
 /// Takes places of worse classes, but only if they suffice: otherwise nothing changes.
 bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
-  const Need need = needOf(sequence);
-  if (roomIsEnough(sequence, need, 0, 0)) return true;
-  uint32_t pages = 0, slots = 0;
-  for (const Sequence* other : state_->running) {
-    if (!mayGiveWay(*state_, *other, sequence) || (!state_->ranking.takesPlaces() && !other->request->paused)) continue;
-    // Shared pages come free only with their last owner: count what is this one's alone.
-    for (const int32_t page : state_->pages.pages(other->pages)) pages += state_->pages.cache().owners(page) == 1;
-    slots += 1 + other->reserved;
-  }
-  if (!roomIsEnough(sequence, need, pages, slots)) return false;
-  while (!state_->running.empty() && !roomIsEnough(sequence, needOf(sequence), 0, 0)) {
+  if (!fits(sequence, needOf(sequence), placesFor(sequence))) return false;
+  while (!state_->running.empty() && !fits(sequence, needOf(sequence), {})) {
     Sequence* worst = state_->worstRunning();
     if (!mayGiveWay(*state_, *worst, sequence)) return false;
     const bool prefill = worst->state == SequenceState::kPrefilling;
@@ -118,19 +131,19 @@ bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
     if (worst->scheduled > 0) budget.rows += 1;
     state_->preempt(*worst, Cause::kBetterClass);
   }
-  return roomIsEnough(sequence, needOf(sequence), 0, 0);
+  return fits(sequence, needOf(sequence), {});
 }
 
 Admission::Answer Admission::admit(Sequence& sequence, StepBudget& budget) {
   const uint32_t available = state_->pages.available();
-  if (blockedSerial_ == sequence.serial && blockedNeed_ > available && !state_->running.empty() &&
-      !state_->ranking.takesPlaces() && state_->step < blockedStep_ + kLookAgainSteps)
+  if (blockedSerial_ == sequence.serial && blockedNeed_ > available && state_->step < blockedStep_ + kLookAgainSteps &&
+      !state_->ranking.takesPlaces() && !state_->running.empty() && !state_->worstRunning()->request->paused)
     return Answer::kFull;
   const Need need = needOf(sequence);
   if (waitsForPrefix(sequence, need.hits)) return Answer::kDeferred;
-  if (!roomIsEnough(sequence, need, 0, 0) && !makeRoom(sequence, budget)) {
-    if (need.pages > need.available)
-      blocked(sequence, Decision::kWaitsForPages, need.pages, need.available);
+  if (!fits(sequence, need, {}) && !makeRoom(sequence, budget)) {
+    if (need.pages + need.margin > need.available)
+      blocked(sequence, Decision::kWaitsForPages, need.pages + need.margin, need.available);
     else
       blocked(sequence, Decision::kWaitsForSlot, sequence.slots(), static_cast<uint32_t>(state_->running.size()));
     return Answer::kFull;

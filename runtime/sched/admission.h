@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "runtime/sched/scheduler_state.h"
 
@@ -19,7 +20,7 @@ struct StepBudget {
 /// requests, those whose key runs its maximum, and prompts that wait for a prefix that is just being computed.
 class Admission {
  public:
-  explicit Admission(SchedulerState& state) : state_(&state) {}
+  explicit Admission(SchedulerState& state) : state_(&state), seen_(state.config.pages, 0) {}
 
   /// Admits and gives each its chunk of the budget, until something runs out. Whose place is taken gives its share of
   /// the budget back.
@@ -30,9 +31,14 @@ class Admission {
  private:
   enum class Answer : uint8_t { kAdmitted, kFull, kDeferred };
   struct Need {
-    uint32_t pages = 0;      ///< fresh ones, with what its group and its neighbours will soon want
+    uint32_t pages = 0;      ///< fresh ones
+    uint32_t margin = 0;     ///< beside others: what its group and its neighbours will soon want
     uint32_t available = 0;  ///< for it
     uint32_t hits = 0;       ///< pages in the prefix cache
+  };
+  /// Of running sequences that may have to give way.
+  struct Places {
+    uint32_t pages = 0, slots = 0, sequences = 0;
   };
   Sequence* best();
   bool passedOver(Sequence& sequence);
@@ -40,11 +46,13 @@ class Admission {
   Need needOf(Sequence& sequence) const;
   bool waitsForPrefix(Sequence& sequence, uint32_t hits);
   bool makeRoom(Sequence& sequence, StepBudget& budget);
-  bool roomIsEnough(const Sequence& sequence, const Need& need, uint32_t morePages, uint32_t moreSlots) const;
+  Places placesFor(const Sequence& sequence);
+  bool fits(const Sequence& sequence, const Need& need, const Places& taken) const;
   void start(Sequence& sequence, StepBudget& budget);
   void blocked(const Sequence& sequence, Decision why, uint32_t first, uint32_t second);
 
   SchedulerState* state_;
+  std::vector<uint32_t> seen_;  ///< [page] scratch, zero between calls
   // The last refusal, so that it is neither traced nor computed again while nothing has changed.
   uint64_t blockedSerial_ = 0;
   Decision blockedWhy_ = Decision::kSubmitted;

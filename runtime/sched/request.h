@@ -21,7 +21,9 @@ struct RequestSpec {
   uint64_t key = 0;                                           ///< whose request: fairness is between keys
   double deadline = std::numeric_limits<double>::infinity();  ///< seconds on the caller's clock
   Digest128 salt;                                             ///< prefixes are shared only under equal salts
-  bool allPromptRows = false;  ///< logits of every prompt token: for prompt_logprobs and echo; reads no cached prefix
+  /// Logits of every prompt token, for prompt_logprobs and echo: reads no cached prefix. A prompt that is preempted
+  /// before its end gives its first rows again.
+  bool allPromptRows = false;
 };
 
 /// README.md has the table of transitions.

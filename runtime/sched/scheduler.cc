@@ -191,6 +191,7 @@ void Scheduler::commit(Sequence& s) {
   if (state_.config.prefixCache) state_.pages.publish(s.pages, s.keyed(s.computed / kPageTokens), s.computed);
   if (state_.ranking.serve(s, s.scheduled)) state_.note(s, Decision::kDemoted, s.level, 0);
   s.scheduled = 0;
+  if (s.computed >= s.rowsWanted) s.rowsWanted = 0;  // delivered; a recomputation gives none
   if (s.remaining() > 0) return;
   s.state = SequenceState::kRunning;
   if (s.leads()) state_.fork(s);

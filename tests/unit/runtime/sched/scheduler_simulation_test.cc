@@ -1,6 +1,6 @@
 // Random load over random configurations of every policy; a failing run names its seed.
 //
-// LLMC_SIM_REQUESTS sets the number of requests in all (default 20000), LLMC_SIM_SEED runs one seed alone.
+// LLMC_SIM_REQUESTS sets the number of requests in all (default a million; fewer under sanitizers), LLMC_SIM_SEED runs one seed alone.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -12,6 +12,16 @@ namespace llmc::rt {
 namespace {
 
 constexpr uint32_t kRequestsPerSeed = 200;
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LLMC_SANITIZED
+#endif
+#endif
+#ifdef LLMC_SANITIZED
+constexpr uint64_t kRequests = 100'000;
+#else
+constexpr uint64_t kRequests = 1'000'000;
+#endif
 
 void print(const LoadTotals& t, uint64_t seeds) {
   std::printf(
@@ -27,7 +37,7 @@ void print(const LoadTotals& t, uint64_t seeds) {
 
 TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
   const char* wish = std::getenv("LLMC_SIM_REQUESTS");
-  const uint64_t requests = wish ? std::strtoull(wish, nullptr, 10) : 20000;
+  const uint64_t requests = wish ? std::strtoull(wish, nullptr, 10) : kRequests;
   const char* one = std::getenv("LLMC_SIM_SEED");
   LoadTotals totals;
   uint64_t seeds = 0;

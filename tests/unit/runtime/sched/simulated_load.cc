@@ -17,12 +17,13 @@ SchedulerConfig SimulatedLoad::randomConfig(std::mt19937_64& random) {
     return low + static_cast<uint32_t>(random() % (high - low + 1));
   };
   SchedulerConfig config;
-  config.limits.maxSequences = pick(1, 12);
-  config.limits.maxTokens = config.limits.maxSequences + pick(0, 64);
+  const uint32_t scale = random() % 16 == 0 ? 5 : 1;  // mostly small: that is where the corners are
+  config.limits.maxSequences = pick(1, 12 * scale);
+  config.limits.maxTokens = config.limits.maxSequences + pick(0, 64 * scale);
   config.limits.maxRows = config.limits.maxSequences + pick(0, 8);
-  config.limits.maxContext = pick(24, 160);
-  config.pages = pagesOf(config.limits.maxContext) + pick(0, 30);
-  config.hostPages = pick(0, 30);
+  config.limits.maxContext = pick(24, 160 * scale);
+  config.pages = pagesOf(config.limits.maxContext) + pick(0, 30 * scale);
+  config.hostPages = pick(0, 30 * scale);
   config.maxQueue = pick(1, 24);
   config.policy = static_cast<Policy>(random() % 3);
   config.preempt = static_cast<PreemptMode>(random() % 2);
