@@ -121,6 +121,8 @@ Admission::Places Admission::placesFor(const Sequence& sequence) {
 
 /// Takes places of worse classes, but only if they suffice: otherwise nothing changes.
 bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
+  const Sequence* first = state_->worstRunning();
+  if (!first || !mayGiveWay(*state_, *first, sequence)) return false;
   if (!fits(sequence, needOf(sequence), placesFor(sequence))) return false;
   while (!state_->running.empty() && !fits(sequence, needOf(sequence), {})) {
     Sequence* worst = state_->worstRunning();
@@ -148,6 +150,7 @@ Admission::Answer Admission::admit(Sequence& sequence, StepBudget& budget) {
       blocked(sequence, Decision::kWaitsForSlot, sequence.slots(), static_cast<uint32_t>(state_->running.size()));
     return Answer::kFull;
   }
+  if (budget.tokens == 0 || budget.rows == 0) return Answer::kFull;
   start(sequence, budget);
   return Answer::kAdmitted;
 }
@@ -193,11 +196,14 @@ void Admission::assignChunk(Sequence& sequence, StepBudget& budget) {
 }
 
 void Admission::run(StepBudget& budget) {
-  const bool takesPlaces = state_->ranking.takesPlaces();
-  while (budget.tokens > 0 && budget.rows > 0 && !state_->waiting.empty()) {
-    const bool full = state_->running.size() + state_->reservedSlots >= state_->config.limits.maxSequences;
-    // A paused sequence may have to give way under every policy.
-    if (full && !takesPlaces && !state_->worstRunning()->request->paused) return;
+  const SchedulerState& state = *state_;
+  while (!state.waiting.empty()) {
+    const bool slots = state.running.size() + state.reservedSlots < state.config.limits.maxSequences;
+    // Without a slot or a token left only those can enter who take a place.
+    if (!slots || budget.tokens == 0 || budget.rows == 0) {
+      const Sequence* worst = state.worstRunning();
+      if (!worst || !(worst->request->paused || state.ranking.takesPlaces())) return;
+    }
     Sequence* next = best();
     if (!next || (budget.prefill == 0 && next->state != SequenceState::kSwapped)) return;
     if (admit(*next, budget) == Answer::kFull) return;

@@ -12,7 +12,7 @@ namespace llmc::rt {
 struct StepBudget {
   uint32_t tokens = 0;
   uint32_t rows = 0;
-  uint32_t prefill = 0;  ///< prompt tokens, never more than `tokens`
+  uint32_t prefill = 0;  ///< prompt tokens that may be among them
 };
 
 /// Head-of-line rule: the best-ranked candidate that may run at all is admitted or nobody is; a smaller request never

@@ -2,6 +2,7 @@
 #include "runtime/sched/step_planner.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace llmc::rt {
 
@@ -43,7 +44,7 @@ bool StepPlanner::growRunning() {
 
 StepBudget StepPlanner::assignRunning() {
   const StepLimits& limits = state_->config.limits;
-  StepBudget budget{limits.maxTokens, limits.maxRows, limits.maxTokens};
+  StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
   bool decodes = false;
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
@@ -51,9 +52,7 @@ StepBudget StepPlanner::assignRunning() {
     Admission::assignChunk(*sequence, budget);
     decodes = true;
   }
-  budget.prefill = budget.tokens;
-  if (decodes && state_->config.prefillTokens > 0)
-    budget.prefill = std::min(budget.prefill, state_->config.prefillTokens);
+  if (decodes && state_->config.prefillTokens > 0) budget.prefill = state_->config.prefillTokens;
   for (Sequence* sequence : state_->running)
     if (sequence->state == SequenceState::kPrefilling && !sequence->request->paused)
       Admission::assignChunk(*sequence, budget);

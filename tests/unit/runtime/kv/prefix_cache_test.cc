@@ -85,6 +85,20 @@ TEST(PrefixCache, EqualHashOfOtherTokensIsNoHit) {
   EXPECT_EQ(out[0], second);
 }
 
+TEST(PrefixCache, EqualHashUnderAnotherParentIsNoHit) {
+  BlockPool pool(4);
+  PrefixCache cache(pool);
+  const Digest128 first{1, 1}, other{2, 2}, below{3, 3};
+  const auto head = counting(16), otherHead = counting(16, 100), tail = counting(16, 200);
+  const int32_t parent = *cache.allocate(), otherParent = *cache.allocate(), child = *cache.allocate();
+  ASSERT_TRUE(cache.publish(parent, -1, head, first, kNoSalt));
+  ASSERT_TRUE(cache.publish(otherParent, -1, otherHead, other, kNoSalt));
+  ASSERT_TRUE(cache.publish(child, parent, tail, below, kNoSalt));
+  auto ids = otherHead;
+  ids.insert(ids.end(), tail.begin(), tail.end());
+  EXPECT_EQ(cache.find(ids, std::vector{other, below}, kNoSalt).pages, 1u) << "those tokens follow another prefix";
+}
+
 TEST(PrefixCache, EqualTokensUnderAnotherParentAreNoHit) {
   BlockPool pool(16);
   PrefixCache cache(pool);

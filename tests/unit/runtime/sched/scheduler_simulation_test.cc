@@ -1,6 +1,7 @@
 // Random load over random configurations of every policy; a failing run names its seed.
 //
-// LLMC_SIM_REQUESTS sets the number of requests in all (default a million; fewer under sanitizers), LLMC_SIM_SEED runs one seed alone.
+// LLMC_SIM_REQUESTS sets the number of requests in all (default a million; fewer under sanitizers), LLMC_SIM_SEED runs
+// one seed alone.
 #include <gtest/gtest.h>
 
 #include <cstdio>
