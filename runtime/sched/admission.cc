@@ -169,6 +169,7 @@ void Admission::start(Sequence& sequence, StepBudget& budget) {
     sequence.computed = hits;
     if (!sequence.admitted) {
       sequence.cachedTokens = hits;
+      sequence.admittedAt = state.now;
       state.pages.cache().countQuery(length, hits);
       ++state.admissions;
     }

@@ -209,6 +209,7 @@ void Scheduler::append(Sequence& sequence, const SampleOutcome& outcome) {
   if (sequence.state == SequenceState::kFinished) return;
   if (sequence.doomed != EndReason::kNone) return state_.finish(sequence, sequence.doomed);
   if (outcome.verdict == Verdict::kFail) return fail(sequence);
+  if (sequence.firstTokenAt < 0) sequence.firstTokenAt = state_.now;
   sequence.tokens.push_back(outcome.token);
   if (outcome.verdict == Verdict::kStop)
     state_.finish(sequence, EndReason::kStop);
@@ -244,7 +245,8 @@ std::optional<SequenceView> Scheduler::view(RequestId id, uint32_t choice) const
   const auto found = state_.requests.find(id);
   if (found == state_.requests.end() || choice >= found->second.choices.size()) return std::nullopt;
   const Sequence& s = *found->second.choices[choice];
-  return SequenceView{s.state, s.end, s.tokens, s.promptTokens, s.cachedTokens, s.computed};
+  return SequenceView{s.state,    s.end,     s.tokens,     s.promptTokens, s.cachedTokens,
+                      s.computed, s.arrival, s.admittedAt, s.firstTokenAt, s.preemptions};
 }
 
 SchedulerStats Scheduler::stats() const {

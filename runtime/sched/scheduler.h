@@ -34,6 +34,8 @@ struct SequenceView {
   uint32_t promptTokens = 0;
   uint32_t cachedTokens = 0;  ///< of the prompt, found in the prefix cache
   uint32_t computed = 0;
+  double arrival = 0, admittedAt = -1, firstTokenAt = -1;  ///< seconds on the caller's clock; -1: not yet
+  uint32_t preemptions = 0;
 };
 
 /// One thread. plan() and complete() alternate; all other calls may come between any two of them, also while a step

@@ -77,6 +77,7 @@ void SchedulerState::preempt(Sequence& sequence, Cause cause) {
   const auto count = sequence.pages.count;
   leaveRunning(sequence);
   ++preemptions;
+  ++sequence.preemptions;
   // A prompt that is not finished has produced nothing yet; computing it again is cheaper than two copies.
   if (config.preempt == PreemptMode::kSwap && sequence.state == SequenceState::kRunning &&
       pages.swapOut(sequence.pages, sequence.computed, moves)) {
@@ -111,6 +112,7 @@ void SchedulerState::fork(Sequence& leader) {
     choice->aged = leader.aged;
     choice->level = leader.level;
     choice->admitted = true;
+    choice->admittedAt = leader.admittedAt;
     choice->state = SequenceState::kRunning;
     run(*choice);
   }

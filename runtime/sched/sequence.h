@@ -50,6 +50,8 @@ struct Sequence {
   bool admitted = false;       ///< at least once
   bool keyBoundNoted = false;  ///< the trace has it
   double arrival = 0, waitingSince = 0;
+  double admittedAt = -1, firstTokenAt = -1;  ///< for the metrics; -1: not yet
+  uint32_t preemptions = 0;
   uint64_t serial = 0;         ///< of the submission: breaks ties, and tells a reused record from the old one
   uint64_t preemptedStep = 0;  ///< the last one
 

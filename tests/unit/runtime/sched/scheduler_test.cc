@@ -34,6 +34,21 @@ TEST(Scheduler, RunsARequestFromPromptToLength) {
   EXPECT_FALSE(d.scheduler->view(1, 0));
 }
 
+TEST(Scheduler, KnowsTheTimesThatTheMetricsWant) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxSequences = 1;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 20, 3)));
+  d.step();
+  ASSERT_TRUE(d.submit(requestOf(2, 20, 3)));
+  d.steps(3);
+  const SequenceView view = *d.scheduler->view(2, 0);
+  EXPECT_EQ(view.arrival, 1);
+  EXPECT_EQ(view.admittedAt, 3);
+  EXPECT_EQ(view.firstTokenAt, 4);
+  EXPECT_EQ(view.preemptions, 0u);
+}
+
 TEST(Scheduler, RefusesWhatCannotRun) {
   Driver d(smallConfig());
   EXPECT_EQ(d.submit(requestOf(1, 0)).code(), "RT_REQUEST");
