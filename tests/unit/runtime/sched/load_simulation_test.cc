@@ -80,6 +80,37 @@ TEST(LoadSimulation, PagePressurePreemptsAndStillFinishesAll) {
   EXPECT_GT(report->peakKvUse, 0.9);
 }
 
+// 64 requests that come together behind one system prompt of 1,000 tokens.
+TEST(LoadSimulation, ABurstBehindOnePrefixComputesItOnce) {
+  const std::vector<TraceRequest> trace(64, {0, 1020, 4, 1, 1000, 0, 0});
+  SchedulerConfig config = smallConfig();
+  config.limits.maxContext = 2048;
+  config.limits.maxTokens = 512;
+  config.limits.maxSequences = config.limits.maxRows = config.maxQueue = 64;
+  config.pages = 1000;
+  const auto report = simulateLoad(trace, config, tokenCost());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->cachedTokens, 63u * 992);
+  EXPECT_GE(static_cast<double>(report->cachedTokens), 0.9 * static_cast<double>(report->inputTokens));
+}
+
+TEST(LoadSimulation, MlfqServesShortRequestsSooner) {
+  std::vector<TraceRequest> trace;
+  for (uint32_t i = 0; i < 200; ++i) {
+    const bool large = i % 4 == 0;
+    trace.push_back({i * 0.03, large ? 100u : 8u, large ? 28u : 4u, 0, 0, 0, 0});
+  }
+  SchedulerConfig config = smallConfig();
+  config.maxQueue = 200;
+  config.mlfqQuantum = 16;
+  const auto fcfs = simulateLoad(trace, config, tokenCost());
+  config.policy = Policy::kMlfq;
+  const auto mlfq = simulateLoad(trace, config, tokenCost());
+  ASSERT_TRUE(fcfs && mlfq);
+  EXPECT_EQ(mlfq->completed, 200u);
+  EXPECT_LT(mlfq->ttft.median, fcfs->ttft.median / 2) << "three of four are short";
+}
+
 TEST(LoadSimulation, GoesAfterABlankStretchAndTakesAnEmptyTrace) {
   const std::vector<TraceRequest> trace = {{0, 10, 1, 0, 0, 0, 0}, {1000, 10, 1, 0, 0, 0, 0}};
   EXPECT_NEAR(simulateLoad(trace, smallConfig(), constantCost(0.01))->seconds, 1000.01, 1e-6);

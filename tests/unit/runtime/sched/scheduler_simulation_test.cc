@@ -61,5 +61,17 @@ TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
   EXPECT_GT(totals.refused, 100u);
 }
 
+TEST(SchedulerSimulation, ASeedReplaysExactly) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    LoadTotals first, second;
+    ASSERT_EQ(SimulatedLoad(seed).run(kRequestsPerSeed, first), "");
+    ASSERT_EQ(SimulatedLoad(seed).run(kRequestsPerSeed, second), "");
+    EXPECT_EQ(first.steps, second.steps);
+    EXPECT_EQ(first.tokens, second.tokens);
+    EXPECT_EQ(first.hits, second.hits);
+    EXPECT_EQ(first.preemptions, second.preemptions);
+  }
+}
+
 }  // namespace
 }  // namespace llmc::rt
