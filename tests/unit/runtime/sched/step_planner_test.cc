@@ -92,6 +92,23 @@ TEST(StepPlanner, WhenPagesRunOutTheYoungestGivesItsBack) {
   EXPECT_EQ(d.reason(1), EndReason::kLength);
 }
 
+TEST(StepPlanner, EvenABetterClassLosesItsPagesWhilePaused) {
+  SchedulerConfig config = smallConfig();
+  config.pages = 8;
+  config.policy = Policy::kPriority;
+  Driver d(config);
+  RequestSpec worse = requestOf(1, 60, 60), better = requestOf(2, 60, 60);
+  worse.priority = 5;
+  ASSERT_TRUE(d.submit(worse));
+  d.step();
+  ASSERT_TRUE(d.submit(better));
+  d.steps(2);
+  EXPECT_TRUE(d.scheduler->setPaused(2, true));
+  while (d.scheduler->stats().preemptions == 0) d.step();
+  EXPECT_EQ(d.state(1), SequenceState::kRunning);
+  EXPECT_EQ(d.state(2), SequenceState::kPreempted);
+}
+
 TEST(StepPlanner, PausedSequencesLoseTheirPagesFirst) {
   SchedulerConfig config = smallConfig();
   config.pages = 8;
