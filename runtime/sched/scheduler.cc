@@ -1,0 +1,337 @@
+// Requests in, results back: what changes between two plans.
+#include "runtime/sched/scheduler.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace llmc::rt {
+namespace {
+
+/// What a token of prompt and a generated one are charged to a key: the weights of the paper that KeyLedger cites.
+constexpr double kPromptCost = 1, kDecodeCost = 2;
+/// Admissions over which the rate behind Retry-After is taken.
+constexpr uint64_t kRateAdmissions = 8;
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerConfig& config)
+    : state_(config), planner_(state_), nextDeadline_(std::numeric_limits<double>::infinity()) {
+  reported_.reserve(size_t{config.limits.maxSequences} * 2);
+}
+
+Result<std::unique_ptr<Scheduler>> Scheduler::create(const SchedulerConfig& config) {
+  LLMC_TRY(checkConfig(config));
+  return std::unique_ptr<Scheduler>(new Scheduler(config));
+}
+
+Status Scheduler::submit(RequestSpec spec, double now) {
+  state_.now = now;
+  const SchedulerConfig& config = state_.config;
+  const auto refuse = [](ErrorKind kind, const char* code, std::string text) {
+    return Status::error(kind, code, std::move(text));
+  };
+  if (spec.prompt.empty()) return refuse(ErrorKind::kUsage, "RT_REQUEST", "the prompt has no tokens");
+  if (spec.maxNewTokens == 0) return refuse(ErrorKind::kUsage, "RT_REQUEST", "no tokens are wanted");
+  if (spec.choices == 0 || spec.choices > config.limits.maxSequences)
+    return refuse(ErrorKind::kUsage, "RT_REQUEST",
+                  std::to_string(spec.choices) + " choices, 1 to " + std::to_string(config.limits.maxSequences) +
+                      " can run together");
+  if (spec.prompt.size() >= config.limits.maxContext)
+    return refuse(ErrorKind::kBadInput, "RT_CONTEXT",
+                  "a prompt of " + std::to_string(spec.prompt.size()) + " tokens, the context is " +
+                      std::to_string(config.limits.maxContext) + " with at least one generated");
+  if (state_.requests.count(spec.id))
+    return refuse(ErrorKind::kUsage, "RT_REQUEST", "request " + std::to_string(spec.id) + " is there already");
+  if (state_.waiting.size() >= config.maxQueue) {
+    state_.trace.add({now, state_.step, spec.id, 0, Decision::kRefused, Cause::kNone,
+                      static_cast<uint32_t>(state_.waiting.size()), config.maxQueue});
+    return refuse(ErrorKind::kUnavailable, "RT_QUEUE_FULL",
+                  std::to_string(state_.waiting.size()) + " requests wait already, at most " +
+                      std::to_string(config.maxQueue) + " may");
+  }
+  Request& request = state_.requests[spec.id];
+  request = {spec.id, {}, spec.choices, false, false, spec.deadline};
+  nextDeadline_ = std::min(nextDeadline_, spec.deadline);
+  for (uint32_t i = 0; i < spec.choices; ++i) newSequence(request, spec, now);
+  Sequence& first = *request.choices[0];
+  state_.note(first, Decision::kSubmitted, first.promptTokens, static_cast<uint32_t>(state_.waiting.size()));
+  state_.waiting.push_back(&first);
+  return Status::ok();
+}
+
+Sequence& Scheduler::newSequence(Request& request, const RequestSpec& spec, double now) {
+  if (state_.freeRecords.empty()) {
+    state_.records.emplace_back();
+    state_.freeRecords.push_back(&state_.records.back());
+  }
+  Sequence& s = *state_.freeRecords.back();
+  state_.freeRecords.pop_back();
+  s = Sequence{};
+  s.request = &request;
+  s.choice = static_cast<uint32_t>(request.choices.size());
+  s.promptTokens = static_cast<uint32_t>(spec.prompt.size());
+  s.maxTokens = static_cast<uint32_t>(
+      std::min<uint64_t>(uint64_t{s.promptTokens} + spec.maxNewTokens, state_.config.limits.maxContext));
+  s.tokens.reserve(s.maxTokens);
+  s.tokens.assign(spec.prompt.begin(), spec.prompt.end());
+  s.salt = spec.salt;
+  s.rowsWanted = spec.allPromptRows && s.choice == 0 ? s.promptTokens : 0;
+  if (state_.config.prefixCache) {
+    s.keys.reserve(s.maxTokens / kPageTokens);
+    s.extendKeys(s.promptTokens / kPageTokens);
+  }
+  s.priority = spec.priority;
+  s.level = state_.ranking.joinLevel(s.promptTokens);
+  s.key = state_.keys.enter(spec.key);
+  s.arrival = s.waitingSince = now;
+  s.serial = nextSerial_++;
+  request.choices.push_back(&s);
+  return s;
+}
+
+/// At once, or with the step that holds it.
+void Scheduler::end(Sequence& sequence, EndReason reason) {
+  if (inFlight_ && sequence.scheduled > 0)
+    sequence.doomed = reason;
+  else
+    state_.finish(sequence, reason);
+}
+
+bool Scheduler::cancel(RequestId id, double now) {
+  state_.now = now;
+  const auto found = state_.requests.find(id);
+  if (found == state_.requests.end() || found->second.unfinished == 0) return false;
+  // The leader last: its slots are those of the others.
+  for (size_t i = found->second.choices.size(); i-- > 0;) {
+    Sequence& sequence = *found->second.choices[i];
+    if (sequence.state != SequenceState::kFinished) end(sequence, EndReason::kCancelled);
+  }
+  return true;
+}
+
+bool Scheduler::stop(RequestId id, uint32_t choice, double now) {
+  state_.now = now;
+  const auto found = state_.requests.find(id);
+  if (found == state_.requests.end() || choice >= found->second.choices.size()) return false;
+  Sequence& sequence = *found->second.choices[choice];
+  if (sequence.state == SequenceState::kFinished || sequence.tokens.size() == sequence.promptTokens) return false;
+  end(sequence, EndReason::kStop);
+  return true;
+}
+
+bool Scheduler::setPaused(RequestId id, bool paused) {
+  const auto found = state_.requests.find(id);
+  if (found == state_.requests.end()) return false;
+  found->second.paused = paused;
+  return true;
+}
+
+bool Scheduler::collect(RequestId id) {
+  const auto found = state_.requests.find(id);
+  if (found == state_.requests.end() || found->second.unfinished > 0) return false;
+  for (Sequence* sequence : found->second.choices) {
+    state_.keys.leave(sequence->key);
+    *sequence = Sequence{};  // gives the tokens' memory back
+    state_.freeRecords.push_back(sequence);
+  }
+  state_.requests.erase(found);
+  return true;
+}
+
+void Scheduler::expire() {
+  if (state_.now < nextDeadline_) return;
+  nextDeadline_ = std::numeric_limits<double>::infinity();
+  for (auto& [id, request] : state_.requests) {
+    if (request.unfinished == 0) continue;
+    if (state_.now < request.deadline) {
+      nextDeadline_ = std::min(nextDeadline_, request.deadline);
+      continue;
+    }
+    for (size_t i = request.choices.size(); i-- > 0;)
+      if (request.choices[i]->state != SequenceState::kFinished) end(*request.choices[i], EndReason::kDeadline);
+  }
+}
+
+const StepPlan& Scheduler::plan(double now) {
+  assert(!inFlight_);
+  state_.now = now;
+  ++state_.step;
+  expire();
+  planner_.plan(plan_);
+  learnAdmissionRate();
+  inFlight_ = !plan_.empty();
+  return plan_;
+}
+
+void Scheduler::learnAdmissionRate() {
+  // Only while somebody waits: a quiet hour says nothing about how fast the queue moves.
+  if (state_.waiting.empty()) {
+    rateSince_ = state_.now;
+    rateAdmissions_ = state_.admissions;
+  }
+  if (state_.admissions - rateAdmissions_ < kRateAdmissions) return;
+  const double mean = (state_.now - rateSince_) / static_cast<double>(state_.admissions - rateAdmissions_);
+  secondsPerAdmission_ = secondsPerAdmission_ > 0 ? (secondsPerAdmission_ + mean) / 2 : mean;
+  rateSince_ = state_.now;
+  rateAdmissions_ = state_.admissions;
+}
+
+uint32_t Scheduler::retryAfterSeconds() const {
+  const double wait = std::ceil(secondsPerAdmission_ * static_cast<double>(state_.waiting.size()));
+  return static_cast<uint32_t>(std::clamp(wait, 1.0, 60.0));
+}
+
+/// The step's tokens are valid: they count, and full pages become findable.
+void Scheduler::commit(Sequence& s) {
+  state_.keys.charge(s.key, s.state == SequenceState::kRunning ? kDecodeCost : kPromptCost * s.scheduled);
+  s.computed += s.scheduled;
+  if (state_.config.prefixCache) state_.pages.publish(s.pages, s.keyed(s.computed / kPageTokens), s.computed);
+  if (state_.ranking.serve(s, s.scheduled)) state_.note(s, Decision::kDemoted, s.level, 0);
+  s.scheduled = 0;
+  if (s.computed >= s.rowsWanted) s.rowsWanted = 0;  // delivered; a recomputation gives none
+  if (s.remaining() > 0) return;
+  s.state = SequenceState::kRunning;
+  if (s.leads()) state_.fork(s);
+}
+
+/// Before a group has forked its leader is all there is: the fault is the whole request's.
+void Scheduler::fail(Sequence& sequence) {
+  if (sequence.leads())
+    for (Sequence* choice : sequence.request->choices)
+      if (choice != &sequence && choice->state != SequenceState::kFinished) state_.finish(*choice, EndReason::kFailed);
+  state_.finish(sequence, EndReason::kFailed);
+}
+
+void Scheduler::append(Sequence& sequence, const SampleOutcome& outcome) {
+  if (sequence.state == SequenceState::kFinished) return;
+  if (sequence.doomed != EndReason::kNone) return state_.finish(sequence, sequence.doomed);
+  if (outcome.verdict == Verdict::kFail) return fail(sequence);
+  if (sequence.firstTokenAt < 0) sequence.firstTokenAt = state_.now;
+  sequence.tokens.push_back(outcome.token);
+  if (outcome.verdict == Verdict::kStop)
+    state_.finish(sequence, EndReason::kStop);
+  else if (sequence.tokens.size() >= sequence.maxTokens)
+    state_.finish(sequence, EndReason::kLength);
+}
+
+void Scheduler::complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now) {
+  assert(inFlight_ && outcomes.size() == planner_.sampled().size());
+  state_.now = now;
+  inFlight_ = false;
+  state_.moves.clear();
+  for (const uint32_t index : faults) {
+    Sequence& sequence = *planner_.planned()[index];
+    if (sequence.state != SequenceState::kFinished) fail(sequence);
+  }
+  for (Sequence* sequence : planner_.planned())
+    if (sequence->state != SequenceState::kFinished) commit(*sequence);
+  for (size_t i = 0; i < outcomes.size(); ++i) append(*planner_.sampled()[i], outcomes[i]);
+  // Cancelled in the middle of their prompt: no sample ended them.
+  for (Sequence* sequence : planner_.planned())
+    if (sequence->doomed != EndReason::kNone && sequence->state != SequenceState::kFinished)
+      state_.finish(*sequence, sequence->doomed);
+}
+
+std::span<const FinishedSequence> Scheduler::takeFinished() {
+  std::swap(reported_, state_.finished);
+  state_.finished.clear();
+  return reported_;
+}
+
+std::optional<SequenceView> Scheduler::view(RequestId id, uint32_t choice) const {
+  const auto found = state_.requests.find(id);
+  if (found == state_.requests.end() || choice >= found->second.choices.size()) return std::nullopt;
+  const Sequence& s = *found->second.choices[choice];
+  return SequenceView{s.state,    s.end,     s.tokens,     s.promptTokens, s.cachedTokens,
+                      s.computed, s.arrival, s.admittedAt, s.firstTokenAt, s.preemptions};
+}
+
+SchedulerStats Scheduler::stats() const {
+  const PageTables& pages = state_.pages;
+  SchedulerStats stats;
+  stats.waiting = static_cast<uint32_t>(state_.waiting.size());
+  stats.running = static_cast<uint32_t>(state_.running.size());
+  for (const Sequence* sequence : state_.waiting) stats.swapped += sequence->state == SequenceState::kSwapped;
+  stats.freePages = pages.device().freePages();
+  stats.idlePages = pages.cache().idlePages();
+  stats.totalPages = pages.device().totalPages();
+  stats.freeHostPages = pages.host().freePages();
+  stats.steps = state_.step;
+  stats.preemptions = state_.preemptions;
+  stats.swapOuts = state_.swapOuts;
+  stats.recomputedTokens = state_.recomputedTokens;
+  stats.prefix = pages.cache().stats();
+  return stats;
+}
+
+Status Scheduler::checkSequences() const {
+  const auto fault = [](const Sequence& s, const char* what) {
+    return Status::error(ErrorKind::kInternal, "RT_SCHEDULER_STATE",
+                         "request " + std::to_string(s.request->id) + "." + std::to_string(s.choice) + ", " +
+                             stateName(s.state) + ": " + what);
+  };
+  for (const auto& [id, request] : state_.requests) {
+    size_t unfinished = 0;
+    for (const Sequence* s : request.choices) {
+      const auto queued = std::count(state_.waiting.begin(), state_.waiting.end(), s);
+      const auto runs = std::count(state_.running.begin(), state_.running.end(), s);
+      const bool device = s->state == SequenceState::kPrefilling || s->state == SequenceState::kRunning;
+      const bool ended = s->state == SequenceState::kFinished;
+      const bool follows = s->choice > 0 && !request.forked;
+      unfinished += !ended;
+      if (queued + runs != (ended || follows ? 0 : 1)) return fault(*s, "lost or doubled");
+      if ((runs == 1) != device || s->holdsDevice() != device) return fault(*s, "its pages do not fit its state");
+      if (s->pages.host.empty() != (s->state != SequenceState::kSwapped)) return fault(*s, "its host pages do not fit");
+      if (s->computed > s->tokens.size() || s->tokens.size() > s->maxTokens) return fault(*s, "too many tokens");
+      if (device && s->pages.count < pagesOf(s->computed)) return fault(*s, "too few pages");
+      if (ended != (s->end != EndReason::kNone)) return fault(*s, "its reason does not fit its state");
+      const auto held = state_.pages.pages(s->pages).first(s->pages.published);
+      const auto cached = [this](int32_t page) { return state_.pages.cache().cached(page); };
+      if (!std::all_of(held.begin(), held.end(), cached)) continue;  // withdrawn by another's fault
+      const auto keys = std::span(s->keys).first(held.size());
+      if (state_.pages.cache().find(s->tokens, keys, s->salt).pages != held.size())
+        return fault(*s, "its published pages are not found by its tokens");
+    }
+    if (unfinished != request.unfinished) return fault(*request.choices[0], "its request counts wrongly");
+  }
+  return Status::ok();
+}
+
+Status Scheduler::checkOwners() const {
+  const auto fault = [](std::string what) {
+    return Status::error(ErrorKind::kInternal, "RT_SCHEDULER_STATE", std::move(what));
+  };
+  const PageTables& pages = state_.pages;
+  std::vector<uint32_t> device(pages.device().totalPages()), host(pages.host().totalPages());
+  uint32_t reserved = 0;
+  for (const Sequence* s : state_.running) {
+    reserved += s->reserved;
+    for (const int32_t page : pages.pages(s->pages)) ++device[static_cast<size_t>(page)];
+  }
+  for (const Sequence* s : state_.waiting)
+    for (const int32_t page : s->pages.host) ++host[static_cast<size_t>(page)];
+  for (uint32_t page = 0; page < device.size(); ++page)
+    if (pages.cache().owners(static_cast<int32_t>(page)) != device[page])
+      return fault("page " + std::to_string(page) + " counts " +
+                   std::to_string(pages.cache().owners(static_cast<int32_t>(page))) + " owners, has " +
+                   std::to_string(device[page]));
+  for (uint32_t page = 0; page < host.size(); ++page)
+    if (pages.host().references(static_cast<int32_t>(page)) != host[page])
+      return fault("host page " + std::to_string(page) + " is not held by one swapped sequence");
+  if (reserved != state_.reservedSlots) return fault("reserved slots do not add up");
+  if (state_.running.size() + reserved > state_.config.limits.maxSequences) return fault("too many sequences run");
+  if (pages.device().freePages() + pages.device().usedPages() != pages.device().totalPages())
+    return fault("free and used pages are not all pages");
+  return Status::ok();
+}
+
+Status Scheduler::check() const {
+  LLMC_TRY(state_.pages.cache().check());
+  LLMC_TRY(checkSequences());
+  return checkOwners();
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,105 @@
+// Continuous batching as pure logic: decides each step which tokens of which sequences run on which pages.
+//
+// No I/O, no threads, no model, no clock: times are seconds that the caller passes in and that never go back. The loop
+// is
+//   submit(), cancel(), ... ; plan(); carry out moves, run the batch, sample; complete(); takeFinished(); collect().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/sched/scheduler_config.h"
+#include "runtime/sched/scheduler_state.h"
+#include "runtime/sched/step_plan.h"
+#include "runtime/sched/step_planner.h"
+
+namespace llmc::rt {
+
+struct SchedulerStats {
+  uint32_t waiting = 0, running = 0, swapped = 0;  ///< sequences; `waiting` has the preempted and the swapped too
+  uint32_t freePages = 0, idlePages = 0, totalPages = 0, freeHostPages = 0;
+  uint64_t steps = 0, preemptions = 0, swapOuts = 0, recomputedTokens = 0;
+  PrefixStats prefix;
+};
+
+/// What may be read of a sequence; the span is valid until the next call that changes the scheduler.
+struct SequenceView {
+  SequenceState state = SequenceState::kWaiting;
+  EndReason end = EndReason::kNone;
+  std::span<const int32_t> tokens;  ///< prompt, then generated
+  uint32_t promptTokens = 0;
+  uint32_t cachedTokens = 0;  ///< of the prompt, found in the prefix cache
+  uint32_t computed = 0;
+  double arrival = 0, admittedAt = -1, firstTokenAt = -1;  ///< seconds on the caller's clock; -1: not yet
+  uint32_t preemptions = 0;
+};
+
+/// One thread. plan() and complete() alternate; all other calls may come between any two of them, also while a step
+/// runs. Neither allocates while the same sequences decode on; submit() does, and swapping.
+class Scheduler {
+ public:
+  /// Error RT_SCHEDULER (64): see checkConfig().
+  static Result<std::unique_ptr<Scheduler>> create(const SchedulerConfig& config);
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Puts a request in the queue. Errors, after which nothing has changed: RT_QUEUE_FULL (69): later, see
+  /// retryAfterSeconds(); RT_CONTEXT (65): the prompt leaves no room for a token; RT_REQUEST (64): id in use, no
+  /// prompt, no tokens wanted, or more choices than can run.
+  Status submit(RequestSpec spec, double now);
+  /// Ends all choices of a request in whatever state they are; those in the running step end when it completes. False:
+  /// unknown or finished, nothing changed.
+  bool cancel(RequestId request, double now);
+  /// Ends one choice that has begun to generate, for a stop string found later than complete(). False as for cancel().
+  bool stop(RequestId request, uint32_t choice, double now);
+  /// A paused request is not scheduled and first to lose its pages: its reader is slow. False: unknown.
+  bool setPaused(RequestId request, bool paused);
+  /// Forgets a request. False: unknown, or not all choices are finished.
+  bool collect(RequestId request);
+
+  /// The next step. Requires: complete() was called for the last plan that was not empty.
+  const StepPlan& plan(double now);
+  /// What came of the plan: `outcomes` parallel to its samples; `faults` are indices in its batch, of sequences whose
+  /// results must not be used (the outcome of such a sample is ignored). Requires: the plan was not empty.
+  void complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now);
+  /// Sequences that ended since the last call. Valid until the next call.
+  std::span<const FinishedSequence> takeFinished();
+
+  std::optional<SequenceView> view(RequestId request, uint32_t choice) const;
+  /// Seconds until a place in the queue is likely free: waiting requests times the mean time between admissions of
+  /// late; 1 to 60, whole.
+  uint32_t retryAfterSeconds() const;
+  SchedulerStats stats() const;
+  const DecisionTrace& trace() const { return state_.trace; }
+  /// For tests: all invariants, O(everything). Error RT_SCHEDULER_STATE (70).
+  Status check() const;
+
+ private:
+  explicit Scheduler(const SchedulerConfig& config);
+  Sequence& newSequence(Request& request, const RequestSpec& spec, double now);
+  void end(Sequence& sequence, EndReason reason);
+  void expire();
+  void commit(Sequence& sequence);
+  void fail(Sequence& sequence);
+  void append(Sequence& sequence, const SampleOutcome& outcome);
+  void learnAdmissionRate();
+  Status checkSequences() const;
+  Status checkOwners() const;
+
+  SchedulerState state_;
+  StepPlanner planner_;
+  StepPlan plan_;
+  std::vector<FinishedSequence> reported_;
+  bool inFlight_ = false;
+  uint64_t nextSerial_ = 1;
+  double nextDeadline_;  ///< no request ends before
+  // Mean seconds between admissions, of the last few.
+  double secondsPerAdmission_ = 0, rateSince_ = 0;
+  uint64_t rateAdmissions_ = 0;
+};
+
+}  // namespace llmc::rt

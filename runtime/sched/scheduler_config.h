@@ -1,0 +1,45 @@
+// Numbers that a scheduler is made with, and the check that they fit together.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#include "runtime/base/status.h"
+#include "runtime/exec/workspace.h"
+
+namespace llmc::rt {
+
+enum class Policy : uint8_t {
+  kFcfs,      ///< in order of arrival
+  kPriority,  ///< by RequestSpec::priority, then arrival; a better one takes the place of a worse one
+  kMlfq,      ///< by level: short prompts join high, and who used its share of a level sinks to the next
+};
+enum class PreemptMode : uint8_t { kRecompute, kSwap };
+
+struct SchedulerConfig {
+  /// maxTokens is --max-num-batched-tokens, maxSequences --max-num-seqs, maxContext --max-model-len.
+  StepLimits limits;
+  uint32_t pages = 0;        ///< KV pages of the device
+  uint32_t hostPages = 0;    ///< KV pages of host memory, for kSwap
+  uint32_t maxQueue = 1024;  ///< sequences and groups that may wait
+  Policy policy = Policy::kFcfs;
+  PreemptMode preempt = PreemptMode::kRecompute;
+  bool prefixCache = true;
+  bool fairKeys = true;           ///< among equals, the key that was served least goes first
+  uint32_t maxRunningPerKey = 0;  ///< sequences; the last group may pass it; 0: no bound
+  /// Prompt tokens in a step that also decodes: bounds how long a prompt may hold up the others' next token. 0: no
+  /// bound.
+  uint32_t prefillTokens = 0;
+  /// Pages an admission leaves for the growth of what runs already; without it the next step would preempt.
+  uint32_t reservePages = 0;
+  /// Who waited this long goes before everybody who did not. The bound on waiting is in README.md.
+  double starvationSeconds = 30;
+  uint32_t mlfqLevels = 5;
+  uint32_t mlfqQuantum = 256;  ///< tokens of service in level 0; twice that in each next one
+  uint32_t traceEvents = 4096;
+};
+
+/// Error RT_SCHEDULER (64) names the number that does not fit.
+Status checkConfig(const SchedulerConfig& config);
+
+}  // namespace llmc::rt

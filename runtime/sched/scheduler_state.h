@@ -1,0 +1,62 @@
+// What all parts of the scheduler work on, and the few changes they share. Internal to runtime/sched.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/sched/decision_trace.h"
+#include "runtime/sched/key_ledger.h"
+#include "runtime/sched/page_tables.h"
+#include "runtime/sched/ranking.h"
+#include "runtime/sched/sequence.h"
+
+namespace llmc::rt {
+
+struct FinishedSequence {
+  RequestId request = 0;
+  uint32_t choice = 0;
+  EndReason reason = EndReason::kNone;
+  bool last = false;  ///< no choice of the request is left: it can be collected
+};
+
+/// Invariants: a sequence that is not finished is in `running` if it holds device pages, in `waiting` if it is in the
+/// queue, or in neither while its group's leader computes the prompt. running.size() + reservedSlots <= maxSequences.
+struct SchedulerState {
+  explicit SchedulerState(const SchedulerConfig& configuration);
+
+  /// Gives back its pages and its place in the queue or among the running. Requires: not finished.
+  void finish(Sequence& sequence, EndReason reason);
+  /// Out of `running`, pages given back or moved to the host, into the queue.
+  void preempt(Sequence& sequence, Cause cause);
+  /// Among the running; the slots that its group will need are reserved.
+  void run(Sequence& sequence);
+  /// The other choices of a group get the prompt's pages. Requires: sequence.leads(), its prompt is computed.
+  void fork(Sequence& leader);
+  /// The running sequence that is the first to give up its place: paused ones, then the worst rank. Null: none runs.
+  Sequence* worstRunning() const;
+  void note(const Sequence& sequence, Decision decision, uint32_t first, uint32_t second, Cause cause = Cause::kNone);
+
+  const SchedulerConfig config;
+  double now = 0;
+  uint64_t step = 0;
+  std::deque<Sequence> records;        ///< addresses are stable
+  std::vector<Sequence*> freeRecords;  ///< of collected requests
+  std::unordered_map<RequestId, Request> requests;
+  std::vector<Sequence*> running;  ///< in order of admission
+  std::vector<Sequence*> waiting;  ///< in no order
+  uint32_t reservedSlots = 0;      ///< for choices whose leader computes the prompt
+  PageTables pages;
+  Ranking ranking;
+  KeyLedger keys;
+  DecisionTrace trace;
+  std::vector<PageMove> moves;             ///< of the next or current plan
+  std::vector<FinishedSequence> finished;  ///< not reported yet
+  uint64_t preemptions = 0, swapOuts = 0, admissions = 0, recomputedTokens = 0;
+
+ private:
+  void leaveRunning(Sequence& sequence);
+};
+
+}  // namespace llmc::rt

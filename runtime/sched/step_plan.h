@@ -1,0 +1,53 @@
+// One step as the scheduler wants it: moves of pages, then one batch, then samples.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/exec/batch_builder.h"
+#include "runtime/sched/page_tables.h"
+#include "runtime/sched/request.h"
+
+namespace llmc::rt {
+
+/// Whose tokens an entry of the batch are.
+struct PlannedSequence {
+  RequestId request = 0;
+  uint32_t choice = 0;
+  uint32_t firstRow = 0;  ///< of its rows of logits, if it has any
+};
+
+/// A token to sample. The choices of one request sample their first token from the same row.
+struct PlannedSample {
+  RequestId request = 0;
+  uint32_t choice = 0;
+  uint32_t row = 0;        ///< of the step's logits
+  uint32_t position = 0;   ///< of the new token in its sequence: counter of the random numbers
+  uint32_t generated = 0;  ///< tokens generated before it
+};
+
+/// Valid until the scheduler is called again with plan() or complete(); it reads the sequences' own token arrays.
+struct StepPlan {
+  uint64_t step = 0;
+  std::span<const PageMove> moves;             ///< first, in order; may be there without a batch
+  std::span<const StepSequence> batch;         ///< for BatchBuilder::build()
+  std::span<const PlannedSequence> sequences;  ///< parallel to batch
+  std::span<const PlannedSample> samples;
+  uint32_t tokens = 0, prefillTokens = 0, rows = 0;
+  /// Nothing to do, and no complete() to call.
+  bool empty() const { return batch.empty() && moves.empty(); }
+};
+
+enum class Verdict : uint8_t {
+  kContinue,
+  kStop,  ///< the token ends the text
+  kFail,  ///< no token: logits that are not finite
+};
+
+/// What came of a PlannedSample.
+struct SampleOutcome {
+  int32_t token = 0;
+  Verdict verdict = Verdict::kContinue;
+};
+
+}  // namespace llmc::rt

@@ -1,0 +1,114 @@
+// Decisions first, arrays last: a sequence that loses its place while the step is planned leaves no trace in it.
+#include "runtime/sched/step_planner.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace llmc::rt {
+
+StepPlanner::StepPlanner(SchedulerState& state) : state_(&state), admission_(state) {
+  const size_t most = state.config.limits.maxSequences;
+  batch_.reserve(most);
+  entries_.reserve(most);
+  samples_.reserve(most);
+  planned_.reserve(most);
+  sampled_.reserve(most);
+}
+
+/// A page to write the next token into.
+bool StepPlanner::findRoom(Sequence& sequence) {
+  PageTables& pages = state_->pages;
+  if (!pages.grow(sequence.pages, pagesOf(static_cast<uint32_t>(sequence.tokens.size())))) return false;
+  return !pages.copyNeeded(sequence.pages, sequence.computed) ||
+         pages.copyForWrite(sequence.pages, sequence.computed, state_->moves);
+}
+
+/// True when somebody had to give up its place.
+bool StepPlanner::growRunning() {
+  auto& running = state_->running;
+  bool preempted = false;
+  for (size_t i = 0; i < running.size();) {
+    Sequence& sequence = *running[i];
+    if (sequence.state != SequenceState::kRunning || sequence.request->paused || findRoom(sequence)) {
+      ++i;
+      continue;
+    }
+    Sequence* worst = state_->worstRunning();
+    const auto place = static_cast<size_t>(std::find(running.begin(), running.end(), worst) - running.begin());
+    state_->preempt(*worst, Cause::kNoPages);
+    preempted = true;
+    if (place < i) --i;
+  }
+  return preempted;
+}
+
+StepBudget StepPlanner::assignRunning() {
+  const StepLimits& limits = state_->config.limits;
+  StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
+  bool decodes = false;
+  for (Sequence* sequence : state_->running) {
+    sequence->scheduled = 0;
+    if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
+    Admission::assignChunk(*sequence, budget);
+    decodes = true;
+  }
+  if (decodes && state_->config.prefillTokens > 0) budget.prefill = state_->config.prefillTokens;
+  for (Sequence* sequence : state_->running)
+    if (sequence->state == SequenceState::kPrefilling && !sequence->request->paused)
+      Admission::assignChunk(*sequence, budget);
+  return budget;
+}
+
+void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
+  const bool complete = sequence.remaining() == sequence.scheduled;
+  const bool all = sequence.computed < sequence.rowsWanted;
+  const uint32_t rows = all ? sequence.scheduled : complete ? 1 : 0;
+  batch_.push_back({std::span(sequence.tokens).subspan(sequence.computed, sequence.scheduled),
+                    state_->pages.pages(sequence.pages),
+                    sequence.computed,
+                    all        ? RowChoice::kAll
+                    : complete ? RowChoice::kLast
+                               : RowChoice::kNone,
+                    {}});
+  entries_.push_back({sequence.request->id, sequence.choice, plan.rows});
+  planned_.push_back(&sequence);
+  plan.rows += rows;
+  plan.tokens += sequence.scheduled;
+  if (sequence.state == SequenceState::kPrefilling) plan.prefillTokens += sequence.scheduled;
+  if (!complete) return;
+  const auto length = static_cast<uint32_t>(sequence.tokens.size());
+  const auto sample = [&](Sequence& choice) {
+    samples_.push_back({sequence.request->id, choice.choice, plan.rows - 1, length, length - choice.promptTokens});
+    sampled_.push_back(&choice);
+  };
+  if (!sequence.leads()) return sample(sequence);
+  for (Sequence* choice : sequence.request->choices)
+    if (choice->state != SequenceState::kFinished) sample(*choice);
+}
+
+void StepPlanner::fill(StepPlan& plan) {
+  plan = StepPlan{};
+  plan.step = state_->step;
+  for (const bool decodes : {true, false})
+    for (Sequence* sequence : state_->running)
+      if (sequence->scheduled > 0 && (sequence->state == SequenceState::kRunning) == decodes) emit(*sequence, plan);
+  plan.moves = state_->moves;
+  plan.batch = batch_;
+  plan.sequences = entries_;
+  plan.samples = samples_;
+}
+
+void StepPlanner::plan(StepPlan& plan) {
+  batch_.clear();
+  entries_.clear();
+  samples_.clear();
+  planned_.clear();
+  sampled_.clear();
+  // Room that was just made is for those who lacked it.
+  const bool tight = growRunning();
+  StepBudget budget = assignRunning();
+  if (!tight) admission_.run(budget);
+  fill(plan);
+}
+
+}  // namespace llmc::rt

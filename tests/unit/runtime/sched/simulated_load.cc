@@ -1,0 +1,288 @@
+// The clients, the step and the checks.
+#include "simulated_load.h"
+
+#include <algorithm>
+#include <set>
+
+namespace llmc::rt {
+namespace {
+
+constexpr uint32_t kKeys = 3;
+constexpr double kStepSeconds = 0.01;
+
+}  // namespace
+
+SchedulerConfig SimulatedLoad::randomConfig(std::mt19937_64& random) {
+  const auto pick = [&random](uint32_t low, uint32_t high) {
+    return low + static_cast<uint32_t>(random() % (high - low + 1));
+  };
+  SchedulerConfig config;
+  const uint32_t scale = random() % 16 == 0 ? 5 : 1;  // mostly small: that is where the corners are
+  config.limits.maxSequences = pick(1, 12 * scale);
+  config.limits.maxTokens = config.limits.maxSequences + pick(0, 64 * scale);
+  config.limits.maxRows = config.limits.maxSequences + pick(0, 8);
+  config.limits.maxContext = pick(24, 160 * scale);
+  config.pages = pagesOf(config.limits.maxContext) + pick(0, 30 * scale);
+  config.hostPages = pick(0, 30 * scale);
+  config.maxQueue = pick(1, 24);
+  config.policy = static_cast<Policy>(random() % 3);
+  config.preempt = static_cast<PreemptMode>(random() % 2);
+  config.prefixCache = random() % 6 != 0;
+  config.fairKeys = random() % 3 != 0;
+  config.maxRunningPerKey = random() % 4 == 0 ? pick(1, 6) : 0;
+  config.prefillTokens = random() % 2 ? pick(1, 40) : 0;
+  config.reservePages = pick(0, 3);
+  config.starvationSeconds = pick(0, 300) * kStepSeconds;
+  config.mlfqLevels = pick(1, 5);
+  config.mlfqQuantum = pick(4, 40);
+  config.traceEvents = 400;
+  return config;
+}
+
+SimulatedLoad::SimulatedLoad(uint64_t seed)
+    : seed_(seed),
+      random_(seed),
+      config_(randomConfig(random_)),
+      scheduler_(Scheduler::create(config_).take()),
+      model_(config_.pages, config_.hostPages),
+      builder_(config_.limits, PagedModel::kVocabulary, config_.pages) {
+  for (uint32_t i = 0; i < 4; ++i) {
+    prefixes_.emplace_back(config_.limits.maxContext);
+    for (int32_t& token : prefixes_.back()) token = static_cast<int32_t>(random_() % PagedModel::kVocabulary);
+  }
+  cancelRate_ = chance(0.5) ? 0.05 : 0;
+  faultRate_ = chance(0.5) ? 0.02 : 0;
+  pauseRate_ = chance(0.3) ? 0.05 : 0;
+  arrivalSeconds_ = kStepSeconds * pick(3, 80) / 10;
+  // What README.md states: the starvation bound, then everybody who may be ahead, one after the other, once for each
+  // key; one sequence needs at most a step a token, twice when it was preempted.
+  waitBound_ = config_.starvationSeconds + kStepSeconds * 2 * kKeys * config_.limits.maxContext *
+                                               (config_.maxQueue + config_.limits.maxSequences + 1);
+}
+
+void SimulatedLoad::fail(const std::string& what) {
+  if (!failure_.empty()) return;
+  failure_ = what + "\n  replay with LLMC_SIM_SEED=" + std::to_string(seed_) + ", step " +
+             std::to_string(scheduler_->stats().steps) + "; last decisions:";
+  const DecisionTrace& trace = scheduler_->trace();
+  for (uint64_t i = std::max(trace.firstKept(), trace.total() > 25 ? trace.total() - 25 : 0); i < trace.total(); ++i)
+    failure_ += "\n  " + DecisionTrace::text(trace.at(i));
+}
+
+RequestSpec SimulatedLoad::randomRequest() {
+  RequestSpec spec;
+  spec.id = nextId_++;
+  const uint32_t length = pick(1, chance(0.3) ? config_.limits.maxContext - 1 : config_.limits.maxContext / 3);
+  // A shared prefix, cut anywhere, then tokens of its own.
+  const auto& prefix = prefixes_[random_() % prefixes_.size()];
+  const uint32_t shared = chance(0.7) ? pick(0, length) : 0;
+  spec.prompt.assign(prefix.begin(), prefix.begin() + shared);
+  while (spec.prompt.size() < length) spec.prompt.push_back(static_cast<int32_t>(random_() % PagedModel::kVocabulary));
+  spec.maxNewTokens = pick(1, chance(0.2) ? config_.limits.maxContext : 20);
+  spec.choices = chance(0.15) ? pick(1, std::min(4u, config_.limits.maxSequences)) : 1;
+  spec.priority = static_cast<int32_t>(pick(0, 4)) - 2;
+  spec.key = random_() % kKeys;
+  spec.salt = {random_() % 8 == 0 ? 1u : 0u, 0};
+  if (chance(0.05)) spec.deadline = now_ + kStepSeconds * pick(0, 200);
+  spec.allPromptRows = chance(0.03);
+  return spec;
+}
+
+void SimulatedLoad::submitOne() {
+  RequestSpec spec = randomRequest();
+  Client client;
+  client.spec = spec;
+  uint64_t kv = spec.salt.low;
+  for (const int32_t token : spec.prompt) kv = PagedModel::advance(kv, token);
+  client.kv.assign(spec.choices, kv);
+  client.generated.assign(spec.choices, 0);
+  client.ended.assign(spec.choices, false);
+  client.submitted = now_;
+  const RequestId id = spec.id;
+  const Status status = scheduler_->submit(std::move(spec), now_);
+  ++totals_.requests;
+  if (status) {
+    clients_.emplace(id, std::move(client));
+    return;
+  }
+  ++totals_.refused;
+  if (status.code() != "RT_QUEUE_FULL") fail("refused for another reason: " + status.toString());
+  if (scheduler_->stats().waiting < config_.maxQueue) fail("refused although the queue has room");
+}
+
+SimulatedLoad::Client* SimulatedLoad::someClient() {
+  if (clients_.empty()) return nullptr;
+  return &std::next(clients_.begin(), static_cast<long>(random_() % clients_.size()))->second;
+}
+
+/// What people do at any time, also while a step runs.
+void SimulatedLoad::disturb() {
+  if (chance(cancelRate_))
+    if (Client* client = someClient()) client->cancelled |= scheduler_->cancel(client->spec.id, now_);
+  if (chance(cancelRate_ / 2))
+    if (Client* client = someClient()) (void)scheduler_->stop(client->spec.id, 0, now_);
+  if (Client* client = chance(pauseRate_) ? someClient() : nullptr; client && !client->paused) {
+    client->paused = scheduler_->setPaused(client->spec.id, true);
+    client->pausedSince = now_;
+  }
+  for (auto& [id, client] : clients_)
+    if (client.paused && (pauseRate_ == 0 || chance(0.05))) {
+      (void)scheduler_->setPaused(id, false);
+      client.paused = false;
+      client.pausedSeconds += now_ - client.pausedSince;
+    }
+}
+
+void SimulatedLoad::checkPlan(const StepPlan& plan) {
+  if (plan.batch.size() > config_.limits.maxSequences) fail("too many sequences in a step");
+  if (plan.tokens > config_.limits.maxTokens) fail("the token budget is exceeded");
+  if (plan.rows > config_.limits.maxRows) fail("too many rows");
+  const auto decoded = [this](const PlannedSequence& entry) {
+    return decoding_.count({entry.request, entry.choice}) > 0;
+  };
+  if (std::any_of(plan.sequences.begin(), plan.sequences.end(), decoded) && config_.prefillTokens > 0 &&
+      plan.prefillTokens > config_.prefillTokens)
+    fail("the prompt budget is exceeded");
+  std::set<std::pair<RequestId, uint32_t>> seen;
+  for (const PlannedSequence& entry : plan.sequences)
+    if (!seen.insert({entry.request, entry.choice}).second) fail("a sequence is twice in a step");
+  bool somebodyCould = false;
+  // The paused requests of a key use up its bound.
+  const bool bounded = config_.maxRunningPerKey > 0 && pauseRate_ > 0;
+  for (const auto& [id, client] : clients_)
+    for (uint32_t choice = 0; choice < client.spec.choices; ++choice) {
+      const auto view = scheduler_->view(id, choice);
+      if (client.paused && seen.count({id, choice})) fail("a paused sequence runs");
+      if (client.paused || !view || view->state == SequenceState::kFinished) continue;
+      somebodyCould |= !bounded;
+      if (view->state == SequenceState::kRunning && !seen.count({id, choice})) fail("a running sequence got no token");
+    }
+  emptyPlans_ = plan.batch.empty() && somebodyCould ? emptyPlans_ + 1 : 0;
+  if (emptyPlans_ > 2) fail("deadlock: nobody runs, somebody could");
+  if (!plan.batch.empty())
+    if (const Status status = builder_.build(plan.batch); !status) fail(status.toString());
+}
+
+void SimulatedLoad::checkSample(const PlannedSample& sample, uint64_t kv, SampleOutcome& outcome) {
+  const auto found = clients_.find(sample.request);
+  if (found == clients_.end()) return fail("a sample for a request that is gone");
+  Client& client = found->second;
+  const int32_t token = PagedModel::next(kv, sample.choice);
+  if (token != PagedModel::next(client.kv[sample.choice], sample.choice))
+    fail("request " + std::to_string(sample.request) + " read a wrong context");
+  if (sample.generated != client.generated[sample.choice]) fail("a token is lost or doubled");
+  client.kv[sample.choice] = PagedModel::advance(client.kv[sample.choice], token);
+  ++client.generated[sample.choice];
+  outcome = {token, token % 61 == 0 ? Verdict::kStop : Verdict::kContinue};
+}
+
+void SimulatedLoad::execute(const StepPlan& plan) {
+  for (const PageMove& move : plan.moves) model_.move(move);
+  faults_.clear();
+  outcomes_.assign(plan.samples.size(), {});
+  std::map<RequestId, std::map<uint32_t, uint64_t>> rowKv;  // of the entry whose last row is sampled
+  for (uint32_t i = 0; i < plan.batch.size(); ++i) {
+    const bool spoilt = chance(faultRate_);
+    const uint64_t salt = clients_.at(plan.sequences[i].request).spec.salt.low;
+    const uint64_t kv = model_.run(plan.batch[i], salt, spoilt);
+    if (spoilt) faults_.push_back(i);
+    for (size_t s = 0; s < plan.samples.size(); ++s) {
+      const PlannedSample& sample = plan.samples[s];
+      if (sample.request != plan.sequences[i].request || spoilt) continue;
+      const bool group = plan.samples.size() > 1 && plan.sequences[i].choice == 0 && sample.generated == 0;
+      if (sample.choice != plan.sequences[i].choice && !group) continue;
+      const auto view = scheduler_->view(sample.request, sample.choice);
+      const uint32_t rows =
+          plan.batch[i].rows == RowChoice::kAll ? static_cast<uint32_t>(plan.batch[i].tokens.size()) : 1;
+      if (sample.row != plan.sequences[i].firstRow + rows - 1) fail("a sample reads another sequence's row");
+      if (view && sample.position != view->tokens.size()) fail("a sample has a wrong position");
+      checkSample(sample, kv, outcomes_[s]);
+    }
+  }
+}
+
+void SimulatedLoad::finishSome() {
+  for (const FinishedSequence& end : scheduler_->takeFinished()) {
+    const auto found = clients_.find(end.request);
+    if (found == clients_.end() || found->second.ended[end.choice]) return fail("ended twice");
+    Client& client = found->second;
+    client.ended[end.choice] = true;
+    const auto view = scheduler_->view(end.request, end.choice);
+    if (!view || view->state != SequenceState::kFinished || view->end != end.reason) return fail("ended wrongly");
+    const uint32_t made = static_cast<uint32_t>(view->tokens.size()) - view->promptTokens;
+    const bool discarded = end.reason == EndReason::kCancelled || end.reason == EndReason::kDeadline ||
+                           end.reason == EndReason::kStop;  // of the step in flight
+    if (made != client.generated[end.choice] && !(discarded && made + 1 == client.generated[end.choice]))
+      fail("tokens are missing at the end");
+    totals_.cancelled += end.reason == EndReason::kCancelled;
+    totals_.expired += end.reason == EndReason::kDeadline;
+    totals_.failed += end.reason == EndReason::kFailed;
+    totals_.tokens += made;
+    if (!end.last) continue;
+    if (!scheduler_->collect(end.request)) return fail("cannot be collected");
+    clients_.erase(found);
+  }
+  for (const auto& [id, client] : clients_)
+    if (client.cancelled) return fail("a cancelled request is still there after the step");
+}
+
+void SimulatedLoad::checkWaits() {
+  for (auto& [id, client] : clients_) {
+    if (client.started) continue;
+    const auto view = scheduler_->view(id, 0);
+    client.started = view && view->state != SequenceState::kWaiting;
+    const double paused = client.pausedSeconds + (client.paused ? now_ - client.pausedSince : 0);
+    const double share = (now_ - client.submitted - paused) / waitBound_;
+    totals_.longestWaitShare = std::max(totals_.longestWaitShare, share);
+    if (share > 1) fail("request " + std::to_string(id) + " waited longer than the bound");
+  }
+}
+
+/// False when nothing is left to do.
+bool SimulatedLoad::step() {
+  disturb();
+  decoding_.clear();
+  for (const auto& [id, client] : clients_)
+    for (uint32_t choice = 0; choice < client.spec.choices; ++choice)
+      if (scheduler_->view(id, choice)->state == SequenceState::kRunning) decoding_.insert({id, choice});
+  const StepPlan& plan = scheduler_->plan(now_);
+  checkPlan(plan);
+  execute(plan);
+  disturb();
+  now_ += kStepSeconds;
+  if (!plan.empty()) scheduler_->complete(outcomes_, faults_, now_);
+  finishSome();
+  checkWaits();
+  ++totals_.steps;
+  if (const Status status = scheduler_->check(); !status) fail(status.toString());
+  return !clients_.empty();
+}
+
+void SimulatedLoad::checkIdle() {
+  const SchedulerStats stats = scheduler_->stats();
+  if (stats.waiting + stats.running + stats.swapped != 0) fail("somebody is left");
+  if (stats.freePages + stats.idlePages != stats.totalPages) fail("device pages leaked");
+  if (stats.freeHostPages != config_.hostPages) fail("host pages leaked");
+  totals_.preemptions += stats.preemptions;
+  totals_.swaps += stats.swapOuts;
+  totals_.hits += stats.prefix.hits;
+  totals_.evicted += stats.prefix.evicted;
+}
+
+std::string SimulatedLoad::run(uint32_t requests, LoadTotals& totals) {
+  totals_ = totals;
+  double nextArrival = 0;
+  for (uint32_t submitted = 0; failure_.empty();) {
+    while (submitted < requests && nextArrival <= now_) {
+      const uint32_t burst = chance(0.05) ? 8 : 1;
+      for (uint32_t i = 0; i < burst && submitted < requests; ++i, ++submitted) submitOne();
+      nextArrival += std::exponential_distribution<>(1 / arrivalSeconds_)(random_);
+    }
+    if (!step() && submitted == requests) break;
+  }
+  checkIdle();
+  totals = totals_;
+  return failure_;
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,126 @@
+// The shape of a step: budgets, order, rows, growth and who loses its pages.
+#include "runtime/sched/step_planner.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/exec/batch_builder.h"
+#include "scheduler_driver.h"
+
+namespace llmc::rt {
+namespace {
+
+TEST(StepPlanner, DecodesComeFirstAndThePromptTakesTheRest) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxTokens = 20;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 10, 9)));
+  ASSERT_TRUE(d.submit(requestOf(2, 10, 9)));
+  d.step();
+  ASSERT_TRUE(d.submit(requestOf(3, 50, 9)));
+  d.begin();
+  EXPECT_EQ(d.planned(1), 1u);
+  EXPECT_EQ(d.planned(2), 1u);
+  EXPECT_EQ(d.planned(3), 18u);
+  EXPECT_EQ(d.plan.sequences[2].request, 3u);
+  EXPECT_EQ(d.plan.batch[2].rows, RowChoice::kNone);
+  EXPECT_EQ(d.plan.tokens, 20u);
+  EXPECT_EQ(d.plan.prefillTokens, 18u);
+  EXPECT_EQ(d.plan.rows, 2u);
+  d.finish();
+  d.steps(1);
+  d.begin();
+  EXPECT_EQ(d.planned(3), 14u);
+  EXPECT_EQ(d.plan.samples.size(), 3u);
+  EXPECT_EQ(d.plan.samples[2].row, 2u);
+}
+
+TEST(StepPlanner, ALongPromptDoesNotHoldUpTheOthers) {
+  SchedulerConfig config = smallConfig();
+  config.prefillTokens = 8;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 60, 20)));
+  d.begin();
+  EXPECT_EQ(d.planned(1), 60u) << "nobody waits for a token: the whole budget";
+  d.finish();
+  ASSERT_TRUE(d.submit(requestOf(2, 60, 9)));
+  d.begin();
+  EXPECT_EQ(d.planned(1), 1u);
+  EXPECT_EQ(d.planned(2), 8u);
+}
+
+TEST(StepPlanner, PromptsThatHaveBegunGoOnBeforeNewOnesEnter) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxTokens = 30;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 50, 9)));
+  ASSERT_TRUE(d.submit(requestOf(2, 50, 9)));
+  d.step();
+  EXPECT_EQ(d.state(2), SequenceState::kWaiting);
+  d.begin();
+  EXPECT_EQ(d.planned(1), 20u);
+  EXPECT_EQ(d.planned(2), 10u);
+}
+
+TEST(StepPlanner, TheBatchIsWhatTheBuilderTakes) {
+  SchedulerConfig config = smallConfig();
+  Driver d(config);
+  BatchBuilder builder(config.limits, 100000, config.pages);
+  for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(d.submit(requestOf(id, 20 + static_cast<uint32_t>(id), 40)));
+  for (int i = 0; i < 40; ++i) {
+    d.begin();
+    ASSERT_TRUE(builder.build(d.plan.batch));
+    ASSERT_EQ(static_cast<uint32_t>(builder.batch().rows), d.plan.rows);
+    ASSERT_EQ(static_cast<uint32_t>(builder.batch().tokens), d.plan.tokens);
+    d.finish();
+  }
+}
+
+TEST(StepPlanner, WhenPagesRunOutTheYoungestGivesItsBack) {
+  SchedulerConfig config = smallConfig();
+  config.pages = 8;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 60, 60)));
+  ASSERT_TRUE(d.submit(requestOf(2, 60, 60)));
+  d.steps(3);
+  while (d.scheduler->stats().preemptions == 0) d.step();
+  EXPECT_EQ(d.state(1), SequenceState::kRunning);
+  EXPECT_EQ(d.state(2), SequenceState::kPreempted);
+  const auto had = d.scheduler->view(2, 0)->tokens.size();
+  while (d.reason(2) == EndReason::kNone) d.step();
+  EXPECT_GT(had, 60u);
+  EXPECT_EQ(d.scheduler->view(2, 0)->tokens.size(), 120u);
+  EXPECT_EQ(d.reason(1), EndReason::kLength);
+}
+
+TEST(StepPlanner, EvenABetterClassLosesItsPagesWhilePaused) {
+  SchedulerConfig config = smallConfig();
+  config.pages = 8;
+  config.policy = Policy::kPriority;
+  Driver d(config);
+  RequestSpec worse = requestOf(1, 60, 60), better = requestOf(2, 60, 60);
+  worse.priority = 5;
+  ASSERT_TRUE(d.submit(worse));
+  d.step();
+  ASSERT_TRUE(d.submit(better));
+  d.steps(2);
+  EXPECT_TRUE(d.scheduler->setPaused(2, true));
+  while (d.scheduler->stats().preemptions == 0) d.step();
+  EXPECT_EQ(d.state(1), SequenceState::kRunning);
+  EXPECT_EQ(d.state(2), SequenceState::kPreempted);
+}
+
+TEST(StepPlanner, PausedSequencesLoseTheirPagesFirst) {
+  SchedulerConfig config = smallConfig();
+  config.pages = 8;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 60, 60)));
+  ASSERT_TRUE(d.submit(requestOf(2, 60, 60)));
+  d.steps(3);
+  EXPECT_TRUE(d.scheduler->setPaused(1, true));
+  while (d.scheduler->stats().preemptions == 0) d.step();
+  EXPECT_EQ(d.state(1), SequenceState::kPreempted);
+  EXPECT_EQ(d.state(2), SequenceState::kRunning);
+}
+
+}  // namespace
+}  // namespace llmc::rt
