@@ -28,9 +28,9 @@ pub struct Allowance {
 }
 
 /// Ends a child that waits instead of computing.
-const ALARM: Duration = Duration::from_secs(10);
-/// The kernel's own clock, in seconds, should the timer's signal be held back.
-const CPU_CEILING: u64 = 2;
+fn alarm(cpu: Duration) -> Duration {
+    Duration::from_secs(10) + 4 * cpu
+}
 /// What malloc adds to an allocation, at most.
 const PER_ALLOCATION: usize = 16;
 
@@ -47,6 +47,31 @@ pub enum End {
     Answer(Vec<u8>),
     Excess(Excess),
     Panic,
+}
+
+const FAILED: u8 = 0;
+const DONE: u8 = 1;
+
+/// The result of a child's work: the bytes or the failure, then one byte that says which.
+pub fn reply(outcome: Outcome<Vec<u8>>) -> Vec<u8> {
+    let (last, mut bytes) = match outcome {
+        Ok(bytes) => (DONE, bytes),
+        Err(failure) => (FAILED, failure.to_bytes()),
+    };
+    bytes.push(last);
+    bytes
+}
+
+impl End {
+    /// What `reply` was given, or `lost` when the child had no answer.
+    pub fn outcome(self, lost: impl FnOnce() -> Failure) -> Outcome<Vec<u8>> {
+        let End::Answer(mut bytes) = self else { return Err(lost()) };
+        match bytes.pop() {
+            Some(DONE) => Ok(bytes),
+            Some(_) => Err(Failure::from_bytes(&bytes)),
+            None => Err(lost()),
+        }
+    }
 }
 
 const RUNNING: u32 = 0;
@@ -171,7 +196,7 @@ impl Drop for Shared {
 pub fn run(allowance: Allowance, work: impl FnOnce(&Notes) -> Vec<u8>) -> Outcome<(End, [u64; 2])> {
     let failed = || {
         let why = std::io::Error::last_os_error();
-        Failure::new(Kind::Internal, "TX_PROCESS", format!("cannot start a process for the chat template: {why}"))
+        Failure::new(Kind::Internal, "TX_PROCESS", format!("cannot start a process for untrusted work: {why}"))
     };
     let shared = Shared::map(allowance.answer).ok_or_else(failed)?;
     // SAFETY: the module's comment says what the child does and why it may.
@@ -212,7 +237,7 @@ pub fn run(allowance: Allowance, work: impl FnOnce(&Notes) -> Vec<u8>) -> Outcom
 fn inside(shared: &Shared, allowance: Allowance, parent: i32, work: impl FnOnce(&Notes) -> Vec<u8>) -> ! {
     CELL.store(shared.base, Relaxed);
     // SAFETY: one thread; all structures are initialised before use.
-    unsafe { confine(parent, allowance.cpu) };
+    unsafe { confine(parent, allowance) };
     std::panic::set_hook(Box::new(|_| {}));
     LEFT.store(allowance.memory as isize, Relaxed);
     COUNTING.store(true, Relaxed);
@@ -231,14 +256,21 @@ const ALTERNATE_STACK: usize = 64 << 10;
 static mut ALTERNATE: [u8; ALTERNATE_STACK] = [0; ALTERNATE_STACK];
 
 /// Clocks, handlers and limits of the child. Its parent's end is its own.
-unsafe fn confine(parent: i32, cpu: Duration) {
+unsafe fn confine(parent: i32, allowance: Allowance) {
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         if libc::getppid() != parent {
             libc::_exit(1);
         }
         libc::setrlimit(libc::RLIMIT_CORE, &libc::rlimit { rlim_cur: 0, rlim_max: 0 });
-        libc::setrlimit(libc::RLIMIT_CPU, &libc::rlimit { rlim_cur: CPU_CEILING, rlim_max: CPU_CEILING });
+        // The kernel's own clock, should the timer's signal be held back.
+        let ceiling = allowance.cpu.as_secs() + 2;
+        libc::setrlimit(libc::RLIMIT_CPU, &libc::rlimit { rlim_cur: ceiling, rlim_max: ceiling });
+        // Memory of C code (regular expressions), which the allocator does not see: it gets null.
+        if let Some(now) = data_bytes() {
+            let most = now + 2 * allowance.memory as u64 + (64 << 20);
+            libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur: most, rlim_max: most });
+        }
 
         // A stack that has ended needs another one for its handler.
         let mut stack: libc::stack_t = std::mem::zeroed();
@@ -255,10 +287,18 @@ unsafe fn confine(parent: i32, cpu: Duration) {
             libc::sigaddset(&mut wanted, signal);
         }
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &wanted, null_mut());
-        for (clock, time) in [(libc::ITIMER_PROF, cpu), (libc::ITIMER_REAL, ALARM)] {
+        for (clock, time) in [(libc::ITIMER_PROF, allowance.cpu), (libc::ITIMER_REAL, alarm(allowance.cpu))] {
             let time = libc::timeval { tv_sec: time.as_secs() as _, tv_usec: time.subsec_micros().max(1) as _ };
             let never = libc::timeval { tv_sec: 0, tv_usec: 0 };
             libc::setitimer(clock, &libc::itimerval { it_interval: never, it_value: time }, null_mut());
         }
     }
+}
+
+/// Private writable memory of this process.
+fn data_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(5)?.parse().ok()?;
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    pages.checked_mul(page)
 }

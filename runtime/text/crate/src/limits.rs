@@ -35,6 +35,18 @@ pub const ADDED_TOKENS: usize = 200_000;
 pub const ADDED_TOKEN_BYTES: usize = 1024;
 /// Bytes of one regular expression.
 pub const REGEX_BYTES: usize = 16 << 10;
+/// Memory and processor time to compile a file's patterns.
+pub const REGEX_MEMORY_BYTES: usize = 64 << 20;
+pub const REGEX_CPU: Duration = Duration::from_millis(800);
+/// A text larger than this is encoded in a child even with a tokenizer whose parts are known to take linear time.
+pub const ENCODE_HERE_BYTES: usize = 4 << 20;
+/// What a child may use to encode a text, and more for each of its bytes.
+pub const ENCODE_MEMORY_BYTES: usize = 64 << 20;
+pub const ENCODE_MEMORY_PER_BYTE: usize = 4 << 10;
+pub const ENCODE_CPU: Duration = Duration::from_millis(800);
+pub const ENCODE_CPU_PER_BYTE: Duration = Duration::from_micros(6);
+/// Tokens for each byte of a text, at most.
+pub const TOKENS_PER_BYTE: usize = 16;
 /// How much all replace rules together may lengthen a text.
 pub const EXPANSION: u64 = 4096;
 /// Tokens a stream holds back while they make no complete character; then it lets them go as U+FFFD.

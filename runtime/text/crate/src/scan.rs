@@ -1,7 +1,7 @@
 //! Checks of an untrusted tokenizer.json that the tokenizers crate does not make itself.
 
 use crate::failure::{Failure, Outcome};
-use crate::limits;
+use crate::{cell, limits};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
@@ -31,7 +31,8 @@ pub fn deeper_than(json: &[u8], limit: usize) -> bool {
     false
 }
 
-pub fn check_tokenizer(json: &[u8]) -> Outcome<()> {
+/// Returns the patterns that are not known to take linear time.
+pub fn check_tokenizer(json: &[u8]) -> Outcome<Vec<String>> {
     if json.len() > limits::TOKENIZER_BYTES {
         return Err(Failure::file("TK_TOO_LARGE", "tokenizer.json is larger than 256 MiB"));
     }
@@ -44,13 +45,14 @@ pub fn check_tokenizer(json: &[u8]) -> Outcome<()> {
         Failure::file(if text.contains("token id") { "TK_ID" } else { "TK_JSON" }, text)
     })?;
     check_added(parts.added_tokens.as_ref())?;
+    let mut unknown = Vec::new();
     for part in [&parts.normalizer, &parts.pre_tokenizer, &parts.post_processor, &parts.decoder] {
-        check_patterns(part)?;
+        check_patterns(part, &mut unknown)?;
         if expansion(part) > limits::EXPANSION {
             return Err(Failure::file("TK_EXPANSION", "replace rules may lengthen a text too much"));
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 /// The small parts of the file, as trees; the vocabulary is only counted.
@@ -112,17 +114,48 @@ fn check_added(tokens: Option<&Vec<Value>>) -> Outcome<()> {
     Ok(())
 }
 
-fn check_patterns(part: &Value) -> Outcome<()> {
+/// Patterns of well-known tokenizers (Llama 3, Qwen 2 and 3, Mistral Nemo, GPT-2 and what sentencepiece files use): they take
+/// linear time on every text.
+const KNOWN_PATTERNS: [&str; 6] = [
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r" {2,}",
+    r"\s+",
+];
+
+fn check_patterns(part: &Value, unknown: &mut Vec<String>) -> Outcome<()> {
     match part {
         Value::Object(map) => {
             if let Some(pattern) = map.get("Regex").and_then(Value::as_str) {
                 check_regex(pattern)?;
+                if !KNOWN_PATTERNS.contains(&pattern) {
+                    unknown.push(pattern.to_owned());
+                }
             }
-            map.values().try_for_each(check_patterns)
+            map.values().try_for_each(|value| check_patterns(value, unknown))
         }
-        Value::Array(list) => list.iter().try_for_each(check_patterns),
+        Value::Array(list) => list.iter().try_for_each(|value| check_patterns(value, unknown)),
         _ => Ok(()),
     }
+}
+
+/// Compiles untrusted patterns in a child, so that it is safe to do it here afterwards.
+pub fn check_compilation(patterns: &[String]) -> Outcome<()> {
+    if patterns.is_empty() {
+        return Ok(());
+    }
+    let compile = || {
+        for pattern in patterns {
+            tokenizers::utils::SysRegex::new(pattern)
+                .map_err(|e| Failure::file("TK_REGEX", format!("pattern {pattern:.100?}: {e}")))?;
+        }
+        Ok(Vec::new())
+    };
+    let allowance = cell::Allowance { memory: limits::REGEX_MEMORY_BYTES, cpu: limits::REGEX_CPU, answer: 64 << 10 };
+    let lost = || Failure::file("TK_REGEX", "compiling the patterns takes more than 64 MiB of memory or 0.8 seconds");
+    cell::run(allowance, |_| cell::reply(compile()))?.0.outcome(lost).map(|_| ())
 }
 
 /// Refuses patterns that can take exponential time: a repeated group that ends in a repeat, and back-references.

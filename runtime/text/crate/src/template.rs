@@ -62,26 +62,26 @@ impl ChatTemplate {
         check_nesting(source)?;
         let template = ChatTemplate { source: neutral_generation(source) };
         let (end, _) = cell::run(allowance(limits::TEMPLATE_CPU), |_| {
-            reply(template.compile().map(leak).map(|_| Vec::new()))
+            cell::reply(template.compile().map(leak).map(|_| Vec::new()))
         })?;
         match end {
             cell::End::Excess(excess) => {
                 let (code, text) = describe(excess);
                 Err(Failure::file(code, format!("reading the chat template {text}")))
             }
-            end => answer(end).map(|_| template),
+            end => end.outcome(gave_up).map(|_| template),
         }
     }
 
     pub fn render(&self, context: Value) -> Outcome<String> {
         let work = || leak(self.compile()?).render(context.clone(), limits::TEMPLATE_FUEL).map_err(render_error);
-        match cell::run(allowance(limits::TEMPLATE_CPU), |_| reply(work()))?.0 {
+        match cell::run(allowance(limits::TEMPLATE_CPU), |_| cell::reply(work()))?.0 {
             cell::End::Excess(excess) => {
                 let (code, text) = describe(excess);
                 let line = self.locate(&context).map(|line| format!(" (line {line})")).unwrap_or_default();
                 Err(Failure::limit(code, format!("the chat template {text}{line}")))
             }
-            end => String::from_utf8(answer(end)?)
+            end => String::from_utf8(end.outcome(gave_up)?)
                 .map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string())),
         }
     }
@@ -176,27 +176,8 @@ fn allowance(cpu: Duration) -> cell::Allowance {
     cell::Allowance { memory: limits::TEMPLATE_MEMORY_BYTES, cpu, answer: limits::TEMPLATE_OUTPUT_BYTES + (64 << 10) }
 }
 
-const FAILED: u8 = 0;
-const DONE: u8 = 1;
-
-/// What a child answers: the text or the failure, then one byte that says which.
-fn reply(outcome: Outcome<Vec<u8>>) -> Vec<u8> {
-    let (last, mut bytes) = match outcome {
-        Ok(text) => (DONE, text),
-        Err(failure) => (FAILED, failure.to_bytes()),
-    };
-    bytes.push(last);
-    bytes
-}
-
-fn answer(end: cell::End) -> Outcome<Vec<u8>> {
-    let gave_up = || Failure::file("TM_UNSUPPORTED", "the template library gave up on the chat template");
-    let cell::End::Answer(mut bytes) = end else { return Err(gave_up()) };
-    match bytes.pop() {
-        Some(DONE) => Ok(bytes),
-        Some(_) => Err(Failure::from_bytes(&bytes)),
-        None => Err(gave_up()),
-    }
+fn gave_up() -> Failure {
+    Failure::file("TM_UNSUPPORTED", "the template library gave up on the chat template")
 }
 
 /// Code and words for a child that had to end.

@@ -2,10 +2,10 @@
 
 use crate::added::{AddedTokens, Allowed};
 use crate::failure::{Failure, Outcome};
-use crate::{limits, scan};
+use crate::{cell, limits, scan};
 use std::collections::HashSet;
 use tokenizers::tokenizer::pre_tokenizer::OffsetType;
-use tokenizers::{Model, PreTokenizer, Tokenizer};
+use tokenizers::{Model, ModelWrapper, PreTokenizer, Tokenizer};
 
 /// How a token's stored text becomes bytes.
 #[derive(Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct TextTokenizer {
     pub added: AddedTokens,
     special_ids: HashSet<u32>,
     spelling: Spelling,
+    /// All parts are known to encode in linear time; others run in a child (cell.rs).
+    linear: bool,
     /// Largest id + 1: what a logits row has to cover.
     size: u32,
 }
@@ -33,7 +35,8 @@ fn broken(error: tokenizers::Error) -> Failure {
 
 impl TextTokenizer {
     pub fn create(json: &[u8]) -> Outcome<Self> {
-        scan::check_tokenizer(json)?;
+        let unknown = scan::check_tokenizer(json)?;
+        scan::check_compilation(&unknown)?;
         let mut inner = Tokenizer::from_bytes(json)
             .map_err(|e| Failure::file(scan::parse_code(&e.to_string()), e.to_string()))?;
         // Cutting and padding are the caller's business; files keep what the last training run left there.
@@ -58,7 +61,8 @@ impl TextTokenizer {
             byte_fallback: decoder.contains("\"ByteFallback\""),
             metaspace: decoder.contains("\"Metaspace\"") || decoder.contains('\u{2581}'),
         };
-        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, size };
+        let linear = unknown.is_empty() && matches!(inner.get_model(), ModelWrapper::BPE(_));
+        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size };
         // A normaliser, splitter or pattern that cannot run fails here and not in the first request.
         tokenizer
             .encode(" Aa1 \n\u{e9}\u{4e2d}\u{1f600} <s>", true, &[])
@@ -78,6 +82,22 @@ impl TextTokenizer {
         if text.len() > limits::PROMPT_BYTES {
             return Err(Failure::limit("TK_TEXT_TOO_LARGE", "text is larger than a prompt may be"));
         }
+        if self.linear && text.len() <= limits::ENCODE_HERE_BYTES {
+            return self.encode_here(text, add_special, allowed);
+        }
+        let size = text.len() + 64;
+        let allowance = cell::Allowance {
+            memory: limits::ENCODE_MEMORY_BYTES + limits::ENCODE_MEMORY_PER_BYTE * size,
+            cpu: limits::ENCODE_CPU + limits::ENCODE_CPU_PER_BYTE * size as u32,
+            answer: size_of::<u32>() * limits::TOKENS_PER_BYTE * size + (64 << 10),
+        };
+        let work = || Ok(self.encode_here(text, add_special, allowed)?.into_iter().flat_map(u32::to_ne_bytes).collect());
+        let lost = || Failure::limit("TK_LIMIT", "the tokenizer takes too much time or memory for this text");
+        let bytes = cell::run(allowance, |_| cell::reply(work()))?.0.outcome(lost)?;
+        Ok(bytes.chunks_exact(4).map(|id| u32::from_ne_bytes([id[0], id[1], id[2], id[3]])).collect())
+    }
+
+    fn encode_here(&self, text: &str, add_special: bool, allowed: Allowed) -> Outcome<Vec<u32>> {
         let mut pieces = self.added.extract(self.inner.get_normalizer(), text, allowed).map_err(broken)?;
         if let Some(splitter) = self.inner.get_pre_tokenizer() {
             splitter.pre_tokenize(&mut pieces).map_err(broken)?;

@@ -11,13 +11,28 @@
 namespace llmc::rt {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LLMC_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LLMC_TEST_SANITIZED 1
+#endif
+#endif
+#ifdef LLMC_TEST_SANITIZED
+// A sanitizer's allocator keeps what is freed and takes longer: time may end before memory, at an earlier line.
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 /// The code of the error, at build or at run time; "rendered" when there is none.
 std::string codeOf(const std::string& source, const std::string& messages = "[]", const std::string& extra = "") {
   auto begin = std::chrono::steady_clock::now();
   auto made = ChatTemplate::create(source, "", "");
   if (!made) return "build " + made.status().code();
   auto text = made->render({.messages = messages, .extra = extra});
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2)) << source.substr(0, 80);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(kSanitized ? 20 : 2))
+      << source.substr(0, 80);
   return text ? "rendered" : text.status().code();
 }
 
@@ -140,6 +155,10 @@ void expectStopped(const std::vector<Attack>& attacks) {
     auto made = ChatTemplate::create(attack.source, "", "");
     auto text = made ? made->render({.messages = messages}) : Result<std::string>(made.status());
     ASSERT_FALSE(text.isOk()) << text->substr(0, 80);
+    auto good = ChatTemplate::create(honest, "", "");
+    ASSERT_TRUE(good.isOk());
+    EXPECT_EQ(*good->render({.messages = messages}), "user: hi");
+    if (kSanitized) continue;
     EXPECT_EQ((made ? "" : "build ") + text.status().code(), attack.code) << text.status().toString();
     if (attack.line > 0) {
       EXPECT_NE(text.status().message().find("(line " + std::to_string(attack.line) + ")"), std::string::npos)
@@ -148,9 +167,6 @@ void expectStopped(const std::vector<Attack>& attacks) {
     EXPECT_LT(cpuSeconds() - cpu, 2.0);
     EXPECT_LT(peakMib(RUSAGE_SELF), memory + 200);
     EXPECT_LT(peakMib(RUSAGE_CHILDREN), memory + 200);
-    auto good = ChatTemplate::create(honest, "", "");
-    ASSERT_TRUE(good.isOk());
-    EXPECT_EQ(*good->render({.messages = messages}), "user: hi");
   }
 }
 

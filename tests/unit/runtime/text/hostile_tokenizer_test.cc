@@ -119,6 +119,30 @@ TEST(HostileTokenizer, ChangedBytesNeverCrash) {
   EXPECT_GT(accepted, 10);
 }
 
+TEST(HostileTokenizer, PatternsThatTakeTooLongAreStopped) {
+  const std::string text(1 << 16, '1');
+  for (const std::string pattern : {"1+2", "(1|11)+2", "1{1,100000}2"}) {
+    auto made = Tokenizer::create(withSplit(pattern));
+    ASSERT_TRUE(made.isOk()) << pattern << made.status().toString();
+    auto begin = std::chrono::steady_clock::now();
+    auto ids = made->encode(text);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3)) << pattern;
+    ASSERT_FALSE(ids.isOk()) << pattern;
+    EXPECT_EQ(ids.status().code(), "TK_LIMIT") << pattern;
+    EXPECT_TRUE(made->encode("hello 1").isOk()) << pattern;
+  }
+}
+
+TEST(HostileTokenizer, CompilingAPatternIsBounded) {
+  for (const std::string pattern : {"(((1{1000}){1000}){1000})", "((((((x{9}){99}){99}){99}){99}){99})"}) {
+    auto begin = std::chrono::steady_clock::now();
+    auto made = Tokenizer::create(withSplit(pattern));
+    if (!made) EXPECT_EQ(made.status().code(), "TK_REGEX") << pattern;
+    if (made) (void)made->encode(std::string(1 << 16, '1')).isOk();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4)) << pattern;
+  }
+}
+
 TEST(HostileTokenizer, LongTextsTakeBoundedTime) {
   auto made = Tokenizer::create(test::smallTokenizerJson());
   ASSERT_TRUE(made.isOk());
