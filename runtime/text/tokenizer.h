@@ -38,7 +38,7 @@ class Tokenizer {
   /// Reads a tokenizer.json; `json` is not needed afterwards. Errors: TK_* codes, kind kBadInput.
   static Result<Tokenizer> create(std::string_view json);
 
-  /// Token ids of UTF-8 `text`. Errors: TK_UTF8, TK_TEXT_TOO_LARGE, TK_ENCODE (kind kUsage).
+  /// Token ids of UTF-8 `text`. Errors: TK_UTF8, TK_TEXT_TOO_LARGE, TK_LIMIT, TK_ENCODE (kind kUsage).
   Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
   /// Token ids of the segments' joined text. Segments do not cut words: the ids equal Hugging Face's ids of the whole

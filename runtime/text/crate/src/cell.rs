@@ -24,7 +24,10 @@ pub struct Allowance {
     pub memory: usize,
     /// Processor time: a busy machine makes no honest work fail.
     pub cpu: Duration,
+    /// Bytes of the result.
     pub answer: usize,
+    /// The work uses C code that allocates: the kernel bounds that memory, at twice `memory` and 64 MiB.
+    pub c_code: bool,
 }
 
 /// Ends a child that waits instead of computing.
@@ -267,7 +270,7 @@ unsafe fn confine(parent: i32, allowance: Allowance) {
         let ceiling = allowance.cpu.as_secs() + 2;
         libc::setrlimit(libc::RLIMIT_CPU, &libc::rlimit { rlim_cur: ceiling, rlim_max: ceiling });
         // Memory of C code (regular expressions), which the allocator does not see: it gets null.
-        if let Some(now) = data_bytes() {
+        if let Some(now) = allowance.c_code.then(data_bytes).flatten() {
             let most = now + 2 * allowance.memory as u64 + (64 << 20);
             libc::setrlimit(libc::RLIMIT_DATA, &libc::rlimit { rlim_cur: most, rlim_max: most });
         }

@@ -153,7 +153,8 @@ pub fn check_compilation(patterns: &[String]) -> Outcome<()> {
         }
         Ok(Vec::new())
     };
-    let allowance = cell::Allowance { memory: limits::REGEX_MEMORY_BYTES, cpu: limits::REGEX_CPU, answer: 64 << 10 };
+    let (memory, cpu) = (limits::REGEX_MEMORY_BYTES, limits::REGEX_CPU);
+    let allowance = cell::Allowance { memory, cpu, answer: 64 << 10, c_code: true };
     let lost = || Failure::file("TK_REGEX", "compiling the patterns takes more than 64 MiB of memory or 0.8 seconds");
     cell::run(allowance, |_| cell::reply(compile()))?.0.outcome(lost).map(|_| ())
 }

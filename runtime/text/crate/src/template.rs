@@ -173,7 +173,8 @@ fn leak<T>(value: T) -> &'static mut T {
 
 fn allowance(cpu: Duration) -> cell::Allowance {
     // Beside the text there is room for the longest error.
-    cell::Allowance { memory: limits::TEMPLATE_MEMORY_BYTES, cpu, answer: limits::TEMPLATE_OUTPUT_BYTES + (64 << 10) }
+    let answer = limits::TEMPLATE_OUTPUT_BYTES + (64 << 10);
+    cell::Allowance { memory: limits::TEMPLATE_MEMORY_BYTES, cpu, answer, c_code: false }
 }
 
 fn gave_up() -> Failure {

@@ -90,6 +90,7 @@ impl TextTokenizer {
             memory: limits::ENCODE_MEMORY_BYTES + limits::ENCODE_MEMORY_PER_BYTE * size,
             cpu: limits::ENCODE_CPU + limits::ENCODE_CPU_PER_BYTE * size as u32,
             answer: size_of::<u32>() * limits::TOKENS_PER_BYTE * size + (64 << 10),
+            c_code: true,
         };
         let work = || Ok(self.encode_here(text, add_special, allowed)?.into_iter().flat_map(u32::to_ne_bytes).collect());
         let lost = || Failure::limit("TK_LIMIT", "the tokenizer takes too much time or memory for this text");

@@ -126,7 +126,7 @@ TEST(HostileTokenizer, PatternsThatTakeTooLongAreStopped) {
     ASSERT_TRUE(made.isOk()) << pattern << made.status().toString();
     auto begin = std::chrono::steady_clock::now();
     auto ids = made->encode(text);
-    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3)) << pattern;
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5)) << pattern;
     ASSERT_FALSE(ids.isOk()) << pattern;
     EXPECT_EQ(ids.status().code(), "TK_LIMIT") << pattern;
     EXPECT_TRUE(made->encode("hello 1").isOk()) << pattern;
