@@ -21,6 +21,7 @@ MAY_INCLUDE = {
     "runtime/sample": ["runtime/base"],
     "runtime/exec": ["runtime/base", "runtime/format", "runtime/device"],
     "runtime/kv": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
+    "runtime/server": ["runtime/base", "runtime/sample", "runtime/text"],
     "runtime/main": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv",
                      "runtime/sample", "runtime/text"],
     "dialects/LLM": [],
