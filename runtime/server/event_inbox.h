@@ -26,22 +26,24 @@ class EventInbox : public std::enable_shared_from_this<EventInbox> {
   /// `io` may go before this object once close() was called.
   explicit EventInbox(IoThread& io) : io_(&io) {}
 
-  /// Any thread but the I/O thread. Waits while more than kMost events are there: an engine that is faster than the
-  /// sockets must not fill the memory. Dropped after close().
-  void push(std::shared_ptr<EventTarget> target, uint32_t prompt, GenerationEvent event);
   /// No event is taken from here on.
   void close();
 
-  /// The sink of one prompt of a request.
+  /// The sink of one prompt of a request. Its deliver() may be called by any thread but the I/O thread. It waits while
+  /// too many events are there, of all streams or of this one: an engine that is faster than the sockets must not fill
+  /// the memory. Dropped after close().
   std::shared_ptr<GenerationSink> sink(std::shared_ptr<EventTarget> target, uint32_t prompt);
 
- private:
   static constexpr size_t kMost = 16384;
+  static constexpr uint32_t kMostOfOne = 256;
+
+ private:
+  class Sink;
   struct Item {
-    std::shared_ptr<EventTarget> target;
-    uint32_t prompt;
+    std::shared_ptr<Sink> sink;
     GenerationEvent event;
   };
+  void push(std::shared_ptr<Sink> sink, GenerationEvent event);
   void drain();
 
   std::mutex mutex_;

@@ -1,5 +1,6 @@
-// Load for the server: many SSE streams over epoll, each token of each stream checked against what the mock backend makes.
-// Usage: stream_load PORT STREAMS TOKENS [PID]     PID: the server's, for its resident memory while all streams run
+// Load for the server: many SSE streams over epoll, each token of each stream checked against what the mock backend
+// makes. Usage: stream_load PORT STREAMS TOKENS [PID]     PID: the server's, for its resident memory while all streams
+// run
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,9 +24,9 @@ double since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 
 struct Stream {
   int fd = -1;
-  uint32_t next = 0;   ///< letter that comes next
-  uint64_t seen = 0;   ///< tokens
-  std::string line;    ///< of a read that ended within it
+  uint32_t next = 0;  ///< letter that comes next
+  uint64_t seen = 0;  ///< tokens
+  std::string line;   ///< of a read that ended within it
   bool finished = false, done = false, broken = false;
 };
 
@@ -111,10 +112,11 @@ int main(int argumentCount, char** arguments) {
   for (size_t i = 0; i < all.size(); ++i) {
     const auto id = static_cast<uint32_t>(i % 200);
     all[i].next = (id + 7) % 26;
-    const std::string body = "{\"prompt\":[" + std::to_string(id) + ",7],\"max_tokens\":" + tokens +
-                             ",\"stream\":true,\"ignore_eos\":true}";
-    const std::string text = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-                             std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string body =
+        "{\"prompt\":[" + std::to_string(id) + ",7],\"max_tokens\":" + tokens + ",\"stream\":true,\"ignore_eos\":true}";
+    const std::string text =
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
     if (::send(all[i].fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) return 1;
   }
   std::vector<char> buffer(256 << 10);
@@ -142,12 +144,13 @@ int main(int argumentCount, char** arguments) {
     total += stream.seen;
     wrong += stream.broken || !stream.done || stream.seen != std::strtoull(tokens.c_str(), nullptr, 10);
   }
-  std::printf("{\"streams\": %d, \"tokens\": %lu, \"seconds\": %.3f, \"tokens_per_s\": %.0f, \"wrong_streams\": %lu", streams,
-              static_cast<unsigned long>(total), seconds, static_cast<double>(total) / seconds,
+  std::printf("{\"streams\": %d, \"tokens\": %lu, \"seconds\": %.3f, \"tokens_per_s\": %.0f, \"wrong_streams\": %lu",
+              streams, static_cast<unsigned long>(total), seconds, static_cast<double>(total) / seconds,
               static_cast<unsigned long>(wrong));
   if (most > 0)
-    std::printf(", \"rss_kib_before\": %lu, \"rss_kib_most\": %lu, \"kib_per_stream\": %.1f", static_cast<unsigned long>(before),
-                static_cast<unsigned long>(most), static_cast<double>(most - before) / streams);
+    std::printf(", \"rss_kib_before\": %lu, \"rss_kib_most\": %lu, \"kib_per_stream\": %.1f",
+                static_cast<unsigned long>(before), static_cast<unsigned long>(most),
+                static_cast<double>(most - before) / streams);
   std::printf("}\n");
   return wrong == 0 ? 0 : 1;
 }

@@ -155,6 +155,8 @@ void Connection::stream(std::string_view piece) {
   if (buffered() == 0) progress_ = io_.now();
   chunked_ = !current_ || !current_->request.http10;
   pieces_ += piece;
+  // Here, not after a flush: whoever saw a full buffer must hear of room, even if the next flush empties it.
+  if (buffered() > limits::kSendBufferBytes) wasFull_ = true;
   flushLater();
 }
 
@@ -201,7 +203,6 @@ void Connection::flush() {
   } else if (sent_ > limits::kReadAheadBytes) {
     out_.erase(0, std::exchange(sent_, 0));
   }
-  if (buffered() > limits::kSendBufferBytes) wasFull_ = true;
   if (wasFull_ && buffered() < limits::kSendBufferBytes / 4) {
     wasFull_ = false;
     if (current_ && current_->listener_) std::shared_ptr(current_->listener_)->onWritable();
