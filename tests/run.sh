@@ -99,7 +99,7 @@ runStage() {
     e2e) stage e2e endToEnd ;;
     examples) stage examples runExamples ;;
     asan) stage asan sanitized asan "" ;;
-    tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest" ;;
+    tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest llmcServerTest" ;;
     *) echo "run.sh: no stage '$1'; see the head of $0" >&2; exit 2 ;;
   esac
 }

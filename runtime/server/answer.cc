@@ -41,13 +41,14 @@ void Answer::start(EventInbox& inbox) {
   for (GenerationRequest& generation : generations_) {
     PromptState prompt;
     prompt.id = generation.id = services_.nextGeneration.fetch_add(1, std::memory_order_relaxed);
-    prompt.ids = generation.prompt;
+    prompt.tokens = generation.prompt.size();
+    if (request_.returnTokenIds || request_.echo || request_.promptLogprobs >= 0) prompt.ids = generation.prompt;
     prompt.live = generation.choices;
     if (request_.returnTokenIds) appendIds(prompt.idsJson, prompt.ids);
     if (request_.echo)
       if (auto text = services_.text.tokenizer.decode(prompt.ids, request_.skipSpecialTokens))
         prompt.text = text.take();
-    promptTokens_ += prompt.ids.size();
+    promptTokens_ += prompt.tokens;
     for (uint32_t i = 0; i < generation.choices; ++i)
       choices_.emplace_back(AnswerChoice(services_.text.tokenizer, request_, stopIds));
     live_ += generation.choices;
@@ -60,9 +61,9 @@ void Answer::start(EventInbox& inbox) {
 
 ApiFault Answer::submitAll(EventInbox& inbox) {
   const auto deadline = arrived_ + std::chrono::seconds(limits::kRequestSeconds);
-  const auto generations = std::exchange(generations_, {});
+  auto generations = std::exchange(generations_, {});
   for (uint32_t i = 0; i < generations.size(); ++i) {
-    GenerationRequest generation = generations[i];
+    GenerationRequest& generation = generations[i];
     generation.requestId = exchange_->requestId;
     generation.traceparent = exchange_->request.header("traceparent");
     generation.apiKey = exchange_->apiKey;
@@ -112,8 +113,8 @@ void Answer::onPrompt(PromptState& prompt, PromptEvent event) {
       arrived_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(event.queueSeconds));
   prompt.logprobs = std::move(event.logprobs);
   if (request_.promptLogprobs >= 0) appendPromptLogprobs(prompt.logprobsJson, spelling_, prompt.ids, prompt.logprobs);
-  const auto tokens = static_cast<double>(prompt.ids.size());
-  count(Counter::kPromptTokens, prompt.ids.size());
+  const auto tokens = static_cast<double>(prompt.tokens);
+  count(Counter::kPromptTokens, prompt.tokens);
   count(Counter::kCachedTokens, event.cachedTokens);
   observe(Histogram::kQueueTime, event.queueSeconds);
   observe(Histogram::kPromptTokens, tokens);

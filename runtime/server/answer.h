@@ -51,7 +51,8 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
  private:
   struct PromptState {
     GenerationId id = 0;
-    std::vector<int32_t> ids;
+    uint64_t tokens = 0;
+    std::vector<int32_t> ids;  ///< when the answer shows something of them
     std::string idsJson;       ///< when token ids were asked for
     std::string text;          ///< for echo
     std::string logprobsJson;  ///< prompt_logprobs

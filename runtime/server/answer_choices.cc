@@ -31,7 +31,7 @@ void Answer::echoPrompt(PromptState& prompt, ChoiceState& choice, std::string& t
   text = prompt.text;
   if (request_.sampling.logprobs < 0) return;
   choice.logprobs.addFirst(spelling_, prompt.ids.front(), choice.offset);
-  for (size_t i = 0; i < prompt.logprobs.size(); ++i)
+  for (size_t i = 0; i < prompt.logprobs.size() && i + 1 < prompt.ids.size(); ++i)
     choice.logprobs.add(spelling_, prompt.ids[i + 1], prompt.logprobs[i].logprob, prompt.logprobs[i].top,
                         choice.offset);
 }

@@ -20,7 +20,7 @@ namespace llmc::rt::server {
 struct ServerOptions {
   std::vector<std::string> apiKeys;  ///< none: everybody who can connect may ask
   uint32_t ioThreads = 2;
-  uint32_t prepareThreads = 1;  ///< templates and tokenizers
+  uint32_t prepareThreads = 2;  ///< templates and tokenizers
   uint32_t mostConnections = limits::kConnections;
   std::FILE* accessLog = nullptr;  ///< not owned; null: none
   LogFormat logFormat = LogFormat::kText;
