@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
+#include <charconv>
 
 #include "runtime/base/limits.h"
 
@@ -21,18 +22,6 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-struct RequestReader::Parser {
-  Parser() {
-    parser.eager(true);
-    parser.header_limit(static_cast<uint32_t>(limits::kHeaderBytes + 1024));
-    parser.body_limit(limits::kBodyBytes);
-  }
-  http::request_parser<http::string_body> parser;
-};
-
-RequestReader::RequestReader() = default;
-RequestReader::~RequestReader() = default;
-
 RequestReader::State RequestReader::fail(int status, std::string reason) {
   status_ = status;
   reason_ = std::move(reason);
@@ -43,8 +32,8 @@ bool RequestReader::takeContinue() { return std::exchange(expectContinue_, false
 
 HttpRequest RequestReader::take() {
   state_ = State::kHead;
-  parser_.reset();
-  scanned_ = wireBytes_ = 0;
+  chunks_.reset();
+  scanned_ = wireBytes_ = length_ = 0;
   expectContinue_ = false;
   return std::exchange(request_, {});
 }
@@ -97,9 +86,9 @@ bool RequestReader::headersAreSound() {
 
 RequestReader::State RequestReader::feedHead(std::string& input) {
   if (scanned_ == 0) {
-    // An empty line before a request is tolerated (RFC 9112, 2.2), once.
-    if (input.starts_with("\r\n")) input.erase(0, 2);
-    if (input.empty()) return state_;
+    // Empty lines before a request are tolerated (RFC 9112, 2.2), in whatever pieces they come.
+    while (input.starts_with("\r\n")) input.erase(0, 2);
+    if (input.empty() || input == "\r") return state_;
     if (input.front() < 'A' || input.front() > 'Z') return fail(400, "this is not HTTP/1.1");
   }
   const size_t end = input.find("\r\n\r\n", scanned_ > 3 ? scanned_ - 3 : 0);
@@ -113,12 +102,15 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
   if (std::count(head.begin(), head.end(), '\n') > static_cast<long>(limits::kHeaders) + 2)
     return fail(431, "too many headers");
 
-  parser_ = std::make_unique<Parser>();
+  http::request_parser<http::empty_body> parser;
+  parser.eager(false);
+  parser.header_limit(static_cast<uint32_t>(limits::kHeaderBytes + 1024));
+  parser.body_limit(boost::none);
   boost::system::error_code error;
-  const size_t used = parser_->parser.put(boost::asio::buffer(head), error);
-  if (error == http::error::body_limit) return fail(413, "the body is too large");
-  if (error && error != http::error::need_more) return fail(400, "the request is not valid HTTP/1.1");
-  auto& message = parser_->parser.get();
+  parser.put(boost::asio::buffer(head), error);
+  if ((error && error != http::error::need_more) || !parser.is_header_done())
+    return fail(400, "the request is not valid HTTP/1.1");
+  auto& message = parser.get();
   const std::string_view target(message.target().data(), message.target().size());
   if (message.version() != 10 && message.version() != 11)
     return fail(400, "only HTTP/1.0 and HTTP/1.1 are spoken here");
@@ -132,31 +124,37 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
     request_.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value().data(), field.value().size()));
   if (!headersAreSound()) return state_;
-  input.erase(0, used);
-  return state_ = parser_->parser.is_done() ? State::kDone : State::kBody;
+  input.erase(0, head.size());
+  return beginBody();
+}
+
+RequestReader::State RequestReader::beginBody() {
+  if (request_.count("transfer-encoding") > 0) {
+    chunks_.emplace();
+    return state_ = State::kBody;
+  }
+  const std::string_view length = request_.header("content-length");
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), length_);
+  if (error == std::errc::result_out_of_range || length_ > limits::kBodyBytes)
+    return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
+  return state_ = length_ > 0 ? State::kBody : State::kDone;
 }
 
 RequestReader::State RequestReader::feedBody(std::string& input) {
-  auto& parser = parser_->parser;
-  size_t at = 0;
-  while (at < input.size() && !parser.is_done()) {
-    boost::system::error_code error;
-    const size_t used = parser.put(boost::asio::buffer(input.data() + at, input.size() - at), error);
-    at += used;
-    wireBytes_ += used;
-    if (error == http::error::body_limit || wireBytes_ > limits::kBodyWireBytes)
-      return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
-    if (error == http::error::need_more) {
-      if (input.size() - at > limits::kHeaderBytes) return fail(400, "a chunk has too long a head");
-      break;
-    }
-    if (error) return fail(400, "the body is not valid HTTP/1.1");
-    if (used == 0) break;
+  if (!chunks_) {
+    const size_t count = std::min<uint64_t>(length_ - request_.body.size(), input.size());
+    request_.body.append(input, 0, count);
+    input.erase(0, count);
+    return state_ = request_.body.size() == length_ ? State::kDone : State::kBody;
   }
-  input.erase(0, at);
-  if (!parser.is_done()) return state_;
-  request_.body = std::move(parser.get().body());
-  return state_ = State::kDone;
+  size_t used = 0;
+  const auto result = chunks_->feed(input, request_.body, used);
+  input.erase(0, used);
+  wireBytes_ += used;
+  if (result == ChunkDecoder::State::kTooLarge || wireBytes_ > limits::kBodyWireBytes)
+    return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
+  if (result == ChunkDecoder::State::kBad) return fail(400, "the body is not valid HTTP/1.1");
+  return state_ = result == ChunkDecoder::State::kDone ? State::kDone : State::kBody;
 }
 
 std::string_view statusPhrase(int status) {

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "runtime/server/http/chunk_decoder.h"
 #include "runtime/server/http/message.h"
 
 namespace llmc::rt::server {
@@ -15,9 +16,6 @@ namespace llmc::rt::server {
 class RequestReader {
  public:
   enum class State : uint8_t { kHead, kBody, kDone, kFailed };
-
-  RequestReader();
-  ~RequestReader();
 
   /// Takes what it can use from the front of `input` and removes it. With kDone the request is ready in take(), and
   /// bytes of the next one are left in `input`.
@@ -34,16 +32,17 @@ class RequestReader {
   bool takeContinue();
 
  private:
-  struct Parser;
   State fail(int status, std::string reason);
   State feedHead(std::string& input);
+  State beginBody();
   State feedBody(std::string& input);
   bool rawHeadIsClean(std::string_view head);
   bool headersAreSound();
   bool lengthIsSound();
 
   State state_ = State::kHead;
-  std::unique_ptr<Parser> parser_;
+  std::optional<ChunkDecoder> chunks_;
+  uint64_t length_ = 0;  ///< of a body without chunks
   HttpRequest request_;
   size_t scanned_ = 0;      ///< bytes of the head that hold no end of it
   uint64_t wireBytes_ = 0;  ///< of the body so far

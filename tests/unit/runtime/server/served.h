@@ -60,8 +60,11 @@ std::string postText(const std::string& path, const std::string& json, const std
 /// Waits up to five seconds for a condition.
 template <typename Condition>
 bool eventually(Condition condition) {
-  for (int i = 0; i < 1000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  return condition();
+  for (int i = 0; i < 1000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
 }
 
 }  // namespace llmc::rt::server::test

@@ -6,6 +6,7 @@
 namespace llmc::rt::server {
 namespace {
 
+using namespace std::string_literals;
 using State = RequestReader::State;
 
 /// Status of a refusal, 0 when more is needed, 200 when a request was read.
@@ -40,6 +41,17 @@ TEST(RequestReader, ReadsInAnyPieces) {
   }
 }
 
+TEST(RequestReader, EmptyLinesBeforeARequestInAnyPieces) {
+  for (size_t piece = 1; piece < 6; ++piece) {
+    RequestReader reader;
+    std::string input;
+    const std::string all = "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (size_t i = 0; i < all.size(); i += piece) reader.feed(input += all.substr(i, piece));
+    EXPECT_EQ(reader.state(), State::kDone) << piece;
+  }
+  EXPECT_EQ(statusOf("\rGET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
+}
+
 TEST(RequestReader, SplitsTheTarget) {
   RequestReader reader;
   std::string input = "GET /a/../b?c=d?e HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -68,7 +80,7 @@ TEST(RequestReader, BytesThatHeadsMayNotHold) {  // HT2
                            "GET / HTTP/1.1\r\nHost: h\r\n\tfolded\r\n\r\n", "GET / HTTP/1.1\r\nHost : h\r\n\r\n",
                            "GET / HTTP/1.1\r\nHost: h\r\nX\r\n\r\n", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n"})
     EXPECT_EQ(statusOf(text), 400) << text;
-  EXPECT_EQ(statusOf(std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 38)), 400);
+  EXPECT_EQ(statusOf("GET / HTTP/1.1\r\nHost: h\r\nX: a"s + '\0' + "b\r\n\r\n"), 400);
 }
 
 TEST(RequestReader, Chunks) {  // HT3
