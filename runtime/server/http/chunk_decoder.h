@@ -19,7 +19,18 @@ class ChunkDecoder {
   State feed(std::string_view input, std::string& body, size_t& used);
 
  private:
-  enum class Phase : uint8_t { kSize, kExtension, kSizeEnd, kData, kDataCr, kDataLf, kLineStart, kTrailer, kTrailerLf, kEnd };
+  enum class Phase : uint8_t {
+    kSize,
+    kExtension,
+    kSizeEnd,
+    kData,
+    kDataCr,
+    kDataLf,
+    kLineStart,
+    kTrailer,
+    kTrailerLf,
+    kEnd
+  };
   State control(unsigned char byte, const std::string& body);
   State endOfSize(unsigned char byte, const std::string& body);
 

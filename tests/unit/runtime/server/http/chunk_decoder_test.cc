@@ -38,8 +38,9 @@ TEST(ChunkDecoder, AnEmptyBodyInSmallPieces) {
 }
 
 TEST(ChunkDecoder, WhatIsNoChunk) {
-  for (const char* text : {"\r\n", "g\r\n", "-1\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "1\na\r\n", "1\r\nab\r\n",
-                           "1\r\na\n", "00000000000000001\r\na", "0\r\n \r\n", "0\r\nA: b\n\r\n", "0\r\n\rX", "1;\x01\r\na"}) {
+  for (const char* text :
+       {"\r\n", "g\r\n", "-1\r\n", "0x1\r\na\r\n", " 1\r\na\r\n", "1 \r\na\r\n", "1\na\r\n", "1\r\nab\r\n", "1\r\na\n",
+        "00000000000000001\r\na", "0\r\n \r\n", "0\r\nA: b\n\r\n", "0\r\n\rX", "1;\x01\r\na"}) {
     std::string body;
     size_t used = 0;
     EXPECT_EQ(decode(text, 100, body, used), State::kBad) << text;
