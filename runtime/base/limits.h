@@ -55,4 +55,32 @@ inline constexpr int64_t kTopLogprobs = 20;
 inline constexpr int64_t kStopStrings = 16;
 inline constexpr uint64_t kStopStringBytes = 256;
 
+// HTTP connections. Seconds are of a clock that stands still while the process is stopped.
+inline constexpr uint64_t kRequestLineBytes = 8ull << 10;
+inline constexpr uint64_t kHeaderBytes = 16ull << 10;  ///< request line included
+inline constexpr uint32_t kHeaders = 100;
+inline constexpr uint64_t kBodyBytes = 8ull << 20;
+inline constexpr uint64_t kBodyWireBytes = 3 * kBodyBytes;  ///< with what the chunked encoding puts around it
+inline constexpr uint64_t kReadAheadBytes = 64ull << 10;    ///< of pipelined requests while one is answered
+inline constexpr uint64_t kSendBufferBytes = 256ull
+                                             << 10;  ///< a stream; fuller than this it is paused, at twice cancelled
+inline constexpr uint32_t kConnections = 16'384;
+inline constexpr int kHeaderSeconds = 10;
+inline constexpr int kBodySeconds = 30;
+inline constexpr int kIdleSeconds = 60;
+inline constexpr int kStallSeconds = 30;
+inline constexpr int kRequestSeconds = 600;
+inline constexpr uint64_t kRequestIdBytes = 128;
+
+// Requests of the API.
+inline constexpr uint64_t kRequestJsonValues = 2ull << 20;
+inline constexpr uint64_t kRequestObjectKeys = 1024;
+inline constexpr int64_t kChoices = 8;
+inline constexpr int64_t kPromptsPerCall = 32;
+inline constexpr int64_t kLogitBiases = 1024;
+inline constexpr int64_t kMessages = 4096;
+inline constexpr int64_t kBadWords = 128;
+inline constexpr int64_t kStopTokenIds = 128;
+inline constexpr uint64_t kNameBytes = 256;  ///< of a model, a message's author, a cache salt, a user
+
 }  // namespace llmc::rt::limits

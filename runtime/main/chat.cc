@@ -9,7 +9,7 @@
 #include "runtime/main/output.h"
 #include "runtime/main/prompt.h"
 #include "runtime/main/session.h"
-#include "runtime/main/stop_matcher.h"
+#include "runtime/text/stop_matcher.h"
 
 namespace llmc::rt {
 namespace {

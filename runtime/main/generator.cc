@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "runtime/main/process_clock.h"
-#include "runtime/main/stop_matcher.h"
+#include "runtime/text/stop_matcher.h"
 #include "runtime/text/detokenizer.h"
 
 namespace llmc::rt {
@@ -95,8 +95,9 @@ class Loop {
 
  private:
   Status sampleNext() {
-    const SampleRequest request{&request_.params, history_ ? &*history_ : nullptr, request_.eosIds,
-                                static_cast<uint32_t>(result_.ids.size()), cache_.length()};
+    const SampleRequest request{&request_.params, history_ ? &*history_ : nullptr,
+                                request_.eosIds,  static_cast<uint32_t>(result_.ids.size()),
+                                cache_.length(),  result_.ids};
     TokenLogprobs logprobs;
     auto token = sampler_.sample(executor_.logits(0), request, &logprobs);
     LLMC_TRY(token.status());

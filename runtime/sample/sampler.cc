@@ -41,6 +41,26 @@ size_t prefixOf(const std::vector<Candidate>& candidates, double share, double t
   return candidates.size();
 }
 
+constexpr float kImpossible = std::numeric_limits<float>::lowest();
+
+/// Makes all tokens but `allowed` (any order, may repeat) impossible. O(vocab). `kept`: scratch.
+void keepOnly(const std::vector<int32_t>& allowed, std::vector<float>& kept, std::vector<float>& row) {
+  kept.clear();
+  for (const int32_t id : allowed) kept.push_back(row[static_cast<size_t>(id)]);
+  std::fill(row.begin(), row.end(), kImpossible);
+  for (size_t i = 0; i < allowed.size(); ++i) row[static_cast<size_t>(allowed[i])] = kept[i];
+}
+
+/// Makes each token impossible that would complete one of `words` at the end of `output`.
+void dropBadWords(const std::vector<std::vector<int32_t>>& words, std::span<const int32_t> output,
+                  std::vector<float>& row) {
+  for (const auto& word : words) {
+    const size_t before = word.size() - 1;
+    if (before <= output.size() && std::equal(word.begin(), word.end() - 1, output.end() - static_cast<long>(before)))
+      row[static_cast<size_t>(word.back())] = kImpossible;
+  }
+}
+
 void keepMinP(std::vector<Candidate>& candidates, double minP) {
   // Weights are relative to the best token's, which every filter before has kept.
   std::erase_if(candidates, [&](const Candidate& c) { return c.weight < minP; });
@@ -69,14 +89,15 @@ Sampler::Sampler(uint32_t vocabulary) : selector_(vocabulary), edit_(vocabulary)
 std::span<const float> Sampler::edited(std::span<const float> logits, const SampleRequest& request) {
   const SamplingParams& params = *request.params;
   const bool noStop = request.generated < params.minTokens && !request.stopIds.empty();
-  if (params.logitBias.empty() && !params.penalizes() && !noStop) return logits;
+  if (params.logitBias.empty() && !params.penalizes() && !noStop && !params.restricts()) return logits;
   std::copy(logits.begin(), logits.end(), edit_.begin());
   if (params.penalizes() && request.history) request.history->penalize(params, edit_.data());
   for (const auto& [id, bias] : params.logitBias) edit_[static_cast<size_t>(id)] += bias;
+  if (!params.allowedIds.empty()) keepOnly(params.allowedIds, kept_, edit_);
+  dropBadWords(params.badWords, request.output, edit_);
   if (noStop)
     for (const int32_t id : request.stopIds)
-      if (id >= 0 && static_cast<size_t>(id) < edit_.size())
-        edit_[static_cast<size_t>(id)] = std::numeric_limits<float>::lowest();
+      if (id >= 0 && static_cast<size_t>(id) < edit_.size()) edit_[static_cast<size_t>(id)] = kImpossible;
   return edit_;
 }
 
@@ -191,6 +212,9 @@ Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleReque
   const std::span<const float> row = edited(logits, request);
   float max = raw.max;
   if (row.data() != logits.data()) max = scanMax(row.data(), count).max;
+  if (max <= kImpossible)
+    return Status::error(ErrorKind::kUsage, "RT_NO_TOKEN",
+                         "allowed_token_ids, bad_words and min_tokens leave no token to choose");
 
   int32_t token = 0;
   const float scale = static_cast<float>(1.0 / std::max(params.temperature, 1e-6));

@@ -26,6 +26,7 @@ struct SampleRequest {
   std::span<const int32_t> stopIds;       ///< impossible while generated < params->minTokens
   uint32_t generated = 0;                 ///< tokens generated so far
   uint64_t position = 0;                  ///< position of the token in its sequence: counter of the random numbers
+  std::span<const int32_t> output;        ///< generated tokens, at least the last of them that a bad word may need
 };
 
 /// Scratch for rows of one vocabulary; the results depend on the arguments only. One thread.
@@ -34,7 +35,8 @@ class Sampler {
   explicit Sampler(uint32_t vocabulary);
 
   /// `logits` [vocab] f32. `logprobs` may be null; it is filled when params->logprobs >= 0. Error RT_LOGITS (70) when a
-  /// logit is NaN or infinite: an answer made from such a row would look valid.
+  /// logit is NaN or infinite: an answer made from such a row would look valid. Error RT_NO_TOKEN (64) when allowed
+  /// ids, bad words and stop tokens leave nothing to choose.
   Result<int32_t> sample(std::span<const float> logits, const SampleRequest& request, TokenLogprobs* logprobs);
 
   /// Natural log of the softmax denominator: logprob(i) = logits[i] - logSumExp(logits). Error RT_LOGITS.
@@ -52,6 +54,7 @@ class Sampler {
 
   TopSelector selector_;
   std::vector<float> edit_;     ///< [vocab] row with bias and penalties
+  std::vector<float> kept_;     ///< logits of the allowed ids
   std::vector<float> sums_;     ///< [blocks] sums of exp
   std::vector<float> weights_;  ///< [vocab] exps, when first needed
 };

@@ -36,6 +36,14 @@ Status checkParams(const SamplingParams& p, uint32_t vocabulary) {
     if (id < 0 || static_cast<uint32_t>(id) >= vocabulary) return outOfRange("logit_bias id", "in the vocabulary", id);
     if (!(bias >= -100 && bias <= 100)) return outOfRange("logit_bias", "in [-100, 100]", bias);
   }
+  const auto outside = [&](int32_t id) { return id < 0 || static_cast<uint32_t>(id) >= vocabulary; };
+  for (const int32_t id : p.allowedIds)
+    if (outside(id)) return outOfRange("allowed_token_ids", "in the vocabulary", id);
+  for (const auto& word : p.badWords) {
+    if (word.empty()) return Status::error(ErrorKind::kUsage, "RT_SAMPLING", "bad_words has an empty sequence");
+    for (const int32_t id : word)
+      if (outside(id)) return outOfRange("bad_words id", "in the vocabulary", id);
+  }
   return Status::ok();
 }
 

@@ -9,8 +9,8 @@
 
 namespace llmc::rt {
 
-/// Order of application: logit bias, penalties, temperature, top-k, top-p, min-p, typical; each filter sees the
-/// distribution that the one before left, renormalised.
+/// Order of application: penalties, logit bias, allowed ids, bad words, temperature, top-k, top-p, min-p, typical; each
+/// filter sees the distribution that the one before left, renormalised.
 struct SamplingParams {
   double temperature = 1.0;        ///< [0, 100]; 0: greedy
   int32_t topK = 0;                ///< 0 or -1: off
@@ -21,11 +21,14 @@ struct SamplingParams {
   double presencePenalty = 0.0;    ///< [-2, 2]; subtracted once from tokens already generated
   double frequencyPenalty = 0.0;   ///< [-2, 2]; subtracted for each time a token was generated
   std::vector<std::pair<int32_t, float>> logitBias;  ///< (token id, [-100, 100]) added
+  std::vector<int32_t> allowedIds;                   ///< no other token is possible; empty: all are
+  std::vector<std::vector<int32_t>> badWords;        ///< token sequences that the output never contains
   uint32_t minTokens = 0;                            ///< stop tokens are impossible before so many were generated
   uint64_t seed = 0;
   int32_t logprobs = -1;  ///< -1: none; N: of the chosen token and the N best
 
   bool greedy() const { return temperature == 0.0 || topK == 1; }
+  bool restricts() const { return !allowedIds.empty() || !badWords.empty(); }
   bool penalizes() const { return repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0; }
 };
 

@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "runtime/exec": ["runtime/base", "runtime/format", "runtime/device"],
     "runtime/kv": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
     "runtime/sched": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv"],
+    "runtime/server": ["runtime/base", "runtime/sample", "runtime/text"],
     "runtime/main": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv",
                      "runtime/sample", "runtime/text"],
     "dialects/LLM": [],

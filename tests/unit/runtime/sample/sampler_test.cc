@@ -220,5 +220,45 @@ TEST(Sampler, BrokenRowsAreErrorsWhateverTheParameters) {
   }
 }
 
+TEST(Sampler, AllowedIdsAreTheOnlyOnes) {
+  const auto row = randomRow(1000, 5);
+  SamplingParams params;
+  params.allowedIds = {7, 900, 7};
+  for (const auto& [id, share] : shares(row, params, 2000)) EXPECT_TRUE(id == 7 || id == 900) << id << " " << share;
+  params.temperature = 0;
+  Sampler sampler(1000);
+  EXPECT_EQ(pick(sampler, row, params), row[7] >= row[900] ? 7 : 900);
+}
+
+TEST(Sampler, BadWordsAreNeverCompleted) {
+  Sampler sampler(4);
+  const std::vector<float> row = {0, 1, 2, 3};
+  SamplingParams params;
+  params.temperature = 0;
+  params.badWords = {{3}, {0, 1, 2}};
+  const auto after = [&](std::vector<int32_t> output) {
+    SampleRequest request;
+    request.params = &params;
+    request.output = output;
+    return *sampler.sample(row, request, nullptr);
+  };
+  EXPECT_EQ(after({}), 2);
+  EXPECT_EQ(after({1}), 2);
+  EXPECT_EQ(after({2, 0, 1}), 1);
+  EXPECT_EQ(after({0, 1, 0}), 2);
+}
+
+TEST(Sampler, NothingLeftIsAnError) {
+  Sampler sampler(4);
+  SamplingParams params;
+  params.allowedIds = {3};
+  params.badWords = {{3}};
+  SampleRequest request;
+  request.params = &params;
+  auto token = sampler.sample(std::vector<float>{0, 1, 2, 3}, request, nullptr);
+  ASSERT_FALSE(token);
+  EXPECT_EQ(token.status().code(), "RT_NO_TOKEN");
+}
+
 }  // namespace
 }  // namespace llmc::rt

@@ -42,6 +42,9 @@ TEST(SamplingParams, EachFieldIsRefusedByName) {
       {"logprobs", [](auto& p) { p.logprobs = 21; }},
       {"logit_bias id", [](auto& p) { p.logitBias = {{10, 0.0f}}; }},
       {"logit_bias", [](auto& p) { p.logitBias = {{1, 101.0f}}; }},
+      {"allowed_token_ids", [](auto& p) { p.allowedIds = {3, 10}; }},
+      {"bad_words id", [](auto& p) { p.badWords = {{1, -1}}; }},
+      {"bad_words", [](auto& p) { p.badWords = {{}}; }},
   };
   for (const auto& [name, set] : cases) {
     SamplingParams params;

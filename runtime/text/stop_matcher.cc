@@ -1,5 +1,5 @@
 // Longest suffix of the text that is a prefix of a stop string.
-#include "runtime/main/stop_matcher.h"
+#include "runtime/text/stop_matcher.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -43,12 +43,18 @@ Status checkStops(const std::vector<std::string>& stops) {
 
 std::string StopMatcher::push(std::string_view piece) {
   if (stopped_) return {};
+  if (stops_.empty()) return std::string(piece);
   held_ += piece;
-  size_t found = std::string::npos;
-  for (const auto& stop : stops_) found = std::min(found, held_.find(stop));
-  if (found != std::string::npos) {
+  size_t first = std::string::npos;
+  for (size_t i = 0; i < stops_.size(); ++i) {
+    const size_t at = held_.find(stops_[i]);
+    if (at >= first) continue;
+    first = at;
+    found_ = i;
+  }
+  if (first != std::string::npos) {
     stopped_ = true;
-    held_.resize(found);
+    held_.resize(first + (showStop_ ? stops_[found_].size() : 0));
     return std::exchange(held_, {});
   }
   size_t keep = 0;

@@ -15,19 +15,24 @@ Status checkStops(const std::vector<std::string>& stops);
 /// Text comes in pieces of whole characters; what may be the start of a stop string is held back until it is certain.
 class StopMatcher {
  public:
-  /// Requires: checkStops(stops).
-  explicit StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  /// `showStop`: the stop string itself is part of the text that is shown. Requires: checkStops(stops).
+  explicit StopMatcher(std::vector<std::string> stops, bool showStop = false)
+      : stops_(std::move(stops)), showStop_(showStop) {}
 
   /// Text that may be shown now. After a stop string was completed stopped() is true and nothing more comes.
   std::string push(std::string_view piece);
   /// What is held back, at the end of the text.
   std::string flush();
   bool stopped() const { return stopped_; }
+  /// The stop string that was completed. Requires: stopped().
+  const std::string& found() const { return stops_[found_]; }
 
  private:
   std::vector<std::string> stops_;
   std::string held_;
+  bool showStop_ = false;
   bool stopped_ = false;
+  size_t found_ = 0;  ///< index in stops_
 };
 
 /// True when `text` is well-formed UTF-8 (no surrogates, no overlong forms).

@@ -1,5 +1,5 @@
 // No part of a stop string is ever shown, whatever the pieces; everything else is.
-#include "runtime/main/stop_matcher.h"
+#include "runtime/text/stop_matcher.h"
 
 #include <gtest/gtest.h>
 
@@ -36,6 +36,13 @@ TEST(StopMatcher, HoldsBackOnlyWhatMayBecomeAStop) {
 TEST(StopMatcher, OverlappingPrefixes) {
   StopMatcher matcher({"aab"});
   EXPECT_EQ(feed(matcher, "aaaab!", 1), "aa");
+}
+
+TEST(StopMatcher, NamesTheStopAndMayShowIt) {
+  StopMatcher matcher({"zz", "END"}, /*showStop=*/true);
+  EXPECT_EQ(feed(matcher, "one END two", 2), "one END");
+  ASSERT_TRUE(matcher.stopped());
+  EXPECT_EQ(matcher.found(), "END");
 }
 
 TEST(StopMatcher, WithoutStopsTextPassesAtOnce) {

@@ -1,0 +1,245 @@
+// Life of an answer: start, events, end. What a choice shows is in answer_choices.cc.
+#include "runtime/server/answer.h"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+
+#include "runtime/base/limits.h"
+#include "runtime/server/api/json_text.h"
+
+namespace llmc::rt::server {
+namespace {
+
+uint64_t randomSeed() {
+  thread_local std::mt19937_64 engine{uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
+  return engine();
+}
+
+double seconds(Answer::Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+Answer::Answer(const AnswerServices& services, std::shared_ptr<Exchange> exchange, GenerateRequest request,
+               std::vector<GenerationRequest> generations)
+    : services_(services),
+      exchange_(std::move(exchange)),
+      request_(std::move(request)),
+      generations_(std::move(generations)),
+      spelling_{services.text.tokenizer, request_.tokensAsIds},
+      writer_(std::make_unique<AnswerText>(request_.chat, exchange_->requestId, request_.model, std::time(nullptr))),
+      shard_(exchange_->io().index()),
+      onlyEcho_(request_.echo && request_.maxTokens && *request_.maxTokens == 0),
+      arrived_(Clock::now()) {
+  services_.load.fetch_add(1, std::memory_order_relaxed);
+}
+
+Answer::~Answer() = default;
+
+void Answer::start(EventInbox& inbox) {
+  const auto stopIds = std::make_shared<const std::vector<int32_t>>(request_.stopTokenIds);
+  for (GenerationRequest& generation : generations_) {
+    PromptState prompt;
+    prompt.id = generation.id = services_.nextGeneration.fetch_add(1, std::memory_order_relaxed);
+    prompt.tokens = generation.prompt.size();
+    if (request_.returnTokenIds || request_.echo || request_.promptLogprobs >= 0) prompt.ids = generation.prompt;
+    prompt.live = generation.choices;
+    if (request_.returnTokenIds) appendIds(prompt.idsJson, prompt.ids);
+    if (request_.echo)
+      if (auto text = services_.text.tokenizer.decode(prompt.ids, request_.skipSpecialTokens))
+        prompt.text = text.take();
+    promptTokens_ += prompt.tokens;
+    for (uint32_t i = 0; i < generation.choices; ++i)
+      choices_.emplace_back(AnswerChoice(services_.text.tokenizer, request_, stopIds));
+    live_ += generation.choices;
+    prompts_.push_back(std::move(prompt));
+  }
+  exchange_->promptTokens = promptTokens_;
+  exchange_->listen(shared_from_this());
+  if (ApiFault fault = submitAll(inbox)) fail(*fault);
+}
+
+ApiFault Answer::submitAll(EventInbox& inbox) {
+  const auto deadline = arrived_ + std::chrono::seconds(limits::kRequestSeconds);
+  auto generations = std::exchange(generations_, {});
+  for (uint32_t i = 0; i < generations.size(); ++i) {
+    GenerationRequest& generation = generations[i];
+    generation.requestId = exchange_->requestId;
+    generation.traceparent = exchange_->request.header("traceparent");
+    generation.apiKey = exchange_->apiKey;
+    generation.deadline = deadline;
+    if (!request_.seedGiven) generation.sampling.seed = randomSeed();
+    const uint32_t maxTokens = generation.maxTokens, choices = generation.choices;
+    Status status = services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), i));
+    // Those before this one are cancelled with the answer.
+    if (!status) return fromStatus(status);
+    observe(Histogram::kParamN, choices);
+    observe(Histogram::kMaxGenerationTokens, maxTokens);
+    if (request_.maxTokens) observe(Histogram::kParamMaxTokens, *request_.maxTokens);
+  }
+  return std::nullopt;
+}
+
+void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
+  if (!exchange_) return;  // it ended while the event was on its way
+  PromptState& state = prompts_[prompt];
+  if (auto* started = std::get_if<PromptEvent>(&event)) {
+    onPrompt(state, std::move(*started));
+  } else if (auto* token = std::get_if<TokenEvent>(&event)) {
+    onToken(prompt, std::move(*token));
+  } else if (const auto* end = std::get_if<FinishEvent>(&event)) {
+    const uint32_t index = prompt * request_.choices + end->choice;
+    ChoiceState& choice = choices_[index];
+    if (choice.text.finish() != FinishReason::kNone) return;
+    std::string rest = choice.text.end(end->reason);
+    begin(state, index);
+    show(state, index, std::move(rest), nullptr);
+    choiceEnded(state, choice);
+  } else if (const auto* error = std::get_if<ErrorEvent>(&event)) {
+    return fail(fromStatus(error->status));
+  }
+  if (live_ == 0) return finishAll();
+  if (exchange_ && !buffer_.empty()) {
+    exchange_->write(buffer_);
+    buffer_.clear();
+    keepPace();
+  }
+}
+
+void Answer::onPrompt(PromptState& prompt, PromptEvent event) {
+  prompt.cached = event.cachedTokens;
+  cachedTokens_ += event.cachedTokens;
+  prompt.scheduled =
+      arrived_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(event.queueSeconds));
+  prompt.logprobs = std::move(event.logprobs);
+  if (request_.promptLogprobs >= 0) appendPromptLogprobs(prompt.logprobsJson, spelling_, prompt.ids, prompt.logprobs);
+  const auto tokens = static_cast<double>(prompt.tokens);
+  count(Counter::kPromptTokens, prompt.tokens);
+  count(Counter::kCachedTokens, event.cachedTokens);
+  observe(Histogram::kQueueTime, event.queueSeconds);
+  observe(Histogram::kPromptTokens, tokens);
+  observe(Histogram::kPrefillComputedTokens, tokens - event.cachedTokens);
+}
+
+void Answer::observeToken(ChoiceState& choice, Clock::time_point now) {
+  if (choice.text.tokens() == 1) {
+    choice.first = now;
+    observe(Histogram::kTimeToFirstToken, seconds(now - arrived_));
+  } else {
+    observe(Histogram::kInterToken, seconds(now - choice.last));
+  }
+  choice.last = now;
+  ++completionTokens_;
+  count(Counter::kGenerationTokens);
+}
+
+void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
+  --live_;
+  --prompt.live;
+  const FinishReason reason = choice.text.finish();
+  count(reason == FinishReason::kStop     ? Counter::kStop
+        : reason == FinishReason::kLength ? Counter::kLength
+                                          : Counter::kAbort);
+  if (exchange_) exchange_->finish = finishText(reason);
+  const auto now = Clock::now();
+  const auto tokens = choice.text.tokens();
+  observe(Histogram::kRequestLatency, seconds(now - arrived_));
+  observe(Histogram::kGenerationTokens, tokens);
+  if (tokens == 0) return;
+  observe(Histogram::kInferenceTime, seconds(choice.last - prompt.scheduled));
+  observe(Histogram::kPrefillTime, seconds(choice.first - prompt.scheduled));
+  observe(Histogram::kDecodeTime, seconds(choice.last - choice.first));
+  if (tokens > 1) observe(Histogram::kTimePerOutputToken, seconds(choice.last - choice.first) / (tokens - 1));
+}
+
+void Answer::finishAll() {
+  auto exchange = exchange_;
+  exchange->completionTokens = completionTokens_;
+  if (request_.stream) {
+    if (request_.includeUsage) writer_->appendUsageEvent(buffer_, usage());
+    AnswerText::appendDone(buffer_);
+    if (!exchange->streaming()) exchange->beginStream("text/event-stream; charset=utf-8");
+    exchange->write(buffer_);
+    exchange_ = nullptr;
+    exchange->endStream();
+  } else {
+    const std::string body = wholeBody();
+    exchange_ = nullptr;
+    exchange->respond({200, body});
+  }
+  services_.load.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Answer::fail(const ApiError& error) {
+  if (!exchange_) return;
+  auto exchange = exchange_;
+  stop("error");
+  count(Counter::kError);
+  if (exchange->streaming()) {
+    AnswerText::appendError(buffer_, error);
+    exchange->write(buffer_);
+    exchange->abort();  // no [DONE], no last chunk: a client cannot take it for an answer
+  } else {
+    HttpResponse response{error.status, error.json()};
+    if (error.retryAfter > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retryAfter));
+    exchange->respond(response);
+  }
+}
+
+void Answer::stop(std::string_view finish) {
+  exchange_->completionTokens = completionTokens_;
+  exchange_->finish = finish;
+  exchange_ = nullptr;
+  cancelAll();
+  services_.load.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Answer::cancelAll() {
+  for (const PromptState& prompt : prompts_)
+    if (prompt.live > 0) services_.backend.cancel(prompt.id);
+}
+
+void Answer::onClosed() {
+  if (!exchange_) return;
+  count(Counter::kAbort, live_);
+  stop("abort");
+}
+
+void Answer::onDeadline() {
+  fail({504,
+        "deadline_exceeded",
+        "the request took longer than " + std::to_string(limits::kRequestSeconds) + " seconds; ask for fewer tokens",
+        {}});
+}
+
+void Answer::onShutdown() {
+  fail({503, "server_shutdown", "the server stops; send the request to another replica", {}});
+}
+
+void Answer::keepPace() {
+  const size_t buffered = exchange_->buffered();
+  if (buffered > 2 * limits::kSendBufferBytes) {
+    // The pause came too late or was not heeded; memory is not the client's to take.
+    auto exchange = exchange_;
+    count(Counter::kAbort, live_);
+    stop("abort");
+    exchange->abort();
+  } else if (buffered > limits::kSendBufferBytes && !paused_) {
+    paused_ = true;
+    for (const PromptState& prompt : prompts_) services_.backend.pause(prompt.id);
+  }
+}
+
+void Answer::onWritable() {
+  if (!paused_ || !exchange_) return;
+  paused_ = false;
+  for (const PromptState& prompt : prompts_) services_.backend.resume(prompt.id);
+}
+
+Usage Answer::usage() const { return {promptTokens_, completionTokens_, cachedTokens_}; }
+
+void Answer::count(Counter counter, uint64_t value) { services_.metrics.add(shard_, counter, value); }
+
+void Answer::observe(Histogram histogram, double value) { services_.metrics.observe(shard_, histogram, value); }
+
+}  // namespace llmc::rt::server

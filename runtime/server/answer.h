@@ -1,0 +1,111 @@
+// One request while it is answered: submits its prompts, turns events into text, and minds the reader's pace.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/server/api/answer_choice.h"
+#include "runtime/server/api/answer_text.h"
+#include "runtime/server/api/generate_request.h"
+#include "runtime/server/api/logprobs_text.h"
+#include "runtime/server/api/prompt_encoder.h"
+#include "runtime/server/backend.h"
+#include "runtime/server/event_inbox.h"
+#include "runtime/server/http/exchange.h"
+#include "runtime/server/metrics.h"
+
+namespace llmc::rt::server {
+
+/// What answers share; all of it outlives them.
+struct AnswerServices {
+  Backend& backend;
+  const ModelText& text;
+  Metrics& metrics;
+  std::atomic<uint64_t>& nextGeneration;
+  std::atomic<uint32_t>& load;  ///< requests being answered
+};
+
+/// Belongs to the exchange's I/O thread. Shared by the exchange (as its listener) and by the sinks of the backend.
+class Answer : public EventTarget, public ExchangeListener, public std::enable_shared_from_this<Answer> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Answer(const AnswerServices& services, std::shared_ptr<Exchange> exchange, GenerateRequest request,
+         std::vector<GenerationRequest> generations);
+  ~Answer() override;
+
+  /// Hands all prompts to the backend, or answers with the error and starts none. `inbox` is that of the I/O thread.
+  void start(EventInbox& inbox);
+
+  void onEvent(uint32_t prompt, GenerationEvent event) override;
+  void onClosed() override;
+  void onWritable() override;
+  void onDeadline() override;
+  void onShutdown() override;
+  /// Ends with an error: in the stream, or as the answer.
+  void fail(const ApiError& error);
+
+ private:
+  struct PromptState {
+    GenerationId id = 0;
+    uint64_t tokens = 0;
+    std::vector<int32_t> ids;  ///< when the answer shows something of them
+    std::string idsJson;       ///< when token ids were asked for
+    std::string text;          ///< for echo
+    std::string logprobsJson;  ///< prompt_logprobs
+    std::vector<PositionLogprobs> logprobs;
+    uint32_t cached = 0;
+    uint32_t live = 0;  ///< choices that go on
+    Clock::time_point scheduled;
+  };
+  struct ChoiceState {
+    explicit ChoiceState(AnswerChoice choice) : text(std::move(choice)) {}
+    AnswerChoice text;
+    bool begun = false;
+    Clock::time_point first, last;
+    uint64_t offset = 0;  ///< characters of text, for text_offset
+    // Of answers that are not streamed.
+    std::string whole, chatLogprobs;
+    CompletionLogprobs logprobs;
+    std::vector<int32_t> ids;
+  };
+
+  ApiFault submitAll(EventInbox& inbox);
+  void onPrompt(PromptState& prompt, PromptEvent event);
+  void onToken(uint32_t prompt, TokenEvent event);
+  void begin(PromptState& prompt, uint32_t index);
+  void echoPrompt(PromptState& prompt, ChoiceState& choice, std::string& text);
+  void show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event);
+  void gather(ChoiceState& choice, std::string text, const TokenEvent* event);
+  void observeToken(ChoiceState& choice, Clock::time_point now);
+  void choiceEnded(PromptState& prompt, ChoiceState& choice);
+  void finishAll();
+  std::string wholeBody();
+  void cancelAll();
+  void stop(std::string_view finish);
+  void keepPace();
+  Usage usage() const;
+  void count(Counter counter, uint64_t value = 1);
+  void observe(Histogram histogram, double value);
+
+  const AnswerServices services_;
+  std::shared_ptr<Exchange> exchange_;  ///< null once the answer ended
+  const GenerateRequest request_;
+  std::vector<GenerationRequest> generations_;  ///< until they are submitted
+  const TokenSpelling spelling_;
+  std::unique_ptr<AnswerText> writer_;
+  std::vector<PromptState> prompts_;
+  std::vector<ChoiceState> choices_;
+  uint32_t live_ = 0;
+  uint64_t promptTokens_ = 0, completionTokens_ = 0, cachedTokens_ = 0;
+  bool paused_ = false;
+  const uint32_t shard_;  ///< of the metrics
+  const bool onlyEcho_;
+  Clock::time_point arrived_;
+  std::string buffer_;  ///< events of the call that runs
+};
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,124 @@
+// Field order and null fields are vLLM's.
+#include "runtime/server/api/answer_text.h"
+
+#include "runtime/server/api/answer_choice.h"
+#include "runtime/server/api/json_text.h"
+
+namespace llmc::rt::server {
+namespace {
+
+void appendFinish(std::string& out, FinishReason reason) {
+  if (reason == FinishReason::kNone)
+    out += "null";
+  else
+    appendQuoted(out, finishText(reason));
+}
+
+std::string_view orNull(std::string_view json) { return json.empty() ? std::string_view("null") : json; }
+
+void appendUsageField(std::string& out, const Usage* usage) {
+  if (usage) {
+    out += R"(,"usage":)";
+    appendUsage(out, *usage);
+  }
+  out += "}\n\n";
+}
+
+}  // namespace
+
+void appendUsage(std::string& out, const Usage& usage) {
+  out += R"({"prompt_tokens":)";
+  appendNumber(out, static_cast<int64_t>(usage.promptTokens));
+  out += R"(,"total_tokens":)";
+  appendNumber(out, static_cast<int64_t>(usage.promptTokens + usage.completionTokens));
+  out += R"(,"completion_tokens":)";
+  appendNumber(out, static_cast<int64_t>(usage.completionTokens));
+  out += R"(,"prompt_tokens_details":{"cached_tokens":)";
+  appendNumber(out, static_cast<int64_t>(usage.cachedTokens));
+  out += "}}";
+}
+
+AnswerText::AnswerText(bool chat, std::string_view id, std::string_view model, int64_t created) : chat_(chat) {
+  const auto head = [&](std::string_view object) {
+    std::string out = chat ? R"({"id":"chatcmpl-)" : R"({"id":"cmpl-)";
+    appendEscaped(out, id);
+    ((out += R"(","object":")") += object) += R"(","created":)";
+    appendNumber(out, created);
+    out += R"(,"model":)";
+    appendQuoted(out, model);
+    return out += R"(,"choices":[)";
+  };
+  event_ = "data: " + head(chat ? "chat.completion.chunk" : "text_completion");
+  whole_ = head(chat ? "chat.completion" : "text_completion");
+}
+
+void AnswerText::appendRole(std::string& out, uint32_t index, std::string_view promptTokenIds,
+                            const Usage* usage) const {
+  out += event_;
+  out += R"({"index":)";
+  appendNumber(out, index);
+  out += R"(,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}])";
+  if (!promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += promptTokenIds;
+  appendUsageField(out, usage);
+}
+
+void AnswerText::appendPiece(std::string& out, const ChoiceText& piece, const Usage* usage) const {
+  out += event_;
+  out += R"({"index":)";
+  appendNumber(out, piece.index);
+  out += chat_ ? R"(,"delta":{"content":")" : R"(,"text":")";
+  appendEscaped(out, piece.text);
+  out += chat_ ? R"("},"logprobs":)" : R"(","logprobs":)";
+  out += orNull(piece.logprobs);
+  out += R"(,"finish_reason":)";
+  appendFinish(out, piece.finish);
+  if (piece.finish != FinishReason::kNone || !chat_) (out += R"(,"stop_reason":)") += piece.stopReason;
+  if (!chat_ && !piece.promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += piece.promptTokenIds;
+  if (!piece.tokenIds.empty()) (out += R"(,"token_ids":)") += piece.tokenIds;
+  out += "}]";
+  appendUsageField(out, usage);
+}
+
+void AnswerText::appendUsageEvent(std::string& out, const Usage& usage) const {
+  out += event_;
+  out += ']';
+  appendUsageField(out, &usage);
+}
+
+void AnswerText::appendError(std::string& out, const ApiError& error) { ((out += "data: ") += error.json()) += "\n\n"; }
+
+void AnswerText::appendChoice(std::string& out, const ChoiceText& choice) const {
+  out += R"({"index":)";
+  appendNumber(out, choice.index);
+  out += chat_ ? R"(,"message":{"role":"assistant","content":)" : R"(,"text":)";
+  appendQuoted(out, choice.text);
+  if (chat_) out += R"(,"refusal":null,"annotations":null,"audio":null,"function_call":null,"tool_calls":[]})";
+  (out += R"(,"logprobs":)") += orNull(choice.logprobs);
+  out += R"(,"finish_reason":)";
+  appendFinish(out, choice.finish);
+  (out += R"(,"stop_reason":)") += choice.stopReason;
+  (out += R"(,"token_ids":)") += orNull(choice.tokenIds);
+  if (!chat_) {
+    (out += R"(,"prompt_logprobs":)") += orNull(choice.promptLogprobs);
+    (out += R"(,"prompt_token_ids":)") += orNull(choice.promptTokenIds);
+  }
+  out += '}';
+}
+
+std::string AnswerText::whole(std::span<const ChoiceText> choices, const Usage& usage) const {
+  std::string out = whole_;
+  for (const ChoiceText& choice : choices) {
+    if (out.back() == '}') out += ',';
+    appendChoice(out, choice);
+  }
+  out += R"(],"service_tier":null,"system_fingerprint":null,"usage":)";
+  appendUsage(out, usage);
+  if (chat_ && !choices.empty()) {
+    // A chat has one prompt, so they stand beside the choices.
+    (out += R"(,"prompt_logprobs":)") += orNull(choices.front().promptLogprobs);
+    (out += R"(,"prompt_token_ids":)") += orNull(choices.front().promptTokenIds);
+  }
+  return out += R"(,"kv_transfer_params":null})";
+}
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,36 @@
+// An error as OpenAI's clients expect it: status, type, code, the field at fault, and what to do.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt::server {
+
+struct ApiError {
+  int status = 400;
+  std::string code;
+  std::string message;
+  std::string param;   ///< the field, or empty
+  int retryAfter = 0;  ///< seconds; 0: no Retry-After
+
+  /// OpenAI's `type` of this status.
+  std::string_view type() const;
+  /// {"error":{"message":...,"type":...,"param":...,"code":...}}
+  std::string json() const;
+};
+
+/// An error, or nothing when all is well.
+using ApiFault = std::optional<ApiError>;
+
+/// 400 about a field whose value cannot be.
+ApiError invalidValue(std::string param, std::string message);
+/// 400 about a field that this server does not have.
+ApiError unsupported(std::string param, std::string message = {});
+/// The answer to what the backend or the text side refused. Only messages of kind kUsage are shown: others may name
+/// what is none of the client's business.
+ApiError fromStatus(const Status& status);
+
+}  // namespace llmc::rt::server

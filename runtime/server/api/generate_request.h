@@ -1,0 +1,66 @@
+// A request to generate, from either endpoint, as typed values in their ranges; prompts are not yet tokens.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/sample/sampling_params.h"
+#include "runtime/server/api/json_body.h"
+#include "runtime/server/backend.h"
+
+namespace llmc::rt::server {
+
+/// A text, or token ids that are taken as they are.
+using Prompt = std::variant<std::string, std::vector<int32_t>>;
+
+/// What a chat is rendered from; /tokenize shares it.
+struct ChatFields {
+  std::string messages;   ///< JSON array, contents flattened to texts
+  std::string variables;  ///< JSON object of further template variables, or empty
+  bool addGenerationPrompt = true;
+  bool continueFinal = false;  ///< the last message is the start of the answer
+  std::string finalContent;    ///< its text, when continueFinal
+  bool addSpecialTokens = false;
+};
+
+struct GenerateRequest {
+  bool chat = false;
+  std::string model;            ///< the name that was asked for
+  std::vector<Prompt> prompts;  ///< /v1/completions
+  ChatFields messages;          ///< /v1/chat/completions
+  bool addSpecialTokens = true;
+  SamplingParams sampling;
+  bool seedGiven = false;
+  std::optional<uint32_t> maxTokens;
+  std::vector<std::string> stops;
+  std::vector<int32_t> stopTokenIds;
+  std::vector<std::string> badWords;
+  bool ignoreEos = false, includeStop = false, skipSpecialTokens = true;
+  uint32_t choices = 1;
+  bool echo = false;
+  bool stream = false, includeUsage = false, continuousUsage = false;
+  bool returnTokenIds = false, tokensAsIds = false;
+  int32_t promptLogprobs = -1;
+  int32_t priority = 0;
+  std::string cacheSalt;
+  std::optional<int32_t> truncatePrompt;  ///< keep so many prompt tokens; -1: what the context holds
+  bool truncateRight = false;             ///< drop the end instead of the beginning
+};
+
+/// Reads a body of /v1/chat/completions or /v1/completions. Errors name the field; fields that exist elsewhere but not
+/// here are refused unless they hold what they mean when absent. Unknown fields are ignored, as vLLM does.
+ApiFault readGenerateRequest(const Json& body, bool chat, const ModelFacts& facts, GenerateRequest& out);
+
+/// `model` of a request: absent is the first name. Error 404 model_not_found; 400 when no name can be so long.
+ApiFault readModel(FieldReader& fields, const ModelFacts& facts, std::string& out);
+
+/// Checks and flattens `messages` and reads the fields beside them.
+void readChatFields(FieldReader& fields, ChatFields& out);
+
+/// `prompt` of /v1/completions: a text, a list of ids, or a list of either.
+void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& out);
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,44 @@
+// Prompts to token ids: templates, truncation, and what the context leaves for the answer.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/server/api/api_error.h"
+#include "runtime/server/api/generate_request.h"
+#include "runtime/server/backend.h"
+#include "runtime/text/chat_template.h"
+#include "runtime/text/tokenizer.h"
+
+namespace llmc::rt::server {
+
+/// The text side of a model. Immutable; copies share the vocabulary.
+struct ModelText {
+  Tokenizer tokenizer;
+  std::optional<ChatTemplate> chatTemplate;
+};
+
+/// Any thread. Templates and long texts take up to a second, so not on an I/O thread.
+class PromptEncoder {
+ public:
+  /// Both must outlive this.
+  PromptEncoder(const ModelFacts& facts, const ModelText& text) : facts_(facts), text_(text) {}
+
+  ApiFault encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out) const;
+  /// Error 400 template_error when the model has no template or the template refuses the messages.
+  ApiFault encodeChat(const ChatFields& chat, std::vector<int32_t>& out) const;
+
+  /// The generations of a request, one a prompt, without id, key and deadline; or why there is none at all. Errors:
+  /// context_length_exceeded, and those of the text side.
+  ApiFault prepare(const GenerateRequest& request, std::vector<GenerationRequest>& out) const;
+
+ private:
+  ApiFault fit(const GenerateRequest& request, GenerationRequest& out) const;
+  ApiFault encodeBadWords(const std::vector<std::string>& words, std::vector<std::vector<int32_t>>& out) const;
+
+  const ModelFacts& facts_;
+  const ModelText& text_;
+};
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,160 @@
+// One table of routes; everything a client sends is checked in the order in which it could do harm.
+#include "runtime/server/api_handler.h"
+
+#include <boost/asio/post.hpp>
+
+#include "runtime/server/api/json_body.h"
+#include "runtime/server/api/json_text.h"
+#include "runtime/server/request_id.h"
+
+namespace llmc::rt::server {
+namespace {
+
+constexpr std::string_view kModelPrefix = "/v1/models/";
+
+std::string mediaType(std::string_view header) {
+  std::string out(header.substr(0, header.find(';')));
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  return out;
+}
+
+}  // namespace
+
+HttpResponse errorResponse(const ApiError& error) {
+  HttpResponse response{error.status, error.json()};
+  if (error.retryAfter > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retryAfter));
+  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return response;
+}
+
+std::span<const ApiHandler::Route> ApiHandler::routes() {
+  static constexpr Route kRoutes[] = {
+      {"GET", "/health", &ApiHandler::health, true},
+      {"GET", "/ready", &ApiHandler::ready, true},
+      {"GET", "/ping", &ApiHandler::health},
+      {"POST", "/ping", &ApiHandler::health},
+      {"GET", "/version", &ApiHandler::versionText},
+      {"GET", "/load", &ApiHandler::loadText},
+      {"GET", "/metrics", &ApiHandler::metricsText},
+      {"GET", "/v1/models", &ApiHandler::models},
+      {"GET", "/v1/models/{model}", &ApiHandler::model},
+      {"POST", "/v1/chat/completions", &ApiHandler::chat},
+      {"POST", "/v1/completions", &ApiHandler::completions},
+      {"POST", "/tokenize", &ApiHandler::tokenize},
+      {"POST", "/detokenize", &ApiHandler::detokenize},
+  };
+  return kRoutes;
+}
+
+const ApiHandler::Route* ApiHandler::find(std::string_view path, std::string_view method, bool& pathKnown) {
+  const Route* found = nullptr;
+  pathKnown = false;
+  if (path.starts_with(kModelPrefix)) path = "/v1/models/{model}";
+  for (const Route& route : routes()) {
+    if (path != route.path) continue;
+    pathKnown = true;
+    if (method == route.method || (method == "HEAD" && std::string_view(route.method) == "GET")) found = &route;
+  }
+  return found;
+}
+
+ApiHandler::ApiHandler(ApiServices services, std::vector<std::shared_ptr<EventInbox>> inboxes)
+    : services_(std::move(services)),
+      encoder_(services_.backend.facts(), services_.text),
+      inboxes_(std::move(inboxes)),
+      preparing_(services_.prepareThreads) {}
+
+ApiHandler::~ApiHandler() { stopPreparing(); }
+
+void ApiHandler::stopPreparing() { preparing_.join(); }
+
+ApiFault ApiHandler::admit(Exchange& exchange, bool open) const {
+  const HttpRequest& request = exchange.request;
+  // Without a key the browser's same-origin rule is the guard, and DNS rebinding walks around it.
+  if (services_.keys.empty() && services_.loopback && !isLoopbackHostHeader(request.header("host")) &&
+      request.count("host") > 0)
+    return ApiError{403, "host_not_allowed", "the Host header names another machine; use 127.0.0.1 or localhost", {}};
+  if (open) return std::nullopt;
+  const auto key = services_.keys.check(request.header("authorization"));
+  if (!key)
+    return ApiError{401, "invalid_api_key", "the API key is missing or wrong; send 'Authorization: Bearer KEY'", {}};
+  exchange.apiKey = *key;
+  return std::nullopt;
+}
+
+void ApiHandler::handle(std::shared_ptr<Exchange> exchange) {
+  const HttpRequest& request = exchange->request;
+  exchange->requestId = requestIdFor(request.header("x-request-id"));
+  bool pathKnown = false;
+  const Route* route = find(request.path, request.method, pathKnown);
+  ApiFault fault = admit(*exchange, route && route->open);
+  if (!fault && !pathKnown)
+    fault = ApiError{404, "not_found", "no such path; see /v1/models, /v1/chat/completions, /v1/completions", {}};
+  if (!fault && !route) fault = ApiError{405, "method_not_allowed", "this path has another method", {}};
+  if (!fault && request.method == "POST" && route->call != &ApiHandler::health &&
+      mediaType(request.header("content-type")) != "application/json")
+    fault = ApiError{415, "unsupported_media_type", "send 'Content-Type: application/json'", {}};
+  if (fault) {
+    HttpResponse response = errorResponse(*fault);
+    if (fault->status == 405)
+      for (const Route& one : routes())
+        if (request.path == one.path) response.headers.emplace_back("Allow", one.method);
+    return exchange->respond(response);
+  }
+  (this->*route->call)(exchange);
+}
+
+void ApiHandler::finished(const Exchange& exchange) {
+  const HttpRequest& request = exchange.request;
+  bool pathKnown = false;
+  const Route* route = find(request.path, request.method, pathKnown);
+  services_.metrics.countHttp(route ? route->path : "other", route ? route->method : "other", exchange.status);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - exchange.arrived;
+  services_.accessLog.write(exchange, took.count());
+}
+
+void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, bool chat) {
+  if (draining() || !ready_.load())
+    return exchange->respond(
+        errorResponse({503, "draining", "this server takes no more requests; send it to another replica", {}, 1}));
+  struct Work {
+    std::string body;
+    GenerateRequest request;
+    std::vector<GenerationRequest> generations;
+    ApiFault fault;
+  };
+  auto work = std::make_shared<Work>();
+  work->body = std::move(exchange->request.body);
+  boost::asio::post(preparing_, [this, exchange, work, chat] {
+    Json json;
+    work->fault = parseBody(work->body, json);
+    if (!work->fault) work->fault = readGenerateRequest(json, chat, services_.backend.facts(), work->request);
+    if (!work->fault) work->fault = encoder_.prepare(work->request, work->generations);
+    work->body = {};
+    exchange->io().post([this, exchange, work] {
+      if (!exchange->open()) return;  // the client left meanwhile
+      if (work->fault) return exchange->respond(errorResponse(*work->fault));
+      const AnswerServices services{services_.backend, services_.text, services_.metrics, nextGeneration_, load_};
+      std::make_shared<Answer>(services, exchange, std::move(work->request), std::move(work->generations))
+          ->start(*inboxes_[exchange->io().index()]);
+    });
+  });
+}
+
+void ApiHandler::answerLater(const std::shared_ptr<Exchange>& exchange,
+                             ApiFault (ApiHandler::*work)(const Json&, std::string&)) {
+  auto body = std::make_shared<std::string>(std::move(exchange->request.body));
+  boost::asio::post(preparing_, [this, exchange, body, work] {
+    Json json;
+    auto out = std::make_shared<std::string>();
+    ApiFault fault = parseBody(*body, json);
+    if (!fault) fault = (this->*work)(json, *out);
+    exchange->io().post([exchange, fault, out] {
+      exchange->respond(fault ? errorResponse(*fault) : HttpResponse{200, std::move(*out)});
+    });
+  });
+}
+
+}  // namespace llmc::rt::server

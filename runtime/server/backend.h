@@ -1,0 +1,131 @@
+// What the server needs of an engine: generations in, their events back from another thread, and a few facts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/sample/sampler.h"
+#include "runtime/sample/sampling_params.h"
+
+namespace llmc::rt::server {
+
+/// Chosen by the server, never used twice in a process.
+using GenerationId = uint64_t;
+inline constexpr uint32_t kAllChoices = UINT32_MAX;
+
+struct ModelFacts {
+  std::vector<std::string> names;  ///< accepted as `model`; answers carry the one that was asked for. Not empty
+  uint32_t context = 0;            ///< tokens of the longest sequence, prompt and answer
+  uint32_t vocabulary = 0;         ///< ids are below it
+  std::vector<int32_t> eosIds;     ///< tokens that end an answer
+  int32_t bosId = -1;
+  bool addBos = false;      ///< put bosId before a text prompt
+  SamplingParams defaults;  ///< of the model's generation_config, for fields that a request leaves out
+};
+
+/// One prompt and its answers. All numbers are in their ranges, all ids in the vocabulary.
+struct GenerationRequest {
+  GenerationId id = 0;
+  std::string requestId;        ///< of the HTTP request, for logs and traces
+  std::string traceparent;      ///< W3C header as it came, or empty
+  uint32_t apiKey = 0;          ///< index of the key that was used: who the request is counted for
+  std::vector<int32_t> prompt;  ///< not empty, and prompt.size() + maxTokens <= context
+  uint32_t choices = 1;         ///< answers to the prompt; choice i uses seed + i
+  SamplingParams sampling;      ///< .logprobs and .minTokens included
+  uint32_t maxTokens = 1;
+  std::vector<int32_t> stopIds;  ///< tokens that end an answer; the end-of-text ones included unless they are ignored
+  int32_t promptLogprobs = -1;   ///< -1: none; N: of each prompt token and the N best
+  int32_t priority = 0;          ///< smaller is sooner
+  std::string cacheSalt;         ///< prefixes are shared only among equal salts
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort };
+
+/// Of one prompt token but the first, which nothing predicts.
+struct PositionLogprobs {
+  float logprob = 0;
+  uint32_t rank = 1;                           ///< 1: no token was likelier
+  std::vector<std::pair<int32_t, float>> top;  ///< best first, (id, logprob)
+};
+
+/// Once a generation, before its first token.
+struct PromptEvent {
+  uint32_t cachedTokens = 0;               ///< of the prompt, found in the prefix cache
+  double queueSeconds = 0;                 ///< from submit until its first step
+  std::vector<PositionLogprobs> logprobs;  ///< prompt.size() - 1 entries when they were asked for
+};
+
+/// A token of one choice. The last one says why it is the last; with kStop it is the stop token.
+struct TokenEvent {
+  uint32_t choice = 0;
+  int32_t token = 0;
+  FinishReason finish = FinishReason::kNone;
+  std::unique_ptr<TokenLogprobs> logprobs;  ///< set when they were asked for
+};
+
+/// An end of a choice that comes without a token.
+struct FinishEvent {
+  uint32_t choice = 0;
+  FinishReason reason = FinishReason::kAbort;
+};
+
+/// The end of all choices.
+struct ErrorEvent {
+  Status status;
+};
+
+using GenerationEvent = std::variant<PromptEvent, TokenEvent, FinishEvent, ErrorEvent>;
+
+/// Takes the events of one generation. The backend shares ownership until the last event or until it has seen the
+/// cancellation; the destructor may run on the backend's thread.
+class GenerationSink {
+ public:
+  virtual ~GenerationSink() = default;
+  /// From one thread at a time, in order, and without a lock that cancel() or pause() would need: it returns at once,
+  /// unless the server's I/O threads are thousands of events behind; then it waits for them. Throws nothing. Each
+  /// choice ends with one TokenEvent that has a reason or one FinishEvent, or an ErrorEvent ends all. Nothing comes
+  /// after a choice's end; after cancel() or pause() returned, events that were on their way may still come.
+  virtual void deliver(GenerationEvent event) = 0;
+};
+
+inline constexpr double kIterationTokenBounds[] = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+inline constexpr size_t kIterationTokenBuckets = std::size(kIterationTokenBounds) + 1;
+
+/// A moment of the engine; counts are since its start.
+struct BackendStats {
+  uint32_t running = 0, waiting = 0;
+  double kvUsage = 0;  ///< [0, 1]
+  uint64_t preemptions = 0;
+  uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
+  uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds
+  uint64_t iterationTokensSum = 0;
+};
+
+// Codes of submit() that have an answer of their own.
+inline constexpr const char* kQueueFull = "SV_QUEUE_FULL";    ///< 429 with Retry-After
+inline constexpr const char* kKvCapacity = "SV_KV_CAPACITY";  ///< 400: would never fit, so it is not queued
+
+/// All functions may be called from any thread at any time, and none of them waits for a step.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const ModelFacts& facts() const = 0;
+  /// After an error nothing is delivered. Errors: kQueueFull, kKvCapacity; any other: the engine is broken (503).
+  virtual Status submit(GenerationRequest request, std::shared_ptr<GenerationSink> sink) = 0;
+  /// Ends a choice or all of them; pages are free by the next step. Unknown ids are ignored: the end may have been on
+  /// its way.
+  virtual void cancel(GenerationId id, uint32_t choice = kAllChoices) = 0;
+  /// Takes a generation out of the batch until resume(): its reader is slow.
+  virtual void pause(GenerationId id) = 0;
+  virtual void resume(GenerationId id) = 0;
+  virtual BackendStats stats() const = 0;
+};
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,100 @@
+// The loop of one I/O thread.
+#include "runtime/server/http/io_thread.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "runtime/server/http/connection.h"
+
+namespace llmc::rt::server {
+namespace {
+constexpr auto kTick = std::chrono::milliseconds(250);
+}
+
+IoThread::IoThread(uint32_t index)
+    : guard_(context_.get_executor()),
+      timer_(context_),
+      lastTick_(std::chrono::steady_clock::now()),
+      index_(index),
+      scratch_(64 << 10) {}
+
+IoThread::~IoThread() { stop(); }
+
+void IoThread::start() {
+  thread_ = std::thread([this] { context_.run(); });
+}
+
+void IoThread::stop() {
+  if (!thread_.joinable()) return;
+  post([this] {
+    closeAll();
+    timer_.cancel();
+    context_.stop();
+  });
+  thread_.join();
+}
+
+void IoThread::post(std::function<void()> work) { boost::asio::post(context_, std::move(work)); }
+
+void IoThread::add(std::shared_ptr<Connection> connection) {
+  connections_.insert(std::move(connection));
+  count_.store(static_cast<uint32_t>(connections_.size()), std::memory_order_relaxed);
+  if (!ticking_) scheduleTick();
+}
+
+void IoThread::remove(const std::shared_ptr<Connection>& connection) {
+  connections_.erase(connection);
+  count_.store(static_cast<uint32_t>(connections_.size()), std::memory_order_relaxed);
+}
+
+void IoThread::flushLater(std::shared_ptr<Connection> connection) {
+  dirty_.push_back(std::move(connection));
+  if (dirty_.size() > 1) return;
+  boost::asio::post(context_, [this] {
+    // A flush may close a connection, whose end may write to another.
+    const auto dirty = std::exchange(dirty_, {});
+    for (const auto& one : dirty) one->flush();
+  });
+}
+
+void IoThread::scheduleTick() {
+  if (!ticking_) lastTick_ = std::chrono::steady_clock::now();
+  ticking_ = true;
+  timer_.expires_after(kTick);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) tick();
+  });
+}
+
+void IoThread::tick() {
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> passed =
+      std::min<std::chrono::steady_clock::duration>(now - lastTick_, 4 * kTick);
+  lastTick_ = now;
+  now_ += passed.count();
+  ticking_ = false;
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& one : all) one->tick();
+  // Without connections there is nothing to time: an idle server does not wake.
+  if (!connections_.empty() && !ticking_) {
+    ticking_ = true;
+    scheduleTick();
+  }
+}
+
+void IoThread::closeIdle() {
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& one : all) one->closeIfIdle();
+}
+
+void IoThread::shutDownAll() {
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& one : all) one->shutDown();
+}
+
+void IoThread::closeAll() {
+  const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
+  for (const auto& one : all) one->close();
+}
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,127 @@
+// A raw socket until there is an event loop to put it in.
+#include "runtime/server/http/listener.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <future>
+#include <optional>
+
+#include "runtime/server/api/api_error.h"
+#include "runtime/server/http/connection.h"
+#include "runtime/server/http/io_thread.h"
+
+namespace llmc::rt::server {
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+struct Listener::State {
+  std::string host;
+  asio::io_context bindContext{1};
+  std::optional<tcp::acceptor> bound;     ///< until start()
+  std::optional<tcp::acceptor> acceptor;  ///< on the first I/O thread
+  std::optional<asio::steady_timer> retry;
+  std::vector<IoThread*> threads;
+  HttpHandler* handler = nullptr;
+  uint32_t most = 0;
+  size_t next = 0;
+  uint16_t port = 0;
+
+  void accept();
+  void take(tcp::socket socket, IoThread& io);
+};
+
+Listener::Listener(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Listener::~Listener() { stop(); }
+uint16_t Listener::port() const { return state_->port; }
+const std::string& Listener::host() const { return state_->host; }
+
+Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16_t port) {
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  if (error)
+    return Status::error(ErrorKind::kUsage, "SV_ADDRESS", "'" + escaped(host, 60) + "' is not an IP address",
+                         "give one of this machine, such as 127.0.0.1 or 0.0.0.0");
+  auto state = std::make_unique<State>();
+  state->host = host;
+  const tcp::endpoint endpoint(address, port);
+  tcp::acceptor acceptor(state->bindContext);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(4096, error);
+  if (error)
+    return Status::error(ErrorKind::kUnavailable, "SV_PORT",
+                         "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message(),
+                         "stop what uses it (ss -ltnp shows it) or give another --port");
+  state->port = acceptor.local_endpoint().port();
+  state->bound = std::move(acceptor);
+  return std::unique_ptr<Listener>(new Listener(std::move(state)));
+}
+
+void Listener::start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections) {
+  State& state = *state_;
+  state.threads = std::move(threads);
+  state.handler = &handler;
+  state.most = mostConnections;
+  auto& context = state.threads.front()->context();
+  const auto protocol = state.bound->local_endpoint().protocol();
+  state.acceptor.emplace(context, protocol, state.bound->release());
+  state.bound.reset();
+  state.retry.emplace(context);
+  state.threads.front()->post([&state] { state.accept(); });
+}
+
+void Listener::State::accept() {
+  if (!acceptor) return;
+  IoThread& io = *threads[next++ % threads.size()];
+  acceptor->async_accept(io.context(), [this, &io](const boost::system::error_code& error, tcp::socket socket) {
+    if (error == asio::error::operation_aborted || !acceptor) return;
+    if (!error) {
+      take(std::move(socket), io);
+      return accept();
+    }
+    // Out of descriptors or memory: those that wait in the backlog are taken once there is room.
+    retry->expires_after(std::chrono::milliseconds(100));
+    retry->async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) accept();
+    });
+  });
+}
+
+void Listener::State::take(tcp::socket socket, IoThread& io) {
+  uint32_t open = 0;
+  for (const IoThread* thread : threads) open += thread->count();
+  if (open >= most) {
+    const ApiError error{503, "too_many_connections", "too many connections; try again", {}, 1};
+    const std::string body = error.json();
+    const std::string answer =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+        "Connection: close\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
+    boost::system::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(answer), ignored);
+    return;
+  }
+  auto connection = std::make_shared<Connection>(std::move(socket), io, *handler);
+  io.post([connection = std::move(connection)] { connection->start(); });
+}
+
+void Listener::stop() {
+  if (!state_ || !state_->acceptor) return;
+  std::promise<void> closed;
+  state_->threads.front()->post([&] {
+    boost::system::error_code ignored;
+    state_->acceptor->close(ignored);
+    state_->acceptor.reset();
+    state_->retry.reset();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+}
+
+}  // namespace llmc::rt::server

@@ -1,0 +1,39 @@
+// The listening socket: bound before anything slow is loaded, accepting once there is a server.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt::server {
+
+class IoThread;
+class HttpHandler;
+
+/// Owned by one thread; accepting runs on the first I/O thread.
+class Listener {
+ public:
+  /// `host`: an address, or "localhost". Port 0 takes a free one. Clients may connect from now on; they wait until
+  /// start(). Errors: SV_ADDRESS (64) when `host` is none, SV_PORT (69) when the port is taken or may not be had.
+  static Result<std::unique_ptr<Listener>> open(const std::string& host, uint16_t port);
+  ~Listener();
+
+  uint16_t port() const;
+  const std::string& host() const;
+
+  /// Hands connections to `threads` in turn, which must outlive stop(). Over `mostConnections` they get 503.
+  void start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections);
+  /// Ends accepting; the port is free afterwards. Before the I/O threads stop.
+  void stop();
+
+ private:
+  struct State;
+  explicit Listener(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace llmc::rt::server

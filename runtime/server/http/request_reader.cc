@@ -1,0 +1,197 @@
+// The head is looked at as bytes first: a parser that sees fields cannot tell how their lines ended.
+#include "runtime/server/http/request_reader.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <charconv>
+
+#include "runtime/base/limits.h"
+
+namespace llmc::rt::server {
+namespace http = boost::beast::http;
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+}  // namespace
+
+RequestReader::State RequestReader::fail(int status, std::string reason) {
+  status_ = status;
+  reason_ = std::move(reason);
+  return state_ = State::kFailed;
+}
+
+bool RequestReader::takeContinue() { return std::exchange(expectContinue_, false); }
+
+HttpRequest RequestReader::take() {
+  state_ = State::kHead;
+  chunks_.reset();
+  scanned_ = wireBytes_ = length_ = 0;
+  expectContinue_ = false;
+  return std::exchange(request_, {});
+}
+
+RequestReader::State RequestReader::feed(std::string& input) {
+  if (state_ == State::kHead) feedHead(input);
+  if (state_ == State::kBody) feedBody(input);
+  return state_;
+}
+
+bool RequestReader::rawHeadIsClean(std::string_view head) {
+  for (size_t i = 0; i < head.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(head[i]);
+    if (byte == '\n') return false;  // its CR was skipped below
+    if (byte == '\r') {
+      if (i + 1 >= head.size() || head[i + 1] != '\n') return false;
+      ++i;
+      if (i + 1 < head.size() && (head[i + 1] == ' ' || head[i + 1] == '\t')) return false;
+    } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool RequestReader::lengthIsSound() {
+  const std::string_view coding = request_.header("transfer-encoding");
+  const bool coded = request_.count("transfer-encoding") > 0;
+  if (request_.count("content-length") > 1) return false;
+  if (coded && (request_.count("transfer-encoding") > 1 || lower(coding) != "chunked")) return false;
+  if (coded && (request_.http10 || request_.count("content-length") > 0)) return false;
+  const std::string_view length = request_.header("content-length");
+  if (request_.count("content-length") == 0) return true;
+  return !length.empty() && std::all_of(length.begin(), length.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool RequestReader::headersAreSound() {
+  if (!lengthIsSound()) return fail(400, "Content-Length or Transfer-Encoding is not valid"), false;
+  const size_t hosts = request_.count("host");
+  if (hosts > 1 || (hosts == 0 && !request_.http10)) return fail(400, "one Host header is needed"), false;
+  if (request_.count("authorization") > 1) return fail(400, "more than one Authorization header"), false;
+  if (request_.count("upgrade") > 0) return fail(400, "the protocol cannot be changed"), false;
+  const std::string encoding = lower(request_.header("content-encoding"));
+  if (!encoding.empty() && encoding != "identity") return fail(415, "the body must not be compressed"), false;
+  const std::string expect = lower(request_.header("expect"));
+  if (!expect.empty() && expect != "100-continue") return fail(417, "Expect may only be 100-continue"), false;
+  expectContinue_ = !expect.empty() && !request_.http10;
+  return true;
+}
+
+RequestReader::State RequestReader::feedHead(std::string& input) {
+  if (scanned_ == 0) {
+    // Empty lines before a request are tolerated (RFC 9112, 2.2), in whatever pieces they come.
+    while (input.starts_with("\r\n")) input.erase(0, 2);
+    if (input.empty() || input == "\r") return state_;
+    if (input.front() < 'A' || input.front() > 'Z') return fail(400, "this is not HTTP/1.1");
+  }
+  const size_t end = input.find("\r\n\r\n", scanned_ > 3 ? scanned_ - 3 : 0);
+  const size_t line = input.find("\r\n");
+  if (std::min(line, input.size()) > limits::kRequestLineBytes) return fail(414, "the request line is too long");
+  if (std::min(end, input.size()) > limits::kHeaderBytes) return fail(431, "the headers are too large");
+  scanned_ = input.size();
+  if (end == std::string::npos) return state_;
+  const std::string_view head(input.data(), end + 4);
+  if (!rawHeadIsClean(head)) return fail(400, "the headers hold a byte or a line end that is not allowed");
+  if (std::count(head.begin(), head.end(), '\n') > static_cast<long>(limits::kHeaders) + 2)
+    return fail(431, "too many headers");
+
+  http::request_parser<http::empty_body> parser;
+  parser.eager(false);
+  parser.header_limit(static_cast<uint32_t>(limits::kHeaderBytes + 1024));
+  parser.body_limit(boost::none);
+  boost::system::error_code error;
+  parser.put(boost::asio::buffer(head), error);
+  if ((error && error != http::error::need_more) || !parser.is_header_done())
+    return fail(400, "the request is not valid HTTP/1.1");
+  auto& message = parser.get();
+  const std::string_view target(message.target().data(), message.target().size());
+  if (message.version() != 10 && message.version() != 11)
+    return fail(400, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  if (target.empty() || target.front() != '/') return fail(400, "the target must be a path");
+  request_.method = std::string(message.method_string());
+  request_.path = std::string(target.substr(0, target.find('?')));
+  if (request_.path.size() < target.size()) request_.query = std::string(target.substr(request_.path.size() + 1));
+  request_.http10 = message.version() == 10;
+  request_.keepAlive = message.keep_alive();
+  for (const auto& field : message)
+    request_.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                                  std::string(field.value().data(), field.value().size()));
+  if (!headersAreSound()) return state_;
+  input.erase(0, head.size());
+  return beginBody();
+}
+
+RequestReader::State RequestReader::beginBody() {
+  if (request_.count("transfer-encoding") > 0) {
+    chunks_.emplace();
+    return state_ = State::kBody;
+  }
+  const std::string_view length = request_.header("content-length");
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), length_);
+  if (error == std::errc::result_out_of_range || length_ > limits::kBodyBytes)
+    return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
+  return state_ = length_ > 0 ? State::kBody : State::kDone;
+}
+
+RequestReader::State RequestReader::feedBody(std::string& input) {
+  if (!chunks_) {
+    const size_t count = std::min<uint64_t>(length_ - request_.body.size(), input.size());
+    request_.body.append(input, 0, count);
+    input.erase(0, count);
+    return state_ = request_.body.size() == length_ ? State::kDone : State::kBody;
+  }
+  size_t used = 0;
+  const auto result = chunks_->feed(input, request_.body, used);
+  input.erase(0, used);
+  wireBytes_ += used;
+  if (result == ChunkDecoder::State::kTooLarge || wireBytes_ > limits::kBodyWireBytes)
+    return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
+  if (result == ChunkDecoder::State::kBad) return fail(400, "the body is not valid HTTP/1.1");
+  return state_ = result == ChunkDecoder::State::kDone ? State::kDone : State::kBody;
+}
+
+std::string_view statusPhrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return status < 500 ? "Error" : "Internal Server Error";
+  }
+}
+
+}  // namespace llmc::rt::server

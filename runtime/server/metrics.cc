@@ -1,0 +1,207 @@
+// Plain text: Debian has prometheus-cpp only as a shared library, and llmc-run links none beyond C and C++.
+#include "runtime/server/metrics.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "runtime/server/api/json_text.h"
+
+namespace llmc::rt::server {
+namespace {
+
+constexpr double kFirstTokenBounds[] = {.001, .005, .01, .02, .04, .06, .08, .1, .25, .5,  .75,
+                                        1,    2.5,  5,   7.5, 10,  20,  40,  80, 160, 640, 2560};
+constexpr double kInterTokenBounds[] = {.01, .025, .05, .075, .1,  .15, .2, .3, .4, .5,
+                                        .75, 1,    2.5, 5,    7.5, 10,  20, 40, 80};
+constexpr double kLatencyBounds[] = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
+                                     30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
+constexpr double kCountBounds[] = {1, 2, 5, 10, 20};
+
+struct Described {
+  Histogram histogram;
+  const char* name;
+  const char* help;
+};
+constexpr Described kDescribed[] = {
+    {Histogram::kTimeToFirstToken, "time_to_first_token_seconds", "Histogram of time to first token in seconds."},
+    {Histogram::kInterToken, "inter_token_latency_seconds", "Histogram of inter-token latency in seconds."},
+    {Histogram::kTimePerOutputToken, "request_time_per_output_token_seconds",
+     "Histogram of time_per_output_token_seconds per request."},
+    {Histogram::kRequestLatency, "e2e_request_latency_seconds", "Histogram of end to end request latency in seconds."},
+    {Histogram::kQueueTime, "request_queue_time_seconds", "Histogram of time spent in WAITING phase for request."},
+    {Histogram::kInferenceTime, "request_inference_time_seconds",
+     "Histogram of time spent in RUNNING phase for request."},
+    {Histogram::kPrefillTime, "request_prefill_time_seconds", "Histogram of time spent in PREFILL phase for request."},
+    {Histogram::kDecodeTime, "request_decode_time_seconds", "Histogram of time spent in DECODE phase for request."},
+    {Histogram::kPromptTokens, "request_prompt_tokens", "Number of prefill tokens processed."},
+    {Histogram::kGenerationTokens, "request_generation_tokens", "Number of generation tokens processed."},
+    {Histogram::kMaxGenerationTokens, "request_max_num_generation_tokens",
+     "Histogram of maximum number of requested generation tokens."},
+    {Histogram::kParamN, "request_params_n", "Histogram of the n request parameter."},
+    {Histogram::kParamMaxTokens, "request_params_max_tokens", "Histogram of the max_tokens request parameter."},
+    {Histogram::kPrefillComputedTokens, "request_prefill_kv_computed_tokens",
+     "Histogram of new KV tokens computed during prefill (excluding cached tokens)."},
+};
+
+std::string number(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+}  // namespace
+
+Metrics::Metrics(std::string model, uint32_t context, uint32_t shards, MetricsOptions options)
+    : labels_([&] {
+        std::string out = "engine=\"0\",model_name=";
+        appendQuoted(out, model);
+        return out;
+      }()),
+      options_(std::move(options)) {
+  for (double power = 1; power <= context && tokenBounds_.size() + 3 <= kMostBounds; power *= 10)
+    for (const double step : {1.0, 2.0, 5.0})
+      if (step * power <= context) tokenBounds_.push_back(step * power);
+  for (uint32_t i = 0; i < std::max(shards, 1u); ++i) shards_.emplace_back();
+}
+
+std::span<const double> Metrics::boundsOf(Histogram histogram) const {
+  switch (histogram) {
+    case Histogram::kTimeToFirstToken:
+      return kFirstTokenBounds;
+    case Histogram::kInterToken:
+    case Histogram::kTimePerOutputToken:
+      return kInterTokenBounds;
+    case Histogram::kParamN:
+      return kCountBounds;
+    case Histogram::kPromptTokens:
+    case Histogram::kGenerationTokens:
+    case Histogram::kMaxGenerationTokens:
+    case Histogram::kParamMaxTokens:
+    case Histogram::kPrefillComputedTokens:
+      return tokenBounds_;
+    default:
+      return kLatencyBounds;
+  }
+}
+
+void Metrics::observe(uint32_t shard, Histogram histogram, double value) {
+  Bins& bins = shards_[shard].bins[static_cast<size_t>(histogram)];
+  const auto bounds = boundsOf(histogram);
+  const auto bin = static_cast<size_t>(std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin());
+  // One writer a shard: a plain add, made visible to the reader.
+  auto& count = bins.counts[bin];
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  bins.sum.store(bins.sum.load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
+}
+
+void Metrics::add(uint32_t shard, Counter counter, uint64_t count) {
+  auto& value = shards_[shard].counters[static_cast<size_t>(counter)];
+  value.store(value.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+}
+
+void Metrics::countHttp(std::string_view handler, std::string_view method, int status) {
+  const std::string group{static_cast<char>('0' + status / 100), 'x', 'x'};
+  const std::lock_guard lock(mutex_);
+  ++http_[{std::string(handler), std::string(method), group}];
+}
+
+uint64_t Metrics::total(Counter counter) const {
+  uint64_t sum = 0;
+  for (const Shard& shard : shards_)
+    sum += shard.counters[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+  return sum;
+}
+
+void Metrics::head(std::string& out, std::string_view name, std::string_view type, std::string_view help) const {
+  ((((((out += "# HELP ") += options_.prefix) += ':') += name) += ' ') += help) += '\n';
+  ((((((out += "# TYPE ") += options_.prefix) += ':') += name) += ' ') += type) += '\n';
+}
+
+void Metrics::line(std::string& out, std::string_view name, std::string_view labels, double value) const {
+  (((out += options_.prefix) += ':') += name) += '{';
+  out += labels_;
+  if (!labels.empty()) (out += ',') += labels;
+  ((out += "} ") += number(value)) += '\n';
+}
+
+void Metrics::renderHistogram(std::string& out, Histogram histogram, std::string_view name,
+                              std::string_view help) const {
+  head(out, name, "histogram", help);
+  const auto bounds = boundsOf(histogram);
+  uint64_t count = 0;
+  double sum = 0;
+  for (size_t bin = 0; bin <= bounds.size(); ++bin) {
+    for (const Shard& shard : shards_)
+      count += shard.bins[static_cast<size_t>(histogram)].counts[bin].load(std::memory_order_relaxed);
+    const std::string bound = bin < bounds.size() ? number(bounds[bin]) : "+Inf";
+    line(out, std::string(name) + "_bucket", "le=\"" + bound + "\"", static_cast<double>(count));
+  }
+  for (const Shard& shard : shards_)
+    sum += shard.bins[static_cast<size_t>(histogram)].sum.load(std::memory_order_relaxed);
+  line(out, std::string(name) + "_count", {}, static_cast<double>(count));
+  line(out, std::string(name) + "_sum", {}, sum);
+}
+
+void Metrics::renderCounters(std::string& out, const BackendStats& engine) const {
+  const auto gauge = [&](std::string_view name, std::string_view help, double value) {
+    head(out, name, "gauge", help);
+    line(out, name, {}, value);
+  };
+  const auto counter = [&](std::string_view name, std::string_view help, uint64_t value) {
+    const std::string wire = std::string(name) + "_total";
+    head(out, wire, "counter", help);
+    line(out, wire, {}, static_cast<double>(value));
+  };
+  gauge("num_requests_running", "Number of requests in model execution batches.", engine.running);
+  gauge("num_requests_waiting", "Number of requests waiting to be processed.", engine.waiting);
+  gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", engine.kvUsage);
+  if (options_.oldNames) {
+    gauge("gpu_cache_usage_perc", "Old name of kv_cache_usage_perc.", engine.kvUsage);
+    gauge("cpu_cache_usage_perc", "Always 0: there is no swap.", 0);
+    gauge("num_requests_swapped", "Always 0: there is no swap.", 0);
+  }
+  counter("num_preemptions", "Cumulative number of preemption from the engine.", engine.preemptions);
+  counter("prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.",
+          engine.prefixCacheQueries);
+  counter("prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens.", engine.prefixCacheHits);
+  counter("prompt_tokens", "Number of prefill tokens processed.", total(Counter::kPromptTokens));
+  counter("prompt_tokens_cached", "Number of prompt tokens found in the prefix cache.", total(Counter::kCachedTokens));
+  counter("generation_tokens", "Number of generation tokens processed.", total(Counter::kGenerationTokens));
+  head(out, "request_success_total", "counter", "Count of successfully processed requests.");
+  for (const auto& [reason, which] : {std::pair{"stop", Counter::kStop}, std::pair{"length", Counter::kLength},
+                                      std::pair{"abort", Counter::kAbort}, std::pair{"error", Counter::kError}})
+    line(out, "request_success_total", "finished_reason=\"" + std::string(reason) + "\"",
+         static_cast<double>(total(which)));
+}
+
+void Metrics::renderHttp(std::string& out) const {
+  out += "# HELP http_requests_total Total number of requests by method, status and handler.\n";
+  out += "# TYPE http_requests_total counter\n";
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, count] : http_) {
+    const auto& [handler, method, status] = key;
+    out += "http_requests_total{handler=\"" + handler + "\",method=\"" + method + "\",status=\"" + status + "\"} " +
+           std::to_string(count) + "\n";
+  }
+}
+
+std::string Metrics::render(const BackendStats& engine) const {
+  std::string out;
+  out.reserve(32 << 10);
+  renderCounters(out, engine);
+  for (const auto& [histogram, name, help] : kDescribed) renderHistogram(out, histogram, name, help);
+  if (options_.oldNames)
+    renderHistogram(out, Histogram::kInterToken, "time_per_output_token_seconds", "Old name of inter_token_latency.");
+  head(out, "iteration_tokens_total", "histogram", "Histogram of number of tokens per engine_step.");
+  uint64_t count = 0;
+  for (size_t bin = 0; bin < kIterationTokenBuckets; ++bin) {
+    count += engine.iterationTokens[bin];
+    const std::string bound = bin + 1 < kIterationTokenBuckets ? number(kIterationTokenBounds[bin]) : "+Inf";
+    line(out, "iteration_tokens_total_bucket", "le=\"" + bound + "\"", static_cast<double>(count));
+  }
+  line(out, "iteration_tokens_total_count", {}, static_cast<double>(count));
+  line(out, "iteration_tokens_total_sum", {}, static_cast<double>(engine.iterationTokensSum));
+  renderHttp(out);
+  return out;
+}
+
+}  // namespace llmc::rt::server

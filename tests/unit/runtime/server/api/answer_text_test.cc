@@ -1,0 +1,95 @@
+// Events and whole answers are JSON with vLLM's fields.
+#include "runtime/server/api/answer_text.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace llmc::rt::server {
+namespace {
+using nlohmann::json;
+
+json eventOf(const std::string& text) {
+  EXPECT_TRUE(text.starts_with("data: "));
+  EXPECT_TRUE(text.ends_with("\n\n"));
+  return json::parse(text.substr(6));
+}
+
+TEST(AnswerText, ChatEvents) {
+  const AnswerText writer(true, "id1", "m\"x", 42);
+  std::string out;
+  writer.appendRole(out, 2, "[1,2]", nullptr);
+  json event = eventOf(out);
+  EXPECT_EQ(event["id"], "chatcmpl-id1");
+  EXPECT_EQ(event["object"], "chat.completion.chunk");
+  EXPECT_EQ(event["created"], 42);
+  EXPECT_EQ(event["model"], "m\"x");
+  EXPECT_EQ(event["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_EQ(event["prompt_token_ids"], json({1, 2}));
+  EXPECT_FALSE(event.contains("usage"));
+
+  out.clear();
+  ChoiceText piece;
+  piece.index = 2;
+  piece.text = "a\n";
+  piece.finish = FinishReason::kStop;
+  piece.stopReason = "\"END\"";
+  const Usage usage{3, 4, 1};
+  writer.appendPiece(out, piece, &usage);
+  event = eventOf(out);
+  EXPECT_EQ(event["choices"][0]["delta"]["content"], "a\n");
+  EXPECT_EQ(event["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(event["choices"][0]["stop_reason"], "END");
+  EXPECT_EQ(event["usage"]["total_tokens"], 7);
+  EXPECT_EQ(event["usage"]["prompt_tokens_details"]["cached_tokens"], 1);
+
+  out.clear();
+  writer.appendUsageEvent(out, usage);
+  event = eventOf(out);
+  EXPECT_TRUE(event["choices"].empty());
+  EXPECT_EQ(event["usage"]["completion_tokens"], 4);
+}
+
+TEST(AnswerText, CompletionEvents) {
+  const AnswerText writer(false, "id1", "m", 42);
+  ChoiceText piece;
+  piece.text = "a";
+  piece.tokenIds = "[97]";
+  piece.logprobs = R"({"tokens":["a"]})";
+  std::string out;
+  writer.appendPiece(out, piece, nullptr);
+  const json event = eventOf(out);
+  EXPECT_EQ(event["id"], "cmpl-id1");
+  EXPECT_EQ(event["object"], "text_completion");
+  EXPECT_EQ(event["choices"][0]["text"], "a");
+  EXPECT_EQ(event["choices"][0]["token_ids"], json({97}));
+  EXPECT_EQ(event["choices"][0]["logprobs"]["tokens"][0], "a");
+  EXPECT_TRUE(event["choices"][0]["finish_reason"].is_null());
+}
+
+TEST(AnswerText, WholeAnswers) {
+  ChoiceText choices[2];
+  choices[0].text = "one";
+  choices[0].finish = FinishReason::kLength;
+  choices[0].promptLogprobs = "[null]";
+  choices[1].index = 1;
+  choices[1].finish = FinishReason::kStop;
+  const json chat = json::parse(AnswerText(true, "i", "m", 1).whole(choices, {1, 2, 0}));
+  EXPECT_EQ(chat["object"], "chat.completion");
+  EXPECT_EQ(chat["choices"][0]["message"]["content"], "one");
+  EXPECT_EQ(chat["choices"][1]["finish_reason"], "stop");
+  EXPECT_EQ(chat["prompt_logprobs"], json::array({nullptr}));
+  const json text = json::parse(AnswerText(false, "i", "m", 1).whole(choices, {1, 2, 0}));
+  EXPECT_EQ(text["choices"][0]["text"], "one");
+  EXPECT_EQ(text["choices"][0]["prompt_logprobs"], json::array({nullptr}));
+  EXPECT_EQ(text["usage"]["prompt_tokens"], 1);
+}
+
+TEST(AnswerText, ErrorsAreEvents) {
+  std::string out;
+  AnswerText::appendError(out, {500, "internal_error", "m", {}});
+  EXPECT_EQ(eventOf(out)["error"]["code"], "internal_error");
+}
+
+}  // namespace
+}  // namespace llmc::rt::server

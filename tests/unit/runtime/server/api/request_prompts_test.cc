@@ -1,0 +1,117 @@
+// Prompts as text, ids and lists of either; messages and their parts (rows RQ9 to RQ12, RQ22, RQ24).
+#include <gtest/gtest.h>
+
+#include "runtime/server/api/generate_request.h"
+
+namespace llmc::rt::server {
+namespace {
+
+ApiFault prompts(const std::string& value, std::vector<Prompt>& out) {
+  Json json;
+  if (ApiFault fault = parseBody("{\"prompt\":" + value + "}", json)) return fault;
+  FieldReader fields(json);
+  readPrompts(fields, 265, out);
+  return fields.fault();
+}
+
+ApiFault chat(const std::string& body, ChatFields& out) {
+  Json json;
+  if (ApiFault fault = parseBody("{" + body + "}", json)) return fault;
+  FieldReader fields(json);
+  readChatFields(fields, out);
+  return fields.fault();
+}
+
+TEST(RequestPrompts, TextsIdsAndListsOfEither) {
+  std::vector<Prompt> out;
+  EXPECT_FALSE(prompts(R"("one")", out));
+  EXPECT_FALSE(prompts("[1,2]", out));
+  EXPECT_FALSE(prompts(R"(["two","three"])", out));
+  EXPECT_FALSE(prompts(R"([[3],"four",[4,5]])", out));
+  ASSERT_EQ(out.size(), 7u);
+  EXPECT_EQ(std::get<std::string>(out[0]), "one");
+  EXPECT_EQ(std::get<1>(out[1]), (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(std::get<1>(out[6]), (std::vector<int32_t>{4, 5}));
+}
+
+TEST(RequestPrompts, BadPromptsNameTheirPlace) {
+  for (const char* value : {R"("")", "[]", "[[]]", "[-1]", "[265]", "[1.5]", R"([1,"a"])", R"(["a",1])", "{}", "null",
+                            "true", "[[1],[2,265]]", "[1e99]", R"([""])"}) {
+    std::vector<Prompt> out;
+    const ApiFault fault = prompts(value, out);
+    ASSERT_TRUE(fault) << value;
+    EXPECT_EQ(fault->status, 400);
+    EXPECT_TRUE(fault->param.starts_with("prompt")) << fault->param;
+  }
+  std::vector<Prompt> out;
+  EXPECT_EQ(prompts("[[1],[2,265]]", out)->param, "prompt[1]");
+  std::string many = "[\"a\"";
+  for (int i = 0; i < 32; ++i) many += ",\"a\"";
+  EXPECT_EQ(prompts(many + "]", out)->param, "prompt");
+}
+
+TEST(RequestPrompts, MessagesAreFlattened) {
+  ChatFields out;
+  EXPECT_FALSE(chat(R"("messages":[{"role":"system","content":"s"},{"role":"system","content":"t"},
+    {"role":"user","name":"bob","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}])",
+                    out));
+  EXPECT_EQ(out.messages, R"([{"role":"system","content":"s"},{"role":"system","content":"t"},)"
+                          R"({"role":"user","content":"a\nb","name":"bob"}])");
+  EXPECT_TRUE(out.addGenerationPrompt);
+}
+
+TEST(RequestPrompts, ContinuingTheLastMessage) {
+  ChatFields out;
+  EXPECT_FALSE(chat(R"("messages":[{"role":"assistant","content":"Sure"}],"continue_final_message":true)", out));
+  EXPECT_TRUE(out.continueFinal);
+  EXPECT_FALSE(out.addGenerationPrompt);
+  EXPECT_EQ(out.finalContent, "Sure");
+  EXPECT_EQ(chat(R"("messages":[{"role":"user","content":"x"}],"continue_final_message":true)", out)->param,
+            "continue_final_message");
+  EXPECT_EQ(chat(R"("messages":[{"role":"assistant","content":"x"}],"continue_final_message":true,
+    "add_generation_prompt":true)",
+                 out)
+                ->param,
+            "continue_final_message");
+}
+
+TEST(RequestPrompts, BadMessagesNameTheirPlace) {
+  struct Case {
+    const char* body;
+    const char* param;
+    const char* code = "invalid_value";
+  };
+  const Case cases[] = {
+      {R"("messages":[])", "messages"},
+      {R"("messages":{})", "messages"},
+      {R"("messages":null)", "messages"},
+      {R"("x":1)", "messages"},
+      {R"("messages":[null])", "messages[0]"},
+      {R"("messages":[{"role":"user","content":"a"},{"role":"wizard","content":"a"}])", "messages[1].role"},
+      {R"("messages":[{"role":"user"}])", "messages[0].content"},
+      {R"("messages":[{"role":"user","content":null}])", "messages[0].content"},
+      {R"("messages":[{"role":"user","content":{}}])", "messages[0].content"},
+      {R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}}]}])",
+       "messages[0].content", "unsupported_content"},
+      {R"("messages":[{"role":"tool","content":"a"}])", "messages[0].role", "unsupported_parameter"},
+      {R"("messages":[{"role":"assistant","content":"a","tool_calls":[{}]}])", "messages[0].tool_calls",
+       "unsupported_parameter"},
+      {R"("messages":[{"role":"user","content":"a"}],"chat_template_kwargs":{"chat_template":"x"})",
+       "chat_template_kwargs", "unsupported_parameter"},
+      {R"("messages":[{"role":"user","content":"a"}],"chat_template_kwargs":[])", "chat_template_kwargs"},
+  };
+  for (const auto& [body, param, code] : cases) {
+    ChatFields out;
+    const ApiFault fault = chat(body, out);
+    ASSERT_TRUE(fault) << body;
+    EXPECT_EQ(fault->param, param) << body;
+    EXPECT_EQ(fault->code, code) << body;
+  }
+  ChatFields out;
+  const std::string longName(1 << 20, 'n');
+  EXPECT_EQ(chat(R"("messages":[{"role":"user","content":"a","name":")" + longName + R"("}])", out)->param,
+            "messages[0].name");
+}
+
+}  // namespace
+}  // namespace llmc::rt::server

@@ -1,0 +1,110 @@
+// Who gets in: keys, hosts, methods, media types (rows HT8, HT10 to HT13, EP1 to EP4).
+#include "runtime/server/api_handler.h"
+
+#include <gtest/gtest.h>
+
+#include "served.h"
+
+namespace llmc::rt::server::test {
+namespace {
+
+TEST(ApiHandler, AWrongKeyGetsNowhere) {
+  ServerOptions options;
+  options.apiKeys = {"first-key", "second-key"};
+  Served served({}, options);
+  for (const char* path : {"/v1/models", "/metrics", "/version", "/load", "/ping", "/v1/completions", "/nowhere",
+                           "/v1/models/../../etc/passwd", "//v1/models"})
+    for (const std::string& headers :
+         {std::string(), std::string("Authorization: Bearer first-ke\r\n"),
+          std::string("Authorization: Bearer first-keyy\r\n"), std::string("Authorization: first-key\r\n"),
+          std::string("Authorization: Basic first-key\r\n"), std::string("Authorization: Bearer \r\n"),
+          "Authorization: Bearer " + std::string(10'000, 'k') + "\r\n"}) {
+      const Reply reply = served.get(path, headers);
+      EXPECT_EQ(reply.status, 401) << path << " " << headers;
+      EXPECT_NE(reply.body.find("invalid_api_key"), std::string::npos);
+    }
+  EXPECT_EQ(served.get("/v1/models?api_key=first-key").status, 401);
+  EXPECT_EQ(served.get("/health").status, 200);
+  EXPECT_EQ(served.get("/ready").status, 200);
+  EXPECT_EQ(served.get("/v1/models", "Authorization: Bearer second-key\r\n").status, 200);
+  EXPECT_EQ(served.get("/v1/models", "Host: elsewhere\r\nAuthorization: Bearer second-key\r\n").status, 400);
+  served.post("/v1/completions", R"({"prompt":[1],"max_tokens":1})", "Authorization: bearer second-key\r\n");
+  EXPECT_EQ(served.backend.last().apiKey, 1u);
+}
+
+TEST(ApiHandler, ForeignHostsAreRefusedWithoutAKey) {
+  Served served;
+  for (const auto& [host, status] :
+       {std::pair{"evil.example", 403}, std::pair{"127.0.0.1.evil.example", 403}, std::pair{"localhost:80", 200},
+        std::pair{"127.0.0.1:1", 200}, std::pair{"[::1]:80", 200}, std::pair{"", 403}}) {
+    Client client(served.server->port());
+    client.send("GET /v1/models HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n");
+    EXPECT_EQ(client.read().status, status) << host;
+  }
+}
+
+TEST(ApiHandler, PathsAndMethodsAreExact) {
+  Served served;
+  for (const char* path : {"/", "/v1", "/v1/", "//v1/models", "/v1/../metrics", "/v1/%6dodels", "/metrics/", "/HEALTH"})
+    EXPECT_EQ(served.get(path).status, 404) << path;
+  const Reply reply = served.get("/v1/completions");
+  EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(reply.headers.at("allow"), "POST");
+  EXPECT_EQ(served.post("/health", "{}").status, 405);
+  EXPECT_EQ(served.post("/v1/models", "{}").status, 405);
+}
+
+TEST(ApiHandler, NothingIsGrantedToOtherOrigins) {
+  Served served;
+  Client client(served.server->port());
+  client.send(
+      "OPTIONS /v1/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil\r\n"
+      "Access-Control-Request-Method: POST\r\n\r\n");
+  const Reply preflight = client.read();
+  EXPECT_EQ(preflight.status, 405);
+  EXPECT_FALSE(preflight.headers.contains("access-control-allow-origin"));
+  client.send(
+      "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(client.read().status, 415);
+}
+
+TEST(ApiHandler, RequestIdsAreKeptIfHarmless) {
+  Served served;
+  EXPECT_EQ(served.get("/health", "X-Request-Id: abc-1.2\r\n").headers.at("x-request-id"), "abc-1.2");
+  for (const std::string& id : {std::string("http://evil/"), std::string(10'000, 'a'), std::string("a b")})
+    EXPECT_EQ(served.get("/health", "X-Request-Id: " + id + "\r\n").headers.at("x-request-id").size(), 32u);
+  served.post("/v1/completions", R"({"prompt":[1],"max_tokens":1})",
+              "X-Request-Id: mine\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n");
+  EXPECT_EQ(served.backend.last().requestId, "mine");
+  EXPECT_EQ(served.backend.last().traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+}
+
+TEST(ApiHandler, DrainingRefusesNewWork) {
+  Served served;
+  Client kept(served.server->port());
+  kept.send("GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(kept.read().status, 200);
+  served.server->drain();
+  EXPECT_TRUE(kept.ended()) << "idle connections close";
+  EXPECT_EQ(served.get("/ready").status, 503);
+  EXPECT_EQ(served.get("/health").status, 200);
+  const Reply reply = served.post("/v1/completions", R"({"prompt":[1]})");
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_TRUE(reply.headers.contains("retry-after"));
+  EXPECT_EQ(reply.headers.at("connection"), "close");
+}
+
+TEST(ApiHandler, LabelsOfMetricsAreFixed) {
+  Served served;
+  served.get("/secret-path-of-a-user");
+  Client client(served.server->port());
+  client.send("BREW /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read().status, 405);
+  const std::string body = served.get("/metrics").body;
+  EXPECT_EQ(body.find("secret-path"), std::string::npos);
+  EXPECT_EQ(body.find("BREW"), std::string::npos);
+  EXPECT_NE(body.find(R"(http_requests_total{handler="other",method="other",status="4xx"} 2)"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace llmc::rt::server::test

@@ -1,0 +1,75 @@
+// Names, labels and buckets are those of vLLM's boards.
+#include "runtime/server/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt::server {
+namespace {
+
+TEST(Metrics, HistogramsAreCumulative) {
+  Metrics metrics("m", 4096, 2, {});
+  metrics.observe(0, Histogram::kTimeToFirstToken, 0.003);
+  metrics.observe(1, Histogram::kTimeToFirstToken, 0.005);
+  metrics.observe(1, Histogram::kTimeToFirstToken, 1e9);
+  const std::string text = metrics.render({});
+  const std::string name = "vllm:time_to_first_token_seconds_bucket{engine=\"0\",model_name=\"m\",le=";
+  EXPECT_NE(text.find(name + "\"0.001\"} 0\n"), std::string::npos);
+  EXPECT_NE(text.find(name + "\"0.005\"} 2\n"), std::string::npos);
+  EXPECT_NE(text.find(name + "\"2560\"} 2\n"), std::string::npos);
+  EXPECT_NE(text.find(name + "\"+Inf\"} 3\n"), std::string::npos);
+  EXPECT_NE(text.find("vllm:time_to_first_token_seconds_count{engine=\"0\",model_name=\"m\"} 3\n"), std::string::npos);
+}
+
+TEST(Metrics, HasTheNamesOfTheReferenceBoard) {
+  Metrics metrics("m", 4096, 1, {"vllm", /*oldNames=*/true});
+  BackendStats engine;
+  engine.running = 3;
+  engine.kvUsage = 0.5;
+  const std::string text = metrics.render(engine);
+  for (const char* name : {"num_requests_running",
+                           "num_requests_waiting",
+                           "num_requests_swapped",
+                           "kv_cache_usage_perc",
+                           "gpu_cache_usage_perc",
+                           "prompt_tokens_total",
+                           "generation_tokens_total",
+                           "request_success_total",
+                           "num_preemptions_total",
+                           "prefix_cache_queries_total",
+                           "prefix_cache_hits_total",
+                           "time_to_first_token_seconds_bucket",
+                           "inter_token_latency_seconds_bucket",
+                           "time_per_output_token_seconds_bucket",
+                           "e2e_request_latency_seconds_bucket",
+                           "request_prompt_tokens_bucket",
+                           "request_generation_tokens_bucket",
+                           "request_queue_time_seconds_sum",
+                           "request_prefill_time_seconds_sum",
+                           "request_decode_time_seconds_sum",
+                           "request_inference_time_seconds_sum",
+                           "request_max_num_generation_tokens_bucket",
+                           "request_params_n_bucket",
+                           "request_params_max_tokens_bucket",
+                           "request_time_per_output_token_seconds_bucket",
+                           "iteration_tokens_total_bucket"})
+    EXPECT_NE(text.find("vllm:" + std::string(name) + "{"), std::string::npos) << name;
+  EXPECT_NE(text.find("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 3\n"), std::string::npos);
+  EXPECT_NE(text.find("vllm:request_success_total{engine=\"0\",model_name=\"m\",finished_reason=\"stop\"} 0\n"),
+            std::string::npos);
+}
+
+TEST(Metrics, EachNameIsDescribedOnce) {
+  Metrics metrics("m\"x", 1 << 20, 1, {"llmc", true});
+  metrics.countHttp("/health", "GET", 200);
+  const std::string text = metrics.render({});
+  EXPECT_EQ(text.find("vllm:"), std::string::npos);
+  EXPECT_NE(text.find("model_name=\"m\\\"x\""), std::string::npos);
+  std::map<std::string, int> types;
+  for (size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1))
+    ++types[text.substr(at, text.find(' ', at + 7) - at)];
+  for (const auto& [name, count] : types) EXPECT_EQ(count, 1) << name;
+  EXPECT_NE(text.find("http_requests_total{handler=\"/health\",method=\"GET\",status=\"2xx\"} 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace llmc::rt::server

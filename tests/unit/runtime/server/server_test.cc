@@ -1,0 +1,67 @@
+// Start, drain and stop.
+#include "runtime/server/server.h"
+
+#include <gtest/gtest.h>
+
+#include "served.h"
+
+namespace llmc::rt::server::test {
+namespace {
+
+TEST(Server, APublicBindNeedsAKey) {
+  MockBackend backend({});
+  auto listener = Listener::open("0.0.0.0", 0);
+  ASSERT_TRUE(listener);
+  auto refused = Server::create({}, listener.take(), backend, mockModelText());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.status().code(), "SV_PUBLIC_BIND");
+  ServerOptions options;
+  options.apiKeys = {"k"};
+  EXPECT_TRUE(Server::create(options, Listener::open("0.0.0.0", 0).take(), backend, mockModelText()));
+}
+
+TEST(Server, ADrainCutsNoStream) {
+  MockOptions mock;
+  mock.step = std::chrono::milliseconds(1);
+  Served served(mock);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<Client>(served.server->port()));
+    clients.back()->send(postText("/v1/completions", R"({"prompt":[0],"max_tokens":300,"stream":true})"));
+  }
+  EXPECT_TRUE(eventually([&] { return served.server->load() == 100; }));
+  served.server->drain();
+  EXPECT_EQ(served.get("/ready").status, 503);
+  EXPECT_TRUE(served.server->waitUntilIdle(30));
+  for (auto& client : clients) EXPECT_EQ(client->read().events().size(), 301u);
+}
+
+TEST(Server, AStopTellsThoseThatStillRun) {
+  MockOptions mock;
+  mock.step = std::chrono::milliseconds(1);
+  Served served(mock);
+  Client client(served.server->port());
+  client.send(postText("/v1/completions", R"({"prompt":[0],"max_tokens":4000,"stream":true})"));
+  EXPECT_TRUE(eventually([&] { return served.server->load() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(served.server->waitUntilIdle(0.05));
+  std::thread stopper([&] { served.server->stop(); });
+  const auto events = client.read().events();
+  EXPECT_NE(events.back().find("server_shutdown"), std::string::npos);
+  client.close();
+  stopper.join();
+}
+
+TEST(Server, StopsWhileRequestsCome) {
+  for (int round = 0; round < 5; ++round) {
+    Served served;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(std::make_unique<Client>(served.server->port()));
+      clients.back()->send(postText("/v1/completions", R"({"prompt":[0],"max_tokens":2000,"stream":true})"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace llmc::rt::server::test

@@ -1,0 +1,65 @@
+// Probes, models, metrics and tokens as vLLM answers them.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "served.h"
+
+namespace llmc::rt::server::test {
+namespace {
+using nlohmann::json;
+
+TEST(SimpleRoutes, Probes) {
+  Served served;
+  for (const char* path : {"/health", "/ready", "/ping"}) {
+    const Reply reply = served.get(path);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, "");
+  }
+  served.server->setReady(false);
+  EXPECT_EQ(served.get("/ready").status, 503);
+  EXPECT_EQ(served.post("/v1/completions", R"({"prompt":[1]})").status, 503);
+  EXPECT_EQ(json::parse(served.get("/load").body)["server_load"], 0);
+  EXPECT_TRUE(json::parse(served.get("/version").body).contains("version"));
+}
+
+TEST(SimpleRoutes, Models) {
+  Served served;
+  const json list = json::parse(served.get("/v1/models").body);
+  EXPECT_EQ(list["object"], "list");
+  EXPECT_EQ(list["data"][1]["id"], "mock-alias");
+  EXPECT_EQ(list["data"][0]["max_model_len"], 4096);
+  EXPECT_EQ(json::parse(served.get("/v1/models/mock").body)["id"], "mock");
+  EXPECT_EQ(served.get("/v1/models/../../etc/passwd").status, 404);
+  EXPECT_EQ(served.get("/v1/models/").status, 404);
+}
+
+TEST(SimpleRoutes, Tokens) {
+  Served served;
+  json body = json::parse(served.post("/tokenize", R"({"prompt":"hello","return_token_strs":true})").body);
+  EXPECT_EQ(body["tokens"], json({263, 259}));
+  EXPECT_EQ(body["count"], 2);
+  EXPECT_EQ(body["max_model_len"], 4096);
+  EXPECT_EQ(body["token_strs"][1], "hello");
+  body = json::parse(served.post("/tokenize", R"({"messages":[{"role":"user","content":"hello"}]})").body);
+  EXPECT_EQ(body["tokens"][0], 261);
+  body = json::parse(served.post("/detokenize", R"({"tokens":[261,259,262]})").body);
+  EXPECT_EQ(body["prompt"], "<|im_start|>hello<|im_end|>");
+  EXPECT_EQ(served.post("/detokenize", R"({"tokens":[265]})").status, 400);
+  EXPECT_EQ(served.post("/detokenize", R"({})").status, 400);
+  EXPECT_EQ(served.post("/tokenize", R"({"model":"x","prompt":"a"})").status, 404);
+  EXPECT_EQ(served.post("/tokenize", R"({})").status, 400);
+}
+
+TEST(SimpleRoutes, MetricsMove) {
+  Served served;
+  served.post("/v1/completions", R"({"prompt":[1,2],"max_tokens":5})");
+  EXPECT_EQ(served.metric("vllm:prompt_tokens_total"), 2);
+  EXPECT_EQ(served.metric("vllm:generation_tokens_total"), 5);
+  EXPECT_EQ(served.metric("vllm:time_to_first_token_seconds_count"), 1);
+  EXPECT_EQ(served.metric("vllm:inter_token_latency_seconds_count"), 4);
+  EXPECT_EQ(served.metric("vllm:e2e_request_latency_seconds_count"), 1);
+}
+
+}  // namespace
+}  // namespace llmc::rt::server::test
