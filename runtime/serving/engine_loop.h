@@ -1,0 +1,82 @@
+// The thread that owns the engine: takes generations from the server, lets the scheduler decide, runs steps, samples.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/exec/executor.h"
+#include "runtime/kv/kv_store.h"
+#include "runtime/sched/scheduler.h"
+#include "runtime/server/backend.h"
+#include "runtime/serving/generation.h"
+#include "runtime/serving/inbox.h"
+
+namespace llmc::rt::serving {
+
+/// The server's functions may be called by any thread, run() by the one that made the executor's workers.
+class EngineLoop final : public server::Backend {
+ public:
+  /// `executor` and `kv` must outlive the loop; nobody else may use them while run() runs. Error RT_SCHEDULER (64).
+  static Result<std::unique_ptr<EngineLoop>> create(Executor& executor, KvStore& kv, server::ModelFacts facts,
+                                                    const SchedulerConfig& config);
+
+  /// Runs steps until stop(); sleeps while there is nothing to do. The error of a step that failed as a whole, after
+  /// which every generation has ended with it and submit() refuses.
+  Status run();
+  void stop();  ///< any thread; generations that still run are forgotten
+
+  const server::ModelFacts& facts() const override { return facts_; }
+  Status submit(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink) override;
+  void cancel(server::GenerationId id, uint32_t choice) override;
+  void pause(server::GenerationId id) override;
+  void resume(server::GenerationId id) override;
+  server::BackendStats stats() const override;
+
+ private:
+  /// A token of the step under way, told once the scheduler has said whether it is the last.
+  struct Made {
+    server::GenerationId id;
+    server::TokenEvent event;
+  };
+
+  EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
+             std::unique_ptr<Scheduler> scheduler);
+  double now() const;
+  void apply(std::vector<Command>& commands);
+  void admit(Command& command);
+  Digest128 saltOf(const std::string& salt) const;
+  void move(std::span<const PageMove> moves);
+  Status step();
+  void scorePrompts(const StepPlan& plan);
+  void sample(const StepPlan& plan);
+  void fail(server::GenerationId id, const Status& status);
+  void tellTokens();
+  void tellEnds();
+  void breakDown(const Status& status);
+  void publishStats(uint32_t tokens);
+
+  Executor& executor_;
+  KvStore& kv_;
+  const server::ModelFacts facts_;
+  const uint32_t maxQueue_;
+  std::unique_ptr<Scheduler> scheduler_;
+  Sampler sampler_;
+  Inbox inbox_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const uint64_t saltSecret_[2];  ///< of this process, so that nobody can make two salts collide
+  std::unordered_map<server::GenerationId, std::unique_ptr<Generation>> generations_;
+  std::vector<SampleOutcome> outcomes_;
+  std::vector<Made> made_;
+  std::unordered_map<server::GenerationId, Status> failures_;  ///< of this step
+  std::atomic<bool> broken_{false};
+  mutable std::mutex statsMutex_;
+  server::BackendStats stats_;
+};
+
+}  // namespace llmc::rt::serving

@@ -1,0 +1,48 @@
+// What the engine's thread keeps of one generation: parameters of each choice, what was sampled, what was told.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/sample/token_history.h"
+#include "runtime/server/backend.h"
+
+namespace llmc::rt::serving {
+
+/// One answer to the prompt.
+struct Choice {
+  SamplingParams params;
+  std::optional<TokenHistory> history;  ///< when the parameters penalize
+  std::vector<int32_t> output;
+};
+
+class Generation {
+ public:
+  Generation(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink, uint32_t vocabulary);
+
+  const server::GenerationRequest& request() const { return request_; }
+  /// What the sampler needs for the next token of `choice`, at `position` of its sequence.
+  SampleRequest sampling(uint32_t choice, uint32_t position) const;
+  const SamplingParams& params(uint32_t choice) const { return choices_[choice].params; }
+  bool stops(int32_t token) const;
+  void append(uint32_t choice, int32_t token);
+
+  bool wantsPromptRows() const { return request_.promptLogprobs >= 0; }
+  /// Scores the prompt token after `position` by the row of logits at `position`. Nothing for the last one.
+  Status score(Sampler& sampler, std::span<const float> logits, uint32_t position);
+
+  /// The first call tells about the prompt.
+  void tellPrompt(uint32_t cachedTokens, double queueSeconds);
+  void tell(server::GenerationEvent event) { sink_->deliver(std::move(event)); }
+
+ private:
+  server::GenerationRequest request_;
+  std::shared_ptr<server::GenerationSink> sink_;
+  std::vector<Choice> choices_;
+  std::vector<server::PositionLogprobs> promptLogprobs_;  ///< [prompt - 1] when asked for
+  bool promptTold_ = false;
+};
+
+}  // namespace llmc::rt::serving

@@ -1,0 +1,37 @@
+// A vector that two threads swap.
+#include "runtime/serving/inbox.h"
+
+#include <utility>
+
+namespace llmc::rt::serving {
+
+void Inbox::push(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (command.kind == Command::Kind::kSubmit) submits_.fetch_add(1, std::memory_order_relaxed);
+    commands_.push_back(std::move(command));
+  }
+  filled_.notify_one();
+}
+
+bool Inbox::take(std::vector<Command>& out) {
+  const std::lock_guard lock(mutex_);
+  std::swap(out, commands_);
+  submits_.store(0, std::memory_order_relaxed);
+  return !closed_ || !out.empty();
+}
+
+void Inbox::wait(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  filled_.wait_for(lock, most, [this] { return closed_ || !commands_.empty(); });
+}
+
+void Inbox::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  filled_.notify_one();
+}
+
+}  // namespace llmc::rt::serving
