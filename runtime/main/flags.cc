@@ -55,9 +55,7 @@ Status readMode(const Parsed& parsed, Flags& flags) {
     chosen = name;
     flags.mode = mode;
   }
-  if (!chosen)
-    return flagError("CLI_MODE",
-                     "nothing to do: give --prompt, --message, --chat, --bench, --check or another of those");
+  if (!chosen) flags.mode = Mode::kServe;
   if (!parsed.count("engine")) return flagError("CLI_MODE", "no engine file given");
   flags.engine = parsed["engine"].as<std::string>();
   return Status::ok();
@@ -72,6 +70,14 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("perplexity")) flags.perplexityFile = text("perplexity");
   if (parsed.count("tokenize")) flags.tokenize = text("tokenize");
   if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
+  if (parsed.count("host")) flags.host = text("host");
+  if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
+  if (parsed.count("policy")) flags.policy = text("policy");
+  if (parsed.count("log-format")) flags.logFormat = text("log-format");
+  if (parsed.count("access-log")) flags.accessLog = text("access-log");
+  flags.prefixCache = parsed.count("no-prefix-cache") == 0;
+  if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
+  if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();
   if (parsed.count("stop")) flags.stop = parsed["stop"].as<std::vector<std::string>>();
   flags.ignoreEos = parsed.count("ignore-eos") > 0;
   flags.profile = parsed.count("profile") > 0;
@@ -111,6 +117,10 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "output-tokens", flags.benchOutputTokens, 1, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "streams", flags.benchStreams, 1, 4096));
   LLMC_TRY(readInteger(parsed, "repeat", flags.benchRepeat, 1, 10000));
+  LLMC_TRY(readInteger(parsed, "port", flags.port, 0, 65535));
+  LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, 4096));
+  LLMC_TRY(readInteger(parsed, "max-queue", flags.maxQueue, 1, 1'000'000));
+  LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));
   if (parsed.count("seed")) {
     auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());
     if (!seed) return seed.takeStatus();
@@ -147,6 +157,8 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
   return Status::ok();
 }
 
+bool repeats(std::string_view flag) { return flag == "stop" || flag == "api-key" || flag == "served-model-name"; }
+
 Result<Flags> readAll(int argc, const char* const* argv) {
   cxxopts::Options options("llmc-run");
   auto add = options.add_options();
@@ -155,7 +167,7 @@ Result<Flags> readAll(int argc, const char* const* argv) {
     const std::string name(flag.name);
     if (flag.value.empty())
       add(name, "");
-    else if (name == "stop")
+    else if (repeats(name))
       add(name, "", cxxopts::value<std::vector<std::string>>());
     else
       add(name, "", cxxopts::value<std::string>());
@@ -169,7 +181,7 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   if (!parsed.unmatched().empty())
     return flagError("CLI_FLAG", "unexpected argument '" + escaped(parsed.unmatched()[0], 60) + "'");
   for (const FlagHelp& flag : allFlags())
-    if (flag.name != "stop" && parsed.count(std::string(flag.name)) > 1)
+    if (!repeats(flag.name) && parsed.count(std::string(flag.name)) > 1)
       return flagError("CLI_FLAG", "--" + std::string(flag.name) + " was given twice");
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));

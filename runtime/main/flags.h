@@ -10,7 +10,9 @@
 
 namespace llmc::rt {
 
-enum class Mode : uint8_t { kGenerate, kChat, kPerplexity, kBench, kCheck, kSelftest, kTokenize, kHelp, kVersion };
+enum class Mode : uint8_t {
+  kServe, kGenerate, kChat, kPerplexity, kBench, kCheck, kSelftest, kTokenize, kHelp, kVersion
+};
 
 /// Everything that was asked for. Unset optionals mean the default named in --help.
 struct Flags {
@@ -44,6 +46,17 @@ struct Flags {
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
   bool profile = false;  ///< of --bench
   std::string tokenize;
+
+  // Serving.
+  std::string host = "127.0.0.1";
+  uint32_t port = 8000;
+  std::vector<std::string> apiKeys, servedNames;
+  std::string apiKeyFile;
+  uint32_t maxSequences = 64, maxQueue = 1024;
+  std::string policy = "fcfs";
+  bool prefixCache = true;
+  double drainSeconds = 30;
+  std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
 };
 
 /// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64).

@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view kWhat = "What to do (one of)";
 constexpr std::string_view kText = "Generation";
 constexpr std::string_view kMachine = "Machine";
+constexpr std::string_view kServe = "Serving (without any of the above)";
 constexpr std::string_view kMeasure = "Measuring";
 
 constexpr FlagHelp kFlags[] = {
@@ -45,6 +46,18 @@ constexpr FlagHelp kFlags[] = {
     {"max-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",
      kMachine},
+    {"host", "ADDRESS", "address to serve on; others than loopback need a key (default: 127.0.0.1)", kServe},
+    {"port", "N", "port to serve on, 0: any (default: 8000)", kServe},
+    {"api-key", "KEY", "clients must send it; up to 64 times (default: none)", kServe},
+    {"api-key-file", "FILE", "more keys, one a line (default: none)", kServe},
+    {"served-model-name", "NAME", "name of the model in requests; several are accepted (default: the model's)", kServe},
+    {"max-num-seqs", "N", "sequences that run together (default: 64)", kServe},
+    {"max-queue", "N", "requests that may wait (default: 1024)", kServe},
+    {"policy", "NAME", "fcfs, priority or mlfq (default: fcfs)", kServe},
+    {"no-prefix-cache", "", "do not keep the KV of prompts for later ones (default: keep)", kServe},
+    {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
+    {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
+    {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
     {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)",
      kMeasure},
     {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512, or the context)", kMeasure},
@@ -63,7 +76,8 @@ constexpr FlagHelp kFlags[] = {
 std::span<const FlagHelp> allFlags() { return kFlags; }
 
 std::string helpText() {
-  std::string text = "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE WHAT [FLAG]...\n";
+  std::string text = "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE [FLAG]...          serves on 127.0.0.1:8000 as OpenAI does\n"
+      "       llmc-run ENGINE WHAT [FLAG]...\n";
   std::string_view group;
   for (const FlagHelp& flag : kFlags) {
     if (flag.group != group) text += "\n" + std::string(flag.group) + ":\n";

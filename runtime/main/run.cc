@@ -23,6 +23,8 @@ Status runMode(const Flags& flags) {
       return writeOutput(helpText());
     case Mode::kVersion:
       return writeOutput("llmc-run " LLMC_VERSION "\n");
+    case Mode::kServe:
+      return runServe(flags);
     case Mode::kGenerate:
       return flags.dumpLogits.empty() ? runGenerate(flags) : runDumpLogits(flags);
     case Mode::kChat:

@@ -52,11 +52,18 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   request.modelPositions = model().max_positions();
   request.kvMemoryBytes = flags.kvMemory;
   request.maxModelLen = flags.maxModelLen;
-  request.sequences = needs.sequences;
+  request.sequences = needs.sharedKv ? 1 : needs.sequences;
   request.availableBytes = availableMemoryBytes();
+  // A pool that all sequences share: as many full contexts as a quarter of the memory holds, at most 4 GiB.
+  if (needs.sharedKv && !request.kvMemoryBytes)
+    request.kvMemoryBytes = std::min<uint64_t>(request.availableBytes / 4, uint64_t{4} << 30);
   auto plan = planKv(request);
   if (!plan) return plan.takeStatus();
   plan_ = *plan;
+  if (needs.sharedKv) {
+    plan_.pages = static_cast<uint32_t>(std::min<uint64_t>(request.kvMemoryBytes / request.pageBytes, INT32_MAX / kPageTokens));
+    plan_.bytes = uint64_t{plan_.pages} * request.pageBytes;
+  }
   auto kv = KvStore::create(request.pageBytes, plan_.pages);
   if (!kv) return kv.takeStatus();
   kv_ = kv.take();

@@ -24,6 +24,7 @@ namespace llmc::rt {
 struct SessionNeeds {
   bool text = true;        ///< tokenizer
   uint32_t sequences = 1;  ///< at once
+  bool sharedKv = false;   ///< one pool for all sequences, not the full context for each
   uint32_t rows = 1;       ///< rows of logits a step, cut to the tokens of a step
 };
 
