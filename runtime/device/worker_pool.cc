@@ -23,6 +23,14 @@ void setAffinity(pthread_t thread, std::span<const int> cpus) {
   (void)pthread_setaffinity_np(thread, sizeof mask, &mask);
 }
 
+// Generated code carries no type signature in front of its entry points, where this check would look for one.
+#if defined(__clang__)
+__attribute__((no_sanitize("function")))
+#endif
+int32_t call(const KernelCall& kernel, uint32_t worker, uint32_t workers) {
+  return kernel.function(kernel.args, worker, workers);
+}
+
 }  // namespace
 
 WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers)
@@ -83,11 +91,7 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
 
 void WorkerPool::walkPhases(uint32_t worker) { times_ ? walkPhasesAs<true>(worker) : walkPhasesAs<false>(worker); }
 
-// Generated code carries no type signature in front of its entry points, where this check would look for one.
 template <bool kTimed>
-#if defined(__clang__)
-__attribute__((no_sanitize("function")))
-#endif
 void WorkerPool::walkPhasesAs(uint32_t worker) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
   const auto now = [] { return kTimed ? __rdtsc() : 0; };
@@ -98,8 +102,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker) {
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
       const uint64_t start = now();
-      if (const int32_t code = kernel.function(kernel.args, worker, workers_))
-        failure_.store(code, std::memory_order_relaxed);
+      if (const int32_t code = call(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
       if constexpr (kTimed) times_->calls[worker][call] = now() - start;
     }
     // The last wait cannot be written: once that barrier opens, run() returns and the caller may read.

@@ -159,11 +159,16 @@ class StartAndStop(unittest.TestCase):
             while json.loads(await asyncio.to_thread(server.get, "/load"))["server_load"] < 200:
                 await asyncio.sleep(0.01)
             server.child.send_signal(signal.SIGTERM)
-            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await asyncio.sleep(0.1)
-            self.assertIn(b"503", await reader.readline())
-            writer.close()
+            answer = b""
+            for _ in range(50):  # the signal is on its way
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = await reader.readline()
+                writer.close()
+                if b"503" in answer:
+                    break
+                await asyncio.sleep(0.02)
+            self.assertIn(b"503", answer)
             return await asyncio.gather(*streams)
 
         with MockServer("--step-us", 5000) as server:

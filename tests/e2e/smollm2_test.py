@@ -98,9 +98,11 @@ class SmolLM2(unittest.TestCase):
         self.assertLess(results["w16"]["kl_mean"], 1e-4)
         self.assertGreaterEqual(results["w16"]["same_top"], 0.995)
         self.perplexity_close(results, "w16", 0.001)
-        self.assertLess(results["w8"]["kl_mean"], 6e-3)
-        self.perplexity_close(results, "w8", 0.005)
-        self.assertLess(results["w4"]["kl_mean"], 0.1)
+        # int8 activations in both. Measured 3.2e-3 and 1.9e-3: the folder's weights came from four bits, which w4 finds again.
+        self.assertLess(results["w8"]["kl_mean"], 4e-3)
+        self.perplexity_close(results, "w8", 0.01)
+        self.assertLess(results["w4"]["kl_mean"], 4e-3)
+        self.perplexity_close(results, "w4", 0.01)
 
     def test_greedy_with_f32_activations_is_the_exact_text(self):
         path = engine.build(smollm2.gguf(), "--activations", "f32")
