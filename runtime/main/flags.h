@@ -11,7 +11,16 @@
 namespace llmc::rt {
 
 enum class Mode : uint8_t {
-  kServe, kGenerate, kChat, kPerplexity, kBench, kCheck, kSelftest, kTokenize, kHelp, kVersion
+  kServe,
+  kGenerate,
+  kChat,
+  kPerplexity,
+  kBench,
+  kCheck,
+  kSelftest,
+  kTokenize,
+  kHelp,
+  kVersion
 };
 
 /// Everything that was asked for. Unset optionals mean the default named in --help.

@@ -76,7 +76,9 @@ constexpr FlagHelp kFlags[] = {
 std::span<const FlagHelp> allFlags() { return kFlags; }
 
 std::string helpText() {
-  std::string text = "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE [FLAG]...          serves on 127.0.0.1:8000 as OpenAI does\n"
+  std::string text =
+      "llmc-run: runs an engine made by llmc build.\n\nusage: llmc-run ENGINE [FLAG]...          serves on "
+      "127.0.0.1:8000 as OpenAI does\n"
       "       llmc-run ENGINE WHAT [FLAG]...\n";
   std::string_view group;
   for (const FlagHelp& flag : kFlags) {

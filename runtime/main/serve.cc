@@ -29,7 +29,8 @@ Result<Policy> policyOf(const std::string& name) {
   if (name == "fcfs") return Policy::kFcfs;
   if (name == "priority") return Policy::kPriority;
   if (name == "mlfq") return Policy::kMlfq;
-  return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--policy must be fcfs, priority or mlfq, found '" + escaped(name, 40) + "'");
+  return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                       "--policy must be fcfs, priority or mlfq, found '" + escaped(name, 40) + "'");
 }
 
 server::ModelFacts factsOf(const Session& session, const Flags& flags) {
@@ -88,8 +89,8 @@ Result<Loaded> load(Session& session, const Flags& flags) {
 
 /// Owns the session: workers belong to the thread that made them.
 void engineThread(const Flags& flags, std::promise<Result<Loaded>> ready, Status& ended) {
-  auto session = Session::open(flags, {.text = true, .sequences = flags.maxSequences, .sharedKv = true,
-                                       .rows = flags.maxBatchedTokens});
+  auto session = Session::open(
+      flags, {.text = true, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
   if (!session) return ready.set_value(session.takeStatus());
   auto loaded = load(**session, flags);
   EngineLoop* loop = loaded ? loaded->loop.get() : nullptr;
@@ -105,14 +106,16 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   options.version = LLMC_VERSION;
   if (!flags.apiKeyFile.empty()) {
     std::ifstream file(flags.apiKeyFile);
-    if (!file) return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(flags.apiKeyFile));
+    if (!file)
+      return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(flags.apiKeyFile));
     for (std::string line; std::getline(file, line);)
       if (!line.empty()) options.apiKeys.push_back(line);
   }
   if (flags.logFormat != "text" && flags.logFormat != "json")
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--log-format must be text or json");
   options.logFormat = flags.logFormat == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
-  if (flags.accessLog == "-") options.accessLog = stderr;
+  if (flags.accessLog == "-")
+    options.accessLog = stderr;
   else if (!flags.accessLog.empty() && !(options.accessLog = std::fopen(flags.accessLog.c_str(), "ae")))
     return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(flags.accessLog));
   return options;

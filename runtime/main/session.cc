@@ -61,7 +61,8 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   if (!plan) return plan.takeStatus();
   plan_ = *plan;
   if (needs.sharedKv) {
-    plan_.pages = static_cast<uint32_t>(std::min<uint64_t>(request.kvMemoryBytes / request.pageBytes, INT32_MAX / kPageTokens));
+    plan_.pages =
+        static_cast<uint32_t>(std::min<uint64_t>(request.kvMemoryBytes / request.pageBytes, INT32_MAX / kPageTokens));
     plan_.bytes = uint64_t{plan_.pages} * request.pageBytes;
   }
   auto kv = KvStore::create(request.pageBytes, plan_.pages);

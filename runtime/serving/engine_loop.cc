@@ -27,15 +27,19 @@ uint64_t randomWord() {
 
 EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
                        std::unique_ptr<Scheduler> scheduler)
-    : executor_(executor), kv_(kv), facts_(std::move(facts)), maxQueue_(maxQueue), scheduler_(std::move(scheduler)),
-      sampler_(executor.vocabulary()), saltSecret_{randomWord(), randomWord()} {}
+    : executor_(executor),
+      kv_(kv),
+      facts_(std::move(facts)),
+      maxQueue_(maxQueue),
+      scheduler_(std::move(scheduler)),
+      sampler_(executor.vocabulary()),
+      saltSecret_{randomWord(), randomWord()} {}
 
 Result<std::unique_ptr<EngineLoop>> EngineLoop::create(Executor& executor, KvStore& kv, server::ModelFacts facts,
                                                        const SchedulerConfig& config) {
   auto scheduler = Scheduler::create(config);
   if (!scheduler) return scheduler.takeStatus();
-  return std::unique_ptr<EngineLoop>(
-      new EngineLoop(executor, kv, std::move(facts), config.maxQueue, scheduler.take()));
+  return std::unique_ptr<EngineLoop>(new EngineLoop(executor, kv, std::move(facts), config.maxQueue, scheduler.take()));
 }
 
 double EngineLoop::now() const {

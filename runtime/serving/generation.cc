@@ -23,8 +23,9 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<server::Genera
 
 SampleRequest Generation::sampling(uint32_t choice, uint32_t position) const {
   const Choice& c = choices_[choice];
-  return {&c.params, c.history ? &*c.history : nullptr, request_.stopIds, static_cast<uint32_t>(c.output.size()),
-          position,  c.output};
+  return {&c.params,        c.history ? &*c.history : nullptr,
+          request_.stopIds, static_cast<uint32_t>(c.output.size()),
+          position,         c.output};
 }
 
 bool Generation::stops(int32_t token) const {
@@ -50,7 +51,9 @@ Status Generation::score(Sampler& sampler, std::span<const float> logits, uint32
   best.temperature = 0;
   best.logprobs = request_.promptLogprobs;
   TokenLogprobs found;
-  LLMC_TRY(sampler.sample(logits, {.params = &best}, &found).status());
+  SampleRequest request;
+  request.params = &best;
+  LLMC_TRY(sampler.sample(logits, request, &found).status());
   out.top = std::move(found.top);
   return Status::ok();
 }

@@ -53,7 +53,6 @@ TEST(Flags, KnowsEachMode) {
 TEST(Flags, RefusesWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> cases = {
       {{}, "CLI_MODE"},
-      {{"e"}, "CLI_MODE"},
       {{"--chat"}, "CLI_MODE"},
       {{"e", "--chat", "--bench"}, "CLI_MODE"},
       {{"e", "--prompt", "a", "--message", "b"}, "CLI_MODE"},

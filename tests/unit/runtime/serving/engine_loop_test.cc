@@ -1,0 +1,176 @@
+// The loop over the hand-made engine: tokens in order, ends with their reason, refusals, failures, cancellation.
+#include "runtime/serving/engine_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <thread>
+
+#include "tests/unit/runtime/exec/fake_engine.h"
+
+namespace llmc::rt::serving {
+namespace {
+
+using server::FinishReason;
+using test::FakeEngine;
+
+/// Collects the events of one generation.
+class Collector final : public server::GenerationSink {
+ public:
+  void deliver(server::GenerationEvent event) override {
+    const std::lock_guard lock(mutex_);
+    if (auto* token = std::get_if<server::TokenEvent>(&event)) {
+      tokens.push_back(token->token);
+      if (token->finish != FinishReason::kNone) reasons.push_back(token->finish);
+    } else if (auto* prompt = std::get_if<server::PromptEvent>(&event)) {
+      EXPECT_TRUE(tokens.empty());
+      ++prompts;
+      cached = prompt->cachedTokens;
+      promptLogprobs = prompt->logprobs.size();
+    } else if (auto* error = std::get_if<server::ErrorEvent>(&event)) {
+      errors.push_back(error->status.code());
+    } else {
+      reasons.push_back(std::get<server::FinishEvent>(event).reason);
+    }
+    changed_.notify_all();
+  }
+  bool waitFor(const std::function<bool()>& done) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), done);
+  }
+
+  std::vector<int32_t> tokens;
+  std::vector<FinishReason> reasons;
+  std::vector<std::string> errors;
+  size_t promptLogprobs = 0;
+  uint32_t prompts = 0, cached = 0;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+class Serving : public testing::Test {
+ protected:
+  static constexpr uint32_t kPages = 64;
+
+  void start(bool failing = false, uint32_t maxQueue = 100) {
+    engine_.failing = failing;
+    std::promise<void> ready;
+    auto made = ready.get_future();
+    thread_ = std::thread([this, maxQueue, &ready] {
+      auto pool = WorkerPool::create({.threads = 2}).take();
+      auto kv = KvStore::create(FakeEngine::kPageBytes, kPages).take();
+      const StepLimits limits{32, 32, 8, 200};
+      auto executor = Executor::create(engine_.source(), *pool, limits, {kv->base(), kPages}).take();
+      SchedulerConfig config;
+      config.limits = limits;
+      config.pages = kPages;
+      config.maxQueue = maxQueue;
+      server::ModelFacts facts;
+      facts.names = {"fake"};
+      facts.context = 200;
+      loop_ = EngineLoop::create(*executor, *kv, facts, config).take();
+      ready.set_value();
+      ended_ = loop_->run();
+    });
+    made.wait();
+  }
+  void TearDown() override {
+    if (loop_) loop_->stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  server::GenerationRequest request(uint64_t id, std::vector<int32_t> prompt, uint32_t maxTokens) {
+    server::GenerationRequest request;
+    request.id = id;
+    request.prompt = std::move(prompt);
+    request.maxTokens = maxTokens;
+    request.sampling.temperature = 0;
+    return request;
+  }
+  /// Sets logits growing with the token id for a positive sum: greedy takes the last token of the vocabulary.
+  static constexpr int32_t kBest = static_cast<int32_t>(test::kVocabulary) - 1;
+
+  FakeEngine engine_;
+  std::unique_ptr<EngineLoop> loop_;
+  std::thread thread_;
+  Status ended_ = Status::ok();
+};
+
+TEST_F(Serving, TokensComeInOrderWithOneEnd) {
+  start();
+  std::vector<std::shared_ptr<Collector>> all;
+  for (uint64_t id = 1; id <= 20; ++id) {
+    all.push_back(std::make_shared<Collector>());
+    ASSERT_TRUE(
+        loop_->submit(request(id, {1, 2, static_cast<int32_t>(id % 9)}, static_cast<uint32_t>(id)), all.back()));
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    ASSERT_TRUE(all[i]->waitFor([&] { return !all[i]->reasons.empty(); })) << i;
+    EXPECT_EQ(all[i]->tokens, std::vector<int32_t>(i + 1, kBest));
+    EXPECT_EQ(all[i]->reasons, std::vector<FinishReason>{FinishReason::kLength});
+    EXPECT_EQ(all[i]->prompts, 1u);
+  }
+}
+
+TEST_F(Serving, StopIdsEndEachChoiceAndPromptsAreScored) {
+  start();
+  auto sink = std::make_shared<Collector>();
+  auto asked = request(1, {1, 2, 3, 4}, 50);
+  asked.choices = 3;
+  asked.stopIds = {kBest};
+  asked.promptLogprobs = 2;
+  ASSERT_TRUE(loop_->submit(asked, sink));
+  ASSERT_TRUE(sink->waitFor([&] { return sink->reasons.size() == 3; }));
+  EXPECT_EQ(sink->reasons, std::vector<FinishReason>(3, FinishReason::kStop));
+  EXPECT_EQ(sink->promptLogprobs, 3u);
+}
+
+TEST_F(Serving, ALaterPromptFindsTheFirstOnesPages) {
+  start();
+  std::vector<int32_t> prompt(40, 3);
+  for (uint32_t round = 0; round < 2; ++round) {
+    auto sink = std::make_shared<Collector>();
+    ASSERT_TRUE(loop_->submit(request(round + 1, prompt, 2), sink));
+    ASSERT_TRUE(sink->waitFor([&] { return !sink->reasons.empty(); }));
+    EXPECT_EQ(sink->cached, round == 0 ? 0u : 32u);
+  }
+  EXPECT_GT(loop_->stats().prefixCacheHits, 0u);
+}
+
+TEST_F(Serving, CancelledGenerationsGiveTheirPagesBack) {
+  start();
+  std::vector<std::shared_ptr<Collector>> all;
+  for (uint64_t id = 1; id <= 6; ++id) {
+    all.push_back(std::make_shared<Collector>());
+    ASSERT_TRUE(loop_->submit(request(id, {1, 2, 3}, 150), all.back()));
+  }
+  ASSERT_TRUE(all[0]->waitFor([&] { return !all[0]->tokens.empty(); }));
+  for (uint64_t id = 1; id <= 6; ++id) loop_->cancel(id, server::kAllChoices);
+  for (int i = 0; i < 500 && loop_->stats().running > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(loop_->stats().running, 0u);
+  EXPECT_EQ(loop_->stats().kvUsage, 0);
+}
+
+TEST_F(Serving, WhatCannotFitIsRefusedAtOnce) {
+  start();
+  auto asked = request(1, std::vector<int32_t>(100, 1), 90);
+  asked.choices = 6;  // 12 pages each, of 64
+  EXPECT_EQ(loop_->submit(asked, std::make_shared<Collector>()).code(), server::kKvCapacity);
+}
+
+TEST_F(Serving, AStepThatFailsEndsEverythingAndIsTold) {
+  start(/*failing=*/true);
+  auto sink = std::make_shared<Collector>();
+  ASSERT_TRUE(loop_->submit(request(1, {1, 2}, 5), sink));
+  ASSERT_TRUE(sink->waitFor([&] { return !sink->errors.empty(); }));
+  EXPECT_EQ(sink->errors, std::vector<std::string>{"RT_KERNEL"});
+  thread_.join();
+  EXPECT_EQ(ended_.code(), "RT_KERNEL");
+  EXPECT_EQ(loop_->submit(request(2, {1}, 5), sink).code(), "SV_BROKEN");
+}
+
+}  // namespace
+}  // namespace llmc::rt::serving
