@@ -27,7 +27,7 @@ void setAffinity(pthread_t thread, std::span<const int> cpus) {
 #if defined(__clang__)
 __attribute__((no_sanitize("function")))
 #endif
-int32_t call(const KernelCall& kernel, uint32_t worker, uint32_t workers) {
+int32_t callKernel(const KernelCall& kernel, uint32_t worker, uint32_t workers) {
   return kernel.function(kernel.args, worker, workers);
 }
 
@@ -102,7 +102,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker) {
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
       const uint64_t start = now();
-      if (const int32_t code = call(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
+      if (const int32_t code = callKernel(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
       if constexpr (kTimed) times_->calls[worker][call] = now() - start;
     }
     // The last wait cannot be written: once that barrier opens, run() returns and the caller may read.
