@@ -152,7 +152,10 @@ void ApiHandler::answerLater(const std::shared_ptr<Exchange>& exchange,
     ApiFault fault = parseBody(*body, json);
     if (!fault) fault = (this->*work)(json, *out);
     exchange->io().post([exchange, fault, out] {
-      exchange->respond(fault ? errorResponse(*fault) : HttpResponse{200, std::move(*out)});
+      if (fault) return exchange->respond(errorResponse(*fault));
+      HttpResponse response;
+      response.body = std::move(*out);
+      exchange->respond(std::move(response));
     });
   });
 }

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import urllib.request
 
 import engine
@@ -77,3 +78,23 @@ async def read_stream(reader: asyncio.StreamReader) -> list[str]:
     events = text.decode().split("\n\n")
     assert events.pop() == "" and all(e.startswith("data: ") for e in events)
     return [e[6:] for e in events]
+
+
+class EngineServer(MockServer):
+    """`with EngineServer(engine_path, "--max-num-seqs", 8) as server:` serves with llmc-run."""
+
+    def __init__(self, path, *flags):
+        super().__init__(*flags)
+        self.path = path
+
+    def __enter__(self):
+        command = [engine.BIN / "llmc-run", self.path, "--port", "0", *self.flags]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        seen = b""
+        for line in self.child.stderr:
+            seen += line
+            if line.startswith(b"ready on http://"):
+                self.port = int(line.split(b":")[2].split(b"/")[0])
+                threading.Thread(target=self.child.stderr.read, daemon=True).start()  # nobody reads it, but it must not fill
+                return self
+        raise AssertionError(f"status {self.child.wait()}: {seen.decode()}")
