@@ -37,7 +37,6 @@ def built(name=hostile.MODEL):
     ("value_of_a_switch", (*PROMPT, "--json=maybe"), None, []),
     ("flag_twice", (*PROMPT, "--seed=1", "--seed=2"), "CLI_FLAG", ["--seed"]),
     ("argument_too_many", (*PROMPT, "more"), "CLI_FLAG", ["more"]),
-    ("nothing_to_do", (), "CLI_MODE", ["--prompt"]),
     *((f"modes_{i}", modes, "CLI_MODE", [m for m in modes if m.startswith("--")][:2]) for i, modes in enumerate((
         (*PROMPT, "--chat"), ("--check", "--selftest"), (*PROMPT, "--message", "x"), ("--bench", "--perplexity", "f"),
         ("--prompt-ids", "1", *PROMPT)))),
