@@ -33,6 +33,8 @@ def contestants(args) -> dict:
     for title, model in (("Q4_1", args.gguf), ("Q4_0", q4_0)):
         for flash in (False, True):
             name = f"llama.cpp {title}{' fa' if flash else ''}"
+            if args.peers not in name:
+                continue
             found[name] = lambda case, threads, m=model, f=flash: run_peer(m, f, case, threads, args.steps)
     return found
 
@@ -72,6 +74,7 @@ def main():
     parser.add_argument("--q4-0", type=pathlib.Path, help="the same weights as Q4_0 (made beside --gguf if absent)")
     parser.add_argument("--engine", type=pathlib.Path, help="what llmc built from --gguf")
     parser.add_argument("--threads", default="1,2,all", help="default 1,2,all")
+    parser.add_argument("--peers", default="", help="only llama.cpp's variants whose name contains this, as Q4_0")
     parser.add_argument("--cases", default="", help="only cases whose name contains one of these, comma-separated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=64, help="decode steps timed in a sample (default 64)")
