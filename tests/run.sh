@@ -100,7 +100,7 @@ runStage() {
     text) stage text .venv/bin/python tests/e2e/text/compare.py build/tests/text_cases .cache/text ;;
     examples) stage examples runExamples ;;
     asan) stage asan sanitized asan "" ;;
-    tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest llmcServerTest" ;;
+    tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest llmcServerTest llmcServingTest" ;;
     *) echo "run.sh: no stage '$1'; see the head of $0" >&2; exit 2 ;;
   esac
 }

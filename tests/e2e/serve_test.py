@@ -33,6 +33,8 @@ def until(condition, seconds=10):
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class Serve(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
     @classmethod
     def setUpClass(cls):
         cls.server = EngineServer(built(), "--served-model-name", "smollm2", "--max-num-seqs", 16).__enter__()
@@ -120,6 +122,8 @@ class Serve(unittest.TestCase):
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class StartAndStop(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
     def test_sigterm_lets_answers_end(self):
         with EngineServer(built()) as server:
             body = json.dumps({"model": "SmolLM2-135M-Instruct.Q4_1", "prompt": "Once", "max_tokens": 300, "ignore_eos": True, "temperature": 0})

@@ -39,6 +39,8 @@ async def whole_stream(port: int, index: int, tokens: int) -> bool:
 
 @unittest.skipUnless(mock_server.PROGRAM.exists(), "needs llmc-mock-server")
 class Streams(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
     def test_a_thousand_at_once_are_complete(self):
         async def everybody(port):
             return await asyncio.gather(*(whole_stream(port, i, 60) for i in range(1000)))
@@ -135,6 +137,8 @@ class Streams(unittest.TestCase):
 
 @unittest.skipUnless(mock_server.PROGRAM.exists(), "needs llmc-mock-server")
 class StartAndStop(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
     def refused(self, *flags) -> tuple[int, str]:
         done = subprocess.run([mock_server.PROGRAM, *map(str, flags)], capture_output=True, timeout=10)
         self.assertEqual(done.stdout, b"")
