@@ -155,7 +155,7 @@ void ApiHandler::answerLater(const std::shared_ptr<Exchange>& exchange,
       if (fault) return exchange->respond(errorResponse(*fault));
       HttpResponse response;
       response.body = std::move(*out);
-      exchange->respond(std::move(response));
+      exchange->respond(response);
     });
   });
 }
