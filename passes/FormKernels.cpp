@@ -74,35 +74,37 @@ private:
         op.erase();
   }
 
-  /// Adds rope <- rmsnorm over heads <- slice, as far as they exist for this use alone.
-  void addHeadRows(KernelGroup &group, Value value) {
+  /// Adds rope <- rmsnorm over heads <- slice, as far as they exist for this use alone. Returns what they start from.
+  Value addHeadRows(KernelGroup &group, Value value) {
     while (Operation *source = value.getDefiningOp()) {
       auto norm = dyn_cast<llm::RMSNormOp>(source);
       bool perHead = norm && norm.getSegment() > 0;
       if (!perHead && !isa<llm::RopeOp, llm::SliceOp>(source))
-        return;
+        return value;
       bool shared = llvm::any_of(value.getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
-      if (shared && source != queryRope_) {
+      if (shared && value != queries_) {
         missed(source, "F5") << "the rows have another use";
-        return;
+        return value;
       }
       group.ops.insert(source);
       value = source->getOperand(0);
     }
+    return value;
   }
 
-  /// The rope of the queries that read the layer this op writes, or null.
-  Operation *queryRopeOf(llm::KvWriteOp write) {
+  /// The queries that read the layer this op writes, when they are made before it; or null.
+  Value queriesOf(llm::KvWriteOp write) {
     for (Operation *user : write.getKv().getUsers()) {
       Value query;
       if (auto attend = dyn_cast<llm::AttendOp>(user); attend && attend.getLayer() == write.getLayer())
         query = attend.getQ();
       else if (auto partial = dyn_cast<llm::AttendPartialOp>(user); partial && partial.getLayer() == write.getLayer())
         query = partial.getQ();
-      if (query && query.getDefiningOp<llm::RopeOp>() && query.getDefiningOp()->isBeforeInBlock(write))
-        return query.getDefiningOp();
+      Operation *source = query ? query.getDefiningOp() : nullptr;
+      if (source && isa<llm::RopeOp, llm::SliceOp>(source) && source->isBeforeInBlock(write))
+        return query;
     }
-    return nullptr;
+    return {};
   }
 
   void formKvWrite(llm::KvWriteOp write) {
@@ -110,19 +112,43 @@ private:
     group.hero = "kv_write";
     group.fused.push_back("F5");
     group.ops.insert(write);
-    addHeadRows(group, write.getK());
-    addHeadRows(group, write.getV());
+    Value keys = addHeadRows(group, write.getK()), values = addHeadRows(group, write.getV());
     KernelGroup withQueries = group;
-    queryRope_ = queryRopeOf(write);
-    if (queryRope_)
-      addHeadRows(withQueries, queryRope_->getResult(0));
-    else
+    queries_ = queriesOf(write);
+    Value rows = queries_ ? addHeadRows(withQueries, queries_) : Value();
+    if (!queries_)
       missed(write, "F5") << "no rotated queries before the write";
-    queryRope_ = nullptr;
+    queries_ = {};
+    if (rows && rows == keys && rows == values && formProjection(withQueries, write, rows))
+      return;
     if (outline(withQueries, batch_))
       return;
     missed(write, "F5") << "the rotated queries are read before the write";
     outline(group, batch_);
+  }
+
+  /// The product that makes q, k and v takes their norms, ropes and the cache write as its epilogue, head by head.
+  bool formProjection(KernelGroup group, llm::KvWriteOp write, Value rows) {
+    auto linear = rows.getDefiningOp<llm::LinearOp>();
+    if (!linear)
+      return false;
+    int64_t dim = write.getKv().getType().getDim();
+    if (dim % 16 != 0) {
+      missed(write, "F5") << "heads of " << dim << " columns do not end with a panel of 16 rows of the product";
+      return false;
+    }
+    for (Operation *user : rows.getUsers()) {
+      auto slice = dyn_cast<llm::SliceOp>(user);
+      if (!slice || !group.ops.contains(user) || slice.getOffset() % dim != 0) {
+        missed(linear, "F5") << "its rows are not cut into heads of the cache alone";
+        return false;
+      }
+    }
+    group.hero = "linear";
+    group.ops.insert(linear);
+    addProductTags(group, linear);
+    addPrologue(group, linear);
+    return outline(group, batch_) != nullptr;
   }
 
   void addEpilogue(KernelGroup &group, llm::LinearOp linear) {
@@ -175,10 +201,7 @@ private:
     }
   }
 
-  void formLinear(llm::LinearOp linear) {
-    KernelGroup group;
-    group.hero = "linear";
-    group.ops.insert(linear);
+  void addProductTags(KernelGroup &group, llm::LinearOp linear) {
     if (cast<llm::WeightType>(linear.getW().getType()).getQuant().isInteger())
       addTag(group, "F12");
     if (auto use = linear.getW().getDefiningOp<llm::UseOp>()) {
@@ -188,6 +211,13 @@ private:
     }
     if (linear.getBias())
       addTag(group, "F9");
+  }
+
+  void formLinear(llm::LinearOp linear) {
+    KernelGroup group;
+    group.hero = "linear";
+    group.ops.insert(linear);
+    addProductTags(group, linear);
     addPrologue(group, linear);
     addEpilogue(group, linear);
     outline(group, batch_);
@@ -248,7 +278,28 @@ private:
     group.ops.insert(attend);
     if (isa<llm::AttendPartialOp>(attend))
       addTag(group, "F6");
+    else
+      addHeadQuantize(group, cast<llm::AttendOp>(attend));
     outline(group, batch_);
+  }
+
+  /// The item that makes a head's row quantizes it while it is in L1.
+  void addHeadQuantize(KernelGroup &group, llm::AttendOp attend) {
+    for (Operation *user : attend.getResult().getUsers()) {
+      if (!isa<llm::QuantizeOp>(user))
+        continue;
+      int64_t dim = attend.getKv().getType().getDim();
+      if (!attend.getResult().hasOneUse()) {
+        missed(attend, "F6") << "the rows have another use than their quantization";
+        return;
+      }
+      if (dim % 32 != 0) {
+        missed(attend, "F6") << "heads of " << dim << " columns end within a group of 32";
+        return;
+      }
+      group.ops.insert(user);
+      addTag(group, "F6");
+    }
   }
 
   void addTag(KernelGroup &group, llvm::StringRef tag) {
@@ -258,7 +309,7 @@ private:
 
   func::FuncOp function_;
   Value batch_;
-  Operation *queryRope_ = nullptr;
+  Value queries_; ///< while their ops are gathered: attention reads them too
   bool fewTokens_ = false;
 };
 

@@ -42,9 +42,9 @@ public:
   /// out. Plain rows are written in whole chunks: the row's stride padding may change, nothing behind it.
   void storeRow(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
 
-  /// Quantizes columns [32 * group, 32 * group + 32) of `row` into a qact row. Requires prepareRow(op.getX(), row) and
-  /// columns that are a multiple of 32; the last group also clears the row's padding group.
-  void storeGroup(llm::QuantizeOp op, mlir::Value row, mlir::Value group, mlir::Value rowPointer);
+  /// Quantizes the `count` groups of 32 columns from `first` on of `row` into a qact row. Requires
+  /// prepareRow(op.getX(), row) and columns that are a multiple of 32; the last group also clears the row's padding.
+  void storeGroups(llm::QuantizeOp op, mlir::Value row, mlir::Value first, int64_t count, mlir::Value rowPointer);
 
   /// Failure once an op without a lowering was met (a diagnostic was emitted on it).
   mlir::LogicalResult status() const { return mlir::failure(failed_); }

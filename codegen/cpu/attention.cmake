@@ -2,4 +2,4 @@
 add_library(llmcCpuAttention STATIC attention/AttendShape.cpp attention/AttendEmitter.cpp attention/AttendTiles.cpp
             attention/Bf16AttendEmitter.cpp attention/Bf16AttendTiles.cpp attention/AttendKernel.cpp
             attention/EmitAttend.cpp)
-target_link_libraries(llmcCpuAttention PUBLIC llmcCpuCore llmcLLM llmcKern)
+target_link_libraries(llmcCpuAttention PUBLIC llmcCpuRegion llmcKern llmcPackedLayout)

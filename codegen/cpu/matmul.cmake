@@ -3,4 +3,4 @@ add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/Matm
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore)
 add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp matmul/RowScales.cpp matmul/MatmulDriver.cpp
             matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp)
-target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuRows llmcPackedLayout)
+target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuKvWrite llmcPackedLayout)

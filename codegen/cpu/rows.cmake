@@ -4,7 +4,7 @@ add_library(llmcCpuRegion STATIC region/RegionEmitter.cpp region/Lanes.cpp regio
 target_link_libraries(llmcCpuRegion PUBLIC llmcCpuCore llmcLLM)
 add_library(llmcCpuRows STATIC rows/RowCount.cpp rows/RowKernel.cpp)
 target_link_libraries(llmcCpuRows PUBLIC llmcCpuRegion llmcKern)
-add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/KvWriteKernel.cpp)
+add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/HeadWriter.cpp kvwrite/KvWriteKernel.cpp)
 target_link_libraries(llmcCpuKvWrite PUBLIC llmcCpuRows)
 # All families behind one entry.
 add_library(llmcCpuKernels STATIC KernelEmitter.cpp)

@@ -20,8 +20,10 @@ const std::map<std::string, const char *> &fusionMeanings() {
       {"F2", "norm recomputed by every worker before the product: one barrier less"},
       {"F3", "products of one input concatenated (q, k and v rows)"},
       {"F4", "gate and up in one product, with the activation on its registers"},
-      {"F5", "rope of q and k, and the write of k and v into the cache"},
-      {"F6", "attention in parts over the context; the parts merged by the kernel that needs them"},
+      {"F5",
+       "norms of heads, ropes and the write of k and v into the cache, where possible as epilogue of the product"},
+      {"F6", "attention: parts of the context merged by the kernel that needs them, or rows quantized by the item that "
+             "makes them"},
       {"F7", "residual add on the product's registers"},
       {"F8", "only the rows that are sampled are read"},
       {"F9", "bias, activation, scale or cap on the product's registers"},

@@ -70,8 +70,10 @@ class Chat:
         os.write(self.main, text.encode())
 
     def ask(self, text: str) -> bytes:
+        """The question as typed and the answer. What is typed while the prompt is being drawn is echoed twice."""
         self.type(text + "\n")
-        return self.wait_for(rb"\n> $")
+        line = text.encode() + b"\n"
+        return line + self.wait_for(rb"\n> $").split(line)[-1]
 
     def ends(self, seconds: float = 10) -> int:
         end = time.monotonic() + seconds

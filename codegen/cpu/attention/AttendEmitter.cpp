@@ -106,27 +106,36 @@ void AttendEmitter::storeRows(const AttendItem &item) {
   k_.forEach(k_.c(0), k_.mul(item.tokenCount, shape_.group()), 1, [&](Value row) { storeRow(item, row); });
 }
 
+void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, Value row, Value head, Value sums,
+               Value total) {
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape.heads * shape.headDim * 4));
+  Value out = sums;
+  if (!words.sink)
+    out = k.address(words.result, k.add(k.mul(row, stride), k.mul(head, shape.headDim * 4)));
+  Value factor = k.splat(k.divF(k.constant(k.f32(), 1.0), k.reduceAdd(total)), 16);
+  for (int64_t column = 0; column < shape.headDim; column += 16) {
+    Value v = k.load(k.vec(16, k.f32()), sums, Value(), column * 4, 4);
+    k.store(k.mulF(v, factor), out, Value(), column * 4, 4);
+  }
+  if (words.sink)
+    words.sink(row, head, sums);
+}
+
 void AttendEmitter::storeRow(const AttendItem &item, Value row) {
-  int64_t dim = shape_.headDim, parts = std::max<int64_t>(shape_.splits, 1), width = shape_.splits ? dim + 2 : dim;
-  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * parts * width * 4));
+  int64_t dim = shape_.headDim;
   Value token = k_.add(item.firstToken, k_.divUI(row, shape_.group()));
   Value head = k_.add(k_.mul(item.kvHead, shape_.group()), k_.remUI(row, shape_.group()));
-  Value part = item.split ? k_.add(k_.mul(head, parts), item.split) : head;
-  Value out = k_.add(k_.mul(token, stride), k_.mul(part, width * 4));
-  Value sums = k_.mul(row, dim * 4);
-  Value largest = k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), largestAt_, 4);
-  Value total = k_.reduceAdd(k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), totalsAt_, 4));
-  Value factor;
+  Value sums = k_.address(words_.scratch, k_.mul(row, dim * 4), sumsAt_);
+  Value total = k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), totalsAt_, 4);
   if (!shape_.splits)
-    factor = k_.splat(k_.divF(k_.constant(k_.f32(), 1.0), total), 16);
-  for (int64_t column = 0; column < dim; column += 16) {
-    Value v = k_.load(k_.vec(16, k_.f32()), words_.scratch, sums, sumsAt_ + column * 4, 4);
-    k_.store(factor ? k_.mulF(v, factor) : v, words_.result, out, column * 4, 4);
-  }
-  if (shape_.splits) {
-    k_.store(largest, words_.result, out, dim * 4, 4);
-    k_.store(total, words_.result, out, dim * 4 + 4, 4);
-  }
+    return storeHead(k_, shape_, words_, token, head, sums, total);
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * shape_.splits * (dim + 2) * 4));
+  Value part = k_.add(k_.mul(head, shape_.splits), item.split);
+  Value out = k_.address(words_.result, k_.add(k_.mul(token, stride), k_.mul(part, (dim + 2) * 4)));
+  for (int64_t column = 0; column < dim; column += 16)
+    k_.store(k_.load(k_.vec(16, k_.f32()), sums, Value(), column * 4, 4), out, Value(), column * 4, 4);
+  k_.store(k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), largestAt_, 4), out, Value(), dim * 4, 4);
+  k_.store(k_.reduceAdd(total), out, Value(), dim * 4 + 4, 4);
 }
 
 } // namespace llmc

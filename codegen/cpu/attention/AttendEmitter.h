@@ -3,8 +3,12 @@
 
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/cpu/attention/AttendShape.h"
+#include <functional>
 
 namespace llmc {
+
+/// Takes the finished D values of `head` (of all) of token `row`, f32 at `values`.
+using AttendSink = std::function<void(mlir::Value row, mlir::Value head, mlir::Value values)>;
 
 /// Pointers an attention kernel works on; rows as in the ABI.
 struct AttendWords {
@@ -13,6 +17,7 @@ struct AttendWords {
   mlir::Value batch;
   mlir::Value result;  ///< f32 [T, heads * D] or the parts
   mlir::Value scratch; ///< this worker's
+  AttendSink sink;     ///< when set, takes the values of whole contexts instead of `result`
 };
 
 /// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`.
@@ -34,6 +39,10 @@ mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value sc
 
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
+
+/// Stores sums * factor of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
+void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,
+               mlir::Value sums, mlir::Value total);
 
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.

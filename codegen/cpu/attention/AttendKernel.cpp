@@ -1,7 +1,6 @@
 // Work items of attention, and the lowering of a kern.func whose hero is llm.attend or llm.attend_partial.
 #include "codegen/cpu/attention/AttendKernel.h"
 
-#include "codegen/cpu/attention/AttendEmitter.h"
 #include "codegen/cpu/attention/Bf16AttendEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "runtime/format/kernel_abi.h"
@@ -86,10 +85,14 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
   });
 }
 
-void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments) {
+void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments, const AttendSink &sink) {
   Value mine = k.mul(k.worker(), attendScratchBytes(shape));
-  AttendWords words{k.arg(arguments.query), k.arg(arguments.cache), k.arg(arguments.batch), k.arg(arguments.result),
-                    k.address(k.arg(arguments.scratch), mine)};
+  AttendWords words{k.arg(arguments.query),
+                    k.arg(arguments.cache),
+                    k.arg(arguments.batch),
+                    k.arg(arguments.result),
+                    k.address(k.arg(arguments.scratch), mine),
+                    sink};
   if (shape.splits)
     emitSplitItems(k, shape, words);
   else

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"
-#include "codegen/cpu/attention/AttendShape.h"
+#include "codegen/cpu/attention/AttendEmitter.h"
 
 namespace llmc {
 
@@ -12,6 +12,8 @@ struct AttendArguments {
 };
 
 /// Emits the body between the entry and finish(). Deterministic: a row's sums do not depend on workers or neighbours.
-void emitAttend(KernelBuilder &kernel, const AttendShape &shape, const AttendArguments &arguments);
+/// With `sink`, it takes the rows, and the result argument is not written.
+void emitAttend(KernelBuilder &kernel, const AttendShape &shape, const AttendArguments &arguments,
+                const AttendSink &sink = {});
 
 } // namespace llmc

@@ -149,18 +149,11 @@ void Bf16AttendEmitter::emitBlock(const AttendItem &item, Value block, Value liv
 
 void Bf16AttendEmitter::storeRows(const AttendItem &item) {
   int64_t dim = shape_.headDim, group = shape_.group();
-  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
-  VectorType f32x16 = k_.vec(16, k_.f32());
   k_.forEach(k_.c(0), k_.mul(item.tokenCount, group), 1, [&](Value row) {
     Value token = k_.add(item.firstToken, k_.divUI(row, group));
     Value head = k_.add(k_.mul(item.kvHead, group), k_.remUI(row, group));
-    Value out = k_.add(k_.mul(token, stride), k_.mul(head, dim * 4)), sums = k_.mul(row, dim * 4);
-    Value total = k_.reduceAdd(k_.load(f32x16, words_.scratch, k_.mul(row, 64), at_.totals, 4));
-    Value factor = k_.splat(k_.divF(k_.constant(k_.f32(), 1.0), total), 16);
-    for (int64_t column = 0; column < dim; column += 16) {
-      Value v = k_.load(f32x16, words_.scratch, sums, at_.sums + column * 4, 4);
-      k_.store(k_.mulF(v, factor), words_.result, out, column * 4, 4);
-    }
+    Value total = k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), at_.totals, 4);
+    storeHead(k_, shape_, words_, token, head, k_.address(words_.scratch, k_.mul(row, dim * 4), at_.sums), total);
   });
 }
 

@@ -1,9 +1,10 @@
 // The attention family: from a kern.func with hero "attend" to an attention kernel.
 #include "codegen/cpu/KernelEmitter.h"
+#include "codegen/cpu/RegionEmitter.h"
 #include "codegen/cpu/attention/AttendFunction.h"
 #include "codegen/cpu/attention/AttendKernel.h"
 
-#include "dialects/LLM/LLMDialect.h"
+#include "codegen/registry/PackedLayout.h"
 
 using namespace mlir;
 
@@ -30,7 +31,11 @@ std::optional<AttendFunction> matchAttend(kern::FuncOp function) {
   AttendFunction found;
   Block &block = function.getBody().front();
   Operation *op = &block.front();
-  if (op->getNextNode() != block.getTerminator())
+  found.op = op;
+  found.quantize = dyn_cast_or_null<llm::QuantizeOp>(op->getNextNode());
+  Operation *last = found.quantize ? found.quantize.getOperation() : op;
+  if (last->getNextNode() != block.getTerminator() || block.getTerminator()->getNumOperands() != 1 ||
+      block.getTerminator()->getOperand(0) != last->getResult(0))
     return std::nullopt;
   auto fill = [&](auto attend) {
     found.arguments.query = argumentIndex(attend.getQ());
@@ -41,7 +46,7 @@ std::optional<AttendFunction> matchAttend(kern::FuncOp function) {
     found.shape = shapeOf(attend, 0);
     found.shape.bf16Products = attend.getBf16Products();
     fill(attend);
-  } else if (auto partial = dyn_cast<llm::AttendPartialOp>(op)) {
+  } else if (auto partial = dyn_cast<llm::AttendPartialOp>(op); partial && !found.quantize) {
     found.shape = shapeOf(partial, partial.getSplits());
     fill(partial);
   } else {
@@ -52,17 +57,37 @@ std::optional<AttendFunction> matchAttend(kern::FuncOp function) {
   return found;
 }
 
+/// Quantizes a head's values into the result's int8 rows.
+static AttendSink quantizeHeads(KernelBuilder &k, RegionEmitter &region, AttendFunction &found) {
+  return [&k, &region, &found](Value row, Value head, Value values) {
+    const int64_t dim = found.shape.headDim;
+    region.bind(found.op->getResult(0), [&, values, head](Value, Value column) {
+      return k.load(k.vec(16, k.f32()), values, k.mul(k.sub(column, k.mul(head, dim)), 4), 0, 4);
+    });
+    const int64_t groups = dim / kQuantGroup, stride = RegionEmitter::rowStride(found.quantize.getResult().getType());
+    region.storeGroups(found.quantize, row, k.mul(head, groups), groups,
+                       k.address(k.arg(found.arguments.result), k.mul(row, stride)));
+  };
+}
+
 LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &request) {
   kern::FuncOp function = request.function;
   std::optional<AttendFunction> found = matchAttend(function);
   if (!found)
-    return function.emitOpError("expected a body of one llm.attend or llm.attend_partial");
-  if (found->shape.headDim % 16 != 0)
-    return function.emitOpError("expected a head size that is a multiple of 16, found ") << found->shape.headDim;
+    return function.emitOpError("expected a body of llm.attend, quantized or not, or llm.attend_partial");
+  int64_t multiple = found->quantize ? kQuantGroup : 16;
+  if (found->shape.headDim % multiple != 0)
+    return function.emitOpError("expected a head size that is a multiple of ")
+           << multiple << ", found " << found->shape.headDim;
   KernelBuilder kernel(module, request.symbol, found->arguments.scratch + 1, request.level);
-  emitAttend(kernel, found->shape, found->arguments);
+  llvm::SmallVector<Value> words;
+  for (unsigned i = 0; i < found->arguments.result; ++i)
+    words.push_back(kernel.arg(i));
+  RegionEmitter region(kernel, function.getBody().front(), words);
+  emitAttend(kernel, found->shape, found->arguments,
+             found->quantize ? quantizeHeads(kernel, region, *found) : AttendSink());
   kernel.finish();
-  return success();
+  return region.status();
 }
 
 } // namespace llmc

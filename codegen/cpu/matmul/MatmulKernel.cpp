@@ -3,9 +3,12 @@
 #include "codegen/cpu/matmul/MatmulKernel.h"
 
 #include "codegen/cpu/RegionEmitter.h"
+#include "codegen/cpu/kvwrite/HeadWriter.h"
 #include "codegen/cpu/matmul/MatmulDriver.h"
 #include "codegen/cpu/rows/RowCount.h"
 #include "dialects/LLM/LLMTypes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include <optional>
 
 using namespace mlir;
 
@@ -21,7 +24,7 @@ public:
 
   LogicalResult write() {
     FailureOr<Value> rows = rowCount(k_, function_, args_);
-    if (failed(rows))
+    if (failed(rows) || failed(collectHeads()))
       return failure();
     MatmulWords words;
     words.weights = region_.pointer(plan_.linear.getW());
@@ -64,6 +67,40 @@ private:
                [&](Value row, Value unit, Value sums) { writeResult(first ? k_.add(first, row) : row, unit, sums); });
   }
 
+  LogicalResult collectHeads() {
+    if (!plan_.kvWrite)
+      return success();
+    heads_.emplace(k_, region_, plan_.kvWrite);
+    if (failed(heads_->collect(function_)))
+      return failure();
+    for (const HeadPart &part : heads_->parts())
+      if (!firstColumn(part.value))
+        return plan_.kvWrite.emitOpError("has no code on the CPU: expected queries, keys and values from the product");
+    return success();
+  }
+
+  /// Head `unit` of the product's rows, to where the part that holds it goes.
+  void writeHead(Value row, Value unit) {
+    for (const HeadPart &part : heads_->parts()) {
+      int64_t first = *firstColumn(part.value) / (plan_.shape.unitPanels * kPanelRows);
+      Value head = k_.add(unit, -first);
+      Value here = arith::AndIOp::create(k_.b(), k_.less(k_.c(-1), head), k_.less(head, k_.c(part.heads)));
+      k_.ifThen(here, [&] { heads_->emit(part, row, head); });
+    }
+  }
+
+  /// The column of the product where a value made by slices, norms and ropes of heads starts, if it is made of it.
+  static std::optional<int64_t> firstColumn(Value value) {
+    int64_t column = 0;
+    for (Operation *op = value.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
+      if (isa<llm::LinearOp>(op))
+        return column;
+      if (auto slice = dyn_cast<llm::SliceOp>(op))
+        column += slice.getOffset();
+    }
+    return std::nullopt;
+  }
+
   /// The region's value for one row of one unit, from the linear's sums (and bias) at `sums`.
   void writeResult(Value row, Value unit, Value sums) {
     Value unitColumn = k_.mul(unit, plan_.shape.unitPanels * kPanelRows);
@@ -74,10 +111,12 @@ private:
         value = k_.addF(value, k_.load(type, region_.pointer(bias), k_.mul(column, 4), 0, 4));
       return value;
     });
+    if (heads_)
+      return writeHead(row, unit);
     Value out = k_.address(k_.arg(inputs_), k_.mul(row, RegionEmitter::rowStride(result_.getType())));
     if (auto quantize = result_.getDefiningOp<llm::QuantizeOp>()) {
       region_.prepareRow(quantize.getX(), row);
-      region_.storeGroup(quantize, row, unit, out);
+      region_.storeGroups(quantize, row, unit, 1, out);
       return;
     }
     region_.prepareRow(result_, row);
@@ -93,6 +132,7 @@ private:
   KernelBuilder k_;
   KernelBuilder::Values args_;
   RegionEmitter region_;
+  std::optional<HeadWriter> heads_; ///< of a kernel with kv_write
 };
 
 } // namespace

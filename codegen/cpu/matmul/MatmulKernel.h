@@ -13,6 +13,7 @@ inline constexpr int64_t kPrologueRows = 16;
 /// The linear of a kernel and its shape.
 struct MatmulPlan {
   llm::LinearOp linear;
+  llm::KvWriteOp kvWrite; ///< set when the linear makes q, k and v: an epilogue call has one head
   MatmulShape shape;
   bool prologue = false;    ///< x is computed in the region: every worker makes its rows in its scratch, 16 at a time
   bool quantizes = false;   ///< the result is int8: an epilogue call has 32 columns

@@ -33,6 +33,17 @@ static LogicalResult checkTypes(llm::LinearOp linear) {
   return success();
 }
 
+/// A product whose rows are heads of queries, keys and values.
+static FailureOr<MatmulPlan> planHeads(MatmulPlan plan, llm::KvWriteOp write) {
+  int64_t dim = write.getKv().getType().getDim();
+  if (dim % kPanelRows != 0 || plan.shape.n % dim != 0)
+    return write.emitOpError("has no code on the CPU: ")
+           << plan.shape.n << " rows of the product are not heads of " << dim << ", a multiple of 16";
+  plan.kvWrite = write;
+  plan.shape.unitPanels = dim / kPanelRows;
+  return plan;
+}
+
 FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   Block &block = function.getBody().front();
   auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
@@ -52,6 +63,9 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   plan.prologue = !isa<BlockArgument>(plan.linear.getX());
   if (plan.prologue && (mMax == 0 || mMax > kPrologueRows))
     plan.shape.mMax = kPrologueRows;
+  auto writes = block.getOps<llm::KvWriteOp>();
+  if (!writes.empty())
+    return planHeads(plan, *writes.begin());
   Type result = yield->getOperand(0).getType();
   plan.quantizes = isa<llm::QActType>(result);
   int64_t columns = llm::cols(result);

@@ -151,22 +151,31 @@ void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<V
   k_.store(biases(sums, scales, count), to.base, k_.mul(first, 4), to.biases, 4);
 }
 
-void RegionEmitter::storeGroup(llm::QuantizeOp op, Value row, Value group, Value rowPointer) {
+/// Groups of 32 columns that a level's registers quantize together.
+static int64_t groupsTogether(const KernelBuilder &k) { return k.level().avx512 ? 4 : 2; }
+
+void RegionEmitter::storeGroups(llm::QuantizeOp op, Value row, Value first, int64_t count, Value rowPointer) {
   auto type = cast<llm::QActType>(op.getResult().getType());
-  const int64_t padded = rt::paddedK(type.getCols()), groups = padded / kQuantGroup,
-                whole = type.getCols() / kQuantGroup;
+  const int64_t groups = rt::paddedK(type.getCols()) / kQuantGroup, whole = type.getCols() / kQuantGroup;
   QuantizedRow to = quantizedRow(rowPointer, type.getCols());
-  GroupQuantizer quantizer(k_, 2, type.getZero());
-  Value column = k_.mul(group, kQuantGroup);
-  quantizer.store(to, group, {chunk(op.getX(), row, column), chunk(op.getX(), row, k_.add(column, kChunk))});
+  const int64_t together = std::min<int64_t>(llvm::bit_ceil<uint64_t>(count), groupsTogether(k_));
+  GroupQuantizer quantizer(k_, 2 * together, type.getZero());
+  for (int64_t done = 0; done < count; done += together) {
+    Value group = k_.add(first, done), column = k_.mul(group, kQuantGroup);
+    Values x;
+    for (int64_t i = 0; i < 2 * std::min(together, count - done); ++i)
+      x.push_back(chunk(op.getX(), row, k_.add(column, i * kChunk)));
+    quantizer.store(to, group, x);
+  }
   if (whole != groups)
-    k_.ifThen(k_.equal(group, k_.c(whole - 1)), [&] { quantizer.store(to, k_.c(whole), {zeros(), zeros()}); });
+    k_.ifThen(k_.equal(first, k_.c(whole - count)),
+              [&] { GroupQuantizer(k_, 2, type.getZero()).store(to, k_.c(whole), {zeros(), zeros()}); });
 }
 
 void RegionEmitter::storeQuantized(llm::QuantizeOp op, Value row, Value rowPointer) {
   auto type = cast<llm::QActType>(op.getResult().getType());
   const int64_t columns = type.getCols(), padded = rt::paddedK(columns);
-  const int64_t groups = padded / kQuantGroup, batch = k_.level().avx512 ? 4 : 2;
+  const int64_t groups = padded / kQuantGroup, batch = groupsTogether(k_);
   const int64_t looped = columns / kQuantGroup / batch * batch;
   QuantizedRow to = quantizedRow(rowPointer, columns);
   GroupQuantizer quantizer(k_, 2 * batch, type.getZero());

@@ -10,12 +10,13 @@ namespace {
 struct Shape {
   int64_t heads, kvHeads, dim, ropeDim;
   bool neox = true, norms = false, separate = false;
+  bool projected = false; ///< q, k and v are the rows of a product with bias
   int64_t q() const { return heads * dim; }
   int64_t kv() const { return kvHeads * dim; }
   int64_t layerBytes() const { return 2 * kv() * 16 * 2; }
 };
 
-constexpr int64_t kLayers = 2, kLayer = 1;
+constexpr int64_t kLayers = 2, kLayer = 1, kInner = 32;
 
 std::string kvType(const Shape &s) {
   return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) +
@@ -45,11 +46,17 @@ std::string sliceText(const std::string &out, int64_t total, int64_t offset, int
 
 std::string kernelText(const Shape &s) {
   int64_t total = s.q() + 2 * s.kv();
-  std::string inputs =
-      s.separate ? "%q: " + act(s.q()) + ", %k: " + act(s.kv()) + ", %v: " + act(s.kv()) : "%qkv: " + act(total);
+  std::string weight = "!llm.weight<[" + std::to_string(total) + ", " + std::to_string(kInner) + "], #llm.q<f32>>";
+  std::string inputs = s.projected  ? "%x: " + act(kInner) + ", %w: " + weight + ", %bias: " + param(total)
+                       : s.separate ? "%q: " + act(s.q()) + ", %k: " + act(s.kv()) + ", %v: " + act(s.kv())
+                                    : "%qkv: " + act(total);
   std::string text = "kern.func @k(" + inputs + ", %kv: " + kvType(s) + ", %b: !llm.batch, %table: !llm.weight<[260, " +
                      std::to_string(s.ropeDim) + "], #llm.q<f32>>, %qw: " + param(s.dim) + ", %kw: " + param(s.dim) +
-                     ") -> " + act(s.q()) + " attributes {hero = \"kv_write\"} {\n";
+                     ") -> " + act(s.q()) + " attributes {hero = \"" + (s.projected ? "linear" : "kv_write") +
+                     "\"} {\n";
+  if (s.projected)
+    text += "%qkv = llm.linear %x, %w, %bias : (" + act(kInner) + ", " + weight + ", " + param(total) + ") -> " +
+            act(total) + "\n";
   if (!s.separate)
     text += sliceText("%q", total, 0, s.q()) + sliceText("%k", total, s.q(), s.kv()) +
             sliceText("%v", total, s.q() + s.kv(), s.kv());
@@ -68,6 +75,8 @@ struct Run {
     cache.assign(pages * kLayers * s.layerBytes(), '\xff');
     table.resize(table.size() + 1024);
     qkv.randomize(s.q() + 2 * s.kv(), 3);
+    if (s.projected)
+      project();
     for (int64_t t = 0; t < tokens; ++t) {
       const float *row = qkv.row<float>(t);
       std::copy(row, row + s.q(), q.row<float>(t));
@@ -78,14 +87,39 @@ struct Run {
 
   std::vector<const void *> args() {
     std::vector<const void *> list;
-    if (shape.separate)
+    if (shape.projected)
+      list = {x.base(), packed(), bias.data()};
+    else if (shape.separate)
       list = {q.base(), k.base(), v.base()};
     else
       list = {qkv.base()};
     for (const void *word : std::initializer_list<const void *>{cache.data() + kLayer * shape.layerBytes(), &step.batch,
                                                                 table.data(), qw.data(), kw.data(), result.base()})
       list.push_back(word);
+    if (shape.projected)
+      list.push_back(scratch.base());
     return list;
+  }
+
+  /// The packed weight, 64-byte aligned.
+  float *packed() { return reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(weights.data()) + 63) / 64 * 64); }
+
+  /// qkv = x * w^T + bias in double; w packed as panels of 16 rows.
+  void project() {
+    const int64_t total = shape.q() + 2 * shape.kv();
+    std::vector<float> w = randomValues(total * kInner, 10);
+    for (int64_t n = 0; n < total; ++n)
+      for (int64_t i = 0; i < kInner; ++i)
+        packed()[(n / 16 * kInner + i) * 16 + n % 16] = w[n * kInner + i];
+    bias = randomValues(total, 11);
+    x.randomize(kInner, 12);
+    for (int64_t t = 0; t < step.batch.tokens; ++t)
+      for (int64_t n = 0; n < total; ++n) {
+        double sum = bias[n];
+        for (int64_t i = 0; i < kInner; ++i)
+          sum += double(w[n * kInner + i]) * double(x.at(t, i));
+        qkv.at(t, n) = static_cast<float>(sum);
+      }
   }
 
   Matrix expected(Rows &rows, int64_t n, const std::vector<float> &norm) {
@@ -107,7 +141,10 @@ struct Run {
   Shape shape;
   Step step;
   Rows qkv, q, k, v, result;
-  std::vector<float> table, qw, kw;
+  Rows x{step.batch.tokens, kInner * 4};
+  std::vector<float> weights = std::vector<float>(shape.projected ? (shape.q() + 2 * shape.kv()) * kInner + 1040 : 16);
+  std::vector<float> table, qw, kw, bias;
+  Rows scratch{0, 64 * 65536 / 16}; ///< 16 rows of padding: 64 KiB for each of 64 workers
   std::vector<char> cache;
 };
 
@@ -137,7 +174,7 @@ void checkRun(Run &run) {
 void checkShape(const Shape &s) {
   for (const Level &level : cpuLevels()) {
     SCOPED_TRACE(level.name.str() + " heads of " + std::to_string(s.dim));
-    auto kernel = buildKernel(kernelText(s), level, emitKvWriteKernel);
+    auto kernel = buildKernel(kernelText(s), level, s.projected ? emitMatmulKernel : emitKvWriteKernel);
     ASSERT_TRUE(kernel);
     if (!canRun(level))
       continue;
@@ -162,6 +199,20 @@ TEST(KvWrite, HeadsOf80) {
 TEST(KvWrite, HeadsOf96) { checkShape({3, 1, 96, 96, true, true}); }
 TEST(KvWrite, Gptj) { checkShape({2, 1, 64, 64, false}); }
 TEST(KvWrite, SeparateInputs) { checkShape({4, 1, 64, 64, true, false, true}); }
+
+constexpr Shape projected(Shape s) {
+  s.projected = true;
+  return s;
+}
+
+TEST(KvWrite, AfterTheProduct) { checkShape(projected({9, 3, 64, 64})); }
+TEST(KvWrite, AfterTheProductWithNorms) { checkShape(projected({4, 2, 128, 128, true, true})); }
+TEST(KvWrite, AfterTheProductHeadsOf80) { checkShape(projected({2, 1, 80, 80})); }
+
+TEST(KvWrite, AfterTheProductHeadsOf40HaveNoCode) {
+  EXPECT_NE(emitError(kernelText(projected({2, 1, 40, 40})), cpuLevels()[0], emitMatmulKernel).find("multiple of 16"),
+            std::string::npos);
+}
 
 TEST(KvWrite, HeadsOf40HaveNoCode) {
   EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], emitKvWriteKernel).find("multiple of 16"),

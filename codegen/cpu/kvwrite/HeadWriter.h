@@ -1,0 +1,48 @@
+// Where the heads of a kernel with llm.kv_write go: queries to the result, keys and values to the pages of the cache.
+#pragma once
+
+#include "codegen/cpu/kvwrite/HeadEmitter.h"
+#include "dialects/Kern/KernDialect.h"
+#include "dialects/LLM/LLMTypes.h"
+
+namespace llmc {
+
+/// Heads of one value that are stored in one way, beginning with head `first` of all that the kernel makes of a token:
+/// those of its results, then keys, then values.
+struct HeadPart {
+  enum Kind { Result, Key, Value } kind;
+  mlir::Value value;
+  int64_t first, heads;
+  mlir::Value target = {}; ///< Result: pointer of its row 0
+};
+
+/// A layer of a page (f16): K [kv head][D][16 tokens], then V [kv head][16 tokens][D].
+class HeadWriter {
+public:
+  HeadWriter(KernelBuilder &k, RegionEmitter &region, llm::KvWriteOp write)
+      : k_(k), region_(region), write_(write), kv_(write.getKv().getType()) {}
+
+  /// Fills parts(). Failure: a diagnostic on what has no code.
+  mlir::LogicalResult collect(kern::FuncOp function);
+
+  llvm::ArrayRef<HeadPart> parts() const { return parts_; }
+  int64_t heads() const { return parts_.back().first + parts_.back().heads; }
+
+  /// Computes head `head` of the part at `row` and stores it.
+  void emit(const HeadPart &part, mlir::Value row, mlir::Value head);
+
+private:
+  void storeResult(const HeadPart &part, mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
+  void storeKey(mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
+  void storeValue(mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
+  /// Address of (page of the row's slot, head), and the slot's place in its page.
+  std::pair<mlir::Value, mlir::Value> place(mlir::Value row, mlir::Value head);
+
+  KernelBuilder &k_;
+  RegionEmitter &region_;
+  llm::KvWriteOp write_;
+  llm::KvType kv_;
+  llvm::SmallVector<HeadPart> parts_;
+};
+
+} // namespace llmc
