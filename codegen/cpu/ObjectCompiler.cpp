@@ -37,7 +37,7 @@ namespace llmc {
 
 static constexpr llvm::StringLiteral kTriple = "x86_64-unknown-linux-gnu";
 static constexpr llvm::StringLiteral kPasses =
-    "function(early-cse,instcombine,simplifycfg,loop-simplify,loop-mssa(licm),early-cse)";
+    "function(early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-simplify,loop-mssa(licm),early-cse)";
 
 void registerKernelDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
