@@ -223,24 +223,42 @@ private:
     outline(group, batch_);
   }
 
-  /// norm with the add before it (F1), the selection before it and the quantizations after it.
+  /// What makes the rows of a norm: the add (F1), the selection (F8) or the look-up of embeddings (F10) before it.
+  void addNormSource(KernelGroup &group, Operation *norm, Operation *source) {
+    if (isa<llm::AddOp>(source)) {
+      group.ops.insert(source);
+      addTag(group, "F1");
+      return;
+    }
+    if (isa<llm::SelectRowsOp>(source)) {
+      if (!source->hasOneUse()) {
+        missed(norm, "F8") << "the chosen rows have another use";
+        return;
+      }
+      group.ops.insert(source);
+      addTag(group, "F8");
+      return;
+    }
+    auto scale = dyn_cast<llm::ScaleOp>(source);
+    auto embed = (scale ? scale.getX() : norm->getOperand(0)).getDefiningOp<llm::EmbedOp>();
+    if (!embed)
+      return;
+    if (scale && !embed->hasOneUse()) {
+      missed(norm, "F10") << "the rows have another use than the scale";
+      return;
+    }
+    group.ops.insert(embed);
+    group.ops.insert(source);
+    addTag(group, "F10");
+  }
+
+  /// norm with what makes its rows and the quantizations after it.
   void formNorm(Operation *norm) {
     KernelGroup group;
     group.hero = "norm";
     group.ops.insert(norm);
-    if (Operation *source = norm->getOperand(0).getDefiningOp()) {
-      if (isa<llm::AddOp>(source)) {
-        group.ops.insert(source);
-        addTag(group, "F1");
-      } else if (isa<llm::SelectRowsOp>(source)) {
-        if (source->hasOneUse()) {
-          group.ops.insert(source);
-          addTag(group, "F8");
-        } else {
-          missed(norm, "F8") << "the chosen rows have another use";
-        }
-      }
-    }
+    if (Operation *source = norm->getOperand(0).getDefiningOp())
+      addNormSource(group, norm, source);
     for (Operation *user : norm->getUsers())
       if (isa<llm::QuantizeOp>(user)) {
         group.ops.insert(user);

@@ -93,8 +93,9 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     Before: `llm.rmsnorm, llm.quantize, llm.linear, llm.add`
     After:  `kern.dispatch "linear" (..) {llm.rmsnorm, llm.quantize, llm.linear, llm.add, kern.yield}`
     Heroes in order: kv_write with the q, k, v rows it rotates, as epilogue of the product that makes them when that is one (F5), linear with
-    its epilogue (F4, F7, F9) and, in the decode program, the norm, merge and quantize before it (F2, F6, F8), norm with quantize (F1), embed
-    with scale (F10), attend with quantize (F6). Dequantization is always inside the product (F12).
+    its epilogue (F4, F7, F9) and, in the decode program, the norm, merge and quantize before it (F2, F6, F8), norm with the
+    add before it and quantize (F1), embed with scale and the first norm (F10), attend with quantize (F6). Dequantization is always
+    inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be
     an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark.
   }];

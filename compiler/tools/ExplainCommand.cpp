@@ -27,7 +27,7 @@ const std::map<std::string, const char *> &fusionMeanings() {
       {"F7", "residual add on the product's registers"},
       {"F8", "only the rows that are sampled are read"},
       {"F9", "bias, activation, scale or cap on the product's registers"},
-      {"F10", "the embedding's scale on the row that is looked up"},
+      {"F10", "the embedding row, its scale and the first norm in one pass"},
       {"F12", "integer weights expanded in registers, never in memory"}};
   return meanings;
 }

@@ -26,9 +26,8 @@ std::string attendText(const Shape &s, bool quantized) {
               row = act(s.columns()), out = quantized ? qact(s) : row;
   std::string text = "kern.func @k(%q: " + row + ", %kv: " + kv + ", %b: !llm.batch) -> " + out +
                      " attributes {hero = \"attend\"} {\n%a = llm.attend %q, %kv, %b {layer = 0 : i64, heads = " +
-                     std::to_string(s.heads) + " : i64, scale = 0.125 : f64" +
-                     (s.rounded ? ", bf16_products" : "") + "} : (" + row + ", " + kv +
-                     ", !llm.batch) -> " + row + "\n";
+                     std::to_string(s.heads) + " : i64, scale = 0.125 : f64" + (s.rounded ? ", bf16_products" : "") +
+                     "} : (" + row + ", " + kv + ", !llm.batch) -> " + row + "\n";
   if (quantized)
     text += "%i = llm.quantize %a : (" + row + ") -> " + out + "\n";
   return text + "kern.yield " + (quantized ? "%i" : "%a") + " : " + out + "\n}\n";
@@ -36,8 +35,8 @@ std::string attendText(const Shape &s, bool quantized) {
 
 std::string quantizeText(const Shape &s) {
   return functionText({act(s.columns()), "!llm.batch"}, {qact(s)},
-                      "%2 = llm.quantize %a0 : (" + act(s.columns()) + ") -> " + qact(s) + "\nkern.yield %2 : " +
-                          qact(s) + "\n");
+                      "%2 = llm.quantize %a0 : (" + act(s.columns()) + ") -> " + qact(s) +
+                          "\nkern.yield %2 : " + qact(s) + "\n");
 }
 
 /// A prompt of `tokens` on pages in order, all of its context new.
