@@ -204,10 +204,6 @@ rt::Result<OwningOpRef<ModuleOp>> buildModel(MLIRContext* context, const Importe
   if (config.qkNorm != family->headNorm)
     return inconsistent(*family, config.qkNorm ? "norms over heads" : "no norms over heads");
   if (config.slidingWindow > 0 && family->window == Window::Never) return inconsistent(*family, "a sliding window");
-  if (!config.ropeFreqFactors.empty())
-    return rt::Status::error(rt::ErrorKind::kBadInput, "CF_ROPE",
-                             "the model divides its rotary frequencies by factors that no known scaling gives",
-                             "linear and llama3 scaling are supported");
   return ModelBuilder(context, model, *family).build();
 }
 

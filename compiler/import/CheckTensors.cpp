@@ -52,13 +52,17 @@ void wantLayer(std::vector<Wanted>& list, const ModelConfig& config, int64_t lay
   want(names.down, config.hidden, config.intermediate, config.mlpBias);
 }
 
+Place placeOf(const Checkpoint& checkpoint, const UnreadableTensor& tensor) {
+  return {checkpoint.files()[tensor.file]->name(), tensor.at, tensor.name};
+}
+
 Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
   const TensorInfo* tensor = checkpoint.lookup(wanted.name);
   std::string first = checkpoint.files().empty() ? "" : checkpoint.files()[0]->name();
   if (!tensor) {
     for (const UnreadableTensor& other : checkpoint.unreadable())
       if (other.name == wanted.name)
-        return importError("MODEL_TENSOR", {first, -1, wanted.name}, "is stored as " + other.type,
+        return importError("MODEL_TENSOR", placeOf(checkpoint, other), "is stored as " + other.type,
                            "supported are " + std::string(storageTypeList()));
     return importError("MODEL_TENSOR", {first, -1, wanted.name}, "tensor is missing",
                        "give the folder with all shards, or a complete file");
@@ -107,8 +111,7 @@ Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std
   }
   for (const UnreadableTensor& tensor : checkpoint.unreadable())
     if (!harmless(tensor.name))
-      return importError("MODEL_TENSOR", {checkpoint.files()[0]->name(), -1, tensor.name},
-                         "unknown tensor of type " + tensor.type);
+      return importError("MODEL_TENSOR", placeOf(checkpoint, tensor), "unknown tensor of type " + tensor.type);
   return Status::ok();
 }
 

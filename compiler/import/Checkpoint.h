@@ -42,6 +42,8 @@ struct TensorInfo {
 struct UnreadableTensor {
   std::string name;
   std::string type;
+  int64_t at = -1;    ///< byte of its name in the file
+  uint32_t file = 0;  ///< index in Checkpoint::files()
 };
 
 /// Read access to the tensors. Const functions may be called from several threads.

@@ -15,6 +15,9 @@
 
 namespace llmc {
 
+/// Byte of the first metadata key: the place of keys that are missing.
+inline constexpr int64_t kGgufMetadataStart = 24;
+
 enum class GgufType : uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String, Array, U64, I64, F64 };
 
 /// One metadata value. An array keeps strings in `strings`, anything else as stored bytes in `raw`; arrays of arrays
@@ -43,8 +46,9 @@ struct GgufTensor {
   std::string name;
   StorageType type = StorageType::F32;
   std::vector<int64_t> shape;  ///< outermost first (the file has them the other way round)
-  uint64_t offset = 0;         ///< in the file
+  uint64_t offset = 0;         ///< of the data in the file
   uint64_t bytes = 0;
+  uint64_t entry = 0;  ///< of its line of the tensor table in the file
 };
 
 struct GgufFile {

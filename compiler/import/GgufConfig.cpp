@@ -1,5 +1,6 @@
-// ModelConfig from GGUF metadata, including rotary scaling kept as a table of factors.
+// ModelConfig from GGUF metadata, including llama3 rotary scaling recognised in a table of factors.
 #include <algorithm>
+#include <map>
 
 #include "compiler/import/GgufModel.h"
 #include "compiler/import/ImportError.h"
@@ -46,6 +47,12 @@ class Keys {
     return Status::ok();
   }
 
+  /// Of the key's value; `key` must outlive it.
+  Place place(std::string_view key) const {
+    const GgufValue* found = gguf_.find(prefix_ + std::string(key));
+    return {gguf_.file->name(), found ? static_cast<int64_t>(found->offset) : kGgufMetadataStart, key};
+  }
+
  private:
   /// The value of a per-layer array in which all layers agree.
   static std::optional<int64_t> uniform(const GgufValue& value) {
@@ -55,7 +62,7 @@ class Keys {
     return value.int32At(0);
   }
   Status missing(const std::string& key) const {
-    return importError("CF_MISSING", {gguf_.file->name(), -1, key}, "required metadata is missing");
+    return importError("CF_MISSING", {gguf_.file->name(), kGgufMetadataStart, key}, "required metadata is missing");
   }
   Status wrongType(const std::string& key, const GgufValue& value, const std::string& wanted) const {
     return importError("CF_TYPE", {gguf_.file->name(), static_cast<int64_t>(value.offset), key}, "must be " + wanted);
@@ -65,7 +72,7 @@ class Keys {
   std::string prefix_;
 };
 
-Status readSizes(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
+Status readSizes(const Keys& keys, ModelConfig& config) {
   LLMC_TRY(keys.integer("embedding_length", config.hidden, true));
   LLMC_TRY(keys.integer("block_count", config.layers, true));
   LLMC_TRY(keys.integer("attention.head_count", config.heads, true));
@@ -80,14 +87,17 @@ Status readSizes(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
   int64_t valueLength = config.headDim;
   LLMC_TRY(keys.integer("attention.value_length", valueLength));
   if (valueLength != config.headDim)
-    return importError("CF_INCONSISTENT", {gguf.file->name()}, "keys and values of different length are not supported");
+    return importError("CF_INCONSISTENT", keys.place("attention.value_length"),
+                       "is " + std::to_string(valueLength) + " where keys have " + std::to_string(config.headDim) +
+                           "; different lengths are not supported");
   int64_t experts = 0;
   LLMC_TRY(keys.integer("expert_count", experts));
-  if (experts != 0) return importError("CF_ARCH", {gguf.file->name()}, "mixture-of-experts models are not supported");
+  if (experts != 0)
+    return importError("CF_ARCH", keys.place("expert_count"), "mixture-of-experts models are not supported");
   return Status::ok();
 }
 
-Status readRope(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
+Status readRope(const Keys& keys, ModelConfig& config) {
   config.ropeDim = config.headDim;
   LLMC_TRY(keys.integer("rope.dimension_count", config.ropeDim));
   LLMC_TRY(keys.real("rope.freq_base", config.ropeTheta));
@@ -99,7 +109,7 @@ Status readRope(const GgufFile& gguf, const Keys& keys, ModelConfig& config) {
   if (kind.empty() || kind == "linear") {
     if (factor != 0 && factor != 1) config.ropeScaling = {RopeScaling::Kind::Linear, factor, 1, 4, 0};
   } else if (kind != "none") {
-    return importError("CF_RANGE", {gguf.file->name(), -1, "rope.scaling.type"},
+    return importError("CF_RANGE", keys.place("rope.scaling.type"),
                        "rope scaling '" + rt::escaped(kind) + "' is not supported",
                        "supported are none and linear, and llama3 through rope_freqs.weight");
   }
@@ -121,11 +131,33 @@ Status readFactors(const GgufFile& gguf, ModelConfig& config) {
   if (config.ropeScaling.kind != RopeScaling::Kind::None)
     return importError("CF_INCONSISTENT", place, "rope factors beside a linear rope scaling");
   if (std::all_of(factors.begin(), factors.end(), [](float factor) { return factor == 1; })) return Status::ok();
-  if (auto scaling = llama3ScalingOf(factors, config.ropeTheta, config.ropeDim))
-    config.ropeScaling = *scaling;
-  else
-    config.ropeFreqFactors = std::move(factors);
+  auto scaling = llama3ScalingOf(factors, config.ropeTheta, config.ropeDim);
+  if (!scaling)
+    return importError("CF_ROPE", place, "divides the rotary frequencies by factors that no known scaling gives",
+                       "linear and llama3 scaling are supported");
+  config.ropeScaling = *scaling;
   return Status::ok();
+}
+
+/// Byte of the value that validateConfig calls `name`.
+int64_t offsetOfName(const GgufFile& gguf, const Keys& keys, std::string_view name) {
+  static const std::map<std::string_view, std::string_view> known = {
+      {"hidden size", "embedding_length"},
+      {"layer count", "block_count"},
+      {"head count", "attention.head_count"},
+      {"KV head count", "attention.head_count_kv"},
+      {"head size", "attention.key_length"},
+      {"feed-forward size", "feed_forward_length"},
+      {"context length", "context_length"},
+      {"sliding window", "attention.sliding_window"},
+      {"norm epsilon", "attention.layer_norm_rms_epsilon"},
+      {"rope theta", "rope.freq_base"},
+      {"rotary dimension", "rope.dimension_count"},
+      {"rope scaling factor", "rope.scaling.factor"}};
+  for (const GgufTensor& tensor : gguf.tensors)
+    if (name == "vocabulary size" && tensor.name == "token_embd.weight") return static_cast<int64_t>(tensor.entry);
+  auto key = known.find(name);
+  return key == known.end() ? kGgufMetadataStart : keys.place(key->second).offset;
 }
 
 bool hasTensor(const GgufFile& gguf, std::string_view name) {
@@ -139,17 +171,17 @@ rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   const GgufValue* architecture = gguf.find("general.architecture");
   std::string hint = "supported are " + supportedGgufArchitectures();
   if (!architecture || architecture->type != GgufType::String)
-    return importError("CF_ARCH", {file, -1, "general.architecture"}, "the architecture is not given as a string",
+    return importError("CF_ARCH", {file, architecture ? static_cast<int64_t>(architecture->offset) : kGgufMetadataStart, "general.architecture"}, "the architecture is not given as a string",
                        hint);
   ModelConfig config;
   config.family = familyOfGguf(architecture->text);
   if (!config.family)
-    return importError("CF_ARCH", {file, -1, architecture->text}, "architecture is not supported", hint);
+    return importError("CF_ARCH", {file, static_cast<int64_t>(architecture->offset), architecture->text}, "architecture is not supported", hint);
   Keys keys(gguf, architecture->text);
-  LLMC_TRY(readSizes(gguf, keys, config));
+  LLMC_TRY(readSizes(keys, config));
   if (config.slidingWindow > 0)
     if (const Family* windowed = findFamily(config.family->ggufWindowed)) config.family = windowed;
-  LLMC_TRY(readRope(gguf, keys, config));
+  LLMC_TRY(readRope(keys, config));
   config.tieEmbeddings = !hasTensor(gguf, "output.weight");
   config.attentionBias = hasTensor(gguf, "blk.0.attn_q.bias");
   config.attentionOutBias = hasTensor(gguf, "blk.0.attn_output.bias");
@@ -157,7 +189,7 @@ rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   config.qkNorm = hasTensor(gguf, "blk.0.attn_q_norm.weight");
   for (const GgufTensor& tensor : gguf.tensors)
     if (tensor.name == "token_embd.weight") config.vocab = tensor.shape[0];
-  LLMC_TRY(validateConfig(config, file));
+  LLMC_TRY(validateConfig(config, file, [&](std::string_view name) { return offsetOfName(gguf, keys, name); }));
   LLMC_TRY(readFactors(gguf, config));
   return config;
 }

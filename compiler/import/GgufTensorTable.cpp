@@ -119,14 +119,14 @@ Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
     auto padded = rt::checkedRoundUp(tensor.bytes, alignment);
     total = padded ? rt::checkedAdd(*total, *padded) : std::nullopt;
     if (!total)
-      return importError("GG_SHAPE", {file, -1, tensor.name}, "the sum of the tensor sizes does not fit 64 bits");
+      return importError("GG_SHAPE", {file, static_cast<int64_t>(tensor.entry), tensor.name}, "the sum of the tensor sizes does not fit 64 bits");
   }
-  if (!dataStart) return importError("GG_ALIGN", {file}, "data start does not fit 64 bits");
+  if (!dataStart) return importError("GG_ALIGN", {file, static_cast<int64_t>(metadataEnd)}, "data start does not fit 64 bits");
   std::sort(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
   uint64_t expected = 0;  // offset of the next tensor, from dataStart
   uint64_t end = *dataStart;
   for (GgufTensor& tensor : gguf.tensors) {
-    Place place{file, -1, tensor.name};
+    Place place{file, static_cast<int64_t>(tensor.entry), tensor.name};
     if (tensor.offset != expected)
       return importError("GG_OFFSET", place,
                          "data offset is " + std::to_string(tensor.offset) + " where " + std::to_string(expected) +
@@ -154,6 +154,7 @@ Status readGgufTensorTable(GgufStream& in, uint64_t count, uint64_t alignment, G
   for (uint64_t i = 0; i < count; ++i) {
     GgufTensor tensor;
     Place place = in.here();
+    tensor.entry = in.offset();
     LLMC_TRY(readTensor(in, alignment, tensor));
     place.object = tensor.name;
     if (!names.insert(tensor.name).second) return importError("GG_DUP", place, "tensor appears twice");

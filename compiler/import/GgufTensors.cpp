@@ -67,7 +67,7 @@ rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& te
   bool valid = error == std::errc() && layer >= 0 && layer < layers && std::to_string(layer) == digits &&
                stem.size() > digits.size() && *end == '.';
   if (!valid)
-    return importError("GG_NAME", {gguf.file->name(), -1, tensor.name},
+    return importError("GG_NAME", {gguf.file->name(), static_cast<int64_t>(tensor.entry), tensor.name},
                        "the layer number is not one of 0 to " + std::to_string(layers - 1));
   canonical = layerName(stem.substr(digits.size() + 1), config.family->names);
   if (canonical.empty()) return tensor.name;

@@ -35,6 +35,12 @@ Place placeOf(const GgufFile& gguf, const GgufValue& value, std::string_view obj
   return {gguf.file->name(), static_cast<int64_t>(value.offset), object};
 }
 
+/// Of a key that may be missing: then the start of the metadata.
+Place placeOf(const GgufFile& gguf, std::string_view key) {
+  const GgufValue* value = gguf.find(key);
+  return {gguf.file->name(), value ? static_cast<int64_t>(value->offset) : kGgufMetadataStart, key};
+}
+
 /// The array under `key` if present, checked for element type and (wanted > 0) length.
 rt::Result<const GgufValue*> arrayOf(const GgufFile& gguf, std::string_view key, GgufType element,
                                      uint64_t wanted = 0) {
@@ -65,7 +71,7 @@ rt::Result<Vocabulary> readVocabulary(const GgufFile& gguf) {
   auto tokens = arrayOf(gguf, "tokenizer.ggml.tokens", GgufType::String);
   if (!tokens) return tokens.takeStatus();
   if (!*tokens || (*tokens)->count == 0)
-    return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "the file has no vocabulary");
+    return importError("TK_ID", placeOf(gguf, "tokenizer.ggml.tokens"), "the file has no vocabulary");
   uint64_t count = (*tokens)->count;
   auto types = arrayOf(gguf, "tokenizer.ggml.token_type", GgufType::I32, count);
   if (!types) return types.takeStatus();
@@ -116,7 +122,7 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
   std::string name = pre && pre->type == GgufType::String ? pre->text : "default";
   auto kind = preTokenizerKind(name);
   if (!kind)
-    return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.pre"},
+    return importError("TK_UNSUPPORTED", placeOf(gguf, "tokenizer.ggml.pre"),
                        "pre-tokenizer '" + rt::escaped(name) + "' is not supported",
                        "supported are " + preTokenizerNames());
   parts.normalizer = kind->normalizer;
@@ -134,7 +140,7 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
   auto merges = arrayOf(gguf, "tokenizer.ggml.merges", GgufType::String);
   if (!merges) return merges.takeStatus();
   if (!*merges || (*merges)->count > limits::kMerges)
-    return importError("TK_MERGE", {gguf.file->name(), -1, "tokenizer.ggml.merges"},
+    return importError("TK_MERGE", placeOf(gguf, "tokenizer.ggml.merges"),
                        *merges ? "too many merges" : "the file has no merges");
   for (const std::string& merge : (*merges)->strings) {
     size_t space = merge.find(' ', 1);
@@ -149,7 +155,7 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
 
 Status readSentencePiece(const GgufFile& gguf, const Vocabulary& vocabulary, TokenizerParts& parts) {
   if (vocabulary.scores.empty())
-    return importError("TK_ID", {gguf.file->name(), -1, "tokenizer.ggml.scores"},
+    return importError("TK_ID", placeOf(gguf, "tokenizer.ggml.scores"),
                        "a vocabulary of this kind needs scores");
   auto prefix = flag(gguf, "add_space_prefix", true);
   if (!prefix) return prefix.takeStatus();
@@ -199,11 +205,11 @@ Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool add
       addEnd(static_cast<int64_t>(i));
     if (type != kControl && type != kUserDefined && type != kUnknown) continue;
     if (token.empty())
-      return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.tokens"}, "a control token is empty");
+      return importError("TK_ADDED", placeOf(gguf, "tokenizer.ggml.tokens"), "a control token is empty");
     parts.added.push_back({static_cast<int64_t>(i), token, type != kUserDefined});
   }
   if (parts.added.size() > limits::kAddedTokens)
-    return importError("TK_ADDED", {gguf.file->name(), -1, "tokenizer.ggml.token_type"}, "too many control tokens");
+    return importError("TK_ADDED", placeOf(gguf, "tokenizer.ggml.token_type"), "too many control tokens");
   auto addBos = flag(gguf, "add_bos_token", addBosByDefault);
   if (!addBos) return addBos.takeStatus();
   auto addEos = flag(gguf, "add_eos_token", false);
@@ -220,7 +226,7 @@ rt::Result<GgufTokenizer> readGgufTokenizer(const GgufFile& gguf, ModelConfig& c
   const GgufValue* model = gguf.find("tokenizer.ggml.model");
   std::string name = model && model->type == GgufType::String ? model->text : "";
   if (name != "gpt2" && name != "llama")
-    return importError("TK_UNSUPPORTED", {gguf.file->name(), -1, "tokenizer.ggml.model"},
+    return importError("TK_UNSUPPORTED", placeOf(gguf, "tokenizer.ggml.model"),
                        "tokenizer '" + rt::escaped(name) + "' is not supported", "supported are gpt2 and llama");
   auto vocabulary = readVocabulary(gguf);
   if (!vocabulary) return vocabulary.takeStatus();

@@ -1,5 +1,6 @@
 // ModelConfig from a Hugging Face config.json.
 #include <algorithm>
+#include <map>
 
 #include "compiler/import/JsonFields.h"
 #include "compiler/import/ModelConfig.h"
@@ -11,8 +12,8 @@ namespace {
 using rt::Status;
 using Json = nlohmann::json;
 
-Status readFamily(const JsonFields& fields, const std::string& file, ModelConfig& config) {
-  Place place{file, -1, "architectures"};
+Status readFamily(const JsonFields& fields, ModelConfig& config) {
+  Place place = fields.place("architectures");
   std::string hint = "supported are " + supportedArchitectures();
   const Json* list = fields.find("architectures");
   if (!list) return importError("CF_ARCH", place, "the field is missing", hint);
@@ -20,11 +21,11 @@ Status readFamily(const JsonFields& fields, const std::string& file, ModelConfig
     return importError("CF_ARCH", place, "must be an array of exactly one name", hint);
   auto name = list->front().get<std::string>();
   config.family = familyOfArchitecture(name);
-  if (!config.family) return importError("CF_ARCH", {file, -1, name}, "architecture is not supported", hint);
+  if (!config.family) return importError("CF_ARCH", {place.file, place.offset, name}, "architecture is not supported", hint);
   return Status::ok();
 }
 
-Status readSizes(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+Status readSizes(const JsonFields& fields, ModelConfig& config) {
   LLMC_TRY(fields.integer("hidden_size", config.hidden, true));
   LLMC_TRY(fields.integer("num_hidden_layers", config.layers, true));
   LLMC_TRY(fields.integer("num_attention_heads", config.heads, true));
@@ -39,15 +40,16 @@ Status readSizes(const JsonFields& fields, const std::string& file, ModelConfig&
   LLMC_TRY(fields.integer("head_dim", config.headDim));
   if (config.headDim != 0 || config.heads <= 0) return Status::ok();
   if (config.hidden % config.heads != 0)
-    return importError("CF_INCONSISTENT", {file, -1, "num_attention_heads"},
+    return importError("CF_INCONSISTENT", fields.place("num_attention_heads"),
                        "does not divide hidden_size, and head_dim is not given");
   config.headDim = config.hidden / config.heads;
   return Status::ok();
 }
 
-Status readScaling(const Json& object, const std::string& file, ModelConfig& config) {
-  if (!object.is_object()) return importError("CF_TYPE", {file, -1, "rope_scaling"}, "must be an object");
-  JsonFields fields(object, file);
+/// `key`: of the outermost object, under which `object` stands.
+Status readScaling(const Json& object, const JsonPlaces& places, const char* key, ModelConfig& config) {
+  if (!object.is_object()) return importError("CF_TYPE", places.atKey(key), "must be an object");
+  JsonFields fields(object, places, key);
   std::string kind = "default";
   LLMC_TRY(fields.text("type", kind));
   LLMC_TRY(fields.text("rope_type", kind));
@@ -55,7 +57,7 @@ Status readScaling(const Json& object, const std::string& file, ModelConfig& con
   RopeScaling& scaling = config.ropeScaling;
   if (kind == "default") return Status::ok();
   if (kind != "linear" && kind != "llama3")
-    return importError("CF_RANGE", {file, -1, "rope_scaling"}, "rope type '" + rt::escaped(kind) + "' is not supported",
+    return importError("CF_RANGE", places.atKey(key), "rope type '" + rt::escaped(kind) + "' is not supported",
                        "supported are default, linear and llama3");
   LLMC_TRY(fields.real("factor", scaling.factor, true));
   scaling.kind = kind == "linear" ? RopeScaling::Kind::Linear : RopeScaling::Kind::Llama3;
@@ -65,45 +67,48 @@ Status readScaling(const Json& object, const std::string& file, ModelConfig& con
   return fields.integer("original_max_position_embeddings", scaling.originalPositions, true);
 }
 
-Status readRope(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+Status readRope(const JsonFields& fields, const JsonPlaces& places, ModelConfig& config) {
   LLMC_TRY(fields.real("rope_theta", config.ropeTheta));
-  if (const Json* scaling = fields.find("rope_scaling")) LLMC_TRY(readScaling(*scaling, file, config));
+  if (const Json* scaling = fields.find("rope_scaling")) LLMC_TRY(readScaling(*scaling, places, "rope_scaling", config));
   // Newer transformers keep theta and scaling in one object.
-  if (const Json* parameters = fields.find("rope_parameters")) LLMC_TRY(readScaling(*parameters, file, config));
+  if (const Json* parameters = fields.find("rope_parameters")) 
+    LLMC_TRY(readScaling(*parameters, places, "rope_parameters", config));
   double part = 1;
   LLMC_TRY(fields.real("partial_rotary_factor", part));
   if (!(part > 0 && part <= 1))
-    return importError("CF_RANGE", {file, -1, "partial_rotary_factor"}, "must be above 0 and at most 1");
+    return importError("CF_RANGE", fields.place("partial_rotary_factor"), "must be above 0 and at most 1");
   config.ropeDim = static_cast<int64_t>(static_cast<double>(std::clamp<int64_t>(config.headDim, 0, 1 << 20)) * part);
   return Status::ok();
 }
 
 /// The window when every layer has it; layers of both kinds in one model are refused.
-Status readWindow(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+Status readWindow(const JsonFields& fields, ModelConfig& config) {
   int64_t window = 0;
   LLMC_TRY(fields.integer("sliding_window", window));
   if (config.family->window == Window::Never) return Status::ok();
-  Status mixed = importError("CF_RANGE", {file, -1, "sliding_window"},
-                             "models in which only some layers have a window are not supported");
+  auto mixed = [&] {
+    return importError("CF_RANGE", fields.place("sliding_window"),
+                       "models in which only some layers have a window are not supported");
+  };
   if (config.family->window == Window::Switched) {
     bool used = false;
     int64_t firstLayer = 28;
     LLMC_TRY(fields.boolean("use_sliding_window", used));
     LLMC_TRY(fields.integer("max_window_layers", firstLayer));
     if (!used || firstLayer >= config.layers) return Status::ok();
-    if (firstLayer > 0) return mixed;
+    if (firstLayer > 0) return mixed();
   }
   if (const Json* types = fields.find("layer_types")) {
     if (!types->is_array()) return fields.wrong("layer_types", "an array");
     size_t sliding = static_cast<size_t>(std::count(types->begin(), types->end(), Json("sliding_attention")));
     if (sliding == 0) return Status::ok();
-    if (sliding != types->size()) return mixed;
+    if (sliding != types->size()) return mixed();
   }
   config.slidingWindow = window;
   return Status::ok();
 }
 
-Status readVariants(const JsonFields& fields, const std::string& file, ModelConfig& config) {
+Status readVariants(const JsonFields& fields, ModelConfig& config) {
   LLMC_TRY(fields.boolean("tie_word_embeddings", config.tieEmbeddings));
   LLMC_TRY(fields.boolean("attention_bias", config.attentionBias));
   LLMC_TRY(fields.boolean("mlp_bias", config.mlpBias));
@@ -122,7 +127,7 @@ Status readVariants(const JsonFields& fields, const std::string& file, ModelConf
   else if (activation == "relu")
     config.activation = "relu";
   else
-    return importError("CF_RANGE", {file, -1, "hidden_act"},
+    return importError("CF_RANGE", fields.place("hidden_act"),
                        "activation '" + rt::escaped(activation) + "' is not supported",
                        "supported are silu, gelu_pytorch_tanh, relu");
   LLMC_TRY(fields.text("torch_dtype", config.torchDtype));
@@ -135,16 +140,33 @@ Status readTokens(const JsonFields& fields, ModelConfig& config) {
   return fields.ids("eos_token_id", config.eosIds);
 }
 
-Status refuseQuantized(const JsonFields& fields, const std::string& file) {
+Status refuseQuantized(const JsonFields& fields) {
   const Json* quantization = fields.find("quantization_config");
   if (!quantization) return Status::ok();
   std::string method = "unnamed";
   if (quantization->is_object() && quantization->contains("quant_method") &&
       (*quantization)["quant_method"].is_string())
     method = (*quantization)["quant_method"].get<std::string>();
-  return importError("CF_QUANT", {file, -1, "quantization_config"},
+  return importError("CF_QUANT", fields.place("quantization_config"),
                      "checkpoints quantized as '" + rt::escaped(method) + "' are not supported",
                      "build from the unquantized model or from a GGUF");
+}
+
+/// Byte of the value that validateConfig calls `name`.
+int64_t offsetOfName(const JsonPlaces& places, std::string_view name) {
+  static const std::map<std::string_view, std::string_view> keys = {
+      {"hidden size", "hidden_size"},         {"layer count", "num_hidden_layers"},
+      {"head count", "num_attention_heads"},  {"KV head count", "num_key_value_heads"},
+      {"head size", "head_dim"},              {"feed-forward size", "intermediate_size"},
+      {"vocabulary size", "vocab_size"},      {"context length", "max_position_embeddings"},
+      {"sliding window", "sliding_window"},   {"norm epsilon", "rms_norm_eps"},
+      {"rope theta", "rope_theta"},           {"rotary dimension", "head_dim"},
+      {"rope scaling factor", "factor"}};
+  auto known = keys.find(name);
+  std::string key(known == keys.end() ? name : known->second);
+  for (const JsonPath& path : {JsonPath{key}, JsonPath{"rope_scaling", key}, JsonPath{"rope_parameters", key}})
+    if (int64_t offset = places.offsetOf(path); offset >= 0) return offset;
+  return 0;  // follows from others, or from what is not there: the object as a whole
 }
 
 }  // namespace
@@ -154,18 +176,19 @@ rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string
   auto json = parseStrictJson(text, file, "CF");
   if (!json) return json.takeStatus();
   if (!json->is_object()) return importError("CF_JSON", {file, 0}, "must be a JSON object");
-  JsonFields fields(*json, file);
+  const JsonPlaces places(text, file);
+  JsonFields fields(*json, places);
   for (const char* key : {"auto_map", "custom_pipelines", "trust_remote_code"})
     if (fields.find(key)) warnings.push_back(file + ": '" + key + "' asks for code of the model's own; it is ignored");
   ModelConfig config;
-  LLMC_TRY(readFamily(fields, file, config));
-  LLMC_TRY(refuseQuantized(fields, file));
-  LLMC_TRY(readSizes(fields, file, config));
-  LLMC_TRY(readRope(fields, file, config));
-  LLMC_TRY(readWindow(fields, file, config));
-  LLMC_TRY(readVariants(fields, file, config));
+  LLMC_TRY(readFamily(fields, config));
+  LLMC_TRY(refuseQuantized(fields));
+  LLMC_TRY(readSizes(fields, config));
+  LLMC_TRY(readRope(fields, places, config));
+  LLMC_TRY(readWindow(fields, config));
+  LLMC_TRY(readVariants(fields, config));
   LLMC_TRY(readTokens(fields, config));
-  LLMC_TRY(validateConfig(config, file));
+  LLMC_TRY(validateConfig(config, file, [&](std::string_view name) { return offsetOfName(places, name); }));
   return config;
 }
 

@@ -12,7 +12,8 @@ namespace {
 rt::Status checkVocabulary(const GgufFile& gguf, const ModelConfig& config, int64_t tokens) {
   const std::string& file = gguf.file->name();
   if (tokens > config.vocab)
-    return importError("CF_INCONSISTENT", {file, -1, "token_embd.weight"},
+    return importError("CF_INCONSISTENT",
+                       {file, static_cast<int64_t>(gguf.find("tokenizer.ggml.tokens")->offset), "token_embd.weight"},
                        "has " + std::to_string(config.vocab) + " rows for " + std::to_string(tokens) + " tokens");
   std::string key = gguf.find("general.architecture")->text + ".vocab_size";  // its family was found by it
   const GgufValue* stated = gguf.find(key);

@@ -31,15 +31,27 @@ rt::Result<std::string> readText(const std::string& path, uint64_t limit, const 
   return (*file)->readAll(limit, code);
 }
 
-/// The object in an optional JSON file; an empty object when there is no such file.
-rt::Result<Json> readOptionalJson(const std::string& folder, const std::string& name, const ImportOptions& options) {
+/// A JSON file with an object, and its text for the places of errors.
+struct JsonFile {
+  std::string name, text = "{}";
+  Json json = Json::object();
+};
+
+/// An empty object when there is no such file.
+rt::Result<JsonFile> readOptionalJson(const std::string& folder, const std::string& name,
+                                      const ImportOptions& options) {
+  JsonFile file;
+  file.name = name;
   std::string path = folder + "/" + name;
-  if (!exists(path)) return Json::object();
+  if (!exists(path)) return file;
   auto text = readText(path, limits::kConfigBytes, "CF_TOO_LARGE", options);
   if (!text) return text.takeStatus();
-  auto json = parseStrictJson(*text, name, "CF");
-  if (json && !json->is_object()) return importError("CF_JSON", {name, 0}, "must be a JSON object");
-  return json;
+  file.text = text.take();
+  auto json = parseStrictJson(file.text, name, "CF");
+  if (!json) return json.takeStatus();
+  if (!json->is_object()) return importError("CF_JSON", {name, 0}, "must be a JSON object");
+  file.json = json.take();
+  return file;
 }
 
 rt::Result<std::unique_ptr<Checkpoint>> openWeights(const std::string& folder, const std::string& weights,
@@ -65,8 +77,9 @@ std::string specialText(const Json& json, const char* key) {
 }
 
 /// chat_template: a string, or a list of named ones of which "default" counts.
-rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& tokenizerConfig,
+rt::Result<std::string> chatTemplateOf(const std::string& folder, const JsonFile& config,
                                        const ImportOptions& options) {
+  const Json& tokenizerConfig = config.json;
   std::string path = folder + "/chat_template.jinja", text;
   if (exists(path)) {
     auto file = readText(path, limits::kTemplateBytes, "TM_TOO_LARGE", options);
@@ -79,30 +92,33 @@ rt::Result<std::string> chatTemplateOf(const std::string& folder, const Json& to
       if (entry.is_object() && specialText(entry, "name") == "default") text = specialText(entry, "template");
   }
   if (text.size() > limits::kTemplateBytes)
-    return importError("TM_TOO_LARGE", {"tokenizer_config.json", -1, "chat_template"}, "larger than 1 MiB");
-  if (!validUtf8(text)) return importError("TM_UTF8", {"chat_template.jinja"}, "not UTF-8 text");
+    return importError("TM_TOO_LARGE", JsonPlaces(config.text, config.name).atKey("chat_template"),
+                       "has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read");
+  if (size_t bad = utf8ValidPrefix(text); bad < text.size())
+    return importError("TM_UTF8", {"chat_template.jinja", static_cast<int64_t>(bad)}, "not UTF-8 text");
   return text;
 }
 
 /// One sampling default, when generation_config.json has it and it is in range.
-Status copyDefault(const JsonFields& fields, const std::string& file, const char* key, double low, double high,
-                   Json& defaults) {
+Status copyDefault(const JsonFields& fields, const char* key, double low, double high, Json& defaults) {
   if (!fields.find(key)) return Status::ok();
   double value = 0;
   LLMC_TRY(fields.real(key, value));
   if (!(value >= low && value <= high))
-    return importError("CF_RANGE", {file, -1, key}, "sampling default is out of range");
+    return importError("CF_RANGE", fields.place(key),
+                       "sampling default " + std::to_string(value) + " is not in " + std::to_string(low) + " to " +
+                           std::to_string(high));
   defaults[key] = value;
   return Status::ok();
 }
 
-Status readDefaults(const Json& generation, ModelConfig& config, Json& defaults) {
-  std::string file = "generation_config.json";
-  JsonFields fields(generation, file);
-  LLMC_TRY(copyDefault(fields, file, "temperature", 0, 100, defaults));
-  LLMC_TRY(copyDefault(fields, file, "top_p", 0, 1, defaults));
-  LLMC_TRY(copyDefault(fields, file, "min_p", 0, 1, defaults));
-  LLMC_TRY(copyDefault(fields, file, "repetition_penalty", 0.01, 100, defaults));
+Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defaults) {
+  const JsonPlaces places(generation.text, generation.name);
+  JsonFields fields(generation.json, places);
+  LLMC_TRY(copyDefault(fields, "temperature", 0, 100, defaults));
+  LLMC_TRY(copyDefault(fields, "top_p", 0, 1, defaults));
+  LLMC_TRY(copyDefault(fields, "min_p", 0, 1, defaults));
+  LLMC_TRY(copyDefault(fields, "repetition_penalty", 0.01, 100, defaults));
   int64_t topK = -1;
   LLMC_TRY(fields.integer("top_k", topK));
   if (topK > 0) defaults["top_k"] = std::min(topK, config.vocab);
@@ -111,7 +127,8 @@ Status readDefaults(const Json& generation, ModelConfig& config, Json& defaults)
   if (!sample) defaults["temperature"] = 0.0;
   // The generation config speaks for the chat model; config.json often keeps the base model's ids.
   LLMC_TRY(fields.ids("eos_token_id", config.eosIds));
-  return validateConfig(config, file);
+  return validateConfig(config, generation.name,
+                        [&](std::string_view name) { return std::max<int64_t>(0, places.atKey(name).offset); });
 }
 
 /// Tokenizer file, template, defaults; everything of the model that is text.
@@ -121,7 +138,7 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto facts = checkTokenizerJson(*text, "tokenizer.json");
   if (!facts) return facts.takeStatus();
   if (facts->idEnd > model.config.vocab)
-    return importError("CF_INCONSISTENT", {"tokenizer.json"},
+    return importError("CF_INCONSISTENT", {"tokenizer.json", JsonPlaces(*text, "tokenizer.json").offsetOf(facts->lastId)},
                        "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " +
                            std::to_string(model.config.vocab));
   model.tokenizerJson = text.take();
@@ -136,7 +153,8 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
       exists(folder + "/chat_template.jinja") ? "chat_template.jinja" : "tokenizer_config.json: 'chat_template'";
   Json defaults = Json::object();
   LLMC_TRY(readDefaults(*generation, model.config, defaults));
-  std::string bos = specialText(*tokenizerConfig, "bos_token"), eos = specialText(*tokenizerConfig, "eos_token");
+  std::string bos = specialText(tokenizerConfig->json, "bos_token"),
+              eos = specialText(tokenizerConfig->json, "eos_token");
   if (auto it = facts->addedIds.find(bos); model.config.bosId < 0 && it != facts->addedIds.end())
     model.config.bosId = it->second;
   if (auto it = facts->addedIds.find(eos); model.config.eosIds.empty() && it != facts->addedIds.end())

@@ -38,7 +38,7 @@ rt::Result<ImportedModel> importModel(const std::string& path, const ImportOptio
   char magic[4] = {};
   if ((*file)->size() >= 4) LLMC_TRY((*file)->read(0, std::as_writable_bytes(std::span(magic))));
   if (std::memcmp(magic, "GGUF", 4) == 0) return importGguf(std::move(*file), options);
-  return importError("IX_FORMAT", {(*file)->name()}, "is no model file that is known",
+  return importError("IX_FORMAT", {(*file)->name(), 0}, "is no model file that is known",
                      "give a folder with config.json, a .safetensors or a .gguf");
 }
 

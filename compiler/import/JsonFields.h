@@ -5,13 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "compiler/import/ImportError.h"
+#include "compiler/import/JsonPlaces.h"
 
 namespace llmc {
 
 class JsonFields {
  public:
-  JsonFields(const nlohmann::json& object, const std::string& file) : object_(object), file_(file) {}
+  /// `inside`: key of the outermost object under which `object` stands; empty: it is the outermost.
+  JsonFields(const nlohmann::json& object, const JsonPlaces& places, std::string inside = "")
+      : object_(object), places_(places), inside_(std::move(inside)) {}
 
   /// The field's value, or null when it is absent or null.
   const nlohmann::json* find(const char* key) const {
@@ -71,16 +73,24 @@ class JsonFields {
   }
 
   rt::Status wrong(const char* key, const std::string& wanted) const {
-    return importError("CF_TYPE", {file_, -1, key}, "must be " + wanted);
+    return importError("CF_TYPE", place(key), "must be " + wanted);
+  }
+  /// Of the field's value.
+  Place place(const char* key) const {
+    return places_.at(inside_.empty() ? JsonPath{key} : JsonPath{inside_, key}, key);
   }
 
  private:
   rt::Status absent(const char* key, bool required) const {
-    return required ? importError("CF_MISSING", {file_, -1, key}, "required field is missing") : rt::Status::ok();
+    if (!required) return rt::Status::ok();
+    // Where it would have to be: at the start of its object.
+    return importError("CF_MISSING", {places_.file(), places_.offsetOf(inside_.empty() ? JsonPath{} : JsonPath{inside_}), key},
+                       "required field is missing");
   }
 
   const nlohmann::json& object_;
-  const std::string& file_;
+  const JsonPlaces& places_;
+  std::string inside_;
 };
 
 }  // namespace llmc

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/models/Family.h"
@@ -36,8 +38,6 @@ struct ModelConfig {
   double ropeTheta = 10000.0;
   int64_t ropeDim = 0;  ///< the first ropeDim values of a head rotate (even; usually headDim)
   RopeScaling ropeScaling;
-  /// Divisors of the ropeDim/2 frequencies, from a GGUF whose factors no RopeScaling describes; empty otherwise.
-  std::vector<float> ropeFreqFactors;
   int64_t slidingWindow = 0;        ///< 0: none; else every layer sees the last slidingWindow positions
   bool tieEmbeddings = false;       ///< no lm_head.weight: the embedding is used
   bool attentionBias = false;       ///< q, k, v projections have a bias
@@ -56,7 +56,10 @@ struct ModelConfig {
 rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file,
                                       std::vector<std::string>& warnings);
 
+/// Byte in the file of what an error calls `name` ("hidden size", "eos_token_id").
+using OffsetOfName = std::function<int64_t(std::string_view name)>;
+
 /// Range and consistency checks for a ModelConfig from any source (CF_RANGE, CF_INCONSISTENT).
-rt::Status validateConfig(const ModelConfig& config, const std::string& file);
+rt::Status validateConfig(const ModelConfig& config, const std::string& file, const OffsetOfName& offsetOf);
 
 }  // namespace llmc

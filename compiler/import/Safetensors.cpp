@@ -58,7 +58,7 @@ const Dtype* findDtype(const std::string& name) {
 rt::Result<std::string> readHeaderText(const SourceFile& file) {
   const std::string& name = file.name();
   if (file.size() < 8)
-    return importError("ST_SHORT", {name},
+    return importError("ST_SHORT", {name, 0},
                        "a file of " + std::to_string(file.size()) + " bytes is no safetensors file");
   uint64_t length = 0;
   LLMC_TRY(file.read(0, std::as_writable_bytes(std::span(&length, 1))));
@@ -92,36 +92,42 @@ rt::Result<uint64_t> sizeOf(const Place& place, const SafetensorsEntry& entry, c
   return *bits / 8;
 }
 
-/// The entries must follow each other from 0 to the end of the data.
-Status checkRanges(const std::string& file, uint64_t dataBytes, std::vector<SafetensorsEntry>& entries) {
+/// The entries must follow each other from 0 to the end of the data, which starts at `dataStart`.
+Status checkRanges(const SourceFile& file, uint64_t dataStart, std::vector<SafetensorsEntry>& entries) {
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
-  uint64_t expected = 0;
+  uint64_t dataBytes = file.size() - dataStart, expected = 0;
+  const SafetensorsEntry* previous = nullptr;
   for (const SafetensorsEntry& entry : entries) {
-    Place place{file, -1, entry.name};
+    Place place{file.name(), entry.at, entry.name};
     if (entry.end > dataBytes)
       return importError(
           "ST_TRUNCATED", place,
           "ends at byte " + std::to_string(entry.end) + " of the data, which has " + std::to_string(dataBytes),
           "the download may be incomplete");
-    if (entry.begin < expected) return importError("ST_OVERLAP", place, "shares bytes with another tensor");
+    if (entry.begin < expected)
+      return importError("ST_OVERLAP", place,
+                         "starts at byte " + std::to_string(entry.begin) + " of the data, '" +
+                             rt::escaped(previous->name) + "' ends at " + std::to_string(expected));
     if (entry.begin > expected)
       return importError("ST_HOLE", place,
                          std::to_string(entry.begin - expected) + " bytes before it belong to no tensor");
     expected = entry.end;
+    previous = &entry;
   }
   if (expected != dataBytes)
-    return importError("ST_HOLE", {file},
+    return importError("ST_HOLE", {file.name(), static_cast<int64_t>(dataStart + expected)},
                        std::to_string(dataBytes - expected) + " bytes after the last tensor belong to no tensor");
   return Status::ok();
 }
 
 Status checkEntry(const std::string& file, const SafetensorsEntry& entry, const Dtype*& dtype) {
-  Place place{file, -1, entry.name};
+  Place place{file, entry.at, entry.name};
   dtype = findDtype(entry.dtype);
   if (!dtype) return importError("ST_DTYPE", place, "unknown dtype '" + rt::escaped(entry.dtype, 40) + "'");
-  if (entry.begin > entry.end) return importError("ST_OFFSET", place, "begins after its end");
+  if (entry.begin > entry.end) return importError("ST_OFFSET", place, 
+                         "begins at " + std::to_string(entry.begin) + ", after its end at " + std::to_string(entry.end));
   auto bytes = sizeOf(place, entry, *dtype);
   if (!bytes) return bytes.takeStatus();
   if (*bytes != entry.end - entry.begin)
@@ -136,18 +142,18 @@ Status checkEntry(const std::string& file, const SafetensorsEntry& entry, const 
 rt::Result<SafetensorsHeader> readSafetensors(const SourceFile& file) {
   auto text = readHeaderText(file);
   if (!text) return text.takeStatus();
-  SafetensorsParser parser(file.name(), 8);
-  nlohmann::json::sax_parse(*text, &parser);
+  SafetensorsParser parser(file.name(), *text, 8);
+  parser.parse();
   if (!parser.status.isOk()) return std::move(parser.status);
   uint64_t dataStart = 8 + text->size();
   const Dtype* dtype = nullptr;
   for (const SafetensorsEntry& entry : parser.entries) LLMC_TRY(checkEntry(file.name(), entry, dtype));
-  LLMC_TRY(checkRanges(file.name(), file.size() - dataStart, parser.entries));
+  LLMC_TRY(checkRanges(file, dataStart, parser.entries));
   SafetensorsHeader header;
   for (SafetensorsEntry& entry : parser.entries) {
     dtype = findDtype(entry.dtype);
     if (!dtype->storage) {
-      header.unreadable.push_back({entry.name, entry.dtype});
+      header.unreadable.push_back({entry.name, entry.dtype, entry.at});
       continue;
     }
     TensorInfo tensor;

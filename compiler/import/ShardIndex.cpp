@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "compiler/import/ImportError.h"
+#include "compiler/import/JsonPlaces.h"
 #include "compiler/import/ModelSource.h"
 #include "compiler/import/Safetensors.h"
 #include "compiler/import/StrictJson.h"
@@ -33,22 +35,41 @@ rt::Status addShard(std::shared_ptr<const SourceFile> file, Collected& all) {
   auto header = readSafetensors(*file);
   if (!header) return header.takeStatus();
   auto number = static_cast<uint32_t>(all.files.size());
-  auto claim = [&](const std::string& name) {
-    if (all.shardOf.emplace(name, number).second) return rt::Status::ok();
-    return importError("IX_CONFLICT", {file->name(), -1, name}, "tensor is in two shards");
+  auto claim = [&](const std::string& name, int64_t at) {
+    auto [first, isNew] = all.shardOf.emplace(name, number);
+    if (isNew) return rt::Status::ok();
+    return importError("IX_CONFLICT", {file->name(), at, name},
+                       "tensor is also in " + rt::escaped(all.files[first->second]->name()));
   };
   for (TensorInfo& tensor : header->tensors) {
-    LLMC_TRY(claim(tensor.name));
+    LLMC_TRY(claim(tensor.name, static_cast<int64_t>(tensor.offset)));
     tensor.file = number;
     all.tensors.push_back(std::move(tensor));
   }
   for (UnreadableTensor& tensor : header->unreadable) {
-    LLMC_TRY(claim(tensor.name));
+    LLMC_TRY(claim(tensor.name, tensor.at));
+    tensor.file = number;
     all.unreadable.push_back(std::move(tensor));
   }
   if (all.shardOf.size() > limits::kTensors)
-    return importError("ST_TOO_MANY", {file->name()}, "more than 200000 tensors in all shards");
+    return importError("ST_TOO_MANY", {file->name(), 8}, "more than 200000 tensors in all shards");
   all.files.push_back(std::move(file));
+  return rt::Status::ok();
+}
+
+/// A tensor of the shards that the index does not name; there is one.
+rt::Status unnamedTensor(const ShardIndex& index, const Collected& all) {
+  std::unordered_set<std::string_view> named;
+  for (const auto& [name, shard] : index.tensors) named.insert(name);
+  for (const TensorInfo& tensor : all.tensors)
+    if (!named.contains(tensor.name))
+      return importError("IX_CONFLICT",
+                         {all.files[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name},
+                         "the shard holds a tensor that the index does not name");
+  for (const UnreadableTensor& tensor : all.unreadable)
+    if (!named.contains(tensor.name))
+      return importError("IX_CONFLICT", {all.files[tensor.file]->name(), tensor.at, tensor.name},
+                         "the shard holds a tensor that the index does not name");
   return rt::Status::ok();
 }
 
@@ -64,19 +85,21 @@ std::unique_ptr<Checkpoint> finish(Collected&& all, const ImportOptions& options
 rt::Result<ShardIndex> parseShardIndex(const std::string& text, const std::string& file) {
   auto json = parseStrictJson(text, file, "IX");
   if (!json) return json.takeStatus();
+  const JsonPlaces places(text, file);
   auto map = json->is_object() ? json->find("weight_map") : json->end();
   if (!json->is_object() || map == json->end() || !map->is_object() || map->empty())
-    return importError("IX_JSON", {file}, "has no weight_map object");
+    return importError("IX_JSON", {file, std::max<int64_t>(0, places.offsetOf({"weight_map"})), "weight_map"},
+                       "must be an object with a file name for each tensor");
   std::set<std::string> names;
   for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string()) return importError("IX_JSON", {file, -1, tensor}, "the shard's name is not a string");
+    if (!shard.is_string()) return importError("IX_JSON", places.at({"weight_map", tensor}, tensor), "the shard's name is not a string");
     const auto& name = shard.get_ref<const std::string&>();
     if (!plainFileName(name))
-      return importError("IX_PATH", {file, -1, name.empty() ? tensor : name},
+      return importError("IX_PATH", places.at({"weight_map", tensor}, name.empty() ? tensor : name),
                          "a shard must be a plain file name in the same folder");
     names.insert(name);
   }
-  if (names.size() > limits::kShards) return importError("IX_TOO_LARGE", {file}, "more than 4096 shards");
+  if (names.size() > limits::kShards) return importError("IX_TOO_LARGE", places.atKey("weight_map"), "more than 4096 shards");
   ShardIndex index;
   index.shards.assign(names.begin(), names.end());
   for (const auto& [tensor, shard] : map->items()) {
@@ -97,11 +120,11 @@ rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, co
   for (const auto& [name, shard] : index.tensors) {
     auto it = all.shardOf.find(name);
     if (it == all.shardOf.end() || it->second != shard)
-      return importError("IX_CONFLICT", {index.shards[shard], -1, name},
+      return importError("IX_CONFLICT", {index.shards[shard], 8, name},
                          "the index places this tensor here, but it is not in the shard");
   }
   if (index.tensors.size() != all.shardOf.size())
-    return importError("IX_CONFLICT", {index.shards[0]}, "the shards hold tensors that the index does not name");
+    return unnamedTensor(index, all);
   return finish(std::move(all), options);
 }
 

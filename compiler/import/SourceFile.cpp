@@ -83,7 +83,7 @@ rt::Status SourceFile::read(uint64_t offset, std::span<std::byte> out) const {
 
 rt::Result<std::string> SourceFile::readAll(uint64_t limit, const std::string& tooLargeCode) const {
   if (size_ > limit)
-    return importError(tooLargeCode, {name_},
+    return importError(tooLargeCode, {name_, static_cast<int64_t>(limit)},
                        "file has " + std::to_string(size_) + " bytes; at most " + std::to_string(limit) + " are read");
   std::string text(size_, '\0');
   LLMC_TRY(read(0, std::as_writable_bytes(std::span(text.data(), text.size()))));

@@ -2,6 +2,7 @@
 #include "compiler/import/StrictJson.h"
 
 #include "compiler/import/ImportError.h"
+#include "compiler/import/JsonCursor.h"
 #include "runtime/base/limits.h"
 
 namespace llmc {
@@ -11,38 +12,45 @@ using Json = nlohmann::json;
 
 class StrictBuilder : public nlohmann::json_sax<Json> {
  public:
-  StrictBuilder(const std::string& file, const std::string& prefix) : file_(file), prefix_(prefix) {}
+  StrictBuilder(const std::string& file, const std::string& text, const std::string& prefix)
+      : file_(file), text_(text), prefix_(prefix) {}
 
-  bool null() override { return put(nullptr); }
-  bool boolean(bool value) override { return put(value); }
-  bool number_integer(number_integer_t value) override { return put(value); }
-  bool number_unsigned(number_unsigned_t value) override { return put(value); }
-  bool number_float(number_float_t value, const string_t&) override { return put(value); }
-  bool string(string_t& value) override { return put(std::move(value)); }
-  bool binary(binary_t&) override { return fail("_JSON", "binary value"); }
+  void parse() { parseWithCursor(text_, done_, this); }
+
+  bool null() override { return put(nullptr, JsonToken::Word); }
+  bool boolean(bool value) override { return put(value, JsonToken::Word); }
+  bool number_integer(number_integer_t value) override { return put(value, JsonToken::Number); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value, JsonToken::Number); }
+  bool number_float(number_float_t value, const string_t&) override { return put(value, JsonToken::Number); }
+  bool string(string_t& value) override { return put(std::move(value), JsonToken::String); }
+  bool binary(binary_t&) override { return failAt("_JSON", "binary value", 0); }
   bool start_object(std::size_t) override { return open(Json::object()); }
   bool start_array(std::size_t) override { return open(Json::array()); }
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& value) override {
     auto [it, inserted] = open_.back()->get_ref<Json::object_t&>().emplace(value, nullptr);
-    if (!inserted) return fail("_DUP", "a key appears twice", -1, value);
+    if (!inserted) return fail("_DUP", "a key appears twice", JsonToken::String, value);
     slot_ = &it->second;
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
     // 406: a number too large for a double.
-    if (error.id == 406) return fail("_TYPE", "a number is out of range", static_cast<int64_t>(position));
-    return fail("_JSON", "not valid JSON", static_cast<int64_t>(position));
+    if (error.id == 406) return failAt("_TYPE", "a number is out of range", position);
+    return failAt("_JSON", "not valid JSON", position);
   }
 
   rt::Status status;
   Json root;
 
  private:
-  bool fail(const char* code, std::string_view reason, int64_t position = -1, std::string_view object = {}) {
-    if (status.isOk()) status = importError(prefix_ + code, {file_, position, object}, reason);
+  bool failAt(const char* code, std::string_view reason, size_t position, std::string_view object = {}) {
+    if (status.isOk()) status = importError(prefix_ + code, {file_, static_cast<int64_t>(position), object}, reason);
     return false;
+  }
+  /// At the token that the parser has just read.
+  bool fail(const char* code, std::string_view reason, JsonToken token, std::string_view object = {}) {
+    return failAt(code, reason, tokenStart(text_, done_, token), object);
   }
   Json* place(Json&& value) {
     if (open_.empty()) {
@@ -53,14 +61,14 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
     *slot_ = std::move(value);
     return slot_;
   }
-  bool put(Json&& value) {
-    if (++values_ > rt::limits::kJsonValues) return fail("_TOO_LARGE", "too many values");
+  bool put(Json&& value, JsonToken token) {
+    if (++values_ > rt::limits::kJsonValues) return fail("_TOO_LARGE", "too many values", token);
     place(std::move(value));
     return true;
   }
   bool open(Json&& container) {
-    if (open_.size() >= rt::limits::kJsonDepth) return fail("_DEPTH", "nested more than 64 deep");
-    if (++values_ > rt::limits::kJsonValues) return fail("_TOO_LARGE", "too many values");
+    if (open_.size() >= rt::limits::kJsonDepth) return fail("_DEPTH", "nested more than 64 deep", JsonToken::Bracket);
+    if (++values_ > rt::limits::kJsonValues) return fail("_TOO_LARGE", "too many values", JsonToken::Bracket);
     open_.push_back(place(std::move(container)));
     return true;
   }
@@ -70,7 +78,9 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   }
 
   const std::string& file_;
+  const std::string& text_;
   std::string prefix_;
+  size_t done_ = 0;          // characters that the parser has read
   std::vector<Json*> open_;  // containers under way, outermost first
   Json* slot_ = nullptr;     // value of the last key
   uint64_t values_ = 0;
@@ -82,8 +92,8 @@ rt::Result<nlohmann::json> parseStrictJson(const std::string& text, const std::s
                                            const std::string& prefix) {
   if (text.starts_with("\xef\xbb\xbf"))
     return importError(prefix + "_JSON", {file, 0}, "starts with a byte order mark");
-  StrictBuilder builder(file, prefix);
-  Json::sax_parse(text, &builder);
+  StrictBuilder builder(file, text, prefix);
+  builder.parse();
   if (!builder.status.isOk()) return std::move(builder.status);
   return std::move(builder.root);
 }

@@ -61,35 +61,50 @@ std::string typeOf(const Json& part) {
   return type && type->is_string() ? type->get<std::string>() : "";
 }
 
-Status checkPattern(const Json& part, const std::string& file) {
+/// `path` and what is added to it.
+JsonPath below(JsonPath path, std::initializer_list<std::string> more) {
+  path.insert(path.end(), more);
+  return path;
+}
+
+/// The place of a field, or of what should hold it where it is absent.
+Place atOrAbove(const JsonPlaces& places, JsonPath path, std::string_view object) {
+  int64_t offset = places.offsetOf(path);
+  for (; offset < 0 && !path.empty(); offset = places.offsetOf(path)) path.pop_back();
+  return {places.file(), offset, object};
+}
+
+/// Of the part under `path`.
+Status checkPattern(const Json& part, const JsonPlaces& places, const JsonPath& path) {
   const Json* pattern = field(part, "pattern");
   if (!pattern) return Status::ok();
   const Json* regex = field(*pattern, "Regex");
   if (!regex) return Status::ok();
-  if (!regex->is_string()) return importError("TK_REGEX", {file}, "a pattern is not a string");
+  auto place = [&](std::string_view object) { return places.at(below(path, {"pattern", "Regex"}), object); };
+  if (!regex->is_string()) return importError("TK_REGEX", place("Regex"), "must be a string");
   std::string fault = patternFault(regex->get_ref<const std::string&>());
-  return fault.empty() ? Status::ok()
-                       : importError("TK_REGEX", {file, -1, regex->get_ref<const std::string&>()}, fault);
+  return fault.empty() ? Status::ok() : importError("TK_REGEX", place(regex->get_ref<const std::string&>()), fault);
 }
 
 /// A normalizer, pre-tokenizer, post-processor or decoder, with the parts of a Sequence.
-Status checkPart(const Json& part, const std::string& file) {
+Status checkPart(const Json& part, const JsonPlaces& places, const JsonPath& path) {
   std::string type = typeOf(part);
   if (type == "Precompiled")
-    return importError("TK_CHARSMAP", {file, -1, type}, "precompiled character maps are not supported");
+    return importError("TK_CHARSMAP", places.at(path, type), "precompiled character maps are not supported");
   if (std::find(kKnownParts.begin(), kKnownParts.end(), type) == kKnownParts.end())
-    return importError("TK_UNSUPPORTED", {file, -1, type}, "the tokenizer has a part of a type that is not known");
-  LLMC_TRY(checkPattern(part, file));
+    return importError("TK_UNSUPPORTED", places.at(path, type), "the tokenizer has a part of a type that is not known");
+  LLMC_TRY(checkPattern(part, places, path));
   for (const char* key : {"content", "prepend", "prefix"}) {
     const Json* text = field(part, key);
     if (text && text->is_string() && text->get_ref<const std::string&>().size() > kReplacementBytes)
-      return importError("TK_EXPANSION", {file, -1, type}, "a replacement is longer than 1024 bytes");
+      return importError("TK_EXPANSION", places.at(below(path, {key}), type), "a replacement is longer than 1024 bytes");
   }
   for (const char* key : {"normalizers", "pretokenizers", "processors", "decoders"}) {
     const Json* list = field(part, key);
     if (!list) continue;
-    if (!list->is_array()) return importError("TK_UNSUPPORTED", {file, -1, key}, "must be an array");
-    for (const Json& inner : *list) LLMC_TRY(checkPart(inner, file));
+    if (!list->is_array()) return importError("TK_UNSUPPORTED", places.at(below(path, {key}), key), "must be an array");
+    for (size_t i = 0; i < list->size(); ++i)
+      LLMC_TRY(checkPart((*list)[i], places, below(path, {key, std::to_string(i)})));
   }
   return Status::ok();
 }
@@ -98,13 +113,21 @@ bool validId(const Json& id) {
   return id.is_number_unsigned() && id.get<uint64_t>() < static_cast<uint64_t>(limits::kVocab);
 }
 
-Status checkVocab(const Json& vocab, const std::string& file, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
+/// Takes note of a valid id that stands at `path`.
+void noteId(int64_t id, TokenizerFacts& facts, std::initializer_list<std::string> path) {
+  if (id < facts.idEnd) return;
+  facts.idEnd = id + 1;
+  facts.lastId = path;
+}
+
+Status checkVocab(const Json& vocab, const JsonPlaces& places, TokenizerFacts& facts,
+                  std::unordered_set<int64_t>& ids) {
   for (const auto& [token, id] : vocab.items()) {
-    Place place{file, -1, token};
-    if (!validId(id)) return importError("TK_ID", place, "a token's id must be a whole number below 16777216");
+    auto place = [&, &token = token] { return places.at({"model", "vocab", token}, token); };
+    if (!validId(id)) return importError("TK_ID", place(), "a token's id must be a whole number below 16777216");
     if (!ids.insert(id.get<int64_t>()).second)
-      return importError("TK_ID", place, "two tokens have the id " + std::to_string(id.get<int64_t>()));
-    facts.idEnd = std::max(facts.idEnd, id.get<int64_t>() + 1);
+      return importError("TK_ID", place(), "two tokens have the id " + std::to_string(id.get<int64_t>()));
+    noteId(id.get<int64_t>(), facts, {"model", "vocab", token});
   }
   return Status::ok();
 }
@@ -126,60 +149,65 @@ bool mergeParts(const Json& merge, std::string& left, std::string& right) {
   return true;
 }
 
-Status checkMerges(const Json& model, const Json& vocab, const std::string& file) {
+Status checkMerges(const Json& model, const Json& vocab, const JsonPlaces& places) {
   const Json* merges = field(model, "merges");
-  if (!merges || !merges->is_array()) return importError("TK_MERGE", {file, -1, "merges"}, "must be an array");
+  const JsonPath path = {"model", "merges"};
+  if (!merges || !merges->is_array()) return importError("TK_MERGE", atOrAbove(places, path, "merges"), "must be an array");
   if (merges->size() > limits::kMerges)
-    return importError("TK_MERGE", {file, -1, "merges"}, "more than 4000000 merges");
+    return importError("TK_MERGE", places.at(path, "merges"), "more than 4000000 merges");
   std::string left, right;
   size_t number = 0;
   for (const Json& merge : *merges) {
     bool valid = mergeParts(merge, left, right) && !left.empty() && !right.empty();
     if (!valid || !vocab.contains(left) || !vocab.contains(right) || !vocab.contains(left + right))
-      return importError("TK_MERGE", {file, -1, left + " " + right},
+      return importError("TK_MERGE", places.at(below(path, {std::to_string(number)}), left + " " + right),
                          "merge " + std::to_string(number) + " is not a pair of tokens that join to a token");
     ++number;
   }
   return Status::ok();
 }
 
-Status checkModel(const Json& root, const std::string& file, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
+Status checkModel(const Json& root, const JsonPlaces& places, TokenizerFacts& facts,
+                  std::unordered_set<int64_t>& ids) {
   const Json* model = field(root, "model");
-  if (!model) return importError("TK_UNSUPPORTED", {file, -1, "model"}, "the tokenizer has no model");
+  if (!model) return importError("TK_UNSUPPORTED", atOrAbove(places, {"model"}, "model"), "the tokenizer has no model");
   std::string type = typeOf(*model);
   const Json* vocab = field(*model, "vocab");
   // Files from before the type was written hold merges.
   if (type != "BPE" && !(type.empty() && field(*model, "merges")))
-    return importError("TK_UNSUPPORTED", {file, -1, type}, "the tokenizer model is not supported", "supported is BPE");
-  if (!vocab || !vocab->is_object()) return importError("TK_ID", {file, -1, "vocab"}, "must be an object");
-  LLMC_TRY(checkVocab(*vocab, file, facts, ids));
-  return checkMerges(*model, *vocab, file);
+    return importError("TK_UNSUPPORTED", places.at({"model"}, type), "the tokenizer model is not supported",
+                       "supported is BPE");
+  if (!vocab || !vocab->is_object())
+    return importError("TK_ID", atOrAbove(places, {"model", "vocab"}, "vocab"), "must be an object");
+  LLMC_TRY(checkVocab(*vocab, places, facts, ids));
+  return checkMerges(*model, *vocab, places);
 }
 
 /// `vocabIds`: of the model's own tokens. An added token may repeat one of them, but not take its id for another text.
-Status checkAdded(const Json& root, const std::string& file, TokenizerFacts& facts,
+Status checkAdded(const Json& root, const JsonPlaces& places, TokenizerFacts& facts,
                   const std::unordered_set<int64_t>& vocabIds) {
   const Json* added = field(root, "added_tokens");
   if (!added) return Status::ok();
   if (!added->is_array() || added->size() > limits::kAddedTokens)
-    return importError("TK_ADDED", {file, -1, "added_tokens"}, "must be an array of at most 100000");
+    return importError("TK_ADDED", places.atKey("added_tokens"), "must be an array of at most 100000");
   const Json& vocab = root["model"]["vocab"];
   std::unordered_set<int64_t> ids;
-  for (const Json& token : *added) {
+  for (size_t i = 0; i < added->size(); ++i) {
+    const Json& token = (*added)[i];
+    auto place = [&](std::string_view object) { return places.at({"added_tokens", std::to_string(i)}, object); };
     const Json *content = field(token, "content"), *id = field(token, "id");
     if (!content || !content->is_string() || content->get_ref<const std::string&>().empty())
-      return importError("TK_ADDED", {file, -1, "added_tokens"}, "an added token has no text");
+      return importError("TK_ADDED", place("added_tokens"), "an added token has no text");
     const auto& text = content->get_ref<const std::string&>();
-    Place place{file, -1, text};
     if (text.size() > limits::kTokenBytes)
-      return importError("TK_ADDED", place, "an added token is longer than 4096 bytes");
+      return importError("TK_ADDED", place(text), "an added token is longer than 4096 bytes");
     if (!id || !validId(*id))
-      return importError("TK_ID", place, "an added token's id must be a whole number below 16777216");
+      return importError("TK_ID", place(text), "an added token's id must be a whole number below 16777216");
     auto known = vocab.find(text);
     bool clash = known != vocab.end() ? *known != *id : vocabIds.contains(id->get<int64_t>());
     if (clash || !ids.insert(id->get<int64_t>()).second || !facts.addedIds.emplace(text, id->get<int64_t>()).second)
-      return importError("TK_ID", place, "an added token has an id or a text that is taken");
-    facts.idEnd = std::max(facts.idEnd, id->get<int64_t>() + 1);
+      return importError("TK_ID", place(text), "an added token has an id or a text that is taken");
+    noteId(id->get<int64_t>(), facts, {"added_tokens", std::to_string(i), "id"});
   }
   return Status::ok();
 }
@@ -213,10 +241,11 @@ rt::Result<TokenizerFacts> checkTokenizerJson(const std::string& text, const std
   if (!root->is_object()) return importError("TK_JSON", {file, 0}, "must be a JSON object");
   TokenizerFacts facts;
   std::unordered_set<int64_t> vocabIds;
-  LLMC_TRY(checkModel(*root, file, facts, vocabIds));
-  LLMC_TRY(checkAdded(*root, file, facts, vocabIds));
+  const JsonPlaces places(text, file);
+  LLMC_TRY(checkModel(*root, places, facts, vocabIds));
+  LLMC_TRY(checkAdded(*root, places, facts, vocabIds));
   for (const char* key : {"normalizer", "pre_tokenizer", "post_processor", "decoder"})
-    if (const Json* part = field(*root, key)) LLMC_TRY(checkPart(*part, file));
+    if (const Json* part = field(*root, key)) LLMC_TRY(checkPart(*part, places, {key}));
   if (const Json* processor = field(*root, "post_processor")) facts.firstId = firstSpecial(*processor);
   return facts;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "compiler/import/JsonPlaces.h"
 #include "runtime/base/status.h"
 
 namespace llmc {
@@ -12,6 +13,7 @@ namespace llmc {
 /// What the rest of the importer wants to know of a tokenizer.json.
 struct TokenizerFacts {
   int64_t idEnd = 0;                                  ///< one above the largest token id
+  JsonPath lastId;                                    ///< where that largest id stands
   int64_t firstId = -1;                               ///< token that the post-processor puts before every text, or -1
   std::unordered_map<std::string, int64_t> addedIds;  ///< added tokens by text
 };

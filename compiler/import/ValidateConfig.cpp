@@ -11,57 +11,73 @@ namespace {
 using rt::Status;
 namespace limits = rt::limits;
 
-Status inRange(const std::string& file, const char* name, int64_t value, int64_t low, int64_t high) {
-  if (value >= low && value <= high) return Status::ok();
-  return importError("CF_RANGE", {file, -1, name},
-                     std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
-}
+/// The file under test, for errors.
+struct Source {
+  const std::string& file;
+  const OffsetOfName& offsetOf;
 
-Status inRange(const std::string& file, const char* name, double value, double low, double high) {
+  Place at(const char* name) const { return {file, offsetOf(name), name}; }
+};
+
+template <typename T>
+Status inRange(const Source& source, const char* name, T value, T low, T high) {
   if (value >= low && value <= high) return Status::ok();  // false for NaN
-  return importError("CF_RANGE", {file, -1, name},
+  return importError("CF_RANGE", source.at(name),
                      std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
 }
 
-Status checkRope(const ModelConfig& config, const std::string& file) {
-  LLMC_TRY(inRange(file, "rope theta", config.ropeTheta, 1.0, 1e12));
-  LLMC_TRY(inRange(file, "rotary dimension", config.ropeDim, 2, config.headDim));
-  if (config.ropeDim % 2 != 0) return importError("CF_INCONSISTENT", {file}, "the rotary dimension is odd");
+Status inVocabulary(const Source& source, const char* name, int64_t id, int64_t lowest, int64_t vocab) {
+  if (id >= lowest && id < vocab) return Status::ok();
+  return importError("CF_INCONSISTENT", source.at(name),
+                     std::to_string(id) + " is not in the vocabulary of " + std::to_string(vocab));
+}
+
+Status checkRope(const ModelConfig& config, const Source& source) {
+  LLMC_TRY(inRange(source, "rope theta", config.ropeTheta, 1.0, 1e12));
+  LLMC_TRY(inRange(source, "rotary dimension", config.ropeDim, int64_t{2}, config.headDim));
+  if (config.ropeDim % 2 != 0)
+    return importError("CF_INCONSISTENT", source.at("rotary dimension"),
+                       std::to_string(config.ropeDim) + " is odd; values rotate in pairs");
   const RopeScaling& scaling = config.ropeScaling;
   if (scaling.kind == RopeScaling::Kind::None) return Status::ok();
-  LLMC_TRY(inRange(file, "rope scaling factor", scaling.factor, 1e-3, 1e6));
+  LLMC_TRY(inRange(source, "rope scaling factor", scaling.factor, 1e-3, 1e6));
   if (scaling.kind == RopeScaling::Kind::Linear) return Status::ok();
-  LLMC_TRY(inRange(file, "low_freq_factor", scaling.lowFreqFactor, 1e-3, 1e6));
-  LLMC_TRY(inRange(file, "high_freq_factor", scaling.highFreqFactor, 1e-3, 1e6));
-  LLMC_TRY(inRange(file, "original_max_position_embeddings", scaling.originalPositions, 1, limits::kPositions));
+  LLMC_TRY(inRange(source, "low_freq_factor", scaling.lowFreqFactor, 1e-3, 1e6));
+  LLMC_TRY(inRange(source, "high_freq_factor", scaling.highFreqFactor, 1e-3, 1e6));
+  LLMC_TRY(inRange(source, "original_max_position_embeddings", scaling.originalPositions, int64_t{1}, limits::kPositions));
   if (scaling.lowFreqFactor >= scaling.highFreqFactor)
-    return importError("CF_INCONSISTENT", {file}, "low_freq_factor is not below high_freq_factor");
+    return importError("CF_INCONSISTENT", source.at("low_freq_factor"),
+                       std::to_string(scaling.lowFreqFactor) + " is not below high_freq_factor, " +
+                           std::to_string(scaling.highFreqFactor));
   return Status::ok();
 }
 
 }  // namespace
 
-Status validateConfig(const ModelConfig& config, const std::string& file) {
-  LLMC_TRY(inRange(file, "hidden size", config.hidden, 1, limits::kHidden));
-  LLMC_TRY(inRange(file, "layer count", config.layers, 1, limits::kLayers));
-  LLMC_TRY(inRange(file, "head count", config.heads, 1, limits::kHeads));
-  LLMC_TRY(inRange(file, "KV head count", config.kvHeads, 1, limits::kHeads));
-  LLMC_TRY(inRange(file, "head size", config.headDim, 1, limits::kHeadDim));
-  LLMC_TRY(inRange(file, "feed-forward size", config.intermediate, 1, 4 * limits::kHidden));
-  LLMC_TRY(inRange(file, "vocabulary size", config.vocab, 1, limits::kVocab));
-  LLMC_TRY(inRange(file, "context length", config.maxPositions, 1, limits::kPositions));
-  LLMC_TRY(inRange(file, "sliding window", config.slidingWindow, 0, limits::kPositions));
-  LLMC_TRY(inRange(file, "norm epsilon", config.normEps, 1e-30, 1.0));
+Status validateConfig(const ModelConfig& config, const std::string& file, const OffsetOfName& offsetOf) {
+  const Source source{file, offsetOf};
+  struct Bound {
+    const char* name;
+    int64_t value, low, high;
+  };
+  for (const Bound& bound : {Bound{"hidden size", config.hidden, 1, limits::kHidden},
+                             Bound{"layer count", config.layers, 1, limits::kLayers},
+                             Bound{"head count", config.heads, 1, limits::kHeads},
+                             Bound{"KV head count", config.kvHeads, 1, limits::kHeads},
+                             Bound{"head size", config.headDim, 1, limits::kHeadDim},
+                             Bound{"feed-forward size", config.intermediate, 1, 4 * limits::kHidden},
+                             Bound{"vocabulary size", config.vocab, 1, limits::kVocab},
+                             Bound{"context length", config.maxPositions, 1, limits::kPositions},
+                             Bound{"sliding window", config.slidingWindow, 0, limits::kPositions}})
+    LLMC_TRY(inRange(source, bound.name, bound.value, bound.low, bound.high));
+  LLMC_TRY(inRange(source, "norm epsilon", config.normEps, 1e-30, 1.0));
   if (config.heads % config.kvHeads != 0)
-    return importError("CF_INCONSISTENT", {file}, "the KV head count does not divide the head count");
-  LLMC_TRY(checkRope(config, file));
-  if (config.bosId < -1 || config.bosId >= config.vocab)
-    return importError("CF_INCONSISTENT", {file, -1, "bos_token_id"},
-                       std::to_string(config.bosId) + " is not in the vocabulary");
-  for (int64_t id : config.eosIds)
-    if (id < 0 || id >= config.vocab)
-      return importError("CF_INCONSISTENT", {file, -1, "eos_token_id"},
-                         std::to_string(id) + " is not in the vocabulary");
+    return importError("CF_INCONSISTENT", source.at("KV head count"),
+                       std::to_string(config.kvHeads) + " does not divide the head count, " +
+                           std::to_string(config.heads));
+  LLMC_TRY(checkRope(config, source));
+  LLMC_TRY(inVocabulary(source, "bos_token_id", config.bosId, -1, config.vocab));
+  for (int64_t id : config.eosIds) LLMC_TRY(inVocabulary(source, "eos_token_id", id, 0, config.vocab));
   return Status::ok();
 }
 

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/checked.h"
 #include "runtime/device/memory.h"
 #include "runtime/main/generator.h"
 #include "runtime/main/json_output.h"
@@ -35,8 +36,12 @@ size_t sureTokens(const GoldenTokens& golden, const std::string& level) {
 
 Result<GoldenTokens> readGolden(const EngineFile& engine) {
   const std::string_view text = engine.text(SectionKind::kSelftest);
-  if (text.empty()) return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens");
-  const auto bad = Status::error(ErrorKind::kBadInput, "EN_SELFTEST", "the engine's golden tokens cannot be read");
+  if (text.empty())
+    return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens",
+                         "build it with --selftest-tokens");
+  const auto bad = Status::error(ErrorKind::kBadInput, "EN_SELFTEST",
+                                 "the engine's golden tokens cannot be read: an object with lists of ids was expected",
+                                 "build the engine again");
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return bad;
   GoldenTokens golden;
@@ -44,8 +49,9 @@ Result<GoldenTokens> readGolden(const EngineFile& engine) {
     const auto entry = json.find(name);
     if (entry == json.end() || !entry->is_array() || entry->empty()) return bad;
     for (const auto& id : *entry) {
-      if (!id.is_number_integer()) return bad;
-      out->push_back(id.get<int32_t>());
+      const auto fits = id.is_number_unsigned() ? checkedCast<int32_t>(id.get<uint64_t>()) : std::nullopt;
+      if (!fits) return bad;
+      out->push_back(*fits);
     }
   }
   if (const auto level = json.find("level"); level != json.end() && level->is_string()) golden.level = *level;

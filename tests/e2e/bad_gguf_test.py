@@ -109,6 +109,17 @@ def put_scale(bits: int):
     return apply
 
 
+def rope_table(value: float):
+    """A table of factors for the rotary frequencies, all equal: llama3's scaling gives no such table."""
+
+    def apply(parts):
+        half = SPEC.head_dim // 2
+        parts.tensors.append(["rope_freqs.weight", [half], 0, len(parts.data)])
+        parts.data += struct.pack(f"<{half}f", *([value] * half))
+
+    return apply
+
+
 def tokens_of(change_list):
     def apply(parts):
         names = list(dict(parts.meta)["tokenizer.ggml.tokens"])
@@ -161,6 +172,8 @@ def tokens_of(change_list):
     ("bytes_after_the_end", lambda p: p.data.extend(b"PK\3\4" * 100), "GG_TRAILING", ["byte"]),
     ("scale_nan", put_scale(0x7E00), "W_NONFINITE", ["byte", "attn_q"]),
     ("scale_infinite", put_scale(0xFC00), "W_NONFINITE", ["byte", "attn_q"]),
+    ("rope_factors_of_no_scaling", rope_table(7.0), "CF_ROPE", ["rope_freqs.weight", "byte", "llama3"]),
+    ("rope_factor_0", rope_table(0.0), "CF_RANGE", ["rope_freqs.weight", "byte"]),
     ("architecture_unknown", meta("general.architecture", "gptneox"), "CF_ARCH", ["gptneox", "llama", "qwen3"]),
     ("architecture_missing", meta("general.architecture", None), "CF_ARCH", ["llama"]),
     *((f"{key}_{i}", meta(f"llama.{key}", n), "CF_RANGE", []) for key in ("block_count", "embedding_length", "attention.head_count", "context_length")

@@ -71,9 +71,11 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   int64_t columns = llm::cols(result);
   plan.interleaved = columns * 2 == plan.shape.n;
   if (!plan.interleaved && columns != plan.shape.n)
-    return yield->emitOpError("has no code on the CPU: the result's columns are neither the linear's nor half of them");
+    return yield->emitOpError("has no code on the CPU: expected a result of ")
+           << plan.shape.n << " columns, as the linear, or half of them, found " << columns;
   if (plan.quantizes && columns % kQuantGroup != 0)
-    return yield->emitOpError("has no code on the CPU: columns to quantize are not a multiple of 32");
+    return yield->emitOpError("has no code on the CPU: columns to quantize must be a multiple of ")
+           << kQuantGroup << ", found " << columns;
   plan.shape.unitPanels = (plan.interleaved ? 2 : 1) * (plan.quantizes ? 2 : 1);
   return plan;
 }

@@ -9,7 +9,7 @@ module {
 
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
 func.func @decode(%b: !llm.batch, %x: !x) -> !x {
-  // expected-error @+1 {{is not part of a kernel; run the kern passes first}}
+  // expected-error @+1 {{is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first}}
   %y = llm.act %x {fn = #llm.act_fn<silu>} : !x
   return %y : !x
 }

@@ -184,6 +184,26 @@ TEST(WeightPacker, NonFiniteIsNamedWithItsRow) {
   }
 }
 
+TEST(WeightPacker, ValuesThatF16CannotHoldAreNamedWithTheirRow) {
+  test::MemoryRows rows;
+  auto tensor = randomTensor(StorageType::F32, 64, 64, 1);
+  const float large = 65520;  // the first that rounds to infinity
+  std::memcpy(tensor.bytes.data() + (41 * 64 + 5) * 4, &large, 4);
+  rows.add("w", tensor);
+  auto packed = packWeight(spec("fused", 64, 64, Layout::F16N16, Arrange::None, {{"w", 64, 0}}), rows, {});
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.status().code(), "W_RANGE");
+  EXPECT_NE(packed.status().message().find("row 41"), std::string::npos) << packed.status().message();
+  EXPECT_EQ(codeOf(spec("fused", 64, 64, Layout::BF16N16K2, Arrange::None, {{"w", 64, 0}}), rows), "ok");
+  EXPECT_EQ(codeOf(spec("fused", 64, 64, Layout::Q8N16K4, Arrange::None, {{"w", 64, 0}}), rows), "ok");
+  // A scale of 4 or 8 bits is f16 as well.
+  const float huge = 1e9;
+  std::memcpy(tensor.bytes.data() + (41 * 64 + 5) * 4, &huge, 4);
+  rows.add("w", tensor);
+  for (Layout layout : {Layout::Q8N16K4, Layout::Q4N16K4Sym, Layout::Q4N16K4Asym})
+    EXPECT_EQ(codeOf(spec("fused", 64, 64, layout, Arrange::None, {{"w", 64, 0}}), rows), "W_RANGE");
+}
+
 TEST(WeightPacker, CancelStopsAndLeavesNothing) {
   test::MemoryRows rows;
   auto specs = mixedSpecs(rows);

@@ -25,6 +25,19 @@ TEST(Mapping, SealedMemoryCannotBeWritten) {
   EXPECT_DEATH(std::memset(made->data(), 1, 1), "");
 }
 
+TEST(Mapping, MoreThanThereIsIsAnErrorWithTheSize) {
+  constexpr uint64_t kMore = uint64_t{1} << 60;  // of 2^47 addresses
+  for (bool huge : {false, true}) {
+    auto made = Mapping::anonymous(kMore, huge);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.status().code(), "EN_MEMORY");
+    EXPECT_EQ(exitStatus(made.status().kind()), 69);
+    EXPECT_NE(made.status().message().find("cannot map 1152921504606846976 bytes: "), std::string::npos)
+        << made.status().message();
+  }
+  EXPECT_EQ(Mapping::ofFile(-1, 0, 4096).status().code(), "EN_MEMORY");
+}
+
 TEST(Mapping, MovedFromIsEmpty) {
   auto made = Mapping::anonymous(4096, false);
   ASSERT_TRUE(made);

@@ -32,12 +32,28 @@ TEST_F(Run, GoldenTokensThatDifferFailTheSelftest) {
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);
   sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5]})";
   engine_.write(assemble(sections));
-  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 65);
-  sections.back().bytes = R"({"prompt_ids": "x"})";
+  expectRefusals({{{"--selftest", "--threads", "1"}, 65, "EN_SELFTEST"}});
+}
+
+TEST_F(Run, GoldenTokensThatCannotBeReadAreRefused) {
+  auto sections = tinySections(tinyPlan());
+  sections.push_back({SectionKind::kSelftest, "", 64});
+  for (const char* text : {"{", "[]", R"({"prompt_ids": "x"})", R"({"prompt_ids": [3]})",
+                           R"({"prompt_ids": [], "token_ids": [0]})", R"({"prompt_ids": [3], "token_ids": [0.5]})",
+                           R"({"prompt_ids": [3], "token_ids": [0], "margin": ["x"]})",
+                           R"({"prompt_ids": [3], "token_ids": [4294967296]})",
+                           R"({"prompt_ids": [-9223372036854775808], "token_ids": [0]})"}) {
+    sections.back().bytes = text;
+    engine_.write(assemble(sections));
+    SCOPED_TRACE(text);
+    expectRefusals({{{"--selftest", "--threads", "1"}, 65, "EN_SELFTEST"}});
+  }
+  // Ids that are numbers but no tokens of the model.
+  sections.back().bytes = R"({"prompt_ids": [32], "token_ids": [0]})";
   engine_.write(assemble(sections));
-  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 65);
+  expectRefusals({{{"--selftest", "--threads", "1"}, 65, "RT_TOKEN_ID"}});
   engine_.write(tinyEngine());
-  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 66);
+  expectRefusals({{{"--selftest", "--threads", "1"}, 66, "EN_SELFTEST"}});
 }
 
 }  // namespace

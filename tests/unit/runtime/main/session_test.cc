@@ -19,6 +19,19 @@ TEST_F(Run, DamagedAndMissingEngines) {
   EXPECT_EQ(run({"--check"}), 66);
 }
 
+TEST_F(Run, AnEngineWithoutATokenizerTakesIdsAlone) {
+  auto sections = tinySections(tinyPlan());
+  sections.resize(kTinyTokenizer);
+  engine_.write(assemble(sections));
+  expectRefusals({{{"--prompt", "a"}, 65, "EN_TOKENIZER"},
+                  {{"--prompt-ids", "1"}, 65, "EN_TOKENIZER"},  // its answer would be text
+                  {{"--prompt-ids", "1", "--json", "--stop", "x"}, 65, "EN_TOKENIZER"},
+                  {{"--tokenize", "a"}, 65, "EN_TOKENIZER"}});
+  EXPECT_NE(err_.find("tiny.llmc holds no tokenizer"), std::string::npos) << err_;
+  EXPECT_EQ(run({"--prompt-ids", "1", "--json", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["token_ids"], std::vector<int>{0});
+}
+
 TEST_F(Run, AnotherMachineIsRefusedClearly) {
   setenv("LLMC_CPU_FEATURES", "none", 1);
   EXPECT_EQ(run({"--prompt", "a"}), 78);

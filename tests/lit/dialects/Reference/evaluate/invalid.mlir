@@ -5,7 +5,7 @@
 // RUN: not llmc-opt %s --llm-evaluate="function=inputs" 2>&1 | FileCheck %s --check-prefix=INPUTS
 
 // ABSENT: expected a func.func named 'absent', found none
-// UNKNOWN: 'arith.addf' op cannot be evaluated: the interpreter has no rule for it
+// UNKNOWN: 'arith.addf' op cannot be evaluated: expected an llm or kern op that the interpreter has a rule for
 // LITERAL: expected 4 elements in llm.literal, found 3
 // INPUTS: expected an input for each tensor argument, found too few
 !x = tensor<1x2xf32, #llm.dims<[1, 2]>>

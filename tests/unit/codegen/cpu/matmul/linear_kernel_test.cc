@@ -169,6 +169,23 @@ TEST(LinearKernel, RefusesWhatItCannotDo) {
                      "\nkern.yield %r : " + kY + "\n";
   std::string text = functionText({kX, weightType(kN, kK, "i4, 64, sym"), "!llm.batch"}, {kY}, body, "linear");
   EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel).find("weight groups of 64"), std::string::npos);
+  // A slice of the columns, and columns that fill no whole group.
+  std::string third = act(kN / 4);
+  text = functionText({kX, kW, "!llm.batch"}, {third},
+                      "%r = llm.linear %a0, %a1 : (" + kX + ", " + kW + ") -> " + kY +
+                          "\n%s = llm.slice %r {offset = 0, size = 16} : (" + kY + ") -> " + third +
+                          "\nkern.yield %s : " + third + "\n",
+                      "linear");
+  EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel)
+                .find("expected a result of 64 columns, as the linear, or half of them, found 16"),
+            std::string::npos);
+  std::string odd = act(72), w = weightType(72, kK, "bf16"), q = "!llm.qact<[T, 72], zero = 8>";
+  text = functionText({kX, w, "!llm.batch"}, {q},
+                      "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + odd +
+                          "\n%q = llm.quantize %r : (" + odd + ") -> " + q + "\nkern.yield %q : " + q + "\n",
+                      "linear");
+  EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel).find("must be a multiple of 32, found 72"),
+            std::string::npos);
 }
 
 } // namespace
