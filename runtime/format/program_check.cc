@@ -1,6 +1,9 @@
-// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count; every argument
-// resolvable.
+// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count, and none on another that
+// is alive; every argument resolvable.
 #include "runtime/format/program_check.h"
+
+#include <map>
+#include <vector>
 
 #include "runtime/base/checked.h"
 #include "runtime/base/limits.h"
@@ -109,6 +112,74 @@ Status checkLogits(const std::string& path, const fb::Program& program, const fb
   return Status::ok();
 }
 
+/// Phases [first, last] in which a slot holds something; none before a launch names it.
+struct SlotLife {
+  uint32_t first = kNever, last = 0;
+  static constexpr uint32_t kNever = UINT32_MAX;
+};
+
+/// As the compiler counts them (passes/SlotLife.h): from the first phase that names the slot to the last one, the logits
+/// to the end of the program.
+std::vector<SlotLife> slotLives(const fb::Program& program) {
+  std::vector<SlotLife> lives(program.slots()->size());
+  for (uint32_t phase = 0; phase < program.phases()->size(); ++phase)
+    for (const fb::Launch* launch : *program.phases()->Get(phase)->launches())
+      for (const fb::Arg* arg : *launch->args()) {
+        if (arg->kind() != fb::ArgKind::Slot) continue;
+        SlotLife& life = lives[arg->index()];
+        if (life.first == SlotLife::kNever) life.first = phase;
+        life.last = phase;
+      }
+  lives[program.logits_slot()].last = program.phases()->size();
+  return lives;
+}
+
+Status sharedBytes(const std::string& path, const fb::Program& program, uint32_t phase, uint32_t a, uint32_t b) {
+  auto range = [&](uint32_t i) {
+    const fb::Slot& slot = *program.slots()->Get(i);
+    return std::to_string(slot.offset()) + " to " + std::to_string(slot.offset() + slot.bytes());
+  };
+  return engineError("EN_PLAN", at(path, "slots", b) + " has bytes " + range(b) + " a unit, and slots[" +
+                                    std::to_string(a) + "] has " + range(a) + ": both hold values in phases[" +
+                                    std::to_string(phase) + "]");
+}
+
+/// No byte belongs to two slots in one phase. A region is its bytes a unit times one count for all of its slots, so what
+/// is apart for one unit is apart for any T, S and worker count.
+Status checkLives(const std::string& path, const fb::Program& program) {
+  const std::vector<SlotLife> lives = slotLives(program);
+  const uint32_t phases = program.phases()->size();
+  if (lives[program.logits_slot()].first == SlotLife::kNever)
+    return engineError("EN_PLAN", path + ".logits_slot is " + std::to_string(program.logits_slot()) +
+                                      ", a slot that some launch must write; none names it");
+  std::vector<std::vector<uint32_t>> born(phases), dying(phases + 1);
+  for (uint32_t i = 0; i < lives.size(); ++i) {
+    if (lives[i].first == SlotLife::kNever) continue;
+    born[lives[i].first].push_back(i);
+    dying[lives[i].last].push_back(i);
+  }
+  std::map<uint64_t, uint32_t> alive[kRegions];  // by offset; disjoint, so neighbours are all there is to compare with
+  for (uint32_t phase = 0; phase < phases; ++phase) {
+    for (uint32_t i : born[phase]) {
+      const fb::Slot& slot = *program.slots()->Get(i);
+      auto& region = alive[static_cast<size_t>(slot.unit())];
+      auto [here, fresh] = region.emplace(slot.offset(), i);
+      if (!fresh) return sharedBytes(path, program, phase, here->second, i);
+      if (auto next = std::next(here); next != region.end() && next->first < slot.offset() + slot.bytes())
+        return sharedBytes(path, program, phase, next->second, i);
+      if (here == region.begin()) continue;
+      const uint32_t before = std::prev(here)->second;
+      const fb::Slot& other = *program.slots()->Get(before);
+      if (other.offset() + other.bytes() > slot.offset()) return sharedBytes(path, program, phase, before, i);
+    }
+    for (uint32_t i : dying[phase]) {
+      const fb::Slot& slot = *program.slots()->Get(i);
+      alive[static_cast<size_t>(slot.unit())].erase(slot.offset());
+    }
+  }
+  return Status::ok();
+}
+
 Status checkProgram(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
   LLMC_TRY(checkRegions(path, program));
   for (uint32_t i = 0; i < program.slots()->size(); ++i)
@@ -120,7 +191,7 @@ Status checkProgram(const std::string& path, const fb::Program& program, const f
     for (uint32_t j = 0; j < phase.launches()->size(); ++j)
       LLMC_TRY(checkLaunch(at(phasePath, "launches", j), *phase.launches()->Get(j), program, plan));
   }
-  return Status::ok();
+  return checkLives(path, program);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <limits>
 
@@ -58,7 +59,59 @@ TEST(ProgramCheck, Slots) {
           [](auto& p) { p.programs[1]->slots[0]->unit = fb::Unit::Fixed; });
 }
 
+/// Adds a slot to the last program and a launch that writes it to one of its phases.
+void addSlot(fb::EngineT& plan, fb::Unit unit, uint64_t offset, uint64_t bytes, size_t phase) {
+  fb::ProgramT& program = *plan.programs[1];
+  auto slot = std::make_unique<fb::SlotT>();
+  slot->unit = unit, slot->offset = offset, slot->bytes = bytes;
+  auto launch = std::make_unique<fb::LaunchT>(*program.phases[0]->launches[0]);
+  launch->args[2]->index = static_cast<uint32_t>(program.slots.size());
+  program.slots.push_back(std::move(slot));
+  while (program.phases.size() <= phase) program.phases.push_back(std::make_unique<fb::PhaseT>());
+  program.phases[phase]->launches.push_back(std::move(launch));
+}
+
+/// Slot 0 has all 192 bytes a token in phases 0 and 1, slot 1, the logits, 192 bytes a row from phase 1 to the end.
+TEST(ProgramCheck, SlotsThatAreAliveShareNoByte) {
+  for (uint64_t offset : {0, 64, 128})
+    for (size_t phase : {0, 1})
+      refused("EN_PLAN", "programs[1].slots[3] has bytes ",
+              [&](auto& p) { addSlot(p, fb::Unit::Token, offset, 64, phase); });
+  refused("EN_PLAN", "programs[1].slots[3] has bytes 0 to 192 a unit, and slots[1] has 0 to 192: both hold values in "
+                     "phases[2]",
+          [](auto& p) { addSlot(p, fb::Unit::Row, 0, 192, 2); });
+  // A slot that swallows a smaller one, whichever comes first.
+  for (bool smallFirst : {true, false})
+    refused("EN_PLAN", "programs[1].slots[4] has bytes ", [&](auto& p) {
+      addSlot(p, fb::Unit::Token, smallFirst ? 64 : 0, smallFirst ? 64 : 192, 2);
+      addSlot(p, fb::Unit::Token, smallFirst ? 0 : 64, smallFirst ? 192 : 64, 2);
+    });
+}
+
+TEST(ProgramCheck, SlotsMayShareBytesOneAfterTheOther) {
+  fb::EngineT plan = test::tinyPlan();
+  addSlot(plan, fb::Unit::Token, 0, 128, 2);   // slot 0 died in phase 1
+  addSlot(plan, fb::Unit::Token, 128, 64, 2);  // beside it
+  addSlot(plan, fb::Unit::Token, 64, 128, 3);
+  addSlot(plan, fb::Unit::Worker, 64, 64, 0);  // slot 2 is named by nobody
+  addSlot(plan, fb::Unit::Row, 0, 64, 0);      // before the logits are there
+  test::TemporaryFile tiny(test::assemble(test::tinySections(plan)));
+  EXPECT_TRUE(checkFile(tiny.path())) << checkFile(tiny.path()).toString();
+}
+
+TEST(ProgramCheck, ManySlotsAreQuick) {
+  fb::EngineT plan = test::tinyPlan();
+  plan.programs[1]->region_bytes[1] = 64 * 20'000;
+  for (uint64_t i = 3; i < 20'000; ++i) addSlot(plan, fb::Unit::Token, 64 * i, 64, 0);
+  test::TemporaryFile tiny(test::assemble(test::tinySections(plan)));
+  auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(checkFile(tiny.path())) << checkFile(tiny.path()).toString();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));  // pairs would be 2e8
+}
+
 TEST(ProgramCheck, Logits) {
+  refused("EN_PLAN", "programs[1].logits_slot is 1, a slot that some launch must write",
+          [](auto& p) { p.programs[1]->phases.pop_back(); });
   refused("EN_SEMANTIC", "programs[0].logits_slot", [](auto& p) { p.programs[0]->logits_slot = 3; });
   refused("EN_SEMANTIC", "programs[0].logits_slot", [](auto& p) { p.programs[0]->logits_slot = kMax32; });
   refused("EN_PLAN", "programs[0].logits_slot", [](auto& p) { p.programs[0]->logits_slot = 0; });  // counted in tokens

@@ -1,0 +1,124 @@
+"""The code of the hot kernels at every CPU level, those that this machine cannot run too: the instructions that a level exists for, no
+calls, few stack references, nothing of a level above."""
+
+import functools
+import pathlib
+import re
+import unittest
+
+import assembly
+import engine
+import hostile
+import tiny_models
+
+# Level -> (product of 8-bit values, vector register, instructions that only higher levels have)
+LEVELS = {
+    "x86-64-v3": ("vpmaddubsw", "ymm", r"zmm|%k[0-7]|vpdpbusd|vdpbf16ps"),
+    "x86-64-v3-avxvnni": ("{vex} vpdpbusd", "ymm", r"zmm|%k[0-7]|vdpbf16ps"),
+    "x86-64-v4": ("vpmaddubsw", "zmm", r"vpdpbusd|vdpbf16ps"),
+    "x86-64-v4-vnni": ("vpdpbusd", "zmm", r"\{vex\}|vdpbf16ps"),
+    "x86-64-v4-vnni-bf16": ("vpdpbusd", "zmm", r"\{vex\}"),
+}
+FUSED = "vfmadd"
+# Vector stack references in one pass of a product loop: none with 32 registers; with 16, which do not hold the widest tiles, as measured.
+BUDGET = {"zmm": {"linear": 0, "linear float": 0, "attend": 0}, "ymm": {"linear": 12, "linear float": 26, "attend": 28}}
+
+
+@functools.cache
+def listings(kind: str, *flags) -> dict[str, dict[str, str]]:
+    """{level: {kernel variant: assembly}} of one layer with the shapes of a 135M model; kind: of its weights."""
+    folder = hostile.fresh_folder("assembly")
+    spec = tiny_models.Spec(f"layer-{kind}", "llama", 9, 3, 64, 576, 1536, 517, kind, layers=1, tied=True, gguf=3 * kind.startswith("Q"))
+    engine.call("llmc", "build", tiny_models.write(spec, folder), "-o", folder / "engine.bin", "--quiet", "--cpu-levels", "all", "--quality", "off",
+                "--selftest-tokens", "0", "--dump-dir", folder / "d", "--print-ir-after", "plan-verify", *flags)
+    found = {}
+    for level in LEVELS:
+        files = sorted((folder / "d" / f"kernels-{level}").glob("*.s"))
+        found[level] = {re.sub(r"^\d+-", "", path.stem): path.read_text() for path in files}
+    return found
+
+
+def hot_loops(text: str, product: str) -> list[list[assembly.Instruction]]:
+    return [loop for loop in assembly.innermost_loops(text) if any(one.name.startswith(product) for one in loop)]
+
+
+def stack_references(loop) -> int:
+    return sum(one.is_vector_stack_reference() for one in loop)
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Levels(unittest.TestCase):
+    def check_products(self, variants: dict, kind: str, product: str, register: str):
+        """Each variant of a family has a loop of such products on whole registers, within the budget. kind: family, and more."""
+        chosen = {name: text for name, text in variants.items() if name.startswith(kind.split()[0])}
+        self.assertTrue(chosen, f"no kernel {kind}*")
+        for name, text in chosen.items():
+            loops = hot_loops(text, product)
+            whole = [loop for loop in loops if any(one.name.startswith(product) and one.width() == register for one in loop)]
+            self.assertTrue(whole, f"{name}: no loop with {product} on {register} registers")
+            # The merge of partial attention in front of a product keeps its row in an aligned place on the stack on purpose.
+            if "float" in kind and assembly.has_frame_pointer(text):
+                continue
+            for loop in loops:
+                self.assertLessEqual(stack_references(loop), BUDGET[register][kind], f"{name}: a loop of {len(loop)} instructions")
+
+    def test_no_calls_and_nothing_of_a_higher_level(self):
+        for kind in ("Q4_1", "BF16"):
+            for level, variants in listings(kind).items():
+                self.assertGreater(len(variants), 10)
+                for name, text in variants.items():
+                    with self.subTest(kind=kind, level=level, kernel=name):
+                        self.assertEqual(assembly.calls(text), [])
+                        # The code: symbols and sections may be called anything.
+                        code = "\n".join(f"{one.name} {one.operands}" for one in assembly.parse(text)[0])
+                        self.assertNotRegex(code, LEVELS[level][2])
+
+    def test_integer_weights_multiply_bytes(self):
+        for level, variants in listings("Q4_1").items():
+            product, register, _ = LEVELS[level]
+            with self.subTest(level):
+                self.check_products(variants, "linear", product, register)
+
+    def test_float_weights_multiply_and_add_floats(self):
+        for level, variants in listings("BF16").items():
+            with self.subTest(level):
+                self.check_products(variants, "linear float", FUSED, LEVELS[level][1])
+
+    def test_integer_weights_with_float_activations(self):
+        for level, variants in listings("Q4_1", "--activations", "f32").items():
+            with self.subTest(level):
+                self.check_products(variants, "linear float", FUSED, LEVELS[level][1])
+                for name, text in variants.items():
+                    self.assertNotIn("vpdpbusd", text, name)
+
+    def test_attention(self):
+        """In bf16 pairs for prompts where the CPU has that and activations are rounded anyway; else in floats."""
+        for flags in ((), ("--activations", "f32")):
+            for level, variants in listings("Q4_1", *flags).items():
+                with self.subTest(level=level, flags=flags):
+                    self.check_products(variants, "attend", FUSED, LEVELS[level][1])
+                    pairs = [one for name, text in variants.items() if name.startswith("attend")
+                             for loop in hot_loops(text, "vdpbf16ps") for one in loop if one.name.startswith("vdpbf16ps")]
+                    self.assertEqual(bool(pairs), level.endswith("bf16") and not flags)
+                    self.assertLessEqual({one.width() for one in pairs}, {"zmm"})
+
+
+class Reader(unittest.TestCase):
+    """What the tests above rest on."""
+
+    TEXT = ("kernel:\n\tpushq\t%rbp\n.LBB0_1:  # loop\n\tmovl\t(%rax), %ecx\n.LBB0_2:\n\tvmovaps\t%ymm1, 32(%rsp)  # 32-byte Spill\n"
+            "\t{vex}\tvpdpbusd\t%ymm1, %ymm2, %ymm3\n\tjne\t.LBB0_2\n\tjmp\t.LBB0_1\n.LBB0_3:\n\tje\t.LBB0_4\n.LBB0_4:\n\tretq\n")
+
+    def test_loops_labels_and_spills(self):
+        loops = assembly.innermost_loops(self.TEXT)
+        self.assertEqual([[one.name for one in loop] for loop in loops], [["vmovaps", "{vex} vpdpbusd", "jne"]])
+        self.assertEqual(stack_references(loops[0]), 1)
+        self.assertEqual(loops[0][1].width(), "ymm")
+
+    def test_calls(self):
+        self.assertEqual(assembly.calls(self.TEXT), [])
+        self.assertEqual(len(assembly.calls(self.TEXT + "\tcallq\texpf@PLT\n\tcallq\t*%rax\n")), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
