@@ -2,7 +2,7 @@
 # Builds everything and runs every check; the last line is `N passed, N failed, N skipped` over all stages.
 #
 # Usage: tests/run.sh [STAGE...]
-#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples asan tsan
+#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples fuzz asan tsan
 # Each stage ends with its own counts and seconds; its whole output is kept in build/logs/STAGE.log.
 # LLMC_JOBS (default: all CPUs) bounds parallel compilation. No stage needs the network once install and examples have run.
 set -uo pipefail
@@ -70,6 +70,13 @@ sanitized() { # preset, targets or nothing for all
   unitTests "build-$1" '^lit$|_NOT_BUILT$'
 }
 
+# Each target for some seconds, with the same seed every time.
+fuzzTargets() {
+  cmake --preset fuzz > /dev/null || return 1
+  cmake --build build-fuzz -j "$jobs" --target fuzz || return 1
+  .venv/bin/python tests/fuzz/run.py build-fuzz/fuzz --jobs "$jobs" --work "$logs/fuzz"
+}
+
 runExamples() {
   local passed=0 failed=0 script
   for script in examples/*/run.sh; do
@@ -99,6 +106,7 @@ runStage() {
     e2e) stage e2e endToEnd ;;
     text) stage text .venv/bin/python tests/e2e/text/compare.py build/tests/text_cases .cache/text ;;
     examples) stage examples runExamples ;;
+    fuzz) stage fuzz fuzzTargets ;;
     asan) stage asan sanitized asan "" ;;
     tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest llmcServerTest llmcServingTest" ;;
     *) echo "run.sh: no stage '$1'; see the head of $0" >&2; exit 2 ;;
@@ -108,7 +116,7 @@ runStage() {
 if [ "$#" -gt 0 ]; then
   for name in "$@"; do runStage "$name"; done
 elif runStage install && runStage build; then
-  for name in format layers size mirror binaries unit lit e2e text examples asan tsan tidy; do runStage "$name"; done
+  for name in format layers size mirror binaries unit lit e2e text examples fuzz asan tsan tidy; do runStage "$name"; done
 fi
 echo "$((SECONDS - begin)) s in all"
 echo "$totalPassed passed, $totalFailed failed, $totalSkipped skipped"

@@ -16,7 +16,7 @@ Status readFamily(const JsonFields& fields, ModelConfig& config) {
   Place place = fields.place("architectures");
   std::string hint = "supported are " + supportedArchitectures();
   const Json* list = fields.find("architectures");
-  if (!list) return importError("CF_ARCH", place, "the field is missing", hint);
+  if (!list) return importError("CF_ARCH", {place.file, 0, place.object}, "the field is missing", hint);
   if (!list->is_array() || list->size() != 1 || !list->front().is_string())
     return importError("CF_ARCH", place, "must be an array of exactly one name", hint);
   auto name = list->front().get<std::string>();

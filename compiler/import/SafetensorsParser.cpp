@@ -132,8 +132,8 @@ bool SafetensorsParser::parse_error(std::size_t position, const std::string&,
                                     const nlohmann::detail::exception& error) {
   // 406: a number too large for a double.
   if (error.id == 406) return badNumber("a number that is out of range");
-  if (status.isOk())
-    status = importError("ST_JSON", {file_, base_ + static_cast<int64_t>(position), name_}, "the header is not valid JSON");
+  auto at = base_ + static_cast<int64_t>(position) - (position > 0);  // counted from 1
+  if (status.isOk()) status = importError("ST_JSON", {file_, at, name_}, "the header is not valid JSON");
   return false;
 }
 

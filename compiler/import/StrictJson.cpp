@@ -36,8 +36,8 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
     // 406: a number too large for a double.
-    if (error.id == 406) return failAt("_TYPE", "a number is out of range", position);
-    return failAt("_JSON", "not valid JSON", position);
+    if (error.id == 406) return fail("_TYPE", "a number is out of range", JsonToken::Number);
+    return failAt("_JSON", "not valid JSON", position - (position > 0));  // counted from 1
   }
 
   rt::Status status;

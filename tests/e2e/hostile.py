@@ -67,6 +67,8 @@ def refuse_build(test, model, status: int, code: str, names=(), flags=(), cpu: f
     flags = ("--force", "--quiet", "--cpu-levels", "x86-64-v3", *flags)
     ended = run("llmc", "build", model, "-o", output, *flags)
     check_refusal(test, ended, status, code, names, cpu)
+    if code[:3] in ("ST_", "GG_", "CF_", "TK_"):
+        test.assertRegex(ended.err, r"^error\[\w+\] \S+: byte \d+: ", "file and place in it")
     test.assertEqual([p.name for p in folder.iterdir()], ["engine.bin"], "left behind")
     test.assertEqual(output.read_bytes(), OLD, "the old output")
 

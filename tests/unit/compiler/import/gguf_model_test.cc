@@ -21,12 +21,12 @@ rt::Result<ImportedModel> import(const GgufWriter& writer) {
 }
 /// The tiny model with `key` written by `write`.
 std::string codeWith(const std::string& key, const std::function<void(GgufWriter&)>& write) {
-  auto model = import(tinyGguf([&](GgufWriter& w, const std::string& name) {
+  const GgufWriter changed = tinyGguf([&](GgufWriter& w, const std::string& name) {
     if (name != key) return false;
     write(w);
     return true;
-  }));
-  return codeOf(model);
+  });
+  return placedCodeOf(import(changed), "tiny.gguf", changed.build().size());
 }
 std::string codeWithNumber(const std::string& key, uint32_t value) {
   return codeWith(key, [&](GgufWriter& w) { w.u32(key, value); });

@@ -9,7 +9,7 @@ namespace {
 std::string codeOfBytes(const std::string& bytes) {
   TempFolder folder;
   auto file = SourceFile::open(folder.write("m.gguf", bytes));
-  return file ? codeOf(readGguf(*file)) : codeOf(file);
+  return file ? placedCodeOf(readGguf(*file), "m.gguf", bytes.size()) : codeOf(file);
 }
 std::string code(const GgufWriter& writer) { return codeOfBytes(writer.build()); }
 /// One F32 tensor "t" of 8 values and one key.

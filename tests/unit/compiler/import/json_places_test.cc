@@ -43,7 +43,7 @@ TEST(JsonPlaces, ATextThatIsOneValue) {
 
 TEST(JsonPlaces, PlacesNameFileByteAndObject) {
   const std::string file = "config.json";
-  EXPECT_EQ(importError("X", JsonPlaces(kText, file).atKey("list"), "why").message(), "config.json: byte 37: 'list': why");
+  EXPECT_EQ(importError("X", JsonPlaces(kText, file).atKey("list"), "why").message(), "config.json: byte 36: 'list': why");
   EXPECT_EQ(importError("X", JsonPlaces(kText, file).at({"o", "a"}, "o.a"), "why").message().find("config.json: byte 7"), 0u);
 }
 

@@ -18,7 +18,8 @@ std::string with(const std::string& key, const std::string& value) {
   std::string text = json.dump();
   return text.substr(0, text.size() - 1) + ",\"" + key + "\":" + value + "}";
 }
-std::string code(const std::string& key, const std::string& value) { return codeOf(parse(with(key, value))); }
+std::string codeOfText(const std::string& text) { return placedCodeOf(parse(text), "config.json", text.size()); }
+std::string code(const std::string& key, const std::string& value) { return codeOfText(with(key, value)); }
 
 TEST(ModelConfig, Honest) {
   auto config = parse(tinyConfig());
@@ -30,6 +31,32 @@ TEST(ModelConfig, Honest) {
   EXPECT_EQ(config->bosId, -1);
   EXPECT_TRUE(config->tieEmbeddings);
   EXPECT_FALSE(config->attentionBias);
+}
+TEST(ModelConfig, ErrorsPointAtTheValueThatIsWrong) {
+  struct Case {
+    std::string text, wrong;  // the place is the first occurrence of `wrong`
+    const char* code;
+  };
+  for (const Case& c : {Case{with("hidden_size", "-78"), "-78", "CF_RANGE"},
+                        {with("hidden_size", "\"77\""), "\"77\"", "CF_TYPE"},
+                        {with("rms_norm_eps", "55.5"), "55.5", "CF_RANGE"},
+                        {with("eos_token_id", "[3, 4711]"), "[3, 4711]", "CF_INCONSISTENT"},
+                        {with("rope_scaling", R"({"type":"linear", "factor": 1e55})"), "1e55", "CF_RANGE"},
+                        {with("rope_scaling", R"({"rope_type":"yarn"})"), R"({"rope_type":"yarn"})", "CF_RANGE"},
+                        {with("rope_scaling", R"({"rope_type":"linear"})"), R"({"rope_type":"linear"})", "CF_MISSING"},
+                        {with("architectures", R"(["Mamba"])"), R"(["Mamba"])", "CF_ARCH"},
+                        {with("hidden_size", "1,\"x\":1,\"hidden_size\":2"), "\"hidden_size\":2", "CF_DUP"},
+                        {with("x", "1e999"), "1e999", "CF_TYPE"},
+                        {with("x", "1,}"), "}}", "CF_JSON"},
+                        {with("x", std::string(70, '[')), std::string(7, '['), "CF_DEPTH"}}) {
+    auto config = parse(c.text);
+    ASSERT_FALSE(config) << c.text;
+    EXPECT_EQ(config.status().code(), c.code) << config.status().toString();
+    size_t at = c.text.find(c.wrong);
+    if (std::string(c.code) == "CF_DEPTH") at += 63;  // the object around it is one
+    EXPECT_EQ(config.status().message().find("config.json: byte " + std::to_string(at) + ": "), 0u)
+        << "expected " << at << ": " << config.status().message();
+  }
 }
 TEST(ModelConfig, Families) {
   auto qwen2 = parse(with("architectures", R"(["Qwen2ForCausalLM"])"));
@@ -54,9 +81,9 @@ TEST(ModelConfig, RopeScaling) {
 TEST(ModelConfig, CF1_NotAnObjectTooDeepTwice) {
   for (const std::string& text : {std::string("[]"), std::string("1"), std::string(""),
                                   std::string("\xff\xfe{\0}\0", 6), "\xef\xbb\xbf" + tinyConfig()})
-    EXPECT_EQ(codeOf(parse(text)), "CF_JSON") << text;
+    EXPECT_EQ(codeOfText(text), "CF_JSON") << text;
   EXPECT_EQ(code("x", std::string(1000, '[')), "CF_DEPTH");
-  EXPECT_EQ(codeOf(parse(R"({"hidden_size":1,"hidden_size":2})")), "CF_DUP");
+  EXPECT_EQ(codeOfText(R"({"hidden_size":1,"hidden_size":2})"), "CF_DUP");
 }
 TEST(ModelConfig, CF2_WrongTypes) {
   for (const char* value : {"1e400", "4096.5", "\"4096\"", "true", "9223372036854775808", "1e3", "[]", "{}"})
@@ -116,7 +143,7 @@ TEST(ModelConfig, WindowOfOnlySomeLayersIsRefused) {
   two["sliding_window"] = 4;
   two["use_sliding_window"] = true;
   two["max_window_layers"] = 1;
-  EXPECT_EQ(codeOf(parse(two.dump())), "CF_RANGE");
+  EXPECT_EQ(codeOfText(two.dump()), "CF_RANGE");
   two["max_window_layers"] = 0;
   EXPECT_EQ(parse(two.dump())->slidingWindow, 4);
   two["max_window_layers"] = 2;

@@ -1,6 +1,7 @@
 // Implementation of the test-file writers.
 #include "tests/unit/compiler/import/model_files.h"
 
+#include <cstdlib>
 #include <unistd.h>
 
 #include <filesystem>
@@ -160,6 +161,14 @@ void writeTinyFolder(const TempFolder& folder) {
   folder.write("config.json", tinyConfig());
   folder.write("tokenizer.json", tinyTokenizer());
   folder.write("model.safetensors", tinySafetensors());
+}
+
+void expectPlace(const rt::Status& status, const std::string& file, uint64_t size) {
+  const std::string start = file + ": byte ", &message = status.message();
+  ASSERT_EQ(message.find(start), 0u) << status.toString();
+  char* end = nullptr;
+  EXPECT_LE(std::strtoull(message.c_str() + start.size(), &end, 10), size) << message;
+  EXPECT_EQ(std::string(end, 2), ": ") << message;
 }
 
 }  // namespace llmc

@@ -84,11 +84,20 @@ std::string tinyTokenizer();
 std::string tinySafetensors(const std::string& without = "");
 void writeTinyFolder(const TempFolder& folder);
 
+/// Expects "FILE: byte N: " at the start of an error's message, with N in a file of `size` bytes.
+void expectPlace(const rt::Status& status, const std::string& file, uint64_t size);
+
 /// The code of a failed status, or "ok".
 inline std::string codeOf(const rt::Status& status) { return status.isOk() ? "ok" : status.code(); }
 template <typename T>
 std::string codeOf(const rt::Result<T>& result) {
   return result.isOk() ? "ok" : result.status().code();
+}
+/// The same of a file of `size` bytes, whose refusals must name it and a byte.
+template <typename T>
+std::string placedCodeOf(const rt::Result<T>& result, const std::string& file, uint64_t size) {
+  if (!result.isOk()) expectPlace(result.status(), file, size);
+  return codeOf(result);
 }
 
 }  // namespace llmc

@@ -14,8 +14,11 @@ rt::Result<SafetensorsHeader> readBytes(const std::string& bytes) {
   if (!file) return file.takeStatus();
   return readSafetensors(**file);
 }
+std::string codeOfBytes(const std::string& bytes) {
+  return placedCodeOf(readBytes(bytes), "m.safetensors", bytes.size());
+}
 std::string code(const std::string& header, const std::string& data = "") {
-  return codeOf(readBytes(safetensorsFile(header, data)));
+  return codeOfBytes(safetensorsFile(header, data));
 }
 std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
   return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
@@ -36,7 +39,7 @@ TEST(Safetensors, HonestFile) {
 }
 
 TEST(Safetensors, ST1_Short) {
-  for (size_t n = 0; n < 8; ++n) EXPECT_EQ(codeOf(readBytes(std::string(n, '\1'))), "ST_SHORT");
+  for (size_t n = 0; n < 8; ++n) EXPECT_EQ(codeOfBytes(std::string(n, '\1')), "ST_SHORT");
 }
 TEST(Safetensors, ST2_HeaderStart) {
   for (const char* header : {"", "[]", " {}", "\xef\xbb\xbf{}", "x"})
@@ -44,10 +47,10 @@ TEST(Safetensors, ST2_HeaderStart) {
 }
 TEST(Safetensors, ST3_HeaderTooLarge) {
   for (uint64_t length : {uint64_t{100'000'001}, uint64_t{1} << 63, UINT64_MAX})
-    EXPECT_EQ(codeOf(readBytes(bytesOf(length) + "{}")), "ST_HEADER_TOO_LARGE");
+    EXPECT_EQ(codeOfBytes((bytesOf(length) + "{}")), "ST_HEADER_TOO_LARGE");
 }
 TEST(Safetensors, ST4_Truncated) {
-  EXPECT_EQ(codeOf(readBytes(bytesOf<uint64_t>(3) + "{}")), "ST_TRUNCATED");
+  EXPECT_EQ(codeOfBytes((bytesOf<uint64_t>(3) + "{}")), "ST_TRUNCATED");
   EXPECT_EQ(code("{\"a\":" + kGood + "}", "1234567"), "ST_TRUNCATED");
 }
 TEST(Safetensors, ST5_Utf8) {
@@ -136,9 +139,44 @@ TEST(Safetensors, ST18_MisalignedRankZeroAndEmptyAreFine) {
 }
 TEST(Safetensors, ErrorsNameFileOffsetAndObjectEscaped) {
   auto result = readBytes(safetensorsFile("{\"a\xc3\xa9\":" + entry("F32", "[3]", "[0,8]") + "}", kEight));
-  EXPECT_NE(result.status().message().find("m.safetensors: 'a\\xc3\\xa9': "), std::string::npos)
+  EXPECT_NE(result.status().message().find("m.safetensors: byte 9: 'a\\xc3\\xa9': "), std::string::npos)
       << result.status().message();
   EXPECT_EQ(rt::exitStatus(result.status().kind()), 65);
+}
+TEST(Safetensors, ErrorsPointAtTheTokenThatIsWrong) {
+  struct Case {
+    std::string header, wrong;  // the first occurrence of `wrong` is the place
+    const char* code;
+  };
+  const std::string good = "\"a\":" + kGood;
+  for (const Case& c : {Case{"{" + good + ",\"b\":7}", "7}", "ST_JSON"},
+                        {"{" + good + ",\"b\":" + entry("F32", "[2]", "[8,4]") + "}", "\"b\"", "ST_OFFSET"},
+                        {R"({"a":{"dtype":"F32","shape":[-17],"data_offsets":[0,8]}})", "-17", "ST_SHAPE"},
+                        {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8.5]}})", "8.5", "ST_OFFSET"},
+                        {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,99]}})", "99", "ST_OFFSET"},
+                        {R"({"a":{"dtype":false,"shape":[2],"data_offsets":[0,8]}})", "false", "ST_DTYPE"},
+                        {R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", "\"a\"", "ST_DTYPE"},
+                        {R"({"a":{"dtype":"F32","dtype":"F32"}})", R"("dtype":"F32"}})", "ST_DUP"},
+                        {R"({"a":{"size":8}})", "\"size\"", "ST_JSON"},
+                        {R"({"a":{"shape":{"x":1}}})", "{\"x\"", "ST_DEPTH"},
+                        {R"({"a":{"shape":[[1]]}})", "[1]", "ST_DEPTH"},
+                        {R"({"a":{"dtype":"F32"}})", "}}", "ST_JSON"},
+                        {R"({"__metadata__":{"k":[1]}})", "[1]", "ST_META"},
+                        {R"({"a":[1]})", "[1]", "ST_JSON"},
+                        {"{" + good + ",\"b\":" + entry("F32", "[2]", "[4,12]") + "}", "\"b\"", "ST_OVERLAP"}}) {
+    auto result = readBytes(safetensorsFile(c.header, std::string(12, 'x')));
+    ASSERT_FALSE(result) << c.header;
+    EXPECT_EQ(result.status().code(), c.code) << c.header;
+    const std::string place = "m.safetensors: byte " + std::to_string(8 + c.header.find(c.wrong)) + ": ";
+    EXPECT_EQ(result.status().message().find(place), 0u) << c.header << "\n" << result.status().message();
+  }
+  // Both ranges of an overlap are told.
+  auto overlap = readBytes(safetensorsFile("{" + good + ",\"b\":" + entry("F32", "[2]", "[4,12]") + "}", std::string(12, 'x')));
+  EXPECT_NE(overlap.status().message().find("'b': starts at byte 4 of the data, 'a' ends at 8"), std::string::npos);
+  // What belongs to no tensor has a place in the data.
+  auto hole = readBytes(safetensorsFile("{" + good + "}", std::string(10, 'x')));
+  EXPECT_EQ(hole.status().message().find("m.safetensors: byte " + std::to_string(8 + good.size() + 2 + 8) + ": 2 bytes"), 0u)
+      << hole.status().message();
 }
 TEST(Safetensors, HonestHundredThousandTensorsAreQuick) {  // A6
   std::string header = "{";

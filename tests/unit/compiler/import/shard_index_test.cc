@@ -34,7 +34,7 @@ TEST(ShardIndex, HonestShards) {
 }
 TEST(ShardIndex, IX1_PathsOutOfTheFolder) {
   for (const char* name : {"../x", "/etc/passwd", "a/b", "", ".", "..", "a\\\\b", "a\\u0000b"})
-    EXPECT_EQ(codeOf(parseShardIndex(std::string(R"({"weight_map":{"a":")") + name + "\"}}", "i")), "IX_PATH") << name;
+    EXPECT_EQ(placedCodeOf(parseShardIndex(std::string(R"({"weight_map":{"a":")") + name + "\"}}", "i"), "i", 19), "IX_PATH") << name;
 }
 TEST(ShardIndex, IX2_AbsentOrNoRegularFile) {
   TempFolder folder;
@@ -94,9 +94,9 @@ TEST(ShardIndex, IX6_SizeAndForm) {
   ASSERT_EQ(::truncate(path.c_str(), 1 << 30), 0);
   EXPECT_EQ(codeOf(importModel(folder.path())), "IX_TOO_LARGE");
   for (const char* text : {"[]", "{}", R"({"weight_map":[]})", R"({"weight_map":{}})", R"({"weight_map":{"a":1}})"})
-    EXPECT_EQ(codeOf(parseShardIndex(text, "i")), "IX_JSON") << text;
-  EXPECT_EQ(codeOf(parseShardIndex(R"({"weight_map":{"a":"x","a":"y"}})", "i")), "IX_DUP");
-  EXPECT_EQ(codeOf(parseShardIndex(std::string(100, '['), "i")), "IX_DEPTH");
+    EXPECT_EQ(placedCodeOf(parseShardIndex(text, "i"), "i", std::strlen(text)), "IX_JSON") << text;
+  EXPECT_EQ(placedCodeOf(parseShardIndex(R"({"weight_map":{"a":"x","a":"y"}})", "i"), "i", 24), "IX_DUP");
+  EXPECT_EQ(placedCodeOf(parseShardIndex(std::string(100, '['), "i"), "i", 100), "IX_DEPTH");
 }
 
 }  // namespace

@@ -3,13 +3,18 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "compiler/import/ImportedModel.h"
 #include "tests/unit/compiler/import/model_files.h"
 
 namespace llmc {
 namespace {
 
-std::string code(const std::string& text) { return codeOf(checkTokenizerJson(text, "tokenizer.json")); }
+std::string code(const std::string& text) {
+  return placedCodeOf(checkTokenizerJson(text, "tokenizer.json"), "tokenizer.json", text.size());
+}
 /// The honest tokenizer with one piece of its text replaced.
 std::string with(const std::string& old, const std::string& text) {
   std::string json = tinyTokenizer();
@@ -22,6 +27,32 @@ std::string withPattern(const std::string& pattern) {
   return withPart(R"({"type":"Split","pattern":{"Regex":")" + pattern + R"("},"behavior":"Isolated","invert":false})");
 }
 
+TEST(TokenizerCheck, ErrorsPointAtTheValueThatIsWrong) {
+  const std::string text =
+      R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":3},"merges":["a b","b zz"]},"added_tokens":[{"id":2,"content":"<s>"},)"
+      R"({"id":-9,"content":"x"}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Rot13"}]}})";
+  // Each step mends what the step before found.
+  std::string now = text;
+  auto place = [&] {
+    auto facts = checkTokenizerJson(now, "t");
+    if (facts) return std::string("ok");
+    const auto at = std::strtoul(facts.status().message().c_str() + std::strlen("t: byte "), nullptr, 10);
+    return facts.status().code() + " " + now.substr(at, 6);
+  };
+  auto mend = [&](const std::string& from, const std::string& to) { now.replace(now.find(from), from.size(), to); };
+  EXPECT_EQ(place(), "TK_MERGE \"b zz\"");
+  mend("b zz", "a b");
+  EXPECT_EQ(place(), "TK_ID {\"id\":");
+  mend("-9", "9");
+  EXPECT_EQ(place(), R"(TK_UNSUPPORTED {"type)");
+  mend("Rot13", "NFD");
+  EXPECT_EQ(place(), "ok");
+  mend("\"b\":1", "\"b\":0");
+  EXPECT_EQ(place(), "TK_ID 0,\"ab\"");
+  mend("\"merges\":[", "\"m\":[");
+  mend("\"b\":0", "\"b\":1");
+  EXPECT_EQ(place(), "TK_MERGE {\"type");  // the model, which lacks them
+}
 TEST(TokenizerCheck, Honest) {
   auto facts = checkTokenizerJson(tinyTokenizer(), "t");
   ASSERT_TRUE(facts.isOk()) << facts.status().toString();
