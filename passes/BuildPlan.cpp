@@ -172,7 +172,8 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
     for (func::FuncOp function : functions)
       for (Operation &op : function.front())
         if (!isa<kern::CallOp, llm::UseOp, func::ReturnOp>(op)) {
-          op.emitOpError("is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first");
+          op.emitOpError(
+              "is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first");
           return signalPassFailure();
         }
     if (functions.empty()) {

@@ -51,7 +51,8 @@ rt::Status Checkpoint::rowsRaw(const TensorInfo& tensor, int64_t row0, int64_t r
   if (rows == 0) return rt::Status::ok();
   // One value of a quantized vector has no bytes of its own; completeness checks keep such vectors away from here.
   if (tensor.shape.size() < 2 && isBlockQuantized(tensor.type))
-    return importError("MODEL_TENSOR", {files_[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name}, "a vector is stored in blocks");
+    return importError("MODEL_TENSOR", {files_[tensor.file]->name(), static_cast<int64_t>(tensor.offset), tensor.name},
+                       "a vector is stored in blocks");
   if (unpermuteHeads > 0) {
     LLMC_TRY(readUnpermuted(tensor, row0, rows, out, unpermuteHeads));
   } else {

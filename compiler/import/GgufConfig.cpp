@@ -171,12 +171,15 @@ rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   const GgufValue* architecture = gguf.find("general.architecture");
   std::string hint = "supported are " + supportedGgufArchitectures();
   if (!architecture || architecture->type != GgufType::String)
-    return importError("CF_ARCH", {file, architecture ? static_cast<int64_t>(architecture->offset) : kGgufMetadataStart, "general.architecture"}, "the architecture is not given as a string",
-                       hint);
+    return importError(
+        "CF_ARCH",
+        {file, architecture ? static_cast<int64_t>(architecture->offset) : kGgufMetadataStart, "general.architecture"},
+        "the architecture is not given as a string", hint);
   ModelConfig config;
   config.family = familyOfGguf(architecture->text);
   if (!config.family)
-    return importError("CF_ARCH", {file, static_cast<int64_t>(architecture->offset), architecture->text}, "architecture is not supported", hint);
+    return importError("CF_ARCH", {file, static_cast<int64_t>(architecture->offset), architecture->text},
+                       "architecture is not supported", hint);
   Keys keys(gguf, architecture->text);
   LLMC_TRY(readSizes(keys, config));
   if (config.slidingWindow > 0)

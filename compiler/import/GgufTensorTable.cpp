@@ -119,9 +119,11 @@ Status placeTensors(uint64_t metadataEnd, uint64_t alignment, GgufFile& gguf) {
     auto padded = rt::checkedRoundUp(tensor.bytes, alignment);
     total = padded ? rt::checkedAdd(*total, *padded) : std::nullopt;
     if (!total)
-      return importError("GG_SHAPE", {file, static_cast<int64_t>(tensor.entry), tensor.name}, "the sum of the tensor sizes does not fit 64 bits");
+      return importError("GG_SHAPE", {file, static_cast<int64_t>(tensor.entry), tensor.name},
+                         "the sum of the tensor sizes does not fit 64 bits");
   }
-  if (!dataStart) return importError("GG_ALIGN", {file, static_cast<int64_t>(metadataEnd)}, "data start does not fit 64 bits");
+  if (!dataStart)
+    return importError("GG_ALIGN", {file, static_cast<int64_t>(metadataEnd)}, "data start does not fit 64 bits");
   std::sort(gguf.tensors.begin(), gguf.tensors.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
   uint64_t expected = 0;  // offset of the next tensor, from dataStart
   uint64_t end = *dataStart;

@@ -155,8 +155,7 @@ Status readByteLevel(const GgufFile& gguf, const Vocabulary& vocabulary, Tokeniz
 
 Status readSentencePiece(const GgufFile& gguf, const Vocabulary& vocabulary, TokenizerParts& parts) {
   if (vocabulary.scores.empty())
-    return importError("TK_ID", placeOf(gguf, "tokenizer.ggml.scores"),
-                       "a vocabulary of this kind needs scores");
+    return importError("TK_ID", placeOf(gguf, "tokenizer.ggml.scores"), "a vocabulary of this kind needs scores");
   auto prefix = flag(gguf, "add_space_prefix", true);
   if (!prefix) return prefix.takeStatus();
   std::string replace = R"({"type":"Replace","pattern":{"String":" "},"content":"▁"})";

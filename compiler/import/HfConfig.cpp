@@ -21,7 +21,8 @@ Status readFamily(const JsonFields& fields, ModelConfig& config) {
     return importError("CF_ARCH", place, "must be an array of exactly one name", hint);
   auto name = list->front().get<std::string>();
   config.family = familyOfArchitecture(name);
-  if (!config.family) return importError("CF_ARCH", {place.file, place.offset, name}, "architecture is not supported", hint);
+  if (!config.family)
+    return importError("CF_ARCH", {place.file, place.offset, name}, "architecture is not supported", hint);
   return Status::ok();
 }
 
@@ -69,9 +70,10 @@ Status readScaling(const Json& object, const JsonPlaces& places, const char* key
 
 Status readRope(const JsonFields& fields, const JsonPlaces& places, ModelConfig& config) {
   LLMC_TRY(fields.real("rope_theta", config.ropeTheta));
-  if (const Json* scaling = fields.find("rope_scaling")) LLMC_TRY(readScaling(*scaling, places, "rope_scaling", config));
+  if (const Json* scaling = fields.find("rope_scaling"))
+    LLMC_TRY(readScaling(*scaling, places, "rope_scaling", config));
   // Newer transformers keep theta and scaling in one object.
-  if (const Json* parameters = fields.find("rope_parameters")) 
+  if (const Json* parameters = fields.find("rope_parameters"))
     LLMC_TRY(readScaling(*parameters, places, "rope_parameters", config));
   double part = 1;
   LLMC_TRY(fields.real("partial_rotary_factor", part));
@@ -154,14 +156,19 @@ Status refuseQuantized(const JsonFields& fields) {
 
 /// Byte of the value that validateConfig calls `name`.
 int64_t offsetOfName(const JsonPlaces& places, std::string_view name) {
-  static const std::map<std::string_view, std::string_view> keys = {
-      {"hidden size", "hidden_size"},         {"layer count", "num_hidden_layers"},
-      {"head count", "num_attention_heads"},  {"KV head count", "num_key_value_heads"},
-      {"head size", "head_dim"},              {"feed-forward size", "intermediate_size"},
-      {"vocabulary size", "vocab_size"},      {"context length", "max_position_embeddings"},
-      {"sliding window", "sliding_window"},   {"norm epsilon", "rms_norm_eps"},
-      {"rope theta", "rope_theta"},           {"rotary dimension", "head_dim"},
-      {"rope scaling factor", "factor"}};
+  static const std::map<std::string_view, std::string_view> keys = {{"hidden size", "hidden_size"},
+                                                                    {"layer count", "num_hidden_layers"},
+                                                                    {"head count", "num_attention_heads"},
+                                                                    {"KV head count", "num_key_value_heads"},
+                                                                    {"head size", "head_dim"},
+                                                                    {"feed-forward size", "intermediate_size"},
+                                                                    {"vocabulary size", "vocab_size"},
+                                                                    {"context length", "max_position_embeddings"},
+                                                                    {"sliding window", "sliding_window"},
+                                                                    {"norm epsilon", "rms_norm_eps"},
+                                                                    {"rope theta", "rope_theta"},
+                                                                    {"rotary dimension", "head_dim"},
+                                                                    {"rope scaling factor", "factor"}};
   auto known = keys.find(name);
   std::string key(known == keys.end() ? name : known->second);
   for (const JsonPath& path : {JsonPath{key}, JsonPath{"rope_scaling", key}, JsonPath{"rope_parameters", key}})

@@ -138,7 +138,8 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto facts = checkTokenizerJson(*text, "tokenizer.json");
   if (!facts) return facts.takeStatus();
   if (facts->idEnd > model.config.vocab)
-    return importError("CF_INCONSISTENT", {"tokenizer.json", JsonPlaces(*text, "tokenizer.json").offsetOf(facts->lastId)},
+    return importError("CF_INCONSISTENT",
+                       {"tokenizer.json", JsonPlaces(*text, "tokenizer.json").offsetOf(facts->lastId)},
                        "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " +
                            std::to_string(model.config.vocab));
   model.tokenizerJson = text.take();

@@ -84,7 +84,8 @@ class JsonFields {
   rt::Status absent(const char* key, bool required) const {
     if (!required) return rt::Status::ok();
     // Where it would have to be: at the start of its object.
-    return importError("CF_MISSING", {places_.file(), places_.offsetOf(inside_.empty() ? JsonPath{} : JsonPath{inside_}), key},
+    return importError("CF_MISSING",
+                       {places_.file(), places_.offsetOf(inside_.empty() ? JsonPath{} : JsonPath{inside_}), key},
                        "required field is missing");
   }
 

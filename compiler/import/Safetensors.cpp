@@ -126,8 +126,9 @@ Status checkEntry(const std::string& file, const SafetensorsEntry& entry, const 
   Place place{file, entry.at, entry.name};
   dtype = findDtype(entry.dtype);
   if (!dtype) return importError("ST_DTYPE", place, "unknown dtype '" + rt::escaped(entry.dtype, 40) + "'");
-  if (entry.begin > entry.end) return importError("ST_OFFSET", place, 
-                         "begins at " + std::to_string(entry.begin) + ", after its end at " + std::to_string(entry.end));
+  if (entry.begin > entry.end)
+    return importError("ST_OFFSET", place,
+                       "begins at " + std::to_string(entry.begin) + ", after its end at " + std::to_string(entry.end));
   auto bytes = sizeOf(place, entry, *dtype);
   if (!bytes) return bytes.takeStatus();
   if (*bytes != entry.end - entry.begin)

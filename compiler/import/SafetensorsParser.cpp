@@ -27,7 +27,8 @@ bool SafetensorsParser::unexpected(const char* what, JsonToken token) {
 
 bool SafetensorsParser::number_unsigned(number_unsigned_t value) {
   if (depth_ == 3 && field_ == Field::Shape) {
-    if (entries.back().shape.size() >= limits::kTensorRank) return fail("ST_RANK", "more than 8 dimensions", JsonToken::Number);
+    if (entries.back().shape.size() >= limits::kTensorRank)
+      return fail("ST_RANK", "more than 8 dimensions", JsonToken::Number);
     entries.back().shape.push_back(value);
     return true;
   }
@@ -42,7 +43,8 @@ bool SafetensorsParser::number_unsigned(number_unsigned_t value) {
 bool SafetensorsParser::string(string_t& value) {
   if (metadata_ && depth_ == 2) {
     metadataBytes_ += value.size();
-    return metadataBytes_ <= limits::kSafetensorsMetadataBytes || fail("ST_META", "metadata is larger than 8 MiB", JsonToken::String);
+    return metadataBytes_ <= limits::kSafetensorsMetadataBytes ||
+           fail("ST_META", "metadata is larger than 8 MiB", JsonToken::String);
   }
   if (depth_ == 2 && field_ == Field::Dtype) {
     entries.back().dtype = std::move(value);
@@ -94,7 +96,8 @@ bool SafetensorsParser::end_array() {
 }
 
 bool SafetensorsParser::nameAllowed(const std::string& name) {
-  if (name.size() > limits::kTensorNameBytes) return fail("ST_NAME", "a tensor name is longer than 512 bytes", JsonToken::String);
+  if (name.size() > limits::kTensorNameBytes)
+    return fail("ST_NAME", "a tensor name is longer than 512 bytes", JsonToken::String);
   bool control =
       std::any_of(name.begin(), name.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; });
   bool pathLike = name.starts_with("/") || name.find("../") != std::string::npos || name == "..";
@@ -114,14 +117,16 @@ bool SafetensorsParser::key(string_t& value) {
   }
   if (metadata_) {
     metadataBytes_ += value.size() + 64;  // 64: what remembering the key takes
-    if (metadataBytes_ > limits::kSafetensorsMetadataBytes) return fail("ST_META", "metadata is larger than 8 MiB", JsonToken::String);
+    if (metadataBytes_ > limits::kSafetensorsMetadataBytes)
+      return fail("ST_META", "metadata is larger than 8 MiB", JsonToken::String);
     return metadataKeys_.insert(value).second || fail("ST_DUP", "a metadata key appears twice", JsonToken::String);
   }
   field_ = value == "dtype"          ? Field::Dtype
            : value == "shape"        ? Field::Shape
            : value == "data_offsets" ? Field::Offsets
                                      : Field::None;
-  if (field_ == Field::None) return fail("ST_JSON", "has a field that is not dtype, shape or data_offsets", JsonToken::String);
+  if (field_ == Field::None)
+    return fail("ST_JSON", "has a field that is not dtype, shape or data_offsets", JsonToken::String);
   unsigned bit = 1u << static_cast<unsigned>(field_);
   if (seen_ & bit) return fail("ST_DUP", "a field appears twice", JsonToken::String);
   seen_ |= bit;

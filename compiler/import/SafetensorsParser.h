@@ -65,8 +65,8 @@ class SafetensorsParser : public nlohmann::json_sax<nlohmann::json> {
   int depth_ = 0;          // 1: names, 2: fields or metadata, 3: inside an array
   bool metadata_ = false;  // inside __metadata__
   Field field_ = Field::None;
-  unsigned seen_ = 0;  // bit per Field of the entry under way
-  std::string name_;   // last key of depth 1
+  unsigned seen_ = 0;    // bit per Field of the entry under way
+  std::string name_;     // last key of depth 1
   int64_t nameAt_ = -1;  // of that key in the file
   uint64_t offsets_[2] = {};
   size_t offsetCount_ = 0;

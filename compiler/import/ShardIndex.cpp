@@ -92,14 +92,16 @@ rt::Result<ShardIndex> parseShardIndex(const std::string& text, const std::strin
                        "must be an object with a file name for each tensor");
   std::set<std::string> names;
   for (const auto& [tensor, shard] : map->items()) {
-    if (!shard.is_string()) return importError("IX_JSON", places.at({"weight_map", tensor}, tensor), "the shard's name is not a string");
+    if (!shard.is_string())
+      return importError("IX_JSON", places.at({"weight_map", tensor}, tensor), "the shard's name is not a string");
     const auto& name = shard.get_ref<const std::string&>();
     if (!plainFileName(name))
       return importError("IX_PATH", places.at({"weight_map", tensor}, name.empty() ? tensor : name),
                          "a shard must be a plain file name in the same folder");
     names.insert(name);
   }
-  if (names.size() > limits::kShards) return importError("IX_TOO_LARGE", places.atKey("weight_map"), "more than 4096 shards");
+  if (names.size() > limits::kShards)
+    return importError("IX_TOO_LARGE", places.atKey("weight_map"), "more than 4096 shards");
   ShardIndex index;
   index.shards.assign(names.begin(), names.end());
   for (const auto& [tensor, shard] : map->items()) {
@@ -123,8 +125,7 @@ rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, co
       return importError("IX_CONFLICT", {index.shards[shard], 8, name},
                          "the index places this tensor here, but it is not in the shard");
   }
-  if (index.tensors.size() != all.shardOf.size())
-    return unnamedTensor(index, all);
+  if (index.tensors.size() != all.shardOf.size()) return unnamedTensor(index, all);
   return finish(std::move(all), options);
 }
 

@@ -97,7 +97,8 @@ Status checkPart(const Json& part, const JsonPlaces& places, const JsonPath& pat
   for (const char* key : {"content", "prepend", "prefix"}) {
     const Json* text = field(part, key);
     if (text && text->is_string() && text->get_ref<const std::string&>().size() > kReplacementBytes)
-      return importError("TK_EXPANSION", places.at(below(path, {key}), type), "a replacement is longer than 1024 bytes");
+      return importError("TK_EXPANSION", places.at(below(path, {key}), type),
+                         "a replacement is longer than 1024 bytes");
   }
   for (const char* key : {"normalizers", "pretokenizers", "processors", "decoders"}) {
     const Json* list = field(part, key);
@@ -152,7 +153,8 @@ bool mergeParts(const Json& merge, std::string& left, std::string& right) {
 Status checkMerges(const Json& model, const Json& vocab, const JsonPlaces& places) {
   const Json* merges = field(model, "merges");
   const JsonPath path = {"model", "merges"};
-  if (!merges || !merges->is_array()) return importError("TK_MERGE", atOrAbove(places, path, "merges"), "must be an array");
+  if (!merges || !merges->is_array())
+    return importError("TK_MERGE", atOrAbove(places, path, "merges"), "must be an array");
   if (merges->size() > limits::kMerges)
     return importError("TK_MERGE", places.at(path, "merges"), "more than 4000000 merges");
   std::string left, right;
@@ -167,8 +169,7 @@ Status checkMerges(const Json& model, const Json& vocab, const JsonPlaces& place
   return Status::ok();
 }
 
-Status checkModel(const Json& root, const JsonPlaces& places, TokenizerFacts& facts,
-                  std::unordered_set<int64_t>& ids) {
+Status checkModel(const Json& root, const JsonPlaces& places, TokenizerFacts& facts, std::unordered_set<int64_t>& ids) {
   const Json* model = field(root, "model");
   if (!model) return importError("TK_UNSUPPORTED", atOrAbove(places, {"model"}, "model"), "the tokenizer has no model");
   std::string type = typeOf(*model);

@@ -44,7 +44,8 @@ Status checkRope(const ModelConfig& config, const Source& source) {
   if (scaling.kind == RopeScaling::Kind::Linear) return Status::ok();
   LLMC_TRY(inRange(source, "low_freq_factor", scaling.lowFreqFactor, 1e-3, 1e6));
   LLMC_TRY(inRange(source, "high_freq_factor", scaling.highFreqFactor, 1e-3, 1e6));
-  LLMC_TRY(inRange(source, "original_max_position_embeddings", scaling.originalPositions, int64_t{1}, limits::kPositions));
+  LLMC_TRY(
+      inRange(source, "original_max_position_embeddings", scaling.originalPositions, int64_t{1}, limits::kPositions));
   if (scaling.lowFreqFactor >= scaling.highFreqFactor)
     return importError("CF_INCONSISTENT", source.at("low_freq_factor"),
                        std::to_string(scaling.lowFreqFactor) + " is not below high_freq_factor, " +
@@ -60,21 +61,21 @@ Status validateConfig(const ModelConfig& config, const std::string& file, const 
     const char* name;
     int64_t value, low, high;
   };
-  for (const Bound& bound : {Bound{"hidden size", config.hidden, 1, limits::kHidden},
-                             Bound{"layer count", config.layers, 1, limits::kLayers},
-                             Bound{"head count", config.heads, 1, limits::kHeads},
-                             Bound{"KV head count", config.kvHeads, 1, limits::kHeads},
-                             Bound{"head size", config.headDim, 1, limits::kHeadDim},
-                             Bound{"feed-forward size", config.intermediate, 1, 4 * limits::kHidden},
-                             Bound{"vocabulary size", config.vocab, 1, limits::kVocab},
-                             Bound{"context length", config.maxPositions, 1, limits::kPositions},
-                             Bound{"sliding window", config.slidingWindow, 0, limits::kPositions}})
+  for (const Bound& bound :
+       {Bound{"hidden size", config.hidden, 1, limits::kHidden},
+        Bound{"layer count", config.layers, 1, limits::kLayers}, Bound{"head count", config.heads, 1, limits::kHeads},
+        Bound{"KV head count", config.kvHeads, 1, limits::kHeads},
+        Bound{"head size", config.headDim, 1, limits::kHeadDim},
+        Bound{"feed-forward size", config.intermediate, 1, 4 * limits::kHidden},
+        Bound{"vocabulary size", config.vocab, 1, limits::kVocab},
+        Bound{"context length", config.maxPositions, 1, limits::kPositions},
+        Bound{"sliding window", config.slidingWindow, 0, limits::kPositions}})
     LLMC_TRY(inRange(source, bound.name, bound.value, bound.low, bound.high));
   LLMC_TRY(inRange(source, "norm epsilon", config.normEps, 1e-30, 1.0));
   if (config.heads % config.kvHeads != 0)
-    return importError("CF_INCONSISTENT", source.at("KV head count"),
-                       std::to_string(config.kvHeads) + " does not divide the head count, " +
-                           std::to_string(config.heads));
+    return importError(
+        "CF_INCONSISTENT", source.at("KV head count"),
+        std::to_string(config.kvHeads) + " does not divide the head count, " + std::to_string(config.heads));
   LLMC_TRY(checkRope(config, source));
   LLMC_TRY(inVocabulary(source, "bos_token_id", config.bosId, -1, config.vocab));
   for (int64_t id : config.eosIds) LLMC_TRY(inVocabulary(source, "eos_token_id", id, 0, config.vocab));

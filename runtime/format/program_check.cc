@@ -1,5 +1,5 @@
-// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count, and none on another that
-// is alive; every argument resolvable.
+// Meaning of a plan, part two: every slot inside its region whatever T, S and the worker count, and none on another
+// that is alive; every argument resolvable.
 #include "runtime/format/program_check.h"
 
 #include <map>
@@ -118,8 +118,8 @@ struct SlotLife {
   static constexpr uint32_t kNever = UINT32_MAX;
 };
 
-/// As the compiler counts them (passes/SlotLife.h): from the first phase that names the slot to the last one, the logits
-/// to the end of the program.
+/// As the compiler counts them (passes/SlotLife.h): from the first phase that names the slot to the last one, the
+/// logits to the end of the program.
 std::vector<SlotLife> slotLives(const fb::Program& program) {
   std::vector<SlotLife> lives(program.slots()->size());
   for (uint32_t phase = 0; phase < program.phases()->size(); ++phase)
@@ -144,8 +144,8 @@ Status sharedBytes(const std::string& path, const fb::Program& program, uint32_t
                                     std::to_string(phase) + "]");
 }
 
-/// No byte belongs to two slots in one phase. A region is its bytes a unit times one count for all of its slots, so what
-/// is apart for one unit is apart for any T, S and worker count.
+/// No byte belongs to two slots in one phase. A region is its bytes a unit times one count for all of its slots, so
+/// what is apart for one unit is apart for any T, S and worker count.
 Status checkLives(const std::string& path, const fb::Program& program) {
   const std::vector<SlotLife> lives = slotLives(program);
   const uint32_t phases = program.phases()->size();

@@ -1,11 +1,15 @@
 """What `llmc inspect` and `llmc explain` say, against the bytes of the engine and arithmetic done here."""
 
+import ctypes.util
 import json
 import pathlib
+import re
 import struct
 import unittest
 
 import engine
+import hostile
+import quality_test
 import tiny_models
 
 MODELS = {"llama-9h3-d64-bf16": ("--quant", "w4"), "qwen2-7h1-d64-bf16": (), "qwen3-3h1-d128-f32": ("--quant", "w8")}
@@ -88,6 +92,37 @@ class Inspect(unittest.TestCase):
             one = engine.call("llmc", "explain", path, "--kernel", kernels[0]["name"])
             self.assertTrue(one.startswith(kernels[0]["name"] + "\n"))
             self.assertNotIn(f"\n{kernels[1]['name']}\n", one)
+
+
+EXPLAIN = 8  # kind of the section
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@unittest.skipUnless(ctypes.util.find_library("xxhash"), "no libxxhash to sign changed engines with")
+class BrokenExplanation(unittest.TestCase):
+    """The explanation is text beside the plan: what does not agree with it is refused, and the engine runs all the same."""
+
+    def refused(self, change, status: int, *names):
+        path = hostile.fresh_folder("explain") / "engine.bin"
+        built = engine.build(hostile.model_path(), "--cpu-levels", "x86-64-v3").read_bytes()
+        path.write_bytes(quality_test.with_text(built, EXPLAIN, change))
+        for flags in ((), ("--json",)):
+            hostile.check_refusal(self, hostile.run("llmc", "explain", path, *flags), status, "EN_EXPLAIN", names)
+        self.assertEqual(hostile.run("llmc-run", path, "--prompt-ids", "1", "--max-tokens", "1").status, 0)
+
+    def test_no_json(self):
+        self.refused(lambda text: b"[" + text[1:], 65, "cannot be read", "build the engine again")
+        self.refused(lambda text: text.replace(b'"origin"', b'"origan"', 1), 65, "cannot be read")
+
+    def test_another_kernel_or_other_code(self):
+        name = json.loads(engine.call("llmc", "explain", engine.build(hostile.model_path(), "--cpu-levels", "x86-64-v3"), "--json"))["kernels"][0]["name"]
+        other = "x" * len(name)
+        self.refused(lambda text: text.replace(f'"name":"{name}"'.encode(), f'"name":"{other}"'.encode(), 1), 65, "kernel", other)
+        self.refused(lambda text: re.sub(rb'("bytes":\{"x86-64-v3":)(\d)', lambda m: m[1] + str(int(m[2]) % 9 + 1).encode(), text, count=1),
+                     65, "variants of kernel")
+
+    def test_none(self):
+        self.refused(lambda text: b"{}" + b" " * (len(text) - 2), 65, "cannot be read")
 
 
 if __name__ == "__main__":

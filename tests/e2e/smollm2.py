@@ -31,9 +31,9 @@ def fetch(folder: pathlib.Path) -> pathlib.Path:
 
 @functools.cache
 def gguf() -> pathlib.Path:
-    """LLMC_SMOLLM2 names the file; otherwise it lies in models/ of the repository, fetched if absent."""
+    """LLMC_SMOLLM2 names the file; otherwise it lies in .cache/ of the repository, as for the examples, fetched if absent."""
     named = os.environ.get("LLMC_SMOLLM2")
-    return pathlib.Path(named) if named else fetch(engine.ROOT / "models")
+    return pathlib.Path(named) if named else fetch(engine.ROOT / ".cache")
 
 
 @functools.cache

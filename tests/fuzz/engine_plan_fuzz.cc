@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -39,16 +40,61 @@ void checkPhase(const fb::Engine& plan, const fb::Program& program, const fb::Ph
   }
 }
 
+template <typename T>
+T& anyOf(std::vector<std::unique_ptr<T>>& list, std::mt19937& random) {
+  return *list[random() % list.size()];
+}
+
+/// One change that keeps the plan well-formed, mostly to what means something else.
+void change(fb::EngineT& plan, std::mt19937& random) {
+  fb::ProgramT& program = anyOf(plan.programs, random);
+  if (program.slots.empty() || program.phases.empty()) return;
+  fb::SlotT& slot = anyOf(program.slots, random);
+  fb::PhaseT& phase = anyOf(program.phases, random);
+  switch (random() % 6) {
+    case 0:
+      slot.unit = static_cast<fb::Unit>(random() % 5);
+      break;
+    case 1:
+      slot.offset = 64 * (random() % 4);
+      break;
+    case 2:
+      slot.bytes = 64 * (random() % 4);
+      break;
+    case 3:
+      program.slots.push_back(std::make_unique<fb::SlotT>(slot));
+      break;
+    default: {
+      if (phase.launches.empty()) return;
+      auto launch = std::make_unique<fb::LaunchT>(anyOf(phase.launches, random));
+      if (!launch->args.empty())
+        anyOf(launch->args, random).index = static_cast<uint32_t>(random() % (program.slots.size() + 1));
+      anyOf(program.phases, random).launches.push_back(std::move(launch));
+    }
+  }
+}
+
+bool wellFormed(const uint8_t* data, size_t size) {
+  flatbuffers::Verifier verifier(data, size, limits::kFlatbufferDepth, limits::kFlatbufferTables);
+  return size >= 16 && fb::VerifyEngineBuffer(verifier);
+}
+
 }  // namespace
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t maxSize);
 
-/// Starts from a valid plan: chance does not find one.
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t maxSize, unsigned) {
-  static const std::string valid = test::packPlan(test::tinyPlan());
-  if (size >= 64 || valid.size() > maxSize) return LLVMFuzzerMutate(data, size, maxSize);
-  std::memcpy(data, valid.data(), valid.size());
-  return valid.size();
+/// Starts from a valid plan, as chance does not find one; changes bytes or fields.
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t maxSize, unsigned seed) {
+  std::mt19937 random(seed);
+  const bool formed = wellFormed(data, size);
+  if (formed && random() % 2 == 0) return LLVMFuzzerMutate(data, size, maxSize);
+  fb::EngineT plan = test::tinyPlan();
+  if (formed) fb::GetEngine(data)->UnPackTo(&plan);
+  if (!plan.programs.empty()) change(plan, random);
+  const std::string packed = test::packPlan(plan);
+  if (packed.size() > maxSize) return LLVMFuzzerMutate(data, size, maxSize);
+  std::memcpy(data, packed.data(), packed.size());
+  return packed.size();
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -58,9 +104,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return table;
   }();
   // As EngineFile::open does once the digests are right.
-  if (size < 16) return 0;
-  flatbuffers::Verifier verifier(data, size, limits::kFlatbufferDepth, limits::kFlatbufferTables);
-  if (!fb::VerifyEngineBuffer(verifier)) return 0;
+  if (!wellFormed(data, size)) return 0;
   const fb::Engine& plan = *fb::GetEngine(data);
   if (!checkPlan(plan, sections)) return 0;
   for (const auto* program : *plan.programs())

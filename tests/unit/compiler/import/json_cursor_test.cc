@@ -48,7 +48,8 @@ TEST(JsonCursor, CountsWhatTheParserReads) {
   const std::string text = R"({"one": 1, "two": [{"three": null}]})";
   EXPECT_TRUE(parseWithCursor(text, keys.done, &keys));
   std::vector<size_t> expected;
-  for (const char* name : {"\"one\"", "\"two\"", "\"three\""}) expected.push_back(text.find(name) + std::string(name).size());
+  for (const char* name : {"\"one\"", "\"two\"", "\"three\""})
+    expected.push_back(text.find(name) + std::string(name).size());
   EXPECT_EQ(keys.ends, expected);
 }
 

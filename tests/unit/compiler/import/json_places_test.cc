@@ -31,20 +31,24 @@ TEST(JsonPlaces, FindsValuesOfEveryKind) {
 }
 
 TEST(JsonPlaces, WhatIsNotThereHasNoPlace) {
-  for (const JsonPath& path : {JsonPath{"x"}, {"o", "x"}, {"list", "3"}, {"list", "k"}, {"a", "b"}, {"k"}, {"list", "1", "k"}})
+  for (const JsonPath& path :
+       {JsonPath{"x"}, {"o", "x"}, {"list", "3"}, {"list", "k"}, {"a", "b"}, {"k"}, {"list", "1", "k"}})
     EXPECT_EQ(at(path), "none");
 }
 
 TEST(JsonPlaces, ATextThatIsOneValue) {
   const std::string file = "f";
-  for (const std::string& text : {std::string("7"), std::string(" 7"), std::string(" 7 "), std::string(" \"a\""), std::string(" []")})
+  for (const std::string& text :
+       {std::string("7"), std::string(" 7"), std::string(" 7 "), std::string(" \"a\""), std::string(" []")})
     EXPECT_EQ(JsonPlaces(text, file).offsetOf({}), text[0] == ' ' ? 1 : 0) << text;
 }
 
 TEST(JsonPlaces, PlacesNameFileByteAndObject) {
   const std::string file = "config.json";
-  EXPECT_EQ(importError("X", JsonPlaces(kText, file).atKey("list"), "why").message(), "config.json: byte 36: 'list': why");
-  EXPECT_EQ(importError("X", JsonPlaces(kText, file).at({"o", "a"}, "o.a"), "why").message().find("config.json: byte 7"), 0u);
+  EXPECT_EQ(importError("X", JsonPlaces(kText, file).atKey("list"), "why").message(),
+            "config.json: byte 36: 'list': why");
+  EXPECT_EQ(
+      importError("X", JsonPlaces(kText, file).at({"o", "a"}, "o.a"), "why").message().find("config.json: byte 7"), 0u);
 }
 
 }  // namespace

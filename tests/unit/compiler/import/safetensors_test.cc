@@ -171,11 +171,13 @@ TEST(Safetensors, ErrorsPointAtTheTokenThatIsWrong) {
     EXPECT_EQ(result.status().message().find(place), 0u) << c.header << "\n" << result.status().message();
   }
   // Both ranges of an overlap are told.
-  auto overlap = readBytes(safetensorsFile("{" + good + ",\"b\":" + entry("F32", "[2]", "[4,12]") + "}", std::string(12, 'x')));
+  auto overlap =
+      readBytes(safetensorsFile("{" + good + ",\"b\":" + entry("F32", "[2]", "[4,12]") + "}", std::string(12, 'x')));
   EXPECT_NE(overlap.status().message().find("'b': starts at byte 4 of the data, 'a' ends at 8"), std::string::npos);
   // What belongs to no tensor has a place in the data.
   auto hole = readBytes(safetensorsFile("{" + good + "}", std::string(10, 'x')));
-  EXPECT_EQ(hole.status().message().find("m.safetensors: byte " + std::to_string(8 + good.size() + 2 + 8) + ": 2 bytes"), 0u)
+  EXPECT_EQ(
+      hole.status().message().find("m.safetensors: byte " + std::to_string(8 + good.size() + 2 + 8) + ": 2 bytes"), 0u)
       << hole.status().message();
 }
 TEST(Safetensors, HonestHundredThousandTensorsAreQuick) {  // A6

@@ -34,7 +34,9 @@ TEST(ShardIndex, HonestShards) {
 }
 TEST(ShardIndex, IX1_PathsOutOfTheFolder) {
   for (const char* name : {"../x", "/etc/passwd", "a/b", "", ".", "..", "a\\\\b", "a\\u0000b"})
-    EXPECT_EQ(placedCodeOf(parseShardIndex(std::string(R"({"weight_map":{"a":")") + name + "\"}}", "i"), "i", 19), "IX_PATH") << name;
+    EXPECT_EQ(placedCodeOf(parseShardIndex(std::string(R"({"weight_map":{"a":")") + name + "\"}}", "i"), "i", 19),
+              "IX_PATH")
+        << name;
 }
 TEST(ShardIndex, IX2_AbsentOrNoRegularFile) {
   TempFolder folder;

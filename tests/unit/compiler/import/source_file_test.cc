@@ -102,7 +102,8 @@ TEST(SourceFile, AFileLargerThanItMayBeIsNotRead) {
   auto file = SourceFile::open(folder.write("config.json", std::string(100, 'x')));
   ASSERT_TRUE(file);
   EXPECT_TRUE((*file)->readAll(100, "CF_TOO_LARGE"));
-  EXPECT_EQ((*file)->readAll(99, "CF_TOO_LARGE").status().message().find("config.json: byte 99: file has 100 bytes"), 0u);
+  EXPECT_EQ((*file)->readAll(99, "CF_TOO_LARGE").status().message().find("config.json: byte 99: file has 100 bytes"),
+            0u);
 }
 
 }  // namespace

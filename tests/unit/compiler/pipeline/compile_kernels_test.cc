@@ -1,4 +1,5 @@
-// Kernels to images: every variant at every level whatever the threads; what has no code and what does not link is named.
+// Kernels to images: every variant at every level whatever the threads; what has no code and what does not link is
+// named.
 #include "compiler/pipeline/CompileKernels.h"
 
 #include "dialects/LLM/LLMDialect.h"
@@ -21,8 +22,8 @@ std::string doubling(const std::string& name, const std::string& columns) {
 std::string wideGroups(const std::string& name) {
   const std::string x = "tensor<?x64xf32, #llm.dims<[T, 64]>>", w = "!llm.weight<[64, 64], #llm.q<i4, 64, sym>>";
   return "kern.func @" + name + "(%x: " + x + ", %w: " + w + ", %b: !llm.batch) -> " + x +
-         " attributes {hero = \"linear\", " + kVariants + "} {\n  %y = llm.linear %x, %w : (" + x + ", " + w +
-         ") -> " + x + "\n  kern.yield %y : " + x + "\n}\n";
+         " attributes {hero = \"linear\", " + kVariants + "} {\n  %y = llm.linear %x, %w : (" + x + ", " + w + ") -> " +
+         x + "\n  kern.yield %y : " + x + "\n}\n";
 }
 
 class CompileKernels : public testing::Test {
@@ -66,7 +67,8 @@ TEST_F(CompileKernels, AKernelWithoutCodeIsNamedWithLevelAndReason) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.status().code(), "CG_KERNEL");
   EXPECT_EQ(rt::exitStatus(refused.status().kind()), 70) << "no model may come to this: form-fallback keeps it out";
-  EXPECT_EQ(refused.status().message().find("cannot compile wide_m4 for x86-64-v3: "), 0u) << refused.status().message();
+  EXPECT_EQ(refused.status().message().find("cannot compile wide_m4 for x86-64-v3: "), 0u)
+      << refused.status().message();
   EXPECT_NE(refused.status().message().find("weight groups of 64"), std::string::npos) << refused.status().message();
 }
 

@@ -77,8 +77,9 @@ TEST(ProgramCheck, SlotsThatAreAliveShareNoByte) {
     for (size_t phase : {0, 1})
       refused("EN_PLAN", "programs[1].slots[3] has bytes ",
               [&](auto& p) { addSlot(p, fb::Unit::Token, offset, 64, phase); });
-  refused("EN_PLAN", "programs[1].slots[3] has bytes 0 to 192 a unit, and slots[1] has 0 to 192: both hold values in "
-                     "phases[2]",
+  refused("EN_PLAN",
+          "programs[1].slots[3] has bytes 0 to 192 a unit, and slots[1] has 0 to 192: both hold values in "
+          "phases[2]",
           [](auto& p) { addSlot(p, fb::Unit::Row, 0, 192, 2); });
   // A slot that swallows a smaller one, whichever comes first.
   for (bool smallFirst : {true, false})

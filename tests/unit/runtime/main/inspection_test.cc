@@ -38,11 +38,11 @@ TEST_F(Run, GoldenTokensThatDifferFailTheSelftest) {
 TEST_F(Run, GoldenTokensThatCannotBeReadAreRefused) {
   auto sections = tinySections(tinyPlan());
   sections.push_back({SectionKind::kSelftest, "", 64});
-  for (const char* text : {"{", "[]", R"({"prompt_ids": "x"})", R"({"prompt_ids": [3]})",
-                           R"({"prompt_ids": [], "token_ids": [0]})", R"({"prompt_ids": [3], "token_ids": [0.5]})",
-                           R"({"prompt_ids": [3], "token_ids": [0], "margin": ["x"]})",
-                           R"({"prompt_ids": [3], "token_ids": [4294967296]})",
-                           R"({"prompt_ids": [-9223372036854775808], "token_ids": [0]})"}) {
+  for (const char* text :
+       {"{", "[]", R"({"prompt_ids": "x"})", R"({"prompt_ids": [3]})", R"({"prompt_ids": [], "token_ids": [0]})",
+        R"({"prompt_ids": [3], "token_ids": [0.5]})", R"({"prompt_ids": [3], "token_ids": [0], "margin": ["x"]})",
+        R"({"prompt_ids": [3], "token_ids": [4294967296]})",
+        R"({"prompt_ids": [-9223372036854775808], "token_ids": [0]})"}) {
     sections.back().bytes = text;
     engine_.write(assemble(sections));
     SCOPED_TRACE(text);

@@ -181,8 +181,8 @@ TEST(LinearKernel, RefusesWhatItCannotDo) {
             std::string::npos);
   std::string odd = act(72), w = weightType(72, kK, "bf16"), q = "!llm.qact<[T, 72], zero = 8>";
   text = functionText({kX, w, "!llm.batch"}, {q},
-                      "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + odd +
-                          "\n%q = llm.quantize %r : (" + odd + ") -> " + q + "\nkern.yield %q : " + q + "\n",
+                      "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + odd + "\n%q = llm.quantize %r : (" +
+                          odd + ") -> " + q + "\nkern.yield %q : " + q + "\n",
                       "linear");
   EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel).find("must be a multiple of 32, found 72"),
             std::string::npos);
