@@ -4,8 +4,11 @@
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/api/logprobs_text.h"
 #include "runtime/server/api_handler.h"
+#include "runtime/server/page/page.h"
 
 namespace llmc::rt::server {
+
+void ApiHandler::page(const std::shared_ptr<Exchange>& exchange) { exchange->respond(pageResponse(exchange->request)); }
 
 void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->respond({200}); }
 
