@@ -141,18 +141,17 @@ class Page:
 
     def run(self, expression: str):
         """The value of an expression in the page; promises are waited for."""
-        reply = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        reply = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, allowUnsafeEvalBlockedByCSP=False)
         if "exceptionDetails" in reply:
             raise BrowserError(f"{expression}: {reply['exceptionDetails']}")
         return reply["result"].get("value")
 
     def until(self, expression: str, seconds: float = 15):
         end = time.monotonic() + seconds
-        while not (value := self.run(expression)):
+        while not self.run(f"!!({expression})"):
             if time.monotonic() > end:
                 raise BrowserError(f"never true: {expression}; the page says: {self.run('document.body.innerText')[:600]}")
             time.sleep(0.02)
-        return value
 
     def text(self, selector: str) -> str:
         return self.run(f"document.querySelector({json.dumps(selector)})?.textContent ?? ''")

@@ -4,9 +4,9 @@
 const kIdeas = ["Why is the sky blue?", "Write a haiku about compilers", "Explain recursion with a short Python example"];
 
 class Chat {
-  /// `settings`: a Settings.Form. `onbusy(busy)`, `onfault(fault)` tell the page.
-  constructor(settings, { onbusy, onfault }) {
-    Object.assign(this, { settings, onbusy, onfault });
+  /// `settings`: a Settings.Form. `onbusy()`, `onfault(fault)` and `onagain()` tell the page.
+  constructor(settings, { onbusy, onfault, onagain }) {
+    Object.assign(this, { settings, onbusy, onfault, onagain });
     this.kept = new Kept("sessionStorage", "conversation");
     this.list = byId("messages");
     this.scroll = byId("scroll");
@@ -65,7 +65,7 @@ class Chat {
     this.messages.pop().element.remove();
     this.following = true;
     this.answer();
-    byId("input").focus();
+    this.onagain();
   }
 
   stop() {
@@ -80,7 +80,7 @@ class Chat {
 
   async answer() {
     const running = (this.running = new AbortController());
-    this.onbusy(true);
+    this.onbusy();
     const message = new AnswerMessage();
     let usage;
     let ending = "";
@@ -100,10 +100,10 @@ class Chat {
       else message.fail(fault instanceof ApiFault ? fault : new ApiFault("The page failed", String(fault)));
     }
     if (this.running === running) this.running = null;
-    if (!this.messages.includes(message)) return this.onbusy(this.busy); // a new chat began meanwhile
+    if (!this.messages.includes(message)) return this.onbusy(); // a new chat began meanwhile
     message.finish(message.fault ? "" : message.summary(usage, ending));
     this.settle();
-    this.onbusy(false);
+    this.onbusy();
     if (message.fault) this.onfault(message.fault);
   }
 

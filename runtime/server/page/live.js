@@ -25,11 +25,11 @@ const Live = (() => {
       this.show = show;
       this.chart = new Chart(title, series);
       this.cells = series.map(({ name, tone }) => ({ value: h("b", {}, "–"), name, tone }));
-      this.note = h("p", { class: "note" }, "\u00a0");
+      this.note = h("p", { class: "note" });
       this.element = h("article", { class: wide ? "tile wide" : "tile" },
-        h("h3", {}, title),
+        h("header", {}, h("h3", {}, title), this.note),
         h("dl", {}, ...this.cells.map(({ value, name, tone }) => h("div", { class: series.length > 1 ? `key ${tone}` : null }, h("dt", {}, name), h("dd", {}, value)))),
-        this.chart.element, this.note);
+        this.chart.element);
       this.chart.onpoint = (values, ago) => this.hover(values, ago);
       this.texts = series.map(() => "–");
       this.noteText = "";
@@ -48,7 +48,7 @@ const Live = (() => {
     }
     write(texts, note) {
       this.cells.forEach(({ value }, i) => (value.textContent = texts[i]));
-      this.note.textContent = note || "\u00a0";
+      this.note.textContent = note;
     }
   }
 
@@ -114,7 +114,7 @@ const Live = (() => {
       const waiting = now.value("num_requests_waiting");
       this.onstate("up", running + waiting === 0 ? "idle" : `${number(running)} running${waiting ? `, ${number(waiting)} waiting` : ""}`);
       const answered = now.value("request_success_total");
-      this.status.textContent = `${number(answered)} answers and ${number(now.value("generation_tokens_total"))} tokens since the start. Percentiles and hit rate are of the last minute.`;
+      this.status.textContent = `${number(answered)} ${answered === 1 ? "answer" : "answers"} and ${number(now.value("generation_tokens_total"))} tokens since the start. Percentiles and hit rate are of the last minute.`;
     }
 
     draw(now) {
@@ -128,13 +128,13 @@ const Live = (() => {
       const queries = now.value("prefix_cache_queries_total") - oldest.value("prefix_cache_queries_total");
       const hits = now.value("prefix_cache_hits_total") - oldest.value("prefix_cache_hits_total");
       tiles.prefix.add([queries > 0 ? hits / queries : null], 1);
-      this.latency(tiles.first, new HistogramGrowth(oldest, now, "time_to_first_token_seconds"), "answers begun", 0.05);
+      this.latency(tiles.first, new HistogramGrowth(oldest, now, "time_to_first_token_seconds"), "answers", 0.05);
       this.latency(tiles.between, new HistogramGrowth(oldest, now, "inter_token_latency_seconds"), "tokens", 0.02);
     }
 
     latency(tile, growth, what, top) {
       const found = [0.5, 0.9, 0.99].map((share) => growth.quantile(share));
-      const note = growth.count > 0 ? `mean ${time(growth.mean)} over ${number(growth.count)} ${what}` : "";
+      const note = growth.count > 0 ? `mean ${time(growth.mean)} of ${number(growth.count)} ${growth.count === 1 ? what.slice(0, -1) : what}` : "";
       tile.add(found.map((one) => one?.value ?? null), top, note, found.map(bounded));
     }
   }

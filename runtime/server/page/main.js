@@ -7,6 +7,8 @@
   const send = byId("send");
   const side = byId("side");
   const open = new Kept("localStorage", "panel");
+  // On a phone focus would open the keyboard over what was just asked for.
+  const focusInput = () => matchMedia("(pointer: coarse)").matches || input.focus();
 
   // --- theme ---
   function showTheme() {
@@ -27,7 +29,10 @@
     side.classList.toggle("shut", !shown);
     side.inert = !shown;
     byId("toggle").setAttribute("aria-expanded", String(shown));
-    byId("veil").hidden = !shown || !narrow.matches;
+    // Where the panel lies over the conversation, only the panel can be reached.
+    const covers = shown && narrow.matches;
+    byId("veil").hidden = !covers;
+    for (const part of document.querySelectorAll(".bar, .chat")) part.inert = covers;
     if (byHand && !narrow.matches) open.write(shown);
     if (byHand && narrow.matches) (shown ? byId("close") : byId("toggle")).focus();
   }
@@ -58,7 +63,7 @@
 
   // --- parts ---
   const settings = new Settings.Form(byId("settings"));
-  const chat = new Chat(settings, { onbusy: () => showSend(), onfault: (fault) => fault.status === 401 && lock() });
+  const chat = new Chat(settings, { onbusy: () => showSend(), onfault: (fault) => fault.status === 401 && lock(), onagain: focusInput });
   function showHealth(state, words) {
     byId("health").dataset.state = state;
     byId("health").lastElementChild.textContent = words;
@@ -110,7 +115,7 @@
     byId("lock").hidden = true;
     byId("welcome").hidden = chat.messages.length > 0;
     settings.keyRow.hidden = !Api.hasKey();
-    input.focus();
+    focusInput();
   }
   byId("lock").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -147,7 +152,7 @@
     event.preventDefault();
     if (chat.busy) chat.stop();
     else submit();
-    input.focus();
+    focusInput();
   });
   input.addEventListener("input", () => {
     grow();
@@ -162,7 +167,7 @@
   function fresh() {
     chat.clear();
     showSend();
-    input.focus();
+    focusInput();
   }
   byId("new").addEventListener("click", fresh);
   document.addEventListener("keydown", (event) => {

@@ -59,7 +59,10 @@ class AnswerMessage {
   announce(all) {
     if (!this.started) return;
     const nodes = this.view.settled(all);
-    for (const node of nodes.slice(this.said)) byId("say").append(h("p", {}, node.textContent));
+    for (const node of nodes.slice(this.said)) {
+      const code = node.querySelector("pre");
+      byId("say").append(h("p", {}, code ? `Code: ${code.textContent}` : node.innerText));
+    }
     this.said = Math.max(this.said, nodes.length);
     while (byId("say").childElementCount > 20) byId("say").firstChild.remove();
   }
