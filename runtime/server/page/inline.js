@@ -3,6 +3,7 @@
 
 const Inline = (() => {
   const kMostCharacters = 20000; // of one paragraph; longer ones are shown as they are
+  const kEntities = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
   const kPunctuation = /[!-/:-@[-`{-~]/;
   const isSpace = (c) => c === undefined || /\s/.test(c);
   const isPunctuation = (c) => c !== undefined && /[\p{P}\p{S}]/u.test(c);
@@ -54,6 +55,7 @@ const Inline = (() => {
         else if (c === "!" && text[this.at + 1] === "[") this.open(true);
         else if (c === "]") this.close();
         else if (c === "<") this.angle();
+        else if (c === "&") this.entity();
         else if (c === "h" && !this.inLink && /^https?:\/\//.test(text.slice(this.at, this.at + 8))) this.bare();
         else {
           this.plain += c;
@@ -76,6 +78,16 @@ const Inline = (() => {
         this.plain += "\\";
         this.at++;
       }
+    }
+
+    entity() {
+      const found = /^&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|(amp|lt|gt|quot|apos|nbsp));/.exec(this.text.slice(this.at, this.at + 12));
+      if (found) {
+        const code = found[1] ? Number(found[1]) : Number.parseInt(found[2], 16);
+        this.plain += found[3] ? kEntities[found[3]] : code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : "\ufffd";
+      }
+      this.plain += found ? "" : "&";
+      this.at += found ? found[0].length : 1;
     }
 
     code() {

@@ -134,11 +134,13 @@ const Markdown = (() => {
       const base = first[1].length;
       for (const line of lines) {
         const item = kItem.exec(line);
-        if (item && item[1].length <= base + 1) items.push({ width: Math.min(item[0].length, item[1].length + item[2].length + 4), lines: [line.slice(item[0].length)], loose: false });
+        if (item && item[1].length <= base + 1) items.push({ width: Math.min(item[0].length, item[1].length + item[2].length + 4), lines: [line.slice(item[0].length)] });
         else items.at(-1).lines.push(line.slice(Math.min(indentOf(line), items.at(-1).width)));
       }
+      // Blank lines between items, or between what stands in one, give all of them paragraphs.
+      const loose = items.some(({ lines: own }, i) => looseItem(own, i < items.length - 1));
       const start = numbered ? Number.parseInt(first[2], 10) : 1;
-      return h(numbered ? "ol" : "ul", { start: start === 1 ? null : start }, ...items.map((item) => itemNode(item.lines, depth)));
+      return h(numbered ? "ol" : "ul", { start: start === 1 ? null : start }, ...items.map((item) => itemNode(item.lines, depth, loose)));
     },
     table(lines) {
       const columns = columnsOf(lines, 0);
@@ -152,12 +154,18 @@ const Markdown = (() => {
     paragraph: (lines) => h("p", {}, ...Inline.parse(lines.map((line) => line.trimStart()).join("\n").trimEnd())),
   };
 
-  function itemNode(lines, depth) {
+  function looseItem(lines, another) {
+    if (another && isBlank(lines.at(-1)) && lines.length > 1) return true;
+    const blocks = split(lines);
+    return blocks.some(({ from }, i) => i > 0 && isBlank(lines[from - 1]));
+  }
+
+  function itemNode(lines, depth, loose) {
     const task = /^\[([ xX])\] /.exec(lines[0]);
     if (task) lines = [lines[0].slice(4), ...lines.slice(1)];
     let nodes = render(lines, depth + 1);
     // A tight item has its text without a paragraph around it.
-    if (!lines.slice(1, -1).some(isBlank)) nodes = nodes.flatMap((node) => (node.tagName === "P" ? [...node.childNodes] : [node]));
+    if (!loose) nodes = nodes.flatMap((node) => (node.tagName === "P" ? [...node.childNodes] : [node]));
     if (task) {
       const box = h("input", { type: "checkbox", disabled: true, "aria-label": task[1] === " " ? "open" : "done" });
       box.checked = task[1] !== " ";
