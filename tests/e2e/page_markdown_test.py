@@ -16,7 +16,7 @@ SAMPLES = [
     "Plain text.", "Two\nlines of one paragraph.", "First.\n\nSecond.", "# One\n## Two\n### Three\nText", "## Closed ##\n### Not closed#", "#no heading",
     "*em* **strong** ***both*** ~~gone~~", "_em_ __strong__ snake_case_name and 2 * 3 * 4", "**bold *and em* bold**", "*a **b** c*", "**not closed", "a*b*c a_b_c",
     "`code` and ``a ` b`` and `not closed", "`*no em*` **`bold code`**", "\\*not em\\* \\[not a link\\] \\\\ \\a", "[text](https://example.org/a_(b)) end", "[*em* `code`](https://example.org)",
-    '[titled](https://example.org/x "Title")', "<https://example.org/auto>", "[a] [b](not closed", "[]: text] more", "a [b [c](https://example.org/d) e](https://example.org/f)",
+    '[titled](https://example.org/x "Title")', "<https://example.org/auto>", "[a] [b](not closed", "[]: text] more", "a [b [c](https://example.org/d) e](/f)",
     "- one\n- two\n- three", "* one\n* two", "1. one\n2. two\n10. three", "3. starts\n4. later", "1) one\n2) two", "- a\n  - b\n    - c\n  - d\n- e", "1. a\n   - b\n   - c\n2. d",
     "- a\n\n- b\n\n- c", "- first\n\n  second paragraph\n- next", "- code:\n  ```py\n  x = 1\n    y = 2\n  ```\n- after", "Text\n- list after text\n- more", "- a\n- b\n\nText after", "- a\n+ b", "+ a\n  lazy\n+ b",
     "```python\nfor i in x:\n    print(i)\n\n# *no em* <b>\n```", "~~~\ntildes ``` inside\n~~~", "````\n```\ninner\n```\n````", "```\nnot closed\n\nstill", "text\n```js\nlet a;\n```\ntext", "```\n```",
@@ -44,7 +44,8 @@ class Elements(html.parser.HTMLParser):
         elif not self.skipped and tag not in self.AROUND:
             given = dict(attributes)
             lean = re.sub(r"text-align:", "", given.get("style", "")).replace("right", "end") or given.get("class", "")
-            kept = given.get("href") or given.get("start") or (lean if tag in ("th", "td") and lean != "left" else "")
+            address = re.sub(r"^(https?://[^/]+)/$", r"\1", given.get("href", ""))  # the browser's spelling has the slash
+            kept = address or given.get("start") or (lean if tag in ("th", "td") and lean != "left" else "")
             self.pre += tag == "pre"
             self.out.append((self.level(tag), kept))
 
