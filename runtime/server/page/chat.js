@@ -115,6 +115,6 @@ class Chat {
   /// Keeps the newest line in sight, unless the reader scrolled away.
   follow(force = false) {
     if (force) this.following = true;
-    if (this.following) this.scroll.scrollTop = this.scroll.scrollHeight;
+    if (this.following && this.messages.length) this.scroll.scrollTop = this.scroll.scrollHeight;
   }
 }

@@ -79,6 +79,7 @@ const Live = (() => {
     /// `locked`: without a key there is nothing to ask.
     lock(locked) {
       this.locked = locked;
+      if (locked) this.status.textContent = "Numbers need the key too.";
       this.wake();
     }
     wake() {

@@ -105,6 +105,8 @@
     byId("lock").hidden = false;
     byId("welcome").hidden = true;
     chat.model = "";
+    byId("model").replaceChildren(h("option", {}, "locked"));
+    byId("model").disabled = true;
     showHealth("locked", "needs a key");
     live.lock(true);
     showSend();
