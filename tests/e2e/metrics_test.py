@@ -156,6 +156,17 @@ class Metrics(unittest.TestCase):
             complaints = [line for line in done.stderr.splitlines() if "should not contain ':'" not in line and "iteration_tokens_total" not in line]
             self.assertEqual(complaints, [])
 
+    def test_prefix_and_old_names(self):
+        with EngineServer(engine.build(smollm2.gguf()), "--metrics-prefix", "llmc", "--old-metric-names") as server:
+            samples = Scrape(server.get("/metrics").decode()).samples
+        self.assertFalse([name for name in samples if name.startswith("vllm:")])
+        for name in ("num_requests_running", "gpu_cache_usage_perc", "cpu_cache_usage_perc", "num_requests_swapped", "time_per_output_token_seconds_bucket"):
+            self.assertIn(f"llmc:{name}", samples)
+        for name in ("gpu_cache_usage_perc", "num_requests_swapped", "time_per_output_token_seconds_bucket"):
+            self.assertNotIn(f"vllm:{name}", self.scrape().samples)
+        done = subprocess.run([engine.BIN / "llmc-run", engine.build(smollm2.gguf()), "--metrics-prefix", "x", "--port", "0"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, "vllm or llmc" in done.stderr), (64, True), done.stderr)
+
     @unittest.skipUnless(shutil.which("prometheus"), "no prometheus: apt install prometheus")
     def test_each_panel_shows_numbers(self):
         """A real Prometheus with the committed configuration, its address and pace changed, and every query of the board."""
