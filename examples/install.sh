@@ -2,7 +2,7 @@
 # Installs what building and testing llmc needs on Debian 12. Safe to run again: a second run takes seconds.
 #
 # Usage: examples/install.sh [--tests]
-#   --tests   also the format and lint tools, and the pinned Python packages of the end-to-end checks in .venv
+#   --tests   also the format and lint tools, a headless Chromium, and the pinned Python packages of the end-to-end checks in .venv
 #
 # Needs root or sudo, and the security suite among the apt sources (a fresh Debian 12 has it): LLVM 22 and Rust come from there.
 # Pinned: LLVM's major version (part of the package names), crates (Cargo.lock), Python packages (requirements.txt).
@@ -25,7 +25,8 @@ packages=(llvm-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools clang-2
   zlib1g-dev libzstd-dev libxml2-dev
   libgtest-dev libgmock-dev python3 python3-venv python3-pip)
 if [ "$wantTests" = yes ]; then
-  packages+=(clang-format-22 clang-tidy-22)
+  # The browser that the tests of the server's page drive: a download of 100 MB.
+  packages+=(clang-format-22 clang-tidy-22 chromium-headless-shell)
 fi
 
 asRoot() {

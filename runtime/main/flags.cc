@@ -75,6 +75,8 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("policy")) flags.policy = text("policy");
   if (parsed.count("log-format")) flags.logFormat = text("log-format");
   if (parsed.count("access-log")) flags.accessLog = text("access-log");
+  if (parsed.count("metrics-prefix")) flags.metricsPrefix = text("metrics-prefix");
+  flags.oldMetricNames = parsed.count("old-metric-names") > 0;
   flags.prefixCache = parsed.count("no-prefix-cache") == 0;
   if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
   if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();

@@ -66,6 +66,8 @@ struct Flags {
   bool prefixCache = true;
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
+  std::string metricsPrefix = "vllm";
+  bool oldMetricNames = false;
 };
 
 /// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64).

@@ -58,6 +58,8 @@ constexpr FlagHelp kFlags[] = {
     {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
     {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
+    {"metrics-prefix", "NAME", "before the names of /metrics, vllm or llmc (default: vllm)", kServe},
+    {"old-metric-names", "", "also the names that boards of before 2025 read (default: not)", kServe},
     {"dump-logits", "FILE", "write f32 logits [prompt tokens, vocabulary] of the prompt and stop (default: off)",
      kMeasure},
     {"chunk", "N", "tokens a chunk of --perplexity, each from an empty cache (default: 512, or the context)", kMeasure},

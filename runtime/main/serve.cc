@@ -113,6 +113,9 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   }
   if (flags.logFormat != "text" && flags.logFormat != "json")
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--log-format must be text or json");
+  if (flags.metricsPrefix != "vllm" && flags.metricsPrefix != "llmc")
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--metrics-prefix must be vllm or llmc");
+  options.metrics = {flags.metricsPrefix, flags.oldMetricNames};
   options.logFormat = flags.logFormat == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
   if (flags.accessLog == "-")
     options.accessLog = stderr;

@@ -96,6 +96,7 @@ void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
     show(state, index, std::move(rest), nullptr);
     choiceEnded(state, choice);
   } else if (const auto* error = std::get_if<ErrorEvent>(&event)) {
+    if (error->status.code() == kBadLogits) count(Counter::kCorrupted);
     return fail(fromStatus(error->status));
   }
   if (live_ == 0) return finishAll();

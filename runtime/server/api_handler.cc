@@ -31,6 +31,7 @@ HttpResponse errorResponse(const ApiError& error) {
 
 std::span<const ApiHandler::Route> ApiHandler::routes() {
   static constexpr Route kRoutes[] = {
+      {"GET", "/", &ApiHandler::page, true},
       {"GET", "/health", &ApiHandler::health, true},
       {"GET", "/ready", &ApiHandler::ready, true},
       {"GET", "/ping", &ApiHandler::health},

@@ -54,12 +54,13 @@ class ApiHandler : public HttpHandler {
     const char* method;
     const char* path;
     void (ApiHandler::*call)(const std::shared_ptr<Exchange>&);
-    bool open = false;  ///< asked by probes, which have no key
+    bool open = false;  ///< asked by probes and before a key is typed in
   };
   static std::span<const Route> routes();
   static const Route* find(std::string_view path, std::string_view method, bool& pathKnown);
   ApiFault admit(Exchange& exchange, bool open) const;
 
+  void page(const std::shared_ptr<Exchange>& exchange);
   void health(const std::shared_ptr<Exchange>& exchange);
   void ready(const std::shared_ptr<Exchange>& exchange);
   void versionText(const std::shared_ptr<Exchange>& exchange);

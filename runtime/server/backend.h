@@ -101,7 +101,8 @@ inline constexpr size_t kIterationTokenBuckets = std::size(kIterationTokenBounds
 /// A moment of the engine; counts are since its start.
 struct BackendStats {
   uint32_t running = 0, waiting = 0;
-  double kvUsage = 0;  ///< [0, 1]
+  double kvUsage = 0;                      ///< [0, 1]
+  uint32_t kvPages = 0, kvPageTokens = 0;  ///< of the pool, and how many tokens a page holds; 0: there is none
   uint64_t preemptions = 0;
   uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
   uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds
@@ -111,6 +112,9 @@ struct BackendStats {
 // Codes of submit() that have an answer of their own.
 inline constexpr const char* kQueueFull = "SV_QUEUE_FULL";    ///< 429 with Retry-After
 inline constexpr const char* kKvCapacity = "SV_KV_CAPACITY";  ///< 400: would never fit, so it is not queued
+
+/// Code of an ErrorEvent whose numbers were not numbers; counted apart.
+inline constexpr const char* kBadLogits = "RT_LOGITS";
 
 /// All functions may be called from any thread at any time, and none of them waits for a step.
 class Backend {

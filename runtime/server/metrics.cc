@@ -99,9 +99,8 @@ void Metrics::add(uint32_t shard, Counter counter, uint64_t count) {
 }
 
 void Metrics::countHttp(std::string_view handler, std::string_view method, int status) {
-  const std::string group{static_cast<char>('0' + status / 100), 'x', 'x'};
   const std::lock_guard lock(mutex_);
-  ++http_[{std::string(handler), std::string(method), group}];
+  ++http_[{std::string(handler), std::string(method), status}];
 }
 
 uint64_t Metrics::total(Counter counter) const {
@@ -141,15 +140,16 @@ void Metrics::renderHistogram(std::string& out, Histogram histogram, std::string
   line(out, std::string(name) + "_sum", {}, sum);
 }
 
-void Metrics::renderCounters(std::string& out, const BackendStats& engine) const {
+void Metrics::counter(std::string& out, std::string_view name, std::string_view help, uint64_t value) const {
+  const std::string wire = std::string(name) + "_total";
+  head(out, wire, "counter", help);
+  line(out, wire, {}, static_cast<double>(value));
+}
+
+void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
   const auto gauge = [&](std::string_view name, std::string_view help, double value) {
     head(out, name, "gauge", help);
     line(out, name, {}, value);
-  };
-  const auto counter = [&](std::string_view name, std::string_view help, uint64_t value) {
-    const std::string wire = std::string(name) + "_total";
-    head(out, wire, "counter", help);
-    line(out, wire, {}, static_cast<double>(value));
   };
   gauge("num_requests_running", "Number of requests in model execution batches.", engine.running);
   gauge("num_requests_waiting", "Number of requests waiting to be processed.", engine.waiting);
@@ -159,13 +159,35 @@ void Metrics::renderCounters(std::string& out, const BackendStats& engine) const
     gauge("cpu_cache_usage_perc", "Always 0: there is no swap.", 0);
     gauge("num_requests_swapped", "Always 0: there is no swap.", 0);
   }
-  counter("num_preemptions", "Cumulative number of preemption from the engine.", engine.preemptions);
-  counter("prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.",
+  if (engine.kvPages > 0) {
+    head(out, "cache_config_info", "gauge", "Information of the KV cache: tokens in a page, pages.");
+    line(out, "cache_config_info",
+         "block_size=\"" + std::to_string(engine.kvPageTokens) + "\",num_gpu_blocks=\"" +
+             std::to_string(engine.kvPages) + "\"",
+         1);
+  }
+  head(out, "engine_sleep_state", "gauge", "Engine sleep state; this engine never sleeps.");
+  for (const auto& [state, value] :
+       {std::pair{"awake", 1}, std::pair{"weights_offloaded", 0}, std::pair{"discard_all", 0}})
+    line(out, "engine_sleep_state", "sleep_state=\"" + std::string(state) + "\"", value);
+  counter(out, "num_preemptions", "Cumulative number of preemption from the engine.", engine.preemptions);
+  counter(out, "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.",
           engine.prefixCacheQueries);
-  counter("prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens.", engine.prefixCacheHits);
-  counter("prompt_tokens", "Number of prefill tokens processed.", total(Counter::kPromptTokens));
-  counter("prompt_tokens_cached", "Number of prompt tokens found in the prefix cache.", total(Counter::kCachedTokens));
-  counter("generation_tokens", "Number of generation tokens processed.", total(Counter::kGenerationTokens));
+  counter(out, "prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens.", engine.prefixCacheHits);
+}
+
+void Metrics::renderCounters(std::string& out) const {
+  const uint64_t prompt = total(Counter::kPromptTokens), cached = total(Counter::kCachedTokens);
+  counter(out, "prompt_tokens", "Number of prefill tokens processed.", prompt);
+  counter(out, "prompt_tokens_cached", "Number of prompt tokens found in the prefix cache.", cached);
+  head(out, "prompt_tokens_by_source_total", "counter", "Number of prompt tokens by source.");
+  // Read one after the other while others count: the difference must not wrap.
+  for (const auto& [source, value] :
+       {std::pair{"local_compute", prompt - std::min(prompt, cached)}, std::pair{"local_cache_hit", cached}})
+    line(out, "prompt_tokens_by_source_total", "source=\"" + std::string(source) + "\"", static_cast<double>(value));
+  counter(out, "generation_tokens", "Number of generation tokens processed.", total(Counter::kGenerationTokens));
+  counter(out, "corrupted_requests", "Corrupted requests, in terms of total number of requests with NaNs in logits.",
+          total(Counter::kCorrupted));
   head(out, "request_success_total", "counter", "Count of successfully processed requests.");
   for (const auto& [reason, which] : {std::pair{"stop", Counter::kStop}, std::pair{"length", Counter::kLength},
                                       std::pair{"abort", Counter::kAbort}, std::pair{"error", Counter::kError}})
@@ -174,20 +196,33 @@ void Metrics::renderCounters(std::string& out, const BackendStats& engine) const
 }
 
 void Metrics::renderHttp(std::string& out) const {
+  const auto labels = [](const std::string& handler, const std::string& method) {
+    return "{handler=\"" + handler + "\",method=\"" + method + "\",";
+  };
+  std::map<std::string, uint64_t> groups;
+  std::string exact;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, count] : http_) {
+      const auto& [handler, method, status] = key;
+      const std::string group{static_cast<char>('0' + status / 100), 'x', 'x'};
+      groups[labels(handler, method) + "status=\"" + group + "\"}"] += count;
+      exact += "llmc:http_responses_total" + labels(handler, method) + "code=\"" + std::to_string(status) + "\"} " +
+               std::to_string(count) + "\n";
+    }
+  }
   out += "# HELP http_requests_total Total number of requests by method, status and handler.\n";
   out += "# TYPE http_requests_total counter\n";
-  const std::lock_guard lock(mutex_);
-  for (const auto& [key, count] : http_) {
-    const auto& [handler, method, status] = key;
-    out += "http_requests_total{handler=\"" + handler + "\",method=\"" + method + "\",status=\"" + status + "\"} " +
-           std::to_string(count) + "\n";
-  }
+  for (const auto& [name, count] : groups) out += "http_requests_total" + name + " " + std::to_string(count) + "\n";
+  out += "# HELP llmc:http_responses_total The same by exact status; 499: the client left.\n";
+  out += "# TYPE llmc:http_responses_total counter\n" + exact;
 }
 
 std::string Metrics::render(const BackendStats& engine) const {
   std::string out;
   out.reserve(32 << 10);
-  renderCounters(out, engine);
+  renderEngine(out, engine);
+  renderCounters(out);
   for (const auto& [histogram, name, help] : kDescribed) renderHistogram(out, histogram, name, help);
   if (options_.oldNames)
     renderHistogram(out, Histogram::kInterToken, "time_per_output_token_seconds", "Old name of inter_token_latency.");

@@ -41,6 +41,7 @@ enum class Counter : uint8_t {
   kLength,
   kAbort,
   kError,
+  kCorrupted,  ///< ended because logits were not numbers; also in kError
   kCount
 };
 
@@ -80,7 +81,9 @@ class Metrics {
   std::span<const double> boundsOf(Histogram histogram) const;
   uint64_t total(Counter counter) const;
   void renderHistogram(std::string& out, Histogram histogram, std::string_view name, std::string_view help) const;
-  void renderCounters(std::string& out, const BackendStats& engine) const;
+  void renderEngine(std::string& out, const BackendStats& engine) const;
+  void renderCounters(std::string& out) const;
+  void counter(std::string& out, std::string_view name, std::string_view help, uint64_t value) const;
   void renderHttp(std::string& out) const;
   void head(std::string& out, std::string_view name, std::string_view type, std::string_view help) const;
   void line(std::string& out, std::string_view name, std::string_view labels, double value) const;
@@ -90,7 +93,7 @@ class Metrics {
   std::vector<double> tokenBounds_;  ///< 1, 2, 5, 10, ... up to the context
   std::deque<Shard> shards_;
   mutable std::mutex mutex_;
-  std::map<std::tuple<std::string, std::string, std::string>, uint64_t> http_;
+  std::map<std::tuple<std::string, std::string, int>, uint64_t> http_;  ///< by handler, method, status
 };
 
 }  // namespace llmc::rt::server

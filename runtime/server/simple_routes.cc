@@ -4,8 +4,12 @@
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/api/logprobs_text.h"
 #include "runtime/server/api_handler.h"
+#include "runtime/server/page/page.h"
+#include "runtime/server/process_metrics.h"
 
 namespace llmc::rt::server {
+
+void ApiHandler::page(const std::shared_ptr<Exchange>& exchange) { exchange->respond(pageResponse(exchange->request)); }
 
 void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->respond({200}); }
 
@@ -26,7 +30,8 @@ void ApiHandler::loadText(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void ApiHandler::metricsText(const std::shared_ptr<Exchange>& exchange) {
-  exchange->respond({200, services_.metrics.render(services_.backend.stats()), Metrics::kContentType});
+  exchange->respond(
+      {200, services_.metrics.render(services_.backend.stats()) + processMetrics(), Metrics::kContentType});
 }
 
 std::string ApiHandler::modelJson(const std::string& name) const {

@@ -265,6 +265,8 @@ void EngineLoop::publishStats(uint32_t tokens) {
   stats_.running = now.running;
   stats_.waiting = now.waiting;
   stats_.kvUsage = 1.0 - static_cast<double>(now.freePages + now.idlePages) / std::max(now.totalPages, 1u);
+  stats_.kvPages = now.totalPages;
+  stats_.kvPageTokens = kPageTokens;
   stats_.preemptions = now.preemptions;
   stats_.prefixCacheQueries = now.prefix.queries;
   stats_.prefixCacheHits = now.prefix.hits;

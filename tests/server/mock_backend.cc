@@ -2,6 +2,8 @@
 #include "tests/server/mock_backend.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <numeric>
 
 #include "tests/unit/runtime/text/small_tokenizer.h"
@@ -49,6 +51,10 @@ Status MockBackend::submit(GenerationRequest request, std::shared_ptr<Generation
   sequence->finished.resize(request.choices);
   sequence->first = static_cast<uint64_t>(std::accumulate(request.prompt.begin(), request.prompt.end(), int64_t{0}));
   sequence->request = std::move(request);
+  if (!options_.say.empty()) {
+    std::ifstream file(options_.say, std::ios::binary);
+    sequence->text.assign(std::istreambuf_iterator<char>(file), {});
+  }
   const std::lock_guard lock(mutex_);
   if (sequences_.size() >= size_t{options_.mostRunning} + options_.mostWaiting)
     return Status::error(ErrorKind::kUnavailable, kQueueFull, "full");
@@ -123,6 +129,8 @@ TokenEvent MockBackend::token(Sequence& sequence, uint32_t choice) {
   event.token = static_cast<int32_t>('a' + (sequence.first + choice + index) % 26);
   if (const auto& allowed = request.sampling.allowedIds; !allowed.empty())
     event.token = allowed[index % allowed.size()];
+  if (const std::string& text = sequence.text; !text.empty())
+    event.token = index < text.size() ? static_cast<unsigned char>(text[index]) : options_.eosId;
   if (options_.eosAfter > 0 && index + 1 > options_.eosAfter) event.token = options_.eosId;
   const bool stops = index + 1 > request.sampling.minTokens &&
                      std::find(request.stopIds.begin(), request.stopIds.end(), event.token) != request.stopIds.end();

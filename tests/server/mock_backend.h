@@ -25,6 +25,7 @@ struct MockOptions {
   uint32_t mostRunning = 1u << 20;
   uint32_t mostWaiting = 1u << 20;
   std::chrono::microseconds step{0};  ///< pause between steps
+  std::string say;                    ///< file whose bytes are every answer, read anew for each request; empty: none
 };
 
 /// Token i of choice c is the byte 'a' + (sum of the prompt's ids + c + i) % 26, or allowedIds[i % size]. A cache salt
@@ -58,6 +59,7 @@ class MockBackend : public Backend {
     std::vector<uint8_t> finished;  ///< of each choice
     uint64_t first = 0;             ///< sum of the prompt's ids
     std::string command;
+    std::string text;  ///< what is said instead of letters
     uint32_t number = 0;
     bool started = false;
     std::atomic<bool> paused{false}, cancelled{false};

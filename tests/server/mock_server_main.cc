@@ -21,7 +21,7 @@ struct MainOptions {
 };
 
 constexpr const char* kUsage =
-    "llmc-mock-server [--host A] [--port N] [--api-key K]... [--context N] [--step-us N] [--eos-after N]\n"
+    "llmc-mock-server [--host A] [--port N] [--api-key K]... [--context N] [--step-us N] [--eos-after N] [--say FILE]\n"
     "  [--max-running N] [--max-queue N] [--io-threads N] [--max-connections N] [--log text|json] [--drain-seconds N]\n"
     "Prints 'port N' once it serves. SIGTERM drains, a second one ends at once.\n";
 
@@ -41,6 +41,8 @@ bool parse(int count, char** arguments, MainOptions& out) {
       out.mock.step = std::chrono::microseconds(number);
     else if (name == "--eos-after")
       out.mock.eosAfter = number;
+    else if (name == "--say")
+      out.mock.say = value;
     else if (name == "--max-running")
       out.mock.mostRunning = number;
     else if (name == "--max-queue")

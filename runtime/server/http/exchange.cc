@@ -45,7 +45,9 @@ void Exchange::respond(const HttpResponse& response) {
   status = response.status;
   std::string out = head(response.status, response.body.empty() ? std::string_view{} : response.contentType);
   for (const auto& [name, value] : response.headers) (((out += name) += ": ") += value) += "\r\n";
-  out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n\r\n";
+  // A 304 has no body by its status; a length would be that of the page.
+  if (response.status != 304) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+  out += "\r\n";
   if (request.method != "HEAD") out += response.body;
   bytesOut += out.size();
   connection_->send(out);

@@ -192,5 +192,13 @@ TEST(Answer, TheSameIdTwiceIsServedTwice) {
   EXPECT_EQ(two.read().status, 200);
 }
 
+TEST(Answer, NumbersThatAreNoneAreCounted) {
+  Served served;
+  for (const char* command : {"mock:nan@1", "mock:fail@1"})
+    served.post("/v1/completions", R"({"prompt":[1],"max_tokens":4,"cache_salt":")" + std::string(command) + "\"}");
+  EXPECT_EQ(served.metric("vllm:corrupted_requests_total"), 1);
+  EXPECT_EQ(served.metric(R"(vllm:request_success_total{engine="0",model_name="mock",finished_reason="error"})"), 2);
+}
+
 }  // namespace
 }  // namespace llmc::rt::server::test

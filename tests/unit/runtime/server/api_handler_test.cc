@@ -45,7 +45,7 @@ TEST(ApiHandler, ForeignHostsAreRefusedWithoutAKey) {
 
 TEST(ApiHandler, PathsAndMethodsAreExact) {
   Served served;
-  for (const char* path : {"/", "/v1", "/v1/", "//v1/models", "/v1/../metrics", "/v1/%6dodels", "/metrics/", "/HEALTH"})
+  for (const char* path : {"/v1", "/v1/", "//v1/models", "/v1/../metrics", "/v1/%6dodels", "/metrics/", "/HEALTH"})
     EXPECT_EQ(served.get(path).status, 404) << path;
   const Reply reply = served.get("/v1/completions");
   EXPECT_EQ(reply.status, 405);

@@ -71,5 +71,36 @@ TEST(Metrics, EachNameIsDescribedOnce) {
   EXPECT_NE(text.find("http_requests_total{handler=\"/health\",method=\"GET\",status=\"2xx\"} 1"), std::string::npos);
 }
 
+TEST(Metrics, SourcesOfPromptTokensAddUp) {
+  Metrics metrics("m", 4096, 2, {});
+  metrics.add(0, Counter::kPromptTokens, 100);
+  metrics.add(1, Counter::kPromptTokens, 20);
+  metrics.add(1, Counter::kCachedTokens, 50);
+  BackendStats engine;
+  const std::string without = metrics.render(engine);
+  EXPECT_EQ(without.find("cache_config_info"), std::string::npos) << "a backend without pages says nothing of them";
+  engine.kvPages = 9;
+  engine.kvPageTokens = 16;
+  const std::string text = metrics.render(engine);
+  const std::string labels = "{engine=\"0\",model_name=\"m\",";
+  for (const std::string& line : {"vllm:prompt_tokens_by_source_total" + labels + "source=\"local_compute\"} 70",
+                                  "vllm:prompt_tokens_by_source_total" + labels + "source=\"local_cache_hit\"} 50",
+                                  "vllm:cache_config_info" + labels + "block_size=\"16\",num_gpu_blocks=\"9\"} 1",
+                                  "vllm:engine_sleep_state" + labels + "sleep_state=\"awake\"} 1"})
+    EXPECT_NE(text.find('\n' + line + '\n'), std::string::npos) << line;
+}
+
+TEST(Metrics, StatusesAreCountedExactlyAndInGroups) {
+  Metrics metrics("m", 4096, 1, {});
+  for (const int status : {200, 400, 400, 429}) metrics.countHttp("/v1/completions", "POST", status);
+  const std::string text = metrics.render({});
+  const std::string labels = "{handler=\"/v1/completions\",method=\"POST\",";
+  for (const std::string& line :
+       {"http_requests_total" + labels + "status=\"2xx\"} 1", "http_requests_total" + labels + "status=\"4xx\"} 3",
+        "llmc:http_responses_total" + labels + "code=\"400\"} 2",
+        "llmc:http_responses_total" + labels + "code=\"429\"} 1"})
+    EXPECT_NE(text.find('\n' + line + '\n'), std::string::npos) << line;
+}
+
 }  // namespace
 }  // namespace llmc::rt::server
