@@ -47,6 +47,16 @@ struct Holder {
   }
 };
 
+TEST(PrefixCache, CheckNamesAPageThatWasFreedBehindItsBack) {
+  BlockPool pool(4);
+  PrefixCache cache(pool);
+  Holder holder(cache, counting(16));
+  while (pool.references(holder.pages[0]) > 0) pool.release(holder.pages[0]);
+  const Status status = cache.check();
+  EXPECT_EQ(status.code(), "RT_KV_STATE");
+  EXPECT_NE(status.message().find("page " + std::to_string(holder.pages[0]) + ": cached and free"), std::string::npos);
+}
+
 TEST(PrefixCache, FindsTheLongestPrefixOfFullPages) {
   BlockPool pool(16);
   PrefixCache cache(pool);
