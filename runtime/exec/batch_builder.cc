@@ -27,14 +27,18 @@ Status stepError(std::string message) { return Status::error(ErrorKind::kInterna
 
 }  // namespace
 
-BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32_t pages)
-    : limits_(limits), vocabulary_(vocabulary), pages_(pages), blockStride_(pagesFor(limits.maxContext)) {
+BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32_t pages, bool apart)
+    : limits_(limits),
+      vocabulary_(vocabulary),
+      pages_(pages),
+      blockStride_(pagesFor(limits.maxContext)),
+      mostSequences_(apart ? limits.maxTokens : limits.maxSequences) {
   const size_t tokens = limits.maxTokens + kPaddingRows;
-  const size_t sequences = limits.maxSequences + kPaddingRows;
+  const size_t sequences = mostSequences_ + kPaddingRows;
   for (auto* array : {&tokenIds_, &positions_, &slots_, &tokenSeq_}) array->assign(tokens, 0);
   queryStarts_.assign(sequences + 1, 0);
   contextLens_.assign(sequences, 0);
-  blockTable_.assign(size_t{limits.maxSequences} * blockStride_ + kPaddingRows, 0);
+  blockTable_.assign(size_t{mostSequences_} * blockStride_ + kPaddingRows, 0);
   sampleRows_.assign(limits.maxRows + kPaddingRows, 0);
   batch_ = {0,
             0,
@@ -54,6 +58,7 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
   const std::string name = "sequence " + std::to_string(index);
   const uint64_t end = uint64_t{sequence.start} + sequence.tokens.size();
   if (sequence.tokens.empty()) return stepError(name + " has no tokens");
+  if (sequence.apart && mostSequences_ < limits_.maxTokens) return stepError(name + " has tokens apart: no room for it");
   if (end > limits_.maxContext)
     return Status::error(
         ErrorKind::kBadInput, "RT_CONTEXT",
@@ -91,37 +96,48 @@ Status BatchBuilder::check(std::span<const StepSequence> sequences) const {
   return Status::ok();
 }
 
-void BatchBuilder::addSequence(const StepSequence& sequence, int32_t index) {
+/// The next `count` tokens as one sequence of `context` tokens.
+void BatchBuilder::addQueries(const StepSequence& sequence, uint32_t count, uint32_t context) {
+  const auto index = static_cast<size_t>(batch_.sequences++);
+  std::fill_n(tokenSeq_.begin() + batch_.tokens, count, static_cast<int32_t>(index));
+  contextLens_[index] = static_cast<int32_t>(context);
+  std::copy_n(sequence.pages.begin(), pagesFor(context),
+              blockTable_.begin() + static_cast<ptrdiff_t>(index * blockStride_));
+  batch_.tokens += static_cast<int32_t>(count);
+  queryStarts_[index + 1] = batch_.tokens;
+}
+
+/// Token `index` of `sequence`, behind those that are counted.
+void BatchBuilder::addToken(const StepSequence& sequence, uint32_t index) {
+  const uint32_t position = sequence.start + index;
+  const size_t row = static_cast<size_t>(batch_.tokens) + (sequence.apart ? 0 : index);
+  tokenIds_[row] = sequence.tokens[index];
+  positions_[row] = static_cast<int32_t>(position);
+  slots_[row] = sequence.pages[position / kPageTokens] * static_cast<int32_t>(kPageTokens) +
+                static_cast<int32_t>(position % kPageTokens);
+  const bool last = index + 1 == sequence.tokens.size();
+  if (sequence.rows == RowChoice::kAll || (sequence.rows == RowChoice::kLast && last))
+    sampleRows_[static_cast<size_t>(batch_.rows++)] = static_cast<int32_t>(row);
+}
+
+void BatchBuilder::addSequence(const StepSequence& sequence) {
   const int32_t first = batch_.tokens;
-  const auto count = static_cast<int32_t>(sequence.tokens.size());
-  for (int32_t i = 0; i < count; ++i) {
-    const uint32_t position = sequence.start + static_cast<uint32_t>(i);
-    const auto row = static_cast<size_t>(first + i);
-    tokenIds_[row] = sequence.tokens[static_cast<size_t>(i)];
-    positions_[row] = static_cast<int32_t>(position);
-    slots_[row] = sequence.pages[position / kPageTokens] * static_cast<int32_t>(kPageTokens) +
-                  static_cast<int32_t>(position % kPageTokens);
-    tokenSeq_[row] = index;
-    const bool chosen = sequence.rows == RowChoice::kAll || (sequence.rows == RowChoice::kLast && i + 1 == count);
-    if (chosen) sampleRows_[static_cast<size_t>(batch_.rows++)] = first + i;
+  const auto count = static_cast<uint32_t>(sequence.tokens.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    addToken(sequence, i);
+    if (sequence.apart) addQueries(sequence, 1, sequence.start + i + 1);
   }
+  if (!sequence.apart) addQueries(sequence, count, sequence.start + count);
   if (sequence.rows == RowChoice::kList)
     for (const uint32_t i : sequence.rowList)
       sampleRows_[static_cast<size_t>(batch_.rows++)] = first + static_cast<int32_t>(i);
-  const uint32_t context = sequence.start + static_cast<uint32_t>(count);
-  contextLens_[static_cast<size_t>(index)] = static_cast<int32_t>(context);
-  std::copy_n(sequence.pages.begin(), pagesFor(context),
-              blockTable_.begin() + static_cast<ptrdiff_t>(size_t(index) * blockStride_));
-  batch_.tokens += count;
-  queryStarts_[static_cast<size_t>(index) + 1] = batch_.tokens;
 }
 
 Status BatchBuilder::build(std::span<const StepSequence> sequences) {
   LLMC_TRY(check(sequences));
   for (size_t i = 0; i < sequences.size(); ++i) LLMC_TRY(checkSequence(sequences[i], i));
-  batch_.tokens = batch_.rows = 0;
-  batch_.sequences = static_cast<int32_t>(sequences.size());
-  for (size_t i = 0; i < sequences.size(); ++i) addSequence(sequences[i], static_cast<int32_t>(i));
+  batch_.tokens = batch_.rows = batch_.sequences = 0;
+  for (const StepSequence& sequence : sequences) addSequence(sequence);
   return Status::ok();
 }
 

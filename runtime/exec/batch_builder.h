@@ -21,13 +21,17 @@ struct StepSequence {
   uint32_t start = 0;               ///< tokens already in the cache
   RowChoice rows = RowChoice::kLast;
   std::span<const uint32_t> rowList;  ///< kList: ascending indices in `tokens`
+  /// Attention sees each token as a sequence of its own and so takes the code of decoded ones: their roundings are the
+  /// same then, however many come together.
+  bool apart = false;
 };
 
 /// Owns the batch arrays, all sized for the limits at construction: build() allocates nothing.
 class BatchBuilder {
  public:
-  /// `vocabulary`: ids must be below it. `pages`: page ids must be below it.
-  BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32_t pages);
+  /// `vocabulary`: ids must be below it. `pages`: page ids must be below it. `apart`: StepSequence::apart may be set,
+  /// which takes a row of the block table for each token of a step.
+  BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32_t pages, bool apart = false);
   BatchBuilder(const BatchBuilder&) = delete;
   BatchBuilder& operator=(const BatchBuilder&) = delete;
 
@@ -40,10 +44,12 @@ class BatchBuilder {
  private:
   Status check(std::span<const StepSequence> sequences) const;
   Status checkSequence(const StepSequence& sequence, size_t index) const;
-  void addSequence(const StepSequence& sequence, int32_t index);
+  void addSequence(const StepSequence& sequence);
+  void addToken(const StepSequence& sequence, uint32_t index);
+  void addQueries(const StepSequence& sequence, uint32_t count, uint32_t context);
 
   const StepLimits limits_;
-  const uint32_t vocabulary_, pages_, blockStride_;
+  const uint32_t vocabulary_, pages_, blockStride_, mostSequences_;
   Batch batch_;
   // Arrays behind batch_, 16 entries longer than the limits: kernels may read (never use) that far.
   std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, blockTable_, sampleRows_;

@@ -29,13 +29,19 @@ struct ProgramMemory {
   const Batch* batch = nullptr;
 };
 
+/// Which of a kernel's variants run. Each rounds in an order of its own.
+enum class Numerics : uint8_t {
+  kFast,       ///< the one made for the number of rows of the step
+  kInvariant,  ///< always the one for any number: a row's result does not depend on the rows beside it
+};
+
 /// Not copyable: calls point into its own argument words.
 class BoundProgram {
  public:
   /// Error RT_PLAN (70) when a weight or kernel has no address.
   static Result<std::unique_ptr<BoundProgram>> bind(const ProgramSource& source, uint32_t program,
                                                     const ProgramMemory& memory, const StepLimits& limits,
-                                                    uint32_t workers);
+                                                    uint32_t workers, Numerics numerics = Numerics::kFast);
   BoundProgram(const BoundProgram&) = delete;
   BoundProgram& operator=(const BoundProgram&) = delete;
 
@@ -80,6 +86,7 @@ class BoundProgram {
   std::vector<uint32_t> phaseEnds_;
   uint32_t tokens_ = 0, rows_ = 0;  ///< of that walk; tokens_ 0: none yet
   uint32_t maxTokens_ = 0;
+  Numerics numerics_ = Numerics::kFast;
   const float* logits_ = nullptr;
 };
 

@@ -12,11 +12,14 @@ ProgramSource sourceOf(const EngineFile& engine, uint32_t level) {
           [&engine, level](uint64_t offset) { return engine.codeAddress(level, offset); }};
 }
 
-Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages)
-    : pool_(pool), limits_(limits), vocabulary_(vocabulary), builder_(limits, vocabulary, pages) {}
+Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics)
+    : pool_(pool),
+      limits_(limits),
+      vocabulary_(vocabulary),
+      builder_(limits, vocabulary, pages, numerics == Numerics::kInvariant) {}
 
 Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, WorkerPool& pool,
-                                                   const StepLimits& limits, KvMemory kv) {
+                                                   const StepLimits& limits, KvMemory kv, Numerics numerics) {
   if (limits.maxTokens == 0 || limits.maxTokens > limits::kMaxTokensPerStep || limits.maxRows == 0 ||
       limits.maxRows > limits.maxTokens || limits.maxSequences == 0 || limits.maxSequences > limits.maxTokens ||
       limits.maxContext == 0)
@@ -26,14 +29,15 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
                              std::to_string(limits::kMaxTokensPerStep));
   const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
   if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
-  std::unique_ptr<Executor> executor(new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages));
+  std::unique_ptr<Executor> executor(new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages, numerics));
   executor->arenaBytes_ = *bytes;
   auto arena = Arena::map(*bytes, "the workspace");
   if (!arena) return arena.takeStatus();
   executor->arena_ = arena.take();
   const ProgramMemory memory{executor->arena_.data(), kv.base, &executor->builder_.batch()};
-  for (uint32_t i = 0; i < source.plan->programs()->size(); ++i) {
-    auto program = BoundProgram::bind(source, i, memory, limits, pool.workers());
+  const uint32_t programs = source.plan->programs()->size();
+  for (uint32_t i = numerics == Numerics::kInvariant ? programs - 1 : 0; i < programs; ++i) {
+    auto program = BoundProgram::bind(source, i, memory, limits, pool.workers(), numerics);
     if (!program) return program.takeStatus();
     executor->programs_.push_back(program.take());
   }

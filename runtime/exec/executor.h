@@ -25,13 +25,16 @@ struct KvMemory {
 /// Weights and code of an engine whose level `level` is activated. `engine` must outlive what is made from it.
 ProgramSource sourceOf(const EngineFile& engine, uint32_t level);
 
-/// One engine on one pool of workers. Used by the thread that made the pool. After the first step of each shape a step
+/// One engine on one pool of workers. With Numerics::kInvariant all steps take the program and the variants for any
+/// number of tokens; what a token gets depends then on its sequence alone, if the caller keeps to the two rules of
+/// attention: a prompt comes in chunks of two tokens or more, and generated tokens come one by one or apart. Used by the thread that made the pool. After the first step of each shape a step
 /// allocates nothing.
 class Executor {
  public:
   /// Errors: RT_MEMORY (69) with the size of the workspace, RT_PLAN (70), RT_LIMITS (64).
   static Result<std::unique_ptr<Executor>> create(const ProgramSource& source, WorkerPool& pool,
-                                                  const StepLimits& limits, KvMemory kv);
+                                                  const StepLimits& limits, KvMemory kv,
+                                                  Numerics numerics = Numerics::kFast);
 
   /// Runs one step: K and V of all tokens go to the cache, logits of the chosen rows become readable. Errors as
   /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed.
@@ -50,7 +53,7 @@ class Executor {
   uint64_t workspaceBytes() const { return arenaBytes_; }  ///< exact, before rounding to huge pages
 
  private:
-  Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages);
+  Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics);
 
   WorkerPool& pool_;
   const StepLimits limits_;

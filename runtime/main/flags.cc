@@ -77,6 +77,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("access-log")) flags.accessLog = text("access-log");
   if (parsed.count("metrics-prefix")) flags.metricsPrefix = text("metrics-prefix");
   flags.oldMetricNames = parsed.count("old-metric-names") > 0;
+  flags.deterministic = parsed.count("deterministic") > 0;
   flags.prefixCache = parsed.count("no-prefix-cache") == 0;
   if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
   if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();
@@ -150,6 +151,7 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"output-tokens", bench, "--bench"},
       {"repeat", bench, "--bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
+      {"deterministic", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},
       {"json", flags.mode != Mode::kChat, "anything but --chat"},
   };

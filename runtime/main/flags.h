@@ -64,6 +64,7 @@ struct Flags {
   uint32_t maxSequences = 64, maxQueue = 1024;
   std::string policy = "fcfs";
   bool prefixCache = true;
+  bool deterministic = false;  ///< of --bench too
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
   std::string metricsPrefix = "vllm";

@@ -55,6 +55,8 @@ constexpr FlagHelp kFlags[] = {
     {"max-queue", "N", "requests that may wait (default: 1024)", kServe},
     {"policy", "NAME", "fcfs, priority or mlfq (default: fcfs)", kServe},
     {"no-prefix-cache", "", "do not keep the KV of prompts for later ones (default: keep)", kServe},
+    {"deterministic", "", "a sequence's tokens do not depend on what runs beside it: one code path for all (default: off)",
+     kServe},
     {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
     {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},

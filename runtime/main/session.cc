@@ -77,7 +77,8 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   limits.maxRows = std::min(std::max(needs.rows, needs.sequences), limits.maxTokens);
   limits.maxSequences = needs.sequences;
   limits.maxContext = plan_.contextTokens;
-  auto executor = Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits, {kv_->base(), plan_.pages});
+  auto executor = Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits, {kv_->base(), plan_.pages},
+                                   flags.deterministic ? Numerics::kInvariant : Numerics::kFast);
   if (!executor) return executor.takeStatus();
   executor_ = executor.take();
   return Status::ok();
