@@ -72,6 +72,7 @@ Result<Loaded> load(Session& session, const Flags& flags) {
   config.maxQueue = flags.maxQueue;
   config.policy = *policy;
   config.prefixCache = flags.prefixCache;
+  config.deterministic = flags.deterministic;
   auto loop = EngineLoop::create(session.executor(), session.kv(), factsOf(session, flags), config);
   LLMC_TRY(loop.status());
   Loaded loaded;

@@ -10,8 +10,10 @@ namespace {
 constexpr uint64_t kLookAgainSteps = 16;
 
 /// The last token is always computed: its logits are needed.
-uint32_t reusablePages(const Sequence& sequence) {
-  return sequence.rowsWanted > 0 ? 0 : (static_cast<uint32_t>(sequence.tokens.size()) - 1) / kPageTokens;
+uint32_t reusablePages(const SchedulerState& state, const Sequence& sequence) {
+  const uint32_t tokens = state.shareable(sequence, static_cast<uint32_t>(sequence.tokens.size()));
+  const uint32_t computed = state.config.deterministic ? 2 : 1;  // no chunk of one token
+  return sequence.rowsWanted > 0 || tokens < computed ? 0 : (tokens - computed) / kPageTokens;
 }
 
 bool mayGiveWay(const SchedulerState& state, const Sequence& runs, const Sequence& waits) {
@@ -65,7 +67,7 @@ Sequence* Admission::best() {
 Admission::Need Admission::needOf(Sequence& sequence) const {
   const auto total = pagesOf(static_cast<uint32_t>(sequence.tokens.size()));
   const PrefixMatch match =
-      state_->pages.find(sequence.keyed(state_->config.prefixCache ? reusablePages(sequence) : 0));
+      state_->pages.find(sequence.keyed(state_->config.prefixCache ? reusablePages(*state_, sequence) : 0));
   Need need;
   need.hits = match.pages;
   need.pages = total - match.pages;
@@ -76,11 +78,13 @@ Admission::Need Admission::needOf(Sequence& sequence) const {
 }
 
 bool Admission::waitsForPrefix(Sequence& sequence, uint32_t hits) {
-  if (!state_->config.prefixCache || sequence.state != SequenceState::kWaiting || hits >= reusablePages(sequence))
+  if (!state_->config.prefixCache || sequence.state != SequenceState::kWaiting || hits >= reusablePages(*state_, sequence))
     return false;
   for (const Sequence* other : state_->running) {
     if (other->state != SequenceState::kPrefilling || other->request->paused || !other->pages.publishing) continue;
-    const auto both = static_cast<uint32_t>(std::min<size_t>(reusablePages(sequence), other->keys.size()));
+    const auto theirs = static_cast<uint32_t>(std::min<size_t>(
+        other->keys.size(), state_->shareable(*other, static_cast<uint32_t>(other->tokens.size())) / kPageTokens));
+    const uint32_t both = std::min(reusablePages(*state_, sequence), theirs);
     uint32_t common = hits;
     while (common < both && other->keys[common] == sequence.keys[common]) ++common;
     if (common <= hits || other->pages.published >= common) continue;
@@ -157,7 +161,7 @@ Admission::Answer Admission::admit(Sequence& sequence, StepBudget& budget) {
 
 void Admission::start(Sequence& sequence, StepBudget& budget) {
   SchedulerState& state = *state_;
-  const KeyedTokens keyed = sequence.keyed(state.config.prefixCache ? reusablePages(sequence) : 0);
+  const KeyedTokens keyed = sequence.keyed(state.config.prefixCache ? reusablePages(state, sequence) : 0);
   const auto length = static_cast<uint32_t>(sequence.tokens.size());
   if (sequence.state == SequenceState::kSwapped) {
     const auto host = static_cast<uint32_t>(sequence.pages.host.size());
@@ -181,14 +185,26 @@ void Admission::start(Sequence& sequence, StepBudget& budget) {
   assignChunk(sequence, budget);
 }
 
-void Admission::assignChunk(Sequence& sequence, StepBudget& budget) {
+/// The longest chunk of at most `most` tokens.
+uint32_t Admission::chunkOf(const Sequence& sequence, uint32_t most) const {
+  if (!state_->config.deterministic || sequence.computed >= sequence.promptTokens)
+    return std::min(sequence.remaining(), most);
+  const uint32_t prompt = sequence.promptTokens - sequence.computed;
+  if (prompt <= most) return prompt;
+  // Neither takes one token alone nor leaves one.
+  const uint32_t chunk = most > 0 && prompt - most == 1 ? most - 1 : most;
+  return chunk < 2 ? 0 : chunk;
+}
+
+void Admission::assignChunk(Sequence& sequence, StepBudget& budget) const {
   const bool decodes = sequence.state == SequenceState::kRunning;
-  uint32_t chunk = std::min(sequence.remaining(), decodes ? budget.tokens : std::min(budget.prefill, budget.tokens));
+  uint32_t most = decodes ? budget.tokens : std::min(budget.prefill, budget.tokens);
   // A chunk needs a row for its last token at least; prompt rows are one a token.
   if (sequence.computed < sequence.rowsWanted)
-    chunk = std::min(chunk, budget.rows);
+    most = std::min(most, budget.rows);
   else if (budget.rows == 0)
-    chunk = 0;
+    most = 0;
+  const uint32_t chunk = chunkOf(sequence, most);
   sequence.scheduled = chunk;
   if (chunk == 0) return;
   budget.tokens -= chunk;

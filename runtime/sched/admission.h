@@ -26,7 +26,7 @@ class Admission {
   /// the budget back.
   void run(StepBudget& budget);
   /// Tokens of a prefilling sequence for this step; 0 when the budget is used up. Takes them from the budget.
-  static void assignChunk(Sequence& sequence, StepBudget& budget);
+  void assignChunk(Sequence& sequence, StepBudget& budget) const;
 
  private:
   enum class Answer : uint8_t { kAdmitted, kFull, kDeferred };
@@ -40,6 +40,7 @@ class Admission {
   struct Places {
     uint32_t pages = 0, slots = 0, sequences = 0;
   };
+  uint32_t chunkOf(const Sequence& sequence, uint32_t most) const;
   Sequence* best();
   bool passedOver(Sequence& sequence);
   Answer admit(Sequence& sequence, StepBudget& budget);

@@ -188,7 +188,8 @@ uint32_t Scheduler::retryAfterSeconds() const {
 void Scheduler::commit(Sequence& s) {
   state_.keys.charge(s.key, s.state == SequenceState::kRunning ? kDecodeCost : kPromptCost * s.scheduled);
   s.computed += s.scheduled;
-  if (state_.config.prefixCache) state_.pages.publish(s.pages, s.keyed(s.computed / kPageTokens), s.computed);
+  const uint32_t shared = state_.shareable(s, s.computed);
+  if (state_.config.prefixCache) state_.pages.publish(s.pages, s.keyed(shared / kPageTokens), shared);
   if (state_.ranking.serve(s, s.scheduled)) state_.note(s, Decision::kDemoted, s.level, 0);
   s.scheduled = 0;
   if (s.computed >= s.rowsWanted) s.rowsWanted = 0;  // delivered; a recomputation gives none

@@ -25,6 +25,9 @@ struct SchedulerConfig {
   Policy policy = Policy::kFcfs;
   PreemptMode preempt = PreemptMode::kRecompute;
   bool prefixCache = true;
+  /// For an executor with Numerics::kInvariant: prompt and generated tokens never share a chunk, no prompt token comes
+  /// alone, and only pages of prompts are cached. So each token is computed by the same code whatever happens.
+  bool deterministic = false;
   bool fairKeys = true;           ///< among equals, the key that was served least goes first
   uint32_t maxRunningPerKey = 0;  ///< sequences; the last group may pass it; 0: no bound
   /// Prompt tokens in a step that also decodes: bounds how long a prompt may hold up the others' next token. 0: no

@@ -1,6 +1,7 @@
 // What all parts of the scheduler work on, and the few changes they share. Internal to runtime/sched.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <unordered_map>
@@ -36,6 +37,10 @@ struct SchedulerState {
   void fork(Sequence& leader);
   /// The running sequence that is the first to give up its place: paused ones, then the worst rank. Null: none runs.
   Sequence* worstRunning() const;
+  /// How many of the first `tokens` tokens of a sequence may be shared with others.
+  uint32_t shareable(const Sequence& sequence, uint32_t tokens) const {
+    return config.deterministic ? std::min(tokens, sequence.promptTokens) : tokens;
+  }
   void note(const Sequence& sequence, Decision decision, uint32_t first, uint32_t second, Cause cause = Cause::kNone);
 
   const SchedulerConfig config;

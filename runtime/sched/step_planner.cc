@@ -49,13 +49,13 @@ StepBudget StepPlanner::assignRunning() {
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
     if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
-    Admission::assignChunk(*sequence, budget);
+    admission_.assignChunk(*sequence, budget);
     decodes = true;
   }
   if (decodes && state_->config.prefillTokens > 0) budget.prefill = state_->config.prefillTokens;
   for (Sequence* sequence : state_->running)
     if (sequence->state == SequenceState::kPrefilling && !sequence->request->paused)
-      Admission::assignChunk(*sequence, budget);
+      admission_.assignChunk(*sequence, budget);
   return budget;
 }
 
@@ -69,7 +69,8 @@ void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
                     all        ? RowChoice::kAll
                     : complete ? RowChoice::kLast
                                : RowChoice::kNone,
-                    {}});
+                    {},
+                    state_->config.deterministic && sequence.computed >= sequence.promptTokens});
   entries_.push_back({sequence.request->id, sequence.choice, plan.rows});
   planned_.push_back(&sequence);
   plan.rows += rows;

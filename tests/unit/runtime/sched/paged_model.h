@@ -25,6 +25,8 @@ class PagedModel {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
     return x ^ (x >> 27);
   }
+  /// The same by other code, which rounds otherwise: that of tokens which come alone or apart.
+  static uint64_t advanceAlone(uint64_t before, int32_t token) { return advance(before, token) ^ 0xA10E; }
   /// The token that follows a context, for choice `choice` of its request.
   static int32_t next(uint64_t kv, uint32_t choice) {
     return static_cast<int32_t>((kv + 77 * choice) % static_cast<uint64_t>(kVocabulary));
@@ -44,10 +46,12 @@ class PagedModel {
   }
 
   /// Writes the KV of an entry's tokens. Returns that of the last one. `spoilt`: writes what no context gives.
-  uint64_t run(const StepSequence& entry, uint64_t salt, bool spoilt) {
+  /// `exact`: the number of tokens that come together shows in the result.
+  uint64_t run(const StepSequence& entry, uint64_t salt, bool spoilt, bool exact = false) {
+    const bool alone = exact && (entry.apart || entry.tokens.size() == 1);
     uint64_t kv = entry.start > 0 ? *slot(entry, entry.start - 1) : salt;
     for (uint32_t i = 0; i < entry.tokens.size(); ++i) {
-      kv = advance(kv, entry.tokens[i]) ^ (spoilt ? 0xDEAD : 0);
+      kv = (alone ? advanceAlone(kv, entry.tokens[i]) : advance(kv, entry.tokens[i])) ^ (spoilt ? 0xDEAD : 0);
       *slot(entry, entry.start + i) = kv;
     }
     return kv;

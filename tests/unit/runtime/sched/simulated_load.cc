@@ -36,6 +36,12 @@ SchedulerConfig SimulatedLoad::randomConfig(std::mt19937_64& random) {
   config.mlfqLevels = pick(1, 5);
   config.mlfqQuantum = pick(4, 40);
   config.traceEvents = 400;
+  config.deterministic = random() % 4 == 0;
+  if (config.deterministic) {  // room for a chunk that neither is one token nor leaves one
+    config.limits.maxTokens += 2;
+    config.limits.maxRows += 2;
+    if (config.prefillTokens > 0) config.prefillTokens += 2;
+  }
   return config;
 }
 
@@ -45,7 +51,7 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
       config_(randomConfig(random_)),
       scheduler_(Scheduler::create(config_).take()),
       model_(config_.pages, config_.hostPages),
-      builder_(config_.limits, PagedModel::kVocabulary, config_.pages) {
+      builder_(config_.limits, PagedModel::kVocabulary, config_.pages, config_.deterministic) {
   for (uint32_t i = 0; i < 4; ++i) {
     prefixes_.emplace_back(config_.limits.maxContext);
     for (int32_t& token : prefixes_.back()) token = static_cast<int32_t>(random_() % PagedModel::kVocabulary);
@@ -93,7 +99,9 @@ void SimulatedLoad::submitOne() {
   Client client;
   client.spec = spec;
   uint64_t kv = spec.salt.low;
-  for (const int32_t token : spec.prompt) kv = PagedModel::advance(kv, token);
+  for (const int32_t token : spec.prompt)
+    kv = config_.deterministic && spec.prompt.size() == 1 ? PagedModel::advanceAlone(kv, token)
+                                                          : PagedModel::advance(kv, token);
   client.kv.assign(spec.choices, kv);
   client.generated.assign(spec.choices, 0);
   client.ended.assign(spec.choices, false);
@@ -171,7 +179,8 @@ void SimulatedLoad::checkSample(const PlannedSample& sample, uint64_t kv, Sample
   if (token != PagedModel::next(client.kv[sample.choice], sample.choice))
     fail("request " + std::to_string(sample.request) + " read a wrong context");
   if (sample.generated != client.generated[sample.choice]) fail("a token is lost or doubled");
-  client.kv[sample.choice] = PagedModel::advance(client.kv[sample.choice], token);
+  uint64_t& expected = client.kv[sample.choice];
+  expected = config_.deterministic ? PagedModel::advanceAlone(expected, token) : PagedModel::advance(expected, token);
   ++client.generated[sample.choice];
   outcome = {token, token % 61 == 0 ? Verdict::kStop : Verdict::kContinue};
 }
@@ -184,7 +193,7 @@ void SimulatedLoad::execute(const StepPlan& plan) {
   for (uint32_t i = 0; i < plan.batch.size(); ++i) {
     const bool spoilt = chance(faultRate_);
     const uint64_t salt = clients_.at(plan.sequences[i].request).spec.salt.low;
-    const uint64_t kv = model_.run(plan.batch[i], salt, spoilt);
+    const uint64_t kv = model_.run(plan.batch[i], salt, spoilt, config_.deterministic);
     if (spoilt) faults_.push_back(i);
     for (size_t s = 0; s < plan.samples.size(); ++s) {
       const PlannedSample& sample = plan.samples[s];
