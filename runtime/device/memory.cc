@@ -35,6 +35,7 @@ Result<Arena> Arena::map(uint64_t bytes, std::string_view what, bool hugePages) 
   arena.data_ = start + skip;
   arena.size_ = *rounded;
   if (hugePages) (void)madvise(arena.data_, arena.size_, MADV_HUGEPAGE);  // only a wish: 4 KiB pages work too
+  (void)madvise(arena.data_, arena.size_, MADV_DONTFORK);
   return arena;
 }
 

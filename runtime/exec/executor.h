@@ -48,6 +48,8 @@ class Executor {
   /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows().
   std::span<const float> logits(uint32_t row) const;
 
+  /// Idle between steps; for other work of the thread that made it.
+  WorkerPool& pool() const { return pool_; }
   const StepLimits& limits() const { return limits_; }
   uint32_t vocabulary() const { return vocabulary_; }
   uint64_t workspaceBytes() const { return arenaBytes_; }  ///< exact, before rounding to huge pages

@@ -56,6 +56,10 @@ Result<Mapping> Mapping::anonymous(uint64_t size, bool huge) {
   return mapping;
 }
 
+void Mapping::keepFromChildren() const {
+  if (data_ != nullptr) ::madvise(data_, size_, MADV_DONTFORK);
+}
+
 Status Mapping::sealReadOnly() {
   if (data_ != nullptr && ::mprotect(data_, size_, PROT_READ) != 0) return noMemory(size_);
   return Status::ok();

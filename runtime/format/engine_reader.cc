@@ -90,6 +90,7 @@ Status EngineFile::State::mapSections() {
                                                   : Mapping::anonymous(entry.padded, true);
       if (!made) return made.takeStatus();
       mapping = made.take();
+      mapping.keepFromChildren();
     } else if (!isKind(entry, SectionKind::kCode) && !isKind(entry, SectionKind::kDigests)) {
       uint64_t limit = isKind(entry, SectionKind::kPlan) ? limits::kPlanBytes : limits::kTokenizerBytes;
       if (entry.padded > limit + kWeightsAlignment || entry.size > limit)

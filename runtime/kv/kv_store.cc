@@ -1,6 +1,7 @@
-// Maps the pages and copies one for copy-on-write.
+// Maps the pages and copies them: for copy-on-write, and between device and host.
 #include "runtime/kv/kv_store.h"
 
+#include <cassert>
 #include <cstring>
 
 #include "runtime/base/checked.h"
@@ -20,8 +21,14 @@ Result<std::unique_ptr<KvStore>> KvStore::create(uint64_t pageBytes, uint32_t pa
 }
 
 void KvStore::copyPage(int32_t from, int32_t to) {
-  std::memcpy(base() + static_cast<uint64_t>(to) * pageBytes_, base() + static_cast<uint64_t>(from) * pageBytes_,
-              pageBytes_);
+  std::memcpy(page(to), page(from), pageBytes_);
 }
+
+void KvStore::copyPageOf(const KvStore& other, int32_t from, int32_t to) {
+  assert(other.pageBytes_ == pageBytes_);
+  std::memcpy(page(to), other.page(from), pageBytes_);
+}
+
+void KvStore::clearPage(int32_t id) { std::memset(page(id), 0, pageBytes_); }
 
 }  // namespace llmc::rt

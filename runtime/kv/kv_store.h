@@ -24,9 +24,13 @@ class KvStore {
 
   /// Copies all layers of page `from` over page `to`.
   void copyPage(int32_t from, int32_t to);
+  /// Copies page `from` of another store with equal pages over page `to`: swapping.
+  void copyPageOf(const KvStore& other, int32_t from, int32_t to);
+  void clearPage(int32_t id);
 
  private:
   KvStore(Arena arena, uint64_t pageBytes, uint32_t pages);
+  uint8_t* page(int32_t id) const { return base() + static_cast<uint64_t>(id) * pageBytes_; }
   Arena arena_;
   uint64_t pageBytes_;
   BlockPool pool_;

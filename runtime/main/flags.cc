@@ -47,7 +47,8 @@ Status readMode(const Parsed& parsed, Flags& flags) {
                                         {"prompt-ids", Mode::kGenerate}, {"message", Mode::kGenerate},
                                         {"chat", Mode::kChat},           {"perplexity", Mode::kPerplexity},
                                         {"bench", Mode::kBench},         {"check", Mode::kCheck},
-                                        {"selftest", Mode::kSelftest},   {"tokenize", Mode::kTokenize}};
+                                        {"selftest", Mode::kSelftest},   {"tokenize", Mode::kTokenize},
+                                        {"simulate", Mode::kSimulate}};
   const char* chosen = nullptr;
   for (const auto& [name, mode] : kChoices) {
     if (!parsed.count(name)) continue;
@@ -73,6 +74,10 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("host")) flags.host = text("host");
   if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
   if (parsed.count("policy")) flags.policy = text("policy");
+  if (parsed.count("preempt")) flags.preempt = text("preempt");
+  if (parsed.count("trace")) flags.trace = text("trace");
+  if (parsed.count("simulate")) flags.simulate = text("simulate");
+  if (parsed.count("step-cost")) flags.stepCost = text("step-cost");
   if (parsed.count("log-format")) flags.logFormat = text("log-format");
   if (parsed.count("access-log")) flags.accessLog = text("access-log");
   if (parsed.count("metrics-prefix")) flags.metricsPrefix = text("metrics-prefix");
@@ -134,6 +139,11 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
     if (!size) return size.takeStatus();
     flags.kvMemory = *size;
   }
+  if (parsed.count("swap-space")) {
+    auto size = parseSize("--swap-space", parsed["swap-space"].as<std::string>());
+    if (!size) return size.takeStatus();
+    flags.swapSpace = *size;
+  }
   return Status::ok();
 }
 
@@ -151,7 +161,10 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"output-tokens", bench, "--bench"},
       {"repeat", bench, "--bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
-      {"deterministic", bench || flags.mode == Mode::kServe, "serving or --bench"},
+      {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},
+      {"trace", flags.mode == Mode::kServe, "serving"},
+      {"swap-space", flags.preempt == "swap", "--preempt swap"},
+      {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe, "serving, --simulate or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},
       {"json", flags.mode != Mode::kChat, "anything but --chat"},
   };

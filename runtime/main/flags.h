@@ -19,6 +19,7 @@ enum class Mode : uint8_t {
   kCheck,
   kSelftest,
   kTokenize,
+  kSimulate,
   kHelp,
   kVersion
 };
@@ -55,6 +56,7 @@ struct Flags {
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
   bool profile = false;  ///< of --bench
   std::string tokenize;
+  std::string simulate, stepCost;  ///< files; stepCost empty: measured
 
   // Serving.
   std::string host = "127.0.0.1";
@@ -65,6 +67,9 @@ struct Flags {
   std::string policy = "fcfs";
   bool prefixCache = true;
   bool deterministic = false;  ///< of --bench too
+  std::string preempt = "recompute";
+  uint64_t swapSpace = uint64_t{4} << 30;  ///< bytes, for preempt "swap"
+  std::string trace;                       ///< file; empty: none
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
   std::string metricsPrefix = "vllm";

@@ -13,6 +13,7 @@ Status runPerplexity(const Flags& flags);  ///< --perplexity FILE
 Status runBench(const Flags& flags);       ///< --bench
 Status runCheck(const Flags& flags);       ///< --check
 Status runSelftest(const Flags& flags);    ///< --selftest
+Status runSimulate(const Flags& flags);    ///< --simulate FILE
 Status runServe(const Flags& flags);       ///< without any of the others
 Status runTokenize(const Flags& flags);    ///< --tokenize TEXT
 

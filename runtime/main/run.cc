@@ -37,6 +37,8 @@ Status runMode(const Flags& flags) {
       return runCheck(flags);
     case Mode::kSelftest:
       return runSelftest(flags);
+    case Mode::kSimulate:
+      return runSimulate(flags);
     case Mode::kTokenize:
       return runTokenize(flags);
   }

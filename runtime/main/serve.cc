@@ -8,6 +8,7 @@
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
+#include "runtime/main/scheduler_flags.h"
 #include "runtime/main/session.h"
 #include "runtime/server/server.h"
 #include "runtime/serving/engine_loop.h"
@@ -24,14 +25,6 @@ struct Loaded {
   std::optional<ChatTemplate> chatTemplate;
   std::string summary;
 };
-
-Result<Policy> policyOf(const std::string& name) {
-  if (name == "fcfs") return Policy::kFcfs;
-  if (name == "priority") return Policy::kPriority;
-  if (name == "mlfq") return Policy::kMlfq;
-  return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                       "--policy must be fcfs, priority or mlfq, found '" + escaped(name, 40) + "'");
-}
 
 server::ModelFacts factsOf(const Session& session, const Flags& flags) {
   server::ModelFacts facts;
@@ -63,17 +56,26 @@ std::string summaryOf(Session& session) {
   return text;
 }
 
+Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config) {
+  serving::LoopExtras extras;
+  if (config.preempt == PreemptMode::kSwap) {
+    auto host = KvStore::create(session.kv().pageBytes(), config.hostPages);
+    LLMC_TRY(host.status());
+    extras.host = host.take();
+  }
+  if (flags.trace.empty()) return extras;
+  auto trace = serving::StepTrace::create(flags.trace);
+  LLMC_TRY(trace.status());
+  extras.trace = trace.take();
+  return extras;
+}
+
 Result<Loaded> load(Session& session, const Flags& flags) {
-  auto policy = policyOf(flags.policy);
-  LLMC_TRY(policy.status());
-  SchedulerConfig config;
-  config.limits = session.executor().limits();
-  config.pages = session.kv().pages();
-  config.maxQueue = flags.maxQueue;
-  config.policy = *policy;
-  config.prefixCache = flags.prefixCache;
-  config.deterministic = flags.deterministic;
-  auto loop = EngineLoop::create(session.executor(), session.kv(), factsOf(session, flags), config);
+  auto config = schedulerConfigOf(flags, session);
+  LLMC_TRY(config.status());
+  auto extras = extrasOf(flags, session, *config);
+  LLMC_TRY(extras.status());
+  auto loop = EngineLoop::create(session.executor(), session.kv(), factsOf(session, flags), *config, extras.take());
   LLMC_TRY(loop.status());
   Loaded loaded;
   loaded.loop = loop.take();

@@ -60,7 +60,9 @@ std::string DecisionTrace::text(const TraceRecord& record) {
   std::snprintf(head, sizeof head, "%.3f step %llu request %llu.%u ", record.time,
                 static_cast<unsigned long long>(record.step), static_cast<unsigned long long>(record.request),
                 record.choice);
-  return head + sentence(record) + causeText(record.cause);
+  return head + reason(record);
 }
+
+std::string DecisionTrace::reason(const TraceRecord& record) { return sentence(record) + causeText(record.cause); }
 
 }  // namespace llmc::rt

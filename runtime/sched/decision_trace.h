@@ -55,6 +55,8 @@ class DecisionTrace {
   /// Requires: firstKept() <= number < total().
   const TraceRecord& at(uint64_t number) const { return ring_[number % ring_.size()]; }
 
+  /// "admitted: 4 of 9 pages from the prefix cache": the name of the decision is what stands before the colon.
+  static std::string reason(const TraceRecord& record);
   /// "12.500 step 7 request 3.0 admitted: 4 of 9 pages from the prefix cache".
   static std::string text(const TraceRecord& record);
 

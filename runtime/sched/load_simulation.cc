@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "runtime/sched/scheduler.h"
 
@@ -186,6 +187,31 @@ std::string loadTable(const LoadReport& r) {
   whole("Most requests waiting:", r.peakWaiting);
   real("Most KV pages in use (%):", 100 * r.peakKvUse);
   return text + "==================================================\n";
+}
+
+std::string loadJson(const LoadReport& r) {
+  nlohmann::ordered_json json = {{"duration", r.seconds},
+                                 {"completed", r.completed},
+                                 {"failed", r.refused},
+                                 {"total_input_tokens", r.inputTokens},
+                                 {"total_output_tokens", r.outputTokens},
+                                 {"request_throughput", r.requestThroughput()},
+                                 {"output_throughput", r.outputThroughput()},
+                                 {"total_token_throughput", r.totalThroughput()}};
+  const std::pair<const char*, const Distribution*> all[] = {
+      {"ttft", &r.ttft}, {"tpot", &r.tpot}, {"itl", &r.itl}, {"e2el", &r.e2el}};
+  for (const auto& [name, d] : all) {
+    const std::pair<const char*, double> values[] = {{"mean_", d->mean},  {"median_", d->median}, {"std_", d->deviation},
+                                                     {"p90_", d->p90}, {"p95_", d->p95},       {"p99_", d->p99}};
+    for (const auto& [kind, value] : values) json[std::string(kind) + name + "_ms"] = value;
+  }
+  json["steps"] = r.steps;
+  json["preemptions"] = r.preemptions;
+  json["cached_prompt_tokens"] = r.cachedTokens;
+  json["peak_running"] = r.peakRunning;
+  json["peak_waiting"] = r.peakWaiting;
+  json["peak_kv_use"] = r.peakKvUse;
+  return json.dump();
 }
 
 }  // namespace llmc::rt

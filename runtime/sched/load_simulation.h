@@ -41,5 +41,7 @@ Result<LoadReport> simulateLoad(std::span<const TraceRequest> trace, const Sched
 
 /// The table that `vllm bench serve` prints, with what only a simulation knows below it.
 std::string loadTable(const LoadReport& report);
+/// The keys that `vllm bench serve --save-result` writes, with those of a simulation; one object without a line end.
+std::string loadJson(const LoadReport& report);
 
 }  // namespace llmc::rt

@@ -1,57 +1,121 @@
-// Interpolation between measured steps.
+// Interpolation between measured steps, and their file.
 #include "runtime/sched/step_cost.h"
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 namespace llmc::rt {
 
 StepShape shapeOf(const StepPlan& plan) {
-  StepShape shape{plan.tokens, static_cast<uint32_t>(plan.batch.size()), plan.rows, 0,
+  StepShape shape{plan.tokens, static_cast<uint32_t>(plan.batch.size()), plan.rows, 0, 0,
                   static_cast<uint32_t>(plan.moves.size())};
   for (const StepSequence& entry : plan.batch) {
     const uint64_t count = entry.tokens.size();
-    shape.attended += count * entry.start + count * (count + 1) / 2;
+    const uint64_t attended = count * entry.start + count * (count + 1) / 2;
+    shape.attended += attended;
+    if (count == 1 || entry.apart) shape.attendedAlone += attended;
   }
   return shape;
 }
 
-Result<MeasuredStepCost> MeasuredStepCost::create(std::vector<StepPoint> points, double secondsPerAttended,
-                                                  double secondsPerRow, double secondsPerMovedPage) {
-  const auto fault = [](std::string text) {
-    return Status::error(ErrorKind::kBadInput, "RT_STEP_COST", std::move(text));
-  };
-  if (points.empty()) return fault("no step was measured");
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Status fault(std::string text) { return Status::error(ErrorKind::kBadInput, "RT_STEP_COST", std::move(text)); }
+
+Status checkPoints(const char* name, const std::vector<StepPoint>& points, double least) {
   for (size_t i = 0; i < points.size(); ++i) {
-    if (!(points[i].seconds > 0) || !std::isfinite(points[i].seconds) || points[i].tokens == 0)
-      return fault("point " + std::to_string(i) + ": a step of " + std::to_string(points[i].tokens) + " tokens in " +
-                   std::to_string(points[i].seconds) + " s");
-    if (i > 0 && points[i].tokens <= points[i - 1].tokens)
-      return fault("point " + std::to_string(i) + ": " + std::to_string(points[i].tokens) + " tokens after " +
-                   std::to_string(points[i - 1].tokens));
+    const std::string where = std::string(name) + " " + std::to_string(i) + ": ";
+    if (!(points[i].seconds >= least) || !std::isfinite(points[i].seconds) || points[i].count == 0)
+      return fault(where + std::to_string(points[i].count) + " in " + std::to_string(points[i].seconds) + " s");
+    if (i > 0 && points[i].count <= points[i - 1].count)
+      return fault(where + std::to_string(points[i].count) + " after " + std::to_string(points[i - 1].count));
   }
-  for (const double each : {secondsPerAttended, secondsPerRow, secondsPerMovedPage})
+  return Status::ok();
+}
+
+/// Between neighbouring points; beyond the last the last slope goes on.
+double along(const std::vector<StepPoint>& points, uint32_t count) {
+  if (points.size() == 1 || count <= points.front().count) return points.front().seconds;
+  auto above = std::find_if(points.begin() + 1, points.end(), [&](const StepPoint& p) { return p.count >= count; });
+  if (above == points.end()) --above;
+  const StepPoint &a = *(above - 1), &b = *above;
+  const double share = (double{1} * count - a.count) / (double{1} * b.count - a.count);
+  // Noise may make a longer step look faster; beyond the points that must not go below what was measured.
+  return std::max(a.seconds + share * (b.seconds - a.seconds), std::min(a.seconds, b.seconds));
+}
+
+Json pointsJson(const std::vector<StepPoint>& points) {
+  Json list = Json::array();
+  for (const StepPoint& point : points) list.push_back({point.count, point.seconds});
+  return list;
+}
+
+Status readPoints(const Json& json, const char* name, std::vector<StepPoint>& into) {
+  const auto found = json.find(name);
+  if (found == json.end() || !found->is_array()) return fault(std::string("no list \"") + name + "\"");
+  for (const Json& one : *found) {
+    if (!one.is_array() || one.size() != 2 || !one[0].is_number_unsigned() || one[0].get<uint64_t>() > UINT32_MAX ||
+        !one[1].is_number())
+      return fault(std::string("\"") + name + "\" has " + escaped(one.dump()) + ", [count, seconds] is expected");
+    into.push_back({one[0].get<uint32_t>(), one[1].get<double>()});
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+std::string stepCostsJson(const StepCosts& costs) {
+  return Json{{"tokens", pointsJson(costs.tokens)},
+              {"rows", pointsJson(costs.rows)},
+              {"per_attended", costs.perAttended},
+              {"per_attended_alone", costs.perAttendedAlone},
+              {"per_moved_page", costs.perMovedPage}}
+      .dump();
+}
+
+Result<StepCosts> parseStepCosts(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return fault("a JSON object is expected");
+  StepCosts costs;
+  LLMC_TRY(readPoints(json, "tokens", costs.tokens));
+  LLMC_TRY(readPoints(json, "rows", costs.rows));
+  const std::pair<const char*, double*> numbers[] = {{"per_attended", &costs.perAttended},
+                                                     {"per_attended_alone", &costs.perAttendedAlone},
+                                                     {"per_moved_page", &costs.perMovedPage}};
+  for (const auto& [name, into] : numbers) {
+    const auto found = json.find(name);
+    if (found == json.end() || !found->is_number()) return fault(std::string("no number \"") + name + "\"");
+    *into = found->get<double>();
+  }
+  LLMC_TRY(MeasuredStepCost::create(costs).status());
+  return costs;
+}
+
+Result<MeasuredStepCost> MeasuredStepCost::create(StepCosts costs) {
+  if (costs.tokens.empty()) return fault("no step was measured");
+  LLMC_TRY(checkPoints("tokens", costs.tokens, 1e-12));
+  LLMC_TRY(checkPoints("rows", costs.rows, 0));
+  if (!costs.rows.empty() && costs.rows.front().count < 2) return fault("rows start at 2");
+  for (const double each : {costs.perAttended, costs.perAttendedAlone, costs.perMovedPage})
     if (!(each >= 0) || !std::isfinite(each)) return fault("a cost is negative or not a number");
   MeasuredStepCost cost;
-  cost.points_ = std::move(points);
-  cost.perAttended_ = secondsPerAttended;
-  cost.perRow_ = secondsPerRow;
-  cost.perMovedPage_ = secondsPerMovedPage;
+  cost.costs_ = std::move(costs);
+  if (!cost.costs_.rows.empty()) cost.costs_.rows.insert(cost.costs_.rows.begin(), StepPoint{1, 0});
   return cost;
 }
 
 double MeasuredStepCost::seconds(const StepShape& shape) const {
-  const double extra =
-      perAttended_ * static_cast<double>(shape.attended) + perRow_ * shape.rows + perMovedPage_ * shape.movedPages;
-  if (points_.size() == 1 || shape.tokens <= points_.front().tokens) return points_.front().seconds + extra;
-  auto above = std::find_if(points_.begin() + 1, points_.end(),
-                            [&](const StepPoint& point) { return point.tokens >= shape.tokens; });
-  if (above == points_.end()) --above;
-  const StepPoint &a = *(above - 1), &b = *above;
-  const double along = (double{1} * shape.tokens - a.tokens) / (double{1} * b.tokens - a.tokens);
-  // Noise may make a longer step look faster; beyond the points that must not go below what was measured.
-  return std::max(a.seconds + along * (b.seconds - a.seconds), std::min(a.seconds, b.seconds)) + extra;
+  const auto together = static_cast<double>(shape.attended - shape.attendedAlone);
+  double sum = along(costs_.tokens, shape.tokens) + costs_.perAttended * together +
+               costs_.perAttendedAlone * static_cast<double>(shape.attendedAlone) +
+               costs_.perMovedPage * shape.movedPages;
+  if (!costs_.rows.empty() && shape.rows > 1) sum += along(costs_.rows, shape.rows);
+  return sum;
 }
 
 }  // namespace llmc::rt

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/base/status.h"
@@ -11,7 +13,8 @@ namespace llmc::rt {
 
 struct StepShape {
   uint32_t tokens = 0, sequences = 0, rows = 0;
-  uint64_t attended = 0;  ///< sum over the step's tokens of the context each attends to: what attention reads
+  uint64_t attended = 0;       ///< sum over the step's tokens of the context each attends to: what attention reads
+  uint64_t attendedAlone = 0;  ///< of these, by tokens that came alone: attention has other code for them
   uint32_t movedPages = 0;
 };
 
@@ -24,26 +27,39 @@ class StepCost {
   virtual double seconds(const StepShape& shape) const = 0;
 };
 
-/// One measurement: a step of `tokens` tokens at a short context took `seconds`.
+/// One measurement: a step of so many tokens (or rows) took `seconds`.
 struct StepPoint {
-  uint32_t tokens = 0;
+  uint32_t count = 0;
   double seconds = 0;
 };
+
+/// What was measured of one engine on one machine.
+struct StepCosts {
+  std::vector<StepPoint> tokens;  ///< steps with one row at a short context
+  std::vector<StepPoint> rows;    ///< what so many rows and their sampling add to that, from 2 on; none: nothing
+  double perAttended = 0;         ///< seconds for each token of context that a prompt token attends to
+  double perAttendedAlone = 0;    ///< the same for tokens that come alone
+  double perMovedPage = 0;        ///< seconds
+};
+
+/// {"tokens": [[1, 0.004], ...], "rows": [[2, 0.0001], ...], "per_attended": S, "per_attended_alone": S,
+/// "per_moved_page": S}: what `llmc-run --simulate --json` prints and `--step-cost` reads.
+std::string stepCostsJson(const StepCosts& costs);
+/// Error RT_STEP_COST (65) names the field.
+Result<StepCosts> parseStepCosts(std::string_view text);
 
 /// Linear between measured points, since a matmul's cost bends with its number of rows (one row reads the weights as
 /// fast as eight), plus what grows with the context and the rows.
 class MeasuredStepCost final : public StepCost {
  public:
-  /// `points`: at least one, ascending in tokens, none zero; below the first its time holds, beyond the last the last
-  /// slope goes on. Error RT_STEP_COST (65).
-  static Result<MeasuredStepCost> create(std::vector<StepPoint> points, double secondsPerAttended = 0,
-                                         double secondsPerRow = 0, double secondsPerMovedPage = 0);
+  /// `costs.tokens`: at least one point, ascending, none zero; below the first its time holds, beyond the last the last
+  /// slope goes on. `costs.rows` goes up from (1, 0). Error RT_STEP_COST (65).
+  static Result<MeasuredStepCost> create(StepCosts costs);
   double seconds(const StepShape& shape) const override;
 
  private:
   MeasuredStepCost() = default;
-  std::vector<StepPoint> points_;
-  double perAttended_ = 0, perRow_ = 0, perMovedPage_ = 0;
+  StepCosts costs_;
 };
 
 }  // namespace llmc::rt

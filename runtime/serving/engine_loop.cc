@@ -2,7 +2,6 @@
 #include "runtime/serving/engine_loop.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 #include "runtime/format/digest.h"
@@ -26,20 +25,28 @@ uint64_t randomWord() {
 }  // namespace
 
 EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
-                       std::unique_ptr<Scheduler> scheduler)
+                       std::unique_ptr<Scheduler> scheduler, LoopExtras extras)
     : executor_(executor),
       kv_(kv),
       facts_(std::move(facts)),
       maxQueue_(maxQueue),
       scheduler_(std::move(scheduler)),
-      sampler_(executor.vocabulary()),
-      saltSecret_{randomWord(), randomWord()} {}
+      extras_(std::move(extras)),
+      sampler_(executor.pool(), executor.vocabulary()),
+      saltSecret_{randomWord(), randomWord()} {
+  const size_t most = executor.limits().maxSequences;
+  outcomes_.reserve(most);
+  made_.reserve(most);
+  tasks_.reserve(most);
+}
 
 Result<std::unique_ptr<EngineLoop>> EngineLoop::create(Executor& executor, KvStore& kv, server::ModelFacts facts,
-                                                       const SchedulerConfig& config) {
+                                                       SchedulerConfig config, LoopExtras extras) {
+  config.hostPages = extras.host ? extras.host->pages() : 0;
   auto scheduler = Scheduler::create(config);
   if (!scheduler) return scheduler.takeStatus();
-  return std::unique_ptr<EngineLoop>(new EngineLoop(executor, kv, std::move(facts), config.maxQueue, scheduler.take()));
+  return std::unique_ptr<EngineLoop>(
+      new EngineLoop(executor, kv, std::move(facts), config.maxQueue, scheduler.take(), std::move(extras)));
 }
 
 double EngineLoop::now() const {
@@ -97,7 +104,9 @@ Status EngineLoop::run() {
       return status;
     }
   }
-  return Status::ok();
+  if (!extras_.trace) return Status::ok();
+  extras_.trace->decisions(scheduler_->trace());
+  return extras_.trace->flush();
 }
 
 void EngineLoop::apply(std::vector<Command>& commands) {
@@ -135,8 +144,10 @@ void EngineLoop::admit(Command& command) {
   if (request.deadline) spec.deadline = std::chrono::duration<double>(*request.deadline - start_).count();
   spec.salt = saltOf(request.cacheSalt);
   spec.allPromptRows = generation->wantsPromptRows();
-  const double arrival = std::chrono::duration<double>(command.arrival - start_).count();
-  if (Status status = scheduler_->submit(std::move(spec), std::max(arrival, 0.0)); !status) {
+  const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
+  if (extras_.trace)
+    extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices, arrival);
+  if (Status status = scheduler_->submit(std::move(spec), arrival); !status) {
     generation->tell(server::ErrorEvent{std::move(status)});
     return;
   }
@@ -152,35 +163,77 @@ Digest128 EngineLoop::saltOf(const std::string& salt) const {
 
 void EngineLoop::move(std::span<const PageMove> moves) {
   for (const PageMove& move : moves) {
-    if (move.kind == PageMove::Kind::kCopy)
-      kv_.copyPage(move.from, move.to);
-    else if (move.kind == PageMove::Kind::kClear)
-      std::memset(kv_.base() + static_cast<uint64_t>(move.to) * kv_.pageBytes(), 0, kv_.pageBytes());
-    // The scheduler has no host pages, so nothing is swapped.
+    switch (move.kind) {
+      case PageMove::Kind::kCopy:
+        kv_.copyPage(move.from, move.to);
+        break;
+      case PageMove::Kind::kSwapOut:
+        extras_.host->copyPageOf(kv_, move.from, move.to);
+        break;
+      case PageMove::Kind::kSwapIn:
+        kv_.copyPageOf(*extras_.host, move.from, move.to);
+        break;
+      case PageMove::Kind::kClear:
+        kv_.clearPage(move.to);
+        break;
+    }
   }
 }
 
+/// Nothing to run: ends are told, and the thread sleeps.
+void EngineLoop::rest() {
+  tellEnds();
+  publishStats(0);
+  if (extras_.trace) {
+    extras_.trace->decisions(scheduler_->trace());
+    (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
+  }
+  inbox_.wait(generations_.empty() ? kSleep : kWatch);
+}
+
 Status EngineLoop::step() {
-  const StepPlan& plan = scheduler_->plan(now());
+  TracedStep traced;
+  traced.begin = now();
+  const StepPlan& plan = scheduler_->plan(traced.begin);
   if (plan.empty()) {
-    tellEnds();
-    publishStats(0);
-    inbox_.wait(generations_.empty() ? kSleep : kWatch);
+    rest();
     return Status::ok();
   }
+  traced = {plan.step,
+            plan.tokens,
+            plan.prefillTokens,
+            static_cast<uint32_t>(plan.batch.size()),
+            plan.rows,
+            static_cast<uint32_t>(plan.moves.size()),
+            0,
+            0,
+            traced.begin,
+            now()};
   move(plan.moves);
+  traced.moved = traced.ran = now();
   outcomes_.clear();
   if (!plan.batch.empty()) {
     LLMC_TRY(executor_.step(plan.batch));
+    traced.ran = now();
     scorePrompts(plan);
     sample(plan);
   }
-  const uint32_t tokens = plan.tokens;
-  scheduler_->complete(outcomes_, {}, now());
+  traced.sampled = now();
+  scheduler_->complete(outcomes_, {}, traced.sampled);
   tellTokens();
   tellEnds();
-  publishStats(tokens);
+  publishStats(traced.tokens);
+  if (extras_.trace) traceStep(traced);
   return Status::ok();
+}
+
+void EngineLoop::traceStep(TracedStep& traced) {
+  const SchedulerStats stats = scheduler_->stats();
+  traced.running = stats.running;
+  traced.waiting = stats.waiting;
+  traced.told = now();
+  extras_.trace->step(traced);
+  extras_.trace->decisions(scheduler_->trace());
 }
 
 void EngineLoop::scorePrompts(const StepPlan& plan) {
@@ -189,7 +242,7 @@ void EngineLoop::scorePrompts(const StepPlan& plan) {
     Generation& generation = *generations_.at(plan.sequences[i].request);
     for (uint32_t t = 0; t < plan.batch[i].tokens.size(); ++t) {
       const auto logits = executor_.logits(plan.sequences[i].firstRow + t);
-      if (Status status = generation.score(sampler_, logits, plan.batch[i].start + t); !status)
+      if (Status status = generation.score(sampler_.first(), logits, plan.batch[i].start + t); !status)
         fail(plan.sequences[i].request, status);
     }
   }
@@ -197,22 +250,30 @@ void EngineLoop::scorePrompts(const StepPlan& plan) {
 
 void EngineLoop::sample(const StepPlan& plan) {
   made_.clear();
+  tasks_.clear();
   for (const PlannedSample& planned : plan.samples) {
     Generation& generation = *generations_.at(planned.request);
-    server::TokenEvent event;
-    event.choice = planned.choice;
+    made_.push_back({planned.request, {.choice = planned.choice}});
+    server::TokenEvent& event = made_.back().event;
     if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
-    auto token = sampler_.sample(executor_.logits(planned.row), generation.sampling(planned.choice, planned.position),
-                                 event.logprobs.get());
-    if (!token) {
-      fail(planned.request, token.status());
+    SampleTask& task = tasks_.emplace_back();
+    task.logits = executor_.logits(planned.row);
+    task.request = generation.sampling(planned.choice, planned.position);
+    task.logprobs = event.logprobs.get();
+  }
+  sampler_.run(tasks_);
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const SampleTask& task = tasks_[i];
+    Generation& generation = *generations_.at(made_[i].id);
+    if (!task.status) {
+      fail(made_[i].id, task.status);
+      made_[i].failed = true;
       outcomes_.push_back({0, Verdict::kFail});
       continue;
     }
-    generation.append(planned.choice, *token);
-    event.token = *token;
-    outcomes_.push_back({*token, generation.stops(*token) ? Verdict::kStop : Verdict::kContinue});
-    made_.push_back({planned.request, std::move(event)});
+    generation.append(made_[i].event.choice, task.token);
+    made_[i].event.token = task.token;
+    outcomes_.push_back({task.token, generation.stops(task.token) ? Verdict::kStop : Verdict::kContinue});
   }
 }
 
@@ -221,6 +282,7 @@ void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emp
 /// Tokens of the step, each with the reason if it was the last of its choice.
 void EngineLoop::tellTokens() {
   for (Made& made : made_) {
+    if (made.failed) continue;
     const auto view = scheduler_->view(made.id, made.event.choice);
     auto found = generations_.find(made.id);
     if (found == generations_.end() || !view || failures_.contains(made.id)) continue;

@@ -14,17 +14,25 @@
 #include "runtime/kv/kv_store.h"
 #include "runtime/sched/scheduler.h"
 #include "runtime/server/backend.h"
+#include "runtime/serving/batch_sampler.h"
 #include "runtime/serving/generation.h"
 #include "runtime/serving/inbox.h"
+#include "runtime/serving/step_trace.h"
 
 namespace llmc::rt::serving {
+
+/// What a loop may do without.
+struct LoopExtras {
+  std::unique_ptr<KvStore> host;     ///< where pages of swapped sequences go; its pages count, not config.hostPages
+  std::unique_ptr<StepTrace> trace;  ///< where steps are recorded
+};
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.
 class EngineLoop final : public server::Backend {
  public:
   /// `executor` and `kv` must outlive the loop; nobody else may use them while run() runs. Error RT_SCHEDULER (64).
   static Result<std::unique_ptr<EngineLoop>> create(Executor& executor, KvStore& kv, server::ModelFacts facts,
-                                                    const SchedulerConfig& config);
+                                                    SchedulerConfig config, LoopExtras extras = {});
 
   /// Runs steps until stop(); sleeps while there is nothing to do. The error of a step that failed as a whole, after
   /// which every generation has ended with it and submit() refuses.
@@ -43,16 +51,19 @@ class EngineLoop final : public server::Backend {
   struct Made {
     server::GenerationId id;
     server::TokenEvent event;
+    bool failed = false;
   };
 
   EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
-             std::unique_ptr<Scheduler> scheduler);
+             std::unique_ptr<Scheduler> scheduler, LoopExtras extras);
   double now() const;
   void apply(std::vector<Command>& commands);
   void admit(Command& command);
   Digest128 saltOf(const std::string& salt) const;
   void move(std::span<const PageMove> moves);
   Status step();
+  void rest();
+  void traceStep(TracedStep& traced);
   void scorePrompts(const StepPlan& plan);
   void sample(const StepPlan& plan);
   void fail(server::GenerationId id, const Status& status);
@@ -66,13 +77,15 @@ class EngineLoop final : public server::Backend {
   const server::ModelFacts facts_;
   const uint32_t maxQueue_;
   std::unique_ptr<Scheduler> scheduler_;
-  Sampler sampler_;
+  const LoopExtras extras_;
+  BatchSampler sampler_;
   Inbox inbox_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const uint64_t saltSecret_[2];  ///< of this process, so that nobody can make two salts collide
   std::unordered_map<server::GenerationId, std::unique_ptr<Generation>> generations_;
   std::vector<SampleOutcome> outcomes_;
   std::vector<Made> made_;
+  std::vector<SampleTask> tasks_;  ///< parallel to made_
   std::unordered_map<server::GenerationId, Status> failures_;  ///< of this step
   std::atomic<bool> broken_{false};
   mutable std::mutex statsMutex_;

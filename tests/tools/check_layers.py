@@ -23,7 +23,8 @@ MAY_INCLUDE = {
     "runtime/kv": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
     "runtime/sched": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv"],
     "runtime/server": ["runtime/base", "runtime/sample", "runtime/text"],
-    "runtime/serving": ["runtime/base", "runtime/format", "runtime/exec", "runtime/kv", "runtime/sched", "runtime/sample", "runtime/server"],
+    # The device for its workers: rows are sampled on them.
+    "runtime/serving": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/sched", "runtime/sample", "runtime/server"],
     "runtime/main": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv",
                      "runtime/sample", "runtime/text", "runtime/sched", "runtime/server", "runtime/serving"],
     "dialects/LLM": [],

@@ -2,7 +2,11 @@
 #include "runtime/device/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 namespace llmc::rt {
@@ -28,6 +32,19 @@ TEST(Arena, MovesOwnership) {
   Arena third;
   third = std::move(second);
   EXPECT_EQ(third.data(), data);
+}
+
+TEST(Arena, IsNotInherited) {
+  auto arena = Arena::map(1 << 20, "test").take();
+  arena.data()[0] = 7;
+  const pid_t child = fork();
+  if (child == 0) {
+    unsigned char resident = 0;
+    _exit(mincore(arena.data(), 4096, &resident) == 0 ? 1 : errno == ENOMEM ? 0 : 2);  // ENOMEM: nothing is mapped
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Arena, RefusesWhatCannotBeMapped) {

@@ -37,6 +37,29 @@ TEST(BatchBuilder, LaysOutAMixedBatch) {
   EXPECT_EQ(take(b.blockTable + 14, 1), pagesC);
 }
 
+TEST(BatchBuilder, TokensApartAreSequencesOfTheirOwn) {
+  BatchBuilder builder(kLimits, 1000, 50, /*apart=*/true);
+  const std::vector<int32_t> chunk = {10, 11, 12}, two = {30, 31}, pagesA = {7, 3}, pagesB = {9};
+  const StepSequence sequences[] = {{chunk, pagesA, 14, RowChoice::kLast, {}, /*apart=*/true},
+                                    {two, pagesB, 0, RowChoice::kAll, {}}};
+  ASSERT_TRUE(builder.build(sequences));
+  const Batch& b = builder.batch();
+  using V = std::vector<int32_t>;
+  EXPECT_EQ(b.tokens, 5);
+  EXPECT_EQ(b.sequences, 4);
+  EXPECT_EQ(take(b.tokenIds, 5), (V{10, 11, 12, 30, 31}));
+  EXPECT_EQ(take(b.positions, 5), (V{14, 15, 16, 0, 1}));
+  EXPECT_EQ(take(b.slots, 5), (V{7 * 16 + 14, 7 * 16 + 15, 3 * 16, 9 * 16, 9 * 16 + 1}));
+  EXPECT_EQ(take(b.tokenSeq, 5), (V{0, 1, 2, 3, 3}));
+  EXPECT_EQ(take(b.queryStarts, 5), (V{0, 1, 2, 3, 5}));
+  EXPECT_EQ(take(b.contextLens, 4), (V{15, 16, 17, 2}));
+  EXPECT_EQ(take(b.sampleRows, 3), (V{2, 3, 4}));
+  EXPECT_EQ(take(b.blockTable + 2 * 7, 2), pagesA);
+  EXPECT_EQ(take(b.blockTable + 3 * 7, 1), pagesB);
+  BatchBuilder narrow(kLimits, 1000, 50);
+  EXPECT_EQ(narrow.build(sequences).code(), "RT_STEP");
+}
+
 TEST(BatchBuilder, KeepsItsAddressAndForgetsTheLastStep) {
   BatchBuilder builder(kLimits, 1000, 50);
   const Batch* address = &builder.batch();

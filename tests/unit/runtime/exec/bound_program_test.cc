@@ -33,6 +33,16 @@ TEST(BoundProgram, PicksTheVariantByRows) {
   EXPECT_EQ(program->walk(31, 1).calls[2].function, few);
 }
 
+TEST(BoundProgram, InvariantNumericsTakeTheVariantForAnyRows) {
+  auto bound = std::make_unique<Bound>();
+  auto fast = bound->bind(bound->engine.source()).take();
+  auto invariant = BoundProgram::bind(bound->engine.source(), 1, {bound->arena, bound->kv, &bound->batch},
+                                      bound->limits, 2, Numerics::kInvariant)
+                       .take();
+  const auto many = fast->walk(5, 2).calls[2].function;
+  for (const uint32_t rows : {1u, 2u, 8u}) EXPECT_EQ(invariant->walk(5, rows).calls[2].function, many);
+}
+
 TEST(BoundProgram, WithoutRowsTheHeadIsNotRun) {
   auto bound = std::make_unique<Bound>();
   auto program = bound->bind(bound->engine.source()).take();

@@ -3,6 +3,8 @@
 
 #include <flatbuffers/flatbuffers.h>
 
+#include <cmath>
+#include <limits>
 #include <memory>
 
 namespace llmc::rt::test {
@@ -54,10 +56,77 @@ int32_t head(const uint64_t* args, uint32_t worker, uint32_t workers) {
   return 0;
 }
 
+// args: batch, kv
+int32_t writeForm(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  const Batch& batch = *at<Batch>(args[0]);
+  for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
+    const auto slot = static_cast<uint64_t>(batch.slots[t]);
+    const int32_t sequence = batch.tokenSeq[t];
+    const bool alone = batch.queryStarts[sequence + 1] - batch.queryStarts[sequence] == 1;
+    at<int32_t>(args[1] + slot / kPageTokens * FakeEngine::kPageBytes)[slot % kPageTokens] =
+        batch.tokenIds[t] * 2 + alone;
+  }
+  return 0;
+}
+
+// args: batch, kv, sums [T, 1] f32
+int32_t hashContext(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  const Batch& batch = *at<Batch>(args[0]);
+  for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
+    const int32_t* pages = batch.blockTable + batch.tokenSeq[t] * batch.blockStride;
+    int32_t hash = 1;
+    bool poisoned = false;
+    for (int32_t p = 0; p <= batch.positions[t]; ++p) {
+      const int32_t page = pages[p / static_cast<int32_t>(kPageTokens)];
+      const int32_t kv = at<int32_t>(args[1] + static_cast<uint64_t>(page) *
+                                                   FakeEngine::kPageBytes)[p % static_cast<int32_t>(kPageTokens)];
+      hash = (hash * 31 + kv) % 10007;
+      poisoned |= kv / 2 == FakeEngine::kPoison;
+    }
+    *at<float>(args[2] + static_cast<uint64_t>(t) * rowStrideBytes(4)) =
+        poisoned ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(hash);
+  }
+  return 0;
+}
+
+// args: as head
+template <int kVariant, bool kWide>
+int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  const Batch& batch = *at<Batch>(args[0]);
+  for (int32_t s = static_cast<int32_t>(worker); s < batch.rows; s += static_cast<int32_t>(workers)) {
+    const float sum = *at<float>(args[1] + static_cast<uint64_t>(batch.sampleRows[s]) * rowStrideBytes(4));
+    float* row = at<float>(args[3] + static_cast<uint64_t>(s) * rowStrideBytes(4 * kVocabulary));
+    const int32_t hash = std::isnan(sum) ? 0 : static_cast<int32_t>(sum);
+    for (int32_t v = 0; v < static_cast<int32_t>(kVocabulary); ++v)
+      row[v] = std::isnan(sum) ? sum
+                               : static_cast<float>((hash * 7 + v * v * 13 + kVariant * 5 + kWide * 3) % 101) / 16;
+    if (!std::isnan(sum)) row[FakeEngine::kPoison] = -100;
+  }
+  return 0;
+}
+
+int32_t silent(const uint64_t*, uint32_t, uint32_t) { return 0; }
 int32_t fail(const uint64_t*, uint32_t, uint32_t) { return 5; }
 
 KernelFn kernelAt(uint64_t offset) {
-  static constexpr KernelFn kImage[] = {writeKv, attend, head<1, false>, head<2, false>, head<1, true>, head<2, true>};
+  static constexpr KernelFn kImage[] = {writeKv,
+                                        attend,
+                                        head<1, false>,
+                                        head<2, false>,
+                                        head<1, true>,
+                                        head<2, true>,
+                                        writeForm,
+                                        hashContext,
+                                        hashHead<1, false>,
+                                        hashHead<2, false>,
+                                        hashHead<1, true>,
+                                        hashHead<2, true>,
+                                        silent,
+                                        silent,
+                                        silent,
+                                        silent,
+                                        silent,
+                                        silent};
   return offset / 64 < std::size(kImage) ? kImage[offset / 64] : nullptr;
 }
 
@@ -126,7 +195,8 @@ std::unique_ptr<fb::ProgramT> program(uint32_t tMax, uint32_t headKernel) {
 
 }  // namespace
 
-FakeEngine::FakeEngine() {
+FakeEngine::FakeEngine(Kind kind) {
+  const uint64_t first = static_cast<uint64_t>(kind) * 6 * 64;  // in the image
   for (uint32_t v = 0; v < kVocabulary; ++v) weight_[v] = static_cast<float>(v) + 1;
   fb::EngineT engine;
   engine.abi_version = kKernelAbiVersion;
@@ -143,10 +213,10 @@ FakeEngine::FakeEngine() {
   engine.weights.push_back(std::make_unique<fb::WeightT>());
   engine.weights[0]->name = "head";
   engine.weights[0]->layout = "plain";
-  engine.kernels.push_back(kernel("write_kv", fb::Dim::Token, 2, {{0, 0}}));
-  engine.kernels.push_back(kernel("attend", fb::Dim::Token, 3, {{0, 64}}));
-  engine.kernels.push_back(kernel("head", fb::Dim::Row, 5, {{1, 128}, {0, 192}}));
-  engine.kernels.push_back(kernel("head_wide", fb::Dim::Row, 5, {{1, 256}, {0, 320}}));
+  engine.kernels.push_back(kernel("write_kv", fb::Dim::Token, 2, {{0, first}}));
+  engine.kernels.push_back(kernel("attend", fb::Dim::Token, 3, {{0, first + 64}}));
+  engine.kernels.push_back(kernel("head", fb::Dim::Row, 5, {{1, first + 128}, {0, first + 192}}));
+  engine.kernels.push_back(kernel("head_wide", fb::Dim::Row, 5, {{1, first + 256}, {0, first + 320}}));
   engine.programs.push_back(program(4, 2));
   engine.programs.push_back(program(0, 3));
   flatbuffers::FlatBufferBuilder builder;

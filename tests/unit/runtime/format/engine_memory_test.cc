@@ -2,6 +2,9 @@
 #include "runtime/format/engine_memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -36,6 +39,22 @@ TEST(Mapping, MoreThanThereIsIsAnErrorWithTheSize) {
         << made.status().message();
   }
   EXPECT_EQ(Mapping::ofFile(-1, 0, 4096).status().code(), "EN_MEMORY");
+}
+
+TEST(Mapping, CanBeKeptFromChildren) {
+  for (const bool kept : {false, true}) {
+    auto made = Mapping::anonymous(4096, false);
+    ASSERT_TRUE(made);
+    if (kept) made->keepFromChildren();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      unsigned char resident = 0;
+      ::_exit(::mincore(made->data(), 4096, &resident) == 0 ? 1 : 0);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(WEXITSTATUS(status), kept ? 0 : 1);
+  }
 }
 
 TEST(Mapping, MovedFromIsEmpty) {

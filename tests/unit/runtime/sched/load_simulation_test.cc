@@ -3,14 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "scheduler_driver.h"
 
 namespace llmc::rt {
 namespace {
 
-MeasuredStepCost constantCost(double seconds) { return MeasuredStepCost::create({{1, seconds}}).take(); }
+MeasuredStepCost constantCost(double seconds) { return MeasuredStepCost::create({{{1, seconds}}, {}}).take(); }
 /// A millisecond a token.
-MeasuredStepCost tokenCost() { return MeasuredStepCost::create({{1, 0.001}, {1000, 1.0}}).take(); }
+MeasuredStepCost tokenCost() { return MeasuredStepCost::create({{{1, 0.001}, {1000, 1.0}}, {}}).take(); }
 
 TEST(LoadSimulation, TimesOfOneRequest) {
   const std::vector<TraceRequest> trace = {{5, 10, 5, 0, 0, 0, 0}};
@@ -24,6 +26,18 @@ TEST(LoadSimulation, TimesOfOneRequest) {
   EXPECT_NEAR(report->seconds, 0.05, 1e-9);
   EXPECT_NEAR(report->outputThroughput(), 100, 1e-6);
   EXPECT_EQ(report->inputTokens, 10u);
+}
+
+TEST(LoadSimulation, ItsJsonHasTheKeysOfTheTable) {
+  const std::vector<TraceRequest> trace = {{5, 10, 5, 0, 0, 0, 0}};
+  const auto report = simulateLoad(trace, smallConfig(), constantCost(0.01));
+  ASSERT_TRUE(report);
+  const auto json = nlohmann::json::parse(loadJson(*report));
+  EXPECT_EQ(json["completed"], 1);
+  EXPECT_NEAR(json["mean_ttft_ms"].get<double>(), 10, 1e-6);
+  EXPECT_NEAR(json["p99_tpot_ms"].get<double>(), 10, 1e-6);
+  EXPECT_NEAR(json["output_throughput"].get<double>(), 100, 1e-6);
+  EXPECT_EQ(json["total_output_tokens"], 5);
 }
 
 TEST(LoadSimulation, WhoComesInTheMiddleOfAStepWaitsForItsEnd) {

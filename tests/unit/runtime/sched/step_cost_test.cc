@@ -8,10 +8,12 @@
 namespace llmc::rt {
 namespace {
 
-double secondsOf(const StepCost& cost, uint32_t tokens) { return cost.seconds({tokens, 1, 0, 0, 0}); }
+Result<MeasuredStepCost> costOf(std::vector<StepPoint> tokens) { return MeasuredStepCost::create({std::move(tokens), {}}); }
+
+double secondsOf(const StepCost& cost, uint32_t tokens) { return cost.seconds({tokens, 1, 0, 0, 0, 0}); }
 
 TEST(StepCost, IsLinearBetweenPointsAndGoesOnBeyondThem) {
-  const auto cost = MeasuredStepCost::create({{4, 0.010}, {8, 0.010}, {16, 0.030}}).take();
+  const auto cost = costOf({{4, 0.010}, {8, 0.010}, {16, 0.030}}).take();
   EXPECT_DOUBLE_EQ(secondsOf(cost, 1), 0.010);
   EXPECT_DOUBLE_EQ(secondsOf(cost, 6), 0.010);
   EXPECT_DOUBLE_EQ(secondsOf(cost, 12), 0.020);
@@ -20,22 +22,47 @@ TEST(StepCost, IsLinearBetweenPointsAndGoesOnBeyondThem) {
 }
 
 TEST(StepCost, ASinglePointHoldsEverywhereAndNoiseNeverGoesBelowZero) {
-  EXPECT_DOUBLE_EQ(secondsOf(MeasuredStepCost::create({{8, 0.01}}).take(), 1000), 0.01);
-  EXPECT_DOUBLE_EQ(secondsOf(MeasuredStepCost::create({{8, 0.01}, {9, 0.008}}).take(), 1000), 0.008);
+  EXPECT_DOUBLE_EQ(secondsOf(costOf({{8, 0.01}}).take(), 1000), 0.01);
+  EXPECT_DOUBLE_EQ(secondsOf(costOf({{8, 0.01}, {9, 0.008}}).take(), 1000), 0.008);
 }
 
 TEST(StepCost, AddsContextRowsAndMoves) {
-  const auto cost = MeasuredStepCost::create({{1, 1.0}}, 0.001, 0.01, 0.1).take();
-  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 2, 5, 3}), 1.0 + 0.005 + 0.02 + 0.3);
+  const auto cost = MeasuredStepCost::create({{{1, 1.0}}, {{3, 0.02}, {5, 0.06}}, 0.001, 0.002, 0.1}).take();
+  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 1, 5, 2, 3}), 1.0 + 0.003 + 0.004 + 0.3);
+  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 2, 0, 0, 0}), 1.0 + 0.01);
+  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 4, 0, 0, 0}), 1.0 + 0.04);
+  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 6, 0, 0, 0}), 1.0 + 0.08);
 }
 
 TEST(StepCost, RefusesWhatWasNotMeasured) {
-  EXPECT_EQ(MeasuredStepCost::create({}).status().code(), "RT_STEP_COST");
-  EXPECT_FALSE(MeasuredStepCost::create({{0, 1}}));
-  EXPECT_FALSE(MeasuredStepCost::create({{1, 0}}));
-  EXPECT_FALSE(MeasuredStepCost::create({{1, std::numeric_limits<double>::quiet_NaN()}}));
-  EXPECT_FALSE(MeasuredStepCost::create({{8, 1}, {8, 2}}));
-  EXPECT_FALSE(MeasuredStepCost::create({{8, 1}}, -1));
+  EXPECT_EQ(costOf({}).status().code(), "RT_STEP_COST");
+  EXPECT_FALSE(costOf({{0, 1}}));
+  EXPECT_FALSE(costOf({{1, 0}}));
+  EXPECT_FALSE(costOf({{1, std::numeric_limits<double>::quiet_NaN()}}));
+  EXPECT_FALSE(costOf({{8, 1}, {8, 2}}));
+  EXPECT_FALSE(MeasuredStepCost::create({{{8, 1}}, {}, -1}));
+  EXPECT_FALSE(MeasuredStepCost::create({{{8, 1}}, {{1, 1}}}));
+  EXPECT_FALSE(MeasuredStepCost::create({{{8, 1}}, {{2, -1}}}));
+}
+
+TEST(StepCost, ItsFileKeepsEveryNumber) {
+  const StepCosts costs{{{1, 0.004}, {64, 0.0625}}, {{2, 0.001}}, 1e-9, 3e-9, 1.0 / 3};
+  const auto read = parseStepCosts(stepCostsJson(costs));
+  ASSERT_TRUE(read) << read.status().toString();
+  EXPECT_EQ(stepCostsJson(*read), stepCostsJson(costs));
+  ASSERT_EQ(read->tokens.size(), 2u);
+  EXPECT_EQ(read->tokens[1].count, 64u);
+  EXPECT_EQ(read->perMovedPage, 1.0 / 3);
+}
+
+TEST(StepCost, BadFilesAreNamed) {
+  const std::string rest = R"("rows":[],"per_attended":0,"per_attended_alone":0,"per_moved_page":0})";
+  EXPECT_TRUE(parseStepCosts(R"({"tokens":[[1,2]],)" + rest));
+  for (const std::string& text :
+       {std::string("["), std::string("[]"), "{" + rest, R"({"tokens":[],)" + rest, R"({"tokens":[[1]],)" + rest,
+        R"({"tokens":[[-1,2]],)" + rest, R"({"tokens":[[1,"2"]],)" + rest, R"({"tokens":[[4294967296,2]],)" + rest,
+        std::string(R"({"tokens":[[1,2]],"rows":[],"per_attended":0,"per_attended_alone":0})")})
+    EXPECT_EQ(parseStepCosts(text).status().code(), "RT_STEP_COST") << text;
 }
 
 TEST(StepCost, CountsTheContextThatEveryTokenReads) {
@@ -46,6 +73,7 @@ TEST(StepCost, CountsTheContextThatEveryTokenReads) {
   plan.batch = batch;
   plan.tokens = 4;
   EXPECT_EQ(shapeOf(plan).attended, 11u + 12 + 13 + 1);
+  EXPECT_EQ(shapeOf(plan).attendedAlone, 1u);
   EXPECT_EQ(shapeOf(plan).sequences, 2u);
 }
 

@@ -34,6 +34,52 @@ TEST(StepPlanner, DecodesComeFirstAndThePromptTakesTheRest) {
   EXPECT_EQ(d.plan.samples[2].row, 2u);
 }
 
+TEST(StepPlanner, DeterministicChunksNeitherAreNorLeaveOneToken) {
+  SchedulerConfig config = smallConfig();
+  config.deterministic = true;
+  config.limits.maxTokens = 6;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 7)));
+  ASSERT_TRUE(d.submit(requestOf(2, 3)));
+  d.begin();
+  EXPECT_EQ(d.planned(1), 5u);
+  EXPECT_EQ(d.planned(2), 0u) << "one token is left";
+  d.finish();
+  d.begin();
+  EXPECT_EQ(d.planned(1), 2u);
+  EXPECT_EQ(d.planned(2), 3u);
+  d.finish();
+  ASSERT_TRUE(d.submit(requestOf(3, 1)));
+  d.begin();
+  EXPECT_EQ(d.planned(3), 1u) << "a prompt of one token is always alone";
+}
+
+TEST(StepPlanner, DeterministicRecomputationTakesGeneratedTokensApartAndSharesPromptsOnly) {
+  SchedulerConfig config = smallConfig();
+  config.deterministic = true;
+  config.policy = Policy::kPriority;
+  config.limits.maxSequences = 1;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 33, 40)));
+  d.steps(21);  // 33 + 21 tokens: three full pages, the third with generated tokens in it
+  RequestSpec better = requestOf(2, 20, 1);
+  better.priority = -1;
+  ASSERT_TRUE(d.submit(std::move(better)));
+  d.step();
+  EXPECT_EQ(d.state(1), SequenceState::kPreempted);
+  d.begin();
+  // One of two full pages of the prompt is found again: a chunk of one token must not be left.
+  EXPECT_EQ(d.plan.batch[0].start, 16u);
+  EXPECT_EQ(d.planned(1), 17u);
+  EXPECT_FALSE(d.plan.batch[0].apart);
+  EXPECT_TRUE(d.plan.samples.empty());
+  d.finish();
+  d.begin();
+  EXPECT_EQ(d.planned(1), 21u);
+  EXPECT_TRUE(d.plan.batch[0].apart);
+  EXPECT_EQ(d.plan.samples.size(), 1u);
+}
+
 TEST(StepPlanner, ALongPromptDoesNotHoldUpTheOthers) {
   SchedulerConfig config = smallConfig();
   config.prefillTokens = 8;

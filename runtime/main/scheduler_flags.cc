@@ -1,0 +1,39 @@
+// Names to enumerators, bytes to pages.
+#include "runtime/main/scheduler_flags.h"
+
+#include <algorithm>
+
+namespace llmc::rt {
+namespace {
+
+Status unknown(const char* flag, const char* names, const std::string& found) {
+  return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                       std::string(flag) + " must be " + names + ", found '" + escaped(found, 40) + "'");
+}
+
+}  // namespace
+
+Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) {
+  SchedulerConfig config;
+  config.limits = session.executor().limits();
+  config.pages = session.kv().pages();
+  config.maxQueue = flags.maxQueue;
+  config.prefixCache = flags.prefixCache;
+  config.deterministic = flags.deterministic;
+  if (flags.policy == "priority")
+    config.policy = Policy::kPriority;
+  else if (flags.policy == "mlfq")
+    config.policy = Policy::kMlfq;
+  else if (flags.policy != "fcfs")
+    return unknown("--policy", "fcfs, priority or mlfq", flags.policy);
+  if (flags.preempt == "swap") {
+    config.preempt = PreemptMode::kSwap;
+    config.hostPages =
+        static_cast<uint32_t>(std::min<uint64_t>(flags.swapSpace / session.kv().pageBytes(), INT32_MAX / kPageTokens));
+  } else if (flags.preempt != "recompute") {
+    return unknown("--preempt", "recompute or swap", flags.preempt);
+  }
+  return config;
+}
+
+}  // namespace llmc::rt

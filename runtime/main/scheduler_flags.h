@@ -1,0 +1,13 @@
+// The scheduler that the flags ask for: the same for serving and for its simulation.
+#pragma once
+
+#include "runtime/main/flags.h"
+#include "runtime/main/session.h"
+#include "runtime/sched/scheduler_config.h"
+
+namespace llmc::rt {
+
+/// Errors CLI_FLAG (64): a policy or a way to preempt that does not exist. `hostPages` follows from --swap-space.
+Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session);
+
+}  // namespace llmc::rt

@@ -1,0 +1,50 @@
+// --simulate TRACE: what a recorded load would see, by the real scheduler on the measured cost of this engine's steps.
+#include <nlohmann/json.hpp>
+
+#include "runtime/main/modes.h"
+#include "runtime/main/output.h"
+#include "runtime/main/prompt.h"
+#include "runtime/main/scheduler_flags.h"
+#include "runtime/main/session.h"
+#include "runtime/main/step_meter.h"
+#include "runtime/sched/load_simulation.h"
+
+namespace llmc::rt {
+namespace {
+
+Result<StepCosts> costsOf(const Flags& flags, Session& session) {
+  if (!flags.stepCost.empty()) {
+    auto text = readTextFile(flags.stepCost);
+    LLMC_TRY(text.status());
+    return parseStepCosts(*text);
+  }
+  writeNotice("measuring steps with " + std::to_string(session.pool().workers()) + " workers");
+  return StepMeter(session).measure();
+}
+
+}  // namespace
+
+Status runSimulate(const Flags& flags) {
+  auto text = readTextFile(flags.simulate);
+  LLMC_TRY(text.status());
+  auto trace = parseLoadTrace(*text);
+  LLMC_TRY(trace.status());
+  if (trace->empty()) return Status::error(ErrorKind::kBadInput, "RT_TRACE", "the trace has no request");
+  auto session = Session::open(
+      flags, {.text = false, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
+  LLMC_TRY(session.status());
+  auto config = schedulerConfigOf(flags, **session);
+  LLMC_TRY(config.status());
+  auto costs = costsOf(flags, **session);
+  LLMC_TRY(costs.status());
+  auto cost = MeasuredStepCost::create(*costs);
+  LLMC_TRY(cost.status());
+  auto report = simulateLoad(*trace, *config, *cost);
+  LLMC_TRY(report.status());
+  if (!flags.json) return writeOutput(loadTable(*report));
+  auto json = nlohmann::ordered_json::parse(loadJson(*report));
+  json["step_cost"] = nlohmann::ordered_json::parse(stepCostsJson(*costs));
+  return writeOutput(json.dump() + "\n");
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,45 @@
+// Measures what steps of a loaded engine cost on this machine, for the simulation of loads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/main/session.h"
+#include "runtime/sched/step_cost.h"
+#include "runtime/serving/batch_sampler.h"
+
+namespace llmc::rt {
+
+/// Takes some seconds, all workers, and the KV pages: `session` must have been opened with sharedKv and no sequence may
+/// live in it. Median of a few runs each, sampling (greedy) included.
+class StepMeter {
+ public:
+  explicit StepMeter(Session& session);
+
+  /// Errors of Executor::step.
+  Result<StepCosts> measure();
+
+ private:
+  struct Shape {
+    uint32_t sequences = 1, tokens = 1;  ///< tokens of each
+    uint32_t start = 0;                  ///< of each
+    bool allRows = false;                ///< a row for each sequence, not for the last alone
+  };
+  Result<double> seconds(const Shape& shape);
+  Status once(const Shape& shape);
+  Status measureTokens(StepCosts& costs);
+  Status measureRows(StepCosts& costs);
+  Status measureContext(StepCosts& costs);
+  double secondsPerMove();
+
+  Session& session_;
+  serving::BatchSampler sampler_;
+  SamplingParams greedy_;
+  std::vector<int32_t> ids_, pages_;
+  std::vector<StepSequence> step_;
+  std::vector<serving::SampleTask> tasks_;
+};
+
+}  // namespace llmc::rt

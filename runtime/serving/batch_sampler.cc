@@ -1,0 +1,45 @@
+// A walk of one phase whose kernel takes tasks until none is left.
+#include "runtime/serving/batch_sampler.h"
+
+#include <utility>
+
+namespace llmc::rt::serving {
+namespace {
+
+/// Below so many logits in all, waking the workers costs more than it saves.
+constexpr uint64_t kFewLogits = 1 << 15;
+
+}  // namespace
+
+BatchSampler::BatchSampler(WorkerPool& pool, uint32_t vocabulary)
+    : pool_(pool), vocabulary_(vocabulary), self_(reinterpret_cast<uint64_t>(this)), call_{work, &self_} {
+  samplers_.reserve(pool.workers());
+  for (uint32_t i = 0; i < pool.workers(); ++i) samplers_.emplace_back(vocabulary);
+}
+
+int32_t BatchSampler::work(const uint64_t* args, uint32_t worker, uint32_t) {
+  reinterpret_cast<BatchSampler*>(args[0])->takeTasks(worker);
+  return 0;
+}
+
+void BatchSampler::takeTasks(uint32_t worker) {
+  for (size_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_.size();
+       i = next_.fetch_add(1, std::memory_order_relaxed)) {
+    SampleTask& task = tasks_[i];
+    auto token = samplers_[worker].sample(task.logits, task.request, task.logprobs);
+    if (token)
+      task.token = *token;
+    else
+      task.status = token.takeStatus();
+  }
+}
+
+void BatchSampler::run(std::span<SampleTask> tasks) {
+  tasks_ = tasks;
+  next_.store(0, std::memory_order_relaxed);
+  if (tasks.size() < 2 || tasks.size() * vocabulary_ < kFewLogits) return takeTasks(0);
+  // work() returns 0 always.
+  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
+}
+
+}  // namespace llmc::rt::serving

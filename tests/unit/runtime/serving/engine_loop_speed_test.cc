@@ -1,0 +1,110 @@
+// What a step of the loop costs beside the device, with 256 sequences: planning, batch arrays, greedy sampling, events;
+// and that it allocates nothing.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include "runtime/serving/engine_loop.h"
+#include "tests/unit/runtime/exec/fake_engine.h"
+
+namespace {
+
+uint64_t allocations = 0;
+
+}  // namespace
+
+// The thread sanitizer has its own operator new and refuses another.
+#if __has_feature(thread_sanitizer)
+constexpr bool kCountsAllocations = false;
+#else
+constexpr bool kCountsAllocations = true;
+
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
+  std::abort();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#endif
+
+namespace llmc::rt::serving {
+namespace {
+
+constexpr uint32_t kSequences = 256, kContext = 512, kFrom = 100, kTo = 400;
+// Far above the time of any machine without sanitizers (target 50 us): catches work that grows with the square.
+constexpr double kBoundMicroseconds = 20000;
+
+using Clock = std::chrono::steady_clock;
+
+/// Looks at the clock and the allocations after `kFrom` and `kTo` tokens of one sequence, then stops the loop.
+struct Watch {
+  EngineLoop* loop = nullptr;
+  Clock::time_point from, to;
+  uint64_t allocationsFrom = 0, allocationsTo = 0;
+  uint64_t tokens = 0;
+};
+
+class Sink final : public server::GenerationSink {
+ public:
+  Sink(Watch& watch, bool first) : watch_(&watch), first_(first) {}
+  void deliver(server::GenerationEvent event) override {
+    if (!std::holds_alternative<server::TokenEvent>(event)) return;
+    ++watch_->tokens;
+    if (!first_) return;
+    if (++mine_ == kFrom) {
+      watch_->from = Clock::now();
+      watch_->allocationsFrom = allocations;
+    } else if (mine_ == kTo) {
+      watch_->to = Clock::now();
+      watch_->allocationsTo = allocations;
+      watch_->loop->stop();
+    }
+  }
+
+ private:
+  Watch* watch_;
+  const bool first_;
+  uint32_t mine_ = 0;
+};
+
+TEST(EngineLoopSpeed, OfAStepWith256Sequences) {
+  const test::FakeEngine engine(test::FakeEngine::Kind::kSilent);
+  auto pool = WorkerPool::create({.threads = 1}).take();
+  constexpr uint32_t kPages = kSequences * (kContext / kPageTokens + 1);
+  auto kv = KvStore::create(test::FakeEngine::kPageBytes, kPages).take();
+  const StepLimits limits{2048, kSequences, kSequences, kContext};
+  auto executor = Executor::create(engine.source(), *pool, limits, {kv->base(), kPages}).take();
+  SchedulerConfig config;
+  config.limits = limits;
+  config.pages = kPages;
+  server::ModelFacts facts;
+  facts.names = {"fake"};
+  facts.context = kContext;
+  Watch watch;
+  auto loop = EngineLoop::create(*executor, *kv, facts, config).take();
+  watch.loop = loop.get();
+  for (uint64_t id = 1; id <= kSequences; ++id) {
+    server::GenerationRequest request;
+    request.id = id;
+    request.prompt.assign(16, static_cast<int32_t>(id % test::kVocabulary));
+    request.maxTokens = kTo + 50;
+    request.sampling.temperature = 0;
+    ASSERT_TRUE(loop->submit(request, std::make_shared<Sink>(watch, id == 1)));
+  }
+  ASSERT_TRUE(loop->run());
+  const double microseconds = std::chrono::duration<double, std::micro>(watch.to - watch.from).count() / (kTo - kFrom);
+  std::printf("engine loop, 256 greedy sequences on a device that takes no time, vocabulary %u: %.1f us a step, "
+              "%llu allocations in %u steps\n",
+              test::kVocabulary, microseconds,
+              static_cast<unsigned long long>(watch.allocationsTo - watch.allocationsFrom), kTo - kFrom);
+  EXPECT_GT(watch.tokens, uint64_t{kSequences} * (kTo - kFrom));
+  EXPECT_LT(microseconds, kBoundMicroseconds);
+  if (kCountsAllocations) EXPECT_EQ(watch.allocationsTo, watch.allocationsFrom);
+}
+
+}  // namespace
+}  // namespace llmc::rt::serving

@@ -1,0 +1,110 @@
+// Sinks that count, submit what is due, and stop the loop at the end.
+#include "tests/unit/runtime/serving/loop_runner.h"
+
+namespace llmc::rt::serving::test {
+
+using server::FinishReason;
+
+namespace {
+
+struct Runner {
+  std::unique_ptr<EngineLoop> loop;
+  const std::vector<server::GenerationRequest>& requests;
+  const std::vector<uint32_t>& when;
+  LoopResult result;
+  size_t submitted = 0, open = 0;
+  uint32_t tokens = 0;
+
+  void submitDue();
+  void ended() {
+    --open;
+    submitDue();
+  }
+};
+
+class Sink final : public server::GenerationSink {
+ public:
+  Sink(Runner& runner, uint64_t id) : runner_(&runner), id_(id) {}
+  void deliver(server::GenerationEvent event) override {
+    Output& output = runner_->result.outputs[id_];
+    if (auto* token = std::get_if<server::TokenEvent>(&event)) {
+      ChoiceOutput& choice = output[token->choice];
+      choice.tokens.push_back(token->token);
+      if (token->logprobs) {
+        choice.logprobs.push_back(token->logprobs->logprob);
+        for (const auto& [id, logprob] : token->logprobs->top) choice.logprobs.push_back(logprob);
+      }
+      ++runner_->tokens;
+      if (token->finish != FinishReason::kNone) end(choice, token->finish == FinishReason::kStop ? "stop" : "length");
+      runner_->submitDue();
+    } else if (auto* finish = std::get_if<server::FinishEvent>(&event)) {
+      end(output[finish->choice], "abort");
+    } else if (auto* error = std::get_if<server::ErrorEvent>(&event)) {
+      for (ChoiceOutput& choice : output)
+        if (choice.end.empty()) end(choice, error->status.code());
+    }
+  }
+
+ private:
+  void end(ChoiceOutput& choice, const std::string& why) {
+    EXPECT_TRUE(choice.end.empty()) << "ended twice";
+    choice.end = why;
+    runner_->ended();
+  }
+  Runner* runner_;
+  uint64_t id_;
+};
+
+void Runner::submitDue() {
+  const auto due = [this] { return submitted >= when.size() || when[submitted] <= tokens || open == 0; };
+  while (submitted < requests.size() && due()) {
+    const server::GenerationRequest& request = requests[submitted++];
+    open += request.choices;
+    result.outputs[request.id].resize(request.choices);
+    const Status status = loop->submit(request, std::make_shared<Sink>(*this, request.id));
+    EXPECT_TRUE(status) << status.toString();
+  }
+  if (open == 0 && submitted == requests.size()) loop->stop();
+}
+
+}  // namespace
+
+server::GenerationRequest requestOf(uint64_t id, std::vector<int32_t> prompt, uint32_t maxTokens) {
+  server::GenerationRequest request;
+  request.id = id;
+  request.prompt = std::move(prompt);
+  request.maxTokens = maxTokens;
+  request.sampling.temperature = 0;
+  request.sampling.logprobs = 1;
+  return request;
+}
+
+LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
+                   const std::vector<server::GenerationRequest>& requests, const std::vector<uint32_t>& when) {
+  auto pool = WorkerPool::create({.threads = setup.threads}).take();
+  auto kv = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.pages).take();
+  auto executor =
+      Executor::create(engine.source(), *pool, setup.limits, {kv->base(), setup.pages}, setup.numerics).take();
+  SchedulerConfig config;
+  config.limits = setup.limits;
+  config.pages = setup.pages;
+  config.prefixCache = setup.prefixCache;
+  config.deterministic = setup.deterministic;
+  config.prefillTokens = setup.prefillTokens;
+  LoopExtras extras;
+  if (setup.hostPages > 0) {
+    config.preempt = PreemptMode::kSwap;
+    extras.host = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.hostPages).take();
+  }
+  if (!setup.trace.empty()) extras.trace = StepTrace::create(setup.trace).take();
+  server::ModelFacts facts;
+  facts.names = {"fake"};
+  facts.context = setup.limits.maxContext;
+  Runner runner{EngineLoop::create(*executor, *kv, facts, config, std::move(extras)).take(), requests, when, {}};
+  runner.submitDue();
+  runner.result.status = runner.loop->run();
+  runner.result.stats = runner.loop->stats();
+  return std::move(runner.result);
+}
+
+}  // namespace llmc::rt::serving::test
