@@ -56,7 +56,7 @@ Status StepMeter::once(const Shape& shape) {
                      {}});
   Executor& executor = session_.executor();
   LLMC_TRY(executor.step(step_));
-  tasks_.assign(executor.rows(), {});
+  tasks_.resize(executor.rows());
   for (uint32_t row = 0; row < executor.rows(); ++row) {
     tasks_[row].logits = executor.logits(row);
     tasks_[row].request.params = &greedy_;

@@ -30,7 +30,7 @@ void BatchSampler::takeTasks(uint32_t worker) {
     if (token)
       task.token = *token;
     else
-      task.status = token.takeStatus();
+      task.failure = std::make_unique<Status>(token.takeStatus());
   }
 }
 

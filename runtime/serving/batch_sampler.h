@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct SampleTask {
   SampleRequest request;              ///< what it points to must live until run() returns
   TokenLogprobs* logprobs = nullptr;  ///< filled when not null and asked for
   int32_t token = -1;
-  Status status = Status::ok();  ///< of Sampler::sample
+  std::unique_ptr<Status> failure;  ///< of Sampler::sample, if it failed
 };
 
 /// Used by the thread that owns `pool`, between steps. Results depend on the tasks only. Allocates nothing once each

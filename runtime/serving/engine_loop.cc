@@ -253,7 +253,7 @@ void EngineLoop::sample(const StepPlan& plan) {
   tasks_.clear();
   for (const PlannedSample& planned : plan.samples) {
     Generation& generation = *generations_.at(planned.request);
-    made_.push_back({planned.request, {.choice = planned.choice}});
+    made_.push_back({planned.request, &generation, {.choice = planned.choice}});
     server::TokenEvent& event = made_.back().event;
     if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
     SampleTask& task = tasks_.emplace_back();
@@ -264,16 +264,16 @@ void EngineLoop::sample(const StepPlan& plan) {
   sampler_.run(tasks_);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     const SampleTask& task = tasks_[i];
-    Generation& generation = *generations_.at(made_[i].id);
-    if (!task.status) {
-      fail(made_[i].id, task.status);
-      made_[i].failed = true;
+    Made& made = made_[i];
+    if (task.failure) {
+      fail(made.id, *task.failure);
+      made.failed = true;
       outcomes_.push_back({0, Verdict::kFail});
       continue;
     }
-    generation.append(made_[i].event.choice, task.token);
-    made_[i].event.token = task.token;
-    outcomes_.push_back({task.token, generation.stops(task.token) ? Verdict::kStop : Verdict::kContinue});
+    made.generation->append(made.event.choice, task.token);
+    made.event.token = task.token;
+    outcomes_.push_back({task.token, made.generation->stops(task.token) ? Verdict::kStop : Verdict::kContinue});
   }
 }
 
@@ -282,15 +282,13 @@ void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emp
 /// Tokens of the step, each with the reason if it was the last of its choice.
 void EngineLoop::tellTokens() {
   for (Made& made : made_) {
-    if (made.failed) continue;
     const auto view = scheduler_->view(made.id, made.event.choice);
-    auto found = generations_.find(made.id);
-    if (found == generations_.end() || !view || failures_.contains(made.id)) continue;
+    if (made.failed || !view || (!failures_.empty() && failures_.contains(made.id))) continue;
     if (view->end == EndReason::kCancelled || view->end == EndReason::kFailed) continue;
-    found->second->tellPrompt(view->cachedTokens, view->admittedAt - view->arrival);
+    made.generation->tellPrompt(view->cachedTokens, view->admittedAt - view->arrival);
     if (view->end == EndReason::kStop) made.event.finish = FinishReason::kStop;
     if (view->end == EndReason::kLength) made.event.finish = FinishReason::kLength;
-    found->second->tell(std::move(made.event));
+    made.generation->tell(std::move(made.event));
   }
   made_.clear();
 }

@@ -50,6 +50,7 @@ class EngineLoop final : public server::Backend {
   /// A token of the step under way, told once the scheduler has said whether it is the last.
   struct Made {
     server::GenerationId id;
+    Generation* generation;
     server::TokenEvent event;
     bool failed = false;
   };

@@ -105,6 +105,10 @@ int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
   return 0;
 }
 
+int32_t perturbedHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  return at<Batch>(args[0])->rows > 2 ? hashHead<3, true>(args, worker, workers) : hashHead<2, true>(args, worker, workers);
+}
+
 int32_t silent(const uint64_t*, uint32_t, uint32_t) { return 0; }
 int32_t fail(const uint64_t*, uint32_t, uint32_t) { return 5; }
 
@@ -227,6 +231,7 @@ FakeEngine::FakeEngine(Kind kind) {
 ProgramSource FakeEngine::source() const {
   return {&plan(), 0, [this](uint32_t index) { return index == 0 ? static_cast<const void*>(weight_) : nullptr; },
           [this](uint64_t offset) {
+            if (perturbed && kernelAt(offset) == hashHead<2, true>) return reinterpret_cast<const void*>(&perturbedHead);
             return reinterpret_cast<const void*>(failing && offset >= 128 ? &fail : kernelAt(offset));
           }};
 }
