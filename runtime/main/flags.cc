@@ -140,7 +140,9 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
     flags.kvMemory = *size;
   }
   if (parsed.count("swap-space")) {
-    auto size = parseSize("--swap-space", parsed["swap-space"].as<std::string>());
+    std::string text = parsed["swap-space"].as<std::string>();
+    if (text.find_first_not_of("0123456789.") == std::string::npos) text += 'G';  // as vLLM's
+    auto size = parseSize("--swap-space", text);
     if (!size) return size.takeStatus();
     flags.swapSpace = *size;
   }

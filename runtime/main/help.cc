@@ -58,7 +58,7 @@ constexpr FlagHelp kFlags[] = {
     {"no-prefix-cache", "", "do not keep the KV of prompts for later ones (default: keep)", kServe},
     {"preempt", "NAME", "when KV pages run out: recompute the tokens later, or swap the pages to the host (default: recompute)",
      kServe},
-    {"swap-space", "SIZE", "host memory for --preempt swap, with suffix K, M, G; when full: recompute (default: 4G)", kServe},
+    {"swap-space", "SIZE", "host memory for --preempt swap, in GiB or with suffix K, M, G; when full: recompute (default: 4)", kServe},
     {"trace", "FILE", "steps, requests and decisions in Chrome's format, for Perfetto; at most 256 MiB (default: none)", kServe},
     {"deterministic", "", "a sequence's tokens do not depend on what runs beside it: one code path for all (default: off)",
      kServe},

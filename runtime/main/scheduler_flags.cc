@@ -30,6 +30,10 @@ Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) 
     config.preempt = PreemptMode::kSwap;
     config.hostPages =
         static_cast<uint32_t>(std::min<uint64_t>(flags.swapSpace / session.kv().pageBytes(), INT32_MAX / kPageTokens));
+    if (config.hostPages == 0)
+      return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                           "--swap-space " + formatBytes(flags.swapSpace) + " holds no KV page of " +
+                               formatBytes(session.kv().pageBytes()));
   } else if (flags.preempt != "recompute") {
     return unknown("--preempt", "recompute or swap", flags.preempt);
   }

@@ -46,6 +46,10 @@ TEST(Flags, KnowsEachMode) {
   EXPECT_EQ(parse({"e", "--check"})->mode, Mode::kCheck);
   EXPECT_EQ(parse({"e", "--selftest"})->mode, Mode::kSelftest);
   EXPECT_EQ(parse({"e", "--tokenize", "t"})->mode, Mode::kTokenize);
+  EXPECT_EQ(parse({"e", "--simulate", "t", "--step-cost", "c", "--deterministic"})->stepCost, "c");
+  EXPECT_EQ(parse({"e", "--preempt", "swap", "--swap-space", "2"})->swapSpace, uint64_t{2} << 30);
+  EXPECT_EQ(parse({"e", "--preempt", "swap", "--swap-space", "64M"})->swapSpace, 64u << 20);
+  EXPECT_EQ(parse({"e", "--trace", "t.json"})->trace, "t.json");
   EXPECT_EQ(parse({"--help"})->mode, Mode::kHelp);
   EXPECT_EQ(parse({"--version"})->mode, Mode::kVersion);
 }
@@ -62,6 +66,11 @@ TEST(Flags, RefusesWhatMakesNoSense) {
       {{"e", "--prompt", "a", "--prompt", "b"}, "CLI_FLAG"},
       {{"e", "--prompt", "a", "--system", "b"}, "CLI_FLAG"},
       {{"e", "--bench", "--dump-logits", "f"}, "CLI_FLAG"},
+      {{"e", "--chat", "--deterministic"}, "CLI_FLAG"},
+      {{"e", "--chat", "--trace", "t"}, "CLI_FLAG"},
+      {{"e", "--step-cost", "c"}, "CLI_FLAG"},
+      {{"e", "--swap-space", "1G"}, "CLI_FLAG"},
+      {{"e", "--preempt", "swap", "--swap-space", "much"}, "CLI_NUMBER"},
       {{"e", "--chat", "--max-tokens", "many"}, "CLI_NUMBER"},
       {{"e", "--chat", "--max-tokens", "0"}, "CLI_NUMBER"},
       {{"e", "--chat", "--temperature", "hot"}, "CLI_NUMBER"},

@@ -1,0 +1,119 @@
+"""Plays a trace against llmc-run's server, simulates the same trace, and prints both side by side.
+
+Usage: tests/bench/simulation_check.py ENGINE [--requests N] [--rate R] [--prompt LOW-HIGH] [--output LOW-HIGH] [--threads N]
+       [--seed N] [--bin DIR] [-- FLAGS OF llmc-run]
+"""
+
+import argparse
+import asyncio
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+ROWS = ("completed", "duration", "output_throughput", "mean_ttft_ms", "median_ttft_ms", "p99_ttft_ms", "mean_tpot_ms",
+        "median_tpot_ms", "p99_tpot_ms", "mean_e2el_ms", "p99_e2el_ms")
+
+
+def make_trace(options) -> list[dict]:
+    chance = random.Random(options.seed)
+    at, trace = 0.0, []
+    for _ in range(options.requests):
+        at += chance.expovariate(options.rate)
+        trace.append({"time": at, "prompt": chance.randint(*options.prompt), "output": chance.randint(*options.output)})
+    return trace
+
+
+def summary(results: list[dict]) -> dict:
+    """vLLM's keys from the times of each request."""
+    def spread(name, values):
+        values = sorted(values)
+        at = lambda share: values[int(share * (len(values) - 1) + 0.5)] * 1e3
+        return {f"mean_{name}_ms": sum(values) / len(values) * 1e3, f"median_{name}_ms": at(0.5), f"p99_{name}_ms": at(0.99)}
+
+    begin, end = min(r["sent"] for r in results), max(r["end"] for r in results)
+    tokens = sum(r["tokens"] for r in results)
+    return {"completed": len(results), "duration": end - begin, "output_throughput": tokens / (end - begin),
+            **spread("ttft", [r["first"] - r["sent"] for r in results]),
+            **spread("tpot", [(r["end"] - r["first"]) / (r["tokens"] - 1) for r in results if r["tokens"] > 1]),
+            **spread("e2el", [r["end"] - r["sent"] for r in results])}
+
+
+async def one(port: int, begin: float, item: dict, index: int) -> dict:
+    await asyncio.sleep(max(0.0, begin + item["time"] - time.monotonic()))
+    chance = random.Random(index)
+    ids = [chance.randrange(300, 30000) for _ in range(item["prompt"])]
+    body = json.dumps({"model": "m", "prompt": ids, "max_tokens": item["output"], "temperature": 0, "ignore_eos": True,
+                       "stream": True}).encode()
+    sent = time.monotonic()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                 b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    first = last = 0.0
+    tokens = 0
+    while line := await reader.readline():
+        if line.startswith(b'data: {"'):
+            last = time.monotonic()
+            first = first or last
+            tokens += 1
+    writer.close()
+    if tokens != item["output"]:
+        raise SystemExit(f"request {index} got {tokens} of {item['output']} tokens")
+    return {"sent": sent, "first": first, "end": last, "tokens": tokens}
+
+
+def play(options, trace: list[dict]) -> dict:
+    command = [options.bin / "llmc-run", options.engine, "--port", "0", "--served-model-name", "m", *options.flags]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in server.stderr:
+            if line.startswith("ready on "):
+                port = int(line.split(":")[2].split("/")[0])
+                break
+
+        async def everybody():
+            await one(port, time.monotonic(), {"time": 0, "prompt": 64, "output": 16}, -1)  # first use of pages and threads
+            begin = time.monotonic() + 0.2
+            return await asyncio.gather(*(one(port, begin, item, i) for i, item in enumerate(trace)))
+
+        return summary(asyncio.run(everybody()))
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def simulate(options, trace: list[dict]) -> dict:
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.writelines(json.dumps(item) + "\n" for item in trace)
+        file.flush()
+        command = [options.bin / "llmc-run", options.engine, "--simulate", file.name, "--json", *options.flags]
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def main() -> int:
+    span = lambda text: tuple(map(int, text.split("-")))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("engine")
+    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--rate", type=float, default=3)
+    parser.add_argument("--prompt", type=span, default=(64, 256))
+    parser.add_argument("--output", type=span, default=(32, 128))
+    parser.add_argument("--threads", default="2")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2] / "build/bin")
+    parser.add_argument("flags", nargs="*")
+    options = parser.parse_args()
+    options.flags += ["--threads", options.threads]
+    trace = make_trace(options)
+    simulated, served = simulate(options, trace), play(options, trace)
+    print(f"{'':20} {'served':>10} {'simulated':>10} {'difference':>10}")
+    for name in ROWS:
+        print(f"{name:20} {served[name]:10.1f} {simulated[name]:10.1f} {simulated[name] / served[name] - 1:10.1%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

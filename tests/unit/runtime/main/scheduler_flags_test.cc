@@ -1,0 +1,41 @@
+// Flags to the scheduler's numbers, on a real session.
+#include "runtime/main/scheduler_flags.h"
+
+#include "tests/unit/runtime/main/run_fixture.h"
+
+namespace llmc::rt::test {
+namespace {
+
+TEST_F(Run, TheSchedulerIsTheOneAskedFor) {
+  Flags flags;
+  flags.engine = engine_.path();
+  flags.threads = 1;
+  auto session = Session::open(flags, {.text = false, .sequences = 4, .sharedKv = true, .rows = 64});
+  ASSERT_TRUE(session) << session.status().toString();
+  flags.maxQueue = 7;
+  flags.policy = "mlfq";
+  flags.prefixCache = false;
+  flags.deterministic = true;
+  flags.preempt = "swap";
+  flags.swapSpace = 10 * (*session)->kv().pageBytes() + 1;
+  const auto config = schedulerConfigOf(flags, **session);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->policy, Policy::kMlfq);
+  EXPECT_EQ(config->preempt, PreemptMode::kSwap);
+  EXPECT_EQ(config->hostPages, 10u);
+  EXPECT_EQ(config->maxQueue, 7u);
+  EXPECT_FALSE(config->prefixCache);
+  EXPECT_TRUE(config->deterministic);
+  EXPECT_EQ(config->pages, (*session)->kv().pages());
+  flags.swapSpace = 1;
+  EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "CLI_FLAG");
+  flags.preempt = "kill";
+  EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "CLI_FLAG");
+  flags.preempt = "recompute";
+  EXPECT_EQ(schedulerConfigOf(flags, **session)->hostPages, 0u);
+  flags.policy = "best";
+  EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "CLI_FLAG");
+}
+
+}  // namespace
+}  // namespace llmc::rt::test

@@ -1,0 +1,47 @@
+// The planning tool: table, JSON, its own measurements given back to it, and bad traces.
+#include "tests/unit/runtime/main/run_fixture.h"
+
+namespace llmc::rt::test {
+namespace {
+
+constexpr const char* kTrace =
+    "{\"time\": 0, \"prompt\": 20, \"output\": 4}\n{\"time\": 0.5, \"prompt\": 30, \"output\": 6}\n";
+/// 10 ms a step, whatever is in it.
+constexpr const char* kCost =
+    R"({"tokens":[[1,0.01]],"rows":[],"per_attended":0,"per_attended_alone":0,"per_moved_page":0})";
+
+TEST_F(Run, SimulatesATraceByAGivenCost) {
+  const std::string trace = file("trace.jsonl", kTrace), cost = file("cost.json", kCost);
+  ASSERT_EQ(run({"--simulate", trace, "--step-cost", cost, "--json", "--max-num-seqs", "4"}), 0) << err_;
+  const auto json = nlohmann::json::parse(out_);
+  EXPECT_EQ(json["completed"], 2);
+  EXPECT_NEAR(json["mean_ttft_ms"].get<double>(), 10, 1e-6);
+  EXPECT_NEAR(json["mean_tpot_ms"].get<double>(), 10, 1e-6);
+  EXPECT_EQ(json["total_output_tokens"], 10);
+  ASSERT_EQ(run({"--simulate", trace, "--step-cost", cost}), 0) << err_;
+  EXPECT_NE(out_.find("Mean TTFT (ms):                          10.00"), std::string::npos) << out_;
+}
+
+TEST_F(Run, MeasuresTheCostAndReadsItAgain) {
+  const std::string trace = file("trace.jsonl", kTrace);
+  ASSERT_EQ(run({"--simulate", trace, "--json", "--threads", "2", "--max-num-seqs", "4"}), 0) << err_;
+  const auto first = nlohmann::json::parse(out_);
+  EXPECT_GT(first["mean_ttft_ms"].get<double>(), 0);
+  ASSERT_EQ(run({"--simulate", trace, "--json", "--max-num-seqs", "4", "--step-cost",
+                 file("cost.json", first["step_cost"].dump())}),
+            0)
+      << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_), first);
+}
+
+TEST_F(Run, RefusesWhatCannotBeSimulated) {
+  const std::string trace = file("trace.jsonl", kTrace);
+  expectRefusals({{{"--simulate", file("empty.jsonl", "\n")}, 65, "RT_TRACE"},
+                  {{"--simulate", file("bad.jsonl", "{\"time\": 0, \"prompt\": 0, \"output\": 4}")}, 65, "RT_TRACE"},
+                  {{"--simulate", "/nowhere/trace"}, 66, "CLI_FILE"},
+                  {{"--simulate", trace, "--step-cost", file("bad.json", "{}")}, 65, "RT_STEP_COST"},
+                  {{"--simulate", trace, "--policy", "best"}, 64, "CLI_FLAG"}});
+}
+
+}  // namespace
+}  // namespace llmc::rt::test
