@@ -12,7 +12,8 @@ namespace llmc::rt {
 
 inline constexpr uint64_t kHugePageBytes = 2u << 20;
 
-/// A private anonymous mapping, which children made by fork() do not have: untrusted work runs in such children. Pages cost physical memory only once touched and read as zero until written. Move only.
+/// A private anonymous mapping, which children made by fork() do not have: untrusted work runs in such children. Pages
+/// cost physical memory only once touched and read as zero until written. Move only.
 class Arena {
  public:
   Arena() = default;

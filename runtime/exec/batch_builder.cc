@@ -58,7 +58,8 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
   const std::string name = "sequence " + std::to_string(index);
   const uint64_t end = uint64_t{sequence.start} + sequence.tokens.size();
   if (sequence.tokens.empty()) return stepError(name + " has no tokens");
-  if (sequence.apart && mostSequences_ < limits_.maxTokens) return stepError(name + " has tokens apart: no room for it");
+  if (sequence.apart && mostSequences_ < limits_.maxTokens)
+    return stepError(name + " has tokens apart: no room for it");
   if (end > limits_.maxContext)
     return Status::error(
         ErrorKind::kBadInput, "RT_CONTEXT",

@@ -29,7 +29,8 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
                              std::to_string(limits::kMaxTokensPerStep));
   const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
   if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
-  std::unique_ptr<Executor> executor(new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages, numerics));
+  std::unique_ptr<Executor> executor(
+      new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages, numerics));
   executor->arenaBytes_ = *bytes;
   auto arena = Arena::map(*bytes, "the workspace");
   if (!arena) return arena.takeStatus();

@@ -20,9 +20,7 @@ Result<std::unique_ptr<KvStore>> KvStore::create(uint64_t pageBytes, uint32_t pa
   return std::unique_ptr<KvStore>(new KvStore(arena.take(), pageBytes, pages));
 }
 
-void KvStore::copyPage(int32_t from, int32_t to) {
-  std::memcpy(page(to), page(from), pageBytes_);
-}
+void KvStore::copyPage(int32_t from, int32_t to) { std::memcpy(page(to), page(from), pageBytes_); }
 
 void KvStore::copyPageOf(const KvStore& other, int32_t from, int32_t to) {
   assert(other.pageBytes_ == pageBytes_);

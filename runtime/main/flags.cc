@@ -166,7 +166,8 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},
       {"trace", flags.mode == Mode::kServe, "serving"},
       {"swap-space", flags.preempt == "swap", "--preempt swap"},
-      {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe, "serving, --simulate or --bench"},
+      {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe,
+       "serving, --simulate or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},
       {"json", flags.mode != Mode::kChat, "anything but --chat"},
   };

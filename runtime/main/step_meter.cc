@@ -79,8 +79,8 @@ Result<double> StepMeter::seconds(const Shape& shape) {
 }
 
 Status StepMeter::measureTokens(StepCosts& costs) {
-  const uint32_t most = std::min({session_.executor().limits().maxTokens, session_.context(),
-                                  session_.kv().pages() * kPageTokens});
+  const uint32_t most =
+      std::min({session_.executor().limits().maxTokens, session_.context(), session_.kv().pages() * kPageTokens});
   for (const uint32_t tokens : doubling(1, most)) {
     auto time = seconds({.tokens = tokens});
     LLMC_TRY(time.status());

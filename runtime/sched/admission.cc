@@ -78,7 +78,8 @@ Admission::Need Admission::needOf(Sequence& sequence) const {
 }
 
 bool Admission::waitsForPrefix(Sequence& sequence, uint32_t hits) {
-  if (!state_->config.prefixCache || sequence.state != SequenceState::kWaiting || hits >= reusablePages(*state_, sequence))
+  if (!state_->config.prefixCache || sequence.state != SequenceState::kWaiting ||
+      hits >= reusablePages(*state_, sequence))
     return false;
   for (const Sequence* other : state_->running) {
     if (other->state != SequenceState::kPrefilling || other->request->paused || !other->pages.publishing) continue;

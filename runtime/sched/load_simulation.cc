@@ -201,8 +201,8 @@ std::string loadJson(const LoadReport& r) {
   const std::pair<const char*, const Distribution*> all[] = {
       {"ttft", &r.ttft}, {"tpot", &r.tpot}, {"itl", &r.itl}, {"e2el", &r.e2el}};
   for (const auto& [name, d] : all) {
-    const std::pair<const char*, double> values[] = {{"mean_", d->mean},  {"median_", d->median}, {"std_", d->deviation},
-                                                     {"p90_", d->p90}, {"p95_", d->p95},       {"p99_", d->p99}};
+    const std::pair<const char*, double> values[] = {{"mean_", d->mean}, {"median_", d->median}, {"std_", d->deviation},
+                                                     {"p90_", d->p90},   {"p95_", d->p95},       {"p99_", d->p99}};
     for (const auto& [kind, value] : values) json[std::string(kind) + name + "_ms"] = value;
   }
   json["steps"] = r.steps;

@@ -24,11 +24,11 @@ Status checkConfig(const SchedulerConfig& config) {
   // A chunk takes two tokens and must not leave one.
   constexpr uint32_t kLeastChunk = 3;
   if (config.deterministic && limits.maxTokens < limits.maxSequences - 1 + kLeastChunk)
-    return needs("with --deterministic, --max-num-batched-tokens", limits.maxTokens, "--max-num-seqs + 2 =",
-                 limits.maxSequences - 1 + kLeastChunk);
+    return needs("with --deterministic, --max-num-batched-tokens", limits.maxTokens,
+                 "--max-num-seqs + 2 =", limits.maxSequences - 1 + kLeastChunk);
   if (config.deterministic && limits.maxRows < limits.maxSequences - 1 + kLeastChunk)
-    return needs("with --deterministic, the number of logit rows", limits.maxRows, "--max-num-seqs + 2 =",
-                 limits.maxSequences - 1 + kLeastChunk);
+    return needs("with --deterministic, the number of logit rows", limits.maxRows,
+                 "--max-num-seqs + 2 =", limits.maxSequences - 1 + kLeastChunk);
   if (config.deterministic && config.prefillTokens > 0 && config.prefillTokens < kLeastChunk)
     return needs("with --deterministic, the number of prompt tokens a step", config.prefillTokens, "", kLeastChunk);
   // The last sequence standing must fit alone.

@@ -10,8 +10,8 @@
 namespace llmc::rt {
 
 StepShape shapeOf(const StepPlan& plan) {
-  StepShape shape{plan.tokens, static_cast<uint32_t>(plan.batch.size()), plan.rows, 0, 0,
-                  static_cast<uint32_t>(plan.moves.size())};
+  StepShape shape{plan.tokens, static_cast<uint32_t>(plan.batch.size()), plan.rows, 0,
+                  0,           static_cast<uint32_t>(plan.moves.size())};
   for (const StepSequence& entry : plan.batch) {
     const uint64_t count = entry.tokens.size();
     const uint64_t attended = count * entry.start + count * (count + 1) / 2;

@@ -146,7 +146,8 @@ void EngineLoop::admit(Command& command) {
   spec.allPromptRows = generation->wantsPromptRows();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)
-    extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices, arrival);
+    extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices,
+                           arrival);
   if (Status status = scheduler_->submit(std::move(spec), arrival); !status) {
     generation->tell(server::ErrorEvent{std::move(status)});
     return;

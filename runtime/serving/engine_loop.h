@@ -86,7 +86,7 @@ class EngineLoop final : public server::Backend {
   std::unordered_map<server::GenerationId, std::unique_ptr<Generation>> generations_;
   std::vector<SampleOutcome> outcomes_;
   std::vector<Made> made_;
-  std::vector<SampleTask> tasks_;  ///< parallel to made_
+  std::vector<SampleTask> tasks_;                              ///< parallel to made_
   std::unordered_map<server::GenerationId, Status> failures_;  ///< of this step
   std::atomic<bool> broken_{false};
   mutable std::mutex statsMutex_;

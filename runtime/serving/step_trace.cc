@@ -142,7 +142,8 @@ Status StepTrace::flush() {
   const size_t size = buffer_.size();
   buffer_ += kClose;
   for (size_t done = 0; done < buffer_.size();) {
-    const ssize_t count = ::pwrite(file_, buffer_.data() + done, buffer_.size() - done, static_cast<off_t>(written_ + done));
+    const ssize_t count =
+        ::pwrite(file_, buffer_.data() + done, buffer_.size() - done, static_cast<off_t>(written_ + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
       over_ = true;

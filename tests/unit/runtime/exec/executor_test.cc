@@ -91,9 +91,9 @@ TEST(Executor, ChunksGiveTheSameAnswerAsOneStep) {
 
 TEST(Executor, InvariantNumericsAreThoseOfTheWidestProgram) {
   Machine setup;
-  auto executor = Executor::create(setup.engine.source(), *setup.pool, {16, 8, 4, 200}, {setup.kv.data(), 64},
-                                   Numerics::kInvariant)
-                      .take();
+  auto executor =
+      Executor::create(setup.engine.source(), *setup.pool, {16, 8, 4, 200}, {setup.kv.data(), 64}, Numerics::kInvariant)
+          .take();
   const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6}, pages = {2};
   for (const size_t count : {1u, 6u}) {
     const StepSequence step[] = {{std::span(ids).first(count), pages, 0, RowChoice::kLast, {}, /*apart=*/true}};

@@ -98,15 +98,16 @@ int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
     float* row = at<float>(args[3] + static_cast<uint64_t>(s) * rowStrideBytes(4 * kVocabulary));
     const int32_t hash = std::isnan(sum) ? 0 : static_cast<int32_t>(sum);
     for (int32_t v = 0; v < static_cast<int32_t>(kVocabulary); ++v)
-      row[v] = std::isnan(sum) ? sum
-                               : static_cast<float>((hash * 7 + v * v * 13 + kVariant * 5 + kWide * 3) % 101) / 16;
+      row[v] =
+          std::isnan(sum) ? sum : static_cast<float>((hash * 7 + v * v * 13 + kVariant * 5 + kWide * 3) % 101) / 16;
     if (!std::isnan(sum)) row[FakeEngine::kPoison] = -100;
   }
   return 0;
 }
 
 int32_t perturbedHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
-  return at<Batch>(args[0])->rows > 2 ? hashHead<3, true>(args, worker, workers) : hashHead<2, true>(args, worker, workers);
+  return at<Batch>(args[0])->rows > 2 ? hashHead<3, true>(args, worker, workers)
+                                      : hashHead<2, true>(args, worker, workers);
 }
 
 int32_t silent(const uint64_t*, uint32_t, uint32_t) { return 0; }
@@ -231,7 +232,8 @@ FakeEngine::FakeEngine(Kind kind) {
 ProgramSource FakeEngine::source() const {
   return {&plan(), 0, [this](uint32_t index) { return index == 0 ? static_cast<const void*>(weight_) : nullptr; },
           [this](uint64_t offset) {
-            if (perturbed && kernelAt(offset) == hashHead<2, true>) return reinterpret_cast<const void*>(&perturbedHead);
+            if (perturbed && kernelAt(offset) == hashHead<2, true>)
+              return reinterpret_cast<const void*>(&perturbedHead);
             return reinterpret_cast<const void*>(failing && offset >= 128 ? &fail : kernelAt(offset));
           }};
 }

@@ -30,7 +30,7 @@ class FakeEngine {
   /// KV geometry: 2 layers, 4 bytes a token and layer.
   static constexpr uint64_t kLayerBytes = 64, kPageBytes = 128;
 
-  bool failing = false;     ///< kernels of the third phase return 5
+  bool failing = false;    ///< kernels of the third phase return 5
   bool perturbed = false;  ///< kContexts: the kernel for any number of rows rounds otherwise for more than two
 
  private:

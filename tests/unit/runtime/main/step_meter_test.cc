@@ -17,8 +17,7 @@ TEST_F(Run, StepsAreMeasuredWithinTheLimits) {
     ASSERT_TRUE(costs) << costs.status().toString();
     EXPECT_TRUE(MeasuredStepCost::create(*costs));
     EXPECT_EQ(costs->tokens.front().count, 1u);
-    EXPECT_EQ(costs->tokens.back().count,
-              std::min((*session)->executor().limits().maxTokens, (*session)->context()));
+    EXPECT_EQ(costs->tokens.back().count, std::min((*session)->executor().limits().maxTokens, (*session)->context()));
     EXPECT_EQ(costs->rows.empty(), sequences == 1);
     if (sequences > 1) EXPECT_EQ(costs->rows.back().count, sequences);
   }

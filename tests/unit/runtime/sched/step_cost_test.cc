@@ -8,7 +8,9 @@
 namespace llmc::rt {
 namespace {
 
-Result<MeasuredStepCost> costOf(std::vector<StepPoint> tokens) { return MeasuredStepCost::create({std::move(tokens), {}}); }
+Result<MeasuredStepCost> costOf(std::vector<StepPoint> tokens) {
+  return MeasuredStepCost::create({std::move(tokens), {}});
+}
 
 double secondsOf(const StepCost& cost, uint32_t tokens) { return cost.seconds({tokens, 1, 0, 0, 0, 0}); }
 

@@ -14,7 +14,9 @@ using rt::test::FakeEngine;
 
 /// Requests with shared prefixes, choices, seeds and lengths of every kind.
 std::vector<server::GenerationRequest> someRequests(std::mt19937& random, size_t count) {
-  const auto pick = [&](uint32_t low, uint32_t high) { return low + static_cast<uint32_t>(random() % (high - low + 1)); };
+  const auto pick = [&](uint32_t low, uint32_t high) {
+    return low + static_cast<uint32_t>(random() % (high - low + 1));
+  };
   std::vector<int32_t> prefix(100);
   for (int32_t& token : prefix) token = static_cast<int32_t>(random() % 38);
   std::vector<server::GenerationRequest> requests;
@@ -33,7 +35,9 @@ std::vector<server::GenerationRequest> someRequests(std::mt19937& random, size_t
 }
 
 LoopSetup randomSetup(std::mt19937& random) {
-  const auto pick = [&](uint32_t low, uint32_t high) { return low + static_cast<uint32_t>(random() % (high - low + 1)); };
+  const auto pick = [&](uint32_t low, uint32_t high) {
+    return low + static_cast<uint32_t>(random() % (high - low + 1));
+  };
   LoopSetup setup;
   setup.limits.maxSequences = pick(3, 8);
   setup.limits.maxTokens = setup.limits.maxRows = setup.limits.maxSequences + pick(2, 40);
@@ -86,10 +90,12 @@ TEST(Determinism, TheNeedleIsFoundInEveryHaystack) {
 }
 
 TEST(Determinism, WithoutIt) {
-  EXPECT_GT(compare(2, 10, [](LoopSetup& setup) {
-              setup.deterministic = false;
-              setup.numerics = Numerics::kFast;
-            }).different,
+  EXPECT_GT(compare(2, 10,
+                    [](LoopSetup& setup) {
+                      setup.deterministic = false;
+                      setup.numerics = Numerics::kFast;
+                    })
+                .different,
             5);
 }
 

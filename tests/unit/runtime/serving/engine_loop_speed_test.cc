@@ -97,10 +97,11 @@ TEST(EngineLoopSpeed, OfAStepWith256Sequences) {
   }
   ASSERT_TRUE(loop->run());
   const double microseconds = std::chrono::duration<double, std::micro>(watch.to - watch.from).count() / (kTo - kFrom);
-  std::printf("engine loop, 256 greedy sequences on a device that takes no time, vocabulary %u: %.1f us a step, "
-              "%llu allocations in %u steps\n",
-              test::kVocabulary, microseconds,
-              static_cast<unsigned long long>(watch.allocationsTo - watch.allocationsFrom), kTo - kFrom);
+  std::printf(
+      "engine loop, 256 greedy sequences on a device that takes no time, vocabulary %u: %.1f us a step, "
+      "%llu allocations in %u steps\n",
+      test::kVocabulary, microseconds, static_cast<unsigned long long>(watch.allocationsTo - watch.allocationsFrom),
+      kTo - kFrom);
   EXPECT_GT(watch.tokens, uint64_t{kSequences} * (kTo - kFrom));
   EXPECT_LT(microseconds, kBoundMicroseconds);
   if (kCountsAllocations) EXPECT_EQ(watch.allocationsTo, watch.allocationsFrom);
