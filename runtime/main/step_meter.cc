@@ -10,8 +10,8 @@
 namespace llmc::rt {
 namespace {
 
-constexpr int kMostRepeats = 9, kFewestRepeats = 3;
-constexpr double kSecondsAPoint = 0.25;
+constexpr int kMostRounds = 15, kFewestRounds = 3;
+constexpr double kSeconds = 8;
 /// Context and sequences of the measurements with a long context.
 constexpr uint32_t kLong = 768, kLongSequences = 8, kChunk = 256;
 /// 0x2E2E is 0.097 as f16: memory that was never written would be read from one cached page of zeros.
@@ -19,7 +19,7 @@ constexpr int kFiller = 0x2E;
 
 uint32_t pagesFor(uint32_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
-double median(std::vector<double>& values) {
+double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
 }
@@ -65,60 +65,57 @@ Status StepMeter::once(const Shape& shape) {
   return Status::ok();
 }
 
-Result<double> StepMeter::seconds(const Shape& shape) {
-  LLMC_TRY(once(shape));
-  std::vector<double> times;
-  double sum = 0;
-  for (int i = 0; i < kMostRepeats && (i < kFewestRepeats || sum < kSecondsAPoint); ++i) {
-    const double begin = monotonicSeconds();
-    LLMC_TRY(once(shape));
-    times.push_back(monotonicSeconds() - begin);
-    sum += times.back();
-  }
-  return median(times);
-}
-
-Status StepMeter::measureTokens(StepCosts& costs) {
-  const uint32_t most =
-      std::min({session_.executor().limits().maxTokens, session_.context(), session_.kv().pages() * kPageTokens});
-  for (const uint32_t tokens : doubling(1, most)) {
-    auto time = seconds({.tokens = tokens});
-    LLMC_TRY(time.status());
-    costs.tokens.push_back({tokens, *time});
-  }
-  return Status::ok();
-}
-
-Status StepMeter::measureRows(StepCosts& costs) {
-  auto bare = MeasuredStepCost::create({costs.tokens, {}});
-  LLMC_TRY(bare.status());
-  const uint32_t most = std::min(session_.executor().limits().maxSequences, session_.kv().pages());
-  for (const uint32_t rows : doubling(2, most)) {
-    auto time = seconds({.sequences = rows, .allRows = true});
-    LLMC_TRY(time.status());
-    costs.rows.push_back({rows, std::max(0.0, *time - bare->seconds({.tokens = rows}))});
-  }
-  return Status::ok();
-}
-
-Status StepMeter::measureContext(StepCosts& costs) {
+void StepMeter::chooseShapes() {
   const StepLimits& limits = session_.executor().limits();
+  const uint32_t pages = session_.kv().pages();
+  for (const uint32_t tokens : doubling(1, std::min({limits.maxTokens, session_.context(), pages * kPageTokens})))
+    shapes_.push_back({.tokens = tokens});
+  rowsAt_ = shapes_.size();
+  for (const uint32_t rows : doubling(2, std::min(limits.maxSequences, pages)))
+    shapes_.push_back({.sequences = rows, .allRows = true});
+  contextAt_ = shapes_.size();
   const uint32_t sequences = std::min(kLongSequences, limits.maxSequences), chunk = std::min(kChunk, limits.maxTokens);
-  const uint32_t room = std::min(session_.context(), session_.kv().pages() / sequences * kPageTokens);
-  if (room <= 2 * chunk) return Status::ok();  // too short for the context to matter
-  const uint32_t context = std::min(kLong, room - chunk);
-  // Seconds that a start behind `context` tokens adds, for each of them and of `count` tokens.
-  const auto slope = [&](Shape shape, uint32_t count, double& into) -> Status {
-    auto near = seconds(shape);
-    LLMC_TRY(near.status());
-    shape.start = context;
-    auto far = seconds(shape);
-    LLMC_TRY(far.status());
-    into = std::max(0.0, (*far - *near) / (static_cast<double>(count) * context));
-    return Status::ok();
-  };
-  LLMC_TRY(slope({.sequences = sequences, .allRows = true}, sequences, costs.perAttendedAlone));
-  return slope({.tokens = chunk}, chunk, costs.perAttended);
+  const uint32_t room = std::min(session_.context(), pages / sequences * kPageTokens);
+  if (room <= 2 * chunk) return;
+  context_ = std::min(kLong, room - chunk);
+  for (const uint32_t start : {0u, context_})
+    shapes_.push_back({.sequences = sequences, .start = start, .allRows = true});
+  for (const uint32_t start : {0u, context_}) shapes_.push_back({.tokens = chunk, .start = start});
+}
+
+Status StepMeter::runRounds() {
+  const double begin = monotonicSeconds();
+  for (int round = 0; round <= kMostRounds; ++round) {
+    if (round > kFewestRounds && monotonicSeconds() - begin > kSeconds) break;
+    for (Shape& shape : shapes_) {
+      const double start = monotonicSeconds();
+      LLMC_TRY(once(shape));
+      if (round > 0) shape.seconds.push_back(monotonicSeconds() - start);  // the first touches memory
+    }
+  }
+  return Status::ok();
+}
+
+/// Seconds that a start behind a long context adds, for each token of it and each of `tokens` tokens of the step.
+double StepMeter::slope(size_t near, uint32_t tokens) const {
+  const double added = median(shapes_[near + 1].seconds) - median(shapes_[near].seconds);
+  return std::max(0.0, added / (static_cast<double>(tokens) * context_));
+}
+
+StepCosts StepMeter::costs() {
+  StepCosts costs;
+  for (size_t i = 0; i < rowsAt_; ++i) costs.tokens.push_back({shapes_[i].tokens, median(shapes_[i].seconds)});
+  // The points are ascending and positive: a clock that stood still is the only way to fail.
+  const auto bare = MeasuredStepCost::create({costs.tokens, {}});
+  for (size_t i = rowsAt_; i < contextAt_ && bare; ++i) {
+    const uint32_t rows = shapes_[i].sequences;
+    costs.rows.push_back({rows, std::max(0.0, median(shapes_[i].seconds) - bare->seconds({.tokens = rows}))});
+  }
+  costs.perMovedPage = secondsPerMove();
+  if (context_ == 0) return costs;
+  costs.perAttendedAlone = slope(contextAt_, shapes_[contextAt_].sequences);
+  costs.perAttended = slope(contextAt_ + 2, shapes_[contextAt_ + 2].tokens);
+  return costs;
 }
 
 double StepMeter::secondsPerMove() {
@@ -136,12 +133,9 @@ Result<StepCosts> StepMeter::measure() {
       session_.kv().pages(), std::max<uint64_t>(uint64_t{kLongSequences} * pagesFor(kLong + kChunk),
                                                 std::max(limits.maxSequences, pagesFor(limits.maxTokens))));
   std::memset(session_.kv().base(), kFiller, used * session_.kv().pageBytes());
-  StepCosts costs;
-  LLMC_TRY(measureTokens(costs));
-  LLMC_TRY(measureRows(costs));
-  LLMC_TRY(measureContext(costs));
-  costs.perMovedPage = secondsPerMove();
-  return costs;
+  chooseShapes();
+  LLMC_TRY(runRounds());
+  return costs();
 }
 
 }  // namespace llmc::rt

@@ -13,7 +13,8 @@
 namespace llmc::rt {
 
 /// Takes some seconds, all workers, and the KV pages: `session` must have been opened with sharedKv and no sequence may
-/// live in it. Median of a few runs each, sampling (greedy) included.
+/// live in it. All shapes are run in rounds, so that a moment in which the machine does something else spoils no shape
+/// alone; the median counts, sampling (greedy) included.
 class StepMeter {
  public:
   explicit StepMeter(Session& session);
@@ -26,12 +27,13 @@ class StepMeter {
     uint32_t sequences = 1, tokens = 1;  ///< tokens of each
     uint32_t start = 0;                  ///< of each
     bool allRows = false;                ///< a row for each sequence, not for the last alone
+    std::vector<double> seconds = {};    ///< [round]
   };
-  Result<double> seconds(const Shape& shape);
+  void chooseShapes();
   Status once(const Shape& shape);
-  Status measureTokens(StepCosts& costs);
-  Status measureRows(StepCosts& costs);
-  Status measureContext(StepCosts& costs);
+  Status runRounds();
+  StepCosts costs();
+  double slope(size_t near, uint32_t tokens) const;
   double secondsPerMove();
 
   Session& session_;
@@ -40,6 +42,9 @@ class StepMeter {
   std::vector<int32_t> ids_, pages_;
   std::vector<StepSequence> step_;
   std::vector<serving::SampleTask> tasks_;
+  std::vector<Shape> shapes_;          ///< those of tokens, of rows, then near and far twice
+  size_t rowsAt_ = 0, contextAt_ = 0;  ///< in shapes_
+  uint32_t context_ = 0;               ///< of the far ones; 0: too short to matter
 };
 
 }  // namespace llmc::rt

@@ -254,8 +254,9 @@ void EngineLoop::sample(const StepPlan& plan) {
   tasks_.clear();
   for (const PlannedSample& planned : plan.samples) {
     Generation& generation = *generations_.at(planned.request);
-    made_.push_back({planned.request, &generation, {.choice = planned.choice}});
+    made_.push_back({planned.request, &generation, {}});
     server::TokenEvent& event = made_.back().event;
+    event.choice = planned.choice;
     if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
     SampleTask& task = tasks_.emplace_back();
     task.logits = executor_.logits(planned.row);
