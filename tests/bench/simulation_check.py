@@ -1,5 +1,8 @@
 """Plays a trace against llmc-run's server, simulates the same trace, and prints both side by side.
 
+"simulated" measures the machine just before; "replayed" takes the step times of the served run itself from its --trace, so that
+a machine that others use meanwhile disturbs both sides alike: what differs then is the simulation, not the machine.
+
 Usage: tests/bench/simulation_check.py ENGINE [--requests N] [--rate R] [--prompt LOW-HIGH] [--output LOW-HIGH] [--threads N]
        [--seed N] [--bin DIR] [-- FLAGS OF llmc-run]
 """
@@ -65,8 +68,19 @@ async def one(port: int, begin: float, item: dict, index: int) -> dict:
     return {"sent": sent, "first": first, "end": last, "tokens": tokens}
 
 
-def play(options, trace: list[dict]) -> dict:
-    command = [options.bin / "llmc-run", options.engine, "--port", "0", "--served-model-name", "m", *options.flags]
+def costs_of(path: pathlib.Path) -> dict:
+    """Step costs from a --trace file: the mean duration of steps with about so many tokens, the warm-up left out."""
+    steps = [e for e in json.loads(path.read_text())["traceEvents"] if e["name"] == "step"][16:]
+    bins: dict[int, list] = {}
+    for step in steps:
+        bins.setdefault(step["args"]["tokens"].bit_length(), []).append(step)
+    mean = lambda values: sum(values) / len(values)
+    points = sorted((round(mean([s["args"]["tokens"] for s in group])), mean([s["dur"] for s in group]) / 1e6) for group in bins.values())
+    return {"tokens": points, "rows": [], "per_attended": 0, "per_attended_alone": 0, "per_moved_page": 0}
+
+
+def play(options, trace: list[dict], record: pathlib.Path) -> dict:
+    command = [options.bin / "llmc-run", options.engine, "--port", "0", "--served-model-name", "m", "--trace", record, *options.flags]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         for line in server.stderr:
@@ -85,12 +99,14 @@ def play(options, trace: list[dict]) -> dict:
         server.communicate()
 
 
-def simulate(options, trace: list[dict]) -> dict:
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-        file.writelines(json.dumps(item) + "\n" for item in trace)
-        file.flush()
-        command = [options.bin / "llmc-run", options.engine, "--simulate", file.name, "--json", *options.flags]
-        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+def simulate(options, trace: list[dict], folder: pathlib.Path, costs: dict | None = None) -> dict:
+    load, cost = folder / "load.jsonl", folder / "cost.json"
+    load.write_text("".join(json.dumps(item) + "\n" for item in trace))
+    command = [options.bin / "llmc-run", options.engine, "--simulate", load, "--json", *options.flags]
+    if costs:
+        cost.write_text(json.dumps(costs))
+        command += ["--step-cost", cost]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def main() -> int:
@@ -108,10 +124,14 @@ def main() -> int:
     options = parser.parse_args()
     options.flags += ["--threads", options.threads]
     trace = make_trace(options)
-    simulated, served = simulate(options, trace), play(options, trace)
-    print(f"{'':20} {'served':>10} {'simulated':>10} {'difference':>10}")
-    for name in ROWS:
-        print(f"{name:20} {served[name]:10.1f} {simulated[name]:10.1f} {simulated[name] / served[name] - 1:10.1%}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        simulated, served = simulate(options, trace, folder), play(options, trace, folder / "trace.json")
+        replayed = simulate(options, trace, folder, costs_of(folder / "trace.json"))
+    print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10}")
+    for row in ROWS:
+        share = lambda side: f"{side[row] / served[row] - 1:+8.1%}"
+        print(f"{row:20} {served[row]:10.1f} {simulated[row]:10.1f} {share(simulated)} {replayed[row]:10.1f} {share(replayed)}")
     return 0
 
 
