@@ -57,8 +57,7 @@ void readConversation(FieldReader& fields, ChatFields& out) {
 void readMessagesFields(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   refuseUnsupported(fields);
   fields.boolean("stream", out.stream);
-  if (!fields.fault() && !fields.find("max_tokens"))
-    fields.fail(invalidValue("max_tokens", "'max_tokens' is missing"));
+  if (!fields.fault() && !fields.find("max_tokens")) fields.fail(invalidValue("max_tokens", "'max_tokens' is missing"));
   // Without an answer the prompt is only put into the cache.
   readMaxTokens(fields, "max_tokens", 0, out);
   readSampling(fields, facts, "stop_sequences", out);

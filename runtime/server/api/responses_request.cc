@@ -11,8 +11,8 @@ namespace {
 constexpr const char* kRoles[] = {"system", "developer", "user", "assistant"};
 constexpr const char* kParts[] = {"input_text", "output_text", "text"};
 constexpr MessageRules kRules{kRoles, kParts};
-constexpr const char* kUnsupported[] = {"tools",      "previous_response_id", "conversation", "background", "prompt",
-                                        "moderation", "context_management"};
+constexpr const char* kUnsupported[] = {"tools",  "previous_response_id", "conversation",      "background",
+                                        "prompt", "moderation",           "context_management"};
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);

@@ -62,8 +62,8 @@ TEST(MessagesRequest, TurnsOfOneRoleAreOneTurn) {
 
 TEST(MessagesRequest, AnAnswerAtTheEndIsGoneOnWith) {
   GenerateRequest out;
-  ASSERT_FALSE(read(R"("max_tokens":0,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"Sure"}])",
-                    out));
+  ASSERT_FALSE(
+      read(R"("max_tokens":0,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"Sure"}])", out));
   EXPECT_TRUE(out.messages.continueFinal);
   EXPECT_FALSE(out.messages.addGenerationPrompt);
   EXPECT_EQ(out.messages.finalContent, "Sure");
@@ -76,8 +76,7 @@ TEST(MessagesRequest, WhatCannotBeIsRefusedByName) {
     const char* param;
     const char* code = "invalid_value";
   };
-  const std::string image =
-      R"({"type":"image","source":{"type":"url","url":"http://x"}})";
+  const std::string image = R"({"type":"image","source":{"type":"url","url":"http://x"}})";
   const Case cases[] = {
       {kHello, "max_tokens"},
       {kHello + R"(,"max_tokens":-1)", "max_tokens"},

@@ -103,7 +103,8 @@ TEST(RequestFields, StopStringsByTheirApisName) {
 TEST(RequestFields, VllmsFieldsArriveInEveryApi) {
   for (const Api api : kAll) {
     GenerateRequest out;
-    EXPECT_FALSE(read(api, R"("ignore_eos":true,"min_p":0.25,"seed":7,"min_tokens":3,"cache_salt":"s","priority":-2)", out));
+    EXPECT_FALSE(
+        read(api, R"("ignore_eos":true,"min_p":0.25,"seed":7,"min_tokens":3,"cache_salt":"s","priority":-2)", out));
     EXPECT_TRUE(out.ignoreEos && out.seedGiven);
     EXPECT_EQ(out.sampling.minP, 0.25);
     EXPECT_EQ(out.sampling.seed, 7u);

@@ -38,10 +38,11 @@ TEST(ResponsesFormat, AStreamHasAllEventsInOrder) {
   format.appendPiece(out, piece("b", FinishReason::kStop, R"([{"token":"b"}])"), {10, 3, 4});
   format.appendEnd(out, {10, 3, 4});
   const auto events = eventsOf(out);
-  const char* types[] = {"response.created",           "response.in_progress",       "response.output_item.added",
-                         "response.content_part.added", "response.output_text.delta", "response.output_text.delta",
-                         "response.output_text.done",   "response.content_part.done", "response.output_item.done",
-                         "response.completed"};
+  const char* types[] = {"response.created",           "response.in_progress",
+                         "response.output_item.added", "response.content_part.added",
+                         "response.output_text.delta", "response.output_text.delta",
+                         "response.output_text.done",  "response.content_part.done",
+                         "response.output_item.done",  "response.completed"};
   ASSERT_EQ(events.size(), std::size(types));
   for (size_t i = 0; i < events.size(); ++i) EXPECT_EQ(events[i]["type"], types[i]);
   EXPECT_EQ(events[0]["response"]["id"], "resp_id1");
