@@ -9,6 +9,7 @@
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
 #include "runtime/main/session.h"
+#include "runtime/main/start_screen.h"
 #include "runtime/server/server.h"
 #include "runtime/serving/engine_loop.h"
 
@@ -22,7 +23,7 @@ struct Loaded {
   std::unique_ptr<EngineLoop> loop;
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatTemplate> chatTemplate;
-  std::string summary;
+  std::string screen;
 };
 
 Result<Policy> policyOf(const std::string& name) {
@@ -49,21 +50,7 @@ server::ModelFacts factsOf(const Session& session, const Flags& flags) {
   return facts;
 }
 
-std::string summaryOf(Session& session) {
-  const uint64_t tokens = uint64_t{session.kv().pages()} * kPageTokens;
-  const auto* name = session.model().name();
-  std::string text = (name ? name->str() : std::string("model")) + ", " + session.levelName() + ", " +
-                     std::to_string(session.pool().workers()) + " workers\nKV cache " +
-                     formatBytes(session.kv().pages() * session.kv().pageBytes()) + ": " + std::to_string(tokens) +
-                     " tokens, workspace " + formatBytes(session.executor().workspaceBytes()) + "; room for ";
-  for (const uint32_t context : {1024u, 4096u, session.context()})
-    if (context <= session.context())
-      text += std::to_string(tokens / context) + " sequences of " + std::to_string(context) +
-              (context == session.context() ? " tokens" : ", ");
-  return text;
-}
-
-Result<Loaded> load(Session& session, const Flags& flags) {
+Result<Loaded> load(Session& session, const Flags& flags, const std::string& address) {
   auto policy = policyOf(flags.policy);
   LLMC_TRY(policy.status());
   SchedulerConfig config;
@@ -83,16 +70,16 @@ Result<Loaded> load(Session& session, const Flags& flags) {
     loaded.chatTemplate = chat.take();
   else if (chat.status().code() != "EN_TEMPLATE")
     return chat.takeStatus();
-  loaded.summary = summaryOf(session);
+  loaded.screen = startScreen(session, flags, address);
   return loaded;
 }
 
 /// Owns the session: workers belong to the thread that made them.
-void engineThread(const Flags& flags, std::promise<Result<Loaded>> ready, Status& ended) {
+void engineThread(const Flags& flags, const std::string& address, std::promise<Result<Loaded>> ready, Status& ended) {
   auto session = Session::open(
       flags, {.text = true, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
   if (!session) return ready.set_value(session.takeStatus());
-  auto loaded = load(**session, flags);
+  auto loaded = load(**session, flags, address);
   EngineLoop* loop = loaded ? loaded->loop.get() : nullptr;
   ready.set_value(std::move(loaded));
   if (!loop) return;
@@ -104,6 +91,7 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   server::ServerOptions options;
   options.apiKeys = flags.apiKeys;
   options.version = LLMC_VERSION;
+  options.metrics = {flags.metricsPrefix, flags.oldMetricNames};
   if (!flags.apiKeyFile.empty()) {
     std::ifstream file(flags.apiKeyFile);
     if (!file)
@@ -152,20 +140,20 @@ Status runServe(const Flags& flags) {
   std::promise<Result<Loaded>> promise;
   auto future = promise.get_future();
   Status ended = Status::ok();
-  std::thread engine(engineThread, std::cref(flags), std::move(promise), std::ref(ended));
+  const std::string address = addressOf(flags.host, (*listener)->port());
+  std::thread engine(engineThread, std::cref(flags), std::cref(address), std::move(promise), std::ref(ended));
   auto loaded = future.get();
   if (!loaded) {
     engine.join();
     return loaded.takeStatus();
   }
-  writeNotice(loaded->summary);
+  writeNotice(loaded->screen);
   auto server = server::Server::create(options.take(), listener.take(), *loaded->loop,
                                        {*loaded->tokenizer, std::move(loaded->chatTemplate)});
   if (server) {
-    char line[160];
-    std::snprintf(line, sizeof line, "ready on http://%s:%d/v1 after %.2f s", flags.host.c_str(), (*server)->port(),
-                  millisecondsSinceStart() / 1e3);
-    writeNotice(line);
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.2f s", millisecondsSinceStart() / 1e3);
+    writeNotice("ready on " + address + "/v1 after " + seconds);
     serveUntilSignal(**server, signals, flags.drainSeconds);
   }
   loaded->loop->stop();
