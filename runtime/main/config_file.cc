@@ -93,8 +93,8 @@ class Reader {
       }
       yaml_event_delete(&event);
       if (anchored) return fail(line_, "anchors and aliases are not read");
-      const bool silent = type_ == YAML_STREAM_START_EVENT || type_ == YAML_DOCUMENT_START_EVENT ||
-                          type_ == YAML_DOCUMENT_END_EVENT;
+      const bool silent =
+          type_ == YAML_STREAM_START_EVENT || type_ == YAML_DOCUMENT_START_EVENT || type_ == YAML_DOCUMENT_END_EVENT;
       if (!silent) return Status::ok();
     }
   }
@@ -109,8 +109,7 @@ class Reader {
 
 Result<std::string> readText(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (!file)
-    return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
+  if (!file) return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
   std::string text(limits::kConfigBytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
   if (std::ferror(file.get()) != 0)

@@ -23,7 +23,9 @@ std::string count(uint64_t value, const char* what) { return std::to_string(valu
 std::string sequencesText(const Session& session, uint64_t pages, const Flags& flags) {
   std::string text;
   for (const uint32_t context : {1024u, 4096u, session.context()}) {
-    if (context > session.context() || (context == session.context() && text.find("of " + std::to_string(context)) != std::string::npos)) continue;
+    if (context > session.context() ||
+        (context == session.context() && text.find("of " + std::to_string(context)) != std::string::npos))
+      continue;
     const uint64_t each = (uint64_t{context} + kPageTokens - 1) / kPageTokens;
     text += (text.empty() ? "" : ", ") + count(pages / each, "of ") + std::to_string(context) + " tokens";
   }

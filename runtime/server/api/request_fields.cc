@@ -106,8 +106,8 @@ void readOrderAndCache(FieldReader& fields, GenerateRequest& out) {
   fields.integer("priority", INT32_MIN, INT32_MAX, out.priority);
   std::string ignored;
   for (const char* name : {"user", "request_id", "session_id", "safety_identifier", "prompt_cache_key"})
-    fields.text(name, limits::kNameBytes, ignored);
-  fields.text("cache_salt", limits::kNameBytes, out.cacheSalt);
+    fields.word(name, limits::kNameBytes, ignored);
+  fields.word("cache_salt", limits::kNameBytes, out.cacheSalt);
   if (const Json* salt = fields.find("cache_salt"); salt && out.cacheSalt.empty())
     fields.fail(invalidValue("cache_salt", "'cache_salt' must not be empty"));
   if (fields.find("truncate_prompt_tokens")) {

@@ -97,7 +97,7 @@ ApiFault readMessage(const Json& message, const std::string& place, const Messag
   FieldReader fields(message, place + ".");
   std::string role, name;
   fields.text("role", limits::kNameBytes, role);
-  fields.text("name", limits::kNameBytes, name);
+  fields.word("name", limits::kNameBytes, name);
   if (fields.fault()) return fields.fault();
   for (const char* tool : {"tool_calls", "function_call", "tool_call_id"})
     if (const Json* value = fields.find(tool); value && !value->empty()) return unsupported(fields.fullName(tool));

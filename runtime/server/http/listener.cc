@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -27,6 +28,8 @@ struct Listener::State {
   std::vector<IoThread*> threads;
   HttpHandler* handler = nullptr;
   uint32_t most = 0;
+  /// Accepted, but not yet counted by their threads: a burst must not slip through the cap.
+  std::shared_ptr<std::atomic<uint32_t>> starting = std::make_shared<std::atomic<uint32_t>>(0);
   size_t next = 0;
   uint16_t port = 0;
 
@@ -93,7 +96,7 @@ void Listener::State::accept() {
 }
 
 void Listener::State::take(tcp::socket socket, IoThread& io) {
-  uint32_t open = 0;
+  uint32_t open = starting->load();
   for (const IoThread* thread : threads) open += thread->count();
   if (open >= most) {
     const ApiError error{503, "too_many_connections", "too many connections; try again", {}, 1};
@@ -108,7 +111,11 @@ void Listener::State::take(tcp::socket socket, IoThread& io) {
     return;
   }
   auto connection = std::make_shared<Connection>(std::move(socket), io, *handler);
-  io.post([connection = std::move(connection)] { connection->start(); });
+  starting->fetch_add(1);
+  io.post([connection = std::move(connection), starting = starting] {
+    connection->start();
+    starting->fetch_sub(1);
+  });
 }
 
 void Listener::stop() {

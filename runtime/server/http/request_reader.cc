@@ -136,7 +136,8 @@ RequestReader::State RequestReader::beginBody() {
   }
   const std::string_view length = request_.header("content-length");
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), length_);
-  if (error == std::errc::result_out_of_range || length_ > limits::kBodyBytes)
+  if (error == std::errc::result_out_of_range) return fail(400, "Content-Length is no number of 64 bits");
+  if (length_ > limits::kBodyBytes)
     return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
   return state_ = length_ > 0 ? State::kBody : State::kDone;
 }

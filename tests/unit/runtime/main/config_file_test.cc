@@ -17,7 +17,8 @@ Result<Texts> read(const std::string& text, const Texts& given = {}) {
 }
 
 TEST(ConfigFile, YamlAndJson) {
-  const Texts wanted = {"--engine=e.bin", "--port=8001", "--api-key=a", "--api-key=b c", "--no-prefix-cache", "--host=::1"};
+  const Texts wanted = {"--engine=e.bin", "--port=8001",       "--api-key=a",
+                        "--api-key=b c",  "--no-prefix-cache", "--host=::1"};
   auto yaml = read(
       "# all of it\nmodel: e.bin\nport: 8001\napi_key:\n  - a\n  - 'b c'\nno-prefix-cache: true\nprofile: false\n"
       "enable-chunked-prefill: true\naccess-log: null\nhost: \"::1\"\n");
@@ -49,16 +50,26 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
     const char* why;
   };
   for (const auto& [text, why] :
-       {Case{"port: 1\nprot: 2\n", ":2: unknown key 'prot'"}, Case{"{\"port\": 1,\n \"help\": true}", ":2: unknown key 'help'"},
-        Case{"config: other.yaml\n", ":1: unknown key 'config'"}, Case{"port: 1\n\nport: 2\n", ":3: 'port' is there twice"},
+       {Case{"port: 1\nprot: 2\n", ":2: unknown key 'prot'"},
+        Case{"{\"port\": 1,\n \"help\": true}", ":2: unknown key 'help'"},
+        Case{"config: other.yaml\n", ":1: unknown key 'config'"},
+        Case{"port: 1\n\nport: 2\n", ":3: 'port' is there twice"},
         Case{"max-batched-tokens: 1\nmax-num-batched-tokens: 2\n", ":2: 'max-num-batched-tokens' is there twice"},
-        Case{"port: [1, 2]\n", ":1: 'port' takes one value"}, Case{"port:\n  a: 1\n", ":2: 'port' must be a value"},
-        Case{"api-key: [a, [b]]\n", ":1: 'api-key' must be a value"}, Case{"port: true\n", ":1: 'port' needs a value (N)"},
-        Case{"chat: maybe\n", ":1: 'chat' must be true or false"}, Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},
-        Case{"[1]\n", ":1: this is not a map"}, Case{"", ":1: this is not a map"}, Case{"port: 1\n--- \nport: 2\n", "more than one document"},
-        Case{"port: &a 1\n", ":1: anchors and aliases"}, Case{"a: *b\n", ":1: anchors and aliases"},
-        Case{"? [a]\n: 1\n", ":1: a key must be a word"}, Case{"{\"port\": 1\n", "this is not YAML"},
-        Case{"port: 1\n\tbad\n", ":2: this is not YAML"}, Case{"port: \"\xff\"\n", "this is not YAML"}}) {
+        Case{"port: [1, 2]\n", ":1: 'port' takes one value"},
+        Case{"port:\n  a: 1\n", ":2: 'port' must be a value"},
+        Case{"api-key: [a, [b]]\n", ":1: 'api-key' must be a value"},
+        Case{"port: true\n", ":1: 'port' needs a value (N)"},
+        Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
+        Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},
+        Case{"[1]\n", ":1: this is not a map"},
+        Case{"", ":1: this is not a map"},
+        Case{"port: 1\n--- \nport: 2\n", "more than one document"},
+        Case{"port: &a 1\n", ":1: anchors and aliases"},
+        Case{"a: *b\n", ":1: anchors and aliases"},
+        Case{"? [a]\n: 1\n", ":1: a key must be a word"},
+        Case{"{\"port\": 1\n", "this is not YAML"},
+        Case{"port: 1\n\tbad\n", ":2: this is not YAML"},
+        Case{"port: \"\xff\"\n", "this is not YAML"}}) {
     auto got = read(text);
     ASSERT_FALSE(got) << text;
     EXPECT_EQ(got.status().code(), "CLI_CONFIG") << text;

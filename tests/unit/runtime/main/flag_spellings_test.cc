@@ -13,11 +13,11 @@ using Texts = std::vector<std::string>;
 
 TEST(FlagSpellings, NamesOfVllm) {
   for (const auto& [theirs, ours] :
-       {std::pair{"max_num_batched_tokens", "max-num-batched-tokens"}, std::pair{"max-batched-tokens", "max-num-batched-tokens"},
-        std::pair{"scheduling-policy", "policy"}, std::pair{"kv-cache-memory-bytes", "kv-memory"},
-        std::pair{"max-num-queued-reqs", "max-queue"}, std::pair{"shutdown-timeout", "drain-seconds"},
-        std::pair{"no-enable-prefix-caching", "no-prefix-cache"}, std::pair{"enable-chunked-prefill", ""},
-        std::pair{"unheard-of", "unheard-of"}})
+       {std::pair{"max_num_batched_tokens", "max-num-batched-tokens"},
+        std::pair{"max-batched-tokens", "max-num-batched-tokens"}, std::pair{"scheduling-policy", "policy"},
+        std::pair{"kv-cache-memory-bytes", "kv-memory"}, std::pair{"max-num-queued-reqs", "max-queue"},
+        std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"no-enable-prefix-caching", "no-prefix-cache"},
+        std::pair{"enable-chunked-prefill", ""}, std::pair{"unheard-of", "unheard-of"}})
     EXPECT_EQ(ourFlagName(theirs), ours);
   for (const FlagHelp& flag : allFlags()) EXPECT_EQ(ourFlagName(flag.name), flag.name);
 }
@@ -38,8 +38,18 @@ TEST(FlagSpellings, ValuesAreLeftAlone) {
 }
 
 TEST(FlagSpellings, ReachTheFlags) {
-  const char* const line[] = {"llmc-run", "e", "--max_num_batched_tokens", "64", "--shutdown-timeout", "5",
-                              "--no-enable-prefix-caching", "--served-model-name", "a", "b", "--metrics-prefix", "llmc"};
+  const char* const line[] = {"llmc-run",
+                              "e",
+                              "--max_num_batched_tokens",
+                              "64",
+                              "--shutdown-timeout",
+                              "5",
+                              "--no-enable-prefix-caching",
+                              "--served-model-name",
+                              "a",
+                              "b",
+                              "--metrics-prefix",
+                              "llmc"};
   auto flags = parseFlags(std::size(line), line);
   ASSERT_TRUE(flags) << flags.status().toString();
   EXPECT_EQ(flags->maxBatchedTokens, 64u);

@@ -17,13 +17,15 @@ TEST_F(Run, TheStartScreenAddsUp) {
   const uint64_t pages = (*session)->kv().pages(), page = (*session)->kv().pageBytes();
   ASSERT_GT(pages, 0u);
   EXPECT_NE(text.find(formatBytes(pages * page) + " = "), std::string::npos) << text;
-  EXPECT_NE(text.find(std::to_string(pages) + " pages x 16 tokens x " + std::to_string(page / 16) + " bytes = " +
-                      std::to_string(pages * 16) + " tokens"),
+  EXPECT_NE(text.find(std::to_string(pages) + " pages x 16 tokens x " + std::to_string(page / 16) +
+                      " bytes = " + std::to_string(pages * 16) + " tokens"),
             std::string::npos)
       << text;
   // The tiny engine's context is 128 tokens: no line of 1,024, and each sequence takes eight pages.
   EXPECT_EQ((*session)->context(), 128u);
-  EXPECT_NE(text.find("sequences  " + std::to_string(pages / 8) + " of 128 tokens fit; 64 run together"), std::string::npos) << text;
+  EXPECT_NE(text.find("sequences  " + std::to_string(pages / 8) + " of 128 tokens fit; 64 run together"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("address    http://127.0.0.1:7/v1, no key"), std::string::npos) << text;
   flags.apiKeys = {"k"};
   EXPECT_NE(startScreen(**session, flags, "x").find("with a key"), std::string::npos);
