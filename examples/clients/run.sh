@@ -12,10 +12,10 @@ venvs="${LLMC_CLIENT_VENVS:-.cache/clients}"
 # Packages, and what they take with all that they need.
 packages() {
   case "$1" in
-    openai) echo openai==3.52.0 ;;                                                      # 50 MB
-    anthropic) echo anthropic==2.11.0 ;;                                                # 50 MB
-    langchain) echo langchain-openai==1.7.3 langchain-core==1.7.2 ;;                    # 110 MB
-    litellm) echo litellm==1.106.2 mcp==2.3.0 ;;                                        # 320 MB; responses() imports mcp
+    openai) echo openai==3.52.0 ;;                                                      # 70 MB
+    anthropic) echo anthropic==2.11.0 ;;                                                # 80 MB
+    langchain) echo langchain-openai==1.7.3 langchain-core==1.7.2 ;;                    # 130 MB
+    litellm) echo litellm==1.106.2 mcp==2.3.0 ;;                                        # 360 MB; responses() imports mcp
     evalscope) echo 'evalscope[perf]==1.14.1' ;;                                        # 1.2 GB
     vllm) echo aiohttp==3.14.5 numpy==2.4.6 tqdm==4.70.1 regex==2026.11.15 ;;           # 90 MB, and a wheel of 320 MB
     *) echo "run.sh: no client '$1'; see the head of $0" >&2; return 2 ;;

@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import json
+import resource
 import socket
 import threading
 import time
@@ -163,6 +164,16 @@ class Rows(unittest.TestCase):
             self.assertGreater(len(refused), 0)
             for sock in busy + more:
                 sock.close()
+
+    def test_descriptors_run_out(self):  # HT16
+        with MockServer("--context", CONTEXT) as server, server.connect() as first:
+            self.assertIn(b" 200 ", self.answer(first))
+            resource.prlimit(server.child.pid, resource.RLIMIT_NOFILE, (40, 40))
+            waiting = [server.connect() for _ in range(60)]
+            self.assertIn(b" 200 ", self.answer(first), "who is connected is served")
+            for sock in waiting:
+                sock.close()
+            self.assertEqual(send(server, get("/health")).status, 200)
 
     @staticmethod
     def answer(sock: socket.socket) -> bytes:

@@ -84,9 +84,9 @@ void checkMetadata(FieldReader& fields) {
 }
 
 std::string repeated(const FieldReader& fields, const std::string& instructions, const GenerateRequest& request) {
-  const auto textOr = [&](const char* name, Json other) {
+  const auto textOr = [&](const char* name, const Json& other) {
     const Json* given = fields.find(name);
-    return given ? *given : std::move(other);
+    return given ? *given : other;
   };
   Json out = Json::object();
   out["instructions"] = instructions.empty() ? Json(nullptr) : Json(instructions);
