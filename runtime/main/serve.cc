@@ -91,7 +91,6 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   server::ServerOptions options;
   options.apiKeys = flags.apiKeys;
   options.version = LLMC_VERSION;
-  options.metrics = {flags.metricsPrefix, flags.oldMetricNames};
   if (!flags.apiKeyFile.empty()) {
     std::ifstream file(flags.apiKeyFile);
     if (!file)

@@ -57,8 +57,6 @@ TEST(FlagSpellings, ReachTheFlags) {
   EXPECT_FALSE(flags->prefixCache);
   EXPECT_EQ(flags->servedNames, (Texts{"a", "b"}));
   EXPECT_EQ(flags->metricsPrefix, "llmc");
-  const char* const wrong[] = {"llmc-run", "e", "--metrics-prefix", "other"};
-  EXPECT_EQ(parseFlags(std::size(wrong), wrong).status().code(), "CLI_FLAG");
 }
 
 }  // namespace
