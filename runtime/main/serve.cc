@@ -3,6 +3,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "runtime/main/modes.h"
@@ -10,6 +11,8 @@
 #include "runtime/main/process_clock.h"
 #include "runtime/main/session.h"
 #include "runtime/main/start_screen.h"
+#include "runtime/server/auth.h"
+#include "runtime/server/loading_server.h"
 #include "runtime/server/server.h"
 #include "runtime/serving/engine_loop.h"
 
@@ -134,8 +137,10 @@ Status runServe(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto options = optionsOf(flags);
   LLMC_TRY(options.status());
+  LLMC_TRY(server::checkBind(flags.host, server::KeyRing(options->apiKeys)));
   auto listener = server::Listener::open(flags.host, static_cast<uint16_t>(flags.port));
   LLMC_TRY(listener.status());
+  std::optional<server::LoadingServer> loading(std::in_place, **listener);
   std::promise<Result<Loaded>> promise;
   auto future = promise.get_future();
   Status ended = Status::ok();
@@ -147,6 +152,7 @@ Status runServe(const Flags& flags) {
     return loaded.takeStatus();
   }
   writeNotice(loaded->screen);
+  loading.reset();
   auto server = server::Server::create(options.take(), listener.take(), *loaded->loop,
                                        {*loaded->tokenizer, std::move(loaded->chatTemplate)});
   if (server) {

@@ -82,11 +82,10 @@ void Listener::State::accept() {
   if (!acceptor) return;
   IoThread& io = *threads[next++ % threads.size()];
   acceptor->async_accept(io.context(), [this, &io](const boost::system::error_code& error, tcp::socket socket) {
-    if (error == asio::error::operation_aborted || !acceptor) return;
-    if (!error) {
-      take(std::move(socket), io);
-      return accept();
-    }
+    if (error == asio::error::operation_aborted) return;
+    if (!error) take(std::move(socket), io);  // also who came in just before hold()
+    if (!acceptor) return;
+    if (!error) return accept();
     // Out of descriptors or memory: those that wait in the backlog are taken once there is room.
     retry->expires_after(std::chrono::milliseconds(100));
     retry->async_wait([this](const boost::system::error_code& cancelled) {
@@ -116,6 +115,21 @@ void Listener::State::take(tcp::socket socket, IoThread& io) {
     connection->start();
     starting->fetch_sub(1);
   });
+}
+
+void Listener::hold() {
+  State& state = *state_;
+  std::promise<void> held;
+  state.threads.front()->post([&] {
+    boost::system::error_code ignored;
+    const auto protocol = state.acceptor->local_endpoint(ignored).protocol();
+    const auto handle = state.acceptor->release(ignored);
+    state.acceptor.reset();
+    state.retry.reset();
+    state.bound.emplace(state.bindContext, protocol, handle);
+    held.set_value();
+  });
+  held.get_future().wait();
 }
 
 void Listener::stop() {
