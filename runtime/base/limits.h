@@ -82,5 +82,8 @@ inline constexpr int64_t kMessages = 4096;
 inline constexpr int64_t kBadWords = 128;
 inline constexpr int64_t kStopTokenIds = 128;
 inline constexpr uint64_t kNameBytes = 256;  ///< of a model, a message's author, a cache salt, a user
+inline constexpr uint64_t kMetadataEntries = 16;
+inline constexpr uint64_t kMetadataKeyBytes = 64;
+inline constexpr uint64_t kMetadataValueBytes = 512;
 
 }  // namespace llmc::rt::limits

@@ -2,9 +2,12 @@
 #define CXXOPTS_VECTOR_DELIMITER '\0'  // --stop "a, b" is one string
 #include "runtime/main/flags.h"
 
+#include <algorithm>
 #include <cxxopts.hpp>
 
 #include "runtime/base/limits.h"
+#include "runtime/main/config_file.h"
+#include "runtime/main/flag_spellings.h"
 #include "runtime/main/help.h"
 #include "runtime/main/number_flags.h"
 
@@ -119,7 +122,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "logprobs", flags.logprobs, 0, limits::kTopLogprobs));
   LLMC_TRY(readInteger(parsed, "threads", flags.threads, 1, limits::kThreads));
   LLMC_TRY(readInteger(parsed, "max-model-len", flags.maxModelLen, 1, limits::kPositions));
-  LLMC_TRY(readInteger(parsed, "max-batched-tokens", flags.maxBatchedTokens, 1, limits::kMaxTokensPerStep));
+  LLMC_TRY(readInteger(parsed, "max-num-batched-tokens", flags.maxBatchedTokens, 1, limits::kMaxTokensPerStep));
   LLMC_TRY(readInteger(parsed, "chunk", flags.chunk, 2, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "prompt-tokens", flags.benchPromptTokens, 1, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "output-tokens", flags.benchOutputTokens, 1, limits::kPositions));
@@ -177,9 +180,35 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
   return Status::ok();
 }
 
-bool repeats(std::string_view flag) { return flag == "stop" || flag == "api-key" || flag == "served-model-name"; }
+/// The command line in our spelling, after the flags of --config.
+Result<std::vector<std::string>> gatherArguments(int argc, const char* const* argv) {
+  const std::vector<std::string> typed = inOurSpelling({argv + std::min(argc, 1), argv + argc});
+  std::vector<std::string> names, all;
+  std::string config;
+  for (size_t i = 0; i < typed.size(); ++i) {
+    const size_t equals = typed[i].find('=');
+    const auto* const flag = typed[i].starts_with("--") ? findFlag(typed[i].substr(2, equals - 2)) : nullptr;
+    names.emplace_back(flag ? flag->name : "engine");
+    if (!flag || flag->value.empty()) continue;
+    if (equals == std::string::npos && i + 1 >= typed.size()) continue;
+    const std::string value = equals == std::string::npos ? typed[++i] : typed[i].substr(equals + 1);
+    if (flag->name == "config") config = value;
+  }
+  if (!config.empty()) {
+    auto fromFile = readConfigFile(config, names);
+    LLMC_TRY(fromFile.status());
+    all = fromFile.take();
+  }
+  all.insert(all.begin(), "llmc-run");
+  all.insert(all.end(), typed.begin(), typed.end());
+  return all;
+}
 
 Result<Flags> readAll(int argc, const char* const* argv) {
+  auto arguments = gatherArguments(argc, argv);
+  LLMC_TRY(arguments.status());
+  std::vector<const char*> texts;
+  for (const std::string& argument : *arguments) texts.push_back(argument.c_str());
   cxxopts::Options options("llmc-run");
   auto add = options.add_options();
   add("engine", "", cxxopts::value<std::string>());
@@ -187,13 +216,13 @@ Result<Flags> readAll(int argc, const char* const* argv) {
     const std::string name(flag.name);
     if (flag.value.empty())
       add(name, "");
-    else if (repeats(name))
+    else if (flagRepeats(name))
       add(name, "", cxxopts::value<std::vector<std::string>>());
     else
       add(name, "", cxxopts::value<std::string>());
   }
   options.parse_positional({"engine"});
-  const Parsed parsed = options.parse(argc, argv);
+  const Parsed parsed = options.parse(static_cast<int>(texts.size()), texts.data());
   Flags flags;
   if (parsed.count("help")) return flags;
   flags.mode = Mode::kVersion;
@@ -201,7 +230,7 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   if (!parsed.unmatched().empty())
     return flagError("CLI_FLAG", "unexpected argument '" + escaped(parsed.unmatched()[0], 60) + "'");
   for (const FlagHelp& flag : allFlags())
-    if (!repeats(flag.name) && parsed.count(std::string(flag.name)) > 1)
+    if (!flagRepeats(flag.name) && parsed.count(std::string(flag.name)) > 1)
       return flagError("CLI_FLAG", "--" + std::string(flag.name) + " was given twice");
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));

@@ -76,7 +76,7 @@ struct Flags {
   bool oldMetricNames = false;
 };
 
-/// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64).
+/// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64), CLI_CONFIG (65, 66).
 Result<Flags> parseFlags(int argc, const char* const* argv);
 
 }  // namespace llmc::rt

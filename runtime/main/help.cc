@@ -45,7 +45,7 @@ constexpr FlagHelp kFlags[] = {
     {"threads", "N", "worker threads (default: one a physical core that this process may use)", kMachine},
     {"max-model-len", "N", "longest context in tokens (default: the model's, less if memory is short)", kMachine},
     {"kv-memory", "SIZE", "bytes of KV cache, with suffix K, M, G (default: what the context needs)", kMachine},
-    {"max-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
+    {"max-num-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",
      kMachine},
     {"host", "ADDRESS", "address to serve on; others than loopback need a key (default: 127.0.0.1)", kServe},
@@ -80,6 +80,7 @@ constexpr FlagHelp kFlags[] = {
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
     {"step-cost", "FILE", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
     {"profile", "", "--bench also says where the time goes, kernel by kernel (default: off)", kMeasure},
+    {"config", "FILE", "flags from a YAML or JSON file; those of the command line come first (default: none)", "About"},
     {"help", "", "print this", "About"},
     {"version", "", "print the version", "About"},
 };
@@ -87,6 +88,14 @@ constexpr FlagHelp kFlags[] = {
 }  // namespace
 
 std::span<const FlagHelp> allFlags() { return kFlags; }
+
+const FlagHelp* findFlag(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kFlags), std::end(kFlags), [&](const FlagHelp& flag) { return flag.name == name; });
+  return found == std::end(kFlags) ? nullptr : found;
+}
+
+bool flagRepeats(std::string_view name) { return name == "stop" || name == "api-key" || name == "served-model-name"; }
 
 std::string helpText() {
   std::string text =

@@ -17,6 +17,12 @@ struct FlagHelp {
 /// All flags in the order of --help.
 std::span<const FlagHelp> allFlags();
 
+/// The flag of that name, or null.
+const FlagHelp* findFlag(std::string_view name);
+
+/// Whether a flag may be given more than once, each time with another value.
+bool flagRepeats(std::string_view name);
+
 std::string helpText();
 
 }  // namespace llmc::rt

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "runtime/main/modes.h"
@@ -10,6 +11,9 @@
 #include "runtime/main/process_clock.h"
 #include "runtime/main/scheduler_flags.h"
 #include "runtime/main/session.h"
+#include "runtime/main/start_screen.h"
+#include "runtime/server/auth.h"
+#include "runtime/server/loading_server.h"
 #include "runtime/server/server.h"
 #include "runtime/serving/engine_loop.h"
 
@@ -23,7 +27,7 @@ struct Loaded {
   std::unique_ptr<EngineLoop> loop;
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatTemplate> chatTemplate;
-  std::string summary;
+  std::string screen;
 };
 
 server::ModelFacts factsOf(const Session& session, const Flags& flags) {
@@ -42,20 +46,6 @@ server::ModelFacts factsOf(const Session& session, const Flags& flags) {
   return facts;
 }
 
-std::string summaryOf(Session& session) {
-  const uint64_t tokens = uint64_t{session.kv().pages()} * kPageTokens;
-  const auto* name = session.model().name();
-  std::string text = (name ? name->str() : std::string("model")) + ", " + session.levelName() + ", " +
-                     std::to_string(session.pool().workers()) + " workers\nKV cache " +
-                     formatBytes(session.kv().pages() * session.kv().pageBytes()) + ": " + std::to_string(tokens) +
-                     " tokens, workspace " + formatBytes(session.executor().workspaceBytes()) + "; room for ";
-  for (const uint32_t context : {1024u, 4096u, session.context()})
-    if (context <= session.context())
-      text += std::to_string(tokens / context) + " sequences of " + std::to_string(context) +
-              (context == session.context() ? " tokens" : ", ");
-  return text;
-}
-
 Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config) {
   serving::LoopExtras extras;
   if (config.preempt == PreemptMode::kSwap) {
@@ -70,7 +60,7 @@ Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const
   return extras;
 }
 
-Result<Loaded> load(Session& session, const Flags& flags) {
+Result<Loaded> load(Session& session, const Flags& flags, const std::string& address) {
   auto config = schedulerConfigOf(flags, session);
   LLMC_TRY(config.status());
   auto extras = extrasOf(flags, session, *config);
@@ -86,16 +76,16 @@ Result<Loaded> load(Session& session, const Flags& flags) {
     loaded.chatTemplate = chat.take();
   else if (chat.status().code() != "EN_TEMPLATE")
     return chat.takeStatus();
-  loaded.summary = summaryOf(session);
+  loaded.screen = startScreen(session, flags, address);
   return loaded;
 }
 
 /// Owns the session: workers belong to the thread that made them.
-void engineThread(const Flags& flags, std::promise<Result<Loaded>> ready, Status& ended) {
+void engineThread(const Flags& flags, const std::string& address, std::promise<Result<Loaded>> ready, Status& ended) {
   auto session = Session::open(
       flags, {.text = true, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
   if (!session) return ready.set_value(session.takeStatus());
-  auto loaded = load(**session, flags);
+  auto loaded = load(**session, flags, address);
   EngineLoop* loop = loaded ? loaded->loop.get() : nullptr;
   ready.set_value(std::move(loaded));
   if (!loop) return;
@@ -150,25 +140,28 @@ Status runServe(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto options = optionsOf(flags);
   LLMC_TRY(options.status());
+  LLMC_TRY(server::checkBind(flags.host, server::KeyRing(options->apiKeys)));
   auto listener = server::Listener::open(flags.host, static_cast<uint16_t>(flags.port));
   LLMC_TRY(listener.status());
+  std::optional<server::LoadingServer> loading(std::in_place, **listener);
   std::promise<Result<Loaded>> promise;
   auto future = promise.get_future();
   Status ended = Status::ok();
-  std::thread engine(engineThread, std::cref(flags), std::move(promise), std::ref(ended));
+  const std::string address = addressOf(flags.host, (*listener)->port());
+  std::thread engine(engineThread, std::cref(flags), std::cref(address), std::move(promise), std::ref(ended));
   auto loaded = future.get();
   if (!loaded) {
     engine.join();
     return loaded.takeStatus();
   }
-  writeNotice(loaded->summary);
+  writeNotice(loaded->screen);
+  loading.reset();
   auto server = server::Server::create(options.take(), listener.take(), *loaded->loop,
                                        {*loaded->tokenizer, std::move(loaded->chatTemplate)});
   if (server) {
-    char line[160];
-    std::snprintf(line, sizeof line, "ready on http://%s:%d/v1 after %.2f s", flags.host.c_str(), (*server)->port(),
-                  millisecondsSinceStart() / 1e3);
-    writeNotice(line);
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%.2f s", millisecondsSinceStart() / 1e3);
+    writeNotice("ready on " + address + "/v1 after " + seconds);
     serveUntilSignal(**server, signals, flags.drainSeconds);
   }
   loaded->loop->stop();

@@ -1,12 +1,12 @@
 // Life of an answer: start, events, end. What a choice shows is in answer_choices.cc.
 #include "runtime/server/answer.h"
 
-#include <algorithm>
 #include <ctime>
 #include <random>
 
 #include "runtime/base/limits.h"
 #include "runtime/server/api/json_text.h"
+#include "runtime/server/error_response.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -14,6 +14,11 @@ namespace {
 uint64_t randomSeed() {
   thread_local std::mt19937_64 engine{uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
   return engine();
+}
+
+LogprobStyle logprobStyle(Api api) {
+  if (api == Api::kCompletions) return LogprobStyle::kArrays;
+  return api == Api::kResponses ? LogprobStyle::kList : LogprobStyle::kContent;
 }
 
 double seconds(Answer::Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -27,9 +32,9 @@ Answer::Answer(const AnswerServices& services, std::shared_ptr<Exchange> exchang
       request_(std::move(request)),
       generations_(std::move(generations)),
       spelling_{services.text.tokenizer, request_.tokensAsIds},
-      writer_(std::make_unique<AnswerText>(request_.chat, exchange_->requestId, request_.model, std::time(nullptr))),
+      format_(makeAnswerFormat(request_, exchange_->requestId, std::time(nullptr))),
       shard_(exchange_->io().index()),
-      onlyEcho_(request_.echo && request_.maxTokens && *request_.maxTokens == 0),
+      onlyPrompt_(request_.maxTokens && *request_.maxTokens == 0),
       arrived_(Clock::now()) {
   services_.load.fetch_add(1, std::memory_order_relaxed);
 }
@@ -50,7 +55,7 @@ void Answer::start(EventInbox& inbox) {
         prompt.text = text.take();
     promptTokens_ += prompt.tokens;
     for (uint32_t i = 0; i < generation.choices; ++i)
-      choices_.emplace_back(AnswerChoice(services_.text.tokenizer, request_, stopIds));
+      choices_.emplace_back(AnswerChoice(services_.text.tokenizer, request_, stopIds), logprobStyle(request_.api));
     live_ += generation.choices;
     prompts_.push_back(std::move(prompt));
   }
@@ -157,8 +162,7 @@ void Answer::finishAll() {
   auto exchange = exchange_;
   exchange->completionTokens = completionTokens_;
   if (request_.stream) {
-    if (request_.includeUsage) writer_->appendUsageEvent(buffer_, usage());
-    AnswerText::appendDone(buffer_);
+    format_->appendEnd(buffer_, usage());
     if (!exchange->streaming()) exchange->beginStream("text/event-stream; charset=utf-8");
     exchange->write(buffer_);
     exchange_ = nullptr;
@@ -177,13 +181,11 @@ void Answer::fail(const ApiError& error) {
   stop("error");
   count(Counter::kError);
   if (exchange->streaming()) {
-    AnswerText::appendError(buffer_, error);
+    format_->appendError(buffer_, error);
     exchange->write(buffer_);
-    exchange->abort();  // no [DONE], no last chunk: a client cannot take it for an answer
+    exchange->abort();  // no end event, no last chunk: a client cannot take it for an answer
   } else {
-    HttpResponse response{error.status, error.json()};
-    if (error.retryAfter > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retryAfter));
-    exchange->respond(response);
+    exchange->respond(errorResponse(*exchange, error));
   }
 }
 

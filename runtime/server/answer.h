@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "runtime/server/api/answer_choice.h"
-#include "runtime/server/api/answer_text.h"
+#include "runtime/server/api/answer_format.h"
 #include "runtime/server/api/generate_request.h"
 #include "runtime/server/api/logprobs_text.h"
 #include "runtime/server/api/prompt_encoder.h"
@@ -62,14 +62,13 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     Clock::time_point scheduled;
   };
   struct ChoiceState {
-    explicit ChoiceState(AnswerChoice choice) : text(std::move(choice)) {}
+    ChoiceState(AnswerChoice choice, LogprobStyle style) : text(std::move(choice)), logprobs(style) {}
     AnswerChoice text;
+    ChoiceLogprobs logprobs;
     bool begun = false;
     Clock::time_point first, last;
-    uint64_t offset = 0;  ///< characters of text, for text_offset
     // Of answers that are not streamed.
-    std::string whole, chatLogprobs;
-    CompletionLogprobs logprobs;
+    std::string whole;
     std::vector<int32_t> ids;
   };
 
@@ -77,9 +76,8 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void onPrompt(PromptState& prompt, PromptEvent event);
   void onToken(uint32_t prompt, TokenEvent event);
   void begin(PromptState& prompt, uint32_t index);
-  void echoPrompt(PromptState& prompt, ChoiceState& choice, std::string& text);
+  void echoPrompt(PromptState& prompt, uint32_t index);
   void show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event);
-  void gather(ChoiceState& choice, std::string text, const TokenEvent* event);
   void observeToken(ChoiceState& choice, Clock::time_point now);
   void choiceEnded(PromptState& prompt, ChoiceState& choice);
   void finishAll();
@@ -96,14 +94,14 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   const GenerateRequest request_;
   std::vector<GenerationRequest> generations_;  ///< until they are submitted
   const TokenSpelling spelling_;
-  std::unique_ptr<AnswerText> writer_;
+  const std::unique_ptr<AnswerFormat> format_;
   std::vector<PromptState> prompts_;
   std::vector<ChoiceState> choices_;
   uint32_t live_ = 0;
   uint64_t promptTokens_ = 0, completionTokens_ = 0, cachedTokens_ = 0;
   bool paused_ = false;
-  const uint32_t shard_;  ///< of the metrics
-  const bool onlyEcho_;
+  const uint32_t shard_;   ///< of the metrics
+  const bool onlyPrompt_;  ///< no token of the answer is shown
   Clock::time_point arrived_;
   std::string buffer_;  ///< events of the call that runs
 };

@@ -5,6 +5,7 @@
 
 #include "runtime/server/api/json_body.h"
 #include "runtime/server/api/json_text.h"
+#include "runtime/server/error_response.h"
 #include "runtime/server/request_id.h"
 
 namespace llmc::rt::server {
@@ -22,13 +23,6 @@ std::string mediaType(std::string_view header) {
 
 }  // namespace
 
-HttpResponse errorResponse(const ApiError& error) {
-  HttpResponse response{error.status, error.json()};
-  if (error.retryAfter > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retryAfter));
-  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  return response;
-}
-
 std::span<const ApiHandler::Route> ApiHandler::routes() {
   static constexpr Route kRoutes[] = {
       {"GET", "/", &ApiHandler::page, true},
@@ -43,6 +37,9 @@ std::span<const ApiHandler::Route> ApiHandler::routes() {
       {"GET", "/v1/models/{model}", &ApiHandler::model},
       {"POST", "/v1/chat/completions", &ApiHandler::chat},
       {"POST", "/v1/completions", &ApiHandler::completions},
+      {"POST", "/v1/messages", &ApiHandler::messages},
+      {"POST", "/v1/messages/count_tokens", &ApiHandler::countTokens},
+      {"POST", "/v1/responses", &ApiHandler::responses},
       {"POST", "/tokenize", &ApiHandler::tokenize},
       {"POST", "/detokenize", &ApiHandler::detokenize},
   };
@@ -78,9 +75,12 @@ ApiFault ApiHandler::admit(Exchange& exchange, bool open) const {
       request.count("host") > 0)
     return ApiError{403, "host_not_allowed", "the Host header names another machine; use 127.0.0.1 or localhost", {}};
   if (open) return std::nullopt;
-  const auto key = services_.keys.check(request.header("authorization"));
+  const auto key = services_.keys.check(request.header("authorization"), request.header("x-api-key"));
   if (!key)
-    return ApiError{401, "invalid_api_key", "the API key is missing or wrong; send 'Authorization: Bearer KEY'", {}};
+    return ApiError{401,
+                    "invalid_api_key",
+                    "the API key is missing or wrong; send 'Authorization: Bearer KEY' or 'x-api-key: KEY'",
+                    {}};
   exchange.apiKey = *key;
   return std::nullopt;
 }
@@ -92,13 +92,16 @@ void ApiHandler::handle(std::shared_ptr<Exchange> exchange) {
   const Route* route = find(request.path, request.method, pathKnown);
   ApiFault fault = admit(*exchange, route && route->open);
   if (!fault && !pathKnown)
-    fault = ApiError{404, "not_found", "no such path; see /v1/models, /v1/chat/completions, /v1/completions", {}};
+    fault = ApiError{404,
+                     "not_found",
+                     "no such path; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages",
+                     {}};
   if (!fault && !route) fault = ApiError{405, "method_not_allowed", "this path has another method", {}};
   if (!fault && request.method == "POST" && route->call != &ApiHandler::health &&
       mediaType(request.header("content-type")) != "application/json")
     fault = ApiError{415, "unsupported_media_type", "send 'Content-Type: application/json'", {}};
   if (fault) {
-    HttpResponse response = errorResponse(*fault);
+    HttpResponse response = errorResponse(*exchange, *fault);
     if (fault->status == 405)
       for (const Route& one : routes())
         if (request.path == one.path) response.headers.emplace_back("Allow", one.method);
@@ -116,10 +119,10 @@ void ApiHandler::finished(const Exchange& exchange) {
   services_.accessLog.write(exchange, took.count());
 }
 
-void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, bool chat) {
+void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
   if (draining() || !ready_.load())
-    return exchange->respond(
-        errorResponse({503, "draining", "this server takes no more requests; send it to another replica", {}, 1}));
+    return exchange->respond(errorResponse(
+        *exchange, {503, "draining", "this server takes no more requests; send it to another replica", {}, 1}));
   struct Work {
     std::string body;
     GenerateRequest request;
@@ -128,15 +131,15 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, bool chat) 
   };
   auto work = std::make_shared<Work>();
   work->body = std::move(exchange->request.body);
-  boost::asio::post(preparing_, [this, exchange, work, chat] {
+  boost::asio::post(preparing_, [this, exchange, work, api] {
     Json json;
     work->fault = parseBody(work->body, json);
-    if (!work->fault) work->fault = readGenerateRequest(json, chat, services_.backend.facts(), work->request);
+    if (!work->fault) work->fault = readGenerateRequest(json, api, services_.backend.facts(), work->request);
     if (!work->fault) work->fault = encoder_.prepare(work->request, work->generations);
     work->body = {};
     exchange->io().post([this, exchange, work] {
       if (!exchange->open()) return;  // the client left meanwhile
-      if (work->fault) return exchange->respond(errorResponse(*work->fault));
+      if (work->fault) return exchange->respond(errorResponse(*exchange, *work->fault));
       const AnswerServices services{services_.backend, services_.text, services_.metrics, nextGeneration_, load_};
       std::make_shared<Answer>(services, exchange, std::move(work->request), std::move(work->generations))
           ->start(*inboxes_[exchange->io().index()]);
@@ -153,7 +156,7 @@ void ApiHandler::answerLater(const std::shared_ptr<Exchange>& exchange,
     ApiFault fault = parseBody(*body, json);
     if (!fault) fault = (this->*work)(json, *out);
     exchange->io().post([exchange, fault, out] {
-      if (fault) return exchange->respond(errorResponse(*fault));
+      if (fault) return exchange->respond(errorResponse(*exchange, *fault));
       HttpResponse response;
       response.body = std::move(*out);
       exchange->respond(response);

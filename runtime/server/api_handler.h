@@ -68,14 +68,18 @@ class ApiHandler : public HttpHandler {
   void metricsText(const std::shared_ptr<Exchange>& exchange);
   void models(const std::shared_ptr<Exchange>& exchange);
   void model(const std::shared_ptr<Exchange>& exchange);
-  void chat(const std::shared_ptr<Exchange>& exchange) { generate(exchange, true); }
-  void completions(const std::shared_ptr<Exchange>& exchange) { generate(exchange, false); }
+  void chat(const std::shared_ptr<Exchange>& exchange) { generate(exchange, Api::kChat); }
+  void completions(const std::shared_ptr<Exchange>& exchange) { generate(exchange, Api::kCompletions); }
+  void messages(const std::shared_ptr<Exchange>& exchange) { generate(exchange, Api::kMessages); }
+  void responses(const std::shared_ptr<Exchange>& exchange) { generate(exchange, Api::kResponses); }
+  void countTokens(const std::shared_ptr<Exchange>& exchange);
   void tokenize(const std::shared_ptr<Exchange>& exchange);
   void detokenize(const std::shared_ptr<Exchange>& exchange);
 
-  void generate(const std::shared_ptr<Exchange>& exchange, bool chat);
+  void generate(const std::shared_ptr<Exchange>& exchange, Api api);
   /// Runs `work` on the body on a preparing thread and answers with its result.
   void answerLater(const std::shared_ptr<Exchange>& exchange, ApiFault (ApiHandler::*work)(const Json&, std::string&));
+  ApiFault countTokensBody(const Json& body, std::string& out);
   ApiFault tokenizeBody(const Json& body, std::string& out);
   ApiFault detokenizeBody(const Json& body, std::string& out);
   std::string modelJson(const std::string& name) const;
@@ -88,8 +92,5 @@ class ApiHandler : public HttpHandler {
   std::atomic<uint32_t> load_{0};
   boost::asio::thread_pool preparing_;
 };
-
-/// The answer that an error is.
-HttpResponse errorResponse(const ApiError& error);
 
 }  // namespace llmc::rt::server

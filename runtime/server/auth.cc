@@ -16,16 +16,21 @@ uint32_t equalTo(std::string_view key, std::string_view given) {
 
 }  // namespace
 
-std::optional<uint32_t> KeyRing::check(std::string_view authorization) const {
-  if (keys_.empty()) return 0;
-  constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return std::nullopt;
-  for (size_t i = 0; i < kScheme.size(); ++i)
-    if ((authorization[i] | 0x20) != (kScheme[i] | 0x20)) return std::nullopt;
-  const std::string_view given = authorization.substr(kScheme.size());
-  uint32_t found = 0;  // index + 1
+/// Index + 1, or 0.
+uint32_t KeyRing::find(std::string_view given) const {
+  uint32_t found = 0;
   for (uint32_t i = 0; i < keys_.size(); ++i)
     if (!keys_[i].empty()) found |= (0u - equalTo(keys_[i], given)) & (i + 1);
+  return found;
+}
+
+std::optional<uint32_t> KeyRing::check(std::string_view authorization, std::string_view apiKey) const {
+  if (keys_.empty()) return 0;
+  constexpr std::string_view kScheme = "bearer ";
+  bool bearer = authorization.size() > kScheme.size();
+  for (size_t i = 0; bearer && i < kScheme.size(); ++i) bearer = (authorization[i] | 0x20) == (kScheme[i] | 0x20);
+  const uint32_t first = bearer ? find(authorization.substr(kScheme.size())) : 0, second = find(apiKey);
+  const uint32_t found = first != 0 ? first : second;
   return found == 0 ? std::nullopt : std::optional<uint32_t>(found - 1);
 }
 

@@ -17,11 +17,13 @@ class KeyRing {
   explicit KeyRing(std::vector<std::string> keys) : keys_(std::move(keys)) {}
   bool empty() const { return keys_.empty(); }
 
-  /// Index of the key in an Authorization header ("Bearer KEY"), or nothing. The time depends on the length of what
-  /// was sent, not on how much of it is right. Without keys everything is 0.
-  std::optional<uint32_t> check(std::string_view authorization) const;
+  /// Index of the key in an Authorization header ("Bearer KEY") or an x-api-key header ("KEY", as Anthropic's clients
+  /// send it), or nothing; one right key of the two is enough. The time depends on the length of what was sent, not on
+  /// how much of it is right. Without keys everything is 0.
+  std::optional<uint32_t> check(std::string_view authorization, std::string_view apiKey = {}) const;
 
  private:
+  uint32_t find(std::string_view given) const;
   std::vector<std::string> keys_;
 };
 

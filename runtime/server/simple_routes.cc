@@ -4,6 +4,7 @@
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/api/logprobs_text.h"
 #include "runtime/server/api_handler.h"
+#include "runtime/server/error_response.h"
 #include "runtime/server/page/page.h"
 #include "runtime/server/process_metrics.h"
 
@@ -15,7 +16,7 @@ void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->r
 
 void ApiHandler::ready(const std::shared_ptr<Exchange>& exchange) {
   if (draining() || !ready_.load())
-    return exchange->respond(errorResponse({503, "not_ready", "this server takes no requests", {}, 1}));
+    return exchange->respond(errorResponse(*exchange, {503, "not_ready", "this server takes no requests", {}, 1}));
   exchange->respond({200});
 }
 
@@ -66,7 +67,8 @@ void ApiHandler::model(const std::shared_ptr<Exchange>& exchange) {
   }
   for (const std::string& known : services_.backend.facts().names)
     if (name == known) return exchange->respond({200, modelJson(known)});
-  exchange->respond(errorResponse({404, "model_not_found", "this model does not exist here; see /v1/models", "model"}));
+  exchange->respond(
+      errorResponse(*exchange, {404, "model_not_found", "this model does not exist here; see /v1/models", "model"}));
 }
 
 void ApiHandler::tokenize(const std::shared_ptr<Exchange>& exchange) {
@@ -75,6 +77,19 @@ void ApiHandler::tokenize(const std::shared_ptr<Exchange>& exchange) {
 
 void ApiHandler::detokenize(const std::shared_ptr<Exchange>& exchange) {
   answerLater(exchange, &ApiHandler::detokenizeBody);
+}
+
+void ApiHandler::countTokens(const std::shared_ptr<Exchange>& exchange) {
+  answerLater(exchange, &ApiHandler::countTokensBody);
+}
+
+ApiFault ApiHandler::countTokensBody(const Json& body, std::string& out) {
+  ChatFields chat;
+  std::vector<int32_t> ids;
+  if (ApiFault fault = readCountRequest(body, services_.backend.facts(), chat)) return fault;
+  if (ApiFault fault = encoder_.encodeChat(chat, ids)) return fault;
+  out = R"({"input_tokens":)" + std::to_string(ids.size()) + '}';
+  return std::nullopt;
 }
 
 ApiFault ApiHandler::tokenizeBody(const Json& body, std::string& out) {

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import pathlib
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 import urllib.error
@@ -60,6 +62,24 @@ class Serve(unittest.TestCase):
         pieces = [c.choices[0].delta.content or "" for c in self.chat(QUESTION, max_tokens=40, temperature=0, stream=True)]
         self.assertEqual("".join(pieces), wanted["text"])
         self.assertGreater(len(pieces), 30)
+
+    def test_one_answer_in_four_formats(self):
+        question = "Why is grass green?"
+        self.chat(question, max_tokens=1)  # from here on all of them find the prompt in the cache
+        chat = self.chat(question, max_tokens=20, temperature=0).choices[0].message.content
+        response = self.client.responses.create(model="smollm2", input=question, max_output_tokens=20, temperature=0)
+        self.assertEqual(response.output_text, chat)
+        body = {"model": "smollm2", "max_tokens": 20, "temperature": 0, "messages": [{"role": "user", "content": question}]}
+        self.assertEqual(json.loads(self.post("/v1/messages", body))["content"][0]["text"], chat)
+        ids = json.loads(self.post("/tokenize", {"messages": body["messages"]}))["tokens"]
+        plain = self.client.completions.create(model="smollm2", prompt=ids, max_tokens=20, temperature=0)
+        self.assertEqual(plain.choices[0].text, chat)
+        self.assertEqual(json.loads(self.post("/v1/messages/count_tokens", body))["input_tokens"], len(ids))
+
+    def post(self, path, body):
+        ask = urllib.request.Request(self.server.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(ask) as reply:
+            return reply.read()
 
     def test_many_at_once(self):
         async def one(client, index):
@@ -155,6 +175,31 @@ class StartAndStop(unittest.TestCase):
         self.assertEqual((status, "error[SV_PUBLIC_BIND]" in text), (77, True), text)
         status, text, _ = self.refused("--policy", "best", "--port", 0)
         self.assertEqual((status, "mlfq" in text), (64, True), text)
+
+    def test_flags_from_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder) / "serve.yaml"
+            config.write_text(f"model: {built()}\nserved_model_name: [a, b]\nkv-cache-memory-bytes: 64M\nmetrics-prefix: llmc\n")
+            child = subprocess.Popen([engine.BIN / "llmc-run", "--config", config, "--port", "0"], stderr=subprocess.PIPE, text=True)
+            screen = []
+            for line in child.stderr:
+                screen.append(line)
+                if line.startswith("ready on "):
+                    break
+            url = screen[-1].split()[2]
+            with urllib.request.urlopen(url + "/models") as models:
+                self.assertEqual([m["id"] for m in json.load(models)["data"]], ["a", "b"])
+            with urllib.request.urlopen(url.removesuffix("/v1") + "/metrics") as metrics:
+                self.assertIn(b"llmc:num_requests_running", metrics.read())
+            child.terminate()
+            child.stderr.close()
+            self.assertEqual(child.wait(timeout=10), 0)
+            for name in ("model ", "memory ", "KV cache ", "sequences ", "address "):
+                self.assertTrue(any(line.startswith(name) for line in screen), screen)
+            self.assertIn("KV cache 64.0 MiB = ", "".join(screen))
+            config.write_text("port: 0\nprot: 1\n")
+            status, text, _ = self.refused("--config", config)
+            self.assertEqual((status, f"{config}:2: unknown key 'prot'" in text), (65, True), text)
 
     def test_what_never_fits_is_refused(self):
         with EngineServer(built(), "--kv-memory", "40M", "--max-model-len", 512, "--served-model-name", "m") as server:

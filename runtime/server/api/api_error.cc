@@ -1,4 +1,4 @@
-// Types by status, as the API of OpenAI documents them.
+// Types by status, as each API documents them.
 #include "runtime/server/api/api_error.h"
 
 #include <utility>
@@ -8,7 +8,15 @@
 
 namespace llmc::rt::server {
 
-std::string_view ApiError::type() const {
+ErrorShape errorShapeOf(std::string_view path) {
+  constexpr std::string_view kMessages = "/v1/messages";
+  const bool anthropic =
+      path.starts_with(kMessages) && (path.size() == kMessages.size() || path[kMessages.size()] == '/');
+  return anthropic ? ErrorShape::kAnthropic : ErrorShape::kOpenAi;
+}
+
+std::string_view ApiError::type(ErrorShape shape) const {
+  const bool anthropic = shape == ErrorShape::kAnthropic;
   switch (status) {
     case 401:
       return "authentication_error";
@@ -16,17 +24,30 @@ std::string_view ApiError::type() const {
       return "permission_error";
     case 404:
       return "not_found_error";
+    case 413:
+      return anthropic ? "request_too_large" : "invalid_request_error";
     case 429:
       return "rate_limit_error";
     case 503:
-      return "service_unavailable_error";
+      return anthropic ? "overloaded_error" : "service_unavailable_error";
+    case 504:
+      return anthropic ? "timeout_error" : "server_error";
     default:
-      return status >= 500 ? "server_error" : "invalid_request_error";
+      if (status < 500) return "invalid_request_error";
+      return anthropic ? "api_error" : "server_error";
   }
 }
 
-std::string ApiError::json() const {
-  std::string out = R"({"error":{"message":)";
+std::string ApiError::json(ErrorShape shape) const {
+  std::string out;
+  if (shape == ErrorShape::kAnthropic) {
+    out = R"({"type":"error","error":{"type":)";
+    appendQuoted(out, type(shape));
+    out += R"(,"message":)";
+    appendQuoted(out, message);
+    return out + "}}";
+  }
+  out = R"({"error":{"message":)";
   appendQuoted(out, message);
   out += R"(,"type":)";
   appendQuoted(out, type());

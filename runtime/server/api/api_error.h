@@ -1,6 +1,7 @@
-// An error as OpenAI's clients expect it: status, type, code, the field at fault, and what to do.
+// An error as clients expect it: status, type, code, the field at fault, and what to do.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,12 @@
 
 namespace llmc::rt::server {
 
+/// Whose clients read it.
+enum class ErrorShape : uint8_t { kOpenAi, kAnthropic };
+
+/// The shape of the API that a path belongs to.
+ErrorShape errorShapeOf(std::string_view path);
+
 struct ApiError {
   int status = 400;
   std::string code;
@@ -16,10 +23,11 @@ struct ApiError {
   std::string param;   ///< the field, or empty
   int retryAfter = 0;  ///< seconds; 0: no Retry-After
 
-  /// OpenAI's `type` of this status.
-  std::string_view type() const;
-  /// {"error":{"message":...,"type":...,"param":...,"code":...}}
-  std::string json() const;
+  /// The API's `type` of this status.
+  std::string_view type(ErrorShape shape = ErrorShape::kOpenAi) const;
+  /// {"error":{"message":...,"type":...,"param":...,"code":...}}, or
+  /// {"type":"error","error":{"type":...,"message":...}}
+  std::string json(ErrorShape shape = ErrorShape::kOpenAi) const;
 };
 
 /// An error, or nothing when all is well.

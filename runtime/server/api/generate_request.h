@@ -1,4 +1,4 @@
-// A request to generate, from either endpoint, as typed values in their ranges; prompts are not yet tokens.
+// A request to generate, by any API, as typed values in their ranges; prompts are not yet tokens.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,9 @@
 #include "runtime/server/backend.h"
 
 namespace llmc::rt::server {
+
+/// By which an answer is asked for and written.
+enum class Api : uint8_t { kCompletions, kChat, kMessages, kResponses };
 
 /// A text, or token ids that are taken as they are.
 using Prompt = std::variant<std::string, std::vector<int32_t>>;
@@ -27,10 +30,10 @@ struct ChatFields {
 };
 
 struct GenerateRequest {
-  bool chat = false;
+  Api api = Api::kCompletions;
   std::string model;            ///< the name that was asked for
   std::vector<Prompt> prompts;  ///< /v1/completions
-  ChatFields messages;          ///< /v1/chat/completions
+  ChatFields messages;          ///< of the other APIs
   bool addSpecialTokens = true;
   SamplingParams sampling;
   bool seedGiven = false;
@@ -48,11 +51,21 @@ struct GenerateRequest {
   std::string cacheSalt;
   std::optional<int32_t> truncatePrompt;  ///< keep so many prompt tokens; -1: what the context holds
   bool truncateRight = false;             ///< drop the end instead of the beginning
+  std::string repeatedFields;             ///< /v1/responses: JSON members that the answer says again
+
+  bool chat() const { return api != Api::kCompletions; }
+  /// The field that holds the prompt.
+  const char* promptField() const {
+    return api == Api::kCompletions ? "prompt" : api == Api::kResponses ? "input" : "messages";
+  }
 };
 
-/// Reads a body of /v1/chat/completions or /v1/completions. Errors name the field; fields that exist elsewhere but not
-/// here are refused unless they hold what they mean when absent. Unknown fields are ignored, as vLLM does.
-ApiFault readGenerateRequest(const Json& body, bool chat, const ModelFacts& facts, GenerateRequest& out);
+/// Reads a body of one API. Errors name the field; fields that exist elsewhere but not here are refused unless they
+/// hold what they mean when absent. Unknown fields are ignored, as vLLM does. vLLM's sampling fields work in all APIs.
+ApiFault readGenerateRequest(const Json& body, Api api, const ModelFacts& facts, GenerateRequest& out);
+
+/// Reads a body of /v1/messages/count_tokens: what a body of /v1/messages would be answered from.
+ApiFault readCountRequest(const Json& body, const ModelFacts& facts, ChatFields& out);
 
 /// `model` of a request: absent is the first name. Error 404 model_not_found; 400 when no name can be so long.
 ApiFault readModel(FieldReader& fields, const ModelFacts& facts, std::string& out);

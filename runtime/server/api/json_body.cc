@@ -1,6 +1,7 @@
 // nlohmann's event parser feeds a builder that can stop early; nothing here recurses into the input.
 #include "runtime/server/api/json_body.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -149,6 +150,14 @@ void FieldReader::text(const char* name, uint64_t maxBytes, std::string& out) {
   if (!value->is_string() || value->get_ref<const std::string&>().size() > maxBytes)
     return wrong(name, "a text of at most " + std::to_string(maxBytes) + " bytes");
   out = value->get<std::string>();
+}
+
+void FieldReader::word(const char* name, uint64_t maxBytes, std::string& out) {
+  std::string value = out;
+  text(name, maxBytes, value);
+  if (std::any_of(value.begin(), value.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+    return wrong(name, "a text without control characters");
+  out = std::move(value);
 }
 
 void FieldReader::ids(const char* name, int64_t most, uint32_t bound, std::vector<int32_t>& out) {

@@ -38,6 +38,8 @@ class FieldReader {
   /// A number in [min, max], or in (min, max] when `open`.
   void real(const char* name, double min, double max, double& out, bool open = false);
   void text(const char* name, uint64_t maxBytes, std::string& out);
+  /// The same without control characters: it may be written into logs.
+  void word(const char* name, uint64_t maxBytes, std::string& out);
   /// A list of at most `most` ids in [0, bound).
   void ids(const char* name, int64_t most, uint32_t bound, std::vector<int32_t>& out);
   /// A list of at most `most` texts of 1 to maxBytes bytes, or one text alone.

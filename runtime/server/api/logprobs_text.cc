@@ -112,6 +112,32 @@ void CompletionLogprobs::clear() {
   for (std::string* list : {&offsets_, &logprobs_, &tokens_, &top_}) list->clear();
 }
 
+void ChoiceLogprobs::add(const TokenSpelling& spelling, int32_t token, const TokenLogprobs& logprobs) {
+  if (style_ == LogprobStyle::kArrays) return arrays_.add(spelling, token, logprobs.logprob, logprobs.top, offset_);
+  comma(entries_);
+  appendChatLogprob(entries_, spelling, token, logprobs);
+}
+
+void ChoiceLogprobs::addPrompt(const TokenSpelling& spelling, std::span<const int32_t> ids,
+                               std::span<const PositionLogprobs> logprobs) {
+  arrays_.addFirst(spelling, ids.front(), offset_);
+  for (size_t i = 0; i < logprobs.size() && i + 1 < ids.size(); ++i)
+    arrays_.add(spelling, ids[i + 1], logprobs[i].logprob, logprobs[i].top, offset_);
+}
+
+std::string ChoiceLogprobs::take() {
+  std::string out;
+  if (!arrays_.empty()) {
+    arrays_.append(out);
+    arrays_.clear();
+  } else if (!entries_.empty()) {
+    const bool content = style_ == LogprobStyle::kContent;
+    ((out = content ? R"({"content":[)" : "[") += entries_) += content ? "]}" : "]";
+    entries_.clear();
+  }
+  return out;
+}
+
 void appendPromptLogprobs(std::string& out, const TokenSpelling& spelling, std::span<const int32_t> prompt,
                           std::span<const PositionLogprobs> logprobs) {
   const auto one = [&](int32_t id, float logprob, uint32_t rank) {

@@ -1,4 +1,4 @@
-// Log probabilities as the two endpoints and prompt_logprobs write them.
+// Log probabilities as each API and prompt_logprobs write them.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,30 @@ class CompletionLogprobs {
  private:
   void addToken(const std::string& text, uint64_t& offset);
   std::string offsets_, logprobs_, tokens_, top_;
+};
+
+enum class LogprobStyle : uint8_t {
+  kArrays,   ///< the arrays of CompletionLogprobs
+  kContent,  ///< {"content":[entry,...]}
+  kList      ///< [entry,...]
+};
+
+/// Of one choice, token by token, in the style of its API.
+class ChoiceLogprobs {
+ public:
+  explicit ChoiceLogprobs(LogprobStyle style) : style_(style) {}
+  void add(const TokenSpelling& spelling, int32_t token, const TokenLogprobs& logprobs);
+  /// Of an echoed prompt; `logprobs` has one entry less than `ids`. Requires: kArrays, ids not empty.
+  void addPrompt(const TokenSpelling& spelling, std::span<const int32_t> ids,
+                 std::span<const PositionLogprobs> logprobs);
+  /// JSON of what was added since the last call; empty when nothing was.
+  std::string take();
+
+ private:
+  LogprobStyle style_;
+  CompletionLogprobs arrays_;
+  uint64_t offset_ = 0;  ///< characters of text before the next token
+  std::string entries_;
 };
 
 /// [null,{"7":{"logprob":-1,"rank":1,"decoded_token":"a"}},...] for the tokens of a prompt.

@@ -86,7 +86,7 @@ ApiFault PromptEncoder::fit(const GenerateRequest& request, GenerationRequest& o
     else if (prompt.size() > keep)
       prompt.erase(prompt.begin(), prompt.end() - static_cast<long>(keep));
   }
-  const std::string param = request.chat ? "messages" : "prompt";
+  const std::string param = request.promptField();
   if (prompt.empty()) return invalidValue(param, "'" + param + "' has no tokens");
   const uint64_t wanted = request.maxTokens.value_or(1);
   if (prompt.size() + std::max<uint64_t>(wanted, 1) > context)
@@ -114,17 +114,18 @@ ApiFault PromptEncoder::prepare(const GenerateRequest& request, std::vector<Gene
   if (ApiFault fault = encodeBadWords(request.badWords, model.sampling.badWords)) return fault;
   if (Status status = checkParams(model.sampling, facts_.vocabulary); !status) return fromStatus(status);
 
-  const size_t prompts = request.chat ? 1 : request.prompts.size();
+  const size_t prompts = request.chat() ? 1 : request.prompts.size();
   for (size_t i = 0; i < prompts; ++i) {
     GenerationRequest one = model;
     ApiFault fault;
-    if (request.chat)
+    if (request.chat())
       fault = encodeChat(request.messages, one.prompt);
     else if (const auto* ids = std::get_if<std::vector<int32_t>>(&request.prompts[i]))
       one.prompt = *ids;
     else
       fault = encodeText(std::get<std::string>(request.prompts[i]), request.addSpecialTokens, one.prompt);
     if (!fault) fault = fit(request, one);
+    if (fault && fault->param == "messages") fault->param = request.promptField();
     if (fault) return fault;
     out.push_back(std::move(one));
   }

@@ -2,75 +2,35 @@
 #include <algorithm>
 
 #include "runtime/base/limits.h"
-#include "runtime/server/api/generate_request.h"
+#include "runtime/server/api/request_fields.h"
 
 namespace llmc::rt::server {
 namespace {
 
-constexpr const char* kRoles[] = {"system", "developer", "user", "assistant"};
+constexpr const char* kChatRoles[] = {"system", "developer", "user", "assistant"};
+constexpr const char* kChatParts[] = {"text"};
+constexpr MessageRules kChatRules{kChatRoles, kChatParts};
 
-std::string place(size_t index, const char* field = "") { return "messages[" + std::to_string(index) + "]" + field; }
-
-ApiError unsupportedContent(std::string param, const std::string& what) {
-  return {400, "unsupported_content", what + " is not supported by this model; send text", std::move(param)};
+bool isOneOf(const std::string& text, std::span<const char* const> list) {
+  return std::find(list.begin(), list.end(), text) != list.end();
 }
 
-/// The text of a content: a text, or a list of text parts, which are lines as in vLLM.
-ApiFault flatten(const Json& content, const std::string& param, std::string& out) {
-  if (content.is_string()) {
-    out = content.get<std::string>();
-    return std::nullopt;
-  }
-  if (!content.is_array()) return invalidValue(param, "'" + param + "' must be a text or a list of parts");
-  for (const Json& part : content) {
-    const auto type = part.is_object() ? part.find("type") : part.end();
-    if (!part.is_object() || type == part.end() || !type->is_string())
-      return invalidValue(param, "each part of '" + param + "' must be an object with a type");
-    if (*type != "text")
-      return unsupportedContent(param, "a part of type '" + escaped(type->get<std::string>(), 40) + "'");
-    const auto text = part.find("text");
-    if (text == part.end() || !text->is_string())
-      return invalidValue(param, "a text part of '" + param + "' has no text");
-    if (&part != &content.front()) out += '\n';
-    out += text->get_ref<const std::string&>();
-  }
-  return std::nullopt;
+/// "system, user or assistant"
+std::string spelled(std::span<const char* const> list) {
+  std::string out;
+  for (size_t i = 0; i < list.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == list.size() ? " or " : ", ") + std::string(list[i]);
+  return out;
 }
 
-ApiFault readMessage(const Json& message, size_t index, Json& out) {
-  if (!message.is_object()) return invalidValue(place(index), "'" + place(index) + "' must be an object");
-  FieldReader fields(message, place(index, "."));
-  std::string role, name;
-  fields.text("role", limits::kNameBytes, role);
-  fields.text("name", limits::kNameBytes, name);
-  if (fields.fault()) return fields.fault();
-  for (const char* tool : {"tool_calls", "function_call", "tool_call_id"})
-    if (const Json* value = fields.find(tool); value && !value->empty()) return unsupported(fields.fullName(tool));
-  if (role == "tool" || role == "function") return unsupported(fields.fullName("role"), "tools are not supported");
-  if (std::find(std::begin(kRoles), std::end(kRoles), role) == std::end(kRoles))
-    return invalidValue(fields.fullName("role"), "'" + fields.fullName("role") +
-                                                     "' must be system, developer, user or assistant, got '" +
-                                                     escaped(role, 40) + "'");
-  const Json* content = fields.find("content");
-  if (!content) return invalidValue(fields.fullName("content"), "'" + fields.fullName("content") + "' is missing");
-  std::string text;
-  if (ApiFault fault = flatten(*content, fields.fullName("content"), text)) return fault;
-  out = Json::object({{"role", role}, {"content", text}});
-  if (!name.empty()) out["name"] = name;
-  return std::nullopt;
-}
-
-void readMessages(FieldReader& fields, ChatFields& out) {
-  const Json* messages = fields.find("messages");
-  if (fields.fault()) return;
-  if (!messages || !messages->is_array() || messages->empty() ||
-      messages->size() > static_cast<size_t>(limits::kMessages))
-    return fields.fail(invalidValue(
-        "messages", "'messages' must be a list of 1 to " + std::to_string(limits::kMessages) + " messages"));
+void readMessageList(FieldReader& fields, ChatFields& out) {
+  const Json* messages = findMessages(fields, "messages");
+  if (!messages) return;
   Json flat = Json::array();
   for (size_t i = 0; i < messages->size(); ++i) {
     Json message;
-    if (ApiFault fault = readMessage((*messages)[i], i, message)) return fields.fail(*fault);
+    if (ApiFault fault = readMessage((*messages)[i], "messages[" + std::to_string(i) + "]", kChatRules, message))
+      return fields.fail(*fault);
     flat.push_back(std::move(message));
   }
   if (out.continueFinal) {
@@ -107,6 +67,62 @@ ApiFault readPrompt(const Json& value, const std::string& param, uint32_t vocabu
 
 }  // namespace
 
+ApiError unsupportedContent(std::string param, const std::string& what) {
+  return {400, "unsupported_content", what + " is not supported by this model; send text", std::move(param)};
+}
+
+ApiFault flattenContent(const Json& content, const std::string& param, const MessageRules& rules, std::string& out) {
+  if (content.is_string()) {
+    out = content.get<std::string>();
+    return std::nullopt;
+  }
+  if (!content.is_array()) return invalidValue(param, "'" + param + "' must be a text or a list of parts");
+  for (const Json& part : content) {
+    const auto type = part.is_object() ? part.find("type") : part.end();
+    if (!part.is_object() || type == part.end() || !type->is_string())
+      return invalidValue(param, "each part of '" + param + "' must be an object with a type");
+    const auto& name = type->get_ref<const std::string&>();
+    if (!isOneOf(name, rules.textParts)) return unsupportedContent(param, "a part of type '" + escaped(name, 40) + "'");
+    const auto text = part.find("text");
+    if (text == part.end() || !text->is_string())
+      return invalidValue(param, "a text part of '" + param + "' has no text");
+    if (&part != &content.front()) out += '\n';
+    out += text->get_ref<const std::string&>();
+  }
+  return std::nullopt;
+}
+
+ApiFault readMessage(const Json& message, const std::string& place, const MessageRules& rules, Json& out) {
+  if (!message.is_object()) return invalidValue(place, "'" + place + "' must be an object");
+  FieldReader fields(message, place + ".");
+  std::string role, name;
+  fields.text("role", limits::kNameBytes, role);
+  fields.word("name", limits::kNameBytes, name);
+  if (fields.fault()) return fields.fault();
+  for (const char* tool : {"tool_calls", "function_call", "tool_call_id"})
+    if (const Json* value = fields.find(tool); value && !value->empty()) return unsupported(fields.fullName(tool));
+  if (role == "tool" || role == "function") return unsupported(fields.fullName("role"), "tools are not supported");
+  if (!isOneOf(role, rules.roles))
+    return invalidValue(fields.fullName("role"), "'" + fields.fullName("role") + "' must be " + spelled(rules.roles) +
+                                                     ", got '" + escaped(role, 40) + "'");
+  const Json* content = fields.find("content");
+  if (!content) return invalidValue(fields.fullName("content"), "'" + fields.fullName("content") + "' is missing");
+  std::string text;
+  if (ApiFault fault = flattenContent(*content, fields.fullName("content"), rules, text)) return fault;
+  out = Json::object({{"role", role}, {"content", text}});
+  if (!name.empty()) out["name"] = name;
+  return std::nullopt;
+}
+
+const Json* findMessages(FieldReader& fields, const char* name) {
+  const Json* list = fields.find(name);
+  if (fields.fault()) return nullptr;
+  if (list && list->is_array() && !list->empty() && list->size() <= static_cast<size_t>(limits::kMessages)) return list;
+  fields.fail(invalidValue(
+      name, "'" + std::string(name) + "' must be a list of 1 to " + std::to_string(limits::kMessages) + " messages"));
+  return nullptr;
+}
+
 void readChatFields(FieldReader& fields, ChatFields& out) {
   fields.boolean("continue_final_message", out.continueFinal);
   out.addGenerationPrompt = !out.continueFinal;
@@ -115,21 +131,8 @@ void readChatFields(FieldReader& fields, ChatFields& out) {
     fields.fail(invalidValue("continue_final_message",
                              "'continue_final_message' and 'add_generation_prompt' exclude each other"));
   fields.boolean("add_special_tokens", out.addSpecialTokens);
-  Json variables = Json::object();
-  if (const Json* given = fields.find("chat_template_kwargs")) {
-    if (!given->is_object())
-      return fields.fail(invalidValue("chat_template_kwargs", "'chat_template_kwargs' must be an object"));
-    for (const char* taken : {"messages", "chat_template", "tokenize", "add_generation_prompt"})
-      if (given->contains(taken))
-        return fields.fail(
-            unsupported("chat_template_kwargs", "'chat_template_kwargs' must not hold '" + std::string(taken) + "'"));
-    variables = *given;
-  }
-  std::string effort;
-  fields.text("reasoning_effort", 16, effort);
-  if (!effort.empty()) variables["reasoning_effort"] = effort;
-  if (!variables.empty()) out.variables = variables.dump();
-  readMessages(fields, out);
+  readTemplateVariables(fields, fields.find("reasoning_effort"), out);
+  readMessageList(fields, out);
 }
 
 void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& out) {

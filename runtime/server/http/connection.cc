@@ -124,7 +124,7 @@ void Connection::refuse(int status, const std::string& reason) {
   current_ = std::make_shared<Exchange>(shared_from_this(), HttpRequest{}, io_.now());
   auto exchange = current_;
   const ApiError error{status, status == 408 ? "timeout" : "invalid_http", reason, {}};
-  exchange->respond({status, error.json()});
+  exchange->respond({status, error.json(errorShapeOf(reader_.path()))});
 }
 
 void Connection::exchangeEnded(const Exchange& exchange) {

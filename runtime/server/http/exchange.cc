@@ -3,6 +3,7 @@
 
 #include <ctime>
 
+#include "runtime/server/api/api_error.h"
 #include "runtime/server/http/connection.h"
 #include "runtime/server/http/io_thread.h"
 
@@ -33,6 +34,9 @@ std::string Exchange::head(int code, std::string_view contentType) const {
   out += "\r\nDate: " + dateText() + "\r\n";
   if (!contentType.empty()) (out += "Content-Type: ").append(contentType) += "\r\n";
   if (!requestId.empty()) (out += "X-Request-Id: ").append(requestId) += "\r\n";
+  // Anthropic's clients look for it under another name.
+  if (!requestId.empty() && errorShapeOf(request.path) == ErrorShape::kAnthropic)
+    (out += "request-id: ").append(requestId) += "\r\n";
   if (connection_->closesAfter())
     out += "Connection: close\r\n";
   else if (request.http10)

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -27,6 +28,8 @@ struct Listener::State {
   std::vector<IoThread*> threads;
   HttpHandler* handler = nullptr;
   uint32_t most = 0;
+  /// Accepted, but not yet counted by their threads: a burst must not slip through the cap.
+  std::shared_ptr<std::atomic<uint32_t>> starting = std::make_shared<std::atomic<uint32_t>>(0);
   size_t next = 0;
   uint16_t port = 0;
 
@@ -79,11 +82,10 @@ void Listener::State::accept() {
   if (!acceptor) return;
   IoThread& io = *threads[next++ % threads.size()];
   acceptor->async_accept(io.context(), [this, &io](const boost::system::error_code& error, tcp::socket socket) {
-    if (error == asio::error::operation_aborted || !acceptor) return;
-    if (!error) {
-      take(std::move(socket), io);
-      return accept();
-    }
+    if (error == asio::error::operation_aborted) return;
+    if (!error) take(std::move(socket), io);  // also who came in just before hold()
+    if (!acceptor) return;
+    if (!error) return accept();
     // Out of descriptors or memory: those that wait in the backlog are taken once there is room.
     retry->expires_after(std::chrono::milliseconds(100));
     retry->async_wait([this](const boost::system::error_code& cancelled) {
@@ -93,7 +95,7 @@ void Listener::State::accept() {
 }
 
 void Listener::State::take(tcp::socket socket, IoThread& io) {
-  uint32_t open = 0;
+  uint32_t open = starting->load();
   for (const IoThread* thread : threads) open += thread->count();
   if (open >= most) {
     const ApiError error{503, "too_many_connections", "too many connections; try again", {}, 1};
@@ -108,7 +110,26 @@ void Listener::State::take(tcp::socket socket, IoThread& io) {
     return;
   }
   auto connection = std::make_shared<Connection>(std::move(socket), io, *handler);
-  io.post([connection = std::move(connection)] { connection->start(); });
+  starting->fetch_add(1);
+  io.post([connection = std::move(connection), starting = starting] {
+    connection->start();
+    starting->fetch_sub(1);
+  });
+}
+
+void Listener::hold() {
+  State& state = *state_;
+  std::promise<void> held;
+  state.threads.front()->post([&] {
+    boost::system::error_code ignored;
+    const auto protocol = state.acceptor->local_endpoint(ignored).protocol();
+    const auto handle = state.acceptor->release(ignored);
+    state.acceptor.reset();
+    state.retry.reset();
+    state.bound.emplace(state.bindContext, protocol, handle);
+    held.set_value();
+  });
+  held.get_future().wait();
 }
 
 void Listener::stop() {

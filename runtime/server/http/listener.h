@@ -27,6 +27,8 @@ class Listener {
 
   /// Hands connections to `threads` in turn, which must outlive stop(). Over `mostConnections` they get 503.
   void start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections);
+  /// Ends accepting, but keeps the port: clients wait again, until another start(). Before the I/O threads stop.
+  void hold();
   /// Ends accepting; the port is free afterwards. Before the I/O threads stop.
   void stop();
 

@@ -75,6 +75,7 @@ bool RequestReader::headersAreSound() {
   const size_t hosts = request_.count("host");
   if (hosts > 1 || (hosts == 0 && !request_.http10)) return fail(400, "one Host header is needed"), false;
   if (request_.count("authorization") > 1) return fail(400, "more than one Authorization header"), false;
+  if (request_.count("x-api-key") > 1) return fail(400, "more than one x-api-key header"), false;
   if (request_.count("upgrade") > 0) return fail(400, "the protocol cannot be changed"), false;
   const std::string encoding = lower(request_.header("content-encoding"));
   if (!encoding.empty() && encoding != "identity") return fail(415, "the body must not be compressed"), false;
@@ -135,7 +136,8 @@ RequestReader::State RequestReader::beginBody() {
   }
   const std::string_view length = request_.header("content-length");
   const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), length_);
-  if (error == std::errc::result_out_of_range || length_ > limits::kBodyBytes)
+  if (error == std::errc::result_out_of_range) return fail(400, "Content-Length is no number of 64 bits");
+  if (length_ > limits::kBodyBytes)
     return fail(413, "the body is larger than " + std::to_string(limits::kBodyBytes) + " bytes");
   return state_ = length_ > 0 ? State::kBody : State::kDone;
 }

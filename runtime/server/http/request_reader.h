@@ -28,6 +28,8 @@ class RequestReader {
   /// Status to answer a failed request with, and why. Requires: kFailed.
   int status() const { return status_; }
   const std::string& reason() const { return reason_; }
+  /// Of a failed request whose head could be read: its path; else empty.
+  const std::string& path() const { return request_.path; }
   /// The client waits for "100 Continue" before it sends the body. True once a request.
   bool takeContinue();
 

@@ -139,6 +139,49 @@ TEST(Answer, AnErrorInMidStreamIsOneEventAndNoDone) {
   EXPECT_EQ(aborted["choices"][0]["text"], "ab");
 }
 
+TEST(Answer, EachApiHasItsEvents) {
+  Served served;
+  const std::string hello = R"("messages":[{"role":"user","content":"x"}])";
+  const Reply message =
+      served.post("/v1/messages", "{" + hello + R"(,"max_tokens":4,"stream":true})", "X-Request-Id: r\r\n");
+  EXPECT_EQ(message.headers.at("request-id"), "r");
+  auto events = message.events();
+  ASSERT_EQ(events.size(), 10u);
+  EXPECT_EQ(json::parse(events[0])["message"]["id"], "msg_r");
+  EXPECT_EQ(json::parse(events[8])["usage"]["output_tokens"], 4);
+  EXPECT_EQ(json::parse(events[9])["type"], "message_stop");
+  events = served.post("/v1/responses", R"({"input":"x","max_output_tokens":4,"stream":true})").events();
+  ASSERT_EQ(events.size(), 12u);
+  EXPECT_EQ(json::parse(events[11])["response"]["usage"]["output_tokens"], 4);
+}
+
+TEST(Answer, EachApiEndsAStreamWithItsError) {
+  Served served;
+  const std::string salt = R"("stream":true,"cache_salt":"mock:nan@2",)";
+  for (const auto& [path, body, at] :
+       {std::tuple{"/v1/messages", R"("max_tokens":9,"messages":[{"role":"user","content":"x"}])", "/error/type"},
+        std::tuple{"/v1/responses", R"("input":"x")", "/code"},
+        std::tuple{kChat, R"("messages":[{"role":"user","content":"x"}])", "/error/code"}}) {
+    Client client(served.server->port());
+    client.send(postText(path, "{" + salt + body + "}"));
+    const Reply reply = client.read();
+    EXPECT_EQ(reply.status, 200);
+    const json last = json::parse(reply.events().back());
+    EXPECT_EQ(last.at(json::json_pointer(at)), path == std::string("/v1/messages") ? "api_error" : "internal_error");
+    EXPECT_TRUE(client.ended());
+  }
+}
+
+TEST(Answer, AMessageWithoutTokensFillsTheCache) {
+  Served served;
+  const json body =
+      json::parse(served.post("/v1/messages", R"({"max_tokens":0,"messages":[{"role":"user","content":"x"}]})").body);
+  EXPECT_EQ(body["content"][0]["text"], "");
+  EXPECT_EQ(body["stop_reason"], "max_tokens");
+  EXPECT_EQ(body["usage"]["output_tokens"], 0);
+  EXPECT_GT(body["usage"]["input_tokens"], 0);
+}
+
 TEST(Answer, ADisconnectCancels) {
   MockOptions mock;
   mock.step = std::chrono::milliseconds(1);

@@ -16,6 +16,15 @@ TEST(KeyRing, OnlyWholeKeysCount) {
   EXPECT_EQ(KeyRing({}).check(""), 0u);
 }
 
+TEST(KeyRing, AnthropicsHeaderCountsToo) {
+  const KeyRing keys({"alpha", "beta"});
+  EXPECT_EQ(keys.check("", "beta"), 1u);
+  EXPECT_EQ(keys.check("Bearer alpha", "wrong"), 0u);
+  EXPECT_EQ(keys.check("Bearer wrong", "beta"), 1u);
+  EXPECT_EQ(keys.check("Basic x", "beta"), 1u);
+  for (const char* key : {"", "bet", "betaa", "Bearer beta", "betabeta"}) EXPECT_FALSE(keys.check("", key)) << key;
+}
+
 TEST(Auth, Loopback) {
   for (const char* host : {"127.0.0.1", "127.9.9.9", "::1", "localhost"}) EXPECT_TRUE(isLoopback(host)) << host;
   for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "127.evil", ""}) EXPECT_FALSE(isLoopback(host)) << host;

@@ -61,5 +61,14 @@ TEST(SimpleRoutes, MetricsMove) {
   EXPECT_EQ(served.metric("vllm:e2e_request_latency_seconds_count"), 1);
 }
 
+TEST(SimpleRoutes, CountedTokensAreThoseOfTheAnswer) {
+  Served served;
+  const std::string chat = R"("system":"s","messages":[{"role":"user","content":"hello"}])";
+  const json counted = json::parse(served.post("/v1/messages/count_tokens", "{" + chat + "}").body);
+  const json answered = json::parse(served.post("/v1/messages", "{" + chat + R"(,"max_tokens":1})").body);
+  EXPECT_GT(counted["input_tokens"], 5);
+  EXPECT_EQ(counted["input_tokens"], answered["usage"]["input_tokens"]);
+}
+
 }  // namespace
 }  // namespace llmc::rt::server::test

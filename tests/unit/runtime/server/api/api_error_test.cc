@@ -23,6 +23,18 @@ TEST(ApiError, TypesFollowTheStatus) {
     EXPECT_EQ((ApiError{status, "c", "m", {}}.type()), type);
 }
 
+TEST(ApiError, OrAnthropics) {
+  EXPECT_EQ((ApiError{413, "c", "m", "p"}.json(ErrorShape::kAnthropic)),
+            R"({"type":"error","error":{"type":"request_too_large","message":"m"}})");
+  for (const auto& [status, type] :
+       {std::pair{400, "invalid_request_error"}, std::pair{404, "not_found_error"}, std::pair{429, "rate_limit_error"},
+        std::pair{500, "api_error"}, std::pair{503, "overloaded_error"}, std::pair{504, "timeout_error"}})
+    EXPECT_EQ((ApiError{status, "c", "m", {}}.type(ErrorShape::kAnthropic)), type);
+  EXPECT_EQ(errorShapeOf("/v1/messages/count_tokens"), ErrorShape::kAnthropic);
+  for (const char* path : {"/v1/messagesx", "/v1/chat/completions", "", "/"})
+    EXPECT_EQ(errorShapeOf(path), ErrorShape::kOpenAi) << path;
+}
+
 TEST(ApiError, BackendErrorsHideTheirDetails) {
   const ApiError full = fromStatus(Status::error(ErrorKind::kUnavailable, kQueueFull, "q"));
   EXPECT_EQ(full.status, 429);

@@ -47,6 +47,27 @@ TEST(LogprobsText, CompletionArraysStayParallel) {
   EXPECT_EQ(offset, 10u);
 }
 
+TEST(LogprobsText, AChoiceGathersInItsApisStyle) {
+  for (const auto& [style, wanted] :
+       {std::pair{LogprobStyle::kContent, R"({"content":[E,E]})"}, std::pair{LogprobStyle::kList, "[E,E]"}}) {
+    std::string entry, expected = wanted;
+    appendChatLogprob(entry, {tokenizer()}, 'b', {-2.0f, {}});
+    for (size_t at; (at = expected.find('E')) != std::string::npos;) expected.replace(at, 1, entry);
+    ChoiceLogprobs list(style);
+    EXPECT_EQ(list.take(), "");
+    for (int i = 0; i < 2; ++i) list.add({tokenizer()}, 'b', {-2.0f, {}});
+    EXPECT_EQ(list.take(), expected);
+    EXPECT_EQ(list.take(), "");
+  }
+  ChoiceLogprobs arrays(LogprobStyle::kArrays);
+  const int32_t ids[] = {'a', 'b'};
+  const PositionLogprobs prompt[] = {{-1.0f, 1, {}}};
+  arrays.addPrompt({tokenizer()}, ids, prompt);
+  (void)arrays.take();
+  arrays.add({tokenizer()}, 'c', {-2.0f, {}});
+  EXPECT_EQ(json::parse(arrays.take())["text_offset"], json::array({2})) << "the offset counts what was taken";
+}
+
 TEST(LogprobsText, PromptsHaveRanks) {
   std::string out;
   const int32_t prompt[] = {'a', 'b'};

@@ -115,6 +115,20 @@ TEST(Connection, TheCapAnswers503) {
   }));
 }
 
+TEST(Connection, ABurstDoesNotSlipThroughTheCap) {
+  ServerOptions options;
+  options.mostConnections = 20;
+  Served served({}, options);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 100; ++i) clients.push_back(std::make_unique<Client>(served.server->port()));
+  int answered = 0;
+  for (auto& client : clients) {
+    client->send(kGet);
+    answered += client->read().status == 200;
+  }
+  EXPECT_EQ(answered, 20);
+}
+
 TEST(Connection, ResetsInEveryStateLeaveNothing) {
   MockOptions mock;
   mock.step = std::chrono::milliseconds(1);

@@ -70,7 +70,8 @@ TEST(RequestReader, LengthsThatTwoParsersMayReadDifferently) {  // HT1
         "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: identity\r\n"})
     EXPECT_EQ(statusOf(head(lines, "abcde")), 400) << lines;
-  EXPECT_NE(statusOf(head("Content-Length: 18446744073709551616\r\n")), 0);
+  EXPECT_EQ(statusOf(head("Content-Length: 18446744073709551616\r\n")), 400);
+  EXPECT_EQ(statusOf(head("Content-Length: 18446744073709551615\r\n")), 413);
   EXPECT_EQ(statusOf("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
 }
 

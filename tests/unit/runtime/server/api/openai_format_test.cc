@@ -1,5 +1,5 @@
 // Events and whole answers are JSON with vLLM's fields.
-#include "runtime/server/api/answer_text.h"
+#include "runtime/server/api/openai_format.h"
 
 #include <gtest/gtest.h>
 
@@ -15,10 +15,10 @@ json eventOf(const std::string& text) {
   return json::parse(text.substr(6));
 }
 
-TEST(AnswerText, ChatEvents) {
-  const AnswerText writer(true, "id1", "m\"x", 42);
+TEST(OpenAiFormat, ChatEvents) {
+  OpenAiFormat writer(true, {"id1", "m\"x", 42}, {});
   std::string out;
-  writer.appendRole(out, 2, "[1,2]", nullptr);
+  writer.appendBegin(out, 2, "[1,2]", {});
   json event = eventOf(out);
   EXPECT_EQ(event["id"], "chatcmpl-id1");
   EXPECT_EQ(event["object"], "chat.completion.chunk");
@@ -35,7 +35,8 @@ TEST(AnswerText, ChatEvents) {
   piece.finish = FinishReason::kStop;
   piece.stopReason = "\"END\"";
   const Usage usage{3, 4, 1};
-  writer.appendPiece(out, piece, &usage);
+  OpenAiFormat counting(true, {"id1", "m", 42}, {.last = true, .each = true});
+  counting.appendPiece(out, piece, usage);
   event = eventOf(out);
   EXPECT_EQ(event["choices"][0]["delta"]["content"], "a\n");
   EXPECT_EQ(event["choices"][0]["finish_reason"], "stop");
@@ -44,20 +45,27 @@ TEST(AnswerText, ChatEvents) {
   EXPECT_EQ(event["usage"]["prompt_tokens_details"]["cached_tokens"], 1);
 
   out.clear();
-  writer.appendUsageEvent(out, usage);
-  event = eventOf(out);
+  counting.appendEnd(out, usage);
+  ASSERT_TRUE(out.ends_with("data: [DONE]\n\n"));
+  event = eventOf(out.substr(0, out.size() - 14));
   EXPECT_TRUE(event["choices"].empty());
   EXPECT_EQ(event["usage"]["completion_tokens"], 4);
+
+  out.clear();
+  writer.appendEnd(out, usage);
+  EXPECT_EQ(out, "data: [DONE]\n\n") << "usage comes when it was asked for";
 }
 
-TEST(AnswerText, CompletionEvents) {
-  const AnswerText writer(false, "id1", "m", 42);
+TEST(OpenAiFormat, CompletionEvents) {
+  OpenAiFormat writer(false, {"id1", "m", 42}, {});
   ChoiceText piece;
   piece.text = "a";
   piece.tokenIds = "[97]";
   piece.logprobs = R"({"tokens":["a"]})";
   std::string out;
-  writer.appendPiece(out, piece, nullptr);
+  writer.appendBegin(out, 0, "[1]", {});
+  EXPECT_EQ(out, "") << "only a chat has a role";
+  writer.appendPiece(out, piece, {});
   const json event = eventOf(out);
   EXPECT_EQ(event["id"], "cmpl-id1");
   EXPECT_EQ(event["object"], "text_completion");
@@ -67,27 +75,27 @@ TEST(AnswerText, CompletionEvents) {
   EXPECT_TRUE(event["choices"][0]["finish_reason"].is_null());
 }
 
-TEST(AnswerText, WholeAnswers) {
+TEST(OpenAiFormat, WholeAnswers) {
   ChoiceText choices[2];
   choices[0].text = "one";
   choices[0].finish = FinishReason::kLength;
   choices[0].promptLogprobs = "[null]";
   choices[1].index = 1;
   choices[1].finish = FinishReason::kStop;
-  const json chat = json::parse(AnswerText(true, "i", "m", 1).whole(choices, {1, 2, 0}));
+  const json chat = json::parse(OpenAiFormat(true, {"i", "m", 1}, {}).whole(choices, {1, 2, 0}));
   EXPECT_EQ(chat["object"], "chat.completion");
   EXPECT_EQ(chat["choices"][0]["message"]["content"], "one");
   EXPECT_EQ(chat["choices"][1]["finish_reason"], "stop");
   EXPECT_EQ(chat["prompt_logprobs"], json::array({nullptr}));
-  const json text = json::parse(AnswerText(false, "i", "m", 1).whole(choices, {1, 2, 0}));
+  const json text = json::parse(OpenAiFormat(false, {"i", "m", 1}, {}).whole(choices, {1, 2, 0}));
   EXPECT_EQ(text["choices"][0]["text"], "one");
   EXPECT_EQ(text["choices"][0]["prompt_logprobs"], json::array({nullptr}));
   EXPECT_EQ(text["usage"]["prompt_tokens"], 1);
 }
 
-TEST(AnswerText, ErrorsAreEvents) {
+TEST(OpenAiFormat, ErrorsAreEvents) {
   std::string out;
-  AnswerText::appendError(out, {500, "internal_error", "m", {}});
+  OpenAiFormat(true, {"i", "m", 1}, {}).appendError(out, {500, "internal_error", "m", {}});
   EXPECT_EQ(eventOf(out)["error"]["code"], "internal_error");
 }
 

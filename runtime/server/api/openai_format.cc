@@ -1,5 +1,5 @@
 // Field order and null fields are vLLM's.
-#include "runtime/server/api/answer_text.h"
+#include "runtime/server/api/openai_format.h"
 
 #include "runtime/server/api/answer_choice.h"
 #include "runtime/server/api/json_text.h"
@@ -16,14 +16,6 @@ void appendFinish(std::string& out, FinishReason reason) {
 
 std::string_view orNull(std::string_view json) { return json.empty() ? std::string_view("null") : json; }
 
-void appendUsageField(std::string& out, const Usage* usage) {
-  if (usage) {
-    out += R"(,"usage":)";
-    appendUsage(out, *usage);
-  }
-  out += "}\n\n";
-}
-
 }  // namespace
 
 void appendUsage(std::string& out, const Usage& usage) {
@@ -38,31 +30,40 @@ void appendUsage(std::string& out, const Usage& usage) {
   out += "}}";
 }
 
-AnswerText::AnswerText(bool chat, std::string_view id, std::string_view model, int64_t created) : chat_(chat) {
-  const auto head = [&](std::string_view object) {
+OpenAiFormat::OpenAiFormat(bool chat, const AnswerHead& head, UsageEvents usageEvents)
+    : chat_(chat), usageEvents_(usageEvents) {
+  const auto begin = [&](std::string_view object) {
     std::string out = chat ? R"({"id":"chatcmpl-)" : R"({"id":"cmpl-)";
-    appendEscaped(out, id);
+    appendEscaped(out, head.id);
     ((out += R"(","object":")") += object) += R"(","created":)";
-    appendNumber(out, created);
+    appendNumber(out, head.created);
     out += R"(,"model":)";
-    appendQuoted(out, model);
+    appendQuoted(out, head.model);
     return out += R"(,"choices":[)";
   };
-  event_ = "data: " + head(chat ? "chat.completion.chunk" : "text_completion");
-  whole_ = head(chat ? "chat.completion" : "text_completion");
+  event_ = "data: " + begin(chat ? "chat.completion.chunk" : "text_completion");
+  whole_ = begin(chat ? "chat.completion" : "text_completion");
 }
 
-void AnswerText::appendRole(std::string& out, uint32_t index, std::string_view promptTokenIds,
-                            const Usage* usage) const {
+void OpenAiFormat::closeEvent(std::string& out, const Usage& usage, bool shown) const {
+  if (shown) {
+    out += R"(,"usage":)";
+    appendUsage(out, usage);
+  }
+  out += "}\n\n";
+}
+
+void OpenAiFormat::appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) {
+  if (!chat_) return;
   out += event_;
   out += R"({"index":)";
   appendNumber(out, index);
   out += R"(,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}])";
   if (!promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += promptTokenIds;
-  appendUsageField(out, usage);
+  closeEvent(out, usage, usageEvents_.each);
 }
 
-void AnswerText::appendPiece(std::string& out, const ChoiceText& piece, const Usage* usage) const {
+void OpenAiFormat::appendPiece(std::string& out, const ChoiceText& piece, const Usage& usage) {
   out += event_;
   out += R"({"index":)";
   appendNumber(out, piece.index);
@@ -76,18 +77,23 @@ void AnswerText::appendPiece(std::string& out, const ChoiceText& piece, const Us
   if (!chat_ && !piece.promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += piece.promptTokenIds;
   if (!piece.tokenIds.empty()) (out += R"(,"token_ids":)") += piece.tokenIds;
   out += "}]";
-  appendUsageField(out, usage);
+  closeEvent(out, usage, usageEvents_.each);
 }
 
-void AnswerText::appendUsageEvent(std::string& out, const Usage& usage) const {
-  out += event_;
-  out += ']';
-  appendUsageField(out, &usage);
+void OpenAiFormat::appendEnd(std::string& out, const Usage& usage) {
+  if (usageEvents_.last) {
+    out += event_;
+    out += ']';
+    closeEvent(out, usage, true);
+  }
+  out += "data: [DONE]\n\n";
 }
 
-void AnswerText::appendError(std::string& out, const ApiError& error) { ((out += "data: ") += error.json()) += "\n\n"; }
+void OpenAiFormat::appendError(std::string& out, const ApiError& error) {
+  ((out += "data: ") += error.json()) += "\n\n";
+}
 
-void AnswerText::appendChoice(std::string& out, const ChoiceText& choice) const {
+void OpenAiFormat::appendChoice(std::string& out, const ChoiceText& choice) const {
   out += R"({"index":)";
   appendNumber(out, choice.index);
   out += chat_ ? R"(,"message":{"role":"assistant","content":)" : R"(,"text":)";
@@ -105,7 +111,7 @@ void AnswerText::appendChoice(std::string& out, const ChoiceText& choice) const 
   out += '}';
 }
 
-std::string AnswerText::whole(std::span<const ChoiceText> choices, const Usage& usage) const {
+std::string OpenAiFormat::whole(std::span<const ChoiceText> choices, const Usage& usage) {
   std::string out = whole_;
   for (const ChoiceText& choice : choices) {
     if (out.back() == '}') out += ',';

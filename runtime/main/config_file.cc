@@ -1,0 +1,168 @@
+// libyaml's events, of which JSON is a part; one map, its values scalars or lists of scalars.
+#include "runtime/main/config_file.h"
+
+#include <yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "runtime/base/limits.h"
+#include "runtime/main/flag_spellings.h"
+#include "runtime/main/help.h"
+
+namespace llmc::rt {
+namespace {
+
+struct Scalar {
+  std::string text;
+  bool plain = false;  ///< without quotes, so that true, false and null mean that
+  size_t line = 0;     ///< from 1
+};
+
+struct Entry {
+  Scalar key;
+  std::vector<Scalar> values;
+  bool list = false;
+};
+
+bool isOneOf(const Scalar& value, std::initializer_list<std::string_view> words) {
+  return value.plain && std::find(words.begin(), words.end(), value.text) != words.end();
+}
+
+/// Reads the events of one file.
+class Reader {
+ public:
+  Reader(const std::string& path, const std::string& text) : path_(path) {
+    ok_ = yaml_parser_initialize(&parser_) != 0;
+    if (ok_) yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  }
+  ~Reader() {
+    if (ok_) yaml_parser_delete(&parser_);
+  }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  Status fail(size_t line, const std::string& why) const {
+    return Status::error(ErrorKind::kBadInput, "CLI_CONFIG", escaped(path_) + ":" + std::to_string(line) + ": " + why,
+                         "a config file is one YAML or JSON map, keys as the long flags of llmc-run --help");
+  }
+
+  Status read(std::vector<Entry>& out) {
+    LLMC_TRY(next());
+    if (type_ != YAML_MAPPING_START_EVENT) return fail(line_, "this is not a map");
+    for (;;) {
+      LLMC_TRY(next());
+      if (type_ == YAML_MAPPING_END_EVENT) break;
+      Entry entry;
+      if (type_ != YAML_SCALAR_EVENT) return fail(line_, "a key must be a word");
+      entry.key = scalar_;
+      LLMC_TRY(next());
+      entry.list = type_ == YAML_SEQUENCE_START_EVENT;
+      if (entry.list) LLMC_TRY(next());
+      while (type_ == YAML_SCALAR_EVENT) {
+        entry.values.push_back(scalar_);
+        if (!entry.list) break;
+        LLMC_TRY(next());
+      }
+      if (type_ != (entry.list ? YAML_SEQUENCE_END_EVENT : YAML_SCALAR_EVENT))
+        return fail(line_, "'" + escaped(entry.key.text, 60) + "' must be a value or a list of values");
+      out.push_back(std::move(entry));
+    }
+    LLMC_TRY(next());
+    if (type_ != YAML_STREAM_END_EVENT) return fail(line_, "more than one document");
+    return Status::ok();
+  }
+
+ private:
+  /// The next event that says something; type_, line_ and scalar_ are set.
+  Status next() {
+    for (;;) {
+      yaml_event_t event;
+      if (!ok_ || yaml_parser_parse(&parser_, &event) == 0)
+        return fail(parser_.problem_mark.line + 1,
+                    "this is not YAML: " + std::string(parser_.problem ? parser_.problem : "no memory"));
+      type_ = event.type;
+      line_ = event.start_mark.line + 1;
+      const bool anchored = type_ == YAML_ALIAS_EVENT || (type_ == YAML_SCALAR_EVENT && event.data.scalar.anchor);
+      if (type_ == YAML_SCALAR_EVENT) {
+        const auto& scalar = event.data.scalar;
+        scalar_ = {std::string(reinterpret_cast<const char*>(scalar.value), scalar.length),
+                   scalar.style == YAML_PLAIN_SCALAR_STYLE, line_};
+      }
+      yaml_event_delete(&event);
+      if (anchored) return fail(line_, "anchors and aliases are not read");
+      const bool silent =
+          type_ == YAML_STREAM_START_EVENT || type_ == YAML_DOCUMENT_START_EVENT || type_ == YAML_DOCUMENT_END_EVENT;
+      if (!silent) return Status::ok();
+    }
+  }
+
+  const std::string& path_;
+  yaml_parser_t parser_{};
+  bool ok_ = false;
+  yaml_event_type_t type_ = YAML_NO_EVENT;
+  size_t line_ = 0;
+  Scalar scalar_;
+};
+
+Result<std::string> readText(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (!file) return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
+  std::string text(limits::kConfigBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0)
+    return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
+  if (text.size() > limits::kConfigBytes)
+    return Status::error(ErrorKind::kBadInput, "CLI_CONFIG", "the config file " + escaped(path) + " is too large");
+  return text;
+}
+
+/// The arguments of one entry.
+Status append(const Reader& reader, const Entry& entry, const FlagHelp& flag, std::vector<std::string>& out) {
+  const std::string name = "--" + std::string(flag.name), quoted = "'" + escaped(entry.key.text, 60) + "'";
+  if (entry.list && !flagRepeats(flag.name))
+    return reader.fail(entry.key.line, quoted + " takes one value, not a list");
+  for (const Scalar& value : entry.values) {
+    if (isOneOf(value, {"null", "~", ""})) continue;  // as if it were not there
+    const bool yes = isOneOf(value, {"true", "True"}), no = isOneOf(value, {"false", "False"});
+    if (flag.value.empty()) {
+      if (!yes && !no) return reader.fail(value.line, quoted + " must be true or false");
+      if (yes) out.push_back(name);
+      continue;
+    }
+    if (yes || no) return reader.fail(value.line, quoted + " needs a value (" + std::string(flag.value) + ")");
+    out.push_back(name + "=" + value.text);
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> readConfigFile(const std::string& path, const std::vector<std::string>& given) {
+  auto text = readText(path);
+  LLMC_TRY(text.status());
+  Reader reader(path, *text);
+  std::vector<Entry> entries;
+  LLMC_TRY(reader.read(entries));
+  std::vector<std::string> out, seen;
+  for (const Entry& entry : entries) {
+    // vLLM's files name the model; here it is the engine.
+    const bool engine = entry.key.text == "engine" || entry.key.text == "model";
+    const std::string name = engine ? "engine" : ourFlagName(entry.key.text);
+    if (name.empty()) continue;
+    if (std::find(seen.begin(), seen.end(), name) != seen.end())
+      return reader.fail(entry.key.line, "'" + escaped(entry.key.text, 60) + "' is there twice");
+    seen.push_back(name);
+    const FlagHelp file{name, "FILE", {}, {}};
+    const FlagHelp* flag = engine ? &file : findFlag(name);
+    if (!flag || name == "config" || name == "help" || name == "version")
+      return reader.fail(entry.key.line, "unknown key '" + escaped(entry.key.text, 60) + "'");
+    if (std::find(given.begin(), given.end(), name) != given.end()) continue;
+    LLMC_TRY(append(reader, entry, *flag, out));
+  }
+  return out;
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,112 @@
+// Fields of /v1/chat/completions and /v1/completions: OpenAI's and vLLM's.
+#include <algorithm>
+
+#include "runtime/base/limits.h"
+#include "runtime/server/api/request_fields.h"
+
+namespace llmc::rt::server {
+namespace {
+
+/// Of OpenAI's or vLLM's fields those that need what this server lacks.
+constexpr const char* kUnsupported[] = {"tools",
+                                        "functions",
+                                        "function_call",
+                                        "structured_outputs",
+                                        "guided_json",
+                                        "guided_regex",
+                                        "guided_choice",
+                                        "guided_grammar",
+                                        "guided_decoding_backend",
+                                        "grammar",
+                                        "json_schema",
+                                        "documents",
+                                        "media_io_kwargs",
+                                        "mm_processor_kwargs",
+                                        "chat_template",
+                                        "logprob_token_ids",
+                                        "thinking_token_budget",
+                                        "use_beam_search",
+                                        "kv_transfer_params",
+                                        "vllm_xargs",
+                                        "repetition_detection",
+                                        "return_token_offsets",
+                                        "return_prompt_text",
+                                        "prompt_embeds",
+                                        "suffix",
+                                        "audio",
+                                        "prediction",
+                                        "web_search_options",
+                                        "lora_request"};
+
+void refuseUnsupported(FieldReader& fields) {
+  refuseFields(fields, kUnsupported);
+  refuseOthers(fields, "tool_choice", {"none"}, "\"none\"");
+  refuseOthers(fields, "spaces_between_special_tokens", {true}, "true");
+  refuseOthers(fields, "length_penalty", {1.0}, "1");
+  refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
+  refuseFormats(fields, fields.find("response_format"), "response_format");
+}
+
+void readLogprobs(FieldReader& fields, GenerateRequest& out) {
+  if (out.chat()) {
+    bool wanted = false;
+    int32_t top = 0;
+    fields.boolean("logprobs", wanted);
+    fields.integer("top_logprobs", 0, limits::kTopLogprobs, top);
+    if (!wanted && top > 0) fields.fail(invalidValue("top_logprobs", "'top_logprobs' needs 'logprobs' to be true"));
+    out.sampling.logprobs = wanted ? top : -1;
+  } else {
+    out.sampling.logprobs = -1;
+    fields.integer("logprobs", 0, limits::kTopLogprobs, out.sampling.logprobs);
+  }
+  fields.integer("prompt_logprobs", -1, limits::kTopLogprobs, out.promptLogprobs);
+  if (out.stream && out.promptLogprobs >= 0)
+    fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' cannot be streamed; leave out 'stream'"));
+  if (out.echo && out.sampling.logprobs >= 0) out.promptLogprobs = std::max(out.promptLogprobs, out.sampling.logprobs);
+}
+
+void readCounts(FieldReader& fields, GenerateRequest& out) {
+  const bool newName = out.chat() && fields.find("max_completion_tokens");
+  // An echo without an answer is how prompts are scored.
+  readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", out.echo ? 0 : 1, out);
+  fields.integer("n", 1, limits::kChoices, out.choices);
+  uint32_t bestOf = out.choices;
+  fields.integer("best_of", 1, limits::kChoices, bestOf);
+  if (bestOf != out.choices) fields.fail(unsupported("best_of", "'best_of' may only be equal to 'n' here"));
+}
+
+void readStreaming(FieldReader& fields, GenerateRequest& out) {
+  fields.boolean("stream", out.stream);
+  const Json* options = fields.find("stream_options");
+  if (!options) return;
+  if (!out.stream) return fields.fail(invalidValue("stream_options", "'stream_options' needs 'stream' to be true"));
+  if (!options->is_object()) return fields.fail(invalidValue("stream_options", "'stream_options' must be an object"));
+  FieldReader inner(*options, "stream_options.");
+  inner.boolean("include_usage", out.includeUsage);
+  inner.boolean("continuous_usage_stats", out.continuousUsage);
+  out.continuousUsage = out.continuousUsage && out.includeUsage;
+  if (inner.fault()) fields.fail(*inner.fault());
+}
+
+}  // namespace
+
+void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
+  refuseUnsupported(fields);
+  readStreaming(fields, out);
+  fields.boolean("echo", out.echo);
+  if (out.chat() && out.echo) fields.fail(unsupported("echo", "'echo' is supported by /v1/completions only"));
+  readCounts(fields, out);
+  readSampling(fields, facts, "stop", out);
+  readLogprobs(fields, out);
+  fields.boolean("return_token_ids", out.returnTokenIds);
+  fields.boolean("return_tokens_as_token_ids", out.tokensAsIds);
+  readOrderAndCache(fields, out);
+  if (out.chat()) {
+    readChatFields(fields, out.messages);
+  } else {
+    fields.boolean("add_special_tokens", out.addSpecialTokens);
+    readPrompts(fields, facts.vocabulary, out.prompts);
+  }
+}
+
+}  // namespace llmc::rt::server

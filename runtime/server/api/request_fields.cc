@@ -1,0 +1,146 @@
+// Ranges of the fields that all APIs share.
+#include "runtime/server/api/request_fields.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "runtime/base/limits.h"
+
+namespace llmc::rt::server {
+namespace {
+
+/// Values that mean the same as leaving the field out.
+bool isNeutral(const Json& value) {
+  return value.is_null() || value == false || ((value.is_array() || value.is_object()) && value.empty()) ||
+         (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+void readLogitBias(FieldReader& fields, uint32_t vocabulary, SamplingParams& sampling) {
+  const Json* map = fields.find("logit_bias");
+  if (!map) return;
+  const auto fail = [&](std::string why) { fields.fail(invalidValue("logit_bias", "'logit_bias' " + std::move(why))); };
+  if (!map->is_object() || map->size() > static_cast<size_t>(limits::kLogitBiases))
+    return fail("must be an object of at most " + std::to_string(limits::kLogitBiases) + " token ids");
+  for (const auto& [key, value] : map->items()) {
+    int64_t id = -1;
+    const auto end = key.data() + key.size();
+    if (std::from_chars(key.data(), end, id).ptr != end || id < 0 || id >= vocabulary)
+      return fail("has the key '" + escaped(key, 40) + "', which is no token id below " + std::to_string(vocabulary));
+    const double bias = value.is_number() ? value.get<double>() : 1e9;
+    if (!(bias >= -100 && bias <= 100)) return fail("of " + escaped(key, 40) + " must be a number in [-100, 100]");
+    sampling.logitBias.emplace_back(static_cast<int32_t>(id), static_cast<float>(bias));
+  }
+}
+
+void readSeed(FieldReader& fields, GenerateRequest& out) {
+  const Json* seed = fields.find("seed");
+  if (!seed) return;
+  out.seedGiven = true;
+  if (seed->is_number_unsigned())
+    out.sampling.seed = seed->get<uint64_t>();
+  else if (seed->is_number_integer())
+    out.sampling.seed = static_cast<uint64_t>(seed->get<int64_t>());
+  else
+    fields.fail(invalidValue("seed", "'seed' must be an integer of 64 bits"));
+}
+
+}  // namespace
+
+void refuseFields(FieldReader& fields, std::span<const char* const> names) {
+  for (const char* name : names)
+    if (const Json* value = fields.find(name); value && !isNeutral(*value)) return fields.fail(unsupported(name));
+}
+
+void refuseOthers(FieldReader& fields, const char* name, std::initializer_list<Json> allowed, const char* what) {
+  const Json* value = fields.find(name);
+  if (!value || std::find(allowed.begin(), allowed.end(), *value) != allowed.end()) return;
+  fields.fail(unsupported(name, "'" + std::string(name) + "' may only be " + what + " here"));
+}
+
+void refuseFormats(FieldReader& fields, const Json* format, const std::string& param) {
+  if (!format || format->is_null()) return;
+  const auto type = format->is_object() ? format->find("type") : format->end();
+  if (!format->is_object() || type == format->end() || !type->is_string())
+    fields.fail(invalidValue(param, "'" + param + "' must be an object with a type"));
+  else if (*type != "text")
+    fields.fail(unsupported(param, "'" + param + "' may only be {\"type\": \"text\"} here"));
+}
+
+void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stops, GenerateRequest& out) {
+  SamplingParams& sampling = out.sampling;
+  fields.real("temperature", 0, 100, sampling.temperature);
+  fields.real("top_p", 0, 1, sampling.topP, /*open=*/true);
+  fields.real("min_p", 0, 1, sampling.minP);
+  fields.integer("top_k", -1, facts.vocabulary, sampling.topK);
+  fields.real("typical_p", 0, 1, sampling.typicalP, /*open=*/true);
+  fields.real("repetition_penalty", 0, 100, sampling.repetitionPenalty, /*open=*/true);
+  fields.real("presence_penalty", -2, 2, sampling.presencePenalty);
+  fields.real("frequency_penalty", -2, 2, sampling.frequencyPenalty);
+  readSeed(fields, out);
+  readLogitBias(fields, facts.vocabulary, sampling);
+  fields.ids("allowed_token_ids", facts.vocabulary, facts.vocabulary, sampling.allowedIds);
+  if (const Json* allowed = fields.find("allowed_token_ids"); allowed && allowed->empty())
+    fields.fail(invalidValue("allowed_token_ids", "'allowed_token_ids' must not be empty"));
+  fields.texts("bad_words", limits::kBadWords, limits::kStopStringBytes, out.badWords);
+  fields.texts(stops, limits::kStopStrings, limits::kStopStringBytes, out.stops);
+  fields.ids("stop_token_ids", limits::kStopTokenIds, facts.vocabulary, out.stopTokenIds);
+  fields.boolean("ignore_eos", out.ignoreEos);
+  fields.boolean("include_stop_str_in_output", out.includeStop);
+  fields.boolean("skip_special_tokens", out.skipSpecialTokens);
+}
+
+void readMaxTokens(FieldReader& fields, const char* name, int64_t least, GenerateRequest& out) {
+  // Any length that a 32-bit context could hold; the context itself is checked once the prompt has tokens.
+  const int64_t most = INT32_MAX;
+  uint32_t limit = 0;
+  fields.integer(name, least, most, limit);
+  if (fields.find(name)) out.maxTokens = limit;
+  if (out.api == Api::kCompletions && !out.maxTokens) out.maxTokens = 16;
+  fields.integer("min_tokens", 0, most, out.sampling.minTokens);
+  if (out.maxTokens && out.sampling.minTokens > *out.maxTokens)
+    fields.fail(invalidValue(
+        "min_tokens", "'min_tokens' is more than '" + std::string(name) + "', " + std::to_string(*out.maxTokens)));
+}
+
+void readOrderAndCache(FieldReader& fields, GenerateRequest& out) {
+  fields.integer("priority", INT32_MIN, INT32_MAX, out.priority);
+  std::string ignored;
+  for (const char* name : {"user", "request_id", "session_id", "safety_identifier", "prompt_cache_key"})
+    fields.word(name, limits::kNameBytes, ignored);
+  fields.word("cache_salt", limits::kNameBytes, out.cacheSalt);
+  if (const Json* salt = fields.find("cache_salt"); salt && out.cacheSalt.empty())
+    fields.fail(invalidValue("cache_salt", "'cache_salt' must not be empty"));
+  if (fields.find("truncate_prompt_tokens")) {
+    int32_t keep = 0;
+    fields.integer("truncate_prompt_tokens", -1, INT32_MAX, keep);
+    if (keep == 0)
+      fields.fail(invalidValue("truncate_prompt_tokens", "'truncate_prompt_tokens' must be -1 or positive"));
+    out.truncatePrompt = keep;
+  }
+  std::string side = "left";
+  fields.text("truncation_side", 16, side);
+  if (side != "left" && side != "right")
+    fields.fail(invalidValue("truncation_side", "'truncation_side' must be \"left\" or \"right\""));
+  out.truncateRight = side == "right";
+}
+
+void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out) {
+  Json variables = Json::object();
+  if (const Json* given = fields.find("chat_template_kwargs")) {
+    if (!given->is_object())
+      return fields.fail(invalidValue("chat_template_kwargs", "'chat_template_kwargs' must be an object"));
+    for (const char* taken : {"messages", "chat_template", "tokenize", "add_generation_prompt"})
+      if (given->contains(taken))
+        return fields.fail(
+            unsupported("chat_template_kwargs", "'chat_template_kwargs' must not hold '" + std::string(taken) + "'"));
+    variables = *given;
+  }
+  if (effort && !effort->is_null()) {
+    if (!effort->is_string() || effort->get_ref<const std::string&>().size() > 16)
+      return fields.fail(invalidValue("reasoning_effort", "'reasoning_effort' must be a text of at most 16 bytes"));
+    if (!effort->get_ref<const std::string&>().empty()) variables["reasoning_effort"] = *effort;
+  }
+  if (!variables.empty()) out.variables = variables.dump();
+}
+
+}  // namespace llmc::rt::server

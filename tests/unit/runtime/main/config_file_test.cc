@@ -1,0 +1,92 @@
+// Flags from YAML and JSON, what the command line overrides, and errors with their line.
+#include "runtime/main/config_file.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/main/flags.h"
+#include "tests/unit/runtime/format/tiny_engine.h"
+
+namespace llmc::rt::test {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Result<Texts> read(const std::string& text, const Texts& given = {}) {
+  const TemporaryFile file(text);
+  return readConfigFile(file.path(), given);
+}
+
+TEST(ConfigFile, YamlAndJson) {
+  const Texts wanted = {"--engine=e.bin", "--port=8001",       "--api-key=a",
+                        "--api-key=b c",  "--no-prefix-cache", "--host=::1"};
+  auto yaml = read(
+      "# all of it\nmodel: e.bin\nport: 8001\napi_key:\n  - a\n  - 'b c'\nno-prefix-cache: true\nprofile: false\n"
+      "enable-chunked-prefill: true\naccess-log: null\nhost: \"::1\"\n");
+  ASSERT_TRUE(yaml) << yaml.status().toString();
+  EXPECT_EQ(*yaml, wanted);
+  auto json = read(R"({"engine": "e.bin", "port": 8001, "api-key": ["a", "b c"], "no-enable-prefix-caching": true,
+                       "host": "::1"})");
+  ASSERT_TRUE(json) << json.status().toString();
+  EXPECT_EQ(*json, wanted);
+}
+
+TEST(ConfigFile, TheCommandLineHasTheLastWord) {
+  auto got = read("port: 1\nmax-num-seqs: 2\nengine: e\n", {"port", "engine"});
+  ASSERT_TRUE(got) << got.status().toString();
+  EXPECT_EQ(*got, Texts{"--max-num-seqs=2"});
+  const TemporaryFile file("port: 1\nmax-batched-tokens: 32\nengine: other\n");
+  const std::string path = file.path();
+  const char* const line[] = {"llmc-run", "e", "--config", path.c_str(), "--port", "2"};
+  auto flags = parseFlags(std::size(line), line);
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_EQ(flags->port, 2u);
+  EXPECT_EQ(flags->maxBatchedTokens, 32u);
+  EXPECT_EQ(flags->engine, "e");
+}
+
+TEST(ConfigFile, ErrorsNameTheirLine) {
+  struct Case {
+    const char* text;
+    const char* why;
+  };
+  for (const auto& [text, why] :
+       {Case{"port: 1\nprot: 2\n", ":2: unknown key 'prot'"},
+        Case{"{\"port\": 1,\n \"help\": true}", ":2: unknown key 'help'"},
+        Case{"config: other.yaml\n", ":1: unknown key 'config'"},
+        Case{"port: 1\n\nport: 2\n", ":3: 'port' is there twice"},
+        Case{"max-batched-tokens: 1\nmax-num-batched-tokens: 2\n", ":2: 'max-num-batched-tokens' is there twice"},
+        Case{"port: [1, 2]\n", ":1: 'port' takes one value"},
+        Case{"port:\n  a: 1\n", ":2: 'port' must be a value"},
+        Case{"api-key: [a, [b]]\n", ":1: 'api-key' must be a value"},
+        Case{"port: true\n", ":1: 'port' needs a value (N)"},
+        Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
+        Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},
+        Case{"[1]\n", ":1: this is not a map"},
+        Case{"", ":1: this is not a map"},
+        Case{"port: 1\n--- \nport: 2\n", "more than one document"},
+        Case{"port: &a 1\n", ":1: anchors and aliases"},
+        Case{"a: *b\n", ":1: anchors and aliases"},
+        Case{"? [a]\n: 1\n", ":1: a key must be a word"},
+        Case{"{\"port\": 1\n", "this is not YAML"},
+        Case{"port: 1\n\tbad\n", ":2: this is not YAML"},
+        Case{"port: \"\xff\"\n", "this is not YAML"}}) {
+    auto got = read(text);
+    ASSERT_FALSE(got) << text;
+    EXPECT_EQ(got.status().code(), "CLI_CONFIG") << text;
+    EXPECT_EQ(exitStatus(got.status().kind()), 65) << text;
+    EXPECT_NE(got.status().message().find(why), std::string::npos) << text << got.status().message();
+  }
+}
+
+TEST(ConfigFile, FilesThatCannotBeRead) {
+  for (const char* path : {"/nowhere/config.yaml", "/tmp"}) {
+    auto got = readConfigFile(path, {});
+    ASSERT_FALSE(got);
+    EXPECT_EQ(exitStatus(got.status().kind()), 66);
+  }
+  EXPECT_EQ(read(std::string(9 << 20, ' ')).status().code(), "CLI_CONFIG") << "larger than the limit";
+  EXPECT_FALSE(read(std::string(1 << 20, '[')));
+}
+
+}  // namespace
+}  // namespace llmc::rt::test

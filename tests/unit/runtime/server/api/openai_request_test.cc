@@ -1,0 +1,208 @@
+// Every field: where it goes, its range, and the name in the error (rows RQ1 to RQ25 of the hostile table).
+#include "runtime/server/api/generate_request.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt::server {
+namespace {
+
+ModelFacts facts() {
+  ModelFacts out;
+  out.names = {"m", "alias"};
+  out.context = 100;
+  out.vocabulary = 265;
+  out.eosIds = {262};
+  out.defaults.temperature = 0.6;
+  return out;
+}
+
+ApiFault readFault(const std::string& fields, bool chat, GenerateRequest& out) {
+  const std::string prompt = chat ? R"("messages":[{"role":"user","content":"hi"}])" : R"("prompt":"hi")";
+  Json json;
+  if (ApiFault fault = parseBody("{" + prompt + (fields.empty() ? "" : ",") + fields + "}", json)) return fault;
+  return readGenerateRequest(json, chat ? Api::kChat : Api::kCompletions, facts(), out);
+}
+
+GenerateRequest readOk(const std::string& fields, bool chat = false) {
+  GenerateRequest out;
+  const ApiFault fault = readFault(fields, chat, out);
+  EXPECT_FALSE(fault) << fields << ": " << fault->message;
+  return out;
+}
+
+TEST(OpenAiRequest, DefaultsAreTheModelsAndTheApis) {
+  const GenerateRequest text = readOk("");
+  EXPECT_EQ(text.model, "m");
+  EXPECT_EQ(text.sampling.temperature, 0.6);
+  EXPECT_EQ(text.maxTokens, 16u);
+  EXPECT_EQ(text.sampling.logprobs, -1);
+  EXPECT_FALSE(readOk("", true).maxTokens);
+}
+
+TEST(OpenAiRequest, EachFieldArrives) {
+  const GenerateRequest r = readOk(
+      R"("model":"alias","temperature":0,"top_p":0.5,"top_k":7,"min_p":0.1,"typical_p":0.9,"repetition_penalty":1.1,
+      "presence_penalty":-2,"frequency_penalty":2,"seed":-1,"logit_bias":{"3":-100,"264":1.5},"allowed_token_ids":[1,2],
+      "bad_words":["a","b"],"stop":"x","stop_token_ids":[9],"ignore_eos":true,"include_stop_str_in_output":true,
+      "skip_special_tokens":false,"max_tokens":9,"min_tokens":9,"n":8,"best_of":8,"echo":true,"stream":true,
+      "stream_options":{"include_usage":true,"continuous_usage_stats":true},"return_token_ids":true,
+      "return_tokens_as_token_ids":true,"priority":-5,"cache_salt":"s","truncate_prompt_tokens":-1,
+      "truncation_side":"right","add_special_tokens":false,"user":"u","unknown_field":{"a":1},"tools":null,"suffix":"",
+      "spaces_between_special_tokens":true,"response_format":{"type":"text"},"use_beam_search":false)");
+  EXPECT_EQ(r.model, "alias");
+  EXPECT_TRUE(r.sampling.greedy());
+  EXPECT_EQ(r.sampling.topP, 0.5);
+  EXPECT_EQ(r.sampling.topK, 7);
+  EXPECT_EQ(r.sampling.minP, 0.1);
+  EXPECT_EQ(r.sampling.typicalP, 0.9);
+  EXPECT_EQ(r.sampling.repetitionPenalty, 1.1);
+  EXPECT_EQ(r.sampling.presencePenalty, -2);
+  EXPECT_EQ(r.sampling.frequencyPenalty, 2);
+  EXPECT_EQ(r.sampling.seed, UINT64_MAX);
+  EXPECT_TRUE(r.seedGiven);
+  EXPECT_EQ(r.sampling.logitBias, (std::vector<std::pair<int32_t, float>>{{3, -100.0f}, {264, 1.5f}}));
+  EXPECT_EQ(r.sampling.allowedIds, (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(r.badWords, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(r.stops, std::vector<std::string>{"x"});
+  EXPECT_EQ(r.stopTokenIds, std::vector<int32_t>{9});
+  EXPECT_TRUE(r.ignoreEos && r.includeStop && !r.skipSpecialTokens);
+  EXPECT_EQ(r.maxTokens, 9u);
+  EXPECT_EQ(r.sampling.minTokens, 9u);
+  EXPECT_EQ(r.choices, 8u);
+  EXPECT_TRUE(r.echo && r.stream && r.includeUsage && r.continuousUsage && r.returnTokenIds && r.tokensAsIds);
+  EXPECT_EQ(r.priority, -5);
+  EXPECT_EQ(r.cacheSalt, "s");
+  EXPECT_EQ(r.truncatePrompt, -1);
+  EXPECT_TRUE(r.truncateRight && !r.addSpecialTokens);
+}
+
+TEST(OpenAiRequest, ChatFieldsArrive) {
+  const GenerateRequest r =
+      readOk(R"("logprobs":true,"top_logprobs":20,"max_completion_tokens":5,"max_tokens":7,"prompt_logprobs":0,
+             "add_generation_prompt":false,"chat_template_kwargs":{"x":1},"reasoning_effort":"low")",
+             true);
+  EXPECT_EQ(r.sampling.logprobs, 20);
+  EXPECT_EQ(r.maxTokens, 5u);
+  EXPECT_EQ(r.promptLogprobs, 0);
+  EXPECT_FALSE(r.messages.addGenerationPrompt);
+  EXPECT_EQ(r.messages.variables, R"({"x":1,"reasoning_effort":"low"})");
+  EXPECT_EQ(r.messages.messages, R"([{"role":"user","content":"hi"}])");
+}
+
+struct BadField {
+  const char* fields;
+  const char* param;
+};
+
+constexpr BadField kBadFields[] = {
+    {R"("n":0)", "n"},
+    {R"("n":-1)", "n"},
+    {R"("n":2.5)", "n"},
+    {R"("n":"2")", "n"},
+    {R"("n":1000000000)", "n"},
+    {R"("best_of":0)", "best_of"},
+    {R"("n":2,"best_of":1)", "best_of"},
+    {R"("best_of":1e9)", "best_of"},
+    {R"("logprobs":-1)", "logprobs"},
+    {R"("logprobs":21)", "logprobs"},
+    {R"("logprobs":1000000)", "logprobs"},
+    {R"("logprobs":true)", "logprobs"},
+    {R"("prompt_logprobs":21)", "prompt_logprobs"},
+    {R"("prompt_logprobs":1,"stream":true)", "prompt_logprobs"},
+    {R"("max_tokens":0)", "max_tokens"},
+    {R"("max_tokens":-1)", "max_tokens"},
+    {R"("max_tokens":9223372036854775808)", "max_tokens"},
+    {R"("temperature":-1)", "temperature"},
+    {R"("temperature":"hot")", "temperature"},
+    {R"("top_p":0)", "top_p"},
+    {R"("top_p":1.1)", "top_p"},
+    {R"("top_k":-2)", "top_k"},
+    {R"("min_p":2)", "min_p"},
+    {R"("presence_penalty":1e9)", "presence_penalty"},
+    {R"("frequency_penalty":-1e9)", "frequency_penalty"},
+    {R"("repetition_penalty":0)", "repetition_penalty"},
+    {R"("seed":18446744073709551616)", "seed"},
+    {R"("seed":1.5)", "seed"},
+    {R"("stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])", "stop"},
+    {R"("stop":"")", "stop"},
+    {R"("stop":[""])", "stop"},
+    {R"("stop":5)", "stop"},
+    {R"("logit_bias":{"265":1})", "logit_bias"},
+    {R"("logit_bias":{"-1":1})", "logit_bias"},
+    {R"("logit_bias":{"x":1})", "logit_bias"},
+    {R"("logit_bias":{"1":1e9})", "logit_bias"},
+    {R"("logit_bias":[1])", "logit_bias"},
+    {R"("allowed_token_ids":[])", "allowed_token_ids"},
+    {R"("allowed_token_ids":[265])", "allowed_token_ids"},
+    {R"("bad_words":[""])", "bad_words"},
+    {R"("stop_token_ids":[-1])", "stop_token_ids"},
+    {R"("ignore_eos":1)", "ignore_eos"},
+    {R"("min_tokens":-1)", "min_tokens"},
+    {R"("min_tokens":17)", "min_tokens"},
+    {R"("stream":"yes")", "stream"},
+    {R"("stream_options":{"include_usage":true})", "stream_options"},
+    {R"("stream":true,"stream_options":[])", "stream_options"},
+    {R"("stream":true,"stream_options":{"include_usage":1})", "stream_options.include_usage"},
+    {R"("cache_salt":"")", "cache_salt"},
+    {R"("cache_salt":7)", "cache_salt"},
+    {R"("user":7)", "user"},
+    {R"("priority":"high")", "priority"},
+    {R"("truncate_prompt_tokens":0)", "truncate_prompt_tokens"},
+    {R"("truncate_prompt_tokens":-2)", "truncate_prompt_tokens"},
+    {R"("truncation_side":"up")", "truncation_side"},
+    {R"("echo":"yes")", "echo"},
+    {R"("model":7)", "model"},
+    {R"("response_format":"x")", "response_format"},
+};
+
+TEST(OpenAiRequest, EachBadValueNamesItsField) {
+  for (const auto& [fields, param] : kBadFields) {
+    GenerateRequest out;
+    const ApiFault fault = readFault(fields, false, out);
+    ASSERT_TRUE(fault) << fields;
+    EXPECT_EQ(fault->status, 400) << fields;
+    EXPECT_EQ(fault->param, param) << fields;
+    EXPECT_EQ(fault->type(), "invalid_request_error") << fields;
+    EXPECT_FALSE(fault->message.empty());
+  }
+}
+
+TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
+  for (const char* fields :
+       {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
+        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})" /* neutral, see below */, R"("documents":[{}])",
+        R"("chat_template":"x")", R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("logprob_token_ids":[1])",
+        R"("kv_transfer_params":{"a":1})", R"("spaces_between_special_tokens":false)", R"("echo":true)",
+        R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
+    GenerateRequest out;
+    const ApiFault fault = readFault(fields, true, out);
+    const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
+    if (name == "guided_json") {
+      EXPECT_FALSE(fault);
+      continue;
+    }
+    ASSERT_TRUE(fault) << fields;
+    EXPECT_EQ(fault->status, 400);
+    EXPECT_EQ(fault->code, "unsupported_parameter") << fields;
+    EXPECT_EQ(fault->param, name);
+  }
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("suffix":"s")", false, out)->param, "suffix");
+}
+
+TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("top_logprobs":2)", true, out)->param, "top_logprobs");
+  EXPECT_EQ(readFault(R"("logprobs":true,"top_logprobs":21)", true, out)->param, "top_logprobs");
+  EXPECT_EQ(readOk(R"("logprobs":true)", true).sampling.logprobs, 0);
+  EXPECT_EQ(readOk(R"("logprobs":false)", true).sampling.logprobs, -1);
+}
+
+TEST(OpenAiRequest, AnEchoMayAskForNoAnswer) {
+  const GenerateRequest r = readOk(R"("echo":true,"max_tokens":0,"logprobs":2)");
+  EXPECT_EQ(r.maxTokens, 0u);
+  EXPECT_EQ(r.promptLogprobs, 2);
+}
+
+}  // namespace
+}  // namespace llmc::rt::server

@@ -1,0 +1,144 @@
+// Shared fields have the same ranges and names in every API (rows RQ4 to RQ8, RQ16, RQ25 of the hostile table).
+#include "runtime/server/api/request_fields.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt::server {
+namespace {
+
+constexpr Api kAll[] = {Api::kCompletions, Api::kChat, Api::kMessages, Api::kResponses};
+
+std::string bodyOf(Api api, const std::string& fields) {
+  switch (api) {
+    case Api::kCompletions:
+      return R"({"prompt":"hi","max_tokens":16,)" + fields + "}";
+    case Api::kResponses:
+      return R"({"input":"hi","max_output_tokens":16,)" + fields + "}";
+    default:
+      return R"({"max_tokens":16,"messages":[{"role":"user","content":"hi"}],)" + fields + "}";
+  }
+}
+
+ApiFault read(Api api, const std::string& fields, GenerateRequest& out) {
+  Json json;
+  if (ApiFault fault = parseBody(bodyOf(api, fields), json)) return fault;
+  ModelFacts facts;
+  facts.names = {"m"};
+  facts.context = 100;
+  facts.vocabulary = 265;
+  return readGenerateRequest(json, api, facts, out);
+}
+
+struct BadField {
+  const char* fields;
+  const char* param;
+};
+
+constexpr BadField kBadFields[] = {
+    {R"("temperature":-1)", "temperature"},
+    {R"("temperature":"hot")", "temperature"},
+    {R"("top_p":0)", "top_p"},
+    {R"("top_p":1.1)", "top_p"},
+    {R"("top_k":-2)", "top_k"},
+    {R"("top_k":266)", "top_k"},
+    {R"("min_p":2)", "min_p"},
+    {R"("presence_penalty":1e9)", "presence_penalty"},
+    {R"("frequency_penalty":-1e9)", "frequency_penalty"},
+    {R"("repetition_penalty":0)", "repetition_penalty"},
+    {R"("seed":18446744073709551616)", "seed"},
+    {R"("seed":1.5)", "seed"},
+    {R"("logit_bias":{"265":1})", "logit_bias"},
+    {R"("logit_bias":{"-1":1})", "logit_bias"},
+    {R"("logit_bias":{"x":1})", "logit_bias"},
+    {R"("logit_bias":{"1":1e9})", "logit_bias"},
+    {R"("logit_bias":[1])", "logit_bias"},
+    {R"("allowed_token_ids":[])", "allowed_token_ids"},
+    {R"("allowed_token_ids":[265])", "allowed_token_ids"},
+    {R"("bad_words":[""])", "bad_words"},
+    {R"("stop_token_ids":[-1])", "stop_token_ids"},
+    {R"("ignore_eos":1)", "ignore_eos"},
+    {R"("min_tokens":-1)", "min_tokens"},
+    {R"("min_tokens":17)", "min_tokens"},
+    {R"("stream":"yes")", "stream"},
+    {R"("cache_salt":"")", "cache_salt"},
+    {R"("cache_salt":7)", "cache_salt"},
+    {R"("cache_salt":"a\nb")", "cache_salt"},
+    {R"("user":"a\u0000b")", "user"},
+    {R"("prompt_cache_key":"\u007f")", "prompt_cache_key"},
+    {R"("user":7)", "user"},
+    {R"("priority":"high")", "priority"},
+    {R"("truncate_prompt_tokens":0)", "truncate_prompt_tokens"},
+    {R"("truncate_prompt_tokens":-2)", "truncate_prompt_tokens"},
+    {R"("truncation_side":"up")", "truncation_side"},
+};
+
+TEST(RequestFields, EachBadValueNamesItsFieldInEveryApi) {
+  for (const Api api : kAll)
+    for (const auto& [fields, param] : kBadFields) {
+      GenerateRequest out;
+      const ApiFault fault = read(api, fields, out);
+      ASSERT_TRUE(fault) << fields;
+      EXPECT_EQ(fault->status, 400) << fields;
+      EXPECT_EQ(fault->param, param) << fields;
+      EXPECT_EQ(fault->code, "invalid_value") << fields;
+      EXPECT_EQ(fault->type(), "invalid_request_error") << fields;
+      EXPECT_NE(fault->message.find(param), std::string::npos) << fault->message;
+    }
+}
+
+TEST(RequestFields, StopStringsByTheirApisName) {
+  for (const Api api : kAll) {
+    const std::string name = api == Api::kMessages ? "stop_sequences" : "stop";
+    GenerateRequest out;
+    EXPECT_FALSE(read(api, "\"" + name + "\":[\"a\",\"b\"]", out));
+    EXPECT_EQ(out.stops, (std::vector<std::string>{"a", "b"}));
+    std::string many = "[\"a\"";
+    for (int i = 0; i < 16; ++i) many += ",\"a\"";
+    for (const std::string& bad : {many + "]", std::string("[\"\"]"), std::string("\"\""), std::string("5"),
+                                   "\"" + std::string(1 << 20, 's') + "\""}) {
+      const ApiFault fault = read(api, "\"" + name + "\":" + bad, out);
+      ASSERT_TRUE(fault) << bad.substr(0, 80);
+      EXPECT_EQ(fault->param, name);
+    }
+  }
+}
+
+TEST(RequestFields, VllmsFieldsArriveInEveryApi) {
+  for (const Api api : kAll) {
+    GenerateRequest out;
+    EXPECT_FALSE(
+        read(api, R"("ignore_eos":true,"min_p":0.25,"seed":7,"min_tokens":3,"cache_salt":"s","priority":-2)", out));
+    EXPECT_TRUE(out.ignoreEos && out.seedGiven);
+    EXPECT_EQ(out.sampling.minP, 0.25);
+    EXPECT_EQ(out.sampling.seed, 7u);
+    EXPECT_EQ(out.sampling.minTokens, 3u);
+    EXPECT_EQ(out.cacheSalt, "s");
+    EXPECT_EQ(out.priority, -2);
+    EXPECT_EQ(out.maxTokens, 16u);
+  }
+}
+
+TEST(RequestFields, TooManyBiasesAreRefused) {
+  std::string map = "\"logit_bias\":{";
+  for (int i = 0; i < 1025; ++i) map += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":0";
+  for (const Api api : kAll) {
+    GenerateRequest out;
+    EXPECT_EQ(read(api, map + "}", out)->status, 400);
+  }
+}
+
+TEST(RequestFields, TemplateVariables) {
+  Json json;
+  ASSERT_FALSE(parseBody(R"({"chat_template_kwargs":{"x":1}})", json));
+  FieldReader fields(json);
+  ChatFields chat;
+  const Json effort = "low";
+  readTemplateVariables(fields, &effort, chat);
+  EXPECT_EQ(chat.variables, R"({"x":1,"reasoning_effort":"low"})");
+  const Json wrong = 7;
+  readTemplateVariables(fields, &wrong, chat);
+  EXPECT_EQ(fields.fault()->param, "reasoning_effort");
+}
+
+}  // namespace
+}  // namespace llmc::rt::server
