@@ -122,6 +122,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "port", flags.port, 0, 65535));
   LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, 4096));
   LLMC_TRY(readInteger(parsed, "max-queue", flags.maxQueue, 1, 1'000'000));
+  LLMC_TRY(readReal(parsed, "prompt-stretch", flags.promptStretch, 0, 1000));
   LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));
   if (parsed.count("seed")) {
     auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());

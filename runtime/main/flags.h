@@ -63,6 +63,7 @@ struct Flags {
   std::string apiKeyFile;
   uint32_t maxSequences = 64, maxQueue = 1024;
   std::string policy = "fcfs";
+  std::optional<double> promptStretch;  ///< unset: 2
   bool prefixCache = true;
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr

@@ -54,6 +54,8 @@ constexpr FlagHelp kFlags[] = {
     {"max-num-seqs", "N", "sequences that run together (default: 64)", kServe},
     {"max-queue", "N", "requests that may wait (default: 1024)", kServe},
     {"policy", "NAME", "fcfs, priority or mlfq (default: fcfs)", kServe},
+    {"prompt-stretch", "F", "a step with prompt tokens takes this many times as long as one without, 0: no bound (default: 2)",
+     kServe},
     {"no-prefix-cache", "", "do not keep the KV of prompts for later ones (default: keep)", kServe},
     {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
     {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},

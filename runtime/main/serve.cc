@@ -72,6 +72,7 @@ Result<Loaded> load(Session& session, const Flags& flags) {
   config.maxQueue = flags.maxQueue;
   config.policy = *policy;
   config.prefixCache = flags.prefixCache;
+  config.promptStretch = flags.promptStretch.value_or(2);
   auto loop = EngineLoop::create(session.executor(), session.kv(), factsOf(session, flags), config);
   LLMC_TRY(loop.status());
   Loaded loaded;

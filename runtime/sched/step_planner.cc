@@ -45,14 +45,17 @@ bool StepPlanner::growRunning() {
 StepBudget StepPlanner::assignRunning() {
   const StepLimits& limits = state_->config.limits;
   StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
-  bool decodes = false;
+  uint32_t decodes = 0;
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
     if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
     Admission::assignChunk(*sequence, budget);
-    decodes = true;
+    ++decodes;
   }
-  if (decodes && state_->config.prefillTokens > 0) budget.prefill = state_->config.prefillTokens;
+  const uint32_t paced = state_->pace.promptTokens(decodes);
+  if (paced > 0) budget.prefill = paced;
+  if (decodes > 0 && state_->config.prefillTokens > 0)
+    budget.prefill = std::min(budget.prefill, state_->config.prefillTokens);
   for (Sequence* sequence : state_->running)
     if (sequence->state == SequenceState::kPrefilling && !sequence->request->paused)
       Admission::assignChunk(*sequence, budget);

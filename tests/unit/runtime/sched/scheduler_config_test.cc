@@ -32,6 +32,7 @@ TEST(SchedulerConfig, RefusesWhatCannotWork) {
   expectRefused("--max-queue", [](auto& c) { c.maxQueue = 0; });
   expectRefused("mlfq", [](auto& c) { c.policy = Policy::kMlfq, c.mlfqLevels = 0; });
   expectRefused("mlfq", [](auto& c) { c.policy = Policy::kMlfq, c.mlfqQuantum = 0; });
+  expectRefused("--prompt-stretch", [](auto& c) { c.promptStretch = 1; });
   expectRefused("starvation", [](auto& c) { c.starvationSeconds = -1; });
   expectRefused("starvation", [](auto& c) { c.starvationSeconds = std::numeric_limits<double>::quiet_NaN(); });
 }

@@ -1,0 +1,71 @@
+// The bound fits what steps cost, follows when that changes, and is not moved by one slow step.
+#include "runtime/sched/step_pace.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::rt {
+namespace {
+
+/// Steps of a machine: 4 ms + 0.25 ms a decoded token, 0.5 ms a prompt token.
+double seconds(uint32_t decodes, uint32_t promptTokens) {
+  return (decodes > 0 ? 4e-3 + decodes * 0.25e-3 : 0) + promptTokens * 0.5e-3;
+}
+
+void run(StepPace& pace, uint32_t decodes, int steps, double slower = 1) {
+  for (int i = 0; i < steps; ++i) {
+    pace.learn(decodes, 0, slower * seconds(decodes, 0));
+    const uint32_t tokens = pace.promptTokens(decodes);
+    pace.learn(decodes, tokens, slower * seconds(decodes, tokens));
+  }
+}
+
+TEST(StepPace, NothingDecodesOrNoBoundMeansNoBound) {
+  EXPECT_EQ(StepPace(2).promptTokens(0), 0u);
+  EXPECT_EQ(StepPace(0).promptTokens(8), 0u);
+}
+
+TEST(StepPace, AStepIsStretchedAsOftenAsAsked) {
+  for (const double stretch : {2.0, 3.0, 5.0})
+    for (const uint32_t decodes : {4u, 8u, 32u, 128u}) {
+      StepPace pace(stretch);
+      EXPECT_EQ(pace.promptTokens(decodes), StepPace::kUnknown);
+      run(pace, decodes, 100);
+      const uint32_t tokens = pace.promptTokens(decodes);
+      EXPECT_EQ(tokens % StepPace::kQuantum, 0u);
+      const double ratio = seconds(decodes, tokens) / seconds(decodes, 0);
+      const double quantum = seconds(decodes, StepPace::kQuantum) / seconds(decodes, 0) - 1;
+      if (tokens > StepPace::kQuantum) {
+        EXPECT_LE(ratio, stretch * 1.01) << decodes;
+      }
+      EXPECT_GT(ratio, stretch - quantum - 0.01) << decodes;
+    }
+}
+
+TEST(StepPace, OneSlowStepChangesLittle) {
+  StepPace pace(3);
+  run(pace, 32, 100);
+  const uint32_t before = pace.promptTokens(32);
+  pace.learn(32, 0, 5.0);
+  EXPECT_LE(pace.promptTokens(32), before + before / 8 + StepPace::kQuantum);
+  pace.learn(32, before, 5.0);
+  EXPECT_GE(pace.promptTokens(32) + 2 * StepPace::kQuantum, before);
+}
+
+TEST(StepPace, FollowsAMachineThatBecomesSlower) {
+  StepPace pace(3);
+  run(pace, 8, 100);
+  const uint32_t before = pace.promptTokens(8);
+  run(pace, 8, 200, 4);
+  EXPECT_EQ(pace.promptTokens(8), before) << "both parts became slower alike";
+  for (int i = 0; i < 200; ++i) pace.learn(8, 64, 4 * (seconds(8, 0) + 64 * 2e-3));
+  EXPECT_LT(pace.promptTokens(8), before);
+}
+
+TEST(StepPace, AnUnseenBatchIsJudgedByTheNearestSmallerOne) {
+  StepPace pace(3);
+  run(pace, 4, 100);
+  EXPECT_EQ(pace.promptTokens(64), pace.promptTokens(4));
+}
+
+}  // namespace
+}  // namespace llmc::rt
