@@ -178,6 +178,7 @@ class Client:
             raise SystemExit(f"expected http://HOST:PORT, found {url}")
         self.host, self.port, self.key = parts.hostname, parts.port or 80, key
         self.idle: list[Connection] = []
+        self.resent = 0  # requests whose kept connection the server had closed
 
     def message(self, method: str, path: str, body: bytes | None, headers: str = "") -> bytes:
         head = f"{method} {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n{headers}"
@@ -204,7 +205,8 @@ class Client:
             except ConnectionError:
                 if not used or outcome.status:
                     raise
-                connection = await self.connect()  # the server had closed the kept connection meanwhile
+                self.resent += 1
+                connection = await self.connect()
                 await connection.send(data, outcome, on_event)
             if not connection.closed:
                 self.idle.append(connection)

@@ -42,7 +42,7 @@ void StepPace::learn(uint32_t decodes, uint32_t promptTokens, double seconds) {
   }
   // What came on top of the decoding; a few tokens say nothing about it.
   const double base = decodes > 0 ? decodeSeconds(decodes) : 0;
-  if (promptTokens < kQuantum || (decodes > 0 && base == 0)) return;
+  if (promptTokens < kLeast || (decodes > 0 && base == 0)) return;
   const double each = std::max(seconds - base, 0.1 * seconds) / promptTokens;
   average(promptTokenSeconds_, each);
 }
@@ -52,7 +52,7 @@ uint32_t StepPace::promptTokens(uint32_t decodes) const {
   const double base = decodeSeconds(decodes);
   if (base == 0 || promptTokenSeconds_ == 0) return kUnknown;
   const double fits = std::min((stretch_ - 1) * base / promptTokenSeconds_, 65536.0);
-  return std::max(static_cast<uint32_t>(fits) / kQuantum * kQuantum, kQuantum);
+  return std::max(static_cast<uint32_t>(fits), kLeast);
 }
 
 }  // namespace llmc::rt

@@ -15,11 +15,11 @@ class StepPace {
 
   /// A step that took `seconds`.
   void learn(uint32_t decodes, uint32_t promptTokens, double seconds);
-  /// Prompt tokens beside `decodes` sequences: a multiple of kQuantum; 0: no bound.
+  /// Prompt tokens beside `decodes` sequences, at least kLeast; 0: no bound.
   uint32_t promptTokens(uint32_t decodes) const;
 
   /// Smaller chunks would waste the kernels' tiles; a prompt always advances by this.
-  static constexpr uint32_t kQuantum = 16;
+  static constexpr uint32_t kLeast = 16;
   /// Beside decoding sequences while nothing is known.
   static constexpr uint32_t kUnknown = 64;
 

@@ -31,13 +31,11 @@ TEST(StepPace, AStepIsStretchedAsOftenAsAsked) {
       EXPECT_EQ(pace.promptTokens(decodes), StepPace::kUnknown);
       run(pace, decodes, 100);
       const uint32_t tokens = pace.promptTokens(decodes);
-      EXPECT_EQ(tokens % StepPace::kQuantum, 0u);
       const double ratio = seconds(decodes, tokens) / seconds(decodes, 0);
-      const double quantum = seconds(decodes, StepPace::kQuantum) / seconds(decodes, 0) - 1;
-      if (tokens > StepPace::kQuantum) {
+      EXPECT_GT(ratio, stretch * 0.95) << decodes;
+      if (tokens > StepPace::kLeast) {
         EXPECT_LE(ratio, stretch * 1.01) << decodes;
       }
-      EXPECT_GT(ratio, stretch - quantum - 0.01) << decodes;
     }
 }
 
@@ -46,9 +44,9 @@ TEST(StepPace, OneSlowStepChangesLittle) {
   run(pace, 32, 100);
   const uint32_t before = pace.promptTokens(32);
   pace.learn(32, 0, 5.0);
-  EXPECT_LE(pace.promptTokens(32), before + before / 8 + StepPace::kQuantum);
+  EXPECT_LE(pace.promptTokens(32), before + before / 8 + StepPace::kLeast);
   pace.learn(32, before, 5.0);
-  EXPECT_GE(pace.promptTokens(32) + 2 * StepPace::kQuantum, before);
+  EXPECT_GE(pace.promptTokens(32) + 2 * StepPace::kLeast, before);
 }
 
 TEST(StepPace, FollowsAMachineThatBecomesSlower) {
@@ -56,7 +54,7 @@ TEST(StepPace, FollowsAMachineThatBecomesSlower) {
   run(pace, 8, 100);
   const uint32_t before = pace.promptTokens(8);
   run(pace, 8, 200, 4);
-  EXPECT_EQ(pace.promptTokens(8), before) << "both parts became slower alike";
+  EXPECT_NEAR(pace.promptTokens(8), before, 1) << "both parts became slower alike";
   for (int i = 0; i < 200; ++i) pace.learn(8, 64, 4 * (seconds(8, 0) + 64 * 2e-3));
   EXPECT_LT(pace.promptTokens(8), before);
 }

@@ -56,12 +56,12 @@ TEST(StepPlanner, WhatAPromptDoesToOthersIsLearned) {
   d.steps(5);  // a second each
   ASSERT_TRUE(d.submit(requestOf(2, 100, 9)));
   d.begin();
-  EXPECT_GT(d.planned(2), StepPace::kQuantum);
+  EXPECT_GT(d.planned(2), StepPace::kLeast);
   d.now += d.planned(2);  // a prompt token costs as much as a step
   d.finish();
   d.begin();
   EXPECT_EQ(d.planned(1), 1u);
-  EXPECT_EQ(d.planned(2), StepPace::kQuantum);
+  EXPECT_EQ(d.planned(2), StepPace::kLeast);
 }
 
 TEST(StepPlanner, PromptsThatHaveBegunGoOnBeforeNewOnesEnter) {
