@@ -78,6 +78,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("metrics-prefix")) flags.metricsPrefix = text("metrics-prefix");
   flags.oldMetricNames = parsed.count("old-metric-names") > 0;
   flags.prefixCache = parsed.count("no-prefix-cache") == 0;
+  flags.openMetrics = parsed.count("open-metrics") > 0;
   if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
   if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();
   if (parsed.count("stop")) flags.stop = parsed["stop"].as<std::vector<std::string>>();

@@ -61,6 +61,7 @@ struct Flags {
   uint32_t port = 8000;
   std::vector<std::string> apiKeys, servedNames;
   std::string apiKeyFile;
+  bool openMetrics = false;
   uint32_t maxSequences = 64, maxQueue = 1024;
   std::string policy = "fcfs";
   std::optional<double> promptStretch;  ///< unset: 2

@@ -90,7 +90,8 @@ void ApiHandler::handle(std::shared_ptr<Exchange> exchange) {
   exchange->requestId = requestIdFor(request.header("x-request-id"));
   bool pathKnown = false;
   const Route* route = find(request.path, request.method, pathKnown);
-  ApiFault fault = admit(*exchange, route && route->open);
+  const bool open = route && (route->open || (services_.openMetrics && route->call == &ApiHandler::metricsText));
+  ApiFault fault = admit(*exchange, open);
   if (!fault && !pathKnown)
     fault = ApiError{404, "not_found", "no such path; see /v1/models, /v1/chat/completions, /v1/completions", {}};
   if (!fault && !route) fault = ApiError{405, "method_not_allowed", "this path has another method", {}};
