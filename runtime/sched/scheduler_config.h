@@ -31,7 +31,7 @@ struct SchedulerConfig {
   /// bound.
   uint32_t prefillTokens = 0;
   /// The same bound, learned: prompt tokens may make such a step about this many times as long as one that only
-  /// decodes. Above 1; 0: no bound. See StepPace.
+  /// decodes, unless more wait for their first token than for their next. Above 1; 0: no bound. See StepPace.
   double promptStretch = 0;
   /// Pages an admission leaves for the growth of what runs already; without it the next step would preempt.
   uint32_t reservePages = 0;

@@ -42,10 +42,18 @@ bool StepPlanner::growRunning() {
   return preempted;
 }
 
+uint32_t StepPlanner::promptsThatMayRun() const {
+  const size_t places = state_->config.limits.maxSequences - state_->running.size() - state_->reservedSlots;
+  size_t prompts = std::min(places, state_->waiting.size());
+  for (const Sequence* sequence : state_->running)
+    prompts += sequence->state == SequenceState::kPrefilling && !sequence->request->paused;
+  return static_cast<uint32_t>(prompts);
+}
+
 StepBudget StepPlanner::assignRunning() {
   const StepLimits& limits = state_->config.limits;
   StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
-  uint32_t decodes = 0;
+  uint32_t decodes = 0, prompts = promptsThatMayRun();
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
     if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
@@ -53,7 +61,8 @@ StepBudget StepPlanner::assignRunning() {
     ++decodes;
   }
   const uint32_t paced = state_->pace.promptTokens(decodes);
-  if (paced > 0) budget.prefill = paced;
+  // When more wait for their first token than for their next one, the majority goes first.
+  if (paced > 0 && prompts <= decodes) budget.prefill = paced;
   if (decodes > 0 && state_->config.prefillTokens > 0)
     budget.prefill = std::min(budget.prefill, state_->config.prefillTokens);
   for (Sequence* sequence : state_->running)

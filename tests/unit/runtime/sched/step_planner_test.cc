@@ -62,6 +62,11 @@ TEST(StepPlanner, WhatAPromptDoesToOthersIsLearned) {
   d.begin();
   EXPECT_EQ(d.planned(1), 1u);
   EXPECT_EQ(d.planned(2), StepPace::kLeast);
+  d.now += d.planned(2);
+  d.finish();
+  ASSERT_TRUE(d.submit(requestOf(3, 30, 9)));
+  d.begin();
+  EXPECT_GT(d.planned(2) + d.planned(3), StepPace::kLeast) << "two wait for a first token, one for its next";
 }
 
 TEST(StepPlanner, PromptsThatHaveBegunGoOnBeforeNewOnesEnter) {
