@@ -10,6 +10,9 @@ namespace {
 constexpr double kWeight = 0.1;
 /// A sample far above the average is the machine's doing, not the step's.
 constexpr double kMostJump = 2;
+/// A prompt beside another one counts as much as so many sequences that decode: they lose a fraction of a second, it
+/// waits for all of its first token.
+constexpr double kCrowd = 8;
 
 void average(double& mean, double sample) {
   if (mean == 0)
@@ -47,11 +50,12 @@ void StepPace::learn(uint32_t decodes, uint32_t promptTokens, double seconds) {
   average(promptTokenSeconds_, each);
 }
 
-uint32_t StepPace::promptTokens(uint32_t decodes) const {
-  if (stretch_ <= 0 || decodes == 0) return 0;
+uint32_t StepPace::promptTokens(uint32_t decodes, uint32_t prompts) const {
+  if (stretch_ <= 0 || prompts > decodes) return 0;
   const double base = decodeSeconds(decodes);
   if (base == 0 || promptTokenSeconds_ == 0) return kUnknown;
-  const double fits = std::min((stretch_ - 1) * base / promptTokenSeconds_, 65536.0);
+  const double crowd = std::max(1.0, kCrowd * (static_cast<double>(prompts) - 1) / decodes);
+  const double fits = std::min((stretch_ - 1) * crowd * base / promptTokenSeconds_, 65536.0);
   return std::max(static_cast<uint32_t>(fits), kLeast);
 }
 

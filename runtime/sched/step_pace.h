@@ -6,8 +6,9 @@
 
 namespace llmc::rt {
 
-/// Bounds what a long prompt does to the others: a step with prompt tokens takes about `stretch` times as long as one
-/// that only decodes. Costs are learned while serving, so they fit the model, the machine and its load. One thread.
+/// Bounds what a long prompt does to the others: a step with its tokens takes about `stretch` times as long as one that
+/// only decodes. A crowd of prompts may do more, in proportion to those whom it holds up, and a majority all it wants.
+/// Costs are learned while serving, so they fit the model, the machine and its load. One thread.
 class StepPace {
  public:
   /// stretch > 1; 0: no bound.
@@ -15,8 +16,8 @@ class StepPace {
 
   /// A step that took `seconds`.
   void learn(uint32_t decodes, uint32_t promptTokens, double seconds);
-  /// Prompt tokens beside `decodes` sequences, at least kLeast; 0: no bound.
-  uint32_t promptTokens(uint32_t decodes) const;
+  /// Prompt tokens beside `decodes` sequences while `prompts` wait for their first token; at least kLeast; 0: no bound.
+  uint32_t promptTokens(uint32_t decodes, uint32_t prompts) const;
 
   /// Smaller chunks would waste the kernels' tiles; a prompt always advances by this.
   static constexpr uint32_t kLeast = 16;

@@ -53,16 +53,15 @@ uint32_t StepPlanner::promptsThatMayRun() const {
 StepBudget StepPlanner::assignRunning() {
   const StepLimits& limits = state_->config.limits;
   StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
-  uint32_t decodes = 0, prompts = promptsThatMayRun();
+  const uint32_t prompts = promptsThatMayRun();
+  uint32_t decodes = 0;
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
     if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
     Admission::assignChunk(*sequence, budget);
     ++decodes;
   }
-  const uint32_t paced = state_->pace.promptTokens(decodes);
-  // When more wait for their first token than for their next one, the majority goes first.
-  if (paced > 0 && prompts <= decodes) budget.prefill = paced;
+  if (const uint32_t paced = state_->pace.promptTokens(decodes, prompts); paced > 0) budget.prefill = paced;
   if (decodes > 0 && state_->config.prefillTokens > 0)
     budget.prefill = std::min(budget.prefill, state_->config.prefillTokens);
   for (Sequence* sequence : state_->running)

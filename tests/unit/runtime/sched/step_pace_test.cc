@@ -14,23 +14,24 @@ double seconds(uint32_t decodes, uint32_t promptTokens) {
 void run(StepPace& pace, uint32_t decodes, int steps, double slower = 1) {
   for (int i = 0; i < steps; ++i) {
     pace.learn(decodes, 0, slower * seconds(decodes, 0));
-    const uint32_t tokens = pace.promptTokens(decodes);
+    const uint32_t tokens = pace.promptTokens(decodes, 1);
     pace.learn(decodes, tokens, slower * seconds(decodes, tokens));
   }
 }
 
 TEST(StepPace, NothingDecodesOrNoBoundMeansNoBound) {
-  EXPECT_EQ(StepPace(2).promptTokens(0), 0u);
-  EXPECT_EQ(StepPace(0).promptTokens(8), 0u);
+  EXPECT_EQ(StepPace(2).promptTokens(0, 1), 0u);
+  EXPECT_EQ(StepPace(2).promptTokens(8, 9), 0u) << "the majority waits for its first token";
+  EXPECT_EQ(StepPace(0).promptTokens(8, 1), 0u);
 }
 
 TEST(StepPace, AStepIsStretchedAsOftenAsAsked) {
   for (const double stretch : {2.0, 3.0, 5.0})
     for (const uint32_t decodes : {4u, 8u, 32u, 128u}) {
       StepPace pace(stretch);
-      EXPECT_EQ(pace.promptTokens(decodes), StepPace::kUnknown);
+      EXPECT_EQ(pace.promptTokens(decodes, 1), StepPace::kUnknown);
       run(pace, decodes, 100);
-      const uint32_t tokens = pace.promptTokens(decodes);
+      const uint32_t tokens = pace.promptTokens(decodes, 1);
       const double ratio = seconds(decodes, tokens) / seconds(decodes, 0);
       EXPECT_GT(ratio, stretch * 0.95) << decodes;
       if (tokens > StepPace::kLeast) {
@@ -39,30 +40,40 @@ TEST(StepPace, AStepIsStretchedAsOftenAsAsked) {
     }
 }
 
+TEST(StepPace, ACrowdOfPromptsMayHoldUpOthersInProportion) {
+  StepPace pace(2);
+  run(pace, 32, 100);
+  const uint32_t one = pace.promptTokens(32, 1);
+  EXPECT_EQ(pace.promptTokens(32, 4), one);
+  EXPECT_NEAR(pace.promptTokens(32, 9), 2 * one, 2);
+  EXPECT_NEAR(pace.promptTokens(32, 17), 4 * one, 4);
+  EXPECT_EQ(pace.promptTokens(32, 33), 0u);
+}
+
 TEST(StepPace, OneSlowStepChangesLittle) {
   StepPace pace(3);
   run(pace, 32, 100);
-  const uint32_t before = pace.promptTokens(32);
+  const uint32_t before = pace.promptTokens(32, 1);
   pace.learn(32, 0, 5.0);
-  EXPECT_LE(pace.promptTokens(32), before + before / 8 + StepPace::kLeast);
+  EXPECT_LE(pace.promptTokens(32, 1), before + before / 8 + StepPace::kLeast);
   pace.learn(32, before, 5.0);
-  EXPECT_GE(pace.promptTokens(32) + 2 * StepPace::kLeast, before);
+  EXPECT_GE(pace.promptTokens(32, 1) + 2 * StepPace::kLeast, before);
 }
 
 TEST(StepPace, FollowsAMachineThatBecomesSlower) {
   StepPace pace(3);
   run(pace, 8, 100);
-  const uint32_t before = pace.promptTokens(8);
+  const uint32_t before = pace.promptTokens(8, 1);
   run(pace, 8, 200, 4);
-  EXPECT_NEAR(pace.promptTokens(8), before, 1) << "both parts became slower alike";
+  EXPECT_NEAR(pace.promptTokens(8, 1), before, 1) << "both parts became slower alike";
   for (int i = 0; i < 200; ++i) pace.learn(8, 64, 4 * (seconds(8, 0) + 64 * 2e-3));
-  EXPECT_LT(pace.promptTokens(8), before);
+  EXPECT_LT(pace.promptTokens(8, 1), before);
 }
 
 TEST(StepPace, AnUnseenBatchIsJudgedByTheNearestSmallerOne) {
   StepPace pace(3);
   run(pace, 4, 100);
-  EXPECT_EQ(pace.promptTokens(64), pace.promptTokens(4));
+  EXPECT_EQ(pace.promptTokens(64, 1), pace.promptTokens(4, 1));
 }
 
 }  // namespace
