@@ -43,8 +43,8 @@ void allowDescriptors(uint64_t wanted) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
-  (void)setrlimit(RLIMIT_NOFILE,
-                  &limit);  // where it is refused, the old limit holds and connections wait in the backlog
+  // Where it is refused the old limit holds, and connections wait in the backlog.
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace
