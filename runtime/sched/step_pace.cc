@@ -13,6 +13,9 @@ constexpr double kMostJump = 2;
 /// A prompt beside another one counts as much as so many sequences that decode: they lose a fraction of a second, it
 /// waits for all of its first token.
 constexpr double kCrowd = 8;
+/// Above this share of prompts the batch is far from full, and steps that decode few sequences cost nearly as much as
+/// those that decode many: filling it first is faster for all.
+constexpr uint32_t kFill = 2;
 
 void average(double& mean, double sample) {
   if (mean == 0)
@@ -51,7 +54,7 @@ void StepPace::learn(uint32_t decodes, uint32_t promptTokens, double seconds) {
 }
 
 uint32_t StepPace::promptTokens(uint32_t decodes, uint32_t prompts) const {
-  if (stretch_ <= 0 || prompts > decodes) return 0;
+  if (stretch_ <= 0 || decodes == 0 || (prompts > 1 && kFill * prompts > decodes)) return 0;
   const double base = decodeSeconds(decodes);
   if (base == 0 || promptTokenSeconds_ == 0) return kUnknown;
   const double crowd = std::max(1.0, kCrowd * (static_cast<double>(prompts) - 1) / decodes);

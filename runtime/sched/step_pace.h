@@ -7,7 +7,8 @@
 namespace llmc::rt {
 
 /// Bounds what a long prompt does to the others: a step with its tokens takes about `stretch` times as long as one that
-/// only decodes. A crowd of prompts may do more, in proportion to those whom it holds up, and a majority all it wants.
+/// only decodes. Several prompts may do more, in proportion to those whom they hold up, and all they want while they
+/// are more than half as many.
 /// Costs are learned while serving, so they fit the model, the machine and its load. One thread.
 class StepPace {
  public:
