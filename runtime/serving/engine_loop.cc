@@ -137,6 +137,9 @@ void EngineLoop::admit(Command& command) {
   spec.allPromptRows = generation->wantsPromptRows();
   const double arrival = std::chrono::duration<double>(command.arrival - start_).count();
   if (Status status = scheduler_->submit(std::move(spec), std::max(arrival, 0.0)); !status) {
+    // Others have filled the queue since submit() looked at it.
+    if (status.code() == "RT_QUEUE_FULL")
+      status = Status::error(ErrorKind::kUnavailable, server::kQueueFull, status.message());
     generation->tell(server::ErrorEvent{std::move(status)});
     return;
   }
