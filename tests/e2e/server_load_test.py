@@ -1,6 +1,7 @@
 """The server under more load than it can carry: 10,000 streams, ten times the rate, drain with 1,000 streams, stalled readers."""
 
 import asyncio
+import collections
 import json
 import re
 import resource
@@ -11,7 +12,8 @@ import unittest
 
 import engine
 import mock_server
-from mock_server import MockServer, letters, request
+import tiny_models
+from mock_server import EngineServer, MockServer, letters, request
 
 sys.path.insert(0, str(engine.ROOT / "examples" / "bench_serve"))
 
@@ -177,6 +179,30 @@ class Load(unittest.TestCase):
             self.assertEqual(whole, 50)
             self.assertLess(grown / count, 600, "KiB a stalled stream: its buffer is 256, at most twice that")
             self.assertEqual(left, 0)
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class FullQueue(unittest.TestCase):
+    def test_it_is_429_whoever_finds_it_full(self):
+        """The server looks at numbers of the last step; what slips through then is refused by the engine's own thread."""
+        spec = next(s for s in tiny_models.SPECS if s.name == "gguf-llama-q4_1")
+        built = engine.build(tiny_models.write(spec, engine.work_dir() / "models"))
+
+        async def flood(url):
+            client, statuses = Client(url), collections.Counter()
+
+            async def one(index):
+                for i in range(25):
+                    body = {"prompt": [1 + (index * 31 + i) % 200] * 40, "max_tokens": 30, "stream": True, "ignore_eos": True}
+                    statuses[(await client.post(PATH, body)).status] += 1
+
+            await asyncio.gather(*(one(i) for i in range(200)))
+            client.close()
+            return statuses
+
+        with EngineServer(built, "--threads", 2, "--max-num-seqs", 16, "--max-queue", 16) as server:
+            statuses = asyncio.run(flood(server.url))
+        self.assertEqual(set(statuses), {200, 429}, statuses)
 
 
 if __name__ == "__main__":

@@ -128,25 +128,6 @@ TEST_F(Serving, StopIdsEndEachChoiceAndPromptsAreScored) {
   EXPECT_EQ(sink->promptLogprobs, 3u);
 }
 
-TEST_F(Serving, AFullQueueHasOneNameWhoeverFindsItFull) {
-  start(false, 2);
-  std::vector<std::shared_ptr<Collector>> all;
-  uint32_t refused = 0, late = 0;
-  for (uint64_t id = 1; id <= 3000; ++id) {
-    auto sink = std::make_shared<Collector>();
-    const Status status = loop_->submit(request(id, {1, 2, 3}, 40), sink);
-    if (status)
-      all.push_back(std::move(sink));
-    else if (++refused; status.code() != server::kQueueFull)
-      FAIL() << status.toString();
-  }
-  for (const auto& sink : all) {
-    ASSERT_TRUE(sink->waitFor([&] { return !sink->reasons.empty() || !sink->errors.empty(); }));
-    for (const std::string& code : sink->errors) EXPECT_EQ(code, server::kQueueFull) << ++late;
-  }
-  EXPECT_GT(refused, 0u);
-}
-
 TEST_F(Serving, ALaterPromptFindsTheFirstOnesPages) {
   start();
   std::vector<int32_t> prompt(40, 3);
