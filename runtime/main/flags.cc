@@ -87,6 +87,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   flags.oldMetricNames = parsed.count("old-metric-names") > 0;
   flags.deterministic = parsed.count("deterministic") > 0;
   flags.prefixCache = parsed.count("no-prefix-cache") == 0;
+  flags.openMetrics = parsed.count("open-metrics") > 0;
   if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
   if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();
   if (parsed.count("stop")) flags.stop = parsed["stop"].as<std::vector<std::string>>();
@@ -131,6 +132,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "port", flags.port, 0, 65535));
   LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, 4096));
   LLMC_TRY(readInteger(parsed, "max-queue", flags.maxQueue, 1, 1'000'000));
+  LLMC_TRY(readReal(parsed, "prompt-stretch", flags.promptStretch, 0, 1000));
   LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));
   if (parsed.count("seed")) {
     auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());

@@ -63,8 +63,10 @@ struct Flags {
   uint32_t port = 8000;
   std::vector<std::string> apiKeys, servedNames;
   std::string apiKeyFile;
+  bool openMetrics = false;
   uint32_t maxSequences = 64, maxQueue = 1024;
   std::string policy = "fcfs";
+  std::optional<double> promptStretch;  ///< unset: 2
   bool prefixCache = true;
   bool deterministic = false;  ///< of --bench too
   std::string preempt = "recompute";

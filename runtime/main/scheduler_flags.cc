@@ -20,6 +20,7 @@ Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) 
   config.maxQueue = flags.maxQueue;
   config.prefixCache = flags.prefixCache;
   config.deterministic = flags.deterministic;
+  config.promptStretch = flags.promptStretch.value_or(2);
   if (flags.policy == "priority")
     config.policy = Policy::kPriority;
   else if (flags.policy == "mlfq")

@@ -97,6 +97,7 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   server::ServerOptions options;
   options.apiKeys = flags.apiKeys;
   options.version = LLMC_VERSION;
+  options.openMetrics = flags.openMetrics;
   if (!flags.apiKeyFile.empty()) {
     std::ifstream file(flags.apiKeyFile);
     if (!file)

@@ -163,6 +163,7 @@ const StepPlan& Scheduler::plan(double now) {
   planner_.plan(plan_);
   learnAdmissionRate();
   inFlight_ = !plan_.empty();
+  plannedAt_ = now;
   return plan_;
 }
 
@@ -220,6 +221,7 @@ void Scheduler::append(Sequence& sequence, const SampleOutcome& outcome) {
 
 void Scheduler::complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now) {
   assert(inFlight_ && outcomes.size() == planner_.sampled().size());
+  state_.pace.learn(plan_.tokens - plan_.prefillTokens, plan_.prefillTokens, now - plannedAt_);
   state_.now = now;
   inFlight_ = false;
   state_.moves.clear();

@@ -95,6 +95,7 @@ class Scheduler {
   StepPlan plan_;
   std::vector<FinishedSequence> reported_;
   bool inFlight_ = false;
+  double plannedAt_ = 0;
   uint64_t nextSerial_ = 1;
   double nextDeadline_;  ///< no request ends before
   // Mean seconds between admissions, of the last few.

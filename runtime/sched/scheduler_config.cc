@@ -37,6 +37,8 @@ Status checkConfig(const SchedulerConfig& config) {
   if (config.maxQueue == 0) return needs("--max-queue", 0, "", 1);
   if (config.policy == Policy::kMlfq && (config.mlfqLevels == 0 || config.mlfqLevels > 32 || config.mlfqQuantum == 0))
     return fault("mlfq needs 1 to 32 levels and a quantum");
+  if (config.promptStretch != 0 && !(config.promptStretch > 1))
+    return fault("--prompt-stretch must be above 1, or 0 for no bound");
   if (!(config.starvationSeconds >= 0)) return fault("the starvation bound must not be negative");
   return Status::ok();
 }

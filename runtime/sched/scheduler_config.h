@@ -33,6 +33,9 @@ struct SchedulerConfig {
   /// Prompt tokens in a step that also decodes: bounds how long a prompt may hold up the others' next token. 0: no
   /// bound.
   uint32_t prefillTokens = 0;
+  /// The same bound, learned: one prompt may make such a step about this many times as long as one that only decodes,
+  /// a crowd more. Above 1; 0: no bound. See StepPace.
+  double promptStretch = 0;
   /// Pages an admission leaves for the growth of what runs already; without it the next step would preempt.
   uint32_t reservePages = 0;
   /// Who waited this long goes before everybody who did not. The bound on waiting is in README.md.

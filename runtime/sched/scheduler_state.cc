@@ -20,6 +20,7 @@ SchedulerState::SchedulerState(const SchedulerConfig& configuration)
       pages(config.pages, config.hostPages, config.limits.maxSequences, pagesOf(config.limits.maxContext),
             config.prefixCache),
       ranking(config),
+      pace(config.promptStretch),
       trace(config.traceEvents) {
   running.reserve(config.limits.maxSequences);
   waiting.reserve(size_t{config.maxQueue} + config.limits.maxSequences);

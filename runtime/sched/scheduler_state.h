@@ -12,6 +12,7 @@
 #include "runtime/sched/page_tables.h"
 #include "runtime/sched/ranking.h"
 #include "runtime/sched/sequence.h"
+#include "runtime/sched/step_pace.h"
 
 namespace llmc::rt {
 
@@ -55,6 +56,7 @@ struct SchedulerState {
   PageTables pages;
   Ranking ranking;
   KeyLedger keys;
+  StepPace pace;
   DecisionTrace trace;
   std::vector<PageMove> moves;             ///< of the next or current plan
   std::vector<FinishedSequence> finished;  ///< not reported yet

@@ -42,17 +42,28 @@ bool StepPlanner::growRunning() {
   return preempted;
 }
 
+uint32_t StepPlanner::promptsThatMayRun() const {
+  const size_t places = state_->config.limits.maxSequences - state_->running.size() - state_->reservedSlots;
+  size_t prompts = std::min(places, state_->waiting.size());
+  for (const Sequence* sequence : state_->running)
+    prompts += sequence->state == SequenceState::kPrefilling && !sequence->request->paused;
+  return static_cast<uint32_t>(prompts);
+}
+
 StepBudget StepPlanner::assignRunning() {
   const StepLimits& limits = state_->config.limits;
   StepBudget budget{limits.maxTokens, limits.maxRows, std::numeric_limits<uint32_t>::max()};
-  bool decodes = false;
+  const uint32_t prompts = promptsThatMayRun();
+  uint32_t decodes = 0;
   for (Sequence* sequence : state_->running) {
     sequence->scheduled = 0;
     if (sequence->state != SequenceState::kRunning || sequence->request->paused) continue;
     admission_.assignChunk(*sequence, budget);
-    decodes = true;
+    ++decodes;
   }
-  if (decodes && state_->config.prefillTokens > 0) budget.prefill = state_->config.prefillTokens;
+  if (const uint32_t paced = state_->pace.promptTokens(decodes, prompts); paced > 0) budget.prefill = paced;
+  if (decodes > 0 && state_->config.prefillTokens > 0)
+    budget.prefill = std::min(budget.prefill, state_->config.prefillTokens);
   for (Sequence* sequence : state_->running)
     if (sequence->state == SequenceState::kPrefilling && !sequence->request->paused)
       admission_.assignChunk(*sequence, budget);

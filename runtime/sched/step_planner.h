@@ -23,6 +23,8 @@ class StepPlanner {
  private:
   bool findRoom(Sequence& sequence);
   bool growRunning();
+  /// Sequences that compute their prompt, and those for which there is a place to begin.
+  uint32_t promptsThatMayRun() const;
   StepBudget assignRunning();
   void emit(Sequence& sequence, StepPlan& plan);
   void fill(StepPlan& plan);

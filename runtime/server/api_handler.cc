@@ -90,7 +90,8 @@ void ApiHandler::handle(std::shared_ptr<Exchange> exchange) {
   exchange->requestId = requestIdFor(request.header("x-request-id"));
   bool pathKnown = false;
   const Route* route = find(request.path, request.method, pathKnown);
-  ApiFault fault = admit(*exchange, route && route->open);
+  const bool open = route && (route->open || (services_.openMetrics && route->call == &ApiHandler::metricsText));
+  ApiFault fault = admit(*exchange, open);
   if (!fault && !pathKnown)
     fault = ApiError{404,
                      "not_found",

@@ -29,6 +29,7 @@ struct ApiServices {
   std::string version;
   int64_t created = 0;  ///< Unix time, of /v1/models
   uint32_t prepareThreads = 1;
+  bool openMetrics = false;  ///< /metrics needs no key
 };
 
 /// handle() and finished() run on I/O threads; setReady(), drain() and load() on any.

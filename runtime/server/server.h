@@ -19,6 +19,7 @@ namespace llmc::rt::server {
 
 struct ServerOptions {
   std::vector<std::string> apiKeys;  ///< none: everybody who can connect may ask
+  bool openMetrics = false;          ///< /metrics needs no key, for scrapers that cannot send one
   uint32_t ioThreads = 2;
   uint32_t prepareThreads = 2;  ///< templates and tokenizers
   uint32_t mostConnections = limits::kConnections;

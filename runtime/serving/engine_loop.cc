@@ -149,6 +149,9 @@ void EngineLoop::admit(Command& command) {
     extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices,
                            arrival);
   if (Status status = scheduler_->submit(std::move(spec), arrival); !status) {
+    // Others have filled the queue since submit() looked at it.
+    if (status.code() == "RT_QUEUE_FULL")
+      status = Status::error(ErrorKind::kUnavailable, server::kQueueFull, status.message());
     generation->tell(server::ErrorEvent{std::move(status)});
     return;
   }

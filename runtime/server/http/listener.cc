@@ -1,9 +1,11 @@
 // A raw socket until there is an event loop to put it in.
 #include "runtime/server/http/listener.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -36,6 +38,19 @@ struct Listener::State {
   void accept();
   void take(tcp::socket socket, IoThread& io);
 };
+
+namespace {
+
+/// A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use select().
+void allowDescriptors(uint64_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min<rlim_t>(wanted, limit.rlim_max);
+  // Where it is refused the old limit holds, and connections wait in the backlog.
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
 
 Listener::Listener(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Listener::~Listener() { stop(); }
@@ -70,6 +85,8 @@ void Listener::start(std::vector<IoThread*> threads, HttpHandler& handler, uint3
   state.threads = std::move(threads);
   state.handler = &handler;
   state.most = mostConnections;
+  constexpr uint64_t kOtherFiles = 256;
+  allowDescriptors(mostConnections + kOtherFiles);
   auto& context = state.threads.front()->context();
   const auto protocol = state.bound->local_endpoint().protocol();
   state.acceptor.emplace(context, protocol, state.bound->release());

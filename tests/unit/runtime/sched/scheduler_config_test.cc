@@ -35,6 +35,7 @@ TEST(SchedulerConfig, RefusesWhatCannotWork) {
   expectRefused("--max-num-seqs + 2 = 6", [](auto& c) { c.deterministic = true, c.limits.maxTokens = 5; });
   expectRefused("logit rows is 5", [](auto& c) { c.deterministic = true, c.limits.maxRows = 5; });
   expectRefused("prompt tokens a step is 2", [](auto& c) { c.deterministic = true, c.prefillTokens = 2; });
+  expectRefused("--prompt-stretch", [](auto& c) { c.promptStretch = 1; });
   expectRefused("starvation", [](auto& c) { c.starvationSeconds = -1; });
   expectRefused("starvation", [](auto& c) { c.starvationSeconds = std::numeric_limits<double>::quiet_NaN(); });
 }

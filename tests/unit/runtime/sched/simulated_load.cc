@@ -31,6 +31,7 @@ SchedulerConfig SimulatedLoad::randomConfig(std::mt19937_64& random) {
   config.fairKeys = random() % 3 != 0;
   config.maxRunningPerKey = random() % 4 == 0 ? pick(1, 6) : 0;
   config.prefillTokens = random() % 2 ? pick(1, 40) : 0;
+  config.promptStretch = random() % 2 ? 1.5 : 0;
   config.reservePages = pick(0, 3);
   config.starvationSeconds = pick(0, 300) * kStepSeconds;
   config.mlfqLevels = pick(1, 5);

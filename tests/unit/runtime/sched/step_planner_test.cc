@@ -94,6 +94,27 @@ TEST(StepPlanner, ALongPromptDoesNotHoldUpTheOthers) {
   EXPECT_EQ(d.planned(2), 8u);
 }
 
+TEST(StepPlanner, WhatAPromptDoesToOthersIsLearned) {
+  SchedulerConfig config = smallConfig();
+  config.promptStretch = 2;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 10, 60)));
+  d.steps(5);  // a second each
+  ASSERT_TRUE(d.submit(requestOf(2, 100, 9)));
+  d.begin();
+  EXPECT_GT(d.planned(2), StepPace::kLeast);
+  d.now += d.planned(2);  // a prompt token costs as much as a step
+  d.finish();
+  d.begin();
+  EXPECT_EQ(d.planned(1), 1u);
+  EXPECT_EQ(d.planned(2), StepPace::kLeast);
+  d.now += d.planned(2);
+  d.finish();
+  ASSERT_TRUE(d.submit(requestOf(3, 30, 9)));
+  d.begin();
+  EXPECT_GT(d.planned(2) + d.planned(3), StepPace::kLeast) << "two wait for a first token, one for its next";
+}
+
 TEST(StepPlanner, PromptsThatHaveBegunGoOnBeforeNewOnesEnter) {
   SchedulerConfig config = smallConfig();
   config.limits.maxTokens = 30;

@@ -32,6 +32,16 @@ TEST(ApiHandler, AWrongKeyGetsNowhere) {
   EXPECT_EQ(served.backend.last().apiKey, 1u);
 }
 
+TEST(ApiHandler, OpenMetricsOpenNothingElse) {
+  ServerOptions options;
+  options.apiKeys = {"first-key"};
+  options.openMetrics = true;
+  Served served({}, options);
+  EXPECT_EQ(served.get("/metrics").status, 200);
+  for (const char* path : {"/v1/models", "/version", "/load", "/metrics/", "//metrics"})
+    EXPECT_EQ(served.get(path).status, 401) << path;
+}
+
 TEST(ApiHandler, ForeignHostsAreRefusedWithoutAKey) {
   Served served;
   for (const auto& [host, status] :

@@ -2,6 +2,9 @@
 #include "runtime/server/http/listener.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include "../served.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -28,6 +31,24 @@ TEST(Listener, AddressesAreAddresses) {
   auto foreign = Listener::open("192.0.2.1", 0);
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.status().code(), "SV_PORT");
+}
+
+TEST(Listener, RaisesTheSoftLimitOfDescriptorsForItsConnections) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  if (before.rlim_max < 2000) GTEST_SKIP() << "the hard limit is " << before.rlim_max;
+  const rlimit few{300, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  ServerOptions options;
+  options.mostConnections = 1000;
+  {
+    const test::Served served({}, options);
+    rlimit now{};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &now), 0);
+    EXPECT_GT(now.rlim_cur, 1000u);
+    EXPECT_EQ(now.rlim_max, before.rlim_max);
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace
