@@ -22,7 +22,7 @@ inline constexpr llvm::StringLiteral kLevelsAttr = "llmc.levels";
 /// Name of the kern.func attribute (i64) with the scratch bytes a worker needs; set by code generation.
 inline constexpr llvm::StringLiteral kScratchAttr = "llmc.scratch_bytes";
 /// Tokens that the decode program takes at most: every worker recomputes the rows before a matrix product itself.
-inline constexpr int64_t kDecodeTokens = 8;
+inline constexpr int64_t kDecodeTokens = 4;
 /// Parts into which the decode program cuts a context.
 inline constexpr int64_t kDecodeSplits = 16;
 

@@ -70,7 +70,7 @@ def SplitPrograms : LlmcPass<"llm-split-programs"> {
     Why: with few tokens barriers cost more than recomputing a norm on every worker, and a context must be split to occupy them; with many
     tokens it is the other way round.
     Before: `func.func @forward`
-    After:  `func.func @decode attributes {llmc.t_max = 8}` with attend cut in `llm.attend_partial` and `llm.attend_merge`, and
+    After:  `func.func @decode attributes {llmc.t_max = 4}` with attend cut in `llm.attend_partial` and `llm.attend_merge`, and
             `func.func @mixed attributes {llmc.t_max = 0}`
     Limits: sinks and ALiBi are not in the op yet, so nothing hinders the split.
   }];

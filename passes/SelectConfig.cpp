@@ -18,11 +18,12 @@ struct Callers {
   bool decode = false, mixed = false;
 };
 
-/// Row classes of a product. Few tokens: up to 8 in the decode program, so its last class serves 5 to 8. Any number:
-/// the mixed program starts past 8 tokens, but the head there still meets a single row. A product without int8 rows
-/// before it has one body in both programs and needs the classes of both.
+/// Row classes of a product. Few tokens: up to kDecodeTokens in the decode program. Any number: the mixed program
+/// starts past them, but the head there still meets a single row. A product without int8 rows before it has one body in
+/// both programs and needs the classes of both.
 llvm::ArrayRef<int64_t> rowClasses(bool product, Callers callers, bool selectedRows) {
-  static constexpr int64_t kAny[] = {0}, kFew[] = {1, 4, 16}, kTokens[] = {16, 64, 0}, kAll[] = {1, 4, 16, 64, 0};
+  static constexpr int64_t kAny[] = {0}, kFew[] = {1, kDecodeTokens}, kTokens[] = {16, 64, 0},
+                           kAll[] = {1, 4, 16, 64, 0};
   if (!product)
     return kAny;
   if (selectedRows || (callers.decode && callers.mixed))

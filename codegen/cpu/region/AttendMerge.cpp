@@ -39,7 +39,15 @@ void RegionEmitter::prepare(llm::AttendMergeOp op, Value row) {
     Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), sum);
     k_.store(k_.mulF(weights, k_.splat(inverse, lanes)), factors, k_.mul(head, lanes * 4), 0, 4);
   });
-  prepared_[op.getResult()] = {source, factors};
+  // Splits without keys, behind a short context or before a window, are neither read nor added. Heads share them.
+  llvm::SmallVector<Value> live =
+      k_.forLoop(k_.c(0), k_.c(splits), 1, {k_.c(0), k_.c(0)}, [&](Value i, ValueRange range) {
+        Value sum = k_.load(k_.f32(), source, k_.mul(i, part), (dim + 1) * 4, 4);
+        Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, sum, k_.constant(k_.f32(), 0.0));
+        Value begins = arith::AndIOp::create(k_.b(), used, k_.equal(range[1], k_.c(0)));
+        return KernelBuilder::Values{select(k_, begins, i, range[0]), select(k_, used, k_.add(i, 1), range[1])};
+      });
+  prepared_[op.getResult()] = {source, factors, live[0], live[1]};
 }
 
 Value RegionEmitter::chunk(llm::AttendMergeOp op, Value row, Value column) {
@@ -50,15 +58,12 @@ Value RegionEmitter::chunk(llm::AttendMergeOp op, Value row, Value column) {
   const int64_t lanes = std::max<int64_t>(4, llvm::PowerOf2Ceil(splits));
   Value head = k_.divUI(column, dim), within = k_.remUI(column, dim);
   Value at = k_.address(state[0], k_.add(k_.mul(head, splits * part), k_.mul(within, 4)));
-  Value sums[2] = {zeros(), zeros()};
-  for (int64_t i = 0; i < splits; ++i) {
-    Value factor = k_.loadSplat(k_.f32(), kChunk, state[1], k_.mul(head, lanes * 4), i * 4);
-    Value x = k_.load(k_.vec(kChunk, k_.f32()), at, Value(), i * part, 4);
-    // An empty split has factor 0 and may hold anything, a NaN too.
-    Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, factor, zeros());
-    sums[i % 2] = k_.fma(select(k_, used, x, zeros()), factor, sums[i % 2]);
-  }
-  return k_.addF(sums[0], sums[1]);
+  Value first = k_.mul(head, lanes * 4);
+  llvm::SmallVector<Value> sum = k_.forLoop(state[2], state[3], 1, {zeros()}, [&](Value i, ValueRange sum) {
+    Value factor = k_.loadSplat(k_.f32(), kChunk, state[1], k_.add(first, k_.mul(i, 4)), 0);
+    return KernelBuilder::Values{k_.fma(k_.load(k_.vec(kChunk, k_.f32()), at, k_.mul(i, part), 0, 4), factor, sum[0])};
+  });
+  return sum[0];
 }
 
 } // namespace llmc

@@ -5,7 +5,7 @@
 !s = tensor<?x32xf32, #llm.dims<[S, 32]>>
 !w = !llm.weight<[32, 32], #llm.q<f16>>
 llm.weight @w : !w {sources = [#llm.source<"w", rows = 32>]}
-// CHECK: kern.func @few({{.*}}config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>, #kern.config<m_max = 16>]
+// CHECK: kern.func @few({{.*}}config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>]
 kern.func @few(%x: !x, %w: !w, %b: !llm.batch) -> !x attributes {hero = "linear"} {
   %y = llm.linear %x, %w : (!x, !w) -> !x
   kern.yield %y : !x

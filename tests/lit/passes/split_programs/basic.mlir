@@ -4,7 +4,7 @@
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
 // CHECK-NOT: @forward
-// CHECK: func.func @decode({{.*}}llmc.t_max = 8
+// CHECK: func.func @decode({{.*}}llmc.t_max = 4
 // CHECK: %[[P:.*]] = llm.attend_partial {{.*}} {heads = 2 : i64, layer = 1 : i64, scale = 2.500000e-01 : f64, splits = 16 : i64, window = 7 : i64}
 // CHECK: %[[M:.*]] = llm.attend_merge %[[P]] {head_dim = 16 : i64, heads = 2 : i64, splits = 16 : i64}
 // CHECK: return %[[M]]
