@@ -21,29 +21,35 @@ void RegionEmitter::prepare(llm::AttendMergeOp op, Value row) {
     return;
   }
   // Factors exp(m_i - m) / sum of each (head, split), in the frame.
-  Value factors = frameBytes(k_, op.getHeads() * lanes * 4);
-  k_.forEach(k_.c(0), k_.c(op.getHeads()), 1, [&](Value head) {
-    Value at = k_.address(source, k_.mul(head, splits * part), dim * 4);
-    Values m, l;
-    for (int64_t i = 0; i < lanes; ++i) {
-      bool real = i < splits;
-      m.push_back(real ? k_.load(k_.f32(), at, Value(), i * part, 4)
-                       : k_.constant(k_.f32(), -std::numeric_limits<double>::infinity()));
-      l.push_back(real ? k_.load(k_.f32(), at, Value(), i * part + 4, 4) : k_.constant(k_.f32(), 0.0));
-    }
-    VectorType type = k_.vec(lanes, k_.f32());
-    Value maxima = vector::FromElementsOp::create(k_.b(), type, m);
-    Value top = k_.splat(k_.reduceMax(maxima), lanes);
-    Value weights = k_.exp(k_.subF(maxima, top));
-    Value sum = k_.reduceAdd(k_.mulF(weights, vector::FromElementsOp::create(k_.b(), type, l)));
-    Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), sum);
-    k_.store(k_.mulF(weights, k_.splat(inverse, lanes)), factors, k_.mul(head, lanes * 4), 0, 4);
-  });
-  // Splits without keys, behind a short context or before a window, are neither read nor added. Heads share them.
+  Value factors = frameBytes(k_, (op.getHeads() + 1) * lanes * 4);
+  VectorType type = k_.vec(lanes, k_.f32());
+  // Carried: the largest factor that any head has for each split.
+  llvm::SmallVector<Value> most =
+      k_.forLoop(k_.c(0), k_.c(op.getHeads()), 1, {k_.constant(type, 0.0)}, [&](Value head, ValueRange most) {
+        Value at = k_.address(source, k_.mul(head, splits * part), dim * 4);
+        Values m, l;
+        for (int64_t i = 0; i < lanes; ++i) {
+          bool real = i < splits;
+          m.push_back(real ? k_.load(k_.f32(), at, Value(), i * part, 4)
+                           : k_.constant(k_.f32(), -std::numeric_limits<double>::infinity()));
+          l.push_back(real ? k_.load(k_.f32(), at, Value(), i * part + 4, 4) : k_.constant(k_.f32(), 0.0));
+        }
+        Value maxima = vector::FromElementsOp::create(k_.b(), type, m);
+        Value top = k_.splat(k_.reduceMax(maxima), lanes);
+        Value weights = k_.exp(k_.subF(maxima, top));
+        Value sum = k_.reduceAdd(k_.mulF(weights, vector::FromElementsOp::create(k_.b(), type, l)));
+        Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), sum);
+        Value scaled = k_.mulF(weights, k_.splat(inverse, lanes));
+        k_.store(scaled, factors, k_.mul(head, lanes * 4), 0, 4);
+        return KernelBuilder::Values{k_.maxF(most[0], scaled)};
+      });
+  Value largest = k_.address(factors, Value(), op.getHeads() * lanes * 4);
+  k_.store(most[0], largest, Value(), 0, 4);
+  // Splits without keys, behind a short context or before a window, need not be read: only [first, end) are.
   llvm::SmallVector<Value> live =
       k_.forLoop(k_.c(0), k_.c(splits), 1, {k_.c(0), k_.c(0)}, [&](Value i, ValueRange range) {
-        Value sum = k_.load(k_.f32(), source, k_.mul(i, part), (dim + 1) * 4, 4);
-        Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, sum, k_.constant(k_.f32(), 0.0));
+        Value factor = k_.load(k_.f32(), largest, k_.mul(i, 4), 0, 4);
+        Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, factor, k_.constant(k_.f32(), 0.0));
         Value begins = arith::AndIOp::create(k_.b(), used, k_.equal(range[1], k_.c(0)));
         return KernelBuilder::Values{select(k_, begins, i, range[0]), select(k_, used, k_.add(i, 1), range[1])};
       });
@@ -61,7 +67,10 @@ Value RegionEmitter::chunk(llm::AttendMergeOp op, Value row, Value column) {
   Value first = k_.mul(head, lanes * 4);
   llvm::SmallVector<Value> sum = k_.forLoop(state[2], state[3], 1, {zeros()}, [&](Value i, ValueRange sum) {
     Value factor = k_.loadSplat(k_.f32(), kChunk, state[1], k_.add(first, k_.mul(i, 4)), 0);
-    return KernelBuilder::Values{k_.fma(k_.load(k_.vec(kChunk, k_.f32()), at, k_.mul(i, part), 0, 4), factor, sum[0])};
+    Value x = k_.load(k_.vec(kChunk, k_.f32()), at, k_.mul(i, part), 0, 4);
+    // One that is empty for this head has factor 0 and may hold anything, a NaN too.
+    Value used = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, factor, zeros());
+    return KernelBuilder::Values{k_.fma(select(k_, used, x, zeros()), factor, sum[0])};
   });
   return sum[0];
 }
