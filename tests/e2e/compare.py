@@ -23,16 +23,19 @@ class Difference:
 
     kl: list = dataclasses.field(default_factory=list)
     same: list = dataclasses.field(default_factory=list)
+    top_gap: list = dataclasses.field(default_factory=list)
     nll: list = dataclasses.field(default_factory=list)
 
     def add(self, exact, other, ids):
         """exact, other: log probabilities [T, V] of the positions of ids[T]."""
         self.kl.append(kl_rows(exact, other))
-        self.same.append(exact.argmax(axis=-1) == other.argmax(axis=-1))
+        top = other.argmax(axis=-1)
+        self.same.append(exact.argmax(axis=-1) == top)
+        self.top_gap.append(exact.max(axis=-1) - exact[np.arange(len(top)), top])
         self.nll.append(-other[np.arange(len(ids) - 1), ids[1:]])
 
     def summary(self) -> dict:
-        kl, same, nll = (np.concatenate(x) for x in (self.kl, self.same, self.nll))
+        kl, same, gap, nll = (np.concatenate(x) for x in (self.kl, self.same, self.top_gap, self.nll))
         return {
             "positions": int(kl.size),
             "kl_mean": float(kl.mean()),
@@ -40,6 +43,7 @@ class Difference:
             "kl_p99": float(np.quantile(kl, 0.99)),
             "kl_max": float(kl.max()),
             "same_top": float(same.mean()),
+            "top_gap_max": float(gap.max()),  # nats that exact math puts between its top token and the other's
             "nll": float(nll.mean()),
             "perplexity": float(np.exp(nll.mean())),
         }

@@ -24,7 +24,12 @@ PROMPTS = (
     "The following is a list of the largest cities in Japan:\n",
 )
 NEAR_TIE = 0.001  # nats: below it float32 may turn the order
-INT8_TIE = 0.35  # where int8 activations were seen to leave the exact path: 0.01 to 0.29
+F32_GAP = 0.0015  # over 8,192 positions, five of which differ: 0.0011 at the largest; the KV cache is f16
+# Int8 activations change a log probability by some hundredths, so 0.001 cannot hold for them. Measured where the prompts below first
+# leave the exact path, at four CPU levels: 0.011 to 0.083 (numpy's imitation of the rounding: 0.008 to 0.041). Over the 8,192 positions
+# of the KL test 2.5% to 3% differ, half of them below 0.036, nine tenths below 0.126: a larger gap here wants to be looked at.
+INT8_TIE = 0.1
+PEER_TIE = 0.25  # llama.cpp rounds as well: it leaves the exact path at 0.011 to 0.220 in these prompts
 
 
 @functools.cache
@@ -82,12 +87,14 @@ class SmolLM2(unittest.TestCase):
             contestants["llama.cpp"] = peer_logits.PeerModel(smollm2.gguf(), CHUNK).logits
         results = kl.measure(smollm2.gguf(), contestants, text_ids(), TOKENS, CHUNK, smollm2.cache_dir())
         report("SmolLM2 Q4_1", results)
-        bar = results.get("llama.cpp", {"kl_mean": 3.6e-3, "same_top": 0.969})
+        # Measured here: 1.8e-3 and 97.0% to 97.5% at four CPU levels, llama.cpp 3.1e-3 and 96.4%; without it, what it reached elsewhere.
+        bar = results.get("llama.cpp", {"kl_mean": 3.5e-3, "same_top": 0.970})
         self.assertLessEqual(results["llmc int8"]["kl_mean"], bar["kl_mean"])
-        self.assertGreaterEqual(results["llmc int8"]["same_top"], bar["same_top"] - 0.002)
+        self.assertGreaterEqual(results["llmc int8"]["same_top"], bar["same_top"])
         self.perplexity_close(results, "llmc int8", 0.005)
         self.assertLess(results["llmc f32"]["kl_mean"], 1e-5)
         self.assertGreater(results["llmc f32"]["same_top"], 0.998)
+        self.assertLess(results["llmc f32"]["top_gap_max"], F32_GAP)
         self.perplexity_close(results, "llmc f32", 0.001)
 
     def test_bf16_folder(self):
@@ -111,10 +118,11 @@ class SmolLM2(unittest.TestCase):
                 same_until_tie(self, engine.generate(path, ids, 48)["token_ids"], wanted, margins, NEAR_TIE)
 
     def test_greedy_with_int8_leaves_the_exact_text_only_near_ties(self):
-        path = engine.build(smollm2.gguf())
-        for text, (ids, wanted, margins) in zip(PROMPTS, exact_greedy(), strict=True):
-            with self.subTest(text):
-                same_until_tie(self, engine.generate(path, ids, 48)["token_ids"], wanted, margins, INT8_TIE)
+        for level in engine.host_levels():
+            path = engine.build(smollm2.gguf(), "--cpu-levels", level)
+            for text, (ids, wanted, margins) in zip(PROMPTS, exact_greedy(), strict=True):
+                with self.subTest(text, level=level):
+                    same_until_tie(self, engine.generate(path, ids, 48)["token_ids"], wanted, margins, INT8_TIE)
 
     @unittest.skipIf(peer_logits.llama_cpp is None, "llama-cpp-python is not installed (tests/bench/install_peer.sh)")
     def test_greedy_equals_llama_cpp_up_to_a_near_tie(self):
@@ -125,7 +133,8 @@ class SmolLM2(unittest.TestCase):
                 differs = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b), None)
                 if differs is not None:
                     row = compare.log_softmax(exact_model().logits(ids + ours[:differs])[-1])
-                    self.assertLess(abs(row[ours[differs]] - row[theirs[differs]]), INT8_TIE)
+                    self.assertLess(row.max() - row[ours[differs]], INT8_TIE)
+                    self.assertLess(row.max() - row[theirs[differs]], PEER_TIE)
 
     def test_perplexity_command_agrees_with_the_logits(self):
         path, chunks = engine.build(smollm2.gguf()), 2
