@@ -43,6 +43,7 @@ class FileDescriptor {
 
 struct EngineFile::State {
   FileDescriptor file;
+  std::string name;  ///< path, quoted, for errors
   Verify verify = Verify::kFull;
   Residency residency = Residency::kMapped;
   unsigned threads = 1;
@@ -198,13 +199,14 @@ Status EngineFile::State::readAll(uint64_t fileBytes) {
 
 Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& options) {
   auto state = std::make_unique<State>();
+  state->name = "'" + escaped(path) + "'";
   state->verify = options.verify;
   state->residency = options.weights;
   state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   uint64_t fileBytes = 0;
   LLMC_TRY(state->openFile(path, fileBytes));
   if (Status status = state->readAll(fileBytes); !status)
-    return Status::error(status.kind(), status.code(), "'" + escaped(path) + "': " + status.message(), status.hint());
+    return Status::error(status.kind(), status.code(), state->name + ": " + status.message(), status.hint());
   state->code.resize(state->plan->levels()->size());
   return EngineFile(std::move(state));
 }
@@ -250,7 +252,7 @@ Status EngineFile::activateLevel(uint32_t level) {
     if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
         state_->table.digests[entry.firstDigest + chunk])
       return engineError("EN_DIGEST",
-                         "section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+                         state_->name + ": section code changed in chunk " + std::to_string(chunk) + " since it was opened");
   }
   LLMC_TRY(image.sealExecutable());
   state_->code[level] = std::move(image);
