@@ -31,8 +31,7 @@ std::string shown(int64_t value) { return std::to_string(value); }
 template <typename T>
 Status inRange(const Source& source, const char* name, T value, T low, T high) {
   if (value >= low && value <= high) return Status::ok();  // false for NaN
-  return importError("CF_RANGE", source.at(name),
-                     shown(value) + " is not in " + shown(low) + " to " + shown(high));
+  return importError("CF_RANGE", source.at(name), shown(value) + " is not in " + shown(low) + " to " + shown(high));
 }
 
 Status inVocabulary(const Source& source, const char* name, int64_t id, int64_t lowest, int64_t vocab) {
@@ -56,9 +55,9 @@ Status checkRope(const ModelConfig& config, const Source& source) {
   LLMC_TRY(
       inRange(source, "original_max_position_embeddings", scaling.originalPositions, int64_t{1}, limits::kPositions));
   if (scaling.lowFreqFactor >= scaling.highFreqFactor)
-    return importError("CF_INCONSISTENT", source.at("low_freq_factor"),
-                       shown(scaling.lowFreqFactor) + " is not below high_freq_factor, " +
-                           shown(scaling.highFreqFactor));
+    return importError(
+        "CF_INCONSISTENT", source.at("low_freq_factor"),
+        shown(scaling.lowFreqFactor) + " is not below high_freq_factor, " + shown(scaling.highFreqFactor));
   return Status::ok();
 }
 

@@ -122,7 +122,9 @@ private:
     return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
   }
 
-  rt::Status dump(const char *name) { return options_.passes.printAfter == "all" ? dumpModule(name) : rt::Status::ok(); }
+  rt::Status dump(const char *name) {
+    return options_.passes.printAfter == "all" ? dumpModule(name) : rt::Status::ok();
+  }
 
   /// The IR where the user stopped, when no other was asked for.
   rt::Status dumpLast(const char *name) {
@@ -142,7 +144,8 @@ private:
   void describeModel() {
     Builder builder(&context_);
     llvm::SmallVector<llvm::StringRef> levels(options_.levels.begin(), options_.levels.end());
-    (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, multipliesIntegers() ? "int8" : "f32"));
+    (*module_)->setAttr(kModelAttr,
+                        modelFacts(*module_, model_, options_.model, multipliesIntegers() ? "int8" : "f32"));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
 

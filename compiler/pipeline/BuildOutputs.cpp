@@ -18,7 +18,8 @@ namespace llmc {
 namespace fs = std::filesystem;
 
 static rt::Status ioError(const std::string &path, int error) {
-  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + rt::escaped(path) + ": " + std::strerror(error),
+  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO",
+                           "cannot write " + rt::escaped(path) + ": " + std::strerror(error),
                            "name a place that can be written");
 }
 
@@ -39,9 +40,7 @@ rt::Status checkNotInput(const std::string &what, const std::string &path, const
                                  "', which the build reads",
                              "name another file");
   };
-  auto same = [&](const struct stat &other) {
-    return other.st_dev == output.st_dev && other.st_ino == output.st_ino;
-  };
+  auto same = [&](const struct stat &other) { return other.st_dev == output.st_dev && other.st_ino == output.st_ino; };
   if (same(input))
     return refuse(model);
   // A .gguf is a model alone; a .safetensors is one with the files beside it.
@@ -65,8 +64,8 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
   std::error_code error;
   if (real(remarks) != real(output) && !fs::equivalent(remarks, output, error))
     return rt::Status::ok();
-  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH",
-                           "--remarks and -o are both '" + rt::escaped(output) + "'", "name another file");
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "--remarks and -o are both '" + rt::escaped(output) + "'",
+                           "name another file");
 }
 
 /// "012-llm-quantize.mlir": what dumpText makes.
@@ -93,12 +92,11 @@ rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::s
       if (isDump(it->path()) && it->is_regular_file(error))
         old.push_back(it->path());
   if (!old.empty() && !force)
-    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
-                             "--dump-dir " + rt::escaped(folder) + " has " + std::to_string(old.size()) +
-                                 " files of an earlier build, " +
-                                 rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) +
-                                 " and others",
-                             "name another folder, or pass --force to remove them");
+    return rt::Status::error(
+        rt::ErrorKind::kUsage, "OUT_EXISTS",
+        "--dump-dir " + rt::escaped(folder) + " has " + std::to_string(old.size()) + " files of an earlier build, " +
+            rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) + " and others",
+        "name another folder, or pass --force to remove them");
   for (const fs::path &file : old)
     if (::unlink(file.c_str()) != 0)
       return ioError(file.string(), errno);

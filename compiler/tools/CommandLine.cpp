@@ -13,7 +13,7 @@ rt::Status usageError(std::string message, std::string hint) {
 }
 
 rt::Result<cxxopts::ParseResult> parseCommandLine(cxxopts::Options &flags, const std::string &positional, int argc,
-                                                   char **argv) {
+                                                  char **argv) {
   try {
     cxxopts::ParseResult parsed = flags.parse(argc, argv);
     for (const auto &argument : parsed.arguments())

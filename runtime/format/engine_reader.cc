@@ -73,7 +73,8 @@ Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes)
                          "check the path");
   struct stat info;
   if (::fstat(file.get(), &info) != 0)
-    return Status::error(ErrorKind::kIo, "EN_IO", "cannot read engine '" + escaped(path) + "': " + std::strerror(errno));
+    return Status::error(ErrorKind::kIo, "EN_IO",
+                         "cannot read engine '" + escaped(path) + "': " + std::strerror(errno));
   if (!S_ISREG(info.st_mode))
     return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file",
                          "name an engine file");
@@ -251,8 +252,8 @@ Status EngineFile::activateLevel(uint32_t level) {
     uint64_t offset = chunk * kChunkBytes;
     if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
         state_->table.digests[entry.firstDigest + chunk])
-      return engineError("EN_DIGEST",
-                         state_->name + ": section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+      return engineError("EN_DIGEST", state_->name + ": section code changed in chunk " + std::to_string(chunk) +
+                                          " since it was opened");
   }
   LLMC_TRY(image.sealExecutable());
   state_->code[level] = std::move(image);
