@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "compiler/import/CheckTensors.h"
 #include "compiler/import/JsonFields.h"
@@ -99,6 +100,12 @@ rt::Result<std::string> chatTemplateOf(const std::string& folder, const JsonFile
   return text;
 }
 
+std::string shown(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
 /// One sampling default, when generation_config.json has it and it is in range.
 Status copyDefault(const JsonFields& fields, const char* key, double low, double high, Json& defaults) {
   if (!fields.find(key)) return Status::ok();
@@ -106,8 +113,7 @@ Status copyDefault(const JsonFields& fields, const char* key, double low, double
   LLMC_TRY(fields.real(key, value));
   if (!(value >= low && value <= high))
     return importError("CF_RANGE", fields.place(key),
-                       "sampling default " + std::to_string(value) + " is not in " + std::to_string(low) + " to " +
-                           std::to_string(high));
+                       "sampling default " + shown(value) + " is not in " + shown(low) + " to " + shown(high));
   defaults[key] = value;
   return Status::ok();
 }

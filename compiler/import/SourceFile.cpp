@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "compiler/import/ImportError.h"
 #include "runtime/base/checked.h"
@@ -20,7 +21,9 @@ std::string baseName(const std::string& path) {
   return slash == std::string::npos ? path : path.substr(slash + 1);
 }
 
-rt::Status openError(const std::string& name, int error) {
+/// The whole path: "config.json" alone does not say which folder has none.
+rt::Status openError(const std::string& path, int error) {
+  const std::string name = std::filesystem::path(path).lexically_normal().string();
   std::string reason = std::string("cannot open: ") + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR || error == ELOOP)
     return importError("IX_MISSING", {name}, reason, "check the path", rt::ErrorKind::kMissing);
@@ -42,9 +45,9 @@ rt::Result<std::shared_ptr<const SourceFile>> SourceFile::open(const std::string
   do {
     file->fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   } while (file->fd_ < 0 && errno == EINTR);
-  if (file->fd_ < 0) return openError(file->name_, errno);
+  if (file->fd_ < 0) return openError(path, errno);
   struct stat info;
-  if (::fstat(file->fd_, &info) != 0) return openError(file->name_, errno);
+  if (::fstat(file->fd_, &info) != 0) return openError(path, errno);
   if (!S_ISREG(info.st_mode)) return importError("IX_NOT_REGULAR", {file->name_}, "not a regular file");
   file->size_ = static_cast<uint64_t>(info.st_size);
   file->seconds_ = info.st_mtim.tv_sec;

@@ -1,5 +1,6 @@
 // Range and consistency checks of a ModelConfig, before anything is sized from it.
 #include <cmath>
+#include <cstdio>
 
 #include "compiler/import/ImportError.h"
 #include "compiler/import/ModelConfig.h"
@@ -19,11 +20,18 @@ struct Source {
   Place at(const char* name) const { return {file, offsetOf(name), name}; }
 };
 
+/// As short as it can be read: 1e-06, 12, 0.5.
+std::string shown(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+std::string shown(int64_t value) { return std::to_string(value); }
+
 template <typename T>
 Status inRange(const Source& source, const char* name, T value, T low, T high) {
   if (value >= low && value <= high) return Status::ok();  // false for NaN
-  return importError("CF_RANGE", source.at(name),
-                     std::to_string(value) + " is not in " + std::to_string(low) + " to " + std::to_string(high));
+  return importError("CF_RANGE", source.at(name), shown(value) + " is not in " + shown(low) + " to " + shown(high));
 }
 
 Status inVocabulary(const Source& source, const char* name, int64_t id, int64_t lowest, int64_t vocab) {
@@ -47,9 +55,9 @@ Status checkRope(const ModelConfig& config, const Source& source) {
   LLMC_TRY(
       inRange(source, "original_max_position_embeddings", scaling.originalPositions, int64_t{1}, limits::kPositions));
   if (scaling.lowFreqFactor >= scaling.highFreqFactor)
-    return importError("CF_INCONSISTENT", source.at("low_freq_factor"),
-                       std::to_string(scaling.lowFreqFactor) + " is not below high_freq_factor, " +
-                           std::to_string(scaling.highFreqFactor));
+    return importError(
+        "CF_INCONSISTENT", source.at("low_freq_factor"),
+        shown(scaling.lowFreqFactor) + " is not below high_freq_factor, " + shown(scaling.highFreqFactor));
   return Status::ok();
 }
 

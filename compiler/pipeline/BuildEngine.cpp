@@ -3,6 +3,7 @@
 
 #include "compiler/import/ImportedModel.h"
 #include "compiler/graph/ModelBuilder.h"
+#include "compiler/pipeline/BuildOutputs.h"
 #include "compiler/pipeline/CheckEngine.h"
 #include "compiler/pipeline/CompileKernels.h"
 #include "compiler/pipeline/ExplainJson.h"
@@ -31,11 +32,12 @@ public:
   explicit Build(const BuildOptions &options) : options_(options), progress_(options.quiet) {}
 
   rt::Result<BuildSummary> run() {
-    if (options_.stopAfter == Phase::Engine)
-      LLMC_TRY(EngineWriter::checkOutput(options_.output, options_.force)); // not only after all the work
+    LLMC_TRY(prepare());
     LLMC_TRY(compile());
     if (options_.stopAfter == Phase::Engine)
       LLMC_TRY(write());
+    else if (remarksFile_.isOpen())
+      LLMC_TRY(remarksFile_.write(remarksText()));
     return done();
   }
 
@@ -50,6 +52,26 @@ public:
   }
 
 private:
+  /// All that can be said of the outputs before the work.
+  rt::Status prepare() {
+    const std::string &dumps = options_.passes.dumpDir, &remarks = options_.remarks;
+    bool writesRemarks = !remarks.empty() && remarks != "-";
+    if (options_.stopAfter == Phase::Engine) {
+      LLMC_TRY(checkNotInput("output", options_.output, options_.model));
+      LLMC_TRY(EngineWriter::checkOutput(options_.output, options_.force));
+      if (writesRemarks)
+        LLMC_TRY(checkDiffer(remarks, options_.output));
+    }
+    if (writesRemarks) {
+      LLMC_TRY(checkNotInput("--remarks", remarks, options_.model));
+      LLMC_TRY(remarksFile_.open(remarks));
+    }
+    std::vector<std::string> levels;
+    for (const Level &level : cpuLevels())
+      levels.push_back(level.name.str());
+    return prepareDumpFolder(dumps, levels, options_.force);
+  }
+
   /// Up to machine code, or to where the user wants to stop.
   rt::Status compile() {
     LLMC_TRY(import());
@@ -57,14 +79,16 @@ private:
     for (auto [name, phase] : {std::pair{"graph passes", Phase::Graph}, std::pair{"kernel passes", Phase::Kernels},
                                std::pair{"plan passes", Phase::Plan}}) {
       if (options_.stopAfter < phase)
-        return rt::Status::ok();
+        return dumpLast(options_.stopAfter == Phase::Import  ? "import.mlir"
+                        : options_.stopAfter == Phase::Graph ? "graph.mlir"
+                                                             : "kernels.mlir");
       if (phase == Phase::Plan) {
         assignScratch(*module_, kDecodeTokens);
         describeModel();
       }
       LLMC_TRY(passes(name, phase));
     }
-    return options_.stopAfter < Phase::Engine ? rt::Status::ok() : generate();
+    return options_.stopAfter < Phase::Engine ? dumpLast("plan.mlir") : generate();
   }
 
   rt::Status import() {
@@ -87,11 +111,29 @@ private:
 
   rt::Status passes(const char *name, Phase phase) {
     progress_.phase(name);
-    return runPhase(*module_, phase, options_.passes, remarks_);
+    LLMC_TRY(runPhase(*module_, phase, options_.passes, remarks_));
+    if (phase == Phase::Graph && options_.passes.activations == "int8" && !options_.quiet && !multipliesIntegers())
+      llvm::errs() << "warning: --activations int8 has no effect: no matrix has integer weights, so all products stay "
+                      "f32 (--quant w8 or w4 makes integer weights)\n";
+    return rt::Status::ok();
+  }
+
+  bool multipliesIntegers() {
+    return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
   }
 
   rt::Status dump(const char *name) {
-    if (options_.passes.printAfter != "all" || options_.passes.dumpDir.empty())
+    return options_.passes.printAfter == "all" ? dumpModule(name) : rt::Status::ok();
+  }
+
+  /// The IR where the user stopped, when no other was asked for.
+  rt::Status dumpLast(const char *name) {
+    const PassOptions &passes = options_.passes;
+    return passes.printAfter.empty() && passes.printBefore.empty() ? dumpModule(name) : rt::Status::ok();
+  }
+
+  rt::Status dumpModule(const char *name) {
+    if (options_.passes.dumpDir.empty())
       return rt::Status::ok();
     std::string text;
     llvm::raw_string_ostream(text) << *module_;
@@ -100,11 +142,10 @@ private:
 
   /// Facts that plan-build copies into the plan.
   void describeModel() {
-    bool integers = false;
-    module_->walk([&](llm::QuantizeOp) { integers = true; });
     Builder builder(&context_);
     llvm::SmallVector<llvm::StringRef> levels(options_.levels.begin(), options_.levels.end());
-    (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, integers ? "int8" : "f32"));
+    (*module_)->setAttr(kModelAttr,
+                        modelFacts(*module_, model_, options_.model, multipliesIntegers() ? "int8" : "f32"));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
 
@@ -158,6 +199,8 @@ private:
     progress_.phase("writing");
     LLMC_TRY(addText(writer, rt::SectionKind::kProvenance, model_.provenanceJson));
     LLMC_TRY(addText(writer, rt::SectionKind::kSelftest, selftest));
+    if (remarksFile_.isOpen()) // before the engine is there: a build that fails leaves none
+      LLMC_TRY(remarksFile_.write(remarksText()));
     return writer.finish();
   }
 
@@ -291,35 +334,19 @@ private:
            std::to_string(places) + " ops\n";
   }
 
-  rt::Status writeRemarks() {
-    if (options_.remarks.empty())
-      return rt::Status::ok();
+  std::string remarksText() {
     std::string text;
     for (auto kernel : module_->getOps<kern::FuncOp>())
       text += fusedRemark(kernel);
     for (const std::string &remark : remarks_)
       text += remark + "\n";
-    if (options_.remarks == "-") {
-      llvm::errs() << text;
-      return rt::Status::ok();
-    }
-    std::error_code error;
-    llvm::raw_fd_ostream out(options_.remarks, error);
-    if (!error) {
-      out << text;
-      out.close();
-      error = out.error();
-      out.clear_error();
-    }
-    if (error)
-      return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO",
-                               "cannot write " + options_.remarks + ": " + error.message());
-    return rt::Status::ok();
+    return text;
   }
 
   rt::Result<BuildSummary> done() {
     progress_.finish();
-    LLMC_TRY(writeRemarks());
+    if (options_.remarks == "-")
+      llvm::errs() << remarksText();
     auto engines = module_->getOps<plan::EngineOp>();
     if (!engines.empty())
       describeMemory(*engines.begin());
@@ -352,6 +379,7 @@ private:
   OwningOpRef<ModuleOp> module_;
   CompiledKernels kernels_;
   std::vector<std::string> remarks_;
+  LateFile remarksFile_;
   BuildSummary summary_;
   std::error_code ignored_; ///< of questions whose failure reads as "none"
 };

@@ -30,7 +30,8 @@ static cxxopts::Options buildFlags() {
                                 "N")("print-ir-before", "print the IR before a pass, or before all",
                                      cxxopts::value<std::string>()->default_value(""), "PASS")(
       "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
-      "PASS")("dump-dir", "folder for printed IR and for each kernel's text (.mlir, .ll, .s)",
+      "PASS")("dump-dir",
+              "folder for printed IR and for each kernel's text (.mlir, .ll, .s); with --stop-after for the IR there",
               cxxopts::value<std::string>()->default_value(""),
               "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
                      cxxopts::value<std::string>()->default_value(""),
@@ -44,9 +45,9 @@ static cxxopts::Options buildFlags() {
       "selftest-tokens",
       "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
       cxxopts::value<std::string>()->default_value("auto"),
-      "N")("force", "replace an output that is not an llmc engine")("quiet", "print nothing but errors")(
-      "verbose", "say which pass ran and how long it took")("h,help", "show this text")(
-      "model", "", cxxopts::value<std::vector<std::string>>());
+      "N")("force", "replace an output that is not an llmc engine; remove an earlier build's files from --dump-dir")(
+      "quiet", "print nothing but errors")("verbose", "say which pass ran and how long it took")(
+      "h,help", "show this text")("model", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"model"});
   return flags;
 }
@@ -156,6 +157,8 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
       return number.takeStatus();
     options.selftestTokens = static_cast<uint32_t>(*number);
   }
+  if (parsed.count("quiet") && parsed.count("verbose"))
+    return usageError("--quiet and --verbose exclude each other", "leave one out");
   options.force = parsed.count("force") > 0;
   options.quiet = parsed.count("quiet") > 0;
   options.verbose = options.passes.verbose = parsed.count("verbose") > 0;
@@ -181,7 +184,7 @@ static void printSummary(const BuildOptions &options, const BuildSummary &summar
 
 int runBuild(int argc, char **argv) {
   cxxopts::Options flags = buildFlags();
-  auto parsed = parseCommandLine(flags, argc, argv);
+  auto parsed = parseCommandLine(flags, "model", argc, argv);
   if (!parsed)
     return report(parsed.takeStatus());
   if (parsed->count("help")) {

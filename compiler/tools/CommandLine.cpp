@@ -12,9 +12,14 @@ rt::Status usageError(std::string message, std::string hint) {
   return rt::Status::error(rt::ErrorKind::kUsage, "USAGE", std::move(message), std::move(hint));
 }
 
-rt::Result<cxxopts::ParseResult> parseCommandLine(cxxopts::Options &flags, int argc, char **argv) {
+rt::Result<cxxopts::ParseResult> parseCommandLine(cxxopts::Options &flags, const std::string &positional, int argc,
+                                                  char **argv) {
   try {
-    return flags.parse(argc, argv);
+    cxxopts::ParseResult parsed = flags.parse(argc, argv);
+    for (const auto &argument : parsed.arguments())
+      if (argument.key() != positional && parsed.count(argument.key()) > 1)
+        return usageError("--" + argument.key() + " was given twice", "llmc help");
+    return parsed;
   } catch (const std::exception &error) { // cxxopts reports by exceptions; they end here
     return usageError(error.what(), "llmc help");
   }

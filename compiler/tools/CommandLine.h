@@ -15,8 +15,9 @@ namespace llmc {
 /// error[USAGE], exit status 64.
 rt::Status usageError(std::string message, std::string hint = {});
 
-/// Parses flags; unknown or incomplete ones are usage errors.
-rt::Result<cxxopts::ParseResult> parseCommandLine(cxxopts::Options &flags, int argc, char **argv);
+/// Parses flags; unknown or incomplete ones are usage errors, and so is one given twice that is not `positional`.
+rt::Result<cxxopts::ParseResult> parseCommandLine(cxxopts::Options &flags, const std::string &positional, int argc,
+                                                  char **argv);
 
 /// A decimal number in [least, most].
 rt::Result<int64_t> parseNumber(const char *flag, const std::string &text, int64_t least, int64_t most);

@@ -262,7 +262,7 @@ std::string inspectHelp(const std::string &command) { return helpWithout(flagsOf
 int runInspect(int argc, char **argv) {
   std::string command = argv[0];
   cxxopts::Options flags = flagsOf(command);
-  auto parsed = parseCommandLine(flags, argc, argv);
+  auto parsed = parseCommandLine(flags, "engine", argc, argv);
   if (!parsed)
     return report(parsed.takeStatus());
   auto text = parsed->count("help") ? rt::Result<std::string>(inspectHelp(command)) : answer(command, *parsed);

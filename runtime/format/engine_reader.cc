@@ -43,6 +43,7 @@ class FileDescriptor {
 
 struct EngineFile::State {
   FileDescriptor file;
+  std::string name;  ///< path, quoted, for errors
   Verify verify = Verify::kFull;
   Residency residency = Residency::kMapped;
   unsigned threads = 1;
@@ -52,6 +53,7 @@ struct EngineFile::State {
   const fb::Engine* plan = nullptr;
 
   Status openFile(const std::string& path, uint64_t& fileBytes);
+  Status readAll(uint64_t fileBytes);
   Status mapSections();
   Status checkDigests();
   Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
@@ -71,7 +73,8 @@ Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes)
                          "check the path");
   struct stat info;
   if (::fstat(file.get(), &info) != 0)
-    return Status::error(ErrorKind::kIo, "EN_IO", std::string("cannot read the engine: ") + std::strerror(errno));
+    return Status::error(ErrorKind::kIo, "EN_IO",
+                         "cannot read engine '" + escaped(path) + "': " + std::strerror(errno));
   if (!S_ISREG(info.st_mode))
     return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file",
                          "name an engine file");
@@ -182,22 +185,29 @@ Status EngineFile::State::verifyPlan() {
   return checkPlan(*plan, table.entries);
 }
 
+/// What is in the opened file. Errors do not name it.
+Status EngineFile::State::readAll(uint64_t fileBytes) {
+  auto read = readSectionTable(file.get(), fileBytes);
+  if (!read) return read.takeStatus();
+  table = read.take();
+  LLMC_TRY(mapSections());
+  LLMC_TRY(checkDigests());
+  for (uint32_t i = 0; i < memory.size(); ++i)
+    if (!isKind(table.entries[i], SectionKind::kWeights) || residency == Residency::kCopied)
+      LLMC_TRY(memory[i].sealReadOnly());
+  return verifyPlan();
+}
+
 Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& options) {
   auto state = std::make_unique<State>();
+  state->name = "'" + escaped(path) + "'";
   state->verify = options.verify;
   state->residency = options.weights;
   state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   uint64_t fileBytes = 0;
   LLMC_TRY(state->openFile(path, fileBytes));
-  auto table = readSectionTable(state->file.get(), fileBytes);
-  if (!table) return table.takeStatus();
-  state->table = table.take();
-  LLMC_TRY(state->mapSections());
-  LLMC_TRY(state->checkDigests());
-  for (uint32_t i = 0; i < state->memory.size(); ++i)
-    if (!isKind(state->table.entries[i], SectionKind::kWeights) || state->residency == Residency::kCopied)
-      LLMC_TRY(state->memory[i].sealReadOnly());
-  LLMC_TRY(state->verifyPlan());
+  if (Status status = state->readAll(fileBytes); !status)
+    return Status::error(status.kind(), status.code(), state->name + ": " + status.message(), status.hint());
   state->code.resize(state->plan->levels()->size());
   return EngineFile(std::move(state));
 }
@@ -242,8 +252,8 @@ Status EngineFile::activateLevel(uint32_t level) {
     uint64_t offset = chunk * kChunkBytes;
     if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
         state_->table.digests[entry.firstDigest + chunk])
-      return engineError("EN_DIGEST",
-                         "section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+      return engineError("EN_DIGEST", state_->name + ": section code changed in chunk " + std::to_string(chunk) +
+                                          " since it was opened");
   }
   LLMC_TRY(image.sealExecutable());
   state_->code[level] = std::move(image);

@@ -154,6 +154,40 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   return Status::ok();
 }
 
+struct FlagGroup {
+  bool works;
+  const char* with;
+  std::initializer_list<const char*> flags;
+};
+
+/// Flags that only some modes read. The others, --config say, go with all.
+Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
+  const Mode mode = flags.mode;
+  const bool answers = (mode == Mode::kGenerate && flags.dumpLogits.empty()) || mode == Mode::kChat;
+  const bool serves = mode == Mode::kServe, schedules = serves || mode == Mode::kSimulate;
+  const FlagGroup groups[] = {
+      {answers,
+       "a prompt or --chat",
+       {"max-tokens", "temperature", "top-p", "top-k", "min-p", "typical-p", "repetition-penalty", "presence-penalty",
+        "frequency-penalty", "seed", "min-tokens", "stop", "ignore-eos"}},
+      {mode != Mode::kCheck && mode != Mode::kTokenize,
+       "what runs the engine, not --check or --tokenize",
+       {"threads", "max-model-len", "kv-memory", "max-num-batched-tokens", "no-verify-weights"}},
+      {serves,
+       "serving",
+       {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "trace", "drain-seconds",
+        "log-format", "access-log", "metrics-prefix", "old-metric-names"}},
+      {schedules,
+       "serving or --simulate",
+       {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt"}},
+  };
+  for (const FlagGroup& group : groups)
+    for (const char* flag : group.flags)
+      if (parsed.count(flag) && !group.works)
+        return flagError("CLI_FLAG", std::string("--") + flag + " goes with " + group.with);
+  return Status::ok();
+}
+
 /// A flag that would do nothing is a mistake of whoever gave it.
 Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
   struct Rule {
@@ -169,12 +203,12 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"repeat", bench, "--bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},
-      {"trace", flags.mode == Mode::kServe, "serving"},
       {"swap-space", flags.preempt == "swap", "--preempt swap"},
       {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe,
        "serving, --simulate or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},
-      {"json", flags.mode != Mode::kChat, "anything but --chat"},
+      {"json", flags.mode != Mode::kChat && flags.mode != Mode::kServe && flags.dumpLogits.empty(),
+       "a prompt or another mode that prints a result: not serving, --chat or --dump-logits"},
   };
   for (const Rule& rule : rules)
     if (parsed.count(rule.flag) && !rule.works)
@@ -237,6 +271,7 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));
   LLMC_TRY(readNumbers(parsed, flags));
+  LLMC_TRY(refuseIdleGroups(parsed, flags));
   LLMC_TRY(refuseIdleFlags(parsed, flags));
   return flags;
 }

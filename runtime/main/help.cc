@@ -29,7 +29,7 @@ constexpr FlagHelp kFlags[] = {
     {"max-tokens", "N", "tokens to generate at most (default: 512, or what the context leaves)", kText},
     {"temperature", "F", "0 is greedy (default: the engine's, else 0)", kText},
     {"top-p", "F", "keep the likeliest tokens up to this share (default: the engine's, else 1)", kText},
-    {"top-k", "N", "keep the N likeliest tokens, 0: all (default: the engine's, else 0)", kText},
+    {"top-k", "N", "keep the N likeliest tokens, 0 or -1: all (default: the engine's, else 0)", kText},
     {"min-p", "F", "keep tokens this likely compared with the likeliest (default: the engine's, else 0)", kText},
     {"typical-p", "F", "keep locally typical tokens up to this share (default: the engine's, else 1)", kText},
     {"repetition-penalty", "F", "divide logits of seen tokens (default: the engine's, else 1)", kText},

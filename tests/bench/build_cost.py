@@ -1,6 +1,6 @@
 """Times `llmc build` against its floors: seconds, peak memory, engine size, and a plain copy of the same files.
 
-Usage: build_cost.py MODEL [--all-levels] [--flag=--quant=w4 ..]   Prints one JSON object.
+Usage: build_cost.py MODEL [--levels all] [--flag=--quant=w4 ..] [--rounds N]   Prints one JSON object.
 """
 
 import argparse

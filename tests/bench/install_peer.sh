@@ -2,6 +2,15 @@
 # Puts the Python side of the end-to-end checks and benchmarks in .venv: numpy, tokenizers and a natively built llama.cpp.
 # Usage: tests/bench/install_peer.sh [--no-peer]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
 set -euo pipefail
+usage="usage: tests/bench/install_peer.sh [--no-peer]     (into .venv, or \$LLMC_VENV; --no-peer leaves llama.cpp out)"
+with_peer=yes
+for argument in "$@"; do
+  case "$argument" in
+    -h|--help) echo "$usage"; exit 0 ;;
+    --no-peer) with_peer= ;;
+    *) printf 'error: unknown argument %q\n%s\n' "$argument" "$usage" >&2; exit 64 ;;
+  esac
+done
 cd "$(dirname "$0")/../.."
 venv="${LLMC_VENV:-$PWD/.venv}"
 peer="llama-cpp-python==0.3.36"
@@ -11,7 +20,7 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 py="$venv/bin/python"
 "$py" -m pip install -q --disable-pip-version-check -r tests/e2e/requirements.txt
-if [ "${1:-}" = "--no-peer" ]; then
+if [ -z "$with_peer" ]; then
   exit 0
 fi
 if "$py" -m pip freeze --disable-pip-version-check | grep -qx "llama_cpp_python==0.3.36"; then

@@ -40,6 +40,10 @@ def built(name=hostile.MODEL):
     *((f"modes_{i}", modes, "CLI_MODE", [m for m in modes if m.startswith("--")][:2]) for i, modes in enumerate((
         (*PROMPT, "--chat"), ("--check", "--selftest"), (*PROMPT, "--message", "x"), ("--bench", "--perplexity", "f"),
         ("--prompt-ids", "1", *PROMPT)))),
+    *((f"idle_flag_{i}", flags, "CLI_FLAG", [name]) for i, (flags, name) in enumerate((
+        (("--json",), "--json"), (("--max-tokens", "5"), "--max-tokens"), (("--temperature=0",), "--temperature"),
+        ((*PROMPT, "--port", "0"), "--port"), (("--check", "--threads", "2"), "--threads"),
+        (("--bench", "--seed", "1"), "--seed"), ((*PROMPT, "--dump-logits", "f", "--json"), "--json")))),
     ("system_without_a_chat", (*PROMPT, "--system", "be kind"), "CLI_FLAG", ["--system"]),
     ("stop_empty", (*PROMPT, "--stop="), "CLI_STOP", ["empty"]),
     ("stops_17", (*PROMPT, *("--stop=x",) * 17), "CLI_STOP", ["17"]),
@@ -68,6 +72,11 @@ class RunFlags(unittest.TestCase):
     ("no_output", ("build", "MODEL"), "USAGE", ["-o"]),
     ("output_without_value", ("build", "MODEL", "-o"), "USAGE", ["o"]),
     ("flag_unknown", ("build", "MODEL", "-o", "OUT", "--fast"), "USAGE", ["fast"]),
+    *((f"twice_{i}", ("build", "MODEL", "-o", "OUT", *flags), "USAGE", [name, "twice"]) for i, (flags, name) in enumerate((
+        (("--jobs", "1", "--jobs", "2"), "--jobs"), (("--output", "OUT"), "--output"), (("--force", "--force"), "--force"),
+        (("--quant=w4", "--quant", "w4"), "--quant")))),
+    ("inspect_twice", ("inspect", "MODEL", "--json", "--json"), "USAGE", ["--json", "twice"]),
+    ("quiet_and_verbose", ("build", "MODEL", "-o", "OUT", "--quiet", "--verbose"), "USAGE", ["--quiet", "--verbose"]),
     *((f"jobs_{i}", ("build", "MODEL", "-o", "OUT", f"--jobs={n}"), "USAGE", ["--jobs"]) for i, n in enumerate(("-1", "x", "1.5", "1025", "9" * 30))),
     ("quant_unknown", ("build", "MODEL", "-o", "OUT", "--quant", "w3"), "USAGE", ["w3", "w4"]),
     ("activations_unknown", ("build", "MODEL", "-o", "OUT", "--activations", "int4"), "USAGE", ["int4", "int8"]),
@@ -209,9 +218,9 @@ class Streams(unittest.TestCase):
         self.assertEqual(done.stdout, b"")
 
     def test_dump_logits_to_a_full_disk(self):
-        hostile.refuse_run(self, built(), *ASK, "--dump-logits", "/dev/full", status=74, code="CLI_OUTPUT", names=["/dev/full"])
+        hostile.refuse_run(self, built(), *ASK[:2], "--dump-logits", "/dev/full", status=74, code="CLI_OUTPUT", names=["/dev/full"])
         out = hostile.fresh_folder("out") / "none" / "logits"
-        hostile.refuse_run(self, built(), *ASK, "--dump-logits", out, status=74, code="CLI_OUTPUT", names=["logits"])
+        hostile.refuse_run(self, built(), *ASK[:2], "--dump-logits", out, status=74, code="CLI_OUTPUT", names=["logits"])
 
     def test_few_resources(self):
         """Refused with a status where files are short; never a signal."""

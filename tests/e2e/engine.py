@@ -84,8 +84,8 @@ def id_list(ids) -> str:
 def logits(engine, ids, *flags) -> np.ndarray:
     """[T, V] float32 of all prompt positions."""
     path = work_dir() / f"logits-{os.getpid()}.f32"
-    arguments = ("--prompt-ids", id_list(ids), "--dump-logits", path, "--max-tokens", "1", "--temperature", "0")
-    call("llmc-run", engine, *arguments, "--ignore-eos", "--json", *flags)
+    arguments = ("--prompt-ids", id_list(ids), "--dump-logits", path)
+    call("llmc-run", engine, *arguments, *flags)
     values = np.fromfile(path, "<f4")
     path.unlink()
     if values.size == 0 or values.size % len(ids):

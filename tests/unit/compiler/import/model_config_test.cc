@@ -112,6 +112,8 @@ TEST(ModelConfig, CF5_TokensOutsideTheVocabulary) {
 }
 TEST(ModelConfig, CF6_Numbers) {
   for (const char* value : {"0", "-1e-5", "2.0"}) EXPECT_EQ(code("rms_norm_eps", value), "CF_RANGE") << value;
+  EXPECT_NE(parse(with("rms_norm_eps", "0")).status().message().find(": 0 is not in 1e-"), std::string::npos)
+      << parse(with("rms_norm_eps", "0")).status().message();
   for (const char* value : {"0", "-1", "1e300"}) EXPECT_EQ(code("rope_theta", value), "CF_RANGE") << value;
   EXPECT_EQ(code("rms_norm_eps", "NaN"), "CF_JSON");
   EXPECT_EQ(code("rope_scaling", R"({"type":"yarn","factor":2})"), "CF_RANGE");

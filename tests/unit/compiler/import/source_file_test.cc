@@ -50,7 +50,7 @@ TEST(SourceFile, NoDescriptorLeftIsAnErrorOfTheSystem) {
   auto file = SourceFile::open(path);
   setrlimit(RLIMIT_NOFILE, &old);
   ASSERT_FALSE(file);
-  EXPECT_EQ(file.status().toString().find("error[IX_OPEN] file: cannot open: Too many open files"), 0u)
+  EXPECT_EQ(file.status().toString().find("error[IX_OPEN] " + path + ": cannot open: Too many open files"), 0u)
       << file.status().toString();
   EXPECT_EQ(rt::exitStatus(file.status().kind()), 74);
 }

@@ -150,6 +150,7 @@ TEST(EngineFile, DamageIsNamedBySectionAndChunk) {
     ASSERT_FALSE(bad);
     EXPECT_NE(bad.status().message().find("section weights is damaged in chunk 2"), std::string::npos)
         << bad.status().message();
+    EXPECT_EQ(bad.status().message().find("'" + big.path() + "': "), 0u) << bad.status().message();
   }
 }
 

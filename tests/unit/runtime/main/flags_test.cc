@@ -54,6 +54,83 @@ TEST(Flags, KnowsEachMode) {
   EXPECT_EQ(parse({"--version"})->mode, Mode::kVersion);
 }
 
+/// A letter for each mode and what chooses it.
+const std::vector<std::pair<std::string, std::vector<const char*>>> kModes = {
+    {"S", {}},
+    {"G", {"--prompt", "a"}},
+    {"L", {"--prompt", "a", "--dump-logits", "f"}},
+    {"C", {"--chat"}},
+    {"P", {"--perplexity", "f"}},
+    {"B", {"--bench"}},
+    {"K", {"--check"}},
+    {"T", {"--selftest"}},
+    {"N", {"--tokenize", "a"}},
+    {"M", {"--simulate", "f"}},
+};
+
+/// Each flag with the letters of the modes that read it; all others refuse it.
+const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags = {
+    {{"--max-tokens", "5"}, "GC"},
+    {{"--temperature", "1"}, "GC"},
+    {{"--top-p", "1"}, "GC"},
+    {{"--top-k", "1"}, "GC"},
+    {{"--min-p", "0"}, "GC"},
+    {{"--typical-p", "1"}, "GC"},
+    {{"--repetition-penalty", "1"}, "GC"},
+    {{"--presence-penalty", "1"}, "GC"},
+    {{"--frequency-penalty", "1"}, "GC"},
+    {{"--seed", "1"}, "GC"},
+    {{"--min-tokens", "1"}, "GC"},
+    {{"--stop", "x"}, "GC"},
+    {{"--ignore-eos"}, "GC"},
+    {{"--json"}, "GPBKTNM"},
+    {{"--threads", "2"}, "SGLCPBTM"},
+    {{"--max-model-len", "64"}, "SGLCPBTM"},
+    {{"--kv-memory", "1G"}, "SGLCPBTM"},
+    {{"--max-num-batched-tokens", "64"}, "SGLCPBTM"},
+    {{"--no-verify-weights"}, "SGLCPBTM"},
+    {{"--host", "::1"}, "S"},
+    {{"--port", "0"}, "S"},
+    {{"--api-key", "k"}, "S"},
+    {{"--api-key-file", "f"}, "S"},
+    {{"--open-metrics"}, "S"},
+    {{"--served-model-name", "n"}, "S"},
+    {{"--trace", "f"}, "S"},
+    {{"--drain-seconds", "1"}, "S"},
+    {{"--log-format", "json"}, "S"},
+    {{"--access-log", "-"}, "S"},
+    {{"--metrics-prefix", "llmc"}, "S"},
+    {{"--old-metric-names"}, "S"},
+    {{"--max-num-seqs", "4"}, "SM"},
+    {{"--max-queue", "4"}, "SM"},
+    {{"--policy", "mlfq"}, "SM"},
+    {{"--prompt-stretch", "1"}, "SM"},
+    {{"--no-prefix-cache"}, "SM"},
+    {{"--preempt", "swap"}, "SM"},
+    {{"--chunk", "64"}, "P"},
+    {{"--repeat", "1"}, "B"},
+    {{"--profile"}, "B"},
+    {{"--streams", "2"}, "BL"},
+    {{"--step-cost", "f"}, "M"},
+    {{"--deterministic"}, "SBM"},
+    {{"--system", "be kind"}, "C"},
+};
+
+TEST(Flags, RefusesWhatItsModeDoesNotRead) {
+  for (const auto& [flag, reads] : kIdleFlags)
+    for (const auto& [letter, mode] : kModes) {
+      std::vector<const char*> args = {"e"};
+      args.insert(args.end(), mode.begin(), mode.end());
+      args.insert(args.end(), flag.begin(), flag.end());
+      auto parsed = parse(args);
+      const bool wanted = reads.find(letter) != std::string::npos;
+      EXPECT_EQ(bool(parsed), wanted) << flag[0] << " in mode " << letter << ": " << parsed.status().toString();
+      if (parsed) continue;
+      EXPECT_EQ(parsed.status().code(), "CLI_FLAG") << flag[0];
+      EXPECT_NE(parsed.status().message().find(std::string(flag[0]) + " goes with"), std::string::npos);
+    }
+}
+
 TEST(Flags, RefusesWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> cases = {
       {{}, "CLI_MODE"},

@@ -1,0 +1,142 @@
+// Inode comparisons, a sweep of old dumps, and a file that is opened early.
+#include "compiler/pipeline/BuildOutputs.h"
+
+#include "runtime/format/layout.h"
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace llmc {
+
+namespace fs = std::filesystem;
+
+static rt::Status ioError(const std::string &path, int error) {
+  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO",
+                           "cannot write " + rt::escaped(path) + ": " + std::strerror(error),
+                           "name a place that can be written");
+}
+
+static bool isEngine(const std::string &path) {
+  std::array<char, rt::kEngineMagic.size()> magic{};
+  std::ifstream file(path, std::ios::binary);
+  file.read(magic.data(), magic.size());
+  return file && magic == rt::kEngineMagic;
+}
+
+rt::Status checkNotInput(const std::string &what, const std::string &path, const std::string &model) {
+  struct stat output{}, input{};
+  if (::stat(path.c_str(), &output) != 0 || !S_ISREG(output.st_mode) || ::stat(model.c_str(), &input) != 0)
+    return rt::Status::ok();
+  auto refuse = [&](const fs::path &file) {
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_IS_INPUT",
+                             what + " '" + rt::escaped(path) + "' is '" + rt::escaped(file.string()) +
+                                 "', which the build reads",
+                             "name another file");
+  };
+  auto same = [&](const struct stat &other) { return other.st_dev == output.st_dev && other.st_ino == output.st_ino; };
+  if (same(input))
+    return refuse(model);
+  // A .gguf is a model alone; a .safetensors is one with the files beside it.
+  if (!S_ISDIR(input.st_mode) && !model.ends_with(".safetensors"))
+    return rt::Status::ok();
+  if (output.st_size == 0 || isEngine(path))
+    return rt::Status::ok();
+  fs::path folder = S_ISDIR(input.st_mode) ? fs::path(model) : fs::absolute(model).parent_path();
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (struct stat other{}; ::stat(it->path().c_str(), &other) == 0 && same(other))
+      return refuse(it->path());
+  return rt::Status::ok();
+}
+
+rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
+  auto real = [](const std::string &path) {
+    std::error_code error;
+    return fs::weakly_canonical(fs::absolute(path, error), error);
+  };
+  std::error_code error;
+  if (real(remarks) != real(output) && !fs::equivalent(remarks, output, error))
+    return rt::Status::ok();
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "--remarks and -o are both '" + rt::escaped(output) + "'",
+                           "name another file");
+}
+
+/// "012-llm-quantize.mlir": what dumpText makes.
+static bool isDump(const fs::path &path) {
+  std::string name = path.filename().string();
+  size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  std::string kind = path.extension().string();
+  return digits >= 3 && name.substr(digits, 1) == "-" && (kind == ".mlir" || kind == ".ll" || kind == ".s");
+}
+
+rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::string> &levels, bool force) {
+  if (folder.empty())
+    return rt::Status::ok();
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error || ::access(folder.c_str(), W_OK | X_OK) != 0)
+    return ioError(folder, error ? error.value() : errno);
+  std::vector<fs::path> folders = {folder};
+  for (const std::string &level : levels)
+    folders.push_back(fs::path(folder) / ("kernels-" + level));
+  std::vector<fs::path> old;
+  for (const fs::path &each : folders)
+    for (fs::directory_iterator it(each, error), end; !error && it != end; it.increment(error))
+      if (isDump(it->path()) && it->is_regular_file(error))
+        old.push_back(it->path());
+  if (!old.empty() && !force)
+    return rt::Status::error(
+        rt::ErrorKind::kUsage, "OUT_EXISTS",
+        "--dump-dir " + rt::escaped(folder) + " has " + std::to_string(old.size()) + " files of an earlier build, " +
+            rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) + " and others",
+        "name another folder, or pass --force to remove them");
+  for (const fs::path &file : old)
+    if (::unlink(file.c_str()) != 0)
+      return ioError(file.string(), errno);
+  for (size_t i = 1; i < folders.size(); ++i)
+    ::rmdir(folders[i].c_str()); // only when it is empty now
+  return rt::Status::ok();
+}
+
+LateFile::~LateFile() {
+  if (fd_ < 0)
+    return;
+  ::close(fd_);
+  if (made_)
+    ::unlink(path_.c_str());
+}
+
+rt::Status LateFile::open(const std::string &path) {
+  path_ = path;
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  made_ = fd_ >= 0;
+  if (fd_ < 0 && errno == EEXIST)
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  return fd_ >= 0 ? rt::Status::ok() : ioError(path, errno);
+}
+
+rt::Status LateFile::write(const std::string &text) {
+  struct stat info{};
+  bool cut = ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
+  if (cut && ::ftruncate(fd_, 0) != 0)
+    return ioError(path_, errno);
+  for (size_t done = 0; done < text.size();) {
+    ssize_t wrote = ::write(fd_, text.data() + done, text.size() - done);
+    if (wrote < 0 && errno == EINTR)
+      continue;
+    if (wrote < 0)
+      return ioError(path_, errno);
+    done += static_cast<size_t>(wrote);
+  }
+  int fd = std::exchange(fd_, -1);
+  return ::close(fd) == 0 ? rt::Status::ok() : ioError(path_, errno);
+}
+
+} // namespace llmc

@@ -1,0 +1,44 @@
+// What a build writes beside its engine, and the check that nothing it writes is something it reads.
+#pragma once
+
+#include "runtime/base/status.h"
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+/// Refuses a file to write that is the model, or a file of the model's folder that is neither empty nor an engine,
+/// whatever the name it is reached by (links). `what` is for the error: "output", "--remarks". Errors: OUT_IS_INPUT
+/// (64). Changes nothing.
+rt::Status checkNotInput(const std::string &what, const std::string &path, const std::string &model);
+
+/// Refuses remarks that would replace the engine, or be replaced by it. Errors: OUT_PATH (64).
+rt::Status checkDiffer(const std::string &remarks, const std::string &output);
+
+/// Makes the folder that takes dumps, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir,
+/// .ll, .s, also in kernels-LEVEL of `levels`) are removed when `force` says so, else refused. Errors: OUT_EXISTS (64),
+/// OUT_IO (74). Nothing when `folder` is empty.
+rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::string> &levels, bool force);
+
+/// A small text that is opened before the work and written after it. What was there stays until write(); a file that
+/// open() made is removed again when nothing was written.
+class LateFile {
+public:
+  LateFile() = default;
+  LateFile(const LateFile &) = delete;
+  LateFile &operator=(const LateFile &) = delete;
+  ~LateFile();
+
+  /// Errors: OUT_IO (74).
+  rt::Status open(const std::string &path);
+  bool isOpen() const { return fd_ >= 0; }
+  /// Replaces the content and closes. Errors: OUT_IO (74).
+  rt::Status write(const std::string &text);
+
+private:
+  std::string path_;
+  int fd_ = -1;
+  bool made_ = false;
+};
+
+} // namespace llmc

@@ -1,0 +1,140 @@
+"""What `llmc build` writes: never over what it reads, remarks that can be written or no engine, dumps of one build only."""
+
+import os
+import pathlib
+import shutil
+import unittest
+
+import engine
+import hostile
+
+QUICK = ("--cpu-levels", "x86-64-v3", "--quality", "off", "--selftest-tokens", "0")
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def build(model, output, *flags, **how):
+    return hostile.run("llmc", "build", model, "-o", output, *QUICK, *flags, **how)
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Outputs(unittest.TestCase):
+    def refuse(self, folder, ended, status, code, *names):
+        """Refused, and nothing in the folder is new, gone or changed."""
+        before = self.before
+        hostile.check_refusal(self, ended, status, code, names)
+        self.assertEqual(contents(folder), before)
+
+    def test_the_model_is_no_output(self):
+        folder = hostile.fresh_folder("model")
+        model = folder / "g.gguf"
+        shutil.copy(hostile.model_path(hostile.GGUF), model)
+        (folder / "soft").symlink_to(model)
+        os.link(model, folder / "hard.bin")
+        self.before = contents(folder)
+        for output in (model, folder / "soft", folder / "hard.bin", folder / "." / "g.gguf"):
+            self.refuse(folder, build(model, output, "--force"), 64, "OUT_IS_INPUT", "g.gguf", "another file")
+        self.refuse(folder, build(folder / "soft", model, "--force"), 64, "OUT_IS_INPUT", "g.gguf")
+        self.refuse(folder, build("g.gguf", "g.gguf", "--force", cwd=folder), 64, "OUT_IS_INPUT", "g.gguf")
+        self.refuse(folder, build(model, folder / "e.bin", "--remarks", model), 64, "OUT_IS_INPUT", "--remarks", "g.gguf")
+
+    def test_no_file_of_the_model_folder_is_an_output(self):
+        folder = hostile.model_copy()
+        os.symlink(folder / "config.json", folder / "linked.json")
+        self.before = contents(folder)
+        names = sorted(self.before)
+        self.assertLess({"config.json", "tokenizer.json", "model.safetensors"}, set(names))
+        for name in names:
+            self.refuse(folder, build(folder, folder / name, "--force"), 64, "OUT_IS_INPUT", name)
+        self.refuse(folder, build(folder / "model.safetensors", folder / "config.json", "--force"), 64, "OUT_IS_INPUT", "config.json")
+        self.refuse(folder, build("model.safetensors", "config.json", "--force", cwd=folder), 64, "OUT_IS_INPUT", "config.json")
+
+    def test_an_engine_in_the_model_folder_is_replaced(self):
+        folder = hostile.model_copy()
+        for flags in ((), (), ("--force",)):
+            self.assertEqual(build(folder, folder / "engine.bin", "--quiet", *flags).status, 0)
+
+    def test_remarks_that_cannot_be_written(self):
+        folder = hostile.fresh_folder("out")
+        self.before = {}
+        out = folder / "e.bin"
+        ended = build(hostile.model_path(), out, "--remarks", folder / "none" / "x")
+        self.refuse(folder, ended, 74, "OUT_IO", "none/x")
+        self.assertNotIn("code generation", ended.err, "before the work")
+        self.refuse(folder, build(hostile.model_path(), out, "--remarks", "/dev/full", "--quiet"), 74, "OUT_IO", "/dev/full", "No space")
+        self.refuse(folder, build(hostile.model_path(), out, "--remarks", out), 64, "OUT_PATH", "e.bin")
+        self.refuse(folder, build(hostile.model_path(), out, "--dump-dir", "/dev/null/x"), 74, "OUT_IO", "/dev/null/x")
+        self.assertFalse(out.exists())
+
+    def test_remarks_of_a_build_that_fails_leave_no_file(self):
+        folder = hostile.model_copy()
+        (folder / "tokenizer.json").unlink()
+        remarks = hostile.fresh_folder("out") / "remarks"
+        ended = build(folder, remarks.parent / "e.bin", "--remarks", remarks)
+        hostile.check_refusal(self, ended, 66, "IX_MISSING", [f"{folder}/tokenizer.json"])
+        self.assertFalse(remarks.exists())
+        remarks.write_bytes(hostile.OLD)
+        build(folder, remarks.parent / "e.bin", "--remarks", remarks)
+        self.assertEqual(remarks.read_bytes(), hostile.OLD)
+        self.assertEqual(build(hostile.model_path(), remarks.parent / "e.bin", "--remarks", remarks, "--quiet").status, 0)
+        self.assertIn("fused", remarks.read_text())
+        self.assertNotIn(hostile.OLD.decode(), remarks.read_text())
+
+    def test_dumps_of_two_builds_do_not_mix(self):
+        folder = hostile.fresh_folder("dump")
+        flags = ("--dump-dir", folder)
+        self.assertEqual(build(hostile.model_path(), folder.parent / "e.bin", *flags, "--print-ir-after", "all", "--quiet").status, 0)
+        (folder / "notes.txt").write_text("mine")
+        (folder / "kernels-x86-64-v3" / "notes.s").write_text("mine")
+        self.before = contents(folder)
+        stop = ("--stop-after", "graph", *flags)
+        self.refuse(folder, hostile.run("llmc", "build", hostile.model_path(), *stop), 64, "OUT_EXISTS", str(folder), "--force")
+        self.assertEqual(hostile.run("llmc", "build", hostile.model_path(), *stop, "--force").status, 0)
+        self.assertEqual(sorted(contents(folder)), ["000-graph.mlir", "kernels-x86-64-v3/notes.s", "notes.txt"])
+
+    def test_the_ir_where_a_build_stops(self):
+        shown = {"import": "llm.", "graph": "llm.", "kernels": "kern.func", "plan": "plan.engine"}
+        for phase, op in shown.items():
+            folder = hostile.fresh_folder("dump")
+            ended = hostile.run("llmc", "build", hostile.model_path(), "--stop-after", phase, "--dump-dir", folder)
+            self.assertEqual(ended.status, 0, ended.err)
+            self.assertEqual(list(contents(folder)), [f"000-{phase}.mlir"])
+            self.assertIn(op.encode(), contents(folder)[f"000-{phase}.mlir"])
+
+    def test_int8_activations_without_integer_weights_are_told(self):
+        flags = ("--stop-after", "graph", "--activations", "int8")
+        told = {}
+        for quant in ("native", "w8"):
+            ended = hostile.run("llmc", "build", hostile.model_path(), *flags, "--quant", quant)
+            self.assertEqual(ended.status, 0, ended.err)
+            told[quant] = [line for line in ended.err.splitlines() if line.startswith("warning: --activations int8")]
+        self.assertEqual((len(told["native"]), len(told["w8"])), (1, 0))
+        self.assertIn("no matrix has integer weights", told["native"][0])
+        self.assertEqual(hostile.run("llmc", "build", hostile.model_path(), *flags, "--quiet").err, "")
+
+    def test_a_folder_that_is_no_model_is_named(self):
+        folder = hostile.fresh_folder("none")
+        hostile.check_refusal(self, build(folder, folder / "e.bin"), 66, "IX_MISSING", [f"{folder}/config.json: cannot open"])
+
+    def test_a_small_number_can_be_read(self):
+        folder = hostile.model_copy()
+        hostile.edit_json(folder / "config.json", {"rms_norm_eps": 0})
+        ended = build(folder, hostile.fresh_folder("out") / "e.bin")
+        hostile.check_refusal(self, ended, 65, "CF_RANGE", ["0 is not in 1e-"])
+        self.assertNotIn("0.000000", ended.err)
+
+    def test_a_damaged_engine_is_named(self):
+        path = hostile.fresh_folder("broken") / "mine.bin"
+        whole = engine.build(hostile.model_path(), "--cpu-levels", "x86-64-v3").read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        for content, code in ((whole[:-5000], "EN_TRUNCATED"), (bytes(flipped), "EN_DIGEST"), (b"no engine" * 9000, "EN_MAGIC")):
+            path.write_bytes(content)
+            for command in (("llmc-run", path, "--check"), ("llmc-run", path, "--prompt-ids", "1"), ("llmc", "inspect", path)):
+                hostile.check_refusal(self, hostile.run(*command), 65, code, [f"'{path}'"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,116 @@
+// Outputs that are inputs under any name, old dumps, and files opened early.
+#include "compiler/pipeline/BuildOutputs.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace llmc {
+namespace {
+
+namespace fs = std::filesystem;
+
+class BuildOutputs : public testing::Test {
+ protected:
+  BuildOutputs() {
+    std::string name = (fs::temp_directory_path() / "llmc-outputs-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  ~BuildOutputs() override { fs::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    fs::create_directories((folder_ / name).parent_path());
+    std::ofstream(folder_ / name) << text;
+    return (folder_ / name).string();
+  }
+  static std::string read(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(BuildOutputs, AModelUnderAnyNameIsRefused) {
+  const std::string model = write("g.gguf", "GGUF"), other = write("o.bin", "x");
+  fs::create_symlink(model, folder_ / "soft");
+  fs::create_hard_link(model, folder_ / "hard");
+  for (const char* name : {"g.gguf", "soft", "hard"}) {
+    rt::Status status = checkNotInput("output", (folder_ / name).string(), model);
+    ASSERT_FALSE(status) << name;
+    EXPECT_EQ(status.code(), "OUT_IS_INPUT");
+    EXPECT_EQ(rt::exitStatus(status.kind()), 64);
+  }
+  // The file beside a .gguf is none of its inputs.
+  for (const std::string& path : {other, (folder_ / "new").string(), std::string("/dev/null")})
+    EXPECT_TRUE(checkNotInput("output", path, model)) << path;
+}
+
+TEST_F(BuildOutputs, AFileOfTheFolderIsRefusedAndAnEngineIsNot) {
+  const std::string weights = write("model.safetensors", "x"), config = write("config.json", "{}");
+  const std::string engine = write("e.bin", "LLMCENG\n.."), empty = write("empty", "");
+  for (const std::string& model : {folder_.string(), weights}) {
+    EXPECT_FALSE(checkNotInput("output", config, model)) << model;
+    EXPECT_FALSE(checkNotInput("output", weights, model)) << model;
+    EXPECT_TRUE(checkNotInput("output", engine, model)) << model;
+    EXPECT_TRUE(checkNotInput("output", empty, model)) << model;
+    EXPECT_TRUE(checkNotInput("output", (folder_ / "new.bin").string(), model)) << model;
+  }
+}
+
+TEST_F(BuildOutputs, RemarksAndEngineDiffer) {
+  const std::string a = (folder_ / "a").string(), b = write("b", "x");
+  EXPECT_FALSE(checkDiffer(a, a));
+  EXPECT_FALSE(checkDiffer((folder_ / "." / "a").string(), a));
+  fs::create_hard_link(b, folder_ / "c");
+  EXPECT_FALSE(checkDiffer((folder_ / "c").string(), b));
+  EXPECT_TRUE(checkDiffer(a, b));
+}
+
+TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
+  const std::string dumps = (folder_ / "new" / "dumps").string();
+  ASSERT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
+  EXPECT_TRUE(fs::is_directory(dumps));
+  const std::vector<std::string> ours = {"000-a.mlir", "1000-b.ll", "kernels-v3/012-c.s"};
+  const std::vector<std::string> theirs = {"notes.txt", "00-a.mlir", "000a.mlir", "000-a.txt", "kernels-v9/012-c.s"};
+  for (const std::string& name : theirs) write("new/dumps/" + name, "x");
+  EXPECT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
+  for (const std::string& name : ours) write("new/dumps/" + name, "x");
+  rt::Status status = prepareDumpFolder(dumps, {"v3"}, false);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.code(), "OUT_EXISTS");
+  for (const std::string& name : ours) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
+  ASSERT_TRUE(prepareDumpFolder(dumps, {"v3"}, true));
+  for (const std::string& name : ours) EXPECT_FALSE(fs::exists(fs::path(dumps) / name)) << name;
+  for (const std::string& name : theirs) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
+  EXPECT_FALSE(fs::exists(fs::path(dumps) / "kernels-v3"));
+  EXPECT_EQ(prepareDumpFolder(write("file", "x"), {}, true).code(), "OUT_IO");
+}
+
+TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
+  const std::string old = write("old", "what was there before"), fresh = (folder_ / "fresh").string();
+  {
+    LateFile a, b;
+    ASSERT_TRUE(a.open(old));
+    ASSERT_TRUE(b.open(fresh));
+    EXPECT_TRUE(fs::exists(fresh));
+  }
+  EXPECT_EQ(read(old), "what was there before");
+  EXPECT_FALSE(fs::exists(fresh));
+  for (const std::string& path : {old, fresh}) {
+    LateFile file;
+    ASSERT_TRUE(file.open(path));
+    ASSERT_TRUE(file.write("new"));
+    EXPECT_FALSE(file.isOpen());
+  }
+  EXPECT_EQ(read(old) + read(fresh), "newnew");
+  LateFile full, none;
+  EXPECT_EQ(none.open((folder_ / "none" / "x").string()).code(), "OUT_IO");
+  ASSERT_TRUE(full.open("/dev/full"));
+  EXPECT_EQ(full.write("x").code(), "OUT_IO");
+}
+
+}  // namespace
+}  // namespace llmc
