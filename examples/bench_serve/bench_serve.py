@@ -108,7 +108,13 @@ async def run(client: Client, requests: list, make_body, endpoint: str, concurre
 
 
 async def model_of(client: Client) -> str:
+    """The first model's name; waits up to a minute for a server that is still loading it."""
     answer = await client.get("/v1/models")
+    for _ in range(240):
+        if answer.status != 503:
+            break
+        await asyncio.sleep(0.25)
+        answer = await client.get("/v1/models")
     if answer.status != 200:
         raise SystemExit(f"{client.host}:{client.port}/v1/models: {answer.error}")
     return json.loads(answer.body)["data"][0]["id"]

@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 class Running:
-    """`with Running(contestant, 32, 320, cpus) as server:`; `seconds` from the start of the process to /health saying 200."""
+    """`with Running(contestant, 32, 320, cpus) as server:`; `seconds` from the start of the process until /v1/models says 200."""
 
     def __init__(self, contestant: Contestant, sequences: int, context: int, cpus: set[int]):
         self.contestant, self.cpus, self.port = contestant, cpus, free_port()
@@ -63,7 +63,7 @@ class Running:
     def healthy(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", "/health")
+            connection.request("GET", "/v1/models")
             return connection.getresponse().status == 200
         except OSError:
             return False

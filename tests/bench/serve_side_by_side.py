@@ -4,7 +4,7 @@ Example: serve_side_by_side.py --engine engine.bin --q4-0 SmolLM2.Q4_0.gguf --ll
 Each round runs every contestant once, in turning order. The client has cores of its own. llama.cpp counts at its best:
 weights as Q4_0, slots and context that fit the load, flash attention on and off. Cases: streams (32 at once, 128 tokens in
 and out), prefix (64 requests with 1,000 common tokens, one after another), long (what a prompt of 2,000 tokens does to 8
-running streams), start (process to /health), idle (CPU).
+running streams), start (process to /v1/models), idle (CPU).
 """
 
 import argparse
@@ -126,7 +126,7 @@ async def long(server, seed, args) -> dict:
 
 
 async def start(server, seed, args) -> dict:
-    return {"ms to /health": server.seconds * 1e3}
+    return {"ms to /v1/models": server.seconds * 1e3}
 
 
 async def idle(server, seed, args) -> dict:
