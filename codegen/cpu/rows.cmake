@@ -7,5 +7,5 @@ target_link_libraries(llmcCpuRows PUBLIC llmcCpuRegion llmcKern)
 add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/HeadWriter.cpp kvwrite/KvWriteKernel.cpp)
 target_link_libraries(llmcCpuKvWrite PUBLIC llmcCpuRows)
 # All families behind one entry.
-add_library(llmcCpuKernels STATIC KernelEmitter.cpp)
+add_library(llmcCpuKernels STATIC KernelEmitter.cpp LowerKernels.cpp)
 target_link_libraries(llmcCpuKernels PUBLIC llmcCpuRows llmcCpuKvWrite llmcCpuMatmul llmcCpuAttention)

@@ -1,4 +1,5 @@
 // mlir-opt with our dialects and passes: the tool that the lit tests run.
+#include "codegen/cpu/LowerKernels.h"
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
 #ifdef LLMC_HAS_PLAN
@@ -38,6 +39,7 @@ int main(int argc, char **argv) {
 #ifdef LLMC_HAS_REFERENCE
   llmc::reference::registerEvaluatePass();
 #endif
+  llmc::registerLowerKernels();
 #ifdef LLMC_HAS_PASSES
   llmc::registerPasses();
 #endif
