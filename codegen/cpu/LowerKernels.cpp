@@ -12,11 +12,11 @@ using namespace mlir;
 
 namespace {
 
-/// Why: a build lowers each variant in a context of its own, out of reach of a pass pipeline; here the same code is one.
-/// Before: `kern.func @linear_960x576(..) attributes {config = [#kern.config<m_max = 1>, ..]} {llm.linear ..}`
+/// Why: a build lowers each variant in a context of its own, out of reach of a pass pipeline; here the same code is
+/// one. Before: `kern.func @linear_960x576(..) attributes {config = [#kern.config<m_max = 1>, ..]} {llm.linear ..}`
 /// After:  `module @linear_960x576_m1 {func.func @linear_960x576_m1(..) -> i32 {scf.for .. llvm.call_intrinsic ..}}`
-/// Limits: calls and programs go, too, because nothing is left to call; functions without a config have one variant, for
-/// any number of rows. An op without code for the level is an error on it.
+/// Limits: calls and programs go, too, because nothing is left to call; functions without a config have one variant,
+/// for any number of rows. An op without code for the level is an error on it.
 struct LowerKernelsPass : PassWrapper<LowerKernelsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerKernelsPass)
 

@@ -83,8 +83,7 @@ rt::Result<CheckResult> checkQuality(const EngineCheck &check, uint64_t referenc
     return skipped("the unquantized engine could not be built: " + reference.status().message());
   if (!reference)
     return reference.takeStatus();
-  auto quality = measureQuality(
-      {check.engine, *reference, *level, check.tokenizer, sampleTokens(check.parameters), check.threads});
+  auto quality = measureQuality({check.engine, *reference, *level, check.tokenizer, check.threads});
   if (!quality && excused(quality.status()))
     return skipped(quality.status().message());
   if (!quality)

@@ -14,12 +14,9 @@
 namespace llmc {
 namespace {
 
-constexpr uint32_t kChunk = 512, kSampleTokens = 2048;
+constexpr uint32_t kChunk = 512;
 /// Rows of logits held at once, of each engine: 25 MB at a vocabulary of 49152.
 constexpr uint32_t kRowsAStep = 128;
-constexpr uint64_t kBigModel = 1'500'000'000;
-/// Tokens times parameters: about a minute of f32 products on a few cores.
-constexpr uint64_t kBigModelWork = 2'000'000'000'000;
 
 /// The sample as chunks, each with the BOS that the model wants.
 rt::Result<std::vector<std::vector<int32_t>>> sampleChunks(const EngineRun &run, const QualityRequest &request,
@@ -96,13 +93,6 @@ double rounded(double value, int digits) {
 }
 
 } // namespace
-
-uint32_t sampleTokens(uint64_t parameters) {
-  if (parameters <= kBigModel)
-    return kSampleTokens;
-  uint64_t tokens = kBigModelWork / parameters / 16 * 16;
-  return static_cast<uint32_t>(std::clamp<uint64_t>(tokens, 32, kSampleTokens));
-}
 
 rt::Result<Quality> measureQuality(const QualityRequest &request) {
   auto pool = makePool(request.threads);

@@ -17,16 +17,12 @@ struct Quality {
   Divergence divergence;
 };
 
-/// Tokens of the sample that a model of `parameters` gets: 2,048, fewer above 1.5e9 so that a build does not wait long.
-/// A function of the model alone, so that equal builds store equal numbers.
-uint32_t sampleTokens(uint64_t parameters);
-
 struct QualityRequest {
   std::string engine, reference; ///< files; the same model, the second one unquantized with f32 activations
   std::string level;             ///< in both, and one that this machine runs
   std::string_view tokenizer;    ///< tokenizer.json
-  uint32_t tokens = 2048;        ///< at most
   unsigned threads = 1;
+  uint32_t tokens = 2048; ///< at most
 };
 
 /// Errors: those of running and of the tokenizer; RT_LOGITS (70) when a logit is not finite.
