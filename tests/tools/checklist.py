@@ -79,7 +79,8 @@ def op_contracts() -> str:
 def reasons() -> str:
     source = text_of("dialects/*.cpp", "passes/*.cpp", "codegen/*.cpp")
     sites = re.findall(r"emit(?:Op)?Error\(([^;]*);", source)
-    return share(sum("expect" in s or "must" in s or "<<" in s for s in sites), len(sites)) + " diagnostics name what was expected or found"
+    named = sum(bool(re.search(r"expect|must|found|has no|needs", s)) for s in sites)
+    return share(named, len(sites)) + " diagnostics say expected, must, needs, found or has no"
 
 
 def error_codes() -> str:
@@ -90,7 +91,7 @@ def error_codes() -> str:
 
 
 def api_prose() -> str:
-    headers = [p for p in (ROOT / "runtime").glob("*/*.h")]
+    headers = [p for p in (ROOT / "runtime").rglob("*.h")]
     lines = [line.strip() for p in headers for line in p.read_text().splitlines() if line.strip()]
     comments = sum(line.startswith("//") or "///<" in line for line in lines)
     return share(comments, len(lines)) + " lines of runtime headers are prose"

@@ -17,7 +17,8 @@ LogicalResult HeadWriter::collect(kern::FuncOp function) {
   int64_t first = 0;
   for (auto [i, result] : llvm::enumerate(block.getTerminator()->getOperands())) {
     if (!llm::isActivation(result.getType()) || llm::cols(result.getType()) % dim != 0)
-      return function.emitError("result ") << i << " of a kernel with kv_write is not made of heads of " << dim;
+      return function.emitError("expected result ")
+             << i << " of a kernel with kv_write to be heads of " << dim << ", found " << result.getType();
     int64_t heads = llm::cols(result.getType()) / dim;
     parts_.push_back({HeadPart::Result, result, first, heads, k_.arg(block.getNumArguments() + i)});
     first += heads;
