@@ -1,4 +1,4 @@
-// Fuzz target: the body of a completion or a chat; the first byte chooses which.
+// Fuzz target: the body of a request to one of the four APIs; the first byte chooses which.
 #include <cstdint>
 #include <cstdlib>
 
@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (parseBody({reinterpret_cast<const char*>(data) + 1, size - 1}, json)) return 0;
   GenerateRequest request;
   // What is accepted is in its ranges: the sampler's own check agrees.
-  const bool accepted = !readGenerateRequest(json, data[0] & 1, facts, request);
+  const bool accepted = !readGenerateRequest(json, static_cast<Api>(data[0] & 3), facts, request);
   if (accepted && !llmc::rt::checkParams(request.sampling, facts.vocabulary)) std::abort();
   return 0;
 }
