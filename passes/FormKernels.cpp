@@ -75,14 +75,16 @@ private:
   }
 
   /// Adds rope <- rmsnorm over heads <- slice, as far as they exist for this use alone. Returns what they start from.
-  Value addHeadRows(KernelGroup &group, Value value) {
+  /// With `read`, others may read `value` too.
+  Value addHeadRows(KernelGroup &group, Value value, bool read = false) {
+    Value readToo = read ? value : Value();
     while (Operation *source = value.getDefiningOp()) {
       auto norm = dyn_cast<llm::RMSNormOp>(source);
       bool perHead = norm && norm.getSegment() > 0;
       if (!perHead && !isa<llm::RopeOp, llm::SliceOp>(source))
         return value;
       bool shared = llvm::any_of(value.getUsers(), [&](Operation *user) { return !group.ops.contains(user); });
-      if (shared && value != queries_) {
+      if (shared && value != readToo) {
         missed(source, "F5") << "the rows have another use";
         return value;
       }
@@ -114,11 +116,10 @@ private:
     group.ops.insert(write);
     Value keys = addHeadRows(group, write.getK()), values = addHeadRows(group, write.getV());
     KernelGroup withQueries = group;
-    queries_ = queriesOf(write);
-    Value rows = queries_ ? addHeadRows(withQueries, queries_) : Value();
-    if (!queries_)
+    Value queries = queriesOf(write);
+    Value rows = queries ? addHeadRows(withQueries, queries, /*read=*/true) : Value();
+    if (!queries)
       missed(write, "F5") << "no rotated queries before the write";
-    queries_ = {};
     if (rows && rows == keys && rows == values && formProjection(withQueries, write, rows))
       return;
     if (outline(withQueries, batch_))
@@ -327,7 +328,6 @@ private:
 
   func::FuncOp function_;
   Value batch_;
-  Value queries_; ///< while their ops are gathered: attention reads them too
   bool fewTokens_ = false;
 };
 

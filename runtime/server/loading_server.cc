@@ -40,7 +40,7 @@ LoadingServer::LoadingServer(Listener& listener) : parts_(std::make_unique<Parts
 LoadingServer::~LoadingServer() {
   IoThread& thread = parts_->thread;
   parts_->listener.hold();
-  thread.post([&thread] { thread.closeIdle(); });
+  thread.post([&thread] { thread.shutDownAll(); });
   // Who is being answered gets the answer; nobody can hold up the start.
   for (int i = 0; i < 40 && thread.count() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   thread.stop();

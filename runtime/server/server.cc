@@ -77,7 +77,7 @@ uint32_t Server::load() const { return parts_->handler->load(); }
 
 void Server::drain() {
   parts_->handler->drain();
-  for (auto& thread : parts_->threads) thread->post([io = thread.get()] { io->closeIdle(); });
+  for (auto& thread : parts_->threads) thread->post([io = thread.get()] { io->drainAll(); });
 }
 
 bool Server::waitUntilIdle(double seconds) {

@@ -55,16 +55,22 @@ void Connection::close() {
   io_.remove(self);
 }
 
-void Connection::closeIfIdle() {
-  closeAfter_ = true;
-  if (!current_ && in_.empty() && buffered() == 0 && reader_.state() == RequestReader::State::kHead) close();
+void Connection::drain() {
+  if (current_) closeAfter_ = true;
+  // A request that is on its way, or the first one of a new connection, is still answered; process() closes after it.
+  ErrorCode error;
+  if (!current_ && served_ && unused() && socket_.available(error) == 0) close();
 }
 
 void Connection::shutDown() {
   if (closed_) return;
   closeAfter_ = true;
-  if (!current_) return closeIfIdle();
-  if (current_->listener_) std::shared_ptr(current_->listener_)->onShutdown();
+  if (!current_ && unused()) return close();
+  if (current_ && current_->listener_) std::shared_ptr(current_->listener_)->onShutdown();
+}
+
+bool Connection::unused() const {
+  return in_.empty() && buffered() == 0 && reader_.state() == RequestReader::State::kHead;
 }
 
 void Connection::waitReadable() {
@@ -109,6 +115,7 @@ void Connection::process() {
     }
     if (state != RequestReader::State::kDone) break;
     bodyPhase_ = false;
+    served_ = true;
     HttpRequest request = reader_.take();
     release(in_);
     if (!request.keepAlive || handler_.draining()) closeAfter_ = true;

@@ -22,8 +22,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   void tick();
   void close();
-  void closeIfIdle();
-  void shutDown();
+  void drain();     ///< closes once nothing is asked of it
+  void shutDown();  ///< closes, after an answer that runs
   IoThread& io() const { return io_; }
 
   // For Exchange.
@@ -46,6 +46,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void waitWritable();
   void startLingering();
   void touch();
+  bool unused() const;  ///< no byte of a request or an answer is here
 
   Socket socket_;
   IoThread& io_;
@@ -60,6 +61,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   double progress_ = 0;  ///< when the peer last took bytes
   bool reading_ = false, writeWaiting_ = false, flushQueued_ = false, processing_ = false, bodyPhase_ = false;
   bool chunked_ = false, closeAfter_ = false, lingering_ = false, closed_ = false, wasFull_ = false;
+  bool served_ = false;  ///< a request was complete
 };
 
 }  // namespace llmc::rt::server

@@ -82,9 +82,9 @@ void IoThread::tick() {
   }
 }
 
-void IoThread::closeIdle() {
+void IoThread::drainAll() {
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
-  for (const auto& one : all) one->closeIfIdle();
+  for (const auto& one : all) one->drain();
 }
 
 void IoThread::shutDownAll() {

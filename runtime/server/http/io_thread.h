@@ -42,7 +42,7 @@ class IoThread {
   /// Sends what `connection` has gathered once the present work is done.
   void flushLater(std::shared_ptr<Connection> connection);
   /// Closes connections that have no request.
-  void closeIdle();
+  void drainAll();
   void closeAll();
   /// Tells every answer that the server stops.
   void shutDownAll();

@@ -36,6 +36,22 @@ TEST(Server, ADrainCutsNoStream) {
   for (auto& client : clients) EXPECT_EQ(client->read().events().size(), 301u);
 }
 
+TEST(Server, ADrainAnswersNewConnectionsAndRequestsThatAreUnderWay) {
+  Served served;
+  Client fresh(served.server->port()), half(served.server->port()), used(served.server->port());
+  used.send("GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(used.read().status, 200);
+  half.send("GET /ready HTTP/1.1\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  served.server->drain();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  fresh.send("GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  half.send("Host: localhost\r\n\r\n");
+  EXPECT_EQ(fresh.read().status, 503);
+  EXPECT_EQ(half.read().status, 503);
+  EXPECT_TRUE(used.ended());
+}
+
 TEST(Server, AStopTellsThoseThatStillRun) {
   MockOptions mock;
   mock.step = std::chrono::milliseconds(1);
