@@ -5,22 +5,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/runtime/server/api/event_text.h"
+
 namespace llmc::rt::server {
 namespace {
 using nlohmann::json;
-
-/// The payloads, after a check that each event's name is its type.
-std::vector<json> eventsOf(const std::string& text) {
-  std::vector<json> out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t line = text.find('\n', at), end = text.find("\n\n", at);
-    out.push_back(json::parse(text.substr(line + 7, end - line - 7)));
-    EXPECT_EQ(text.substr(at, line - at), "event: " + out.back()["type"].get<std::string>());
-    EXPECT_EQ(text.substr(line + 1, 6), "data: ");
-    at = end + 2;
-  }
-  return out;
-}
+using test::eventsOf;
 
 ChoiceText piece(std::string_view text, FinishReason finish = FinishReason::kNone, std::string_view stop = "null") {
   ChoiceText out;

@@ -5,19 +5,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/runtime/server/api/event_text.h"
+
 namespace llmc::rt::server {
 namespace {
 using nlohmann::json;
 
+/// The payloads, after a check that they are numbered.
 std::vector<json> eventsOf(const std::string& text) {
-  std::vector<json> out;
-  for (size_t at = 0; at < text.size();) {
-    const size_t line = text.find('\n', at), end = text.find("\n\n", at);
-    out.push_back(json::parse(text.substr(line + 7, end - line - 7)));
-    EXPECT_EQ(text.substr(at, line - at), "event: " + out.back()["type"].get<std::string>());
-    EXPECT_EQ(out.back()["sequence_number"], out.size() - 1);
-    at = end + 2;
-  }
+  std::vector<json> out = test::eventsOf(text);
+  for (size_t i = 0; i < out.size(); ++i) EXPECT_EQ(out[i]["sequence_number"], i);
   return out;
 }
 
