@@ -3,7 +3,8 @@
 use crate::failure::{Failure, Outcome};
 use crate::{cell, limits};
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use std::collections::HashMap;
+use tokenizers::{Model, Tokenizer};
 
 /// Brackets nested deeper than `limit`; strings are skipped. Costs one pass and no memory.
 pub fn deeper_than(json: &[u8], limit: usize) -> bool {
@@ -97,7 +98,7 @@ fn check_added(tokens: Option<&Vec<Value>>) -> Outcome<()> {
     if tokens.len() > limits::ADDED_TOKENS {
         return Err(Failure::file("TK_ADDED", format!("{} added tokens", tokens.len())));
     }
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     for token in tokens {
         let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
         if content.is_empty() || content.len() > limits::ADDED_TOKEN_BYTES {
@@ -236,19 +237,40 @@ pub fn parse_code(text: &str) -> &'static str {
 
 /// Largest id + 1. Two tokens must not share an id, and no id may pass the limit.
 pub fn check_ids(tokenizer: &Tokenizer) -> Outcome<u32> {
-    let vocab = tokenizer.get_vocab(true);
-    let largest = vocab.values().copied().max();
-    let Some(largest) = largest else {
-        return Err(Failure::file("TK_ID", "the vocabulary is empty"));
-    };
-    if largest >= limits::VOCAB {
-        return Err(Failure::file("TK_ID", format!("token id {largest} is too large")));
+    let model = tokenizer.get_model();
+    // Ids from 0 on until every entry of the vocabulary was met; entries that share an id leave some unmet.
+    let (mut unmet, mut next) = (model.get_vocab_size(), 0);
+    while unmet > 0 && next < limits::VOCAB {
+        unmet -= usize::from(model.id_to_token(next).is_some());
+        next += 1;
     }
-    let mut seen = vec![false; largest as usize + 1];
-    for (token, id) in &vocab {
-        if std::mem::replace(&mut seen[*id as usize], true) {
-            return Err(Failure::file("TK_ID", format!("id {id} has two tokens; one is {token:.60?}")));
+    if unmet > 0 {
+        return Err(shared_or_large_id(&tokenizer.get_vocab(false)));
+    }
+    for (id, token) in tokenizer.get_added_vocabulary().get_added_tokens_decoder() {
+        if *id >= limits::VOCAB {
+            return Err(Failure::file("TK_ID", format!("token id {id} is too large")));
+        }
+        if model.id_to_token(*id).is_some_and(|other| other != token.content) {
+            return Err(Failure::file("TK_ID", format!("id {id} has two tokens; one is {:.60?}", token.content)));
+        }
+        next = next.max(id + 1);
+    }
+    if next == 0 {
+        return Err(Failure::file("TK_ID", "the vocabulary is empty"));
+    }
+    Ok(next)
+}
+
+fn shared_or_large_id(vocab: &HashMap<String, u32>) -> Failure {
+    let mut seen = HashMap::new();
+    for (token, id) in vocab {
+        if *id >= limits::VOCAB {
+            return Failure::file("TK_ID", format!("token id {id} is too large"));
+        }
+        if seen.insert(id, token).is_some() {
+            return Failure::file("TK_ID", format!("id {id} has two tokens; one is {token:.60?}"));
         }
     }
-    Ok(largest + 1)
+    Failure::file("TK_ID", "the vocabulary and its ids do not agree")
 }
