@@ -40,7 +40,7 @@ def main() -> int:
         return path, run.returncode, run.stdout
 
     files = args.files or sources(args.build)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for path, code, text in pool.map(check, files):
             if code is None:
                 skipped += 1

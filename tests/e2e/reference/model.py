@@ -89,12 +89,16 @@ class Model:
         hidden = key > query
         if window:
             hidden = hidden | (query - key >= window)
+        mask = np.where(hidden, -np.inf, 0).astype(self.dtype)
+        keys, values = (np.ascontiguousarray(t.transpose(1, 0, 2)) for t in (keys, values))
         out = np.empty_like(q)
         for head in range(heads):
-            scores = q[:, head] @ keys[:, head // group].T / np.sqrt(dim).astype(self.dtype)
-            scores[hidden] = -np.inf
-            weights = np.exp(scores - scores.max(axis=1, keepdims=True))
-            out[:, head] = weights @ values[:, head // group] / weights.sum(axis=1, keepdims=True)
+            scores = np.ascontiguousarray(q[:, head]) @ keys[head // group].T
+            scores /= np.sqrt(dim).astype(self.dtype)
+            scores += mask
+            scores -= scores.max(axis=1, keepdims=True)
+            np.exp(scores, out=scores)
+            out[:, head] = scores @ values[head // group] / scores.sum(axis=1, keepdims=True)
         return out.reshape(tokens, heads * dim)
 
     def _attention(self, x, block, layer, cache, positions):
