@@ -3,3 +3,4 @@ add_library(llmcCpuAttention STATIC attention/AttendShape.cpp attention/AttendEm
             attention/Bf16AttendEmitter.cpp attention/Bf16AttendTiles.cpp attention/AttendKernel.cpp
             attention/EmitAttend.cpp)
 target_link_libraries(llmcCpuAttention PUBLIC llmcCpuRegion llmcKern llmcPackedLayout)
+target_precompile_headers(llmcCpuAttention REUSE_FROM llmcMlirHeaders)

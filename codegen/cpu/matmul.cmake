@@ -4,3 +4,4 @@ target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore)
 add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp matmul/RowScales.cpp matmul/MatmulDriver.cpp
             matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp)
 target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuKvWrite llmcPackedLayout)
+target_precompile_headers(llmcCpuMatmul REUSE_FROM llmcMlirHeaders)

@@ -2,10 +2,14 @@
 add_library(llmcCpuRegion STATIC region/RegionEmitter.cpp region/Lanes.cpp region/Activations.cpp region/Norms.cpp
   region/Embed.cpp region/AttendMerge.cpp region/Rope.cpp region/StoreRow.cpp)
 target_link_libraries(llmcCpuRegion PUBLIC llmcCpuCore llmcLLM)
+target_precompile_headers(llmcCpuRegion REUSE_FROM llmcMlirHeaders)
 add_library(llmcCpuRows STATIC rows/RowCount.cpp rows/RowKernel.cpp)
 target_link_libraries(llmcCpuRows PUBLIC llmcCpuRegion llmcKern)
+target_precompile_headers(llmcCpuRows REUSE_FROM llmcMlirHeaders)
 add_library(llmcCpuKvWrite STATIC kvwrite/HeadEmitter.cpp kvwrite/HeadWriter.cpp kvwrite/KvWriteKernel.cpp)
 target_link_libraries(llmcCpuKvWrite PUBLIC llmcCpuRows)
+target_precompile_headers(llmcCpuKvWrite REUSE_FROM llmcMlirHeaders)
 # All families behind one entry.
 add_library(llmcCpuKernels STATIC KernelEmitter.cpp LowerKernels.cpp)
 target_link_libraries(llmcCpuKernels PUBLIC llmcCpuRows llmcCpuKvWrite llmcCpuMatmul llmcCpuAttention)
+target_precompile_headers(llmcCpuKernels REUSE_FROM llmcMlirHeaders)
