@@ -25,8 +25,6 @@ int64_t rowBytes(Type type) {
   if (auto quantized = dyn_cast<llm::QActType>(type))
     return rt::rowStrideBytes(rt::quantizedRowBytes(quantized.getCols()));
   auto tensor = cast<RankedTensorType>(type);
-  if (tensor.getRank() == 1) // one i32 a row
-    return 64;
   return rt::rowStrideBytes(llm::cols(type) * tensor.getElementTypeBitWidth() / 8);
 }
 
@@ -53,6 +51,10 @@ public:
       slots_.push_back({scratchName(i), plan::SlotUnit::Worker, claim(plan::SlotUnit::Worker, bytes), bytes});
     auto program = plan::ProgramOp::create(builder, function_.getLoc(), function_.getName(), limit ? limit.getInt() : 0,
                                            names_.lookup(ret.getOperand(0)), regions_);
+    if (ret.getNumOperands() > 1) {
+      program.setArgmax(names_.lookup(ret.getOperand(1)));
+      program.setArgmaxTile(tileOf(ret.getOperand(1)));
+    }
     OpBuilder body = OpBuilder::atBlockEnd(&program.getBlock());
     for (const Slot &slot : slots_)
       plan::SlotOp::create(body, function_.getLoc(), slot.name, slot.unit, slot.offset, slot.bytes);
@@ -76,6 +78,16 @@ private:
     llvm::SmallVector<Attribute> args;
     int64_t layer;
   };
+
+  /// Tile of the llm.argmax that a kernel's result is.
+  static int64_t tileOf(Value value) {
+    auto call = value.getDefiningOp<kern::CallOp>();
+    auto kernel = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr());
+    return kernel.getYield()
+        .getOperand(cast<OpResult>(value).getResultNumber())
+        .getDefiningOp<llm::ArgmaxOp>()
+        .getTile();
+  }
 
   int64_t claim(plan::SlotUnit unit, int64_t bytes) {
     int64_t &end = regions_[static_cast<int>(unit)];
@@ -170,12 +182,8 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
     llvm::SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
     llvm::SmallVector<kern::FuncOp> kernels(module.getOps<kern::FuncOp>());
     for (func::FuncOp function : functions)
-      for (Operation &op : function.front())
-        if (!isa<kern::CallOp, llm::UseOp, func::ReturnOp>(op)) {
-          op.emitOpError(
-              "is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first");
-          return signalPassFailure();
-        }
+      if (failed(checkBody(function)))
+        return signalPassFailure();
     if (functions.empty()) {
       module.emitError("expected a program to plan, found no function");
       return signalPassFailure();
@@ -191,6 +199,25 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
       ProgramBuilder(function).build(body);
     for (func::FuncOp function : functions)
       function.erase();
+  }
+
+  static LogicalResult checkBody(func::FuncOp function) {
+    for (Operation &op : function.front())
+      if (!isa<kern::CallOp, llm::UseOp, func::ReturnOp>(op))
+        return op.emitOpError(
+            "is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first");
+    auto results = function.front().getTerminator()->getOperands();
+    if (results.empty() || results.size() > 2)
+      return function.emitOpError("expected logits, or logits and their argmax, found ")
+             << results.size() << " results";
+    if (results.size() == 1)
+      return success();
+    auto call = results[1].getDefiningOp<kern::CallOp>();
+    auto kernel = call ? SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr()) : nullptr;
+    unsigned number = cast<OpResult>(results[1]).getResultNumber();
+    if (!kernel || !kernel.getYield().getOperand(number).getDefiningOp<llm::ArgmaxOp>())
+      return function.emitOpError("expected its second result to be the llm.argmax of a kernel");
+    return success();
   }
 
   static uint64_t tokensMax(func::FuncOp function) {

@@ -160,6 +160,7 @@ private:
       result = user->getResult(0);
     }
     addQuantize(group, result);
+    addArgmax(group, result);
     if (result == linear.getResult() && !result.hasOneUse())
       for (Operation *user : result.getUsers())
         if (isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user))
@@ -179,6 +180,33 @@ private:
     }
     group.ops.insert(quantize);
     addTag(group, "F4");
+  }
+
+  /// Logits meet their argmax in the head's registers (F8): rows that are not asked for are never in memory.
+  void addArgmax(KernelGroup &group, Value logits) {
+    llm::KeepRowsOp keep;
+    llm::ArgmaxOp argmax;
+    for (Operation *user : logits.getUsers()) {
+      if (auto op = dyn_cast<llm::KeepRowsOp>(user))
+        keep = op;
+      if (auto op = dyn_cast<llm::ArgmaxOp>(user))
+        argmax = op;
+    }
+    if (!keep && !argmax)
+      return;
+    if (!keep || !argmax || !logits.hasNUses(2)) {
+      missed(argmax ? argmax : keep, "F8")
+          << "the logits have another use than their argmax and the rows that are kept";
+      return;
+    }
+    if (argmax.getTile() % 16 != 0) {
+      missed(argmax, "F8") << "tiles of " << argmax.getTile()
+                           << " columns do not end with a panel of 16 rows of the product";
+      return;
+    }
+    group.ops.insert(keep);
+    group.ops.insert(argmax);
+    addTag(group, "F8");
   }
 
   /// The rows that feed the product, recomputed by every worker when there are few.

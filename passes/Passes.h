@@ -26,6 +26,10 @@ inline constexpr int64_t kDecodeTokens = 4;
 /// Parts into which the decode program cuts a context.
 inline constexpr int64_t kDecodeSplits = 16;
 
+/// Columns of a tile of logits that the head gives the largest of: 384 tiles of a vocabulary of 49,152 spread over many
+/// workers, and a row's tiles are 1/64 of its bytes.
+inline constexpr int64_t kArgmaxTile = 128;
+
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"
 

@@ -55,6 +55,17 @@ def InsertSelectRows : LlmcPass<"llm-insert-select-rows"> {
   }];
 }
 
+def InsertArgmax : LlmcPass<"llm-insert-argmax"> {
+  let summary = "the best token of each tile of logits beside them; logits themselves for rows that ask for them (F8)";
+  let description = [{
+    Why: greedy decoding of 32 sequences wrote 6 MB of logits a step and read them again for 32 numbers.
+    Before: `return %l : [S, V]`
+    After:  `%k = llm.keep_rows %l, %batch : [S, V]  %a = llm.argmax %l {tile = 128} : [S, 2 * ceil(V / 128)]  return %k, %a`
+    The runtime takes the first largest tile: that is sampling.
+    Limits: f32 logits of selected rows; others stay as they are, with a remark.
+  }];
+}
+
 def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
   let summary = "fixes the page of the cache: 16 tokens, the width of a score vector";
   let description = [{
@@ -93,7 +104,7 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     Before: `llm.rmsnorm, llm.quantize, llm.linear, llm.add`
     After:  `kern.dispatch "linear" (..) {llm.rmsnorm, llm.quantize, llm.linear, llm.add, kern.yield}`
     Heroes in order: kv_write with the q, k, v rows it rotates, as epilogue of the product that makes them when that is one (F5), linear with
-    its epilogue (F4, F7, F9) and, in the decode program, the norm, merge and quantize before it (F2, F6, F8), norm with the
+    its epilogue (F4, F7, F9), the head with the argmax of its logits (F8) and, in the decode program, the norm, merge and quantize before it (F2, F6, F8), norm with the
     add before it and quantize (F1), embed with scale and the first norm (F10), attend with quantize (F6). Dequantization is always
     inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be

@@ -21,6 +21,8 @@ llvm::MapVector<llvm::StringRef, SlotLife> slotLives(plan::ProgramOp program) {
     ++phase;
   }
   lives[program.getLogits()].last = phase;
+  if (program.getArgmax())
+    lives[*program.getArgmax()].last = phase;
   return lives;
 }
 

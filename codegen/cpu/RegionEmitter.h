@@ -39,12 +39,20 @@ public:
   mlir::Value chunk(mlir::Value value, mlir::Value row, mlir::Value column);
 
   /// Writes a whole row of `value` (f32, f16, bf16 or qact; prepares it first) at `rowPointer`, as the ABI lays rows
-  /// out. Plain rows are written in whole chunks: the row's stride padding may change, nothing behind it.
+  /// out; a row of keep_rows only if the batch asks for it. Plain rows are written in whole chunks: the row's stride
+  /// padding may change, nothing behind it.
   void storeRow(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
 
   /// Quantizes the `count` groups of 32 columns from `first` on of `row` into a qact row. Requires
   /// prepareRow(op.getX(), row) and columns that are a multiple of 32; the last group also clears the row's padding.
   void storeGroups(llm::QuantizeOp op, mlir::Value row, mlir::Value first, int64_t count, mlir::Value rowPointer);
+
+  using ChunkUse = std::function<void(mlir::Value column, mlir::Value chunk)>;
+  /// Largest value and its first column of tile `tile` of `row`, where the result's row lies at `rowPointer`; `use`
+  /// sees each chunk of the logits. Requires prepareRow(op.getLogits(), row).
+  void storeTile(llm::ArgmaxOp op, mlir::Value row, mlir::Value tile, mlir::Value rowPointer, const ChunkUse &use);
+  /// i1: the batch asks for `row`.
+  mlir::Value wantsRow(llm::KeepRowsOp op, mlir::Value row);
 
   /// Failure once an op without a lowering was met (a diagnostic was emitted on it).
   mlir::LogicalResult status() const { return mlir::failure(failed_); }
@@ -84,6 +92,7 @@ private:
   mlir::Value chunk(llm::GluOp op, mlir::Value row, mlir::Value column);
   mlir::Value chunk(llm::CastOp op, mlir::Value row, mlir::Value column);
   void storePlain(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
+  void storeTiles(llm::ArgmaxOp op, mlir::Value row, mlir::Value rowPointer);
   void storeQuantized(llm::QuantizeOp op, mlir::Value row, mlir::Value rowPointer);
 
   KernelBuilder &k_;

@@ -24,6 +24,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createFuseHorizontal());
     passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.activations}));
     passes.addPass(createInsertSelectRows());
+    passes.addPass(createInsertArgmax());
     passes.addPass(createChooseKvLayout());
     passes.addPass(createAddRopeTable());
     passes.addPass(createSplitPrograms());

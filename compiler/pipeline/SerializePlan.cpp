@@ -147,6 +147,10 @@ private:
       table->slots.push_back(std::move(entry));
     }
     table->logits_slot = slots.lookup(op.getLogits());
+    if (op.getArgmax()) {
+      table->argmax_slot = static_cast<int32_t>(slots.lookup(*op.getArgmax()));
+      table->argmax_tile = static_cast<uint32_t>(*op.getArgmaxTile());
+    }
     for (auto phase : op.getBlock().getOps<plan::PhaseOp>()) {
       auto entry = std::make_unique<fb::PhaseT>();
       for (auto launch : phase.getBlock().getOps<plan::LaunchOp>())

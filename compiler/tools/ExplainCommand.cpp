@@ -25,7 +25,7 @@ const std::map<std::string, const char *> &fusionMeanings() {
       {"F6", "attention: parts of the context merged by the kernel that needs them, or rows quantized by the item that "
              "makes them"},
       {"F7", "residual add on the product's registers"},
-      {"F8", "only the rows that are sampled are read"},
+      {"F8", "only the rows that are sampled are read; logits meet their argmax in registers"},
       {"F9", "bias, activation, scale or cap on the product's registers"},
       {"F10", "the embedding row, its scale and the first norm in one pass"},
       {"F12", "integer weights expanded in registers, never in memory"}};

@@ -27,8 +27,6 @@ struct KvResource : ::mlir::SideEffects::Resource::Base<KvResource> {
 bool isActivation(::mlir::Type type);
 /// The same with f32, f16 or bf16 elements.
 bool isFloatActivation(::mlir::Type type);
-/// True for `tensor<rows x i32, #llm.dims<[..]>>`.
-bool isRowIndices(::mlir::Type type);
 
 }  // namespace llmc::llm
 

@@ -42,11 +42,6 @@ RankedTensorType activationType(MLIRContext* ctx, Dim rows, int64_t cols, Type e
   return RankedTensorType::get({size, cols}, elem, DimsAttr::get(ctx, {rows, Dim::fixed(cols)}));
 }
 
-RankedTensorType rowIndicesType(MLIRContext* ctx, Dim rows) {
-  int64_t size = rows.isFixed() ? rows.value : ShapedType::kDynamic;
-  return RankedTensorType::get({size}, IntegerType::get(ctx, 32), DimsAttr::get(ctx, {rows}));
-}
-
 DimsAttr dimsOf(Type type) {
   auto tensor = ::llvm::dyn_cast<RankedTensorType>(type);
   return tensor ? ::llvm::dyn_cast_or_null<DimsAttr>(tensor.getEncoding()) : DimsAttr();
@@ -75,12 +70,6 @@ bool isFloatActivation(Type type) {
 
 bool isActivation(Type type) {
   return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isF32();
-}
-
-bool isRowIndices(Type type) {
-  DimsAttr dims = dimsOf(type);
-  return dims && dims.getDims().size() == 1 &&
-         ::llvm::cast<RankedTensorType>(type).getElementType().isSignlessInteger(32);
 }
 
 // --- !llm.weight ---

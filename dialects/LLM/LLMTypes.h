@@ -7,8 +7,6 @@ namespace llmc::llm {
 
 /// `tensor<?x cols x elem, #llm.dims<[rows, cols]>>`; rows T or S is dynamic, a number is static. elem: f32 when null.
 ::mlir::RankedTensorType activationType(::mlir::MLIRContext* ctx, Dim rows, int64_t cols, ::mlir::Type elem = {});
-/// `tensor<?xi32, #llm.dims<[rows]>>`.
-::mlir::RankedTensorType rowIndicesType(::mlir::MLIRContext* ctx, Dim rows);
 
 /// The #llm.dims of a tensor, or null.
 DimsAttr dimsOf(::mlir::Type type);

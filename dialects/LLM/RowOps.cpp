@@ -1,4 +1,4 @@
-// Builders and rules of embed, select_rows, slice and argmax.
+// Builders and rules of embed, select_rows, keep_rows, slice and argmax.
 #include "dialects/LLM/Verify.h"
 
 namespace llmc::llm {
@@ -39,14 +39,32 @@ LogicalResult SliceOp::verify() {
   return expectShape(*this, "C2", getType(), rowsDim(getX().getType()), getSize());
 }
 
-void ArgmaxOp::build(OpBuilder& b, OperationState& state, Value logits) {
-  build(b, state, rowIndicesType(b.getContext(), rowsDim(logits.getType())), logits);
+void KeepRowsOp::build(OpBuilder& b, OperationState& state, Value x, Value batch) {
+  build(b, state, x.getType(), x, batch);
+}
+
+LogicalResult KeepRowsOp::verify() {
+  if (failed(expectRows(*this, "C1", getX().getType(), Dim::S()))) return failure();
+  if (getX().getType() == getType()) return success();
+  return emitOpError("C2: expected a result of ") << getX().getType() << ", found " << getType();
+}
+
+/// Columns that an f32 counts exactly.
+static constexpr int64_t kMostColumns = int64_t{1} << 24;
+
+static int64_t tilesOf(int64_t columns, int64_t tile) { return (columns + tile - 1) / tile; }
+
+int64_t ArgmaxOp::tiles() { return tilesOf(cols(getLogits().getType()), getTile()); }
+
+void ArgmaxOp::build(OpBuilder& b, OperationState& state, Value logits, int64_t tile) {
+  build(b, state, withCols(logits.getType(), 2 * tilesOf(cols(logits.getType()), tile)), logits, tile);
 }
 
 LogicalResult ArgmaxOp::verify() {
-  Dim expected = rowsDim(getLogits().getType()), found = rowsDim(getType());
-  if (expected == found) return success();
-  return emitOpError("C1: expected rows ") << toString(expected) << ", found " << toString(found);
+  if (getTile() <= 0) return emitOpError("C1: expected tile > 0, found ") << getTile();
+  if (cols(getLogits().getType()) > kMostColumns)
+    return emitOpError("C3: expected at most ") << kMostColumns << " columns, found " << cols(getLogits().getType());
+  return expectShape(*this, "C2", getType(), rowsDim(getLogits().getType()), 2 * tiles());
 }
 
 }  // namespace llmc::llm

@@ -1,4 +1,4 @@
-// Ops that choose rows or columns: embed, select_rows, slice, argmax.
+// Ops that choose rows or columns: embed, select_rows, keep_rows, slice, argmax.
 #ifndef LLMC_DIALECTS_LLM_ROWOPS_TD
 #define LLMC_DIALECTS_LLM_ROWOPS_TD
 
@@ -34,13 +34,33 @@ def LLM_SliceOp : LLM_TypedOp<"slice", [Pure]> {
   let hasCanonicalizeMethod = 1;
 }
 
-def LLM_ArgmaxOp : LLM_TypedOp<"argmax", [Pure]> {
-  let summary = "y[s] = the smallest j with the largest logits[s, j]";
-  let description = [{ C1: the result has the rows of logits. }];
-  let arguments = (ins LLM_Activation:$logits);
-  let results = (outs LLM_RowIndices:$result);
-  let builders = [OpBuilder<(ins "::mlir::Value":$logits)>];
+def LLM_KeepRowsOp : LLM_TypedOp<"keep_rows", [Pure]> {
+  let summary = "y[s, :] = x[s, :] of the rows that the batch asks for; the others are not written";
+  let description = [{
+    What a step's batch asks for: the logits of rows that are sampled from or scored, not of those whose best token is enough.
+    C1: x rows are S or a number. C2: the result has the type of x.
+  }];
+  let arguments = (ins LLM_Activation:$x, LLM_BatchType:$batch);
+  let results = (outs LLM_Activation:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$batch)>];
   let hasVerifier = 1;
+}
+
+def LLM_ArgmaxOp : LLM_TypedOp<"argmax", [Pure]> {
+  let summary = "of each tile of columns the largest value and the first column that has it";
+  let description = [{
+    With n = ceil(columns of logits / tile): y[s, i] = the largest of logits[s, tile * i, ... ], y[s, n + i] = the first column that has it, as
+    a number. A logit that is not finite counts as +inf, so that it is seen. The best token of a row is the column of its first largest tile.
+    C1: tile > 0. C2: the result is [rows of logits, 2 * n]. C3: at most 2^24 columns, which an f32 counts exactly.
+  }];
+  let arguments = (ins LLM_Activation:$logits, LLM_I64Attr:$tile);
+  let results = (outs LLM_Activation:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$logits, "int64_t":$tile)>];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Tiles of a row.
+    int64_t tiles();
+  }];
 }
 
 #endif // LLMC_DIALECTS_LLM_ROWOPS_TD

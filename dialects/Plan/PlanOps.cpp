@@ -120,6 +120,14 @@ static LogicalResult verifySlotArgs(ProgramOp program, const ::llvm::StringMap<S
   return failure(result.wasInterrupted());
 }
 
+/// C4 for one of the names.
+static LogicalResult verifyRowSlot(ProgramOp program, const ::llvm::StringMap<SlotUnit>& slots, const char* what,
+                                   ::llvm::StringRef name) {
+  auto slot = slots.find(name);
+  if (slot != slots.end() && slot->second == SlotUnit::Row) return success();
+  return program.emitOpError("C4: expected ") << what << " to name a slot counted in rows, found '" << name << "'";
+}
+
 LogicalResult ProgramOp::verifyRegions() {
   if (getTMax() < 0) return emitOpError("C6: expected t_max >= 0, found ") << getTMax();
   ::llvm::ArrayRef<int64_t> regions = getRegionBytes();
@@ -137,9 +145,10 @@ LogicalResult ProgramOp::verifyRegions() {
     slots[slot.getSymName()] = slot.getUnit();
     if (failed(verifySlot(*this, slot))) return failure();
   }
-  auto logits = slots.find(getLogits());
-  if (logits == slots.end() || logits->second != SlotUnit::Row)
-    return emitOpError("C4: expected logits to name a slot counted in rows, found '") << getLogits() << "'";
+  if (failed(verifyRowSlot(*this, slots, "logits", getLogits()))) return failure();
+  if (getArgmax() && failed(verifyRowSlot(*this, slots, "argmax", *getArgmax()))) return failure();
+  if (getArgmax().has_value() != getArgmaxTile().has_value() || (getArgmaxTile() && *getArgmaxTile() <= 0))
+    return emitOpError("C7: expected argmax with a tile > 0, found a tile of ") << getArgmaxTile().value_or(0);
   return verifySlotArgs(*this, slots);
 }
 

@@ -10,7 +10,7 @@ def Plan_EngineOp : Plan_Op<"engine", [SymbolTable, SingleBlock, NoTerminator, N
   let summary = "one engine: its facts, kernels and programs";
   let description = [{
     ```mlir
-    plan.engine attributes {abi_version = 1 : i64, levels = ["x86-64-v3"], model = {family = "llama", vocab_size = 49152 : i64}, page_tokens = 16 : i64,
+    plan.engine attributes {abi_version = 2 : i64, levels = ["x86-64-v3"], model = {family = "llama", vocab_size = 49152 : i64}, page_tokens = 16 : i64,
                  layer_bytes = 12288 : i64, page_bytes = 368640 : i64} { plan.kernel .. plan.program .. }
     ```
     model holds the fields of the Model table. Weights are the llm.weight symbols of the module around it; names inside are its own, so a
@@ -20,7 +20,7 @@ def Plan_EngineOp : Plan_Op<"engine", [SymbolTable, SingleBlock, NoTerminator, N
     arguments as it. C6: a weight argument names a symbol of the module.
   }];
   let arguments = (ins DictionaryAttr:$model, StrArrayAttr:$levels, Plan_I64Attr:$page_tokens, Plan_I64Attr:$layer_bytes,
-                       Plan_I64Attr:$page_bytes, DefaultValuedAttr<Plan_I64Attr, "1">:$abi_version);
+                       Plan_I64Attr:$page_bytes, DefaultValuedAttr<Plan_I64Attr, "2">:$abi_version);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "attr-dict-with-keyword $body";
   let hasVerifier = 1;
@@ -48,15 +48,18 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, SingleBlock, NoTer
   let summary = "the step for at most t_max tokens";
   let description = [{
     ```mlir
-    plan.program @decode t_max 8 logits @logits regions [0, 2304, 196608, 0] { plan.slot .. plan.phase .. }
+    plan.program @decode t_max 8 logits @logits argmax @best tile 128 regions [0, 2304, 196608, 0] { plan.slot .. plan.phase .. }
     ```
-    regions: bytes a unit of the fixed, token, row and worker region. t_max 0: any T.
+    regions: bytes a unit of the fixed, token, row and worker region. t_max 0: any T. argmax: where the largest of each tile of logits are
+    (llm.argmax); with it, logits hold only the rows that a batch asks for. Without it, all.
     C1: it holds plan.slot and plan.phase only, slots first. C2: regions has 4 entries, multiples of 64. C3: a slot ends inside its region.
-    C4: logits names a slot counted in rows. C5: a slot argument names a slot of this program. C6: t_max >= 0.
+    C4: logits and argmax name slots counted in rows. C5: a slot argument names a slot of this program. C6: t_max >= 0. C7: argmax comes with a
+    tile > 0, and a tile with an argmax.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, Plan_I64Attr:$t_max, FlatSymbolRefAttr:$logits, DenseI64ArrayAttr:$region_bytes);
+  let arguments = (ins SymbolNameAttr:$sym_name, Plan_I64Attr:$t_max, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$argmax,
+                       OptionalAttr<Plan_I64Attr>:$argmax_tile, DenseI64ArrayAttr:$region_bytes);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `t_max` $t_max `logits` $logits `regions` $region_bytes attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `t_max` $t_max `logits` $logits (`argmax` $argmax^ `tile` $argmax_tile)? `regions` $region_bytes attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "int64_t":$tMax, "::llvm::StringRef":$logits, "::llvm::ArrayRef<int64_t>":$regionBytes)>];

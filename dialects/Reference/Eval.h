@@ -12,8 +12,10 @@ Tensor embed(const Batch& batch, const Tensor& table, double scale);
 Tensor selectRows(const Tensor& x, const Batch& batch);
 /// y[t, j] = x[t, offset + j], j < size.
 Tensor slice(const Tensor& x, int64_t offset, int64_t size);
-/// [rows, 1]: the smallest column with the largest value.
-Tensor argmax(const Tensor& logits);
+/// x[s] of the rows that the batch asks for, NaN in the others: nobody may read them.
+Tensor keepRows(const Tensor& x, const Batch& batch);
+/// [rows, 2 * tiles]: of each tile the largest value, then of each tile the first column that has it.
+Tensor argmax(const Tensor& logits, int64_t tile);
 
 /// segment 0: the mean runs over the whole row; w [cols or segment, 1].
 Tensor rmsnorm(const Tensor& x, const Tensor& w, double eps, bool unitOffset, int64_t segment);

@@ -97,7 +97,8 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       .Case([&](llm::EmbedOp o) { return out(embed(step.batch, in(o.getTable()), o.getScale())); })
       .Case([&](llm::SelectRowsOp o) { return out(selectRows(in(o.getX()), step.batch)); })
       .Case([&](llm::SliceOp o) { return out(slice(in(o.getX()), o.getOffset(), o.getSize())); })
-      .Case([&](llm::ArgmaxOp o) { return out(argmax(in(o.getLogits()))); })
+      .Case([&](llm::ArgmaxOp o) { return out(argmax(in(o.getLogits()), o.getTile())); })
+      .Case([&](llm::KeepRowsOp o) { return out(keepRows(in(o.getX()), step.batch)); })
       .Case([&](llm::RMSNormOp o) {
         return out(rmsnorm(in(o.getX()), in(o.getW()), o.getEps(), o.getUnitOffset(), o.getSegment()));
       })

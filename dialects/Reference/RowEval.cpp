@@ -1,6 +1,9 @@
 // Reference of the ops that choose rows or columns.
 #include "dialects/Reference/Eval.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace llmc::reference {
 
 Tensor embed(const Batch& batch, const Tensor& table, double scale) {
@@ -24,11 +27,25 @@ Tensor slice(const Tensor& x, int64_t offset, int64_t size) {
   return y;
 }
 
-Tensor argmax(const Tensor& logits) {
-  Tensor y(logits.rows, 1);
+Tensor keepRows(const Tensor& x, const Batch& batch) {
+  Tensor y = x;
+  for (int64_t s = 0; s < y.rows; ++s)
+    for (int64_t j = 0; !batch.wantsLogits(s) && j < y.cols; ++j) y.at(s, j) = std::nan("");
+  return y;
+}
+
+Tensor argmax(const Tensor& logits, int64_t tile) {
+  const int64_t tiles = (logits.cols + tile - 1) / tile;
+  Tensor y(logits.rows, 2 * tiles);
+  const auto value = [&](int64_t t, int64_t j) { return std::isfinite(logits.at(t, j)) ? logits.at(t, j) : INFINITY; };
   for (int64_t t = 0; t < y.rows; ++t)
-    for (int64_t j = 1; j < logits.cols; ++j)
-      if (logits.at(t, j) > logits.at(t, static_cast<int64_t>(y.at(t, 0)))) y.at(t, 0) = static_cast<double>(j);
+    for (int64_t i = 0; i < tiles; ++i) {
+      int64_t best = i * tile;
+      for (int64_t j = best + 1; j < std::min(logits.cols, (i + 1) * tile); ++j)
+        if (value(t, j) > value(t, best)) best = j;
+      y.at(t, i) = value(t, best);
+      y.at(t, tiles + i) = static_cast<double>(best);
+    }
   return y;
 }
 

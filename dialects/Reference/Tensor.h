@@ -33,8 +33,12 @@ struct Batch {
   std::vector<int32_t> contextLens;                    ///< [sequences] cached tokens once this step's are written
   std::vector<std::vector<int32_t>> blockTable;        ///< [sequences][pages]
   std::vector<int32_t> sampleRows;                     ///< [S]
+  std::vector<int32_t> logitsWanted;                   ///< [S] not 0: the row's logits are read; empty: all are
 
   int64_t tokens() const { return static_cast<int64_t>(tokenIds.size()); }
+  bool wantsLogits(int64_t row) const {
+    return logitsWanted.empty() || logitsWanted[static_cast<std::size_t>(row)] != 0;
+  }
 };
 
 /// Joins sequences into one step; the rows to sample are each sequence's last token, or every token.

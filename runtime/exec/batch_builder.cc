@@ -40,6 +40,7 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
   contextLens_.assign(sequences, 0);
   blockTable_.assign(size_t{mostSequences_} * blockStride_ + kPaddingRows, 0);
   sampleRows_.assign(limits.maxRows + kPaddingRows, 0);
+  logitsWanted_.assign(limits.maxRows + kPaddingRows, 0);
   batch_ = {0,
             0,
             0,
@@ -51,7 +52,8 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
             queryStarts_.data(),
             contextLens_.data(),
             blockTable_.data(),
-            sampleRows_.data()};
+            sampleRows_.data(),
+            logitsWanted_.data()};
 }
 
 Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) const {
@@ -122,7 +124,7 @@ void BatchBuilder::addToken(const StepSequence& sequence, uint32_t index) {
 }
 
 void BatchBuilder::addSequence(const StepSequence& sequence) {
-  const int32_t first = batch_.tokens;
+  const int32_t first = batch_.tokens, firstRow = batch_.rows;
   const auto count = static_cast<uint32_t>(sequence.tokens.size());
   for (uint32_t i = 0; i < count; ++i) {
     addToken(sequence, i);
@@ -132,6 +134,7 @@ void BatchBuilder::addSequence(const StepSequence& sequence) {
   if (sequence.rows == RowChoice::kList)
     for (const uint32_t i : sequence.rowList)
       sampleRows_[static_cast<size_t>(batch_.rows++)] = first + static_cast<int32_t>(i);
+  std::fill(logitsWanted_.begin() + firstRow, logitsWanted_.begin() + batch_.rows, sequence.logits ? 1 : 0);
 }
 
 Status BatchBuilder::build(std::span<const StepSequence> sequences) {

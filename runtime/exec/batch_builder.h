@@ -24,6 +24,9 @@ struct StepSequence {
   /// Attention sees each token as a sequence of its own and so takes the code of decoded ones: their roundings are the
   /// same then, however many come together.
   bool apart = false;
+  /// Somebody reads the logits of its rows. If not, they may be missing, and the largest of their tiles are all there
+  /// is.
+  bool logits = true;
 };
 
 /// Owns the batch arrays, all sized for the limits at construction: build() allocates nothing.
@@ -52,7 +55,8 @@ class BatchBuilder {
   const uint32_t vocabulary_, pages_, blockStride_, mostSequences_;
   Batch batch_;
   // Arrays behind batch_, 16 entries longer than the limits: kernels may read (never use) that far.
-  std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, blockTable_, sampleRows_;
+  std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, blockTable_, sampleRows_,
+      logitsWanted_;
 };
 
 }  // namespace llmc::rt

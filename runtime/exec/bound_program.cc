@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "runtime/format/program_check.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -69,6 +71,11 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& so
   bound->numerics_ = numerics;
   const fb::Slot& logits = *plan.slots()->Get(plan.logits_slot());
   bound->logits_ = reinterpret_cast<const float*>(memory.arena + slotOffset(plan, logits, units));
+  bound->tiles_ = argmaxTiles(plan, *source.plan);
+  if (bound->tiles_ > 0) {
+    const fb::Slot& argmax = *plan.slots()->Get(static_cast<uint32_t>(plan.argmax_slot()));
+    bound->argmax_ = reinterpret_cast<const float*>(memory.arena + slotOffset(plan, argmax, units));
+  }
   bound->calls_.reserve(bound->launches_.size());
   bound->origins_.reserve(bound->launches_.size());
   bound->phaseEnds_.reserve(bound->launchEnds_.size());

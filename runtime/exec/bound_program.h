@@ -58,6 +58,8 @@ class BoundProgram {
 
   uint32_t maxTokens() const { return maxTokens_; }  ///< 0: any
   const float* logits() const { return logits_; }    ///< [S, vocab] f32, row stride rowStrideBytes(4 * vocab)
+  uint32_t tiles() const { return tiles_; }          ///< of a row of logits; 0: the program finds no largest ones
+  const float* argmax() const { return argmax_; }    ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles)
 
  private:
   BoundProgram() = default;
@@ -88,6 +90,8 @@ class BoundProgram {
   uint32_t maxTokens_ = 0;
   Numerics numerics_ = Numerics::kFast;
   const float* logits_ = nullptr;
+  uint32_t tiles_ = 0;
+  const float* argmax_ = nullptr;
 };
 
 }  // namespace llmc::rt

@@ -64,4 +64,9 @@ std::span<const float> Executor::logits(uint32_t row) const {
   return {last_->logits() + row * stride, vocabulary_};
 }
 
+std::span<const float> Executor::tiles(uint32_t row) const {
+  const uint64_t count = uint64_t{2} * last_->tiles();
+  return {last_->argmax() + row * (rowStrideBytes(count * 4) / 4), count};
+}
+
 }  // namespace llmc::rt

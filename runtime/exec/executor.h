@@ -45,8 +45,12 @@ class Executor {
 
   /// Rows of the last step, in the order of its sequences and their tokens.
   uint32_t rows() const { return static_cast<uint32_t>(builder_.batch().rows); }
-  /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows().
+  /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows(), and its sequence asked for logits or
+  /// tiles(row) is empty.
   std::span<const float> logits(uint32_t row) const;
+  /// [2 n] f32, valid until the next step: the largest logit of each of n tiles, then its first column as a number;
+  /// empty when the engine does not find them. Requires: row < rows().
+  std::span<const float> tiles(uint32_t row) const;
 
   /// Idle between steps; for other work of the thread that made it.
   WorkerPool& pool() const { return pool_; }

@@ -1,4 +1,4 @@
-// The block of arguments that generated CPU kernels read: field order and offsets are kernel ABI version 1.
+// The block of arguments that generated CPU kernels read: field order and offsets are kernel ABI version 2.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,9 @@
 namespace llmc::rt {
 
 /// Bumped whenever a generated kernel and the runtime would disagree; stored in each engine and compared at load.
-inline constexpr uint32_t kKernelAbiVersion = 1;
+inline constexpr uint32_t kKernelAbiVersion = 2;
+/// Kernels from this version on run: what they read of a batch lies where it lay.
+inline constexpr uint32_t kOldestKernelAbi = 1;
 
 /// Tokens in one KV page. A page holds all layers, K then V for each.
 inline constexpr uint32_t kPageTokens = 16;
@@ -30,12 +32,14 @@ struct Batch {
   const int32_t* contextLens = nullptr;  ///< [sequences] cached tokens once this step's are written
   const int32_t* blockTable = nullptr;   ///< [sequences][blockStride] page ids
   const int32_t* sampleRows = nullptr;   ///< [S] token index of each selected row
+  /// [S] above 0: the row's logits are read; else they need not be written, its largest ones are enough. Since ABI 2.
+  const int32_t* logitsWanted = nullptr;
 };
 
 static_assert(offsetof(Batch, tokenIds) == 16 && offsetof(Batch, positions) == 24 && offsetof(Batch, slots) == 32);
 static_assert(offsetof(Batch, tokenSeq) == 40 && offsetof(Batch, queryStarts) == 48);
 static_assert(offsetof(Batch, contextLens) == 56 && offsetof(Batch, blockTable) == 64);
-static_assert(offsetof(Batch, sampleRows) == 72 && sizeof(Batch) == 80);
+static_assert(offsetof(Batch, sampleRows) == 72 && offsetof(Batch, logitsWanted) == 80 && sizeof(Batch) == 88);
 
 /// A generated kernel. `args`: one absolute address a launch argument. Called once by every worker of a phase; workers
 /// split the rows or panels among themselves by (worker, workers). Imports nothing, keeps no state. Returns 0.

@@ -112,6 +112,26 @@ Status checkLogits(const std::string& path, const fb::Program& program, const fb
   return Status::ok();
 }
 
+/// Argmax slot and tile come together; a row holds two numbers a tile.
+Status checkArgmax(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
+  if (program.argmax_slot() < 0)
+    return program.argmax_slot() == -1 && program.argmax_tile() == 0
+               ? Status::ok()
+               : engineError("EN_PLAN", path + " has argmax_slot " + std::to_string(program.argmax_slot()) +
+                                            " and argmax_tile " + std::to_string(program.argmax_tile()) +
+                                            ", must have both or -1 and 0");
+  const auto index = static_cast<uint32_t>(program.argmax_slot());
+  LLMC_TRY(checkIndex(path + ".argmax_slot", index, program.slots()->size()));
+  if (program.argmax_tile() == 0) return wrong(path + ".argmax_tile", 0, "at least 1", "EN_PLAN");
+  if (index == program.logits_slot()) return wrong(path + ".argmax_slot", index, "another slot than logits_slot");
+  const fb::Slot& slot = *program.slots()->Get(index);
+  const uint64_t row = rowStrideBytes(uint64_t{8} * argmaxTiles(program, plan));
+  if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
+    return engineError("EN_PLAN", path + ".argmax_slot has " + std::to_string(slot.bytes()) +
+                                      " bytes a unit, must have " + std::to_string(row) + " a row");
+  return Status::ok();
+}
+
 /// Phases [first, last] in which a slot holds something; none before a launch names it.
 struct SlotLife {
   uint32_t first = kNever, last = 0;
@@ -119,7 +139,7 @@ struct SlotLife {
 };
 
 /// As the compiler counts them (passes/SlotLife.h): from the first phase that names the slot to the last one, the
-/// logits to the end of the program.
+/// logits and their argmax to the end of the program.
 std::vector<SlotLife> slotLives(const fb::Program& program) {
   std::vector<SlotLife> lives(program.slots()->size());
   for (uint32_t phase = 0; phase < program.phases()->size(); ++phase)
@@ -131,6 +151,7 @@ std::vector<SlotLife> slotLives(const fb::Program& program) {
         life.last = phase;
       }
   lives[program.logits_slot()].last = program.phases()->size();
+  if (program.argmax_slot() >= 0) lives[static_cast<size_t>(program.argmax_slot())].last = program.phases()->size();
   return lives;
 }
 
@@ -149,9 +170,13 @@ Status sharedBytes(const std::string& path, const fb::Program& program, uint32_t
 Status checkLives(const std::string& path, const fb::Program& program) {
   const std::vector<SlotLife> lives = slotLives(program);
   const uint32_t phases = program.phases()->size();
-  if (lives[program.logits_slot()].first == SlotLife::kNever)
-    return engineError("EN_PLAN", path + ".logits_slot is " + std::to_string(program.logits_slot()) +
+  const auto named = [&](const char* field, uint32_t index) {
+    if (lives[index].first != SlotLife::kNever) return Status::ok();
+    return engineError("EN_PLAN", path + "." + field + " is " + std::to_string(index) +
                                       ", a slot that some launch must write; none names it");
+  };
+  LLMC_TRY(named("logits_slot", program.logits_slot()));
+  if (program.argmax_slot() >= 0) LLMC_TRY(named("argmax_slot", static_cast<uint32_t>(program.argmax_slot())));
   std::vector<std::vector<uint32_t>> born(phases), dying(phases + 1);
   for (uint32_t i = 0; i < lives.size(); ++i) {
     if (lives[i].first == SlotLife::kNever) continue;
@@ -185,6 +210,7 @@ Status checkProgram(const std::string& path, const fb::Program& program, const f
   for (uint32_t i = 0; i < program.slots()->size(); ++i)
     LLMC_TRY(checkSlot(at(path, "slots", i), *program.slots()->Get(i), program));
   LLMC_TRY(checkLogits(path, program, plan));
+  LLMC_TRY(checkArgmax(path, program, plan));
   for (uint32_t i = 0; i < program.phases()->size(); ++i) {
     const fb::Phase& phase = *program.phases()->Get(i);
     std::string phasePath = at(path, "phases", i);
@@ -211,6 +237,12 @@ Status checkBounds(const std::string& path, uint32_t count, const std::function<
     return wrong(path + "[" + std::to_string(count - 1) + "]." + field, bound(count - 1),
                  "0, any size, in the last one");
   return Status::ok();
+}
+
+uint32_t argmaxTiles(const fb::Program& program, const fb::Engine& plan) {
+  if (program.argmax_slot() < 0) return 0;
+  const uint32_t tile = program.argmax_tile(), vocabulary = plan.model()->vocab_size();
+  return vocabulary / tile + (vocabulary % tile != 0);
 }
 
 Status checkPrograms(const fb::Engine& plan) {

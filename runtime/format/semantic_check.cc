@@ -134,10 +134,11 @@ Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::
 }  // namespace
 
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
-  if (plan.abi_version() != kKernelAbiVersion)
+  if (plan.abi_version() < kOldestKernelAbi || plan.abi_version() > kKernelAbiVersion)
     return Status::error(ErrorKind::kMismatch, "EN_VERSION",
                          "engine has kernels of ABI " + std::to_string(plan.abi_version()) +
-                             ", this runtime calls ABI " + std::to_string(kKernelAbiVersion),
+                             ", this runtime calls ABI " + std::to_string(kOldestKernelAbi) + " to " +
+                             std::to_string(kKernelAbiVersion),
                          "build the engine again with the llmc of this runtime");
   LLMC_TRY(checkModel(*plan.model()));
   LLMC_TRY(checkKv(*plan.kv(), *plan.model()));

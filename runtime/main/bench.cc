@@ -14,6 +14,7 @@
 #include "runtime/main/profile_report.h"
 #include "runtime/main/session.h"
 #include "runtime/sample/sampler.h"
+#include "runtime/sample/tile_argmax.h"
 
 namespace llmc::rt {
 namespace {
@@ -112,7 +113,9 @@ class Bench {
                           cache.pages(),
                           start,
                           last ? RowChoice::kLast : RowChoice::kNone,
-                          {}});
+                          {},
+                          /*apart=*/false,
+                          /*logits=*/false});
         streams_.push_back(stream);
         room -= count;
         if (!last) break;
@@ -129,8 +132,13 @@ class Bench {
     for (uint32_t s = 0; s < flags_.benchStreams; ++s) {
       const uint32_t start = caches_[s].length();
       LLMC_TRY(caches_[s].append(1));
-      steps_.push_back(
-          {std::span<const int32_t>(next_).subspan(s, 1), caches_[s].pages(), start, RowChoice::kLast, {}});
+      steps_.push_back({std::span<const int32_t>(next_).subspan(s, 1),
+                        caches_[s].pages(),
+                        start,
+                        RowChoice::kLast,
+                        {},
+                        /*apart=*/false,
+                        /*logits=*/false});
       streams_.push_back(s);
     }
     return stepAndSample();
@@ -143,7 +151,10 @@ class Bench {
       if (steps_[i].rows == RowChoice::kNone) continue;
       SampleRequest request;
       request.params = &greedy_;
-      auto token = sampler_.sample(session_.executor().logits(row++), request, nullptr);
+      const auto tiles = session_.executor().tiles(row);
+      auto token =
+          tiles.empty() ? sampler_.sample(session_.executor().logits(row), request, nullptr) : bestOfTiles(tiles);
+      ++row;
       LLMC_TRY(token.status());
       next_[streams_[i]] = *token;
     }

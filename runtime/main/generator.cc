@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "runtime/main/process_clock.h"
+#include "runtime/sample/tile_argmax.h"
 #include "runtime/text/stop_matcher.h"
 #include "runtime/text/detokenizer.h"
 
@@ -23,15 +24,20 @@ const char* finishName(FinishReason reason) {
 }
 
 Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt,
-               const std::atomic<bool>* interrupted) {
+               const std::atomic<bool>* interrupted, bool logits) {
   while (cache.length() < prompt.size()) {
     if (interrupted && interrupted->load(std::memory_order_relaxed)) return Status::ok();
     const uint32_t start = cache.length();
     const auto count = static_cast<uint32_t>(std::min<size_t>(executor.limits().maxTokens, prompt.size() - start));
     const bool last = start + count == prompt.size();
     LLMC_TRY(cache.append(count));
-    const StepSequence step{
-        prompt.subspan(start, count), cache.pages(), start, last ? RowChoice::kLast : RowChoice::kNone, {}};
+    const StepSequence step{prompt.subspan(start, count),
+                            cache.pages(),
+                            start,
+                            last ? RowChoice::kLast : RowChoice::kNone,
+                            {},
+                            /*apart=*/false,
+                            logits};
     if (Status status = executor.step(std::span(&step, 1)); !status) {
       cache.truncate(start);
       return status;
@@ -40,10 +46,10 @@ Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t
   return Status::ok();
 }
 
-Status decode(Executor& executor, SequenceCache& cache, int32_t id) {
+Status decode(Executor& executor, SequenceCache& cache, int32_t id, bool logits) {
   const uint32_t start = cache.length();
   LLMC_TRY(cache.append(1));
-  const StepSequence step{std::span(&id, 1), cache.pages(), start, RowChoice::kLast, {}};
+  const StepSequence step{std::span(&id, 1), cache.pages(), start, RowChoice::kLast, {}, /*apart=*/false, logits};
   return executor.step(std::span(&step, 1));
 }
 
@@ -68,14 +74,14 @@ class Loop {
   Result<Generation> run() {
     const double start = monotonicSeconds();
     result_.prefilled = static_cast<uint32_t>(request_.prompt.size()) - cache_.length();
-    LLMC_TRY(prefill(executor_, cache_, request_.prompt, request_.interrupted));
+    LLMC_TRY(prefill(executor_, cache_, request_.prompt, request_.interrupted, logits_));
     if (cache_.length() < request_.prompt.size()) {
       result_.finish = FinishReason::kInterrupted;
       return std::move(result_);
     }
     double first = 0;
     while (result_.ids.size() < most_) {
-      if (!result_.ids.empty()) LLMC_TRY(decode(executor_, cache_, result_.ids.back()));
+      if (!result_.ids.empty()) LLMC_TRY(decode(executor_, cache_, result_.ids.back(), logits_));
       LLMC_TRY(sampleNext());
       if (result_.ids.size() == 1) {
         first = monotonicSeconds();
@@ -99,7 +105,9 @@ class Loop {
                                 request_.eosIds,  static_cast<uint32_t>(result_.ids.size()),
                                 cache_.length(),  result_.ids};
     TokenLogprobs logprobs;
-    auto token = sampler_.sample(executor_.logits(0), request, &logprobs);
+    const auto tiles = executor_.tiles(0);
+    auto token =
+        logits_ || tiles.empty() ? sampler_.sample(executor_.logits(0), request, &logprobs) : bestOfTiles(tiles);
     LLMC_TRY(token.status());
     result_.ids.push_back(*token);
     if (request_.params.logprobs >= 0) result_.logprobs.push_back(std::move(logprobs));
@@ -141,6 +149,7 @@ class Loop {
   StopMatcher stops_;
   std::optional<TokenStream> stream_;
   std::optional<TokenHistory> history_;
+  const bool logits_ = request_.params.needsLogits();
   uint32_t most_ = 0;
   bool done_ = false;
   Generation result_;

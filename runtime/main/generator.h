@@ -43,10 +43,10 @@ struct Generation {
 /// last one are row 0. Requires: cache.length() < prompt.size(). When `interrupted` becomes true it returns before the
 /// next step, with what was done in the cache: cache.length() < prompt.size() still.
 Status prefill(Executor& executor, SequenceCache& cache, std::span<const int32_t> prompt,
-               const std::atomic<bool>* interrupted = nullptr);
+               const std::atomic<bool>* interrupted = nullptr, bool logits = true);
 
 /// One token `id` at the end of the sequence; its logits are row 0.
-Status decode(Executor& executor, SequenceCache& cache, int32_t id);
+Status decode(Executor& executor, SequenceCache& cache, int32_t id, bool logits = true);
 
 /// Generates. On return the cache holds the prompt and all generated tokens but the last. After an error the cache
 /// holds tokens up to the step that failed.

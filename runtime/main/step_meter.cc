@@ -53,12 +53,15 @@ Status StepMeter::once(const Shape& shape) {
                      std::span(pages_).subspan(size_t{i} * each, each),
                      shape.start,
                      shape.allRows || i + 1 == shape.sequences ? RowChoice::kLast : RowChoice::kNone,
-                     {}});
+                     {},
+                     /*apart=*/false,
+                     /*logits=*/false});
   Executor& executor = session_.executor();
   LLMC_TRY(executor.step(step_));
   tasks_.resize(executor.rows());
   for (uint32_t row = 0; row < executor.rows(); ++row) {
-    tasks_[row].logits = executor.logits(row);
+    tasks_[row].tiles = executor.tiles(row);
+    tasks_[row].logits = executor.logits(row);  // read when there are no tiles
     tasks_[row].request.params = &greedy_;
   }
   sampler_.run(tasks_);

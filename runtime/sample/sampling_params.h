@@ -30,6 +30,10 @@ struct SamplingParams {
   bool greedy() const { return temperature == 0.0 || topK == 1; }
   bool restricts() const { return !allowedIds.empty() || !badWords.empty(); }
   bool penalizes() const { return repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0; }
+  /// The best token of the row is not all that sampling by these reads of the logits.
+  bool needsLogits() const {
+    return !greedy() || penalizes() || restricts() || !logitBias.empty() || minTokens > 0 || logprobs >= 0;
+  }
 };
 
 /// Error RT_SAMPLING (64) that names the field, its range and what was given. `vocabulary` bounds the ids of logitBias.

@@ -24,6 +24,7 @@ struct RequestSpec {
   /// Logits of every prompt token, for prompt_logprobs and echo: reads no cached prefix. A prompt that is preempted
   /// before its end gives its first rows again.
   bool allPromptRows = false;
+  bool logits = true;  ///< StepSequence::logits of its rows
 };
 
 /// README.md has the table of transitions.

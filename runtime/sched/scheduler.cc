@@ -78,6 +78,7 @@ Sequence& Scheduler::newSequence(Request& request, const RequestSpec& spec, doub
   s.tokens.reserve(s.maxTokens);
   s.tokens.assign(spec.prompt.begin(), spec.prompt.end());
   s.salt = spec.salt;
+  s.logits = spec.logits;
   s.rowsWanted = spec.allPromptRows && s.choice == 0 ? s.promptTokens : 0;
   if (state_.config.prefixCache) {
     s.keys.reserve(s.maxTokens / kPageTokens);

@@ -39,6 +39,7 @@ struct Sequence {
   uint32_t cachedTokens = 0;  ///< found in the prefix cache when it was first admitted
   uint32_t reserved = 0;      ///< slots held for the other choices of its group
   uint32_t rowsWanted = 0;    ///< the first so many tokens get a row each (allPromptRows)
+  bool logits = true;         ///< of its rows, and not the best token alone
   PageHolding pages;
 
   // What the policies look at.

@@ -14,7 +14,8 @@ constexpr double kMostJump = 2;
 /// waits for all of its first token.
 constexpr double kCrowd = 8;
 /// Above this share of prompts the batch is far from full, and steps that decode few sequences cost nearly as much as
-/// those that decode many: filling it first is faster for all.
+/// those that decode many: filling it first is faster for all. Not by longer steps, though: those are no faster a
+/// token.
 constexpr uint32_t kFill = 2;
 
 void average(double& mean, double sample) {
@@ -54,7 +55,8 @@ void StepPace::learn(uint32_t decodes, uint32_t promptTokens, double seconds) {
 }
 
 uint32_t StepPace::promptTokens(uint32_t decodes, uint32_t prompts) const {
-  if (stretch_ <= 0 || decodes == 0 || (prompts > 1 && kFill * prompts > decodes)) return 0;
+  if (stretch_ <= 0 || decodes == 0) return 0;
+  if (prompts > 1 && kFill * prompts > decodes) return kFillTokens;
   const double base = decodeSeconds(decodes);
   if (base == 0 || promptTokenSeconds_ == 0) return kUnknown;
   const double crowd = std::max(1.0, kCrowd * (static_cast<double>(prompts) - 1) / decodes);

@@ -7,8 +7,8 @@
 namespace llmc::rt {
 
 /// Bounds what a long prompt does to the others: a step with its tokens takes about `stretch` times as long as one that
-/// only decodes. Several prompts may do more, in proportion to those whom they hold up, and all they want while they
-/// are more than half as many.
+/// only decodes. Several prompts may do more, in proportion to those whom they hold up, and kFillTokens while they are
+/// more than half as many.
 /// Costs are learned while serving, so they fit the model, the machine and its load. One thread.
 class StepPace {
  public:
@@ -24,6 +24,9 @@ class StepPace {
   static constexpr uint32_t kLeast = 16;
   /// Beside decoding sequences while nothing is known.
   static constexpr uint32_t kUnknown = 64;
+  /// Beside decoding sequences while the batch fills. Twice as many make the products no faster and the gaps twice as
+  /// long.
+  static constexpr uint32_t kFillTokens = 256;
 
  private:
   static constexpr uint32_t kClasses = 13;

@@ -81,7 +81,8 @@ void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
                     : complete ? RowChoice::kLast
                                : RowChoice::kNone,
                     {},
-                    state_->config.deterministic && sequence.computed >= sequence.promptTokens});
+                    state_->config.deterministic && sequence.computed >= sequence.promptTokens,
+                    sequence.logits});
   entries_.push_back({sequence.request->id, sequence.choice, plan.rows});
   planned_.push_back(&sequence);
   plan.rows += rows;

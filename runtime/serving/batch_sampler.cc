@@ -1,7 +1,10 @@
 // A walk of one phase whose kernel takes tasks until none is left.
 #include "runtime/serving/batch_sampler.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "runtime/sample/tile_argmax.h"
 
 namespace llmc::rt::serving {
 namespace {
@@ -24,20 +27,24 @@ int32_t BatchSampler::work(const uint64_t* args, uint32_t worker, uint32_t) {
 
 void BatchSampler::takeTasks(uint32_t worker) {
   for (size_t i = next_.fetch_add(1, std::memory_order_relaxed); i < tasks_.size();
-       i = next_.fetch_add(1, std::memory_order_relaxed)) {
-    SampleTask& task = tasks_[i];
-    auto token = samplers_[worker].sample(task.logits, task.request, task.logprobs);
-    if (token)
-      task.token = *token;
-    else
-      task.failure = std::make_unique<Status>(token.takeStatus());
-  }
+       i = next_.fetch_add(1, std::memory_order_relaxed))
+    take(tasks_[i], worker);
+}
+
+void BatchSampler::take(SampleTask& task, uint32_t worker) {
+  auto token =
+      task.tiles.empty() ? samplers_[worker].sample(task.logits, task.request, task.logprobs) : bestOfTiles(task.tiles);
+  if (token)
+    task.token = *token;
+  else
+    task.failure = std::make_unique<Status>(token.takeStatus());
 }
 
 void BatchSampler::run(std::span<SampleTask> tasks) {
   tasks_ = tasks;
   next_.store(0, std::memory_order_relaxed);
-  if (tasks.size() < 2 || tasks.size() * vocabulary_ < kFewLogits) return takeTasks(0);
+  const auto rows = std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty(); });
+  if (rows < 2 || static_cast<uint64_t>(rows) * vocabulary_ < kFewLogits) return takeTasks(0);
   // work() returns 0 always.
   (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
 }

@@ -15,6 +15,7 @@ namespace llmc::rt::serving {
 /// One row to sample and what came of it.
 struct SampleTask {
   std::span<const float> logits;
+  std::span<const float> tiles;       ///< of Executor::tiles when the best token is wanted; logits are not read then
   SampleRequest request;              ///< what it points to must live until run() returns
   TokenLogprobs* logprobs = nullptr;  ///< filled when not null and asked for
   int32_t token = -1;
@@ -36,6 +37,7 @@ class BatchSampler {
  private:
   static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers);
   void takeTasks(uint32_t worker);
+  void take(SampleTask& task, uint32_t worker);
 
   WorkerPool& pool_;
   const uint32_t vocabulary_;

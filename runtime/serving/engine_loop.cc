@@ -144,6 +144,7 @@ void EngineLoop::admit(Command& command) {
   if (request.deadline) spec.deadline = std::chrono::duration<double>(*request.deadline - start_).count();
   spec.salt = saltOf(request.cacheSalt);
   spec.allPromptRows = generation->wantsPromptRows();
+  spec.logits = generation->needsLogits();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)
     extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices,
@@ -262,7 +263,8 @@ void EngineLoop::sample(const StepPlan& plan) {
     event.choice = planned.choice;
     if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
     SampleTask& task = tasks_.emplace_back();
-    task.logits = executor_.logits(planned.row);
+    if (!generation.needsLogits()) task.tiles = executor_.tiles(planned.row);
+    if (task.tiles.empty()) task.logits = executor_.logits(planned.row);  // asked for, or an engine without tiles
     task.request = generation.sampling(planned.choice, planned.position);
     task.logprobs = event.logprobs.get();
   }

@@ -29,6 +29,8 @@ class Generation {
   bool stops(int32_t token) const;
   void append(uint32_t choice, int32_t token);
 
+  /// Of its rows: more than the best token is read.
+  bool needsLogits() const { return wantsPromptRows() || request_.sampling.needsLogits(); }
   bool wantsPromptRows() const { return request_.promptLogprobs >= 0; }
   /// Scores the prompt token after `position` by the row of logits at `position`. Nothing for the last one.
   Status score(Sampler& sampler, std::span<const float> logits, uint32_t position);

@@ -19,8 +19,9 @@ class KernelWriter {
 public:
   KernelWriter(ModuleOp module, const EmitRequest &request, const MatmulPlan &plan)
       : plan_(plan), function_(request.function), block_(function_.getBody().front()),
-        result_(block_.getTerminator()->getOperand(0)), inputs_(block_.getNumArguments()),
-        k_(module, request.symbol, inputs_ + 2, request.level), args_(inputArguments()), region_(k_, block_, args_) {}
+        inputs_(block_.getNumArguments()), results_(block_.getTerminator()->getNumOperands()),
+        k_(module, request.symbol, inputs_ + results_ + 1, request.level), args_(inputArguments()),
+        region_(k_, block_, args_) {}
 
   LogicalResult write() {
     FailureOr<Value> rows = rowCount(k_, function_, args_);
@@ -28,7 +29,8 @@ public:
       return failure();
     MatmulWords words;
     words.weights = region_.pointer(plan_.linear.getW());
-    words.scratch = k_.address(k_.arg(inputs_ + 1), k_.mul(k_.worker(), matmulScratchBytes(function_, kPrologueRows)));
+    words.scratch =
+        k_.address(k_.arg(inputs_ + results_), k_.mul(k_.worker(), matmulScratchBytes(function_, kPrologueRows)));
     words.rows = *rows;
     if (plan_.prologue) {
       writeBlocks(words);
@@ -113,22 +115,41 @@ private:
     });
     if (heads_)
       return writeHead(row, unit);
-    Value out = k_.address(k_.arg(inputs_), k_.mul(row, RegionEmitter::rowStride(result_.getType())));
-    if (auto quantize = result_.getDefiningOp<llm::QuantizeOp>()) {
+    if (plan_.argmax)
+      return writeTile(row, unit);
+    Value result = plan_.result;
+    Value out = resultRow(result, row);
+    if (auto quantize = result.getDefiningOp<llm::QuantizeOp>()) {
       region_.prepareRow(quantize.getX(), row);
       region_.storeGroups(quantize, row, unit, 1, out);
       return;
     }
-    region_.prepareRow(result_, row);
+    region_.prepareRow(result, row);
     Value column = k_.mul(unit, kPanelRows);
-    storePanelColumns(k_, region_.chunk(result_, row, column), out, column, llm::cols(result_.getType()));
+    storePanelColumns(k_, region_.chunk(result, row, column), out, column, llm::cols(result.getType()));
+  }
+
+  /// Row `row` of a result of the kernel in memory.
+  Value resultRow(Value result, Value row) {
+    unsigned word = inputs_;
+    while (block_.getTerminator()->getOperand(word - inputs_) != result)
+      ++word;
+    return k_.address(k_.arg(word), k_.mul(row, RegionEmitter::rowStride(result.getType())));
+  }
+
+  /// Logits of tile `tile`: their largest, and themselves where the batch asks for the row.
+  void writeTile(Value row, Value tile) {
+    Value logits = plan_.result, kept = resultRow(plan_.keep, row), wanted = region_.wantsRow(plan_.keep, row);
+    region_.prepareRow(logits, row);
+    region_.storeTile(plan_.argmax, row, tile, resultRow(plan_.argmax, row), [&](Value column, Value chunk) {
+      k_.ifThen(wanted, [&] { storePanelColumns(k_, chunk, kept, column, llm::cols(logits.getType())); });
+    });
   }
 
   MatmulPlan plan_;
   kern::FuncOp function_;
   Block &block_;
-  Value result_;
-  unsigned inputs_;
+  unsigned inputs_, results_;
   KernelBuilder k_;
   KernelBuilder::Values args_;
   RegionEmitter region_;

@@ -14,6 +14,9 @@ inline constexpr int64_t kPrologueRows = 16;
 struct MatmulPlan {
   llm::LinearOp linear;
   llm::KvWriteOp kvWrite; ///< set when the linear makes q, k and v: an epilogue call has one head
+  mlir::Value result;     ///< what the epilogue makes of the linear: the kernel's result, or logits
+  llm::ArgmaxOp argmax;   ///< set when result is logits: the tiles of its rows; an epilogue call has one tile
+  llm::KeepRowsOp keep;   ///< set with argmax: the rows of logits that are stored
   MatmulShape shape;
   bool prologue = false;    ///< x is computed in the region: every worker makes its rows in its scratch, 16 at a time
   bool quantizes = false;   ///< the result is int8: an epilogue call has 32 columns

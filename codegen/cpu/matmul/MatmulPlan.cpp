@@ -44,12 +44,35 @@ static FailureOr<MatmulPlan> planHeads(MatmulPlan plan, llm::KvWriteOp write) {
   return plan;
 }
 
+/// A head: its results are the logits of some rows, and the largest of each tile of all rows.
+static FailureOr<MatmulPlan> planHead(MatmulPlan plan, Operation *yield) {
+  for (Value value : yield->getOperands()) {
+    if (auto argmax = value.getDefiningOp<llm::ArgmaxOp>())
+      plan.argmax = argmax;
+    if (auto keep = value.getDefiningOp<llm::KeepRowsOp>())
+      plan.keep = keep;
+  }
+  if (!plan.argmax || !plan.keep || plan.argmax.getLogits() != plan.keep.getX())
+    return yield->emitOpError("has no code on the CPU: expected llm.keep_rows and llm.argmax of the same logits");
+  plan.result = plan.keep.getX();
+  if (llm::cols(plan.result.getType()) != plan.shape.n)
+    return yield->emitOpError("has no code on the CPU: expected logits of ")
+           << plan.shape.n << " columns, as the linear, found " << llm::cols(plan.result.getType());
+  if (plan.argmax.getTile() % kPanelRows != 0)
+    return plan.argmax.emitOpError("has no code on the CPU: tiles must be a multiple of 16 columns, found ")
+           << plan.argmax.getTile();
+  plan.shape.unitPanels = plan.argmax.getTile() / kPanelRows;
+  return plan;
+}
+
 FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   Block &block = function.getBody().front();
   auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
   Operation *yield = block.getTerminator();
-  if (linears.size() != 1 || yield->getNumOperands() != 1)
-    return function.emitOpError("expected one llm.linear and one result in a linear kernel");
+  const unsigned results = yield->getNumOperands();
+  if (linears.size() != 1 || results < 1 || results > 2)
+    return function.emitOpError(
+        "expected one llm.linear and one result, or logits and their argmax, in a linear kernel");
   MatmulPlan plan;
   plan.linear = linears.front();
   if (failed(checkTypes(plan.linear)))
@@ -64,9 +87,14 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   if (plan.prologue && (mMax == 0 || mMax > kPrologueRows))
     plan.shape.mMax = kPrologueRows;
   auto writes = block.getOps<llm::KvWriteOp>();
-  if (!writes.empty())
+  if (!writes.empty()) {
+    plan.result = yield->getOperand(0);
     return planHeads(plan, *writes.begin());
-  Type result = yield->getOperand(0).getType();
+  }
+  if (results == 2)
+    return planHead(plan, yield);
+  plan.result = yield->getOperand(0);
+  Type result = plan.result.getType();
   plan.quantizes = isa<llm::QActType>(result);
   int64_t columns = llm::cols(result);
   plan.interleaved = columns * 2 == plan.shape.n;

@@ -22,6 +22,10 @@ void RegionEmitter::storeRow(Value value, Value row, Value rowPointer) {
       return;
     }
     storeQuantized(op, row, rowPointer);
+  } else if (auto argmax = value.getDefiningOp<llm::ArgmaxOp>()) {
+    storeTiles(argmax, row, rowPointer);
+  } else if (auto keep = value.getDefiningOp<llm::KeepRowsOp>()) {
+    k_.ifThen(wantsRow(keep, row), [&] { storePlain(keep.getX(), row, rowPointer); });
   } else {
     storePlain(value, row, rowPointer);
   }

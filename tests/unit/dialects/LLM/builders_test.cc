@@ -47,7 +47,10 @@ TEST_F(BuildersTest, RowsAndColumnsFollowTheOperands) {
   EXPECT_EQ(s.getType(), activationType(&ctx, Dim::S(), 64));
   auto logits = LinearOp::create(b, loc(), s, table);
   EXPECT_EQ(logits.getType(), activationType(&ctx, Dim::S(), 96));
-  EXPECT_EQ(ArgmaxOp::create(b, loc(), logits).getType(), rowIndicesType(&ctx, Dim::S()));
+  auto argmax = ArgmaxOp::create(b, loc(), logits, 40);
+  EXPECT_EQ(argmax.getType(), activationType(&ctx, Dim::S(), 6));
+  EXPECT_EQ(argmax.tiles(), 3);
+  EXPECT_EQ(KeepRowsOp::create(b, loc(), logits, batch).getType(), logits.getType());
   EXPECT_EQ(SliceOp::create(b, loc(), logits, 16, 32).getType(), activationType(&ctx, Dim::S(), 32));
 }
 

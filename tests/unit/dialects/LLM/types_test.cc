@@ -37,8 +37,6 @@ TEST_F(TypesTest, PlainTensorsAreNoActivations) {
   auto plain = mlir::RankedTensorType::get({mlir::ShapedType::kDynamic, 4}, mlir::Float32Type::get(&ctx));
   EXPECT_FALSE(isActivation(plain));
   EXPECT_FALSE(dimsOf(plain));
-  EXPECT_FALSE(isRowIndices(activationType(&ctx, Dim::S(), 4)));
-  EXPECT_TRUE(isRowIndices(rowIndicesType(&ctx, Dim::S())));
 }
 
 TEST_F(TypesTest, QuantizedActivationAnswersTheSameQuestions) {

@@ -31,7 +31,7 @@ TEST(PlanBuilders, AnEngineThatVerifies) {
       LaunchOp::create(b, loc, "k", b.getArrayAttr({slotArg(&ctx, "logits"), kvArg(&ctx, 24576), batchArg(&ctx)}), 2);
 
   EXPECT_TRUE(mlir::succeeded(mlir::verify(*module)));
-  EXPECT_EQ(engine.getAbiVersion(), 1);
+  EXPECT_EQ(engine.getAbiVersion(), 2);
   EXPECT_EQ(slot.getUnit(), SlotUnit::Row);
   EXPECT_EQ(launch.getLayer(), 2);
   EXPECT_EQ(llvm::cast<ArgAttr>(launch.getArgs()[1]).getOffset(), 24576);

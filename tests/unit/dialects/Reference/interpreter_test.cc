@@ -1,12 +1,16 @@
 // Tests of the interpreter's interface: inputs, the weight provider, the probe, refusals.
 #include "dialects/Reference/Interpreter.h"
 
+#include "dialects/Reference/Eval.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 namespace llmc::reference {
 namespace {
@@ -54,6 +58,17 @@ TEST_F(InterpreterTest, RunsOnInputsAndAsksForAWeightOnce) {
     EXPECT_EQ((*results)[0].data, (std::vector<double>{6, 10}));
   }
   EXPECT_EQ(asked, 1);
+}
+
+TEST(Batch, KeepsTheRowsItAsksFor) {
+  Tensor x(3, 1);
+  x.data = {1, 2, 3};
+  Batch batch;
+  EXPECT_EQ(keepRows(x, batch).data, x.data);
+  batch.logitsWanted = {0, 1, 0};
+  const Tensor kept = keepRows(x, batch);
+  EXPECT_TRUE(std::isnan(kept.at(0, 0)) && std::isnan(kept.at(2, 0)));
+  EXPECT_EQ(kept.at(1, 0), 2);
 }
 
 TEST_F(InterpreterTest, ProbeSeesEveryResultInOrder) {

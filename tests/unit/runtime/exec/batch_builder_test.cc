@@ -15,7 +15,7 @@ TEST(BatchBuilder, LaysOutAMixedBatch) {
   const std::vector<int32_t> chunk = {10, 11, 12, 13}, one = {20}, two = {30, 31};
   const std::vector<int32_t> pagesA = {7, 3}, pagesB = {40, 41, 2}, pagesC = {0};
   const std::vector<uint32_t> list = {0, 1};
-  const StepSequence sequences[] = {{chunk, pagesA, 14, RowChoice::kLast, {}},
+  const StepSequence sequences[] = {{chunk, pagesA, 14, RowChoice::kLast, {}, /*apart=*/false, /*logits=*/false},
                                     {one, pagesB, 33, RowChoice::kNone, {}},
                                     {two, pagesC, 0, RowChoice::kList, list}};
   ASSERT_TRUE(builder.build(sequences));
@@ -32,6 +32,7 @@ TEST(BatchBuilder, LaysOutAMixedBatch) {
   EXPECT_EQ(take(b.queryStarts, 4), (V{0, 4, 5, 7}));
   EXPECT_EQ(take(b.contextLens, 3), (V{18, 34, 2}));
   EXPECT_EQ(take(b.sampleRows, 3), (V{3, 5, 6}));
+  EXPECT_EQ(take(b.logitsWanted, 3), (V{0, 1, 1}));
   EXPECT_EQ(take(b.blockTable, 2), pagesA);
   EXPECT_EQ(take(b.blockTable + 7, 3), pagesB);
   EXPECT_EQ(take(b.blockTable + 14, 1), pagesC);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <new>
 
@@ -68,6 +69,22 @@ TEST(Executor, RunsAMixedBatchOnScatteredPages) {
     ASSERT_TRUE(setup.executor->step(decode));
     EXPECT_EQ(setup.executor->logits(0)[2], 10 * 3 + 1000.0f);
   }
+}
+
+TEST(Executor, GivesTheLargestLogitsOfRowsWhoseLogitsNobodyReads) {
+  Machine setup;
+  const std::vector<int32_t> first = {1, 2, 3}, second = {10, 20};
+  const std::vector<int32_t> pagesA = {63, 5}, pagesB = {17};
+  const StepSequence step[] = {{first, pagesA, 0, RowChoice::kLast, {}, /*apart=*/false, /*logits=*/false},
+                               {second, pagesB, 0, RowChoice::kLast, {}}};
+  ASSERT_TRUE(setup.executor->step(step));
+  // logits[v] = sum * (v + 1) + 2000.5: the last token of each tile of 16, the 40th token in all.
+  const auto tiles = setup.executor->tiles(0);
+  EXPECT_EQ(std::vector<float>(tiles.begin(), tiles.end()),
+            (std::vector<float>{6 * 16 + 2000.5f, 6 * 32 + 2000.5f, 6 * 40 + 2000.5f, 15, 31, 39}));
+  EXPECT_EQ(setup.executor->tiles(1)[2], 30 * 40 + 2000.5f);
+  EXPECT_TRUE(std::isnan(setup.executor->logits(0)[0]));
+  EXPECT_EQ(setup.executor->logits(1)[39], setup.executor->tiles(1)[2]);
 }
 
 TEST(Executor, ChunksGiveTheSameAnswerAsOneStep) {

@@ -3,6 +3,7 @@
 
 #include <flatbuffers/flatbuffers.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -41,17 +42,36 @@ int32_t attend(const uint64_t* args, uint32_t worker, uint32_t workers) {
   return 0;
 }
 
-// args: batch, sums, weight, logits [S, vocab], worker scratch
+/// The end of a head: the largest of each tile at `tiles`; NaN in the logits that nobody asks for, so that a reader
+/// shows.
+void finishRow(const Batch& batch, int32_t s, float* row, uint64_t tiles) {
+  constexpr uint32_t kTiles = FakeEngine::kTiles;
+  auto* out = at<float>(tiles + static_cast<uint64_t>(s) * rowStrideBytes(8 * kTiles));
+  for (uint32_t tile = 0; tile < kTiles; ++tile) {
+    uint32_t best = tile * FakeEngine::kTile;
+    const auto value = [&](uint32_t v) {
+      return std::isfinite(row[v]) ? row[v] : std::numeric_limits<float>::infinity();
+    };
+    for (uint32_t v = best; v < std::min(kVocabulary, (tile + 1) * FakeEngine::kTile); ++v)
+      if (value(v) > value(best)) best = v;
+    out[tile] = value(best);
+    out[kTiles + tile] = static_cast<float>(best);
+  }
+  if (batch.logitsWanted[s] == 0) std::fill_n(row, kVocabulary, std::numeric_limits<float>::quiet_NaN());
+}
+
+// args: batch, sums, weight, logits [S, vocab], argmax [S, 2 * tiles], worker scratch
 template <int kVariant, bool kWide>
 int32_t head(const uint64_t* args, uint32_t worker, uint32_t workers) {
   const Batch& batch = *at<Batch>(args[0]);
-  auto* scratch = at<uint64_t>(args[4]) + worker * 8;  // one line a worker
+  auto* scratch = at<uint64_t>(args[5]) + worker * 8;  // one line a worker
   for (int32_t s = static_cast<int32_t>(worker); s < batch.rows; s += static_cast<int32_t>(workers)) {
     *scratch = static_cast<uint64_t>(batch.sampleRows[s]);
     const float sum = *at<float>(args[1] + *scratch * rowStrideBytes(4));
     float* row = at<float>(args[3] + static_cast<uint64_t>(s) * rowStrideBytes(4 * kVocabulary));
     for (uint32_t v = 0; v < kVocabulary; ++v)
       row[v] = sum * at<float>(args[2])[v] + kVariant * 1000 + (kWide ? 0.5f : 0.0f);
+    finishRow(batch, s, row, args[4]);
   }
   return 0;
 }
@@ -101,6 +121,7 @@ int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
       row[v] =
           std::isnan(sum) ? sum : static_cast<float>((hash * 7 + v * v * 13 + kVariant * 5 + kWide * 3) % 101) / 16;
     if (!std::isnan(sum)) row[FakeEngine::kPoison] = -100;
+    finishRow(batch, s, row, args[4]);
   }
   return 0;
 }
@@ -186,15 +207,20 @@ std::unique_ptr<fb::ProgramT> program(uint32_t tMax, uint32_t headKernel) {
   auto program = std::make_unique<fb::ProgramT>();
   program->t_max = tMax;
   // Something in every region, and nothing at offset zero of its region but the first.
-  program->region_bytes = {128, 192, rowStrideBytes(4 * kVocabulary) + 64, 128};
+  constexpr uint64_t kLogitsBytes = rowStrideBytes(4 * kVocabulary),
+                     kArgmaxBytes = rowStrideBytes(8 * FakeEngine::kTiles);
+  program->region_bytes = {128, 192, 64 + kLogitsBytes + kArgmaxBytes, 128};
   program->slots.push_back(slot("fixed", fb::Unit::Fixed, 64, 64));
   program->slots.push_back(slot("sums", fb::Unit::Token, 64, 64));
-  program->slots.push_back(slot("logits", fb::Unit::Row, 64, rowStrideBytes(4 * kVocabulary)));
+  program->slots.push_back(slot("logits", fb::Unit::Row, 64, kLogitsBytes));
   program->slots.push_back(slot("scratch", fb::Unit::Worker, 64, 64));
+  program->slots.push_back(slot("argmax", fb::Unit::Row, 64 + kLogitsBytes, kArgmaxBytes));
   program->logits_slot = 2;
+  program->argmax_slot = 4;
+  program->argmax_tile = FakeEngine::kTile;
   program->phases.push_back(phase(0, {{Batch}, {Kv, 0, FakeEngine::kLayerBytes}}));
   program->phases.push_back(phase(1, {{Batch}, {Kv, 0, FakeEngine::kLayerBytes}, {Slot, 1}}));
-  program->phases.push_back(phase(headKernel, {{Batch}, {Slot, 1}, {Weight, 0}, {Slot, 2}, {Slot, 3}}));
+  program->phases.push_back(phase(headKernel, {{Batch}, {Slot, 1}, {Weight, 0}, {Slot, 2}, {Slot, 4}, {Slot, 3}}));
   return program;
 }
 
@@ -220,8 +246,8 @@ FakeEngine::FakeEngine(Kind kind) {
   engine.weights[0]->layout = "plain";
   engine.kernels.push_back(kernel("write_kv", fb::Dim::Token, 2, {{0, first}}));
   engine.kernels.push_back(kernel("attend", fb::Dim::Token, 3, {{0, first + 64}}));
-  engine.kernels.push_back(kernel("head", fb::Dim::Row, 5, {{1, first + 128}, {0, first + 192}}));
-  engine.kernels.push_back(kernel("head_wide", fb::Dim::Row, 5, {{1, first + 256}, {0, first + 320}}));
+  engine.kernels.push_back(kernel("head", fb::Dim::Row, 6, {{1, first + 128}, {0, first + 192}}));
+  engine.kernels.push_back(kernel("head_wide", fb::Dim::Row, 6, {{1, first + 256}, {0, first + 320}}));
   engine.programs.push_back(program(4, 2));
   engine.programs.push_back(program(0, 3));
   flatbuffers::FlatBufferBuilder builder;

@@ -12,7 +12,8 @@ inline constexpr uint32_t kVocabulary = 40;
 
 /// Two programs (T <= 4 and any T) of three phases: each token writes its id to the KV page of layer 1; each token sums
 /// the ids of its sequence so far into slot "sums"; each chosen row gets logits[v] = sum * weight[v] + variant * 1000,
-/// variant 1 for S <= 1 and 2 else. Wide programs add 0.5 to every logit. A null token id of -7 is never valid.
+/// variant 1 for S <= 1 and 2 else, and the largest of each tile; logits that the batch does not ask for are NaN. Wide
+/// programs add 0.5 to every logit. A null token id of -7 is never valid.
 ///
 /// Kind::kContexts: as real kernels, each piece of code "rounds" in its own way. The KV of a token says whether it came
 /// alone in its sequence; each row's logits are a hash of its context's KV, of the variant and of the width of the
@@ -22,6 +23,7 @@ class FakeEngine {
  public:
   enum class Kind : uint8_t { kSums, kContexts, kSilent };
   static constexpr int32_t kPoison = 39;
+  static constexpr uint32_t kTile = 16, kTiles = 3;
 
   explicit FakeEngine(Kind kind = Kind::kSums);
   ProgramSource source() const;

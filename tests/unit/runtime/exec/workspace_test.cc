@@ -8,8 +8,8 @@
 namespace llmc::rt {
 namespace {
 
-// Regions: Fixed 128, Token 192, Row 256 (a row of 40 floats is 192), Worker 128.
-constexpr uint64_t kRow = 192 + 64;
+// Regions: Fixed 128, Token 192, Row 320 (a row of 40 floats is 192, one of 6 is 64), Worker 128.
+constexpr uint64_t kRow = 192 + 64 + 64;
 
 TEST(Workspace, FollowsTheFormula) {
   const test::FakeEngine engine;

@@ -120,6 +120,51 @@ TEST(ProgramCheck, Logits) {
   refused("EN_PLAN", "programs[0].logits_slot", [](auto& p) { p.programs[0]->slots[1]->bytes = 128; });
 }
 
+/// Adds a slot for the argmax of tiles of 4 columns, written in the phase of the logits, to the last program.
+void addArgmax(fb::EngineT& plan) {
+  fb::ProgramT& program = *plan.programs[1];
+  program.region_bytes[2] += 64;
+  addSlot(plan, fb::Unit::Row, 192, 64, 1);
+  program.argmax_slot = 3;
+  program.argmax_tile = 4;  // 8 tiles of 32 tokens: 64 bytes
+}
+
+void refusedArgmax(const char* code, const char* path, const std::function<void(fb::EngineT&)>& edit) {
+  refused(code, path, [&](fb::EngineT& plan) {
+    addArgmax(plan);
+    edit(plan);
+  });
+}
+
+TEST(ProgramCheck, Argmax) {
+  fb::EngineT plan = test::tinyPlan();
+  addArgmax(plan);
+  test::TemporaryFile tiny(test::assemble(test::tinySections(plan)));
+  EXPECT_TRUE(checkFile(tiny.path())) << checkFile(tiny.path()).toString();
+  const auto last = [](fb::EngineT& p) -> fb::ProgramT& { return *p.programs[1]; };
+  refusedArgmax("EN_SEMANTIC", "programs[1].argmax_slot", [&](auto& p) { last(p).argmax_slot = 4; });
+  refusedArgmax("EN_SEMANTIC", "programs[1].argmax_slot",
+                [&](auto& p) { last(p).argmax_slot = std::numeric_limits<int32_t>::max(); });
+  for (int32_t bad : {-1, -2, std::numeric_limits<int32_t>::min()})
+    refusedArgmax("EN_PLAN", "programs[1] has argmax_slot", [&](auto& p) { last(p).argmax_slot = bad; });
+  refusedArgmax("EN_PLAN", "programs[1].argmax_tile", [&](auto& p) { last(p).argmax_tile = 0; });
+  for (uint32_t tile : {1u, 3u})  // 32 and 11 tiles need 256 and 88 bytes
+    refusedArgmax("EN_PLAN", "programs[1].argmax_slot has 64 bytes", [&](auto& p) { last(p).argmax_tile = tile; });
+  refusedArgmax("EN_PLAN", "programs[1].argmax_slot has 192 bytes",
+                [&](auto& p) { last(p).argmax_slot = 0; });  // counted in tokens
+  refusedArgmax("EN_SEMANTIC", "programs[1].argmax_slot is 1", [&](auto& p) { last(p).argmax_slot = 1; });
+  refusedArgmax("EN_PLAN", "programs[1].argmax_slot is 3, a slot that some launch must write",
+                [&](auto& p) { last(p).phases[1]->launches.pop_back(); });
+  refusedArgmax("EN_PLAN", "programs[1].slots[4] has bytes 192 to 256 a unit, and slots[3]",
+                [&](auto& p) { addSlot(p, fb::Unit::Row, 192, 64, 2); });  // it lives to the end
+  // Any tile is a number: the largest one makes one tile.
+  fb::EngineT one = test::tinyPlan();
+  addArgmax(one);
+  one.programs[1]->argmax_tile = kMax32;
+  test::TemporaryFile whole(test::assemble(test::tinySections(one)));
+  EXPECT_TRUE(checkFile(whole.path())) << checkFile(whole.path()).toString();
+}
+
 TEST(ProgramCheck, Launches) {
   refused("EN_SEMANTIC", "programs[1].phases[1].launches[0].kernel",
           [](auto& p) { p.programs[1]->phases[1]->launches[0]->kernel = 2; });

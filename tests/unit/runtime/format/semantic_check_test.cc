@@ -8,6 +8,7 @@
 
 #include "runtime/base/limits.h"
 #include "runtime/format/engine_reader.h"
+#include "runtime/format/kernel_abi.h"
 #include "tests/unit/runtime/format/tiny_engine.h"
 
 namespace llmc::rt {
@@ -40,6 +41,8 @@ TEST(SemanticCheck, OtherAbi) {
   Status status = statusWith([](fb::EngineT& p) { p.abi_version = 99; });
   EXPECT_EQ(status.code(), "EN_VERSION");
   EXPECT_EQ(exitStatus(status.kind()), 78);
+  EXPECT_EQ(statusWith([](fb::EngineT& p) { p.abi_version = 0; }).code(), "EN_VERSION");
+  EXPECT_TRUE(statusWith([](fb::EngineT& p) { p.abi_version = kOldestKernelAbi; }));
 }
 
 TEST(SemanticCheck, Model) {

@@ -38,8 +38,9 @@ TEST(Generator, RunsThePromptInChunksThenDecodes) {
   EXPECT_EQ(got->finish, FinishReason::kLength);
   EXPECT_EQ(got->prefilled, 13u);
   EXPECT_EQ(machine.cache.length(), 13u + 3u);  // the last token was never run
-  // The last decode saw the whole sequence: sum of ids 91 + 3 * 39, first variant of the narrow program.
-  EXPECT_EQ(machine.executor->logits(0)[0], 91 + 3 * kBest + 1000.0f);
+  // The last decode saw the whole sequence: sum of ids 91 + 3 * 39, first variant of the narrow program; of it
+  // only the largest of each tile, here the 16th logit, as the choice is greedy.
+  EXPECT_EQ(machine.executor->tiles(0)[0], (91 + 3 * kBest) * 16 + 1000.0f);
 }
 
 TEST(Generator, CachedTokensAreNotRunAgain) {
@@ -48,7 +49,7 @@ TEST(Generator, CachedTokensAreNotRunAgain) {
   auto got = generate(*machine.executor, machine.cache, machine.request());
   ASSERT_TRUE(got);
   EXPECT_EQ(got->prefilled, 4u);
-  EXPECT_EQ(machine.executor->logits(0)[0], 91 + 3 * kBest + 1000.0f);
+  EXPECT_EQ(machine.executor->tiles(0)[0], (91 + 3 * kBest) * 16 + 1000.0f);
 }
 
 TEST(Generator, StopsAtAnEndTokenAndKeepsIt) {

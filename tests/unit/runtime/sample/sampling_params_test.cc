@@ -21,6 +21,30 @@ TEST(SamplingParams, DefaultsAndLimitsAreAccepted) {
   EXPECT_TRUE(checkParams(edge, 10));
 }
 
+TEST(SamplingParams, OnlyPlainGreedyChoiceNeedsNoLogits) {
+  SamplingParams greedy;
+  greedy.temperature = 0;
+  EXPECT_FALSE(greedy.needsLogits());
+  SamplingParams best;
+  best.topK = 1;
+  EXPECT_FALSE(best.needsLogits());
+  EXPECT_TRUE(SamplingParams{}.needsLogits());
+  const std::function<void(SamplingParams&)> edits[] = {[](auto& p) { p.temperature = 0.1; },
+                                                        [](auto& p) { p.repetitionPenalty = 1.1; },
+                                                        [](auto& p) { p.presencePenalty = 0.5; },
+                                                        [](auto& p) { p.frequencyPenalty = 0.5; },
+                                                        [](auto& p) { p.logitBias = {{1, 2.0f}}; },
+                                                        [](auto& p) { p.allowedIds = {1}; },
+                                                        [](auto& p) { p.badWords = {{1}}; },
+                                                        [](auto& p) { p.minTokens = 1; },
+                                                        [](auto& p) { p.logprobs = 0; }};
+  for (const auto& edit : edits) {
+    SamplingParams params = greedy;
+    edit(params);
+    EXPECT_TRUE(params.needsLogits()) << &edit - edits;
+  }
+}
+
 TEST(SamplingParams, EachFieldIsRefusedByName) {
   struct Case {
     const char* name;

@@ -55,5 +55,29 @@ TEST(BatchSampler, GivesWhatOneSamplerGives) {
   }
 }
 
+TEST(BatchSampler, TakesTheBestOfTilesWhereThereAreSome) {
+  auto pool = WorkerPool::create({.threads = 2, .pin = false}).take();
+  BatchSampler sampler(*pool, kVocabulary);
+  const std::vector<float> tiles = {1, 5, 5, 3, 20, 40}, bad = {1, std::numeric_limits<float>::infinity(), 3, 21};
+  std::vector<std::vector<float>> rows(40, std::vector<float>(kVocabulary));
+  SamplingParams greedy;
+  greedy.temperature = 0;
+  std::vector<SampleTask> tasks(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i][i + 100] = 1;
+    tasks[i].request.params = &greedy;
+    if (i % 3 == 0)
+      tasks[i].tiles = i == 9 ? bad : tiles;
+    else
+      tasks[i].logits = rows[i];
+  }
+  sampler.run(tasks);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ASSERT_EQ(tasks[i].failure != nullptr, i == 9) << i;
+    if (i != 9) EXPECT_EQ(tasks[i].token, i % 3 == 0 ? 20 : static_cast<int32_t>(i) + 100) << i;
+  }
+  EXPECT_EQ(tasks[9].failure->code(), "RT_LOGITS");
+}
+
 }  // namespace
 }  // namespace llmc::rt::serving

@@ -152,5 +152,39 @@ TEST(Determinism, ALogitThatIsNotANumberEndsItsRequestAlone) {
   EXPECT_EQ(together.stats.kvUsage, 0);
 }
 
+/// Greedy rows whose logits nobody reads: the hand-made heads leave NaN in them.
+TEST(Determinism, TilesGiveTheTokensThatLogitsGive) {
+  std::mt19937 random(7);
+  const FakeEngine engine(FakeEngine::Kind::kContexts);
+  for (int round = 0; round < 10; ++round) {
+    auto requests = someRequests(random, 12);
+    for (auto& request : requests) request.sampling.logprobs = 0;
+    auto wanted = runLoop(engine, {}, requests).outputs;
+    size_t plain = 0;
+    for (auto& request : requests) {
+      request.sampling.logprobs = -1;
+      plain += !request.sampling.needsLogits();
+      for (ChoiceOutput& choice : wanted.at(request.id)) choice.logprobs.clear();
+    }
+    EXPECT_GT(plain, 0u);
+    EXPECT_LT(plain, requests.size());
+    EXPECT_EQ(runLoop(engine, randomSetup(random), requests).outputs, wanted) << "round " << round;
+  }
+}
+
+TEST(Determinism, ALogitThatIsNotANumberEndsItsRequestInTilesToo) {
+  const FakeEngine engine(FakeEngine::Kind::kContexts);
+  std::vector<server::GenerationRequest> requests = {requestOf(1, {1, 2, FakeEngine::kPoison}, 5),
+                                                     requestOf(2, {1, 2}, 5)};
+  for (auto& request : requests) {
+    request.sampling.temperature = 0;
+    request.sampling.logprobs = -1;
+  }
+  const LoopResult together = runLoop(engine, {}, requests);
+  EXPECT_TRUE(together.status);
+  EXPECT_EQ(together.outputs.at(1), (Output{ChoiceOutput{{}, {}, "RT_LOGITS"}}));
+  EXPECT_EQ(together.outputs.at(2)[0].tokens.size(), 5u);
+}
+
 }  // namespace
 }  // namespace llmc::rt::serving::test

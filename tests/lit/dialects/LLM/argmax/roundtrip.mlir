@@ -1,10 +1,10 @@
-// llm.argmax gives one index a row.
+// llm.argmax gives two numbers a tile.
 // RUN: llmc-opt %s | llmc-opt | FileCheck %s
 // RUN: llmc-opt %s --mlir-print-op-generic | llmc-opt | FileCheck %s
 // RUN: llmc-opt %s --emit-bytecode | llmc-opt | FileCheck %s
 
-func.func @argmax(%x: tensor<?x64xf32, #llm.dims<[S, 64]>>) {
-  // CHECK: llm.argmax %{{.*}} : (tensor<?x64xf32, #llm.dims<[S, 64]>>) -> tensor<?xi32, #llm.dims<[S]>>
-  %y = llm.argmax %x : (tensor<?x64xf32, #llm.dims<[S, 64]>>) -> tensor<?xi32, #llm.dims<[S]>>
+func.func @argmax(%x: tensor<?x300xf32, #llm.dims<[S, 300]>>) {
+  // CHECK: llm.argmax %{{.*}} {tile = 128 : i64} : (tensor<?x300xf32, #llm.dims<[S, 300]>>) -> tensor<?x6xf32, #llm.dims<[S, 6]>>
+  %y = llm.argmax %x {tile = 128 : i64} : (tensor<?x300xf32, #llm.dims<[S, 300]>>) -> tensor<?x6xf32, #llm.dims<[S, 6]>>
   return
 }

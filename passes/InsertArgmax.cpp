@@ -1,0 +1,42 @@
+// Beside the logits, the function returns the best token of each tile of them.
+#include "passes/Passes.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "mlir/IR/Builders.h"
+#include "passes/Remark.h"
+
+namespace llmc {
+#define GEN_PASS_DEF_INSERTARGMAX
+#include "passes/Passes.h.inc"
+
+using namespace mlir;
+
+namespace {
+
+struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      rewrite(function);
+  }
+
+  void rewrite(func::FuncOp function) {
+    auto ret = cast<func::ReturnOp>(function.front().getTerminator());
+    if (ret.getNumOperands() != 1 || function.getNumArguments() == 0 ||
+        !isa<llm::BatchType>(function.getArgument(0).getType()))
+      return; // no program, or done already
+    Value logits = ret.getOperand(0);
+    Operation *source = logits.getDefiningOp();
+    if (!llm::isActivation(logits.getType()) || !llm::rowsDim(logits.getType()).isS() || !source) {
+      missed(ret, "F8") << "expected f32 logits of selected rows, found " << logits.getType();
+      return;
+    }
+    OpBuilder builder(ret);
+    auto kept = llm::KeepRowsOp::create(builder, source->getLoc(), logits, function.getArgument(0));
+    auto best = llm::ArgmaxOp::create(builder, source->getLoc(), logits, kArgmaxTile);
+    ret.getOperandsMutable().assign({kept.getResult(), best.getResult()});
+    function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), ret.getOperandTypes()));
+  }
+};
+
+} // namespace
+} // namespace llmc
