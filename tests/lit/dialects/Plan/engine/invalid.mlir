@@ -47,7 +47,7 @@ plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i
 
 // -----
 
-// expected-error @+1 {{C4: expected programs to rise in t_max with 0 last, found 8, 4}}
+// expected-error @+1 {{C4: expected programs to rise in q_max and t_max with 0 last, found t_max 8 4}}
 plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64} {
   plan.kernel @k {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "linear", args = 1 : i64}
   plan.program @a t_max 8 logits @l regions [0, 0, 64, 0] {
