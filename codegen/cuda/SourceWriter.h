@@ -42,7 +42,8 @@ public:
 
   /// A name that nothing else has: `hint` and a number.
   std::string fresh(llvm::StringRef hint);
-  /// "const TYPE NAME = VALUE;" with a fresh name, which is returned. A value that is a name or number is returned as is.
+  /// "const TYPE NAME = VALUE;" with a fresh name, which is returned. A value that is a name or number is returned as
+  /// is.
   std::string let(llvm::StringRef type, llvm::StringRef hint, const std::string &value);
 
   const std::string &text() const { return text_; }
