@@ -59,7 +59,7 @@ private:
 /// "llm.rmsnorm, layers.attn_norm": the op and its NameLoc or file position; no position when it has none.
 std::string describeOrigin(mlir::Operation *op);
 
-/// A float as a C++ literal that reads back to the same bits: "0x1.99999ap-4f", "INFINITY".
+/// A float as a C++ literal that reads back to the same bits: "0x1.99999ap-4f".
 std::string floatLiteral(double value);
 
 } // namespace llmc
