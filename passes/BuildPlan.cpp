@@ -217,8 +217,8 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
     auto levels = module->getAttrOfType<ArrayAttr>(kLevelsAttr);
     if (!levels)
       levels = builder.getStrArrayAttr({machine == Target::Cuda ? "cuda:sm_80" : "x86-64-v3"});
-    auto engine = plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}), levels,
-                                  kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
+    auto engine = plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}),
+                                         levels, kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
     if (machine == Target::Cuda) {
       engine.setTarget(llvm::StringRef(rt::cuda::kTarget.data(), rt::cuda::kTarget.size()));
       engine.setAbiVersion(rt::cuda::kAbiVersion);

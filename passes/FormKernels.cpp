@@ -196,9 +196,8 @@ private:
       if (!rows)
         return;
       if (!fewTokens_) {
-        missed(linear, prologueTag(source))
-            << (cuda_ ? "target cuda makes its rows once, in a kernel of their own"
-                      : "with any number of tokens its rows are cheaper computed once");
+        missed(linear, prologueTag(source)) << (cuda_ ? "target cuda makes its rows once, in a kernel of their own"
+                                                      : "with any number of tokens its rows are cheaper computed once");
         return;
       }
       group.ops.insert(source);
@@ -318,7 +317,7 @@ private:
       return;
     }
     KernelGroup group;
-    group.hero = "attend_merge";
+    group.hero = "pointwise";
     group.ops.insert(merge);
     addCast(group, merge.getResult());
     outline(group, batch_);

@@ -60,8 +60,8 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       bool product = kernel.getHero() == "linear";
       for (Type type : kernel.getResultTypes())
         rows = rows || llm::rowsDim(type).isS();
-      for (int64_t limit : *machine == Target::Cuda ? cudaRowClasses(product)
-                                                    : rowClasses(product, callers.lookup(kernel), rows))
+      for (int64_t limit :
+           *machine == Target::Cuda ? cudaRowClasses(product) : rowClasses(product, callers.lookup(kernel), rows))
         variants.push_back(kern::ConfigAttr::get(&getContext(), limit));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }
