@@ -21,8 +21,8 @@ Result<DeviceBuffer> DeviceBuffer::create(const Context& context, uint64_t bytes
   if (status.code() != "CU_MEMORY") return status;
   std::string text = "cannot get " + formatBytes(size) + " of device memory for " + std::string(what);
   if (auto memory = context.memory())
-    text += ": " + formatBytes(memory->free) + " of " + formatBytes(memory->total) + " are free on cuda:" +
-            std::to_string(context.facts().ordinal) + " (" + context.facts().name + ")";
+    text += ": " + formatBytes(memory->free) + " of " + formatBytes(memory->total) +
+            " are free on cuda:" + std::to_string(context.facts().ordinal) + " (" + context.facts().name + ")";
   return Status::error(ErrorKind::kUnavailable, "CU_MEMORY", std::move(text),
                        "lower --kv-memory or --max-num-batched-tokens, or free memory of the device");
 }

@@ -13,7 +13,7 @@ namespace llmc::rt::cuda {
 /// What decides which code runs on a device and how much fits.
 struct DeviceFacts {
   int ordinal = 0;
-  std::string name;         ///< "NVIDIA H100 80GB HBM3"
+  std::string name;          ///< "NVIDIA H100 80GB HBM3"
   int major = 0, minor = 0;  ///< of its compute capability
   int multiprocessors = 0;
   uint64_t sharedBytes = 0;  ///< most dynamic shared memory of a block
@@ -24,7 +24,8 @@ struct DeviceMemory {
   uint64_t free = 0, total = 0;
 };
 
-/// Holds the device's primary context and makes it the one of the thread that opened it. Outlives everything made in it.
+/// Holds the device's primary context and makes it the one of the thread that opened it. Outlives everything made in
+/// it.
 class Context {
  public:
   /// Errors: CU_NO_DEVICE (69) when there is no device `ordinal`, and those of Driver.

@@ -25,11 +25,24 @@ std::string versionText(int version) {
 
 /// After one of these the context is lost; every call of this process would fail.
 bool isSticky(CuResult result) {
-  static constexpr CuResult kSticky[] = {4 /*deinitialized*/, 46 /*device unavailable*/, 201 /*context lost*/,
-                                         214 /*ECC*/, 220 /*NVLink*/, 226 /*contained*/, 700 /*illegal address*/,
-                                         702 /*timeout*/, 709 /*context destroyed*/, 710 /*assert*/,
-                                         714 /*stack*/, 715 /*instruction*/, 716 /*misaligned*/, 717 /*space*/,
-                                         718 /*program counter*/, 719 /*launch failed*/, 721, 999 /*unknown*/};
+  static constexpr CuResult kSticky[] = {4 /*deinitialized*/,
+                                         46 /*device unavailable*/,
+                                         201 /*context lost*/,
+                                         214 /*ECC*/,
+                                         220 /*NVLink*/,
+                                         226 /*contained*/,
+                                         700 /*illegal address*/,
+                                         702 /*timeout*/,
+                                         709 /*context destroyed*/,
+                                         710 /*assert*/,
+                                         714 /*stack*/,
+                                         715 /*instruction*/,
+                                         716 /*misaligned*/,
+                                         717 /*space*/,
+                                         718 /*program counter*/,
+                                         719 /*launch failed*/,
+                                         721,
+                                         999 /*unknown*/};
   return std::find(std::begin(kSticky), std::end(kSticky), result) != std::end(kSticky);
 }
 
@@ -77,12 +90,11 @@ Status Driver::resolve(CuGetProcAddress find) {
     const CuResult result = find(name, &function, version, 0, &ignored);
     if (result == kCuSuccess && function) return function;
     if (missing)
-      missing = result == kCuStubLibrary
-                    ? stub("libcuda.so.1")
-                    : unavailable("CU_OLD_DRIVER",
-                                  "the CUDA driver (for CUDA " + versionText(version_) + ") has no " + name +
-                                      " of CUDA " + versionText(version),
-                                  "install the NVIDIA driver, 580 or later");
+      missing = result == kCuStubLibrary ? stub("libcuda.so.1")
+                                         : unavailable("CU_OLD_DRIVER",
+                                                       "the CUDA driver (for CUDA " + versionText(version_) +
+                                                           ") has no " + name + " of CUDA " + versionText(version),
+                                                       "install the NVIDIA driver, 580 or later");
     return nullptr;
   };
 #define LLMC_CUDA_RESOLVE(name, version, ...) \
@@ -134,10 +146,10 @@ Status Driver::failure(const char* call, CuResult result) const {
 
 Status Driver::faultStatus() const {
   const char* call = faultCall_.load();
-  return Status::error(ErrorKind::kDeviceFault, "CU_FAULT",
-                       "the device has failed: " + std::string(call ? call : "a call") + " says " +
-                           describe(fault_.load()),
-                       "start again; the kernel log (Xid) and nvidia-smi say more");
+  return Status::error(
+      ErrorKind::kDeviceFault, "CU_FAULT",
+      "the device has failed: " + std::string(call ? call : "a call") + " says " + describe(fault_.load()),
+      "start again; the kernel log (Xid) and nvidia-smi say more");
 }
 
 }  // namespace llmc::rt::cuda

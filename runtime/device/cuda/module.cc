@@ -41,7 +41,8 @@ Result<CuFunction> Module::kernel(const std::string& symbol, uint32_t sharedByte
                              " of shared memory a block, " + context_->facts().name + " has " +
                              formatBytes(context_->facts().sharedBytes),
                          "build the engine for this device");
-  LLMC_TRY(driver.call(driver.api().cuFuncSetAttribute, function, kCuDynamicSharedBytes, static_cast<int>(sharedBytes)));
+  LLMC_TRY(
+      driver.call(driver.api().cuFuncSetAttribute, function, kCuDynamicSharedBytes, static_cast<int>(sharedBytes)));
   return function;
 }
 

@@ -24,8 +24,7 @@ Status Event::wait() const { return context_->driver().call(context_->driver().a
 
 Result<double> Event::millisecondsSince(const Event& start) const {
   float milliseconds = 0;
-  LLMC_TRY(
-      context_->driver().call(context_->driver().api().cuEventElapsedTime, &milliseconds, start.event_, event_));
+  LLMC_TRY(context_->driver().call(context_->driver().api().cuEventElapsedTime, &milliseconds, start.event_, event_));
   return double{milliseconds};
 }
 
