@@ -3,8 +3,9 @@
 
 namespace llmc {
 
-// Shared memory a block: "Maximum amount of shared memory per thread block" in the CUDA C++ programming guide's table of
-// compute capabilities. The a-variants hold instructions that later GPUs do not have; their cubins run on that GPU only.
+// Shared memory a block: "Maximum amount of shared memory per thread block" in the CUDA C++ programming guide's table
+// of compute capabilities. The a-variants hold instructions that later GPUs do not have; their cubins run on that GPU
+// only.
 static constexpr Arch kArchs[] = {
     {"sm_80", 8, 0, false, 163 * 1024},    // A100
     {"sm_86", 8, 6, false, 99 * 1024},     // RTX 30, A10

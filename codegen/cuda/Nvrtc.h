@@ -24,7 +24,8 @@ public:
   /// Loads the library once a process: $LLMC_NVRTC (file or folder), the loader's own path, /usr/local/cuda/lib64,
   /// site-packages of $VIRTUAL_ENV and of ./.venv. Error CU_NVRTC_MISSING names the places and the pip command.
   static rt::Result<const Nvrtc *> load();
-  /// Loads from one place (file or folder), without the process-wide instance.
+  /// Searches and loads again, without the process-wide instance; loadFrom: from one place (file or folder).
+  static rt::Result<std::unique_ptr<Nvrtc>> find();
   static rt::Result<std::unique_ptr<Nvrtc>> loadFrom(const std::string &path);
   ~Nvrtc();
 
@@ -32,8 +33,8 @@ public:
   const std::string &version() const;
 
   /// Compiles the device library and `kernel`. Results are kept in ($XDG_CACHE_HOME or ~/.cache)/llmc/nvrtc.
-  /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_PARAMS (the argument bytes are
-  /// not 8 * kernel.words), CU_SHARED (more shared memory than a block of `arch` can have).
+  /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_PARAMS (the argument bytes
+  /// are not 8 * kernel.words), CU_SHARED (more shared memory than a block of `arch` can have).
   rt::Result<CompiledText> compile(const KernelText &kernel, const Arch &arch) const;
 
 private:
@@ -41,8 +42,5 @@ private:
   explicit Nvrtc(std::unique_ptr<Library> library);
   std::unique_ptr<Library> library_;
 };
-
-/// The device library: every file of codegen/cuda/device, in the order that they need each other.
-std::string_view cudaDeviceLibrary();
 
 } // namespace llmc

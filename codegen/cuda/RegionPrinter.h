@@ -17,7 +17,8 @@ namespace llmc {
 /// about a whole row: see prepareRow().
 class RegionPrinter {
 public:
-  /// `arguments[i]`: pointer expression of block argument i (activations: row 0; weights: packed bytes; batch: Batch *).
+  /// `arguments[i]`: pointer expression of block argument i (activations: row 0; weights: packed bytes; batch: Batch
+  /// *).
   RegionPrinter(SourceWriter &writer, mlir::Block &block, llvm::ArrayRef<std::string> arguments);
 
   using ElementFn = std::function<std::string(std::string row, std::string col)>;
@@ -42,8 +43,8 @@ public:
   /// aligned.
   Elements elements(mlir::Value value, const std::string &row, const std::string &col, int64_t count);
 
-  /// Writes element (row, col) of `value`, or `count` from col on, to the result whose row 0 is at `pointer`, rounded to
-  /// the value's element type (f32, f16, bf16). Rows and columns that do not exist are the caller's to leave out.
+  /// Writes element (row, col) of `value`, or `count` from col on, to the result whose row 0 is at `pointer`, rounded
+  /// to the value's element type (f32, f16, bf16). Rows and columns that do not exist are the caller's to leave out.
   void store(mlir::Value value, const std::string &row, const std::string &col, const std::string &pointer,
              int64_t count = 1);
 

@@ -65,9 +65,9 @@ std::string describeOrigin(mlir::Operation *op) {
 std::string floatLiteral(double value) {
   const auto single = static_cast<float>(value);
   if (std::isnan(single))
-    return "NAN";
+    return "__int_as_float(0x7fc00000)";
   if (std::isinf(single))
-    return single > 0 ? "INFINITY" : "-INFINITY";
+    return single > 0 ? "__int_as_float(0x7f800000)" : "__int_as_float(0xff800000)";
   std::string text;
   llvm::raw_string_ostream(text) << llvm::format("%a", static_cast<double>(single));
   return text + "f";

@@ -42,7 +42,8 @@ public:
 
   /// A name that nothing else has: `hint` and a number.
   std::string fresh(llvm::StringRef hint);
-  /// "const TYPE NAME = VALUE;" with a fresh name, which is returned. A value that is a name or number is returned as is.
+  /// "const TYPE NAME = VALUE;" with a fresh name, which is returned. A value that is a name or number is returned as
+  /// is.
   std::string let(llvm::StringRef type, llvm::StringRef hint, const std::string &value);
 
   const std::string &text() const { return text_; }
@@ -58,7 +59,7 @@ private:
 /// "llm.rmsnorm, layers.attn_norm": the op and its NameLoc or file position; no position when it has none.
 std::string describeOrigin(mlir::Operation *op);
 
-/// A float as a C++ literal that reads back to the same bits: "0x1.99999ap-4f", "INFINITY".
+/// A float as a C++ literal that reads back to the same bits: "0x1.99999ap-4f".
 std::string floatLiteral(double value);
 
 } // namespace llmc

@@ -10,8 +10,9 @@
 namespace llmc::rt {
 namespace {
 
-constexpr std::string_view kElfMagic = "\x7f"
-                                       "ELF";
+constexpr std::string_view kElfMagic =
+    "\x7f"
+    "ELF";
 constexpr size_t kElfMachineAt = 18;
 constexpr unsigned char kElfMachineCuda = 190;
 
@@ -63,7 +64,9 @@ uint64_t asBound(uint32_t most) { return most == 0 ? UINT64_MAX : most; }
 
 }  // namespace
 
-bool isCuda(const fb::Engine& plan) { return plan.target() != nullptr && plan.target()->string_view() == cuda::kTarget; }
+bool isCuda(const fb::Engine& plan) {
+  return plan.target() != nullptr && plan.target()->string_view() == cuda::kTarget;
+}
 
 Status checkTarget(const fb::Engine& plan) {
   if (plan.target() == nullptr || plan.target()->string_view() == "cpu" || isCuda(plan)) return Status::ok();
@@ -128,10 +131,9 @@ Status checkCudaCode(const fb::Engine& plan, uint32_t level, std::string_view co
     for (uint32_t v = 0; v < variants.size(); ++v) {
       const fb::CodeRange& range = *variants.Get(v)->code()->Get(level);
       const std::string_view bytes = code.substr(range.offset(), range.size());
-      const bool good =
-          isPtx(name) ? bytes.back() == '\0' && bytes.find('\0') == bytes.size() - 1
-                      : bytes.size() > kElfMachineAt + 1 && bytes.starts_with(kElfMagic) &&
-                            static_cast<unsigned char>(bytes[kElfMachineAt]) == kElfMachineCuda;
+      const bool good = isPtx(name) ? bytes.back() == '\0' && bytes.find('\0') == bytes.size() - 1
+                                    : bytes.size() > kElfMachineAt + 1 && bytes.starts_with(kElfMagic) &&
+                                          static_cast<unsigned char>(bytes[kElfMachineAt]) == kElfMachineCuda;
       if (!good)
         return engineError("EN_CODE", at(at("kernels[" + std::to_string(k) + "]", "variants", v), "code", level) +
                                           (isPtx(name) ? " is not one zero-terminated text of PTX"

@@ -79,7 +79,8 @@ TEST(CudaCheck, LaunchShapes) {
 TEST(CudaCheck, GridsThatNoDeviceTakes) {
   const std::string path = "kernels[1].variants[0].code[1].launch.grid";
   refused("EN_CODE", path + "[0]", [](auto& p) { launchOf(p).grid[0]->base = 0x80000000u; });
-  refused("EN_CODE", path + "[0]", [](auto& p) { launchOf(p).grid[0]->t_tile = 1, launchOf(p).grid[0]->t_count = kMax32; });
+  refused("EN_CODE", path + "[0]",
+          [](auto& p) { launchOf(p).grid[0]->t_tile = 1, launchOf(p).grid[0]->t_count = kMax32; });
   refused("EN_CODE", path + "[1]", [](auto& p) { launchOf(p).grid[1]->base = 65536; });
   refused("EN_CODE", path + "[1]", [](auto& p) { launchOf(p).grid[1]->seq_count = 1; });  // and its base of 1
   refused("EN_CODE", path + "[2]", [](auto& p) { launchOf(p).grid[2]->s_tile = 1, launchOf(p).grid[2]->s_count = 2; });
