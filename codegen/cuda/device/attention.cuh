@@ -31,12 +31,18 @@ DEVICE float reciprocal(float x) {
   return r;
 }
 
+/// copyAsync16() to an address of shared memory.
+DEVICE void copyAsync16(u32 to, const u8 *from, bool exists) {
+  const int bytes = exists ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+}
+
 /// Four 8 x 8 matrices of f16 whose rows lie at the addresses of lanes 0-7, 8-15, 16-23, 24-31; lane 4g + t gets elements
 /// (2t, g) and (2t + 1, g) of each.
-DEVICE void loadTransposed(u32 (&r)[4], const u8 *row) {
+DEVICE void loadTransposed(u32 (&r)[4], u32 row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(sharedAddress(row))
+               : "r"(row)
                : "memory");
 }
 /// d += a b for a of 16 x 16 and b of 16 x 8 f16.
@@ -66,13 +72,29 @@ template <class Shape> struct Context {
 
   /// Copies a page to `tile` by `lanes` threads, asynchronously and 16 bytes a thread. Of its keys, `live` exist: what
   /// lies behind them may be NaN, which a weight of 0 does not cancel, and is set to 0.
-  template <int lanes> METHOD void fetch(u8 *tile, int page, int live, int lane) const {
-    const u8 *keys = head + page * (i64)Shape::pageBytes, *values = keys + Shape::kvHeads * partBytes;
-    constexpr int chunks = Shape::dim / 8;
+  template <int lanes> METHOD void fetch(u32 tile, int page, int live, int lane) const {
+    const u8 *from = head + page * (i64)Shape::pageBytes + lane * 16;
+    if (live >= kPageTokens)
+      fetchRows<lanes, true>(tile, from, live, lane);
+    else
+      fetchRows<lanes, false>(tile, from, live, lane);
+  }
+
+private:
+  template <int lanes, bool whole> DEVICE void fetchRows(u32 tile, const u8 *from, int live, int lane) {
+    constexpr int chunks = Shape::dim / 8, count = 2 * Shape::dim;
+    const u32 keys = tile + swizzled<2>(lane / 2, lane % 2) * 16;
 #pragma unroll
-    for (int i = lane; i < 2 * Shape::dim; i += lanes) {
-      copyAsync16(tile + swizzled<2>(i / 2, i % 2) * 16, keys + i * 16, i % 2 * 8 < live);
-      copyAsync16(tile + partBytes + swizzled<chunks>(i / chunks, i % chunks) * 16, values + i * 16, i / chunks < live);
+    for (int i = 0; i < count; i += lanes) {
+      if (i + lanes > count && i + lane >= count)
+        return;
+      copyAsync16(keys + i * 16, from + i * 16, whole || lane % 2 * 8 < live);
+      // Lanes that span whole rows: the row of a lane's chunks grows by a constant.
+      constexpr bool spans = lanes % chunks == 0;
+      const int row = spans ? i / chunks + lane / chunks : (i + lane) / chunks;
+      const int chunk = spans ? lane % chunks : (i + lane) % chunks;
+      copyAsync16(tile + partBytes + swizzled<chunks>(row, chunk) * 16, from + Shape::kvHeads * partBytes + i * 16,
+                  whole || row < live);
     }
   }
 };
@@ -87,7 +109,7 @@ template <class Shape> struct QueryRows {
     for (int i = 0; i < 4; ++i)
       factor[i] = part[k][i];
   }
-  /// Rows g and g + 8 of this lane, in memory; null: zeros. `area` is what ParkedQuery needs.
+  /// Rows g and g + 8 of this lane, in memory. The area is what ParkedQuery needs.
   METHOD QueryRows(u8 *, const float *low, const float *high) {
     const int t = threadIdx.x % 4;
 #pragma unroll
@@ -99,8 +121,6 @@ template <class Shape> struct QueryRows {
     }
   }
   DEVICE u32 pair(const float *row, int column) {
-    if (!row)
-      return 0;
     const float2 value = *reinterpret_cast<const float2 *>(row + column);
     constexpr float most = 65504; // of f16
     return packF16(fminf(fmaxf(value.x * Shape::factor, -most), most),
@@ -149,9 +169,9 @@ template <class Shape> struct SoftmaxRows {
   }
 
   /// Scores of the 16 keys of the page at `tile`: keys 8n + 2t, + 1 for row g, then for row g + 8.
-  template <class Query> DEVICE void score(float (&scores)[2][4], const Query &query, u8 *tile) {
+  template <class Query> DEVICE void score(float (&scores)[2][4], const Query &query, u32 tile) {
     const int lane = threadIdx.x % 32;
-    const u8 *at = tile + swizzled<2>(lane % 16, lane / 16) * 16;
+    const u32 at = tile + swizzled<2>(lane % 16, lane / 16) * 16;
 #pragma unroll
     for (int i = 0; i < 4; ++i)
       scores[0][i] = scores[1][i] = 0;
@@ -181,14 +201,14 @@ template <class Shape> struct SoftmaxRows {
   }
 
   /// Takes in `pages` pages whose scores are known and that lie one after another from `tile` on.
-  template <int pages> METHOD void add(float (&scores)[pages][2][4], u8 *tile) {
+  template <int pages> METHOD void add(float (&scores)[pages][2][4], u32 tile) {
     rescale<pages>(scores);
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int page = 0; page < pages; ++page) {
       u32 weights[4];
       weigh(weights, scores[page]);
-      const u8 *values = tile + page * Context<Shape>::tileBytes + Context<Shape>::partBytes;
+      const u32 values = tile + page * Context<Shape>::tileBytes + Context<Shape>::partBytes;
 #pragma unroll
       for (int j = 0; j < Shape::dim / 16; ++j) {
         u32 part[4];

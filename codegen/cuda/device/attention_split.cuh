@@ -18,38 +18,42 @@ template <class Shape> DEVICE int headOfRow(const AttendItem &item, int row) {
   return row < item.tokens * Shape::rowHeads && inGroup < group ? item.kvHead * group + inGroup : -1;
 }
 
-/// Queries of row `row`, or null.
+/// Queries of row `row`. A row that does not exist gets those of row 0: something to compute with, never stored.
 template <class Shape> DEVICE const float *queryOfRow(const u8 *queries, const AttendItem &item, int row) {
-  const int head = headOfRow<Shape>(item, row);
-  if (head < 0)
-    return nullptr;
-  const int token = item.firstToken + row / Shape::rowHeads;
+  const int found = headOfRow<Shape>(item, row), from = found < 0 ? 0 : row;
+  const int token = item.firstToken + from / Shape::rowHeads, head = headOfRow<Shape>(item, from);
   return reinterpret_cast<const float *>(queries + token * (i64)Shape::queryStride) + head * Shape::dim;
 }
 
 /// A warp's pages: those of the item from its own number on, every Shape::warps-th. Its ring in shared memory is its own,
 /// so that warps never wait for one another.
 template <class Shape> struct WarpPages {
+  static constexpr int tileBytes = Context<Shape>::tileBytes, ringBytes = Shape::stages * tileBytes;
   const Context<Shape> &context;
-  u8 *ring;
-  int first, count, end; ///< first page, number of pages, keys of the sequence
-  int ids = 0;           ///< lane i: the page table's entry for page i of the current 32
+  const int first, end; ///< first page, keys of the sequence
+  int count;            ///< pages
+  u32 ring, to;         ///< where the next page to use lies, and where the next one to fetch goes
+  u32 last;             ///< last tile of the ring
+  int ids = 0;          ///< lane i: the page table's entry for page i of the current 32
 
-  METHOD WarpPages(const Context<Shape> &context, u8 *ring, const AttendItem &item, int warp)
-      : context(context), ring(ring), first(item.begin / 16 + warp), end(item.end) {
-    const int pages = (item.end + 15) / 16 - first;
-    count = (max(pages, 0) + Shape::warps - 1) / Shape::warps;
+  METHOD WarpPages(const Context<Shape> &context, u32 ring, const AttendItem &item, int warp)
+      : context(context), first(item.begin / 16 + warp), end(item.end), ring(ring), to(ring),
+        last(ring + ringBytes - tileBytes) {
+    count = (max((item.end + 15) / 16 - first, 0) + Shape::warps - 1) / Shape::warps;
   }
   METHOD int key(int i) const { return (first + i * Shape::warps) * 16; }
-  METHOD u8 *tile(int i) const { return ring + i % Shape::stages * Context<Shape>::tileBytes; }
-  /// Starts the copy of page i; past the last one an empty group, so that groups keep their count.
+  METHOD u32 after(u32 tile) const { return tile == last ? last + tileBytes - ringBytes : tile + tileBytes; }
+  METHOD u32 tile() const { return ring; }
+  METHOD void advance() { ring = after(ring); }
+  /// Starts the copy of page i, called for each in turn; past the last an empty group, so that groups keep their count.
   METHOD void fetch(int i) {
     const int lane = threadIdx.x % 32;
     if (i % 32 == 0 && i + lane < count)
       ids = context.table[first + (i + lane) * Shape::warps];
     const int page = __shfl_sync(kWholeWarp, ids, i % 32);
     if (i < count)
-      context.template fetch<32>(tile(i), page, end - key(i), lane);
+      context.template fetch<32>(to, page, end - key(i), lane);
+    to = after(to);
     commitCopies();
   }
 };
@@ -109,12 +113,11 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
   SoftmaxRows<Shape> rows;
   if (warp < Shape::warps) {
     const Context<Shape> context(cache, batch, item.sequence, item.kvHead);
-    u8 *ring = shared + warp * (Shape::stages * Context<Shape>::tileBytes);
-    WarpPages<Shape> pages(context, ring, item, warp);
+    WarpPages<Shape> pages(context, sharedAddress(shared) + warp * WarpPages<Shape>::ringBytes, item, warp);
 #pragma unroll
     for (int i = 0; i < Shape::stages - 1; ++i)
       pages.fetch(i);
-    u8 *parking = shared + Shape::warps * Shape::stages * Context<Shape>::tileBytes;
+    u8 *parking = shared + Shape::warps * WarpPages<Shape>::ringBytes;
     const WarpQuery<Shape> query(parking, queryOfRow<Shape>(queries, item, g), queryOfRow<Shape>(queries, item, g + 8));
     const int low = item.position + g / Shape::rowHeads, high = item.position + (g + 8) / Shape::rowHeads;
     for (int i = 0; i < pages.count; ++i) {
@@ -122,9 +125,13 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
       __syncwarp(); // every lane's part of page i is there, and page i - 1 is used up
       pages.fetch(i + Shape::stages - 1);
       float scores[1][2][4];
-      rows.score(scores[0], query, pages.tile(i));
-      rows.hide(scores[0], pages.key(i), low, high, item.end);
-      rows.template add<1>(scores, pages.tile(i));
+      const int key = pages.key(i);
+      rows.score(scores[0], query, pages.tile());
+      if (key + 16 > min(item.end, item.position + 1) ||
+          (Shape::window > 0 && key <= item.position + item.tokens - 1 - Shape::window))
+        rows.hide(scores[0], key, low, high, item.end);
+      rows.template add<1>(scores, pages.tile());
+      pages.advance();
     }
     waitCopies<0>();
     rows.finish();

@@ -44,21 +44,21 @@ template <class Shape> struct TilePages {
   static constexpr int stages = 2, lanes = Shape::tileThreads / Shape::tilePages; // threads a page
   static constexpr int stepBytes = Shape::tilePages * Context<Shape>::tileBytes;
   const Context<Shape> &context;
-  u8 *ring;
+  u32 ring;
   int first, pages, steps, end;
   int id; ///< of the page that this thread copies next
 
-  METHOD TilePages(const Context<Shape> &context, u8 *ring, const AttendItem &item)
+  METHOD TilePages(const Context<Shape> &context, u32 ring, const AttendItem &item)
       : context(context), ring(ring), first(item.begin / 16), pages((item.end + 15) / 16 - first),
         steps((pages + Shape::tilePages - 1) / Shape::tilePages), end(item.end), id(lookUp(0)) {}
   METHOD int page(int step) const { return step * Shape::tilePages + (int)threadIdx.x / lanes; }
   METHOD int lookUp(int step) const { return page(step) < pages ? context.table[first + page(step)] : 0; }
   METHOD int key(int step) const { return (first + step * Shape::tilePages) * 16; }
-  METHOD u8 *tile(int step) const { return ring + step % stages * stepBytes; }
+  METHOD u32 tile(int step) const { return ring + step % stages * stepBytes; }
   /// Starts the copies of a step. Pages behind the last one become zeros.
   METHOD void fetch(int step) {
     if (step < steps) {
-      u8 *to = tile(step) + threadIdx.x / lanes * Context<Shape>::tileBytes;
+      const u32 to = tile(step) + threadIdx.x / lanes * Context<Shape>::tileBytes;
       context.template fetch<lanes>(to, id, end - (first + page(step)) * 16, threadIdx.x % lanes);
       id = lookUp(step + 1); // here, so that the next step's copies need not wait for it
     }
@@ -73,9 +73,9 @@ DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Bat
   constexpr int stepKeys = 16 * Shape::tilePages;
   const int warpRow = threadIdx.x / 32 * 16, low = warpRow + threadIdx.x % 32 / 4, high = low + 8;
   const Context<Shape> context(cache, batch, item.sequence, item.kvHead);
-  TilePages<Shape> pages(context, shared, item);
+  TilePages<Shape> pages(context, sharedAddress(shared), item);
   pages.fetch(0);
-  const WarpQuery<Shape> query(pages.ring + pages.stages * pages.stepBytes, queryOfRow<Shape>(queries, item, low),
+  const WarpQuery<Shape> query(shared + pages.stages * pages.stepBytes, queryOfRow<Shape>(queries, item, low),
                                queryOfRow<Shape>(queries, item, high));
   SoftmaxRows<Shape> rows;
   // Positions of the rows of this lane, and of the first and last row of the warp.
