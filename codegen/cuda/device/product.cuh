@@ -1,10 +1,10 @@
-// Matrix products y[M, N] = x[M, K] * w[N, K]^T with packed weights: the weights' rows are the 16 rows of an mma, tokens
-// its 8 columns.
+// Matrix products y[M, N] = x[M, K] * w[N, K]^T with packed weights: the weights' rows are the 16 rows of an mma,
+// tokens its 8 columns.
 //
 // A configuration P (printed by codegen/cuda/matmul) has: Layout; kN, kK, kXStride (bytes of a row of x); kKWarps,
-// kRowWarps, kTokenWarps (warps of a block along K, rows, tokens); kPanels, kTiles (a warp's panels of 16 rows and tiles of
-// 8 tokens); kStages, kStageBlocks (stages of the ring in shared memory, superblocks along K in one); kHeld (superblocks
-// of a panel that a warp has in registers).
+// kRowWarps, kTokenWarps (warps of a block along K, rows, tokens); kPanels, kTiles (a warp's panels of 16 rows and
+// tiles of 8 tokens); kStages, kStageBlocks (stages of the ring in shared memory, superblocks along K in one); kHeld
+// (superblocks of a panel that a warp has in registers).
 #pragma once
 
 /// x of one step of a warp: operand B of 32 columns for each tile, and the sums of these columns where mins need them.
@@ -37,14 +37,15 @@ template <typename Layout> struct GroupScales {
     if constexpr (Layout::kGroups > 0) {
       r.scale[0] = lowF16(held.scales[group]), r.scale[1] = highF16(held.scales[group]);
       if constexpr (Layout::kMins)
-        r.min[0] = lowF16(held.scales[Layout::kGroups + group]), r.min[1] = highF16(held.scales[Layout::kGroups + group]);
+        r.min[0] = lowF16(held.scales[Layout::kGroups + group]),
+        r.min[1] = highF16(held.scales[Layout::kGroups + group]);
     }
     return r;
   }
 };
 
-/// Adds 32 columns of one panel: steps a0 and a1 of 16. With groups the whole numbers are summed exactly, then scaled in
-/// f32: sums += scale * sum(q x) + min * sum(x).
+/// Adds 32 columns of one panel: steps a0 and a1 of 16. With groups the whole numbers are summed exactly, then scaled
+/// in f32: sums += scale * sum(q x) + min * sum(x).
 template <typename Layout, int kTiles>
 DEVICE void addFragments(float (&sums)[kTiles][4], const Fragment &a0, const Fragment &a1,
                          const GroupScales<Layout> &scales, const StepOfX<Layout, kTiles> &x) {
@@ -71,8 +72,8 @@ DEVICE void addFragments(float (&sums)[kTiles][4], const Fragment &a0, const Fra
 template <typename Layout> constexpr int kUnitCols = Layout::kCols < 32 ? 32 : Layout::kCols;
 template <typename Layout> constexpr int kUnitBlocks = kUnitCols<Layout> / Layout::kCols;
 
-/// Adds group `k` of one panel's unit in registers. Choosing by selects keeps `k` free to be a loop's variable: unrolled,
-/// the compiler would unpack all groups at once and spill.
+/// Adds group `k` of one panel's unit in registers. Choosing by selects keeps `k` free to be a loop's variable:
+/// unrolled, the compiler would unpack all groups at once and spill.
 template <typename Layout, int kTiles>
 DEVICE void addGroup(float (&sums)[kTiles][4], const Held<Layout> *unit, int k, const StepOfX<Layout, kTiles> &x) {
   if constexpr (Layout::kCols < 32) {
@@ -92,10 +93,10 @@ template <typename P> struct Sizes {
   static constexpr int kBlocks = (P::kK + Layout::kCols - 1) / Layout::kCols; // superblocks of a panel
   static constexpr i64 kPanelBytes = static_cast<i64>(kBlocks) * Layout::kBytes;
   static constexpr int kAllPanels = (P::kN + 15) / 16;
-  static constexpr int kCols = P::kStageBlocks * Layout::kCols;            // columns of one stage
+  static constexpr int kCols = P::kStageBlocks * Layout::kCols;                    // columns of one stage
   static constexpr int kSteps = (kBlocks + P::kStageBlocks - 1) / P::kStageBlocks; // stages along K
-  static constexpr int kPanels = P::kPanels * P::kRowWarps;                // of the block
-  static constexpr int kTokens = P::kTiles * P::kTokenWarps * 8;           // of the block
+  static constexpr int kPanels = P::kPanels * P::kRowWarps;                        // of the block
+  static constexpr int kTokens = P::kTiles * P::kTokenWarps * 8;                   // of the block
   static constexpr int kThreads = P::kKWarps * P::kRowWarps * P::kTokenWarps * 32;
   // Rows of x in shared memory are an odd number of 16 bytes apart, so that 8 rows lie in different banks.
   static constexpr int kXRow = kCols * 2 + 16;
@@ -105,8 +106,8 @@ template <typename P> struct Sizes {
   static_assert(kCols % kUnitCols<Layout> == 0, "a stage is whole groups");
 };
 
-/// Starts to copy columns [step * kCols, ...), which exist, of tokens [firstToken, ...) of x by kThreads threads; what lies past `rows`
-/// or K becomes zero.
+/// Starts to copy columns [step * kCols, ...), which exist, of tokens [firstToken, ...) of x by kThreads threads; what
+/// lies past `rows` or K becomes zero.
 template <typename P, int kThreads>
 DEVICE void copyX(u8 *to, const u8 *x, int rows, int firstToken, int step, int thread) {
   using S = Sizes<P>;

@@ -24,14 +24,15 @@ DEVICE void hold(Held<typename P::Layout> (&held)[P::kPanels][P::kHeld], int i, 
 }
 
 /// Sums of panels [firstPanel, ...) for all tokens (at most 8 * kTiles), left in shared memory for sumOf(). Warps take
-/// steps of kHeld superblocks along K in turn. Registers whose superblocks have been used are filled from the warp's next
-/// step at once, so that all but one unit of kPanels * kHeld superblocks are on their way at any time. x goes through a
-/// ring of each warp.
+/// steps of kHeld superblocks along K in turn. Registers whose superblocks have been used are filled from the warp's
+/// next step at once, so that all but one unit of kPanels * kHeld superblocks are on their way at any time. x goes
+/// through a ring of each warp.
 template <typename P> DEVICE void streamProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, int firstPanel) {
   using S = Sizes<P>;
   using Layout = typename P::Layout;
   static_assert(P::kRowWarps == 1 && P::kTokenWarps == 1, "the warps of a block share K");
-  static_assert(P::kHeld % P::kStageBlocks == 0 && P::kStageBlocks % kUnitBlocks<Layout> == 0, "a step is whole stages");
+  static_assert(P::kHeld % P::kStageBlocks == 0 && P::kStageBlocks % kUnitBlocks<Layout> == 0,
+                "a step is whole stages");
   constexpr int kUnit = kUnitBlocks<Layout>, kStagesOfStep = P::kHeld / P::kStageBlocks;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   u8 *ring = shared + warp * P::kStages * S::kXBytes;

@@ -4,7 +4,8 @@
 /// Starts to copy one step of the block's panels by all threads: a panel's bytes of a step lie together.
 template <typename P> DEVICE void copyWeights(u8 *to, const u8 *weights, int firstPanel, int step) {
   using S = Sizes<P>;
-  constexpr int kStepBytes = P::kStageBlocks * P::Layout::kBytes, kPieces = kStepBytes / 16, kAll = S::kPanels * kPieces;
+  constexpr int kStepBytes = P::kStageBlocks * P::Layout::kBytes, kPieces = kStepBytes / 16,
+                kAll = S::kPanels * kPieces;
 #pragma unroll
   for (int first = 0; first < kAll; first += S::kThreads) {
     const int i = first + static_cast<int>(threadIdx.x);

@@ -10,8 +10,8 @@ DEVICE int halfWordPlace(int row, int col) {
 }
 
 /// What a fragment layout is: columns and bytes of a superblock, groups of 32 columns with a scale (0: none), whether
-/// they have mins; element(): one of its values; fragment(): a lane's codes of a step of 16 columns as whole numbers (or
-/// values, without groups) in bf16; kRest: what bf16 leaves of the values is a second fragment.
+/// they have mins; element(): one of its values; fragment(): a lane's codes of a step of 16 columns as whole numbers
+/// (or values, without groups) in bf16; kRest: what bf16 leaves of the values is a second fragment.
 struct Bf16M16K16 {
   static constexpr int kCols = 16, kBytes = 512, kGroups = 0;
   static constexpr bool kMins = false, kRest = false;
@@ -52,8 +52,8 @@ struct Q8M16K32 {
     const u16 scale = *reinterpret_cast<const u16 *>(block + 512 + row % 8 * 4 + row / 8 * 2);
     return f16ToF32(scale) * static_cast<float>(code - 128);
   }
-  /// Stored q + 128 in two bytes of a pair. The low 7 bits become 128 + bits, from which 128 is taken when the top bit is
-  /// set and 256 when not: all exact in bf16.
+  /// Stored q + 128 in two bytes of a pair. The low 7 bits become 128 + bits, from which 128 is taken when the top bit
+  /// is set and 256 when not: all exact in bf16.
   DEVICE Fragment fragment(const u32 (&codes)[4], int step) {
     Fragment r;
 #pragma unroll
@@ -91,7 +91,8 @@ struct Q4M16K64Asym {
   static constexpr bool kMins = true, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
     const u8 *group = block + 512 + row % 8 * 16 + col / 32 * 4 + row / 8 * 2;
-    const float scaled = f16ToF32(*reinterpret_cast<const u16 *>(group)) * static_cast<float>(nibbleOf(block, row, col));
+    const float scaled =
+        f16ToF32(*reinterpret_cast<const u16 *>(group)) * static_cast<float>(nibbleOf(block, row, col));
     return scaled + f16ToF32(*reinterpret_cast<const u16 *>(group + 8));
   }
   DEVICE Fragment fragment(const u32 (&codes)[4], int step) { return nibbleFragment(codes[step], 0xc300c300u); }
@@ -146,7 +147,8 @@ template <typename Layout> struct Held {
     }
     return r;
   }
-  /// One group of 32 columns from shared memory, as group 0: in `block`, or in two superblocks of 16 columns from there.
+  /// One group of 32 columns from shared memory, as group 0: in `block`, or in two superblocks of 16 columns from
+  /// there.
   DEVICE void loadGroup(Held (&r)[Layout::kCols < 32 ? 2 : 1], const u8 *block, int group, int lane) {
     if constexpr (Layout::kGroups == 2) {
       const Words2 codes = *reinterpret_cast<const Words2 *>(block + lane * 16 + group * 8);
