@@ -25,7 +25,7 @@ constexpr Gpu kGpus[] = {
     {"sm_100a", 148, 8000, 10000, 900, 2048, 228 * 1024}, // B200, mma.sync
     {"sm_120a", 170, 1792, 7000, 209, 1536, 100 * 1024},  // RTX 5090
 };
-constexpr double kMemoryLatencyUs = 0.8, kSmL2GBs = 100;
+constexpr double kMemoryLatencyUs = 1.0, kSmL2GBs = 100;
 constexpr int64_t kRegisters = 65536, kBlockOverhead = 1024;
 
 const Gpu &gpuOf(const Arch &arch) {
