@@ -95,12 +95,12 @@ static LogicalResult writeAttend(SourceWriter &w, const KernelFrame &frame, cons
   region.bind(attention.op->getResult(0), [](const std::string &, const std::string &col) {
     return "((" + col + ") == col ? first : second)";
   });
-  SourceWriter::Scope body = w.scope("const auto store = [&](int row, int col, float first, float second)");
+  SourceWriter::Scope body = w.scope("const auto take = [&](int row, int col, float first, float second)");
   for (auto [value, pointer] : llvm::zip(block.getTerminator()->getOperands(), frame.results()))
     region.store(value, "row", "col", pointer, 2);
   body.end();
   w.line(";");
-  w.line("attendBlock<Shape>(shared, " + operands + ", store);");
+  w.line("attendBlock<Shape>(shared, " + operands + ", take);");
   return region.status();
 }
 
