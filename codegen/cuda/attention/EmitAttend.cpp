@@ -56,6 +56,10 @@ static FailureOr<Attention> findAttention(kern::FuncOp function) {
     if (found.shape.splits || !isElementwise(op))
       return op.emitOpError("expected nothing behind llm.attend_partial, and llm.cast, llm.add or llm.mul behind "
                             "llm.attend in a CUDA attention kernel");
+  if (auto kv = cast<llm::KvType>(block.getArgument(found.cache).getType());
+      kv.getPage() != CudaAttendShape::kPageTokens)
+    return found.op->emitOpError("expected a cache with pages of ")
+           << CudaAttendShape::kPageTokens << " tokens, found " << kv.getPage();
   if (found.shape.headDim % 16 != 0 || found.shape.headDim > 256)
     return found.op->emitOpError("expected a head size that is a multiple of 16 and at most 256, found ")
            << found.shape.headDim;

@@ -156,7 +156,8 @@ DEVICE void attendPart(u8 *shared, const u8 *queries, const u8 *cache, const Bat
   if (token >= batch->tokens)
     return;
   AttendItem item;
-  item.sequence = batch->tokenSeq[token];
+  // With one token each, token i is sequence i's: one look-up less before the first key can be asked for.
+  item.sequence = batch->tokens == batch->sequences ? token : batch->tokenSeq[token];
   item.kvHead = blockIdx.y / Shape::headBlocks;
   item.headBlock = blockIdx.y % Shape::headBlocks;
   item.firstToken = token;
