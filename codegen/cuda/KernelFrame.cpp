@@ -49,7 +49,8 @@ KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64
     : function_(request.function) {
   const unsigned inputs = function_.getArgumentTypes().size(), count = inputs + function_.getResultTypes().size();
   std::string rows = request.mMax > 0 ? "at most " + llvm::utostr(request.mMax) + " rows" : "any number of rows";
-  writer.comment(request.symbol + ": " + function_.getHero() + " of kern.func @" + function_.getSymName() + ", " + rows);
+  writer.comment(request.symbol + ": " + function_.getHero() + " of kern.func @" + function_.getSymName() + ", " +
+                 rows);
   commentList(writer, "from", function_.getOriginAttr());
   commentList(writer, "fused:", function_.getFusedAttr());
   writer.line("struct Args {");
@@ -63,12 +64,12 @@ KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64
     Type type = input ? function_.getArgumentTypes()[i] : function_.getResultTypes()[i - inputs];
     std::string name = input ? (kindOf(type) + llvm::Twine(i)).str() : "out" + llvm::utostr(i - inputs);
     // Only what the kernel writes is not const: results, and the cache.
-    llvm::StringRef pointee = isa<llm::BatchType>(type)               ? "const Batch"
+    llvm::StringRef pointee = isa<llm::BatchType>(type)          ? "const Batch"
                               : !input || isa<llm::KvType>(type) ? "u8"
-                                                                      : "const u8";
+                                                                 : "const u8";
     writer.comment(name + ": " + spelled(type));
-    writer.line("[[maybe_unused]] " + pointee + " *const " + name + " = reinterpret_cast<" + pointee + " *>(args.word[" +
-                llvm::Twine(i) + "]);");
+    writer.line("[[maybe_unused]] " + pointee + " *const " + name + " = reinterpret_cast<" + pointee +
+                " *>(args.word[" + llvm::Twine(i) + "]);");
     (input ? arguments_ : results_).push_back(name);
   }
 }

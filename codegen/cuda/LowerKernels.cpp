@@ -79,8 +79,8 @@ struct LowerCudaKernelsPass : PassWrapper<LowerCudaKernelsPass, OperationPass<Mo
         printGrid(out, kernel->grid[i]);
         out << (i < 2 ? ", " : ")");
       }
-      out << ", " << kernel->threads << " threads, " << kernel->sharedBytes << " bytes of shared memory; " << kernel->config
-          << "\n"
+      out << ", " << kernel->threads << " threads, " << kernel->sharedBytes << " bytes of shared memory; "
+          << kernel->config << "\n"
           << kernel->text << "\n";
     }
     return success();

@@ -96,9 +96,8 @@ static LogicalResult writeAttend(SourceWriter &w, const KernelFrame &frame, cons
                                  const std::string &operands) {
   Block &block = *attention.op->getBlock();
   RegionPrinter region(w, block, frame.arguments());
-  region.bind(attention.op->getResult(0), [](const std::string &, const std::string &col) {
-    return "((" + col + ") == col ? first : second)";
-  });
+  region.bind(attention.op->getResult(0),
+              [](const std::string &, const std::string &col) { return "((" + col + ") == col ? first : second)"; });
   SourceWriter::Scope body = w.scope("const auto take = [&](int row, int col, float first, float second)");
   for (auto [value, pointer] : llvm::zip(block.getTerminator()->getOperands(), frame.results()))
     region.store(value, "row", "col", pointer, 2);

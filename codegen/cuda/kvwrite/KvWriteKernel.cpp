@@ -76,12 +76,13 @@ void HeadPrinter::printStore(const HeadPart &part, const std::string &head, cons
     // [kv head][D][16 tokens]: a token is a column.
     for (auto [i, value] : llvm::enumerate(x))
       w_.line("store<F16, 1>(page + " + head + " * " + std::to_string(headBytes) + " + (" + within + " + " +
-              std::to_string(i) + ") * " + std::to_string(rt::kPageTokens * 2) + " + token * 2, Vec<1>{{" + value + "}});");
+              std::to_string(i) + ") * " + std::to_string(rt::kPageTokens * 2) + " + token * 2, Vec<1>{{" + value +
+              "}});");
     return;
   }
-  w_.line("store<F16, " + std::to_string(width) + ">(page + " + std::to_string(kv_.getHeads() * headBytes) + " + " + head +
-          " * " + std::to_string(headBytes) + " + token * " + std::to_string(dim * 2) + " + " + within + " * 2, Vec<" +
-          std::to_string(width) + ">{{" + llvm::join(x, ", ") + "}});");
+  w_.line("store<F16, " + std::to_string(width) + ">(page + " + std::to_string(kv_.getHeads() * headBytes) + " + " +
+          head + " * " + std::to_string(headBytes) + " + token * " + std::to_string(dim * 2) + " + " + within +
+          " * 2, Vec<" + std::to_string(width) + ">{{" + llvm::join(x, ", ") + "}});");
 }
 
 void HeadPrinter::printPart(const HeadPart &part) {
@@ -105,8 +106,8 @@ void HeadPrinter::print() {
   w_.line("const int lane = static_cast<int>(threadIdx.x % 32);");
   w_.line("const int slot = " + region_.pointer(write_.getBatch()) + "->slots[row];");
   w_.line("[[maybe_unused]] const int token = slot % kPageTokens;");
-  w_.line("[[maybe_unused]] u8 *const page = " + region_.pointer(write_.getKv()) + " + static_cast<i64>(slot / kPageTokens) * " +
-          llvm::Twine(pageBytes) + ";");
+  w_.line("[[maybe_unused]] u8 *const page = " + region_.pointer(write_.getKv()) +
+          " + static_cast<i64>(slot / kPageTokens) * " + llvm::Twine(pageBytes) + ";");
   for (const HeadPart &part : parts_) {
     llvm::StringRef what = part.kind == HeadPart::Result ? "queries" : part.kind == HeadPart::Key ? "keys" : "values";
     w_.comment(what);

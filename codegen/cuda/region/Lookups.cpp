@@ -1,4 +1,5 @@
-// Ops that read tables by what the batch says about a row: embed, rope, and attend_merge, whose row is a table of parts.
+// Ops that read tables by what the batch says about a row: embed, rope, and attend_merge, whose row is a table of
+// parts.
 #include "codegen/cuda/RegionPrinter.h"
 
 #include "codegen/registry/PackedLayout.h"
@@ -11,7 +12,8 @@ namespace llmc {
 
 using Elements = RegionPrinter::Elements;
 
-static constexpr int64_t kLowAngles = 256; // the rope table's last rows: positions 0..255; rows before: multiples of 256
+static constexpr int64_t kLowAngles =
+    256; // the rope table's last rows: positions 0..255; rows before: multiples of 256
 
 static std::string arguments(std::initializer_list<std::string> list) { return "(" + llvm::join(list, ", ") + ")"; }
 
@@ -37,14 +39,15 @@ Elements RegionPrinter::print(llm::EmbedOp op, const std::string &row, const std
   if (!layout)
     return failed(op, "f32 tables have no layout on this target; store them as f16 or bf16", count);
   auto known = prepared_.find(op.getResult());
-  std::string token =
-      known != prepared_.end() ? known->second.front() : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));
+  std::string token = known != prepared_.end() ? known->second.front()
+                                               : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));
   w_.origin(op);
   Elements result;
   for (int64_t i = 0; i < count; ++i) {
     std::string at = i == 0 ? col : col + " + " + std::to_string(i);
-    std::string value = "weightElement<" + std::string(deviceLayoutName(*layout)) + ">" +
-                        arguments({pointer(op.getTable()), std::to_string(paddedCols(*layout, type.cols())), token, at});
+    std::string value =
+        "weightElement<" + std::string(deviceLayoutName(*layout)) + ">" +
+        arguments({pointer(op.getTable()), std::to_string(paddedCols(*layout, type.cols())), token, at});
     result.push_back(op.getScale() == 1.0 ? value : value + " * " + floatLiteral(op.getScale()));
   }
   return name("embedded", result);
@@ -60,8 +63,9 @@ Elements RegionPrinter::print(llm::RopeOp op, const std::string &row, const std:
     return single(op.getResult(), row, col, count);
   const int64_t tableRows = cast<llm::WeightType>(op.getTable().getType()).rows();
   auto known = prepared_.find(op.getResult());
-  std::string position = known != prepared_.end() ? known->second.front()
-                                                  : w_.let("int", "position", batchField(op.getBatch(), "positions", row));
+  std::string position = known != prepared_.end()
+                             ? known->second.front()
+                             : w_.let("int", "position", batchField(op.getBatch(), "positions", row));
   Elements x = elements(op.getX(), row, col, count), partner;
   std::string within = w_.let("int", "within", "(" + col + ") % " + std::to_string(headDim));
   std::string rotates = dim == headDim ? "" : w_.let("bool", "rotates", within + " < " + std::to_string(dim));
@@ -81,11 +85,12 @@ Elements RegionPrinter::print(llm::RopeOp op, const std::string &row, const std:
   }
   w_.origin(op);
   const int64_t angles = neox ? count : std::max<int64_t>(1, count / 2);
-  std::string angle = w_.let("int", "angle", neox ? within + " % " + std::to_string(half)
-                                                  : ifRotates(within + " / 2", "0"));
+  std::string angle =
+      w_.let("int", "angle", neox ? within + " % " + std::to_string(half) : ifRotates(within + " / 2", "0"));
   std::string turn = w_.fresh("turn"), width = std::to_string(angles);
   w_.line("const Turn<" + width + "> " + turn + " = ropeTurn<" + width + ">" +
-          arguments({pointer(op.getTable()), std::to_string(tableRows - kLowAngles), std::to_string(dim), position, angle}) +
+          arguments(
+              {pointer(op.getTable()), std::to_string(tableRows - kLowAngles), std::to_string(dim), position, angle}) +
           ";");
   Elements result;
   for (int64_t i = 0; i < count; ++i) {
@@ -112,8 +117,8 @@ void RegionPrinter::prepare(llm::AttendMergeOp op, const std::string &row) {
   std::string parts = w_.let("u8 *const", "parts", source), factors = w_.fresh("factors"), head = w_.fresh("head");
   w_.line("__shared__ float " + factors + "[" + std::to_string(heads * splits) + "];");
   w_.line("__syncthreads();");
-  w_.line("for (int " + head + " = static_cast<int>(threadIdx.x); " + head + " < " + std::to_string(heads) + "; " + head +
-          " += " + std::to_string(threads_) + ")");
+  w_.line("for (int " + head + " = static_cast<int>(threadIdx.x); " + head + " < " + std::to_string(heads) + "; " +
+          head + " += " + std::to_string(threads_) + ")");
   w_.line("  mergeFactors<" + std::to_string(splits) + ", " + std::to_string(op.getHeadDim()) + ">(" + factors + " + " +
           head + " * " + std::to_string(splits) + ", " + parts + " + static_cast<i64>(" + head + ") * " +
           std::to_string(splits * partBytes) + ");");
@@ -133,9 +138,10 @@ Elements RegionPrinter::print(llm::AttendMergeOp op, const std::string &row, con
   std::string head = w_.let("int", "head", "(" + col + ") / " + std::to_string(dim));
   std::string within = w_.let("int", "within", "(" + col + ") % " + std::to_string(dim));
   std::string merged = w_.fresh("merged"), width = std::to_string(count);
-  w_.line("const Vec<" + width + "> " + merged + " = mergeParts<" + std::to_string(splits) + ", " + std::to_string(dim) +
-          ", " + width + ">(" + factors + " + " + head + " * " + std::to_string(splits) + ", " + parts +
-          " + static_cast<i64>(" + head + ") * " + std::to_string(splits * (dim + 2) * 4) + " + " + within + " * 4);");
+  w_.line("const Vec<" + width + "> " + merged + " = mergeParts<" + std::to_string(splits) + ", " +
+          std::to_string(dim) + ", " + width + ">(" + factors + " + " + head + " * " + std::to_string(splits) + ", " +
+          parts + " + static_cast<i64>(" + head + ") * " + std::to_string(splits * (dim + 2) * 4) + " + " + within +
+          " * 4);");
   Elements result;
   for (int64_t i = 0; i < count; ++i)
     result.push_back(merged + ".v[" + std::to_string(i) + "]");

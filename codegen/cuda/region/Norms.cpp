@@ -68,8 +68,9 @@ void RegionPrinter::prepareSegments(llm::RMSNormOp op, const std::string &row, i
                              std::to_string(count) + "; " + index + " += " + std::to_string(threads_ / 32) + ")");
     w_.line("float " + sum + " = 0.0f;");
     {
-      auto columns = w_.scope("for (int " + within + " = " + lane + " * " + std::to_string(width) + "; " + within + " < " +
-                              std::to_string(segment) + "; " + within + " += " + std::to_string(32 * width) + ")");
+      auto columns =
+          w_.scope("for (int " + within + " = " + lane + " * " + std::to_string(width) + "; " + within + " < " +
+                   std::to_string(segment) + "; " + within + " += " + std::to_string(32 * width) + ")");
       std::string col = w_.let("int", "col", index + " * " + std::to_string(segment) + " + " + within);
       for (const std::string &x : elements(op.getX(), row, col, width))
         w_.line(sum + " = fmaf(" + x + ", " + x + ", " + sum + ");");
@@ -121,15 +122,14 @@ void RegionPrinter::prepareHead(Value value, const std::string &row, const std::
   w_.line("float " + sum + " = 0.0f;");
   w_.line("#pragma unroll");
   {
-    auto columns = w_.scope("for (int " + within + " = static_cast<int>(threadIdx.x % 32) * " + std::to_string(width) +
-                            "; " + within + " < " + std::to_string(headDim) + "; " + within +
-                            " += " + std::to_string(32 * width) + ")");
+    auto columns =
+        w_.scope("for (int " + within + " = static_cast<int>(threadIdx.x % 32) * " + std::to_string(width) + "; " +
+                 within + " < " + std::to_string(headDim) + "; " + within + " += " + std::to_string(32 * width) + ")");
     std::string col = w_.let("int", "col", head + " * " + std::to_string(headDim) + " + " + within);
     for (const std::string &x : elements(norm.getX(), row, col, width))
       w_.line(sum + " = fmaf(" + x + ", " + x + ", " + sum + ");");
   }
-  prepared_[value] = {
-      w_.let("float", "factor", inverseRootOf("warpSum(" + sum + ")", headDim, norm.getEps()))};
+  prepared_[value] = {w_.let("float", "factor", inverseRootOf("warpSum(" + sum + ")", headDim, norm.getEps()))};
 }
 
 Elements RegionPrinter::print(llm::RMSNormOp op, const std::string &row, const std::string &col, int64_t count) {
@@ -160,8 +160,7 @@ void RegionPrinter::prepare(llm::LayerNormOp op, const std::string &row) {
   std::string sum = w_.fresh("sum"), squares = w_.fresh("squares");
   w_.line("float " + sum + " = 0.0f;");
   forRow(op.getX(), row, [&](const std::string &x) { w_.line(sum + " += " + x + ";"); });
-  std::string mean =
-      w_.let("float", "mean", block + sum + ") * " + floatLiteral(1.0 / static_cast<double>(columns)));
+  std::string mean = w_.let("float", "mean", block + sum + ") * " + floatLiteral(1.0 / static_cast<double>(columns)));
   // Two passes: sum(x^2) - mean^2 cancels when the mean is large.
   w_.line("float " + squares + " = 0.0f;");
   forRow(op.getX(), row, [&](const std::string &x) {
@@ -182,7 +181,8 @@ Elements RegionPrinter::print(llm::LayerNormOp op, const std::string &row, const
   Elements result;
   for (int64_t i = 0; i < count; ++i) {
     std::string centred = "(" + x[i] + " - " + mean + ") * " + factor;
-    result.push_back(op.getB() ? "fmaf(" + centred + ", " + weight[i] + ", " + bias[i] + ")" : centred + " * " + weight[i]);
+    result.push_back(op.getB() ? "fmaf(" + centred + ", " + weight[i] + ", " + bias[i] + ")"
+                               : centred + " * " + weight[i]);
   }
   return name("norm", result);
 }

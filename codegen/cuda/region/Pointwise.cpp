@@ -25,7 +25,7 @@ static llvm::StringRef activation(llm::ActFn fn) {
 
 /// `join(a, b)` of each pair.
 static Elements both(const Elements &a, const Elements &b,
-                    llvm::function_ref<std::string(const std::string &, const std::string &)> join) {
+                     llvm::function_ref<std::string(const std::string &, const std::string &)> join) {
   Elements result;
   for (auto [x, y] : llvm::zip_equal(a, b))
     result.push_back(join(x, y));

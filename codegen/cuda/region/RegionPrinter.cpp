@@ -149,20 +149,23 @@ int64_t RegionPrinter::steps(int64_t columns) const {
 
 void RegionPrinter::forColumns(int64_t columns, llvm::function_ref<void(const std::string &col)> body) {
   const int64_t width = vectorWidth(columns), perStep = threads_ * width, count = steps(columns);
-  std::string index = "0", thread = "static_cast<int>(threadIdx.x)", scale = width == 1 ? "" : " * " + std::to_string(width);
+  std::string index = "0", thread = "static_cast<int>(threadIdx.x)",
+              scale = width == 1 ? "" : " * " + std::to_string(width);
   std::optional<SourceWriter::Scope> loop, guard;
   if (count > 1) {
     index = w_.fresh("step");
     // Rows in registers are indexed by the step, so that all steps must be written out; long loops are not.
     w_.line(count <= 8 ? "#pragma unroll" : "#pragma unroll 4");
-    loop.emplace(w_.scope("for (int " + index + " = 0; " + index + " < " + std::to_string(count) + "; ++" + index + ")"));
+    loop.emplace(
+        w_.scope("for (int " + index + " = 0; " + index + " < " + std::to_string(count) + "; ++" + index + ")"));
     thread = "(" + index + " * " + std::to_string(threads_) + " + " + thread + ")";
   }
   std::string col = w_.fresh("col");
   if (count == 1 && columns % perStep == 0)
     loop.emplace(w_.scope(""));
   if (count == 1 && columns % perStep != 0) {
-    guard.emplace(w_.scope("if (const int " + col + " = " + thread + scale + "; " + col + " < " + std::to_string(columns) + ")"));
+    guard.emplace(
+        w_.scope("if (const int " + col + " = " + thread + scale + "; " + col + " < " + std::to_string(columns) + ")"));
   } else {
     w_.line("const int " + col + " = " + thread + scale + ";");
     if (columns % perStep != 0)

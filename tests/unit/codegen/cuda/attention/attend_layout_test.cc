@@ -45,14 +45,16 @@ TEST(AttendLayoutTest, RowsOfAGroup) {
 
 TEST(AttendLayoutTest, DescriptionNamesTheLimit) {
   CudaAttendShape shape = shapeOf(4, 128, 8);
-  EXPECT_EQ(describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
-            "mma f16, 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, 8 splits, 512 bytes and 2048 flops "
-            "a key: 4 flops a byte, limit memory");
+  EXPECT_EQ(
+      describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
+      "mma f16, 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, 8 splits, 512 bytes and 2048 flops "
+      "a key: 4 flops a byte, limit memory");
   shape.splits = 0;
-  EXPECT_EQ(describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
-            "mma f16, tiles of 16 tokens x 4 heads against 64 keys a step, 512 bytes and 32768 flops a key and tile: 64 "
-            "flops a byte, limit tensor cores; few rows: 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, "
-            "512 bytes and 2048 flops a key: 4 flops a byte, limit memory");
+  EXPECT_EQ(
+      describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
+      "mma f16, tiles of 16 tokens x 4 heads against 64 keys a step, 512 bytes and 32768 flops a key and tile: 64 "
+      "flops a byte, limit tensor cores; few rows: 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, "
+      "512 bytes and 2048 flops a key: 4 flops a byte, limit memory");
 }
 
 } // namespace
