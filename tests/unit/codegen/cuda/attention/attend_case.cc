@@ -15,7 +15,7 @@ std::string AttendCase::text() const {
       << "!kv = !llm.kv<layers = 2, heads = " << kvHeads << ", dim = " << dim << ", page = 16>\n"
       << "kern.func @attend(%q: !q, %kv: !kv, %b: !llm.batch) -> " << (splits ? "!r" : "!h")
       << " attributes {hero = \"attend\"} {\n"
-      << "  %r = llm.attend" << (splits ? "_partial" : "") << " %q, %kv, %b {layer = 1, heads = " << heads
+      << "  %r = llm.attend" << (splits ? "_partial" : "") << " %q, %kv, %b {layer = 0, heads = " << heads
       << ", scale = " << std::scientific << 1 / std::sqrt(static_cast<double>(dim)) << ", window = " << window
       << ", softcap = " << softcap;
   if (splits)

@@ -6,7 +6,8 @@
 
 namespace llmc {
 
-/// One kern.func @attend of llm.attend (splits = 0; its result cast to bf16) or llm.attend_partial, layer 1 of two.
+/// One kern.func @attend of llm.attend (splits = 0; its result cast to bf16) or llm.attend_partial over a cache of two
+/// layers.
 struct AttendCase {
   std::string name;
   int64_t heads = 1, kvHeads = 1, dim = 64, splits = 0, window = 0;

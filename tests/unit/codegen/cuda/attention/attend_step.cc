@@ -93,8 +93,8 @@ rt::Status AttendStep::run(const KernelText &kernel, emu::PtxProgram &program, e
   memory.add(queryRows_.data(), queryRows_.size() * 4, "queries", false);
   memory.add(cacheBytes_.data(), cacheBytes_.size(), "cache", false);
   memory.add(&words_, sizeof(words_), "batch", false);
-  for (const std::vector<int32_t> *array :
-       {&batch_.positions, &batch_.tokenSeq, &starts_, &batch_.contextLens, static_cast<std::vector<int32_t> *>(&table_)})
+  for (const std::vector<int32_t> *array : {&batch_.positions, &batch_.tokenSeq, &starts_, &batch_.contextLens,
+                                            static_cast<std::vector<int32_t> *>(&table_)})
     memory.add(array->data(), array->size() * 4, "batch array", false);
   memory.add(result_.data(), tokens() * resultStride(test_), "result");
   checks.memory = &memory;
@@ -115,7 +115,8 @@ void AttendStep::expectReference() {
 
 /// Parts are sums relative to a largest score, which may differ by a rounding: compared are sums / l and m + log l.
 void AttendStep::expectParts() {
-  const reference::AttendParams params{kLayer, test_.heads, 1 / std::sqrt(double(test_.dim)), test_.window, test_.softcap};
+  const reference::AttendParams params{kLayer, test_.heads, 1 / std::sqrt(double(test_.dim)), test_.window,
+                                       test_.softcap};
   reference::Tensor expected = reference::attendPartial(query_, cache_, batch_, params, test_.splits);
   const int64_t dim = test_.dim;
   double worst = 0;
@@ -137,15 +138,16 @@ void AttendStep::expectParts() {
 }
 
 void AttendStep::expectRows() {
-  const reference::AttendParams params{kLayer, test_.heads, 1 / std::sqrt(double(test_.dim)), test_.window, test_.softcap};
+  const reference::AttendParams params{kLayer, test_.heads, 1 / std::sqrt(double(test_.dim)), test_.window,
+                                       test_.softcap};
   reference::Tensor expected = reference::attend(query_, cache_, batch_, params);
   for (int64_t t = 0; t < tokens(); ++t)
     for (int64_t c = 0; c < expected.cols; ++c) {
       uint16_t bits = 0;
       std::memcpy(&bits, result_.data() + t * resultStride(test_) + c * 2, 2);
       const double got = std::bit_cast<float>(uint32_t(bits) << 16), want = expected.at(t, c);
-      ASSERT_NEAR(got, want, 5e-3 + std::abs(want) / 256) << "token " << t << " head " << c / test_.dim << " column "
-                                                          << c % test_.dim;
+      ASSERT_NEAR(got, want, 5e-3 + std::abs(want) / 256)
+          << "token " << t << " head " << c / test_.dim << " column " << c % test_.dim;
     }
 }
 
