@@ -163,8 +163,7 @@ private:
   rt::Status generate() {
     progress_.phase("code generation");
     double from = progress_.seconds();
-    auto kernels =
-        generateCode(*module_, options_, [&](size_t done, size_t total) { progress_.advance(done, total); });
+    auto kernels = generateCode(*module_, options_, [&](size_t done, size_t total) { progress_.advance(done, total); });
     if (!kernels)
       return kernels.takeStatus();
     kernels_ = kernels.take();

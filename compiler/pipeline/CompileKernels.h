@@ -24,8 +24,8 @@ struct CompiledKernels {
   std::vector<const Level *> levels;
   std::vector<CodeImage> images;                    ///< by level
   std::vector<std::vector<KernelListing>> listings; ///< [level][variant], when asked for
-  std::vector<CudaLevel> cuda;       ///< target cuda: in place of levels, images and listings
-  std::vector<std::string> kernelIr; ///< target cuda, when listings are asked for: a variant's kern.func
+  std::vector<CudaLevel> cuda;                      ///< target cuda: in place of levels, images and listings
+  std::vector<std::string> kernelIr;                ///< target cuda, when listings are asked for: a variant's kern.func
 
   /// Bytes of each level's code section.
   std::vector<std::string_view> codeSections() const;

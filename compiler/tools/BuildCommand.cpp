@@ -23,19 +23,20 @@ static cxxopts::Options buildFlags() {
       "target",
       "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
       "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",
-      cxxopts::value<std::string>()->default_value("cpu"), "NAME")(
-      "quant", "weight storage: native (as in the file), w16, w8, w4",
-      cxxopts::value<std::string>()->default_value("native"),
-      "SCHEME")("activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
-                cxxopts::value<std::string>()->default_value("auto"),
-                "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
-                        cxxopts::value<std::string>()->default_value("all"),
-                        "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
-                                "N")("print-ir-before", "print the IR before a pass, or before all",
-                                     cxxopts::value<std::string>()->default_value(""), "PASS")(
+      cxxopts::value<std::string>()->default_value("cpu"),
+      "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4",
+              cxxopts::value<std::string>()->default_value("native"), "SCHEME")(
+      "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
+      cxxopts::value<std::string>()->default_value("auto"),
+      "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
+              cxxopts::value<std::string>()->default_value("all"),
+              "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
+                      "N")("print-ir-before", "print the IR before a pass, or before all",
+                           cxxopts::value<std::string>()->default_value(""), "PASS")(
       "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
       "PASS")("dump-dir",
-              "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with --stop-after for the IR there",
+              "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
+              "--stop-after for the IR there",
               cxxopts::value<std::string>()->default_value(""),
               "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
                      cxxopts::value<std::string>()->default_value(""),
@@ -196,8 +197,7 @@ static void printSummary(const BuildOptions &options, const BuildSummary &summar
   auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
   llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
                << ", code " << mib(summary.codeBytes) << " at " << summary.levels << " levels"
-               << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX")
-               << ")\n"
+               << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX") << ")\n"
                << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
                                 summary.codegenSeconds, mib(summary.peakBytes))
                << "  " << summary.kernels << " kernels in " << summary.variants << " variants\n"

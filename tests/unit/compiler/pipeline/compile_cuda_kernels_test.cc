@@ -69,7 +69,9 @@ TEST_F(CompileCudaKernels, CodeOfEveryVariantAtEveryLevel) {
         EXPECT_EQ(code.find('\0'), code.size() - 1);
         EXPECT_NE(code.find(".target sm_90\n"), std::string::npos);
       } else {
-        EXPECT_TRUE(code.starts_with("\x7f" "ELF"));
+        EXPECT_TRUE(
+            code.starts_with("\x7f"
+                             "ELF"));
       }
     }
   }
@@ -77,14 +79,16 @@ TEST_F(CompileCudaKernels, CodeOfEveryVariantAtEveryLevel) {
 }
 
 TEST_F(CompileCudaKernels, ThreadsDoNotChangeTheCode) {
-  auto one = compileCudaKernels(*module_, {{"sm_80"}, 1, false, {}}), four = compileCudaKernels(*module_, {{"sm_80"}, 4, false, {}});
+  auto one = compileCudaKernels(*module_, {{"sm_80"}, 1, false, {}}),
+       four = compileCudaKernels(*module_, {{"sm_80"}, 4, false, {}});
   ASSERT_TRUE(one && four);
   EXPECT_EQ(one->cuda[0].code, four->cuda[0].code);
   EXPECT_EQ(one->cuda[1].code, four->cuda[1].code);
 }
 
 TEST_F(CompileCudaKernels, ListingsAreKeptWhenAskedFor) {
-  auto without = compileCudaKernels(*module_, {{"sm_80"}, 1, false, {}}), with = compileCudaKernels(*module_, {{"sm_80"}, 1, true, {}});
+  auto without = compileCudaKernels(*module_, {{"sm_80"}, 1, false, {}}),
+       with = compileCudaKernels(*module_, {{"sm_80"}, 1, true, {}});
   ASSERT_TRUE(with && without);
   EXPECT_TRUE(without->cuda[0].variants[0].kernel.text.empty());
   EXPECT_NE(with->cuda[0].variants[0].kernel.text.find("add_any"), std::string::npos);
