@@ -11,8 +11,8 @@ std::string addNorm(int columns) {
   const std::string w = "!llm.weight<[" + n + "], #llm.q<f32>>";
   return "kern.func @k(%x: " + x + ", %y: " + x + ", %w: " + w + ", %b: !llm.batch) -> (" + x + ", " + x +
          ") attributes {hero = \"norm\"} {\n  %0 = llm.add %x, %y : " + x +
-         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x + "\n  kern.yield %0, %1 : " + x +
-         ", " + x + "\n}\n";
+         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x +
+         "\n  kern.yield %0, %1 : " + x + ", " + x + "\n}\n";
 }
 
 std::string attend() {
@@ -68,8 +68,10 @@ TEST(KernelCaseTest, AChangedKernelIsFound) {
 }
 
 TEST(KernelCaseTest, TextWithoutAKernelIsAnError) {
-  for (const KernelOutcome& outcome : runKernelCase({.text = "module {}"})) EXPECT_EQ(outcome.status.code(), "EMU_CASE");
-  for (const KernelOutcome& outcome : runKernelCase({.text = "kern.func"})) EXPECT_EQ(outcome.status.code(), "EMU_CASE");
+  for (const KernelOutcome& outcome : runKernelCase({.text = "module {}"}))
+    EXPECT_EQ(outcome.status.code(), "EMU_CASE");
+  for (const KernelOutcome& outcome : runKernelCase({.text = "kern.func"}))
+    EXPECT_EQ(outcome.status.code(), "EMU_CASE");
 }
 
 }  // namespace
