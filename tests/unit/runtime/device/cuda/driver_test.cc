@@ -121,9 +121,12 @@ TEST(CudaDriver, EveryErrorAtEveryCallIsToldAndNothingLeaks) {
   const uint64_t calls = scripted.script().calls;
   ASSERT_GT(calls, 30u);
   uint64_t told = 0;
-  for (const auto& [code, name, exit] :
-       {std::tuple{2, "CU_MEMORY", 69}, {209, "CU_NO_CODE", 78}, {1, "CU_CALL", 71}, {700, "CU_FAULT", 71},
-        {46, "CU_FAULT", 71}, {999, "CU_FAULT", 71}}) {
+  for (const auto& [code, name, exit] : {std::tuple{2, "CU_MEMORY", 69},
+                                         {209, "CU_NO_CODE", 78},
+                                         {1, "CU_CALL", 71},
+                                         {700, "CU_FAULT", 71},
+                                         {46, "CU_FAULT", 71},
+                                         {999, "CU_FAULT", 71}}) {
     for (uint64_t call = 1; call <= calls; ++call) {
       scripted.reset();
       scripted.addKernel("addOne", 1, addOne);

@@ -13,9 +13,8 @@ TEST(CudaGraph, RunsWhatWasCapturedAtEachLaunch) {
   test::ScriptedDevice device;
   auto memory = DeviceBuffer::create(*device.context, 64, "a test").take();
   auto pinned = PinnedBuffer::create(*device.context, 64, "a test").take();
-  auto graph = Graph::capture(*device.stream, [&] {
-    return device.stream->copy(memory.address(), hostAddress(pinned.data()), 32);
-  });
+  auto graph = Graph::capture(*device.stream,
+                              [&] { return device.stream->copy(memory.address(), hostAddress(pinned.data()), 32); });
   ASSERT_TRUE(graph) << graph.status().toString();
   std::fill_n(pinned.data(), 64, uint8_t{1});
   for (int round = 0; round < 2; ++round) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "runtime/device/cuda/driver_api.h"
@@ -16,9 +17,9 @@ struct CudaScript {
   int major = 9, minor = 0;
   uint64_t freeBytes = uint64_t{1} << 30, totalBytes = uint64_t{2} << 30;  ///< before any allocation
   int version = 13000;
-  std::string hidden;   ///< entry point that cuGetProcAddress does not find
-  int hiddenCode = 500;  ///< what it says of it
-  uint64_t calls = 0;   ///< made since reset(): those that can fail
+  std::string hidden;     ///< entry point that cuGetProcAddress does not find
+  int hiddenCode = 500;   ///< what it says of it
+  uint64_t calls = 0;     ///< made since reset(): those that can fail
   uint64_t launches = 0;  ///< kernels that have run
   uint64_t copies = 0;    ///< cuMemcpyAsync calls
   uint64_t graphLaunches = 0;
@@ -29,7 +30,7 @@ struct CudaScript {
 class ScriptedDriver {
  public:
   /// A kernel: the words of its parameter, and how many blocks it was launched with.
-  using Kernel = void (*)(const uint64_t* words, const uint32_t* grid);
+  using Kernel = std::function<void(const uint64_t* words, const uint32_t* grid)>;
 
   ScriptedDriver();
   ~ScriptedDriver();

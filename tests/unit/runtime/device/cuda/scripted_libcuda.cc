@@ -22,7 +22,7 @@ struct CuContextObject {};
 struct CuModuleObject {};
 struct CuFunctionObject {
   uint32_t words = 0;
-  test::ScriptedDriver::Kernel kernel = nullptr;
+  test::ScriptedDriver::Kernel kernel;
   int sharedBytes = 48 << 10;
 };
 struct CuGraphObject {
@@ -263,9 +263,8 @@ int cuMemcpyAsync(CuAddress to, CuAddress from, size_t bytes, CuStream stream) {
   if (const int code = scripted()) return code;
   if (!inBounds(to, bytes) || !inBounds(from, bytes)) return kInvalidValue;
   ++script.copies;
-  enqueue(stream, [to, from, bytes] {
-    std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
-  });
+  enqueue(stream,
+          [to, from, bytes] { std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes); });
   return 0;
 }
 int cuMemsetD8Async(CuAddress to, unsigned char value, size_t bytes, CuStream stream) {
@@ -367,9 +366,7 @@ EXPORTED void scriptedReset() {
   sticky = 0;
   initialized = opened = false;
 }
-EXPORTED uint64_t scriptedAlive() {
-  return contexts + deviceMemory.size() + hostMemory.size() + objects.size();
-}
+EXPORTED uint64_t scriptedAlive() { return contexts + deviceMemory.size() + hostMemory.size() + objects.size(); }
 EXPORTED void scriptedAddKernel(const char* symbol, uint32_t words, ScriptedDriver::Kernel kernel) {
   kernels[symbol] = {words, kernel};
 }
