@@ -7,6 +7,7 @@
 #include "runtime/device/cuda/buffer.h"
 #include "runtime/device/cuda/stream.h"
 #include "runtime/exec/batch_builder.h"
+#include "runtime/exec/bound_program.h"
 
 namespace llmc::rt::cuda {
 

@@ -20,9 +20,10 @@ struct Piece {
 
 /// What the threads of one upload share.
 struct Upload {
+  Upload(const Context& where, uint64_t bytes) : context(where), pieceBytes(bytes) {}
   const Context& context;
+  const uint64_t pieceBytes;
   std::vector<Piece> pieces;
-  uint64_t pieceBytes;
   std::atomic<size_t> next{0};
   std::atomic<uint64_t> done{0};
   std::mutex mutex;
@@ -132,7 +133,7 @@ Result<DeviceWeights> DeviceWeights::upload(const Context& context, const fb::En
                                             const std::function<std::span<const std::byte>(uint32_t)>& section,
                                             const UploadOptions& options) {
   DeviceWeights weights;
-  Upload upload{context, {}, options.pieceBytes};
+  Upload upload(context, options.pieceBytes);
   for (const uint32_t index : weightSections(plan)) {
     const std::span<const std::byte> bytes = section(index);
     auto buffer = DeviceBuffer::create(context, bytes.size(), "the weights");

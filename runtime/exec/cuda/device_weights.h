@@ -19,7 +19,7 @@ struct UploadOptions {
   uint32_t threads = 4;              ///< each with two pinned buffers and a stream
   uint64_t pieceBytes = 16u << 20;   ///< of a pinned buffer
   /// Bytes done and in all; called from the thread that called upload(), some times a second.
-  std::function<void(uint64_t, uint64_t)> progress;
+  std::function<void(uint64_t, uint64_t)> progress = {};
 };
 
 /// Owns one buffer a section.
