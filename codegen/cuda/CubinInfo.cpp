@@ -108,19 +108,20 @@ Result<CubinInfo> readCubin(std::string_view cubin, std::string_view symbolName)
     auto bytes = take(file->getSectionContents(section), why);
     if (!bytes)
       return broken(why);
-    whole &= forAttributes(llvm::StringRef(reinterpret_cast<const char *>(bytes->data()), bytes->size()), [&](uint8_t id, uint16_t value, llvm::StringRef payload) {
-      if (own && id == kParameterSize) {
-        info.parameterBytes = value;
-        hasParameters = true;
-      } else if (!own && payload.size() >= 8 && word(payload, 0) == *kernel) {
-        if (id == kRegisterCount) {
-          info.registers = word(payload, 1);
-          hasRegisters = true;
-        } else if (id == kFrameSize) {
-          info.frameBytes = word(payload, 1);
-        }
-      }
-    });
+    whole &= forAttributes(llvm::StringRef(reinterpret_cast<const char *>(bytes->data()), bytes->size()),
+                           [&](uint8_t id, uint16_t value, llvm::StringRef payload) {
+                             if (own && id == kParameterSize) {
+                               info.parameterBytes = value;
+                               hasParameters = true;
+                             } else if (!own && payload.size() >= 8 && word(payload, 0) == *kernel) {
+                               if (id == kRegisterCount) {
+                                 info.registers = word(payload, 1);
+                                 hasRegisters = true;
+                               } else if (id == kFrameSize) {
+                                 info.frameBytes = word(payload, 1);
+                               }
+                             }
+                           });
   }
   if (!whole || !hasRegisters || !hasParameters)
     return broken(llvm::Twine("one whose .nv.info ") + (whole ? "says nothing about " + symbol.str() : "is cut short"));

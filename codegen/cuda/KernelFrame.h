@@ -30,7 +30,6 @@ public:
   void finish();
 
 private:
-  SourceWriter &writer_;
   kern::FuncOp function_;
   llvm::SmallVector<std::string> arguments_, results_;
   std::optional<SourceWriter::Scope> body_;

@@ -25,9 +25,9 @@ struct KernelText {
   std::string symbol, text;
   int64_t threads = 0;     ///< of a block, in one dimension
   int64_t sharedBytes = 0; ///< dynamic shared memory; static arrays in the text come on top
-  GridDim grid[3];
-  std::string config; ///< for people: "256 threads a row, 4 columns a load"
-  int64_t words = 0;  ///< 8-byte arguments: inputs of the function, then its results
+  GridDim grid[3] = {};
+  std::string config = {}; ///< for people: "256 threads a row, 4 columns a load"
+  int64_t words = 0;       ///< 8-byte arguments: inputs of the function, then its results
 };
 
 /// One variant of one kernel: `function` for M <= mMax rows (0: any number), as `symbol`, for `arch`.

@@ -27,7 +27,8 @@ using Code = int;
 struct Nvrtc::Library {
   void *handle = nullptr, *builtins = nullptr;
   Code (*version)(int *, int *) = nullptr;
-  Code (*create)(Program *, const char *text, const char *name, int, const char *const *, const char *const *) = nullptr;
+  Code (*create)(Program *, const char *text, const char *name, int, const char *const *,
+                 const char *const *) = nullptr;
   Code (*compile)(Program, int, const char *const *) = nullptr;
   Code (*destroy)(Program *) = nullptr;
   Code (*logSize)(Program, size_t *) = nullptr;
@@ -126,7 +127,11 @@ Result<const Nvrtc *> Nvrtc::load() {
 
 /// The one option list of every build: options are recorded in the cubin, so another list gives other bytes.
 static std::vector<std::string> optionsFor(const Arch &arch) {
-  return {"--gpu-architecture=" + arch.name.str(), "--std=c++17", "--fmad=true", "--ftz=false", "--prec-div=true",
+  return {"--gpu-architecture=" + arch.name.str(),
+          "--std=c++17",
+          "--fmad=true",
+          "--ftz=false",
+          "--prec-div=true",
           "--prec-sqrt=true"};
 }
 
@@ -154,7 +159,8 @@ template <typename Size, typename Get> static std::string fetch(Program program,
   return text;
 }
 
-template <typename Library> static Compiled compileSource(const Library &l, const KernelText &kernel, const Arch &arch) {
+template <typename Library>
+static Compiled compileSource(const Library &l, const KernelText &kernel, const Arch &arch) {
   std::string source = sourceOf(kernel), name = kernel.symbol + ".cu";
   std::vector<const char *> texts, names, options;
   for (const DeviceHeader &header : cudaDeviceLibrary()) {
@@ -166,7 +172,8 @@ template <typename Library> static Compiled compileSource(const Library &l, cons
     options.push_back(option.c_str());
   Compiled result;
   Program program = nullptr;
-  result.code = l.create(&program, source.c_str(), name.c_str(), static_cast<int>(texts.size()), texts.data(), names.data());
+  result.code =
+      l.create(&program, source.c_str(), name.c_str(), static_cast<int>(texts.size()), texts.data(), names.data());
   if (result.code != 0)
     return result;
   result.code = l.compile(program, static_cast<int>(options.size()), options.data());
@@ -196,21 +203,24 @@ static std::string cacheKey(const std::string &version, const KernelText &kernel
 /// What the launch needs, against what the cubin has.
 static Status check(const KernelText &kernel, const Arch &arch, const CompiledText &compiled) {
   auto error = [&](const char *code, const std::string &message, const char *hint) {
-    return Status::error(ErrorKind::kInternal, code, "kernel " + kernel.symbol + " for " + arch.name.str() + ": " + message,
-                         hint);
+    return Status::error(ErrorKind::kInternal, code,
+                         "kernel " + kernel.symbol + " for " + arch.name.str() + ": " + message, hint);
   };
   if (compiled.parameterBytes != 8 * kernel.words)
-    return error("CU_PARAMS", "expected " + std::to_string(8 * kernel.words) + " bytes of arguments, found " +
-                                  std::to_string(compiled.parameterBytes) + " in the cubin",
+    return error("CU_PARAMS",
+                 "expected " + std::to_string(8 * kernel.words) + " bytes of arguments, found " +
+                     std::to_string(compiled.parameterBytes) + " in the cubin",
                  "the launch plan and the kernel's text disagree");
   if (compiled.spillBytes > 0)
-    return error("CU_SPILL", "its threads need " + std::to_string(compiled.spillBytes) + " bytes of stack with " +
-                                 std::to_string(compiled.registers) + " registers, expected none",
+    return error("CU_SPILL",
+                 "its threads need " + std::to_string(compiled.spillBytes) + " bytes of stack with " +
+                     std::to_string(compiled.registers) + " registers, expected none",
                  "give it smaller tiles, or unroll loops that index arrays");
   const int64_t shared = compiled.sharedBytes + kernel.sharedBytes;
   if (shared > arch.sharedBytesMax)
-    return error("CU_SHARED", "a block needs " + std::to_string(shared) + " bytes of shared memory, expected at most " +
-                                  std::to_string(arch.sharedBytesMax),
+    return error("CU_SHARED",
+                 "a block needs " + std::to_string(shared) + " bytes of shared memory, expected at most " +
+                     std::to_string(arch.sharedBytesMax),
                  "give it smaller tiles");
   return Status::ok();
 }
@@ -225,8 +235,8 @@ Result<CompiledText> Nvrtc::compile(const KernelText &kernel, const Arch &arch) 
     Compiled made = compileSource(*library_, kernel, arch);
     if (made.code != 0 || made.cubin.empty())
       return Status::error(ErrorKind::kInternal, "CU_COMPILE",
-                           "NVRTC " + version() + " did not compile kernel " + kernel.symbol + " for " + arch.name.str() +
-                               ": " + library_->errorText(made.code) + "\n" + made.log);
+                           "NVRTC " + version() + " did not compile kernel " + kernel.symbol + " for " +
+                               arch.name.str() + ": " + library_->errorText(made.code) + "\n" + made.log);
     compiled.cubin = std::move(made.cubin);
     compiled.ptx = std::move(made.ptx);
     library_->cache.store(key, compiled.cubin, compiled.ptx);

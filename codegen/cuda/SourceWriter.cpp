@@ -4,6 +4,7 @@
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cmath>
 
@@ -57,8 +58,11 @@ std::string describeOrigin(mlir::Operation *op) {
     out << ", " << name.getName().getValue();
     location = name.getChildLoc();
   }
-  if (auto file = llvm::dyn_cast<mlir::FileLineColLoc>(location))
-    out << " (" << file.getFilename().getValue() << ":" << file.getLine() << ":" << file.getColumn() << ")";
+  if (auto file = llvm::dyn_cast<mlir::FileLineColLoc>(location)) {
+    // Without folders: the text should not depend on where a model lies.
+    out << " (" << llvm::sys::path::filename(file.getFilename().getValue()) << ":" << file.getLine() << ":"
+        << file.getColumn() << ")";
+  }
   return text;
 }
 

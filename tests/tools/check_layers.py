@@ -46,7 +46,7 @@ MAY_INCLUDE = {
                           "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
                           "runtime/base", "runtime/format"],
     "compiler/tools": ["compiler/import", "compiler/models", "compiler/engine", "compiler/pipeline", "passes",
-                       "codegen/registry", "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern",
+                       "codegen/registry", "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern",
                        "dialects/Plan", "dialects/Reference", "runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
 }
 TOP = ("runtime", "dialects", "passes", "codegen", "compiler")

@@ -90,10 +90,11 @@ TEST_F(NvrtcTest, ArgumentsThatDisagreeAreRefused) {
 
 TEST_F(NvrtcTest, StackIsRefused) {
   KernelText kernel = doubled("spills");
-  kernel.text = "struct Args { u64 word[2]; };\nextern \"C\" __global__ void spills(const __grid_constant__ Args args) {\n"
-                "  const int *x = reinterpret_cast<const int *>(args.word[0]);\n  int kept[64];\n"
-                "  for (int i = 0; i < 64; ++i) kept[x[i] & 63] = i;\n"
-                "  reinterpret_cast<int *>(args.word[1])[threadIdx.x] = kept[x[threadIdx.x] & 63];\n}\n";
+  kernel.text =
+      "struct Args { u64 word[2]; };\nextern \"C\" __global__ void spills(const __grid_constant__ Args args) {\n"
+      "  const int *x = reinterpret_cast<const int *>(args.word[0]);\n  int kept[64];\n"
+      "  for (int i = 0; i < 64; ++i) kept[x[i] & 63] = i;\n"
+      "  reinterpret_cast<int *>(args.word[1])[threadIdx.x] = kept[x[threadIdx.x] & 63];\n}\n";
   auto made = compiler().compile(kernel, *findArch("sm_90a"));
   ASSERT_FALSE(made.isOk());
   EXPECT_EQ(made.status().code(), "CU_SPILL");
