@@ -57,7 +57,7 @@ class ScriptedDriver {
   void (*openMemory_)(bool);
 };
 
-/// Modules of the scripted driver are loaded from this text and nothing else.
+/// Modules of the scripted driver are loaded from this text, from what starts as an ELF file or PTX, and nothing else.
 inline constexpr char kScriptedImage[] = "scripted cubin";
 
 }  // namespace llmc::rt::test
