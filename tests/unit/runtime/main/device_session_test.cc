@@ -60,7 +60,7 @@ TEST_F(RunOnDevice, RefusesWhatDoesNotGoWithTheEngine) {
                   {{"--prompt", "a", "--device", "cuda:x"}, 64, "CLI_FLAG"},
                   {{"--prompt", "a", "--device", "cuda:-1"}, 64, "CLI_FLAG"},
                   {{"--check", "--device", "cuda:0"}, 64, "CLI_FLAG"},
-                  {{"--bench", "--profile"}, 64, "CLI_FLAG"}});
+                  {{"--bench", "--profile", "--prompt-tokens", "8", "--output-tokens", "8"}, 64, "CLI_FLAG"}});
 }
 
 TEST_F(RunOnDevice, NamesTheDeviceWhenNoCodeFits) {
@@ -79,10 +79,10 @@ TEST_F(RunOnDevice, RefusesWhatDoesNotFitWithNumbers) {
   EXPECT_NE(err_.find("error[RT_KV_MEMORY] --kv-memory is 2.00 GiB, and beside the engine the device has 9"),
             std::string::npos)
       << err_;
-  scripted_.script().freeBytes = 100 << 10;
+  scripted_.script().freeBytes = 20 << 10;
   EXPECT_EQ(run({"--prompt", "a"}), 69);
   EXPECT_NE(err_.find("error[CU_MEMORY] the engine does not fit: weights"), std::string::npos) << err_;
-  EXPECT_NE(err_.find("100.0 KiB of 2.00 GiB are free on cuda:0 Scripted GPU"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("20.0 KiB of 2.00 GiB are free on cuda:0 Scripted GPU"), std::string::npos) << err_;
 }
 
 TEST_F(RunOnDevice, EveryFaultAtEveryCallEndsWithItsStatus) {
