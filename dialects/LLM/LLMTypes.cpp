@@ -77,6 +77,10 @@ bool isActivation(Type type) {
   return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isF32();
 }
 
+bool isBf16Activation(Type type) {
+  return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isBF16();
+}
+
 bool isRowIndices(Type type) {
   DimsAttr dims = dimsOf(type);
   return dims && dims.getDims().size() == 1 &&
