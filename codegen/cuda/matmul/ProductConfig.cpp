@@ -57,6 +57,15 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   return false;
 }
 
+/// Instructions of a stream's loop body, about: what its compilation takes grows with them.
+int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
+  Layout l = shape.layout;
+  int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
+  int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  return config.panels * config.held / unitBlocks(l) * (unpack + config.tiles * multiply);
+}
+constexpr int64_t kMostInstructions = 400;
+
 std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   ProductConfig config;
@@ -68,7 +77,8 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
     for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
       for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
         config.stageBlocks = std::min(config.held, wide);
-        all.push_back(config);
+        if (streamInstructions(shape, config) <= kMostInstructions)
+          all.push_back(config);
       }
   return all;
 }
