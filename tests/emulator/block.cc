@@ -212,8 +212,10 @@ u32 Block::barrier(Fibre& self, BarrierKind kind, u32 id, u32 count, u32 predica
   BarrierState& state = barriers_[id];
   if (state.arrived == 0) state = BarrierState{0, count, 0, true, false};
   if (state.need != count)
-    fault(self, "barrier " + std::to_string(id) + " used for " + std::to_string(state.need) + " and for " +
-                    std::to_string(count) + " threads at once", line);
+    fault(self,
+          "barrier " + std::to_string(id) + " used for " + std::to_string(state.need) + " and for " +
+              std::to_string(count) + " threads at once",
+          line);
   ++state.arrived;
   state.count += predicate != 0;
   state.all = state.all && predicate;
@@ -280,8 +282,10 @@ void Block::checkConverged(u32 id, const std::vector<Fibre*>& fibres) {
 
 u8* Block::sharedAt(Fibre& self, u32 address, u32 bytes, u32 line) {
   if (address < kSharedBase || address + bytes > plan_->sharedEnd)
-    fault(self, "shared address " + std::to_string(address) + " is outside the launch's memory, which ends at " +
-                    std::to_string(plan_->sharedEnd), line);
+    fault(self,
+          "shared address " + std::to_string(address) + " is outside the launch's memory, which ends at " +
+              std::to_string(plan_->sharedEnd),
+          line);
   return shared_.get() + address;
 }
 

@@ -52,8 +52,8 @@ struct Fibre : Thread {
   u32 phase = 0;
   u32 barrierResult = 0;
   u32 spins = 0;
-  std::vector<CopyRequest> copies;   ///< not yet landed, oldest first
-  std::vector<uint32_t> groups;      ///< for each committed group how many of `copies` it ends at
+  std::vector<CopyRequest> copies;  ///< not yet landed, oldest first
+  std::vector<uint32_t> groups;     ///< for each committed group how many of `copies` it ends at
 };
 
 class Block {

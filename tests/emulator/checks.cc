@@ -159,8 +159,8 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
   const MemoryMap::Buffer* buffer = memory_->find((uint64_t)memory, bytes);
   const char* what = kind == Access::kRead ? "read" : "write";
   if (!buffer)
-    report(std::string(what) + " of " + std::to_string(bytes) + " bytes outside every buffer: " +
-               memory_->describe((uint64_t)memory),
+    report(std::string(what) + " of " + std::to_string(bytes) +
+               " bytes outside every buffer: " + memory_->describe((uint64_t)memory),
            thread.linear, line);
   else if (kind != Access::kRead && !buffer->writable)
     report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);

@@ -1,4 +1,5 @@
-// The checked build's view of a block: vector clocks for races, shared bytes never written, bounds of buffers, counters.
+// The checked build's view of a block: vector clocks for races, shared bytes never written, bounds of buffers,
+// counters.
 #pragma once
 
 #include <string>

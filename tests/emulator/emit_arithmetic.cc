@@ -15,22 +15,38 @@ struct Rule {
 
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> kRules = {
-      {"add", {"opAdd", "tt", nullptr}},     {"sub", {"opSub", "tt", nullptr}},
-      {"div", {"opDiv", "tt", nullptr}},     {"rem", {"opRem", "tt", nullptr}},
-      {"fma", {"opFma", "ttt", nullptr}},    {"min", {"opMin", "tt", nullptr}},
-      {"max", {"opMax", "tt", nullptr}},     {"neg", {"opNeg", "t", nullptr}},
-      {"abs", {"opAbs", "t", nullptr}},      {"and", {"opAnd", "tt", nullptr}},
-      {"or", {"opOr", "tt", nullptr}},       {"xor", {"opXor", "tt", nullptr}},
-      {"not", {"opNot", "t", nullptr}},      {"cnot", {"opCnot", "t", nullptr}},
-      {"shl", {"opShl", "tk", nullptr}},     {"shr", {"opShr", "tk", nullptr}},
-      {"sqrt", {"opSqrt", "t", nullptr}},    {"rsqrt", {"opRsqrt", "t", nullptr}},
-      {"rcp", {"opRcp", "t", nullptr}},      {"ex2", {"opEx2", "t", nullptr}},
-      {"lg2", {"opLg2", "t", nullptr}},      {"sin", {"opSin", "t", nullptr}},
-      {"cos", {"opCos", "t", nullptr}},      {"tanh", {"opTanh", "t", nullptr}},
-      {"copysign", {"opCopysign", "tt", nullptr}}, {"popc", {"opPopc", "t", "u32"}},
-      {"clz", {"opClz", "t", "u32"}},        {"brev", {"opBrev", "t", nullptr}},
-      {"bfe", {"opBfe", "tkk", nullptr}},    {"bfi", {"opBfi", "ttkk", nullptr}},
-      {"lop3", {"opLop3", "tttk", nullptr}}, {"selp", {"opSelp", "ttp", nullptr}},
+      {"add", {"opAdd", "tt", nullptr}},
+      {"sub", {"opSub", "tt", nullptr}},
+      {"div", {"opDiv", "tt", nullptr}},
+      {"rem", {"opRem", "tt", nullptr}},
+      {"fma", {"opFma", "ttt", nullptr}},
+      {"min", {"opMin", "tt", nullptr}},
+      {"max", {"opMax", "tt", nullptr}},
+      {"neg", {"opNeg", "t", nullptr}},
+      {"abs", {"opAbs", "t", nullptr}},
+      {"and", {"opAnd", "tt", nullptr}},
+      {"or", {"opOr", "tt", nullptr}},
+      {"xor", {"opXor", "tt", nullptr}},
+      {"not", {"opNot", "t", nullptr}},
+      {"cnot", {"opCnot", "t", nullptr}},
+      {"shl", {"opShl", "tk", nullptr}},
+      {"shr", {"opShr", "tk", nullptr}},
+      {"sqrt", {"opSqrt", "t", nullptr}},
+      {"rsqrt", {"opRsqrt", "t", nullptr}},
+      {"rcp", {"opRcp", "t", nullptr}},
+      {"ex2", {"opEx2", "t", nullptr}},
+      {"lg2", {"opLg2", "t", nullptr}},
+      {"sin", {"opSin", "t", nullptr}},
+      {"cos", {"opCos", "t", nullptr}},
+      {"tanh", {"opTanh", "t", nullptr}},
+      {"copysign", {"opCopysign", "tt", nullptr}},
+      {"popc", {"opPopc", "t", "u32"}},
+      {"clz", {"opClz", "t", "u32"}},
+      {"brev", {"opBrev", "t", nullptr}},
+      {"bfe", {"opBfe", "tkk", nullptr}},
+      {"bfi", {"opBfi", "ttkk", nullptr}},
+      {"lop3", {"opLop3", "tttk", nullptr}},
+      {"selp", {"opSelp", "ttp", nullptr}},
       {"sad", {"opSad", "ttt", nullptr}},
   };
   return kRules;
@@ -101,7 +117,7 @@ Text emitCompare(FunctionWriter& writer, const Statement& s, std::string_view ty
 
 Text emitPermute(FunctionWriter& writer, const Statement& s) {
   static const std::map<std::string_view, std::string> kModes = {
-      {"b32", "kIndex"}, {"f4e", "kForward4"}, {"b4e", "kBackward4"}, {"rc8", "kReplicate8"},
+      {"b32", "kIndex"},    {"f4e", "kForward4"},  {"b4e", "kBackward4"},   {"rc8", "kReplicate8"},
       {"ecl", "kEdgeLeft"}, {"ecr", "kEdgeRight"}, {"rc16", "kReplicate16"}};
   auto mode = kModes.find(s.op.back());
   if (mode == kModes.end()) return std::nullopt;
@@ -114,12 +130,13 @@ Text emitPacked(FunctionWriter& writer, const Statement& s) {
   const std::string& root = s.op[0];
   std::string function;
   if (root == "shf") {
-    function = std::string("funnelShift<") + (s.has("l") ? "true" : "false") + (s.has("clamp") ? ", true>" : ", false>");
+    function =
+        std::string("funnelShift<") + (s.has("l") ? "true" : "false") + (s.has("clamp") ? ", true>" : ", false>");
   } else if (root == "dp4a") {
     function = std::string("dotBytes<") + (s.op[1] == "s32" ? "s8" : "u8") + (s.op[2] == "s32" ? ", s8>" : ", u8>");
   } else if (root == "dp2a" && s.op.size() == 4) {
-    function = std::string("dotHalves<") + (s.op[2] == "s32" ? "s16" : "u16") +
-               (s.op[3] == "s32" ? ", s8" : ", u8") + (s.has("hi") ? ", true>" : ", false>");
+    function = std::string("dotHalves<") + (s.op[2] == "s32" ? "s16" : "u16") + (s.op[3] == "s32" ? ", s8" : ", u8") +
+               (s.has("hi") ? ", true>" : ", false>");
   } else {
     return std::nullopt;
   }
@@ -136,13 +153,14 @@ Text emitSpecial(FunctionWriter& writer, const Statement& s, std::string_view ty
     return writer.assign(s.operands[0], "u32", name + "(" + writer.value(s.operands[1], type) + ")");
   }
   if (root == "testp") {
-    static const std::map<std::string_view, std::string> kNames = {
-        {"finite", "kFinite"}, {"infinite", "kInfinite"}, {"number", "kNumber"},
-        {"notanumber", "kNotANumber"}, {"normal", "kNormal"}, {"subnormal", "kSubnormal"}};
+    static const std::map<std::string_view, std::string> kNames = {{"finite", "kFinite"}, {"infinite", "kInfinite"},
+                                                                   {"number", "kNumber"}, {"notanumber", "kNotANumber"},
+                                                                   {"normal", "kNormal"}, {"subnormal", "kSubnormal"}};
     auto name = kNames.find(s.op[1]);
     if (name == kNames.end()) return std::nullopt;
-    return writer.assign(s.operands[0], "pred", "testProperty<" + typeTag(type) + ", Property::" + name->second + ">(" +
-                                                    writer.value(s.operands[1], type) + ")");
+    return writer.assign(s.operands[0], "pred",
+                         "testProperty<" + typeTag(type) + ", Property::" + name->second + ">(" +
+                             writer.value(s.operands[1], type) + ")");
   }
   return std::nullopt;
 }

@@ -16,8 +16,9 @@ Text emitBulk(FunctionWriter& writer, const Statement& s) {
            ", " + writer.value(s.operands[2], "u32") + ", " + shared(writer, s.operands[3]) + ", " + writer.line() +
            ");";
   const Operand& source = s.operands[1];
-  if (source.parts.size() != 2 || !partsAllowed(s, 5, 0, {"shared::cluster", "shared::cta", "global", "tile",
-                                                         "mbarrier::complete_tx::bytes", "L2::cache_hint"}))
+  if (source.parts.size() != 2 || !partsAllowed(s, 5, 0,
+                                                {"shared::cluster", "shared::cta", "global", "tile",
+                                                 "mbarrier::complete_tx::bytes", "L2::cache_hint"}))
     return std::nullopt;
   std::string text = "s32 x_[] = {";
   for (size_t i = 0; i < source.parts[1].parts.size(); ++i)

@@ -27,8 +27,9 @@ Text emitCall(FunctionWriter& writer, const Statement& s) {
 
 /// bar and barrier: "sync", "arrive" and the reducing forms.
 Text emitBarrier(FunctionWriter& writer, const Statement& s) {
-  if (s.has("warp")) return "self->services->warp(self, WarpOp::kSync, " + writer.value(s.operands[0], "u32") +
-                            ", 0, 0, 0, " + writer.line() + ");";
+  if (s.has("warp"))
+    return "self->services->warp(self, WarpOp::kSync, " + writer.value(s.operands[0], "u32") + ", 0, 0, 0, " +
+           writer.line() + ");";
   auto call = [&](const char* kind, size_t id, size_t count, const std::string& predicate) {
     std::string threads = count < s.operands.size() ? writer.value(s.operands[count], "u32") : "0";
     return std::string("self->services->barrier(self, BarrierKind::") + kind + ", " +

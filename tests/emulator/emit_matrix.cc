@@ -8,8 +8,8 @@ namespace {
 
 const std::map<std::string_view, std::string>& elements() {
   static const std::map<std::string_view, std::string> kElements = {
-      {"f16", "kF16"}, {"bf16", "kBf16"}, {"tf32", "kTf32"}, {"f32", "kF32"},   {"s8", "kS8"},
-      {"u8", "kU8"},   {"s32", "kS32"},   {"e4m3", "kE4m3"}, {"e5m2", "kE5m2"}, {"s4", "kS4"}, {"u4", "kU4"}};
+      {"f16", "kF16"}, {"bf16", "kBf16"}, {"tf32", "kTf32"}, {"f32", "kF32"}, {"s8", "kS8"}, {"u8", "kU8"},
+      {"s32", "kS32"}, {"e4m3", "kE4m3"}, {"e5m2", "kE5m2"}, {"s4", "kS4"},   {"u4", "kU4"}};
   return kElements;
 }
 
@@ -88,8 +88,9 @@ Text emitWarpgroupMma(FunctionWriter& writer, const Statement& s) {
     text += (i ? ", &" : "&") + writer.reg(s.operands[0].parts[i].text);
   text += "}; ";
   if (registers) text += array(writer, "a_", s.operands[1]);
-  return text + "self->services->wgmma(self, &k_, d_, " + (registers ? "a_, 0" : "nullptr, " + writer.value(s.operands[1], "b64")) +
-         ", " + writer.value(s.operands[2], "b64") + ", " + writer.predicate(s.operands[3]) + ", " + writer.line() + ");";
+  return text + "self->services->wgmma(self, &k_, d_, " +
+         (registers ? "a_, 0" : "nullptr, " + writer.value(s.operands[1], "b64")) + ", " +
+         writer.value(s.operands[2], "b64") + ", " + writer.predicate(s.operands[3]) + ", " + writer.line() + ");";
 }
 
 }  // namespace

@@ -9,19 +9,19 @@ namespace {
 /// The enumerator of Space that an opcode names; generic without one.
 std::string spaceOf(const Statement& s) {
   static const std::map<std::string_view, std::string> kSpaces = {
-      {"global", "kGlobal"},      {"shared", "kShared"},       {"local", "kLocal"},
-      {"param", "kParam"},        {"const", "kConst"},         {"shared::cta", "kShared"},
-      {"param::entry", "kParam"}, {"param::func", "kParam"}};
+      {"global", "kGlobal"}, {"shared", "kShared"},      {"local", "kLocal"},        {"param", "kParam"},
+      {"const", "kConst"},   {"shared::cta", "kShared"}, {"param::entry", "kParam"}, {"param::func", "kParam"}};
   for (size_t i = 1; i < s.op.size(); ++i)
     if (auto found = kSpaces.find(s.op[i]); found != kSpaces.end()) return "Space::" + found->second;
   return "Space::kGeneric";
 }
 
 bool isHint(std::string_view part) {
-  static const char* const kHints[] = {"nc", "ca", "cg", "cs", "lu", "cv", "wb", "wt", "weak", "volatile", "relaxed",
-                                       "acquire", "release", "acq_rel", "sc", "cta", "gpu", "sys", "cluster", "global",
-                                       "shared", "local", "param", "const", "shared::cta", "v2", "v4", "v8", "unified",
-                                       "noftz", "param::entry", "param::func"};
+  static const char* const kHints[] = {
+      "nc",          "ca",       "cg",      "cs",      "lu",      "cv",      "wb",           "wt",
+      "weak",        "volatile", "relaxed", "acquire", "release", "acq_rel", "sc",           "cta",
+      "gpu",         "sys",      "cluster", "global",  "shared",  "local",   "param",        "const",
+      "shared::cta", "v2",       "v4",      "v8",      "unified", "noftz",   "param::entry", "param::func"};
   for (const char* hint : kHints)
     if (part == hint) return true;
   return part.starts_with("L1::") || part.starts_with("L2::");
@@ -66,8 +66,8 @@ Text emitMoveVector(FunctionWriter& writer, const Statement& s, std::string_view
     text = raw + " w_ = " + writer.value(s.operands[1], type) + ";";
     for (size_t i = 0; i < parts.size(); ++i)
       if (parts[i].kind != Operand::Kind::kSink)
-        text += " " + writer.assign(parts[i], element,
-                                    "(" + rawType(element) + ")(w_ >> " + std::to_string(i * bits) + ")");
+        text += " " +
+                writer.assign(parts[i], element, "(" + rawType(element) + ")(w_ >> " + std::to_string(i * bits) + ")");
     return text;
   }
   text = "0";
@@ -97,7 +97,7 @@ Text emitAddressConversion(FunctionWriter& writer, const Statement& s) {
 /// atom and red.
 Text emitAtomic(FunctionWriter& writer, const Statement& s) {
   static const std::map<std::string_view, std::string> kOperations = {
-      {"add", "kAdd"}, {"min", "kMin"}, {"max", "kMax"},       {"and", "kAnd"}, {"or", "kOr"},
+      {"add", "kAdd"}, {"min", "kMin"}, {"max", "kMax"}, {"and", "kAnd"},      {"or", "kOr"},
       {"xor", "kXor"}, {"inc", "kInc"}, {"dec", "kDec"}, {"exch", "kExchange"}};
   const std::string& type = s.op.back();
   bool reduction = s.op[0] == "red";

@@ -37,8 +37,8 @@ Text emitVote(FunctionWriter& writer, const Statement& s) {
   if (s.op.size() != 4 || s.operands.size() != 3) return std::nullopt;
   auto mode = kModes.find(s.op[2]);
   if (mode == kModes.end()) return std::nullopt;
-  std::string call = warpCall(writer, mode->second, writer.value(s.operands[2], "u32"),
-                              writer.predicate(s.operands[1]) + ", 0, 0");
+  std::string call =
+      warpCall(writer, mode->second, writer.value(s.operands[2], "u32"), writer.predicate(s.operands[1]) + ", 0, 0");
   bool ballot = s.op[2] == "ballot";
   return writer.assign(s.operands[0], ballot ? "b32" : "pred", ballot ? call : "(" + call + " != 0)");
 }
@@ -53,9 +53,9 @@ Text emitReduction(FunctionWriter& writer, const Statement& s) {
   std::string operation = found->second;
   if (operation == "kMin" || operation == "kMax")
     operation += type == "s32" ? "Signed" : type == "u32" ? "Unsigned" : "Float";
-  return writer.assign(s.operands[0], "b32",
-                       warpCall(writer, operation, writer.value(s.operands[2], "u32"),
-                                writer.value(s.operands[1], "b32") + ", 0, 0"));
+  return writer.assign(
+      s.operands[0], "b32",
+      warpCall(writer, operation, writer.value(s.operands[2], "u32"), writer.value(s.operands[1], "b32") + ", 0, 0"));
 }
 
 }  // namespace

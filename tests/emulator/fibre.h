@@ -20,9 +20,7 @@ class FibreStacks {
   bool isOk() const { return memory_ != nullptr; }
   /// A stack pointer from which llmcEmulatorSwitch starts `entry(argument)`, which must never return.
   void* prepare(uint32_t index, void (*entry)(void*), void* argument);
-  bool contains(const void* address) const {
-    return address >= memory_ && address < memory_ + kStackBytes * count_;
-  }
+  bool contains(const void* address) const { return address >= memory_ && address < memory_ + kStackBytes * count_; }
 
   static constexpr size_t kStackBytes = size_t{128} << 10;
 

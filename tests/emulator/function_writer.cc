@@ -85,8 +85,8 @@ bool partsAllowed(const Statement& statement, size_t first, size_t tail,
 }
 
 uint32_t modeOf(const Statement& statement) {
-  static const std::map<std::string_view, uint32_t> kModes = {
-      {"ftz", 1}, {"sat", 2}, {"rz", 4}, {"rm", 8}, {"rp", 16}, {"NaN", 32}, {"relu", 64}};
+  static const std::map<std::string_view, uint32_t> kModes = {{"ftz", 1}, {"sat", 2},  {"rz", 4},   {"rm", 8},
+                                                              {"rp", 16}, {"NaN", 32}, {"relu", 64}};
   uint32_t mode = 0;
   for (size_t i = 1; i < statement.op.size(); ++i) {
     auto found = kModes.find(statement.op[i]);
@@ -251,8 +251,8 @@ rt::Result<std::string> FunctionWriter::write() {
     }
     Text text = emitInstruction(*this, statement);
     if (!text || !why_.empty())
-      return ptxError(statement.line, (why_.empty() ? "unknown instruction" : why_) + std::string(" in: ") +
-                                          statement.text);
+      return ptxError(statement.line,
+                      (why_.empty() ? "unknown instruction" : why_) + std::string(" in: ") + statement.text);
     std::string guard;
     if (!statement.guard.empty())
       guard = "if (" + std::string(statement.guardNegated ? "!" : "") + reg(statement.guard) + ") ";

@@ -81,7 +81,8 @@ Text emitMatrix(FunctionWriter& writer, const Statement& statement);
 Text emitAsync(FunctionWriter& writer, const Statement& statement);
 
 /// Whether every part of the opcode from `first` on, the last `tail` ones excepted, is in the list.
-bool partsAllowed(const Statement& statement, size_t first, size_t tail, std::initializer_list<std::string_view> allowed);
+bool partsAllowed(const Statement& statement, size_t first, size_t tail,
+                  std::initializer_list<std::string_view> allowed);
 /// The bits of Mode that an opcode's parts name.
 uint32_t modeOf(const Statement& statement);
 

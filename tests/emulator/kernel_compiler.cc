@@ -45,8 +45,16 @@ std::string digest(const std::string& text) {
 }
 
 std::vector<std::string> compilerArguments(bool checked) {
-  std::vector<std::string> arguments = {LLMC_EMULATOR_CXX, "-std=c++20", "-O1", "-ffp-contract=off", "-fno-exceptions",
-                                        "-fno-rtti", "-fno-math-errno", "-fPIC", "-shared", "-w",
+  std::vector<std::string> arguments = {LLMC_EMULATOR_CXX,
+                                        "-std=c++20",
+                                        "-O1",
+                                        "-ffp-contract=off",
+                                        "-fno-exceptions",
+                                        "-fno-rtti",
+                                        "-fno-math-errno",
+                                        "-fPIC",
+                                        "-shared",
+                                        "-w",
                                         std::string("-DLLMC_EMULATOR_CHECKED=") + (checked ? "1" : "0"),
                                         "-I" LLMC_EMULATOR_SOURCE "/device"};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
@@ -91,8 +99,7 @@ int runProgram(const std::vector<std::string>& arguments, const fs::path& log) {
 /// Compiles under names of its own and renames: concurrent compilers of one key do not meet.
 rt::Status compileTo(const fs::path& object, const std::string& source, bool checked) {
   static std::atomic<unsigned> counter{0};
-  const std::string stem =
-      object.stem().string() + "." + std::to_string(getpid()) + "." + std::to_string(counter++);
+  const std::string stem = object.stem().string() + "." + std::to_string(getpid()) + "." + std::to_string(counter++);
   const fs::path folder = object.parent_path();
   const fs::path text = folder / (stem + ".cc"), built = folder / (stem + ".so"), log = folder / (stem + ".log");
   std::ofstream(text, std::ios::binary) << source;

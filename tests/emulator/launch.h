@@ -49,19 +49,19 @@ struct Counters {
   uint64_t blocks = 0, accesses = 0;
   uint64_t globalReadBytes = 0, globalWriteBytes = 0, sharedBytes = 0, copiedBytes = 0;
   uint64_t barriers = 0, warpOperations = 0, mmas = 0;
-  uint64_t sharedRequests = 0;   ///< warp-wide accesses of shared memory
-  uint64_t sharedWavefronts = 0; ///< passes that they need; more than requests means bank conflicts
+  uint64_t sharedRequests = 0;    ///< warp-wide accesses of shared memory
+  uint64_t sharedWavefronts = 0;  ///< passes that they need; more than requests means bank conflicts
   void add(const Counters& other);
 };
 
 struct LaunchChecks {
   ThreadOrder order = ThreadOrder::kAscending;
   uint64_t seed = 1;
-  bool poisonShared = true;    ///< shared memory starts as NaN
-  bool lateCopies = true;      ///< asynchronous copies land as late as the waits allow
-  bool checked = false;        ///< races, bounds, values never written; slower
+  bool poisonShared = true;           ///< shared memory starts as NaN
+  bool lateCopies = true;             ///< asynchronous copies land as late as the waits allow
+  bool checked = false;               ///< races, bounds, values never written; slower
   const MemoryMap* memory = nullptr;  ///< for `checked`: without it global addresses are not checked
-  unsigned osThreads = 1;      ///< blocks run on so many OS threads; a checked launch always runs on one
+  unsigned osThreads = 1;             ///< blocks run on so many OS threads; a checked launch always runs on one
   uint32_t sharedLimit = 227u << 10;
   Counters* counters = nullptr;
 };

@@ -22,9 +22,7 @@ struct PtxProgram::State {
 
 namespace {
 
-rt::Status refused(const std::string& what) {
-  return rt::Status::error(rt::ErrorKind::kUsage, "EMU_LAUNCH", what);
-}
+rt::Status refused(const std::string& what) { return rt::Status::error(rt::ErrorKind::kUsage, "EMU_LAUNCH", what); }
 
 std::string list(const Dim3& d) {
   return "(" + std::to_string(d.x) + "," + std::to_string(d.y) + "," + std::to_string(d.z) + ")";
@@ -127,7 +125,8 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   const Entry* entry = find(symbol);
   if (!entry)
     return rt::Status::error(rt::ErrorKind::kMissing, "EMU_SYMBOL", "no kernel '" + std::string(symbol) + "'");
-  const uint64_t dynamic = (entry->sharedEnd + (uint64_t)entry->dynamicAlign - 1) / entry->dynamicAlign * entry->dynamicAlign;
+  const uint64_t dynamic =
+      (entry->sharedEnd + (uint64_t)entry->dynamicAlign - 1) / entry->dynamicAlign * entry->dynamicAlign;
   LLMC_TRY(checkLaunch(*entry, grid, block, dynamic + sharedBytes - kSharedBase, params, checks));
   if (checks.checked) {
     std::lock_guard lock(state_->mutex);

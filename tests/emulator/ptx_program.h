@@ -23,8 +23,8 @@ class PtxProgram {
   ~PtxProgram();
 
   /// Runs all blocks of a grid, to the end. `params` holds the parameters as laid out by the kernel's signature.
-  /// Errors: EMU_SYMBOL, EMU_LAUNCH (what a driver would refuse), EMU_FAULT (what the kernel did wrong, the first block's
-  /// findings; in a checked launch all its reports, one a line).
+  /// Errors: EMU_SYMBOL, EMU_LAUNCH (what a driver would refuse), EMU_FAULT (what the kernel did wrong, the first
+  /// block's findings; in a checked launch all its reports, one a line).
   rt::Status launch(std::string_view symbol, Dim3 grid, Dim3 block, uint32_t sharedBytes,
                     std::span<const std::byte> params, const LaunchChecks& checks = {});
 

@@ -139,9 +139,9 @@ rt::Status readFunctionDirectives(PtxCursor& cursor, Function& function) {
       cursor.until(';');
       continue;
     }
-    static const char* const kKnown[] = {"maxntid", "reqntid", "minnctapersm", "maxnreg", "noreturn", "maxnctapersm",
-                                         "explicitcluster", "reqnctapercluster", "blocksareclusters", "maxclusterrank",
-                                         "unified"};
+    static const char* const kKnown[] = {"maxntid",           "reqntid",        "minnctapersm",    "maxnreg",
+                                         "noreturn",          "maxnctapersm",   "explicitcluster", "reqnctapercluster",
+                                         "blocksareclusters", "maxclusterrank", "unified"};
     if (std::find(std::begin(kKnown), std::end(kKnown), word) == std::end(kKnown))
       return ptxError(cursor.line(), "unknown directive ." + word);
     uint32_t product = 1;

@@ -45,7 +45,7 @@ struct Statement {
   bool guardNegated = false;
   std::vector<std::string> op;  ///< "ld", "global", "nc", "v4", "u32"
   std::vector<Operand> operands;
-  std::string label;                ///< of a label or of a list of targets
+  std::string label;  ///< of a label or of a list of targets
   std::vector<std::string> targets;
   std::string text;  ///< the statement as written, for errors
 

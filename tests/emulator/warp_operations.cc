@@ -90,10 +90,17 @@ void Block::shuffle(Fibre* lanes, u32 mask, WarpOp op) {
     s32 source = me;
     bool inside = true;
     switch (op) {
-      case WarpOp::kShuffleUp: source = me - b, inside = source >= high; break;
-      case WarpOp::kShuffleDown: source = me + b, inside = source <= high; break;
-      case WarpOp::kShuffleButterfly: source = me ^ b, inside = source <= high; break;
-      default: source = low | (b & ~segment), inside = source <= high;
+      case WarpOp::kShuffleUp:
+        source = me - b, inside = source >= high;
+        break;
+      case WarpOp::kShuffleDown:
+        source = me + b, inside = source <= high;
+        break;
+      case WarpOp::kShuffleButterfly:
+        source = me ^ b, inside = source <= high;
+        break;
+      default:
+        source = low | (b & ~segment), inside = source <= high;
     }
     if (!inside) source = me;
     if (!(mask >> source & 1)) {
@@ -120,12 +127,24 @@ void Block::vote(Fibre* lanes, u32 mask, WarpOp op) {
     u32& result = lanes[lane].request.result;
     lanes[lane].predicate = equal == mask;
     switch (op) {
-      case WarpOp::kVoteAll: result = ballot == mask; break;
-      case WarpOp::kVoteAny: result = ballot != 0; break;
-      case WarpOp::kVoteUniform: result = ballot == mask || ballot == 0; break;
-      case WarpOp::kBallot: result = ballot; break;
-      case WarpOp::kMatchAny: result = equal; break;
-      case WarpOp::kMatchAll: result = equal == mask ? mask : 0; break;
+      case WarpOp::kVoteAll:
+        result = ballot == mask;
+        break;
+      case WarpOp::kVoteAny:
+        result = ballot != 0;
+        break;
+      case WarpOp::kVoteUniform:
+        result = ballot == mask || ballot == 0;
+        break;
+      case WarpOp::kBallot:
+        result = ballot;
+        break;
+      case WarpOp::kMatchAny:
+        result = equal;
+        break;
+      case WarpOp::kMatchAll:
+        result = equal == mask ? mask : 0;
+        break;
       default:
         result = (u32)__builtin_ctz(mask);
         lanes[lane].predicate = lane == result;
@@ -140,16 +159,35 @@ void Block::reduce(Fibre* lanes, u32 mask, WarpOp op) {
     if (!(mask >> lane & 1)) continue;
     const u32 a = lanes[lane].request.a;
     switch (op) {
-      case WarpOp::kAdd: total += a; break;
-      case WarpOp::kAnd: total &= a; break;
-      case WarpOp::kOr: total |= a; break;
-      case WarpOp::kXor: total ^= a; break;
-      case WarpOp::kMinSigned: total = (u32)std::min((s32)total, (s32)a); break;
-      case WarpOp::kMaxSigned: total = (u32)std::max((s32)total, (s32)a); break;
-      case WarpOp::kMinUnsigned: total = std::min(total, a); break;
-      case WarpOp::kMaxUnsigned: total = std::max(total, a); break;
-      case WarpOp::kMinFloat: total = number(a) < number(total) ? a : total; break;
-      default: total = number(a) > number(total) ? a : total;
+      case WarpOp::kAdd:
+        total += a;
+        break;
+      case WarpOp::kAnd:
+        total &= a;
+        break;
+      case WarpOp::kOr:
+        total |= a;
+        break;
+      case WarpOp::kXor:
+        total ^= a;
+        break;
+      case WarpOp::kMinSigned:
+        total = (u32)std::min((s32)total, (s32)a);
+        break;
+      case WarpOp::kMaxSigned:
+        total = (u32)std::max((s32)total, (s32)a);
+        break;
+      case WarpOp::kMinUnsigned:
+        total = std::min(total, a);
+        break;
+      case WarpOp::kMaxUnsigned:
+        total = std::max(total, a);
+        break;
+      case WarpOp::kMinFloat:
+        total = number(a) < number(total) ? a : total;
+        break;
+      default:
+        total = number(a) > number(total) ? a : total;
     }
   }
   for (u32 lane = 0; lane < 32; ++lane)

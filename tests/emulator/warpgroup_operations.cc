@@ -94,7 +94,8 @@ void Block::warpgroupCompute(WarpgroupMma& mma) {
   auto visit = [&](auto body) {
     for (u32 thread = 0; thread < 128; ++thread)
       for (u32 i = 0; i < shape.n / 2; ++i)
-        body(*mma.d[thread][i], d[thread / 32 * 16 + thread % 32 / 4 + 8 * (i / 2 % 2)][i / 4 * 8 + thread % 4 * 2 + i % 2]);
+        body(*mma.d[thread][i],
+             d[thread / 32 * 16 + thread % 32 / 4 + 8 * (i / 2 % 2)][i / 4 * 8 + thread % 4 * 2 + i % 2]);
   };
   visit([&](u32& word, float& value) { value = mma.scaleD ? bitCast<float>(word) : 0; });
   for (u32 row = 0; row < 64; ++row)

@@ -56,6 +56,10 @@ static FailureOr<Attention> findAttention(kern::FuncOp function) {
     if (found.shape.splits || !isElementwise(op))
       return op.emitOpError("expected nothing behind llm.attend_partial, and llm.cast, llm.add or llm.mul behind "
                             "llm.attend in a CUDA attention kernel");
+  if (auto kv = cast<llm::KvType>(block.getArgument(found.cache).getType());
+      kv.getPage() != CudaAttendShape::kPageTokens)
+    return found.op->emitOpError("expected a cache with pages of ")
+           << CudaAttendShape::kPageTokens << " tokens, found " << kv.getPage();
   if (found.shape.headDim % 16 != 0 || found.shape.headDim > 256)
     return found.op->emitOpError("expected a head size that is a multiple of 16 and at most 256, found ")
            << found.shape.headDim;
@@ -94,12 +98,12 @@ static LogicalResult writeAttend(SourceWriter &w, const KernelFrame &frame, cons
   RegionPrinter region(w, block, frame.arguments());
   region.bind(attention.op->getResult(0),
               [](const std::string &, const std::string &col) { return "((" + col + ") == col ? first : second)"; });
-  SourceWriter::Scope body = w.scope("const auto store = [&](int row, int col, float first, float second)");
+  SourceWriter::Scope body = w.scope("const auto take = [&](int row, int col, float first, float second)");
   for (auto [value, pointer] : llvm::zip(block.getTerminator()->getOperands(), frame.results()))
     region.store(value, "row", "col", pointer, 2);
   body.end();
   w.line(";");
-  w.line("attendBlock<Shape>(shared, " + operands + ", store);");
+  w.line("attendBlock<Shape>(shared, " + operands + ", take);");
   return region.status();
 }
 

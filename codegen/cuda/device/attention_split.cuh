@@ -149,35 +149,36 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
 }
 
 /// llm.attend_partial: grid (token, block of query heads, split). A part of a context of L keys has
-/// max(64, roundUp(ceil(L / splits), 16)) of them.
+/// max(64, roundUp(ceil(L / splits), 16)) of them. Of a part without keys only m = -inf and l = 0 are written.
 template <class Shape>
 DEVICE void attendPart(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, u8 *result, i64 resultStride) {
   const int token = blockIdx.x, split = blockIdx.z;
   if (token >= batch->tokens)
     return;
-  const int sequence = batch->tokenSeq[token], position = batch->positions[token];
-  const int length = batch->contextLens[sequence];
+  AttendItem item;
+  // With one token each, token i is sequence i's: one look-up less before the first key can be asked for.
+  item.sequence = batch->tokens == batch->sequences ? token : batch->tokenSeq[token];
+  item.kvHead = blockIdx.y / Shape::headBlocks;
+  item.headBlock = blockIdx.y % Shape::headBlocks;
+  item.firstToken = token;
+  item.tokens = 1;
+  item.position = batch->positions[token];
+  const int length = batch->contextLens[item.sequence];
   const int unit = max(64, ((length + Shape::splits - 1) / Shape::splits + 15) / 16 * 16);
-  int begin = split * unit;
-  const int end = min(min(length, begin + unit), position + 1);
-  if constexpr (Shape::window > 0)
-    begin = max(begin, position + 1 - Shape::window);
-  const AttendItem item{sequence, (int)blockIdx.y / Shape::headBlocks, (int)blockIdx.y % Shape::headBlocks,
-                        token,    1,
-                        position, begin,
-                        end};
-  float *row0 = reinterpret_cast<float *>(result + token * resultStride);
-  auto store = [&](int row, int col, const RowPart &part) {
-    float *at = row0 + (headOfRow<Shape>(item, row) * Shape::splits + split) * (Shape::dim + 2);
-    *reinterpret_cast<float2 *>(at + col) = make_float2(part.first, part.second);
-    constexpr float ln2 = 0.693147180559945f;
-    if (col == 0)
-      *reinterpret_cast<float2 *>(at + Shape::dim) =
-          make_float2(part.total > 0 ? part.largest * ln2 : minusInfinity(), part.total);
+  item.begin = max(split * unit, Shape::window > 0 ? item.position + 1 - Shape::window : 0);
+  item.end = min(min(length, split * unit + unit), item.position + 1);
+  float *const parts = reinterpret_cast<float *>(result + token * resultStride);
+  auto partOf = [&](int row) {
+    return parts + (headOfRow<Shape>(item, row) * Shape::splits + split) * (Shape::dim + 2);
   };
-  if (begin < end)
-    return attendSplitWarps<Shape>(shared, queries, cache, batch, item, store);
-  for (int i = threadIdx.x; i < Shape::rowHeads * (Shape::dim / 2); i += blockDim.x)
-    if (headOfRow<Shape>(item, i / (Shape::dim / 2)) >= 0)
-      store(i / (Shape::dim / 2), i % (Shape::dim / 2) * 2, RowPart{0, 0, 0, 0});
+  if (item.begin < item.end)
+    return attendSplitWarps<Shape>(shared, queries, cache, batch, item, [&](int row, int col, const RowPart &part) {
+      constexpr float ln2 = 0.693147180559945f;
+      *reinterpret_cast<float2 *>(partOf(row) + col) = make_float2(part.first, part.second);
+      if (col == 0)
+        *reinterpret_cast<float2 *>(partOf(row) + Shape::dim) = make_float2(part.largest * ln2, part.total);
+    });
+  const int row = threadIdx.x;
+  if (row < Shape::rowHeads && headOfRow<Shape>(item, row) >= 0)
+    *reinterpret_cast<float2 *>(partOf(row) + Shape::dim) = make_float2(minusInfinity(), 0);
 }

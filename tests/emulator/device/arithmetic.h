@@ -16,22 +16,22 @@ LLMC_DEVICE Raw<T> pairwise(F operation, Args... args) {
 }
 
 // Two-operand floating point or integer operations; volatile keeps an operation inside its rounding direction.
-#define LLMC_BINARY(NAME, INTEGER, FLOATING)                                                                \
-  template <class T, u32 M>                                                                                 \
-  LLMC_DEVICE Raw<T> NAME(Raw<T> x, Raw<T> y) {                                                             \
-    if constexpr (kPair<T>) {                                                                               \
-      return pairwise<T>([](auto p, auto q) { return NAME<typename HalfOf<T>::Type, M>(p, q); }, x, y);     \
-    } else if constexpr (kInteger<T>) {                                                                     \
-      return INTEGER;                                                                                       \
-    } else if constexpr ((M & (kZero | kDown | kUp)) != 0) {                                                \
-      volatile auto a = input<T, M>(x);                                                                     \
-      volatile auto b = input<T, M>(y);                                                                     \
-      return finish<T, M>(rounded<M>([&] { return FLOATING; }));                                            \
-    } else {                                                                                                \
-      auto a = input<T, M>(x);                                                                              \
-      auto b = input<T, M>(y);                                                                              \
-      return finish<T, M>(FLOATING);                                                                        \
-    }                                                                                                       \
+#define LLMC_BINARY(NAME, INTEGER, FLOATING)                                                            \
+  template <class T, u32 M>                                                                             \
+  LLMC_DEVICE Raw<T> NAME(Raw<T> x, Raw<T> y) {                                                         \
+    if constexpr (kPair<T>) {                                                                           \
+      return pairwise<T>([](auto p, auto q) { return NAME<typename HalfOf<T>::Type, M>(p, q); }, x, y); \
+    } else if constexpr (kInteger<T>) {                                                                 \
+      return INTEGER;                                                                                   \
+    } else if constexpr ((M & (kZero | kDown | kUp)) != 0) {                                            \
+      volatile auto a = input<T, M>(x);                                                                 \
+      volatile auto b = input<T, M>(y);                                                                 \
+      return finish<T, M>(rounded<M>([&] { return FLOATING; }));                                        \
+    } else {                                                                                            \
+      auto a = input<T, M>(x);                                                                          \
+      auto b = input<T, M>(y);                                                                          \
+      return finish<T, M>(FLOATING);                                                                    \
+    }                                                                                                   \
   }
 
 template <class T, int Sign>
@@ -59,7 +59,7 @@ LLMC_DEVICE Raw<T> remainderInteger(Raw<T> x, Raw<T> y) {
 
 LLMC_BINARY(opAdd, ((M & kSat) ? saturate<T, 1>(x, y) : (Raw<T>)(x + y)), a + b)
 LLMC_BINARY(opSub, ((M & kSat) ? saturate<T, -1>(x, y) : (Raw<T>)(x - y)), a - b)
-LLMC_BINARY(opMul, (Raw<T>)((u64)x * (u64)y), a * b)
+LLMC_BINARY(opMul, (Raw<T>)((u64)x * (u64)y), a* b)
 LLMC_BINARY(opDiv, divideInteger<T>(x, y), a / b)
 #undef LLMC_BINARY
 
@@ -212,18 +212,18 @@ LLMC_DEVICE Raw<T> opCopysign(Raw<T> sign, Raw<T> x) {
 }
 
 // One-operand functions; f16 and bf16 compute in f32, pairs element by element.
-#define LLMC_FUNCTION(NAME, SINGLE, DOUBLE)                                                  \
-  template <class T, u32 M>                                                                  \
-  LLMC_DEVICE Raw<T> NAME(Raw<T> x) {                                                        \
-    if constexpr (kPair<T>) {                                                                \
-      return pairwise<T>([](auto p) { return NAME<typename HalfOf<T>::Type, M>(p); }, x);    \
-    } else if constexpr ((M & (kZero | kDown | kUp)) != 0) {                                 \
-      volatile auto a = input<T, M>(x);                                                      \
-      return finish<T, M>(rounded<M>([&] { return kSame<T, double> ? DOUBLE : SINGLE; }));   \
-    } else {                                                                                 \
-      auto a = input<T, M>(x);                                                               \
-      return finish<T, M>((decltype(a))(kSame<T, double> ? DOUBLE : SINGLE));                \
-    }                                                                                        \
+#define LLMC_FUNCTION(NAME, SINGLE, DOUBLE)                                                \
+  template <class T, u32 M>                                                                \
+  LLMC_DEVICE Raw<T> NAME(Raw<T> x) {                                                      \
+    if constexpr (kPair<T>) {                                                              \
+      return pairwise<T>([](auto p) { return NAME<typename HalfOf<T>::Type, M>(p); }, x);  \
+    } else if constexpr ((M & (kZero | kDown | kUp)) != 0) {                               \
+      volatile auto a = input<T, M>(x);                                                    \
+      return finish<T, M>(rounded<M>([&] { return kSame<T, double> ? DOUBLE : SINGLE; })); \
+    } else {                                                                               \
+      auto a = input<T, M>(x);                                                             \
+      return finish<T, M>((decltype(a))(kSame<T, double> ? DOUBLE : SINGLE));              \
+    }                                                                                      \
   }
 LLMC_FUNCTION(opSqrt, __builtin_sqrtf((float)a), __builtin_sqrt(a))
 LLMC_FUNCTION(opRsqrt, 1.0f / __builtin_sqrtf((float)a), 1.0 / __builtin_sqrt(a))
@@ -242,20 +242,34 @@ template <Compare C, class V>
 LLMC_DEVICE bool compareValues(V a, V b) {
   bool unordered = a != a || b != b;
   switch (C) {
-    case Compare::kEq: return a == b;
-    case Compare::kNe: return !unordered && a != b;
-    case Compare::kLt: return a < b;
-    case Compare::kLe: return a <= b;
-    case Compare::kGt: return a > b;
-    case Compare::kGe: return a >= b;
-    case Compare::kEqu: return unordered || a == b;
-    case Compare::kNeu: return unordered || a != b;
-    case Compare::kLtu: return unordered || a < b;
-    case Compare::kLeu: return unordered || a <= b;
-    case Compare::kGtu: return unordered || a > b;
-    case Compare::kGeu: return unordered || a >= b;
-    case Compare::kNum: return !unordered;
-    case Compare::kNan: return unordered;
+    case Compare::kEq:
+      return a == b;
+    case Compare::kNe:
+      return !unordered && a != b;
+    case Compare::kLt:
+      return a < b;
+    case Compare::kLe:
+      return a <= b;
+    case Compare::kGt:
+      return a > b;
+    case Compare::kGe:
+      return a >= b;
+    case Compare::kEqu:
+      return unordered || a == b;
+    case Compare::kNeu:
+      return unordered || a != b;
+    case Compare::kLtu:
+      return unordered || a < b;
+    case Compare::kLeu:
+      return unordered || a <= b;
+    case Compare::kGtu:
+      return unordered || a > b;
+    case Compare::kGeu:
+      return unordered || a >= b;
+    case Compare::kNum:
+      return !unordered;
+    case Compare::kNan:
+      return unordered;
   }
 }
 template <class T, u32 M, Compare C>

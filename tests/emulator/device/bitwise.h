@@ -115,13 +115,27 @@ LLMC_DEVICE u32 opPrmt(u32 a, u32 b, u32 selector) {
   for (u32 i = 0; i < 4; ++i) {
     u32 s = selector & 3, pick = 0;
     switch (P) {
-      case Permute::kIndex: pick = (selector >> (4 * i)) & 15; break;
-      case Permute::kForward4: pick = s + i; break;
-      case Permute::kBackward4: pick = (s - i) & 7; break;
-      case Permute::kReplicate8: pick = s; break;
-      case Permute::kEdgeLeft: pick = i > s ? i : s; break;
-      case Permute::kEdgeRight: pick = i < s ? i : s; break;
-      case Permute::kReplicate16: pick = (s & 1) * 2 + (i & 1); break;
+      case Permute::kIndex:
+        pick = (selector >> (4 * i)) & 15;
+        break;
+      case Permute::kForward4:
+        pick = s + i;
+        break;
+      case Permute::kBackward4:
+        pick = (s - i) & 7;
+        break;
+      case Permute::kReplicate8:
+        pick = s;
+        break;
+      case Permute::kEdgeLeft:
+        pick = i > s ? i : s;
+        break;
+      case Permute::kEdgeRight:
+        pick = i < s ? i : s;
+        break;
+      case Permute::kReplicate16:
+        pick = (s & 1) * 2 + (i & 1);
+        break;
     }
     u32 byte = (u32)(bytes >> (8 * (pick & 7))) & 255;
     if (P == Permute::kIndex && (pick & 8)) byte = byte & 128 ? 255 : 0;
@@ -156,12 +170,18 @@ template <class T, Property P>
 LLMC_DEVICE bool testProperty(Raw<T> x) {
   auto a = view<T>(x);
   switch (P) {
-    case Property::kFinite: return __builtin_isfinite(a);
-    case Property::kInfinite: return __builtin_isinf(a);
-    case Property::kNumber: return a == a;
-    case Property::kNotANumber: return a != a;
-    case Property::kNormal: return __builtin_isnormal(a);
-    case Property::kSubnormal: return a != 0 && __builtin_isfinite(a) && !__builtin_isnormal(a);
+    case Property::kFinite:
+      return __builtin_isfinite(a);
+    case Property::kInfinite:
+      return __builtin_isinf(a);
+    case Property::kNumber:
+      return a == a;
+    case Property::kNotANumber:
+      return a != a;
+    case Property::kNormal:
+      return __builtin_isnormal(a);
+    case Property::kSubnormal:
+      return a != 0 && __builtin_isfinite(a) && !__builtin_isnormal(a);
   }
 }
 

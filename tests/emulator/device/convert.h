@@ -14,11 +14,16 @@ enum class Round { kNone, kNearest, kZero, kDown, kUp };
 template <Round R, class V>
 LLMC_DEVICE V integral(V value) {
   switch (R) {
-    case Round::kNearest: return (V)__builtin_rint((double)value);
-    case Round::kZero: return (V)__builtin_trunc((double)value);
-    case Round::kDown: return (V)__builtin_floor((double)value);
-    case Round::kUp: return (V)__builtin_ceil((double)value);
-    case Round::kNone: return value;
+    case Round::kNearest:
+      return (V)__builtin_rint((double)value);
+    case Round::kZero:
+      return (V)__builtin_trunc((double)value);
+    case Round::kDown:
+      return (V)__builtin_floor((double)value);
+    case Round::kUp:
+      return (V)__builtin_ceil((double)value);
+    case Round::kNone:
+      return value;
   }
 }
 

@@ -1,5 +1,5 @@
-// Loads, stores and atomics of translated kernels: alignment and the bounds of shared memory are always checked, the rest
-// (buffers, races, values never written) in the checked build.
+// Loads, stores and atomics of translated kernels: alignment and the bounds of shared memory are always checked, the
+// rest (buffers, races, values never written) in the checked build.
 #pragma once
 
 #include "bitwise.h"

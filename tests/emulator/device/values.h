@@ -1,4 +1,5 @@
-// Raw register values of translated kernels seen as PTX types: every register holds bits, every operation names its type.
+// Raw register values of translated kernels seen as PTX types: every register holds bits, every operation names its
+// type.
 #pragma once
 
 #include "thread.h"

@@ -12,9 +12,10 @@ protected:
   CompiledText make(const char *arch) {
     KernelText kernel;
     kernel.symbol = "reversed";
-    kernel.text = "struct Args { u64 word[3]; };\nextern \"C\" __global__ void reversed(const __grid_constant__ Args args) {\n"
-                  "  __shared__ u32 kept[100];\n  kept[threadIdx.x] = *reinterpret_cast<const u32 *>(args.word[0]);\n"
-                  "  __syncthreads();\n  *reinterpret_cast<u32 *>(args.word[1]) = kept[99 - threadIdx.x];\n}\n";
+    kernel.text =
+        "struct Args { u64 word[3]; };\nextern \"C\" __global__ void reversed(const __grid_constant__ Args args) {\n"
+        "  __shared__ u32 kept[100];\n  kept[threadIdx.x] = *reinterpret_cast<const u32 *>(args.word[0]);\n"
+        "  __syncthreads();\n  *reinterpret_cast<u32 *>(args.word[1]) = kept[99 - threadIdx.x];\n}\n";
     kernel.threads = 100;
     kernel.words = 3;
     auto made = compiler().compile(kernel, *findArch(arch));

@@ -20,8 +20,8 @@ std::string addNorm(int64_t columns) {
   std::string w = "!llm.weight<[" + n + "], #llm.q<f32>>";
   return "kern.func @k(%x: " + x + ", %y: " + x + ", %w: " + w + ", %b: !llm.batch) -> (" + x + ", " + x +
          ") attributes {hero = \"norm\"} {\n  %0 = llm.add %x, %y : " + x +
-         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x + "\n  kern.yield %0, %1 : " + x +
-         ", " + x + "\n}\n";
+         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x +
+         "\n  kern.yield %0, %1 : " + x + ", " + x + "\n}\n";
 }
 
 TEST(RegionPrinterTest, ARowThatANormNeedsIsReadOnce) {
