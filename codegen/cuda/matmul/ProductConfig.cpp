@@ -67,7 +67,7 @@ int64_t streamInstructions(const ProductShape &shape, const ProductConfig &confi
           tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
   return units * (unpack + config.tiles * multiply) + tail;
 }
-constexpr int64_t kMostInstructions = 400;
+constexpr int64_t kMostInstructions = 450;
 
 std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
