@@ -7,7 +7,9 @@
 template <typename P> struct Stream {
   using S = Sizes<P>;
   using Layout = typename P::Layout;
-  static constexpr int kUnit = kUnitBlocks<Layout>, kStagesOfStep = P::kHeld / P::kStageBlocks;
+  // Superblocks of one turn of multiplyUnits(): a loop over two groups keeps the compiler from unpacking more at once.
+  static constexpr int kUnit = Layout::kCols == 32 && P::kStageBlocks % 2 == 0 ? 2 : kUnitBlocks<Layout>;
+  static constexpr int kStagesOfStep = P::kHeld / P::kStageBlocks;
   static constexpr int kStride = P::kKWarps * P::kHeld; // superblocks from a warp's step to its next
   static_assert(P::kRowWarps == 1 && P::kTokenWarps == 1, "the warps of a block share K");
   static_assert(P::kHeld % P::kStageBlocks == 0 && P::kStageBlocks % kUnit == 0, "a step is whole stages");
@@ -53,15 +55,15 @@ template <typename P> struct Stream {
   template <int kFirst, int kEnd> __device__ __forceinline__ void multiplyUnits(const u8 *columns, int block) {
     if constexpr (kFirst < kEnd) {
 #pragma unroll 1
-      for (int k = 0; k < kUnitCols<Layout> / 32; ++k) {
+      for (int k = 0; k < kUnit * Layout::kCols / 32; ++k) {
         StepOfX<Layout, P::kTiles> now;
         StepOfX<Layout, P::kTiles>::load(now, columns + k * 64, S::kXRow, lane);
 #pragma unroll
         for (int panel = 0; panel < P::kPanels; ++panel)
-          addGroup<Layout, P::kTiles>(sums[panel], held[panel] + kFirst, k, now);
+          addGroup<Layout, P::kTiles, kUnit>(sums[panel], held[panel] + kFirst, k, now);
       }
       hold<kFirst>(block + kStride);
-      multiplyUnits<kFirst + kUnit, kEnd>(columns + kUnitCols<Layout> * 2, block);
+      multiplyUnits<kFirst + kUnit, kEnd>(columns + kUnit * Layout::kCols * 2, block);
     }
   }
   template <int kStage = 0> __device__ __forceinline__ void multiplyStages(int block) {
@@ -71,7 +73,9 @@ template <typename P> struct Stream {
       fill(block, kStage + P::kStages - 1);
       const u8 *columns = ring + read * S::kXBytes;
       read = read + 1 < P::kStages ? read + 1 : 0;
-      multiplyUnits<kStage * P::kStageBlocks, (kStage + 1) * P::kStageBlocks>(columns, block);
+      // Nothing was copied for stages past the end; only a last step has them.
+      if (S::kBlocks % P::kHeld == 0 || block + kStage * P::kStageBlocks < S::kBlocks)
+        multiplyUnits<kStage * P::kStageBlocks, (kStage + 1) * P::kStageBlocks>(columns, block);
       multiplyStages<kStage + 1>(block);
     }
   }
