@@ -8,14 +8,10 @@ namespace llmc {
 FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
   kern::FuncOp function = request.function;
   llvm::StringRef hero = function.getHero();
-#ifdef LLMC_CUDA_MATMUL
   if (hero == "linear")
     return emitCudaMatmul(request);
-#endif
-#ifdef LLMC_CUDA_ATTENTION
   if (hero == "attend")
     return emitCudaAttend(request);
-#endif
   if (hero == "kv_write")
     return emitCudaKvWrite(request);
   return emitCudaRowKernel(request);

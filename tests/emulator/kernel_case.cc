@@ -41,7 +41,7 @@ struct Parsed {
 };
 
 uint32_t blocksOf(const GridDim& dim, const rt::Batch& batch, uint64_t more) {
-  const rt::cuda::GridDim same{(uint32_t)dim.base,   (uint32_t)dim.tTile,  (uint32_t)dim.tCount,
+  const rt::cuda::GridDim same{(uint32_t)dim.base,  (uint32_t)dim.tTile,  (uint32_t)dim.tCount,
                                (uint32_t)dim.sTile, (uint32_t)dim.sCount, (uint32_t)dim.seqCount};
   return (uint32_t)rt::cuda::blocks(same, (uint64_t)batch.tokens + more, (uint64_t)batch.rows + more,
                                     (uint64_t)batch.sequences + more);
@@ -127,7 +127,8 @@ void checkKernelCase(const KernelCase& test) {
   if (std::string missing = missingNvrtc(); !missing.empty()) GTEST_SKIP() << missing;
   for (const KernelOutcome& outcome : runKernelCase(test))
     EXPECT_TRUE(outcome.status.isOk()) << outcome.arch << ": " << outcome.status.toString() << "\nlargest error "
-                                       << outcome.worst << "\n" << outcome.cudaText;
+                                       << outcome.worst << "\n"
+                                       << outcome.cudaText;
 }
 
 }  // namespace llmc::emu

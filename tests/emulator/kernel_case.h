@@ -1,5 +1,5 @@
-// Runs one kern.func as a CUDA kernel in the emulator and compares it with the reference interpreter: the harness of the
-// tests of codegen/cuda.
+// Runs one kern.func as a CUDA kernel in the emulator and compares it with the reference interpreter: the harness of
+// the tests of codegen/cuda.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@ struct SequenceSpec {
 
 /// A kernel and the step that it runs on.
 struct KernelCase {
-  std::string text;      ///< an MLIR module; it may hold more than one kern.func
-  std::string kernel{};  ///< the one to run; empty: the first
+  std::string text;                                       ///< an MLIR module; it may hold more than one kern.func
+  std::string kernel{};                                   ///< the one to run; empty: the first
   std::vector<std::string> archs = {"sm_80", "sm_120a"};  ///< one of each of NVRTC's two code generators
   int64_t mMax = 0;
   std::vector<SequenceSpec> sequences = {{0, 3}, {21, 1}, {5, 12}, {70, 1}};
-  bool sampleAll = false;  ///< S = T rather than one row a sequence
-  int32_t vocabulary = 32; ///< token ids are below
+  bool sampleAll = false;   ///< S = T rather than one row a sequence
+  int32_t vocabulary = 32;  ///< token ids are below
   uint64_t seed = 1;
   double activations = 1.0;  ///< standard deviation of the input
   /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
@@ -43,9 +43,9 @@ struct KernelCase {
 /// What came of a case on one architecture.
 struct KernelOutcome {
   std::string arch;
-  rt::Status status;      ///< emission, compilation (CU_*), translation (EMU_PTX), faults found (EMU_FAULT), or
-                          ///< EMU_VALUE: results that differ
-  double worst = 0;       ///< largest error as a share of |expected| + the row's largest value
+  rt::Status status;  ///< emission, compilation (CU_*), translation (EMU_PTX), faults found (EMU_FAULT), or
+                      ///< EMU_VALUE: results that differ
+  double worst = 0;   ///< largest error as a share of |expected| + the row's largest value
   int64_t registers = 0, sharedBytes = 0;
   std::string cudaText, ptx;
   Counters counters;  ///< of the checked run

@@ -11,8 +11,8 @@ std::string addNorm(int columns) {
   const std::string w = "!llm.weight<[" + n + "], #llm.q<f32>>";
   return "kern.func @k(%x: " + x + ", %y: " + x + ", %w: " + w + ", %b: !llm.batch) -> (" + x + ", " + x +
          ") attributes {hero = \"norm\"} {\n  %0 = llm.add %x, %y : " + x +
-         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x + "\n  kern.yield %0, %1 : " + x +
-         ", " + x + "\n}\n";
+         "\n  %1 = llm.rmsnorm %0, %w {eps = 1.0e-5} : (" + x + ", " + w + ") -> " + x +
+         "\n  kern.yield %0, %1 : " + x + ", " + x + "\n}\n";
 }
 
 std::string attend() {
@@ -32,7 +32,7 @@ std::string kvWrite() {
 !h = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !kv = !llm.kv<layers = 2, heads = 2, dim = 16, page = 16>
 !t = !llm.weight<[257, 16], #llm.q<f32>>
-#r = #llm.rope<theta = 1.0e4, dim = 16, style = neox>
+#r = #llm.rope<theta = 1.0e4, dim = 16, style = neox, scaling = none>
 kern.func @k(%x: !x, %kv: !kv, %b: !llm.batch, %t: !t) -> !h attributes {hero = "kv_write"} {
   %q = llm.slice %x {offset = 0, size = 32} : (!x) -> !h
   %k = llm.slice %x {offset = 32, size = 32} : (!x) -> !h
@@ -67,8 +67,10 @@ TEST(KernelCaseTest, AChangedKernelIsFound) {
 }
 
 TEST(KernelCaseTest, TextWithoutAKernelIsAnError) {
-  for (const KernelOutcome& outcome : runKernelCase({.text = "module {}"})) EXPECT_EQ(outcome.status.code(), "EMU_CASE");
-  for (const KernelOutcome& outcome : runKernelCase({.text = "kern.func"})) EXPECT_EQ(outcome.status.code(), "EMU_CASE");
+  for (const KernelOutcome& outcome : runKernelCase({.text = "module {}"}))
+    EXPECT_EQ(outcome.status.code(), "EMU_CASE");
+  for (const KernelOutcome& outcome : runKernelCase({.text = "kern.func"}))
+    EXPECT_EQ(outcome.status.code(), "EMU_CASE");
 }
 
 }  // namespace

@@ -40,11 +40,16 @@ void store(std::byte* to, double value, const std::string& element) {
 
 WeightKind kindOf(llm::QuantKind kind) {
   switch (kind) {
-    case llm::QuantKind::F32: return WeightKind::F32;
-    case llm::QuantKind::F16: return WeightKind::F16;
-    case llm::QuantKind::BF16: return WeightKind::BF16;
-    case llm::QuantKind::I8: return WeightKind::I8;
-    case llm::QuantKind::I4: return WeightKind::I4;
+    case llm::QuantKind::F32:
+      return WeightKind::F32;
+    case llm::QuantKind::F16:
+      return WeightKind::F16;
+    case llm::QuantKind::BF16:
+      return WeightKind::BF16;
+    case llm::QuantKind::I8:
+      return WeightKind::I8;
+    case llm::QuantKind::I4:
+      return WeightKind::I4;
   }
   return WeightKind::F32;
 }
@@ -119,10 +124,17 @@ void KernelInputs::makeBatch(const KernelCase& test) {
     std::memcpy(buffers_[index].data.get(), values.data(), values.size() * 4);
     return reinterpret_cast<const int32_t*>(buffers_[index].data.get());
   };
-  deviceBatch_ = {(int32_t)batch_.tokens(), (int32_t)batch_.sampleRows.size(), (int32_t)sequences.size(),
-                  (int32_t)stride, device("tokenIds", batch_.tokenIds), device("positions", batch_.positions),
-                  device("slots", slots), device("tokenSeq", batch_.tokenSeq), device("queryStarts", starts),
-                  device("contextLens", batch_.contextLens), device("blockTable", table),
+  deviceBatch_ = {(int32_t)batch_.tokens(),
+                  (int32_t)batch_.sampleRows.size(),
+                  (int32_t)sequences.size(),
+                  (int32_t)stride,
+                  device("tokenIds", batch_.tokenIds),
+                  device("positions", batch_.positions),
+                  device("slots", slots),
+                  device("tokenSeq", batch_.tokenSeq),
+                  device("queryStarts", starts),
+                  device("contextLens", batch_.contextLens),
+                  device("blockTable", table),
                   device("sampleRows", batch_.sampleRows)};
 }
 
@@ -160,8 +172,9 @@ void KernelInputs::addActivation(const KernelCase& test, mlir::Type type) {
     for (int64_t c = 0; c < cols; ++c) {
       double& value = matrix.values.at(r, c);
       value = rounded(normal() * test.activations, matrix.element);
-      store(buffers_[matrix.buffer].data.get() + (uint64_t)r * matrix.stride + (uint64_t)c * elementBytes(matrix.element),
-            value, matrix.element);
+      store(
+          buffers_[matrix.buffer].data.get() + (uint64_t)r * matrix.stride + (uint64_t)c * elementBytes(matrix.element),
+          value, matrix.element);
     }
   words_.push_back((uint64_t)buffers_[matrix.buffer].data.get());
   activations_.push_back(std::move(matrix));
@@ -186,7 +199,7 @@ void KernelInputs::addWeight(mlir::Value argument) {
     const float value = (float)(middle + range * (2 * uniform() - 1));
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
-    code = quantized                ? (int32_t)(uniform() * (kind == WeightKind::I8 ? 255 : 16)) - (kind == WeightKind::I8 ? 127 : 0)
+    code = quantized ? (int32_t)(uniform() * (kind == WeightKind::I8 ? 255 : 16)) - (kind == WeightKind::I8 ? 127 : 0)
            : *layout == Layout::Plain ? (int32_t)bits
            : kind == WeightKind::F16  ? f32ToF16(value)
                                       : (int32_t)(bits >> 16);

@@ -1,5 +1,5 @@
-// Device memory of one kernel case: seeded activations, packed weights, a ragged batch and a cache, as the runtime would
-// lay them out, and the same values as the reference interpreter takes them.
+// Device memory of one kernel case: seeded activations, packed weights, a ragged batch and a cache, as the runtime
+// would lay them out, and the same values as the reference interpreter takes them.
 #pragma once
 
 #include <memory>

@@ -15,7 +15,8 @@ namespace {
 constexpr int64_t kPage = rt::kPageTokens;
 
 /// Bytes from a page's start to an element of a key or a value: K is [head][dim][token], V [head][token][dim].
-uint64_t cacheOffset(const reference::KvCache& cache, bool value, int64_t layer, int64_t head, int64_t token, int64_t d) {
+uint64_t cacheOffset(const reference::KvCache& cache, bool value, int64_t layer, int64_t head, int64_t token,
+                     int64_t d) {
   const int64_t headElements = cache.dim * kPage;
   int64_t index = (layer * 2 + (value ? 1 : 0)) * cache.heads * headElements + head * headElements;
   index += value ? token * cache.dim + d : d * kPage + token;
@@ -72,7 +73,8 @@ void KernelInputs::writeCache() {
 
 std::vector<uint64_t> KernelInputs::prepare() {
   if (hasCache_) writeCache();
-  for (const Matrix& result : results_) std::memset(buffers_[result.buffer].data.get(), 0xff, buffers_[result.buffer].bytes);
+  for (const Matrix& result : results_)
+    std::memset(buffers_[result.buffer].data.get(), 0xff, buffers_[result.buffer].bytes);
   return words_;
 }
 
@@ -86,7 +88,8 @@ bool KernelInputs::evaluate() {
   std::vector<mlir::Type> inputs;
   for (mlir::Type type : kernel.getArgumentTypes())
     if (!llvm::isa<llm::WeightType>(type)) inputs.push_back(type);
-  auto function = mlir::func::FuncOp::create(builder, loc, "case", builder.getFunctionType(inputs, kernel.getResultTypes()));
+  auto function =
+      mlir::func::FuncOp::create(builder, loc, "case", builder.getFunctionType(inputs, kernel.getResultTypes()));
   mlir::Block* body = function.addEntryBlock();
   std::vector<mlir::Value> arguments;
   size_t next = 0, weight = 0;
@@ -192,7 +195,8 @@ std::string KernelInputs::compareCache() {
     const bool fine = owned[(size_t)page] ? std::fabs(got - want) <= 2e-3 * (std::fabs(want) + 0.05) : std::isnan(got);
     if (fine || !first.empty()) return;
     char text[200];
-    std::snprintf(text, sizeof text, "cache %s, page %lld, layer %lld, head %lld, token %lld, element %lld: %.9g, expected %.9g",
+    std::snprintf(text, sizeof text,
+                  "cache %s, page %lld, layer %lld, head %lld, token %lld, element %lld: %.9g, expected %.9g",
                   value ? "value" : "key", (long long)page, (long long)layer, (long long)head, (long long)token,
                   (long long)d, got, owned[(size_t)page] ? want : NAN);
     first = text;

@@ -56,15 +56,16 @@ rt::Status placeGlobals(const Module& module, Layout& layout, std::string& sourc
   return rt::Status::ok();
 }
 
-/// Places an entry's parameters one after another, each aligned, and says how many bytes they take.
-uint32_t placeParams(const Function& function, Layout& layout) {
+/// Places an entry's parameters one after another, each aligned, and says where they lie.
+void placeParams(const Function& function, Layout& layout, Entry& entry) {
   uint64_t offset = 0;
   for (const Variable& variable : function.params) {
     offset = roundUp(offset, alignOf(variable));
     layout.globals[function.name + "/" + variable.name] = "(u64)(self->params + " + std::to_string(offset) + ")";
+    entry.params.emplace_back((uint32_t)offset, (uint32_t)variable.bytes());
     offset += variable.bytes();
   }
-  return (uint32_t)offset;
+  entry.paramBytes = (uint32_t)offset;
 }
 
 uint32_t dynamicAlign(const Module& module) {
@@ -96,8 +97,12 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
     uint64_t end = next;
     if (function.isEntry) {
       placeShared(function.variables, function.name + "/", end, layout);
-      Entry entry{function.name, placeParams(function, layout), function.maxThreads ? function.maxThreads : 1024,
-                  (uint32_t)end, dynamicAlign(module)};
+      Entry entry;
+      entry.name = function.name;
+      entry.maxThreads = function.maxThreads ? function.maxThreads : 1024;
+      entry.sharedEnd = (uint32_t)end;
+      entry.dynamicAlign = dynamicAlign(module);
+      placeParams(function, layout, entry);
       table += "{\"" + function.name + "\", f_" + function.name + "}, ";
       result.entries.push_back(entry);
     }

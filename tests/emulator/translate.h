@@ -14,6 +14,7 @@ namespace llmc::emu {
 struct Entry {
   std::string name;
   uint32_t paramBytes = 0;
+  std::vector<std::pair<uint32_t, uint32_t>> params;  ///< offset and size of each
   uint32_t maxThreads = 1024;
   uint32_t sharedEnd = 0;  ///< first shared address behind its static variables; dynamic memory follows, aligned
   uint32_t dynamicAlign = 16;

@@ -44,7 +44,7 @@ template <int kSplits, int kDim, int N> DEVICE Vec<N> mergeParts(const float *fa
   for (int i = 0; i < kSplits; ++i) {
     // A part without keys may hold anything, a NaN too.
     const float factor = factors[i];
-    if (factor <= 0.0f)
+    if (factor == 0.0f)
       continue;
 #pragma unroll
     for (int j = 0; j < N; j += kVector) {

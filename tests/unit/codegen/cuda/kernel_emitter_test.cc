@@ -60,7 +60,8 @@ const Sample kSamples[] = {
       %0 = llm.attend_merge %p {heads = 2, head_dim = 96, splits = 2} : (!p) -> !x
       %1 = llm.cast %0 : (!x) -> !xb
       kern.yield %1 : !xb })"},
-    {"kv_write", R"(kern.func @k(%x: !x, %kv: !kv, %b: !b, %w: !ws, %t: !t) -> tensor<?x64xf32, #llm.dims<[T, 64]>> attributes {hero = "kv_write"} {
+    {"kv_write",
+     R"(kern.func @k(%x: !x, %kv: !kv, %b: !b, %w: !ws, %t: !t) -> tensor<?x64xf32, #llm.dims<[T, 64]>> attributes {hero = "kv_write"} {
       %q = llm.slice %x {offset = 0, size = 64} : (!x) -> tensor<?x64xf32, #llm.dims<[T, 64]>>
       %k = llm.slice %x {offset = 64, size = 64} : (!x) -> tensor<?x64xf32, #llm.dims<[T, 64]>>
       %v = llm.slice %x {offset = 128, size = 64} : (!x) -> tensor<?x64xf32, #llm.dims<[T, 64]>>
@@ -105,7 +106,8 @@ TEST(KernelEmitterTextTest, SameTextEveryTime) {
     EXPECT_EQ(a->text, b->text) << sample.name;
     EXPECT_EQ(a->config, b->config);
     EXPECT_FALSE(a->config.empty());
-    EXPECT_EQ(a->words, static_cast<int64_t>(first.first().getArgumentTypes().size() + first.first().getResultTypes().size()));
+    EXPECT_EQ(a->words,
+              static_cast<int64_t>(first.first().getArgumentTypes().size() + first.first().getResultTypes().size()));
     EXPECT_EQ(a->threads % 32, 0);
   }
 }

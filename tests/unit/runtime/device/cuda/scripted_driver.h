@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "runtime/device/cuda/driver_api.h"
@@ -29,7 +30,7 @@ struct CudaScript {
 class ScriptedDriver {
  public:
   /// A kernel: the words of its parameter, and how many blocks it was launched with.
-  using Kernel = void (*)(const uint64_t* words, const uint32_t* grid);
+  using Kernel = std::function<void(const uint64_t* words, const uint32_t* grid)>;
 
   ScriptedDriver();
   ~ScriptedDriver();
@@ -56,7 +57,7 @@ class ScriptedDriver {
   void (*openMemory_)(bool);
 };
 
-/// Modules of the scripted driver are loaded from this text and nothing else.
+/// Modules of the scripted driver are loaded from this text, from what starts as an ELF file or PTX, and nothing else.
 inline constexpr char kScriptedImage[] = "scripted cubin";
 
 }  // namespace llmc::rt::test
