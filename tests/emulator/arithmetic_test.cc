@@ -45,13 +45,15 @@ TEST(ArithmeticTest, Integers) {
       {"mul.lo.s32 %r9, %r1, %r2;" WIDE32, [](auto a, auto b, auto) { return (uint32_t)((uint32_t)a * (uint32_t)b); }},
       {"mul.hi.s32 %r9, %r1, %r2;" WIDE32,
        [](auto a, auto b, auto) { return (uint32_t)(((int64_t)(int32_t)a * (int32_t)b) >> 32); }},
-      {"mul.hi.u64 %x9, %x1, %x2;",
-       [](auto a, auto b, auto) { return (uint64_t)(((unsigned __int128)a * b) >> 64); }},
-      {"mul.wide.s32 %x9, %r1, %r2;", [](auto a, auto b, auto) { return (uint64_t)((int64_t)(int32_t)a * (int32_t)b); }},
-      {"mul.wide.u16 %r9, %h1, %h2;" WIDE32, [](auto a, auto b, auto) { return (uint64_t)((a & 0xffff) * (b & 0xffff)); }},
+      {"mul.hi.u64 %x9, %x1, %x2;", [](auto a, auto b, auto) { return (uint64_t)(((unsigned __int128)a * b) >> 64); }},
+      {"mul.wide.s32 %x9, %r1, %r2;",
+       [](auto a, auto b, auto) { return (uint64_t)((int64_t)(int32_t)a * (int32_t)b); }},
+      {"mul.wide.u16 %r9, %h1, %h2;" WIDE32,
+       [](auto a, auto b, auto) { return (uint64_t)((a & 0xffff) * (b & 0xffff)); }},
       {"mad.lo.s32 %r9, %r1, %r2, %r3;" WIDE32,
        [](auto a, auto b, auto c) { return (uint32_t)((uint32_t)a * (uint32_t)b + (uint32_t)c); }},
-      {"mad.wide.u32 %x9, %r1, %r2, %x3;", [](auto a, auto b, auto c) { return (uint64_t)(uint32_t)a * (uint32_t)b + c; }},
+      {"mad.wide.u32 %x9, %r1, %r2, %x3;",
+       [](auto a, auto b, auto c) { return (uint64_t)(uint32_t)a * (uint32_t)b + c; }},
       {"or.b32 %r5, %r2, 1; div.u32 %r9, %r1, %r5;" WIDE32,
        [](auto a, auto b, auto) { return (uint32_t)a / ((uint32_t)b | 1); }},
       {"and.b32 %r5, %r2, 1023; or.b32 %r5, %r5, 1; rem.s32 %r9, %r1, %r5;" WIDE32,
@@ -130,7 +132,9 @@ TEST(ArithmeticTest, Bits) {
 }
 
 TEST(ArithmeticTest, Floats) {
-  auto smaller = [](float a, float b) { return std::isnan(a) ? b : std::isnan(b) ? a : a < b || (a == b && std::signbit(a)) ? a : b; };
+  auto smaller = [](float a, float b) {
+    return std::isnan(a) ? b : std::isnan(b) ? a : a < b || (a == b && std::signbit(a)) ? a : b;
+  };
   check(
       {
           {"add.f32 %f9, %f1, %f2;" WIDEF, [](auto a, auto b, auto) { return bitsOf(f(a) + f(b)); }},

@@ -33,8 +33,9 @@ struct CheckedRun {
 #define EXPECT_FOUND(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
 TEST(ChecksTest, AReadWithoutABarrier) {
-  const std::string exchange = "st.shared.u32 [%r2], %tid;\n", read =
-      "xor.b32 %r4, %r3, 128; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n";
+  const std::string
+      exchange = "st.shared.u32 [%r2], %tid;\n",
+      read = "xor.b32 %r4, %r3, 128; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n";
   EXPECT_FOUND(CheckedRun()(exchange + read), "nobody has written");
   EXPECT_FOUND(CheckedRun()(exchange + "bar.warp.sync -1;\n" + read), "nobody has written");
   EXPECT_EQ(CheckedRun()(exchange + "bar.sync 0;\n" + read), "");
@@ -51,9 +52,10 @@ TEST(ChecksTest, AWriteOverWhatOthersRead) {
 TEST(ChecksTest, ShufflesDoNotOrderMemory) {
   CheckedRun run;
   run.threads = 32;
-  EXPECT_FOUND(run("st.shared.u32 [%r2], %tid; shfl.sync.bfly.b32 %r7, %tid, 1, 31, -1;\n"
-                   "xor.b32 %r4, %r3, 64; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n"),
-               "race: read");
+  EXPECT_FOUND(
+      run("st.shared.u32 [%r2], %tid; shfl.sync.bfly.b32 %r7, %tid, 1, 31, -1;\n"
+          "xor.b32 %r4, %r3, 64; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n"),
+      "race: read");
 }
 
 TEST(ChecksTest, OutsideEveryBuffer) {
@@ -94,8 +96,9 @@ TEST(ChecksTest, BlocksThatWriteToOnePlace) {
   CheckedRun run;
   run.grid = {2, 1, 1};
   EXPECT_FOUND(run("st.global.u32 [%x2], %tid;\n"), "of another block");
-  EXPECT_EQ(run("mov.u32 %r4, %ctaid.x; mul.wide.u32 %x3, %r4, 256; add.s64 %x4, %x3, %x2; st.global.u32 [%x4], %tid;\n"),
-            "");
+  EXPECT_EQ(
+      run("mov.u32 %r4, %ctaid.x; mul.wide.u32 %x3, %r4, 256; add.s64 %x4, %x3, %x2; st.global.u32 [%x4], %tid;\n"),
+      "");
 }
 
 TEST(ChecksTest, CountsOfALaunch) {

@@ -14,10 +14,12 @@ float f(uint64_t bits) { return std::bit_cast<float>((uint32_t)bits); }
 uint16_t toBrain(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value), low = bits & ~0xffffu;
   if (std::isnan(value)) return 0x7fff;
-  const double below = f(low), above = std::isinf(f(low + 0x10000)) ? std::copysign(std::ldexp(1.0, 128), value) : f(low + 0x10000);
+  const double below = f(low),
+               above = std::isinf(f(low + 0x10000)) ? std::copysign(std::ldexp(1.0, 128), value) : f(low + 0x10000);
   const double x = value;
   if (std::isinf(value)) return (uint16_t)(bits >> 16);
-  const bool up = std::fabs(above - x) < std::fabs(x - below) || (std::fabs(above - x) == std::fabs(x - below) && (low >> 16 & 1));
+  const bool up =
+      std::fabs(above - x) < std::fabs(x - below) || (std::fabs(above - x) == std::fabs(x - below) && (low >> 16 & 1));
   return (uint16_t)((up ? low + 0x10000 : low) >> 16);
 }
 
@@ -37,7 +39,8 @@ TEST(ConvertTest, FloatsToIntegersAreClamped) {
 
 TEST(ConvertTest, IntegersToFloatsAndEachOther) {
   const PtxOperands operands = sampleOperands();
-  std::vector<uint64_t> single = evaluatePtx("cvt.rn.f32.s32 %f9, %r1; mov.b32 %r9, %f9; cvt.u64.u32 %x9, %r9;", operands);
+  std::vector<uint64_t> single =
+      evaluatePtx("cvt.rn.f32.s32 %f9, %r1; mov.b32 %r9, %f9; cvt.u64.u32 %x9, %r9;", operands);
   std::vector<uint64_t> narrow = evaluatePtx("cvt.s8.s32 %r9, %r1; cvt.s64.s32 %x9, %r9;", operands);
   std::vector<uint64_t> sat = evaluatePtx("cvt.sat.u8.s32 %r9, %r1; cvt.u64.u32 %x9, %r9;", operands);
   std::vector<uint64_t> wide = evaluatePtx("cvt.rn.f64.u64 %d9, %x1; mov.b64 %x9, %d9;", operands);
@@ -76,7 +79,8 @@ TEST(ConvertTest, BytesOfE4m3) {
   // Every byte comes back from its own value.
   std::vector<uint64_t> round = evaluatePtx(
       "cvt.rn.f16x2.e4m3x2 %r8, %h1; mov.b32 {%h7, %h8}, %r8; cvt.f32.f16 %f7, %h7;"
-      "cvt.rn.satfinite.e4m3x2.f32 %h9, %f7, %f7; cvt.u64.u16 %x9, %h9;", all);
+      "cvt.rn.satfinite.e4m3x2.f32 %h9, %f7, %f7; cvt.u64.u16 %x9, %h9;",
+      all);
   for (size_t i = 0; i < round.size(); ++i)
     if ((i & 0x7f) != 0x7f) ASSERT_EQ(round[i], all.a[i]) << i;
   std::vector<uint64_t> value =
@@ -104,7 +108,8 @@ TEST(ConvertTest, LoadsAndStoresOfAllWidths) {
     st.global.v2.u16 [%w1+48], {%h4, %h1};
     ld.global.s16 %x3, [%w0+2];
     st.global.u64 [%w1+56], %x3;
-  )"), {(uint64_t)in.data(), (uint64_t)out.data(), 0, 0}, {1, 1, 1}, {1, 1, 1});
+  )"),
+                             {(uint64_t)in.data(), (uint64_t)out.data(), 0, 0}, {1, 1, 1}, {1, 1, 1});
   ASSERT_TRUE(status.isOk()) << status.toString();
   auto word = [&](size_t at) {
     uint32_t value;
@@ -129,7 +134,8 @@ TEST(ConvertTest, AtomicsReturnWhatWasThere) {
     atom.global.add.u32 %r1, [%w0], 2;
     st.global.u32 [%x2], %r1;
     red.global.add.f32 [%w2], 0f3f000000;
-  )"), {(uint64_t)&counter, (uint64_t)seen, (uint64_t)&sum, 0}, {1, 1, 1}, {64, 1, 1});
+  )"),
+                             {(uint64_t)&counter, (uint64_t)seen, (uint64_t)&sum, 0}, {1, 1, 1}, {64, 1, 1});
   ASSERT_TRUE(status.isOk()) << status.toString();
   EXPECT_EQ(counter, 5u + 128u);
   EXPECT_EQ(sum, 32.0f);

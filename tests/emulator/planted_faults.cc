@@ -27,7 +27,8 @@ std::string swapA(const std::string& line) {
 std::string mutate(const std::string& line, FaultKind kind) {
   switch (kind) {
     case FaultKind::kMissingBarrier: {
-      const bool barrier = line.find("bar.sync") != std::string::npos || line.find("bar.warp.sync") != std::string::npos;
+      const bool barrier =
+          line.find("bar.sync") != std::string::npos || line.find("bar.warp.sync") != std::string::npos;
       return barrier ? "// " + line : std::string();
     }
     case FaultKind::kShortWait: {
@@ -51,10 +52,14 @@ std::string mutate(const std::string& line, FaultKind kind) {
 
 const char* nameOf(FaultKind kind) {
   switch (kind) {
-    case FaultKind::kMissingBarrier: return "a missing barrier";
-    case FaultKind::kShortWait: return "a wait too few";
-    case FaultKind::kSwappedOperand: return "a swapped operand";
-    case FaultKind::kTransposed: return "a transposed matrix";
+    case FaultKind::kMissingBarrier:
+      return "a missing barrier";
+    case FaultKind::kShortWait:
+      return "a wait too few";
+    case FaultKind::kSwappedOperand:
+      return "a swapped operand";
+    case FaultKind::kTransposed:
+      return "a transposed matrix";
   }
   return "";
 }

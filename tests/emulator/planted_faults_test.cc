@@ -135,11 +135,12 @@ TEST(PlantedFaultsTest, SynchronizationAndOperands) {
   for (Family& family : families()) {
     std::vector<KernelOutcome> sound = runKernelCase(family.test);
     ASSERT_TRUE(sound[0].status.isOk()) << family.name << ": " << sound[0].status.toString();
-    for (FaultKind kind : {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand,
-                           FaultKind::kTransposed}) {
+    for (FaultKind kind :
+         {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
       for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
-        PlantedFault fault{std::string(family.name) + ": " + nameOf(kind) + " at PTX line " + std::to_string(mutant.line),
-                           family.test};
+        PlantedFault fault{
+            std::string(family.name) + ": " + nameOf(kind) + " at PTX line " + std::to_string(mutant.line),
+            family.test};
         fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
         faults.push_back(std::move(fault));
       }

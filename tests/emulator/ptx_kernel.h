@@ -15,7 +15,8 @@ namespace llmc::emu {
 /// %r, %f, %h, %d, %x (b64) and %p of two digits, %tid = the thread's number.
 inline std::string ptxModule(const std::string& body, int words = 4, const std::string& globals = "") {
   std::string text = ".version 9.0\n.target sm_90a\n.address_size 64\n" + globals +
-                     "\n.visible .entry k(.param .align 8 .b8 args[" + std::to_string(8 * words) + "])\n{\n"
+                     "\n.visible .entry k(.param .align 8 .b8 args[" + std::to_string(8 * words) +
+                     "])\n{\n"
                      ".reg .b32 %r<100>;\n.reg .f32 %f<100>;\n.reg .b16 %h<100>;\n.reg .f64 %d<100>;\n"
                      ".reg .b64 %x<100>;\n.reg .pred %p<100>;\n.reg .b64 %w<10>;\n.reg .b32 %tid;\n"
                      "mov.u32 %tid, %tid.x;\n";
@@ -33,8 +34,8 @@ inline rt::Status runPtx(const std::string& module, const std::vector<uint64_t>&
 }
 
 /// One instruction, or a few, on many operands: A, B and C are loaded as 64 bits and as parts of them, D is stored.
-/// In `code` %x1..%x3 hold the operands, %r1..%r3 their low words, %h1..%h3 their low halves; the same bits are %f1..%f3
-/// and %d1..%d3; %p1 is bit 0 of the third. The result is in %x9.
+/// In `code` %x1..%x3 hold the operands, %r1..%r3 their low words, %h1..%h3 their low halves; the same bits are
+/// %f1..%f3 and %d1..%d3; %p1 is bit 0 of the third. The result is in %x9.
 struct PtxOperands {
   std::vector<uint64_t> a, b, c;
 };
@@ -59,11 +60,45 @@ inline std::vector<uint64_t> evaluatePtx(const std::string& code, const PtxOpera
 
 /// Ends of ranges, special floats of all widths, and seeded noise.
 inline PtxOperands sampleOperands() {
-  std::vector<uint64_t> special = {0, 1, 2, 3, 31, 32, 33, 63, 64, 255, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-                                   0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0ull, ~0ull - 4,
-                                   0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0x00000001, 0x80000001,
-                                   0x007fffff, 0x3fc00000, 0x40490fdb, 0x4b000001, 0xcb000001, 0x5f000000, 0x3c003c00,
-                                   0x7c00fc00, 0x3f803f80, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000};
+  std::vector<uint64_t> special = {0,
+                                   1,
+                                   2,
+                                   3,
+                                   31,
+                                   32,
+                                   33,
+                                   63,
+                                   64,
+                                   255,
+                                   0x7fff,
+                                   0x8000,
+                                   0xffff,
+                                   0x7fffffff,
+                                   0x80000000,
+                                   0xffffffff,
+                                   0x7fffffffffffffff,
+                                   0x8000000000000000,
+                                   ~0ull,
+                                   ~0ull - 4,
+                                   0x3f800000,
+                                   0xbf800000,
+                                   0x7f800000,
+                                   0xff800000,
+                                   0x7fc00000,
+                                   0x00000001,
+                                   0x80000001,
+                                   0x007fffff,
+                                   0x3fc00000,
+                                   0x40490fdb,
+                                   0x4b000001,
+                                   0xcb000001,
+                                   0x5f000000,
+                                   0x3c003c00,
+                                   0x7c00fc00,
+                                   0x3f803f80,
+                                   0x3ff0000000000000,
+                                   0xbff8000000000000,
+                                   0x7ff0000000000000};
   PtxOperands operands;
   uint64_t noise = 88172645463325252ull;
   auto next = [&] {

@@ -13,7 +13,7 @@ TEST(TranslateTest, UnknownInstructionsAreNamedWithTheirLine) {
     auto result = translatePtx(ptxModule(std::string("mov.u32 %r2, 1;\n") + unknown, 1));
     ASSERT_FALSE(result.isOk()) << unknown;
     EXPECT_EQ(result.status().code(), "EMU_PTX");
-    EXPECT_NE(result.status().message().find("PTX line 17"), std::string::npos) << result.status().message();
+    EXPECT_NE(result.status().message().find("PTX line 18"), std::string::npos) << result.status().message();
     EXPECT_NE(result.status().message().find(std::string(unknown).substr(0, 8)), std::string::npos)
         << result.status().message();
   }
@@ -74,7 +74,9 @@ TEST(TranslateTest, FunctionsScopesTablesAndConstants) {
     add.s32 %r9, %r9, %r8;
     add.s64 %x4, %w0, %x2;
     st.global.u32 [%x4], %r9;
-  )", 1, globals), {(uint64_t)out}, {4, 1, 1}, {1, 1, 1});
+  )",
+                                       1, globals),
+                             {(uint64_t)out}, {4, 1, 1}, {1, 1, 1});
   ASSERT_TRUE(status.isOk()) << status.toString();
   for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(out[i], 2 * i + 7 + 10 * (i + 1) + (i < 2 ? 1000 * (i + 1) : 3000));
 }
@@ -94,9 +96,10 @@ TEST(TranslateTest, LaunchesThatDoNotFitAreRefused) {
 
 TEST(TranslateTest, BlocksOnSeveralThreadsDoTheSame) {
   std::vector<uint32_t> one(4096), many(4096);
-  const std::string code = "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mad.lo.s32 %r3, %r1, %r2, %tid;\n"
-                           "mul.wide.u32 %x1, %r3, 4; add.s64 %x2, %w0, %x1; mul.lo.s32 %r4, %r3, %r3;\n"
-                           "st.global.u32 [%x2], %r4;\n";
+  const std::string code =
+      "mov.u32 %r1, %ctaid.x; mov.u32 %r2, %ntid.x; mad.lo.s32 %r3, %r1, %r2, %tid;\n"
+      "mul.wide.u32 %x1, %r3, 4; add.s64 %x2, %w0, %x1; mul.lo.s32 %r4, %r3, %r3;\n"
+      "st.global.u32 [%x2], %r4;\n";
   LaunchChecks checks;
   checks.osThreads = 4;
   ASSERT_TRUE(runPtx(ptxModule(code, 1), {(uint64_t)one.data()}, {64, 1, 1}, {64, 1, 1}).isOk());

@@ -12,9 +12,9 @@ std::vector<uint32_t> lanes(const std::string& code, ThreadOrder order = ThreadO
   std::vector<uint32_t> result(32);
   LaunchChecks checks;
   checks.order = order;
-  rt::Status status = runPtx(
-      ptxModule("mul.wide.u32 %x1, %tid, 4;\nadd.s64 %x2, %w0, %x1;\n" + code + "\nst.global.u32 [%x2], %r9;\n"),
-      {(uint64_t)result.data(), 0, 0, 0}, {1, 1, 1}, {32, 1, 1}, 0, checks);
+  rt::Status status =
+      runPtx(ptxModule("mul.wide.u32 %x1, %tid, 4;\nadd.s64 %x2, %w0, %x1;\n" + code + "\nst.global.u32 [%x2], %r9;\n"),
+             {(uint64_t)result.data(), 0, 0, 0}, {1, 1, 1}, {32, 1, 1}, 0, checks);
   EXPECT_TRUE(status.isOk()) << code << ": " << status.toString();
   return result;
 }
@@ -39,8 +39,10 @@ TEST(WarpTest, ShufflesInAllModes) {
 
 TEST(WarpTest, VotesAndReductions) {
   std::vector<uint32_t> ballot = lanes("setp.lt.u32 %p1, %tid, 5; vote.sync.ballot.b32 %r9, %p1, -1;");
-  std::vector<uint32_t> any = lanes("setp.eq.u32 %p1, %tid, 7; vote.sync.any.pred %p2, %p1, -1; selp.b32 %r9, 1, 0, %p2;");
-  std::vector<uint32_t> all = lanes("setp.ne.u32 %p1, %tid, 7; vote.sync.all.pred %p2, %p1, -1; selp.b32 %r9, 1, 0, %p2;");
+  std::vector<uint32_t> any =
+      lanes("setp.eq.u32 %p1, %tid, 7; vote.sync.any.pred %p2, %p1, -1; selp.b32 %r9, 1, 0, %p2;");
+  std::vector<uint32_t> all =
+      lanes("setp.ne.u32 %p1, %tid, 7; vote.sync.all.pred %p2, %p1, -1; selp.b32 %r9, 1, 0, %p2;");
   std::vector<uint32_t> sum = lanes("redux.sync.add.s32 %r9, %tid, -1;");
   std::vector<uint32_t> top = lanes("sub.s32 %r1, 3, %tid; redux.sync.max.s32 %r9, %r1, -1;");
   std::vector<uint32_t> same = lanes("shr.u32 %r1, %tid, 3; match.any.sync.b32 %r9, %r1, -1;");
@@ -89,7 +91,9 @@ TEST(WarpTest, BarriersOfTheBlock) {
     cvt.u64.u32 %x1, %r2;
     add.s64 %x2, %w0, %x1;
     st.global.u32 [%x2], %r9;
-  )", 4, ".extern .shared .align 16 .b8 smem[];"), {(uint64_t)out.data(), 0, 0, 0}, {1, 1, 1}, {128, 1, 1}, 512);
+  )",
+                                       4, ".extern .shared .align 16 .b8 smem[];"),
+                             {(uint64_t)out.data(), 0, 0, 0}, {1, 1, 1}, {128, 1, 1}, 512);
   ASSERT_TRUE(status.isOk()) << status.toString();
   for (uint32_t i = 0; i < 128; ++i) EXPECT_EQ(out[i], (127 - i) | 10u << 16);
 }
@@ -102,7 +106,8 @@ TEST(WarpTest, MatrixFragments) {
   for (size_t i = 0; i < a.size(); ++i) a[i] = brain((float)((int)(i * 7 % 23) - 11));
   for (size_t i = 0; i < b.size(); ++i) b[i] = brain((float)((int)(i * 5 % 17) - 8));
   std::vector<float> d(16 * 8);
-  rt::Status status = runPtx(ptxModule(R"(
+  rt::Status status =
+      runPtx(ptxModule(R"(
     mov.u32 %r1, smem;
     shl.b32 %r2, %tid, 4;
     add.s32 %r3, %r1, %r2;
@@ -137,8 +142,9 @@ TEST(WarpTest, MatrixFragments) {
     add.s64 %x5, %w2, %x4;
     st.global.v2.f32 [%x5], {%f2, %f3};
     st.global.v2.f32 [%x5+256], {%f4, %f5};
-  )", 4, ".extern .shared .align 16 .b8 smem[];"), {(uint64_t)a.data(), (uint64_t)b.data(), (uint64_t)d.data(), 0},
-      {1, 1, 1}, {32, 1, 1}, 768);
+  )",
+                       4, ".extern .shared .align 16 .b8 smem[];"),
+             {(uint64_t)a.data(), (uint64_t)b.data(), (uint64_t)d.data(), 0}, {1, 1, 1}, {32, 1, 1}, 768);
   ASSERT_TRUE(status.isOk()) << status.toString();
   auto value = [](uint16_t x) { return std::bit_cast<float>((uint32_t)x << 16); };
   for (size_t row = 0; row < 16; ++row)
@@ -178,7 +184,8 @@ TEST(WarpTest, IntegerMatrices) {
     add.s64 %x5, %w2, %x4;
     st.global.v2.u32 [%x5], {%r21, %r22};
     st.global.v2.u32 [%x5+256], {%r23, %r24};
-  )"), {(uint64_t)a.data(), (uint64_t)b.data(), (uint64_t)d.data(), 0}, {1, 1, 1}, {32, 1, 1});
+  )"),
+                             {(uint64_t)a.data(), (uint64_t)b.data(), (uint64_t)d.data(), 0}, {1, 1, 1}, {32, 1, 1});
   ASSERT_TRUE(status.isOk()) << status.toString();
   for (size_t row = 0; row < 16; ++row)
     for (size_t column = 0; column < 8; ++column) {
@@ -204,7 +211,9 @@ TEST(WarpTest, CopiesLandWhenTheyAreWaitedForAndFillWithZeros) {
     ld.shared.u32 %r8, [%r1+16];
     st.global.v4.u32 [%w1], {%r2, %r3, %r4, %r5};
     st.global.v4.u32 [%w1+16], {%r6, %r7, %r8, %r8};
-  )", 4, ".extern .shared .align 16 .b8 smem[];"), {(uint64_t)in, (uint64_t)out, 0, 0}, {1, 1, 1}, {1, 1, 1}, 32);
+  )",
+                                       4, ".extern .shared .align 16 .b8 smem[];"),
+                             {(uint64_t)in, (uint64_t)out, 0, 0}, {1, 1, 1}, {1, 1, 1}, 32);
   ASSERT_TRUE(status.isOk()) << status.toString();
   const uint32_t want[8] = {0xffffffff, 1, 2, 0, 0, 0xffffffff, 1, 1};
   for (int i = 0; i < 8; ++i) EXPECT_EQ(out[i], want[i]) << i;
@@ -230,7 +239,9 @@ TEST(WarpTest, MbarriersCountArrivalsAndBytes) {
     mul.wide.u32 %x1, %tid, 4;
     add.s64 %x2, %w1, %x1;
     st.global.u32 [%x2], %r5;
-  )", 4, ".extern .shared .align 16 .b8 smem[];"), {(uint64_t)in, (uint64_t)out, 0, 0}, {1, 1, 1}, {64, 1, 1}, 48);
+  )",
+                                       4, ".extern .shared .align 16 .b8 smem[];"),
+                             {(uint64_t)in, (uint64_t)out, 0, 0}, {1, 1, 1}, {64, 1, 1}, 48);
   ASSERT_TRUE(status.isOk()) << status.toString();
   for (uint32_t i = 0; i < 64; ++i) EXPECT_EQ(out[i], i % 8 + 1);
 }
