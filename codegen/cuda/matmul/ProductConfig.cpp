@@ -63,8 +63,10 @@ int64_t streamInstructions(const ProductShape &shape, const ProductConfig &confi
   Layout l = shape.layout;
   int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
   int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
-  int64_t units = config.panels * config.held / unitBlocks(l),
-          tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
+  // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
+  int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
+          units = config.panels * config.held / turn;
+  int64_t tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
   return units * (unpack + config.tiles * multiply) + tail;
 }
 constexpr int64_t kMostInstructions = 450;
@@ -136,7 +138,7 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
-  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : isEightBit(shape.layout) ? 70 : asymmetric ? 48 : 56;
+  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
   int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
