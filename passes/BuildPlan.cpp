@@ -1,7 +1,9 @@
 // kern.call in two programs -> plan.engine.
 #include "passes/Passes.h"
+#include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
+#include "runtime/format/cuda_abi.h"
 #include "runtime/format/kernel_abi.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
@@ -55,6 +57,8 @@ public:
       program.setArgmax(names_.lookup(ret.getOperand(1)));
       program.setArgmaxTile(tileOf(ret.getOperand(1)));
     }
+    if (auto most = function_->getAttrOfType<IntegerAttr>(kQueryMaxAttr))
+      program.setQMax(most.getInt());
     OpBuilder body = OpBuilder::atBlockEnd(&program.getBlock());
     for (const Slot &slot : slots_)
       plan::SlotOp::create(body, function_.getLoc(), slot.name, slot.unit, slot.offset, slot.bytes);
@@ -177,8 +181,13 @@ private:
 };
 
 struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
+  using BuildPlanBase::BuildPlanBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    auto machine = targetOf(module, target);
+    if (failed(machine))
+      return signalPassFailure();
     llvm::SmallVector<func::FuncOp> functions(module.getOps<func::FuncOp>());
     llvm::SmallVector<kern::FuncOp> kernels(module.getOps<kern::FuncOp>());
     for (func::FuncOp function : functions)
@@ -189,12 +198,12 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
       return signalPassFailure();
     }
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    plan::EngineOp engine = createEngine(builder, functions[0]);
+    plan::EngineOp engine = createEngine(builder, functions[0], *machine);
     OpBuilder body = OpBuilder::atBlockEnd(&engine.getBlock());
     for (kern::FuncOp kernel : kernels)
       createKernel(body, kernel);
-    // Programs rise in the tokens they take; 0, any number, comes last.
-    llvm::stable_sort(functions, [](func::FuncOp a, func::FuncOp b) { return tokensMax(a) < tokensMax(b); });
+    // Programs rise in the tokens they take, of a sequence first; 0, any number, comes last.
+    llvm::stable_sort(functions, [](func::FuncOp a, func::FuncOp b) { return bounds(a) < bounds(b); });
     for (func::FuncOp function : functions)
       ProgramBuilder(function).build(body);
     for (func::FuncOp function : functions)
@@ -220,20 +229,28 @@ struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
     return success();
   }
 
-  static uint64_t tokensMax(func::FuncOp function) {
-    auto limit = function->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
-    return limit && limit.getInt() > 0 ? limit.getInt() : UINT64_MAX;
+  static std::pair<uint64_t, uint64_t> bounds(func::FuncOp function) {
+    auto bound = [&](llvm::StringRef name) {
+      auto limit = function->getAttrOfType<IntegerAttr>(name);
+      return limit && limit.getInt() > 0 ? static_cast<uint64_t>(limit.getInt()) : UINT64_MAX;
+    };
+    return {bound(kQueryMaxAttr), bound(kTokensMaxAttr)};
   }
 
-  plan::EngineOp createEngine(OpBuilder &builder, func::FuncOp function) {
+  plan::EngineOp createEngine(OpBuilder &builder, func::FuncOp function, Target machine) {
     ModuleOp module = getOperation();
     auto kv = cast<llm::KvType>(function.getArgumentTypes()[1]);
     auto model = module->getAttrOfType<DictionaryAttr>(kModelAttr);
     auto levels = module->getAttrOfType<ArrayAttr>(kLevelsAttr);
     if (!levels)
-      levels = builder.getStrArrayAttr({"x86-64-v3"});
-    return plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}), levels,
-                                  kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
+      levels = builder.getStrArrayAttr({machine == Target::Cuda ? "cuda:sm_80" : "x86-64-v3"});
+    auto engine = plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}),
+                                         levels, kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
+    if (machine == Target::Cuda) {
+      engine.setTarget(llvm::StringRef(rt::cuda::kTarget.data(), rt::cuda::kTarget.size()));
+      engine.setAbiVersion(rt::cuda::kAbiVersion);
+    }
+    return engine;
   }
 
   void createKernel(OpBuilder &builder, kern::FuncOp kernel) {

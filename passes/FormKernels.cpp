@@ -1,7 +1,9 @@
 // Hero by hero, gathers the ops that one kernel computes. The patterns F1-F10, F12 are those of the pass description.
+#include "passes/FusionTags.h"
 #include "passes/Outline.h"
 #include "passes/Passes.h"
 #include "passes/Remark.h"
+#include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/SymbolTable.h"
@@ -15,35 +17,12 @@ using namespace mlir;
 
 namespace {
 
-/// One elementwise op on a product's result, or null; `value` must have no other use for it to be taken in.
-Operation *epilogueUser(Value value) {
-  if (!value.hasOneUse())
-    return nullptr;
-  Operation *user = *value.getUsers().begin();
-  if (auto glu = dyn_cast<llm::GluOp>(user))
-    return glu.getInterleave() == 16 ? user : nullptr;
-  return isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user) ? user : nullptr;
-}
-
-/// Tag of the fusion table for an op in a product's epilogue.
-llvm::StringRef epilogueTag(Operation *op) {
-  if (isa<llm::GluOp>(op))
-    return "F4";
-  return isa<llm::AddOp>(op) ? "F7" : "F9";
-}
-
-/// Tag of the fusion table for an op that makes the rows of a product.
-llvm::StringRef prologueTag(Operation *op) {
-  if (isa<llm::AttendMergeOp>(op))
-    return "F6";
-  return isa<llm::SelectRowsOp>(op) ? "F8" : "F2";
-}
-
 class Former {
 public:
-  explicit Former(func::FuncOp function) : function_(function), batch_(function.getArgument(0)) {
+  Former(func::FuncOp function, Target target)
+      : function_(function), batch_(function.getArgument(0)), cuda_(target == Target::Cuda) {
     auto limit = function->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
-    fewTokens_ = limit && limit.getInt() > 0;
+    fewTokens_ = !cuda_ && limit && limit.getInt() > 0;
   }
 
   void run() {
@@ -51,7 +30,7 @@ public:
     forEach<llm::LinearOp>([&](llm::LinearOp op) { formLinear(op); });
     removeDead();
     forEach<llm::GluOp>([&](llm::GluOp op) { missed(op, "F4") << "gate and up are not one interleaved product"; });
-    forEach<llm::AttendMergeOp>([&](llm::AttendMergeOp op) { missed(op, "F6") << "no product reads the merged rows"; });
+    forEach<llm::AttendMergeOp>([&](llm::AttendMergeOp op) { formMerge(op); });
     forEach<llm::RMSNormOp>([&](llm::RMSNormOp op) { formNorm(op); });
     forEach<llm::LayerNormOp>([&](llm::LayerNormOp op) { formNorm(op); });
     forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
@@ -120,7 +99,10 @@ private:
     Value rows = queries ? addHeadRows(withQueries, queries, /*read=*/true) : Value();
     if (!queries)
       missed(write, "F5") << "no rotated queries before the write";
-    if (rows && rows == keys && rows == values && formProjection(withQueries, write, rows))
+    bool product = rows && rows == keys && rows == values && rows.getDefiningOp<llm::LinearOp>();
+    if (product && cuda_)
+      missed(write, "F5") << "target cuda writes the cache in a kernel of its own, not in the product's";
+    else if (product && formProjection(withQueries, write, rows))
       return;
     if (outline(withQueries, batch_))
       return;
@@ -131,8 +113,6 @@ private:
   /// The product that makes q, k and v takes their norms, ropes and the cache write as its epilogue, head by head.
   bool formProjection(KernelGroup group, llm::KvWriteOp write, Value rows) {
     auto linear = rows.getDefiningOp<llm::LinearOp>();
-    if (!linear)
-      return false;
     int64_t dim = write.getKv().getType().getDim();
     if (dim % 16 != 0) {
       missed(write, "F5") << "heads of " << dim << " columns do not end with a panel of 16 rows of the product";
@@ -212,6 +192,8 @@ private:
   /// The rows that feed the product, recomputed by every worker when there are few.
   void addPrologue(KernelGroup &group, llm::LinearOp linear) {
     Value value = linear.getX();
+    if (auto cast = value.getDefiningOp<llm::CastOp>(); cast && cuda_)
+      value = cast.getX();
     while (Operation *source = value.getDefiningOp()) {
       auto norm = dyn_cast<llm::RMSNormOp>(source);
       bool rows = isa<llm::QuantizeOp, llm::LayerNormOp, llm::AttendMergeOp, llm::SelectRowsOp>(source) ||
@@ -219,7 +201,8 @@ private:
       if (!rows)
         return;
       if (!fewTokens_) {
-        missed(linear, prologueTag(source)) << "with any number of tokens its rows are cheaper computed once";
+        missed(linear, prologueTag(source)) << (cuda_ ? "target cuda makes its rows once, in a kernel of their own"
+                                                      : "with any number of tokens its rows are cheaper computed once");
         return;
       }
       group.ops.insert(source);
@@ -289,7 +272,7 @@ private:
     if (Operation *source = norm->getOperand(0).getDefiningOp())
       addNormSource(group, norm, source);
     for (Operation *user : norm->getUsers())
-      if (isa<llm::QuantizeOp>(user)) {
+      if (isa<llm::QuantizeOp, llm::CastOp>(user)) {
         group.ops.insert(user);
         addTag(group, "F1");
       }
@@ -323,11 +306,40 @@ private:
     KernelGroup group;
     group.hero = "attend";
     group.ops.insert(attend);
-    if (isa<llm::AttendPartialOp>(attend))
+    if (isa<llm::AttendPartialOp>(attend)) {
       addTag(group, "F6");
-    else
+    } else {
       addHeadQuantize(group, cast<llm::AttendOp>(attend));
+      addCast(group, attend->getResult(0));
+    }
     outline(group, batch_);
+  }
+
+  /// Products of a CPU take the merge in (F6), or nothing does; on a device it is a kernel of its own.
+  void formMerge(llm::AttendMergeOp merge) {
+    if (!cuda_) {
+      missed(merge, "F6") << "no product reads the merged rows";
+      return;
+    }
+    KernelGroup group;
+    group.hero = "pointwise";
+    group.ops.insert(merge);
+    addCast(group, merge.getResult());
+    outline(group, batch_);
+  }
+
+  /// Attention leaves the halves that a product on tensor cores reads (F6).
+  void addCast(KernelGroup &group, Value rows) {
+    for (Operation *user : rows.getUsers()) {
+      if (!isa<llm::CastOp>(user))
+        continue;
+      if (!rows.hasOneUse()) {
+        missed(rows.getDefiningOp(), "F6") << "the rows have another use than their cast";
+        return;
+      }
+      group.ops.insert(user);
+      addTag(group, "F6");
+    }
   }
 
   /// The item that makes a head's row quantizes it while it is in L1.
@@ -356,13 +368,18 @@ private:
 
   func::FuncOp function_;
   Value batch_;
-  bool fewTokens_ = false;
+  bool cuda_ = false, fewTokens_ = false;
 };
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
+  using FormKernelsBase::FormKernelsBase;
+
   void runOnOperation() override {
+    auto machine = targetOf(getOperation(), target);
+    if (failed(machine))
+      return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
-      Former(function).run();
+      Former(function, *machine).run();
   }
 };
 

@@ -4,6 +4,7 @@
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
 #include "passes/Remark.h"
+#include "passes/Target.h"
 
 namespace llmc {
 #define GEN_PASS_DEF_INSERTARGMAX
@@ -14,16 +15,25 @@ using namespace mlir;
 namespace {
 
 struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
+  using InsertArgmaxBase::InsertArgmaxBase;
+
   void runOnOperation() override {
+    auto machine = targetOf(getOperation(), target);
+    if (failed(machine))
+      return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
-      rewrite(function);
+      rewrite(function, *machine);
   }
 
-  void rewrite(func::FuncOp function) {
+  void rewrite(func::FuncOp function, Target machine) {
     auto ret = cast<func::ReturnOp>(function.front().getTerminator());
     if (ret.getNumOperands() != 1 || function.getNumArguments() == 0 ||
         !isa<llm::BatchType>(function.getArgument(0).getType()))
       return; // no program, or done already
+    if (machine == Target::Cuda) {
+      missed(ret, "F8") << "products for cuda write all logits";
+      return;
+    }
     Value logits = ret.getOperand(0);
     Operation *source = logits.getDefiningOp();
     if (!llm::isActivation(logits.getType()) || !llm::rowsDim(logits.getType()).isS() || !source) {

@@ -15,9 +15,12 @@ inline constexpr llvm::StringLiteral kMaxPositionsAttr = "llmc.max_positions";
 /// Name of the function attribute (i64) with the most tokens a program takes (0: any number); set by
 /// llm-split-programs.
 inline constexpr llvm::StringLiteral kTokensMaxAttr = "llmc.t_max";
+/// Name of the function attribute (i64) with the most tokens a sequence may have in a program's step (0: any number);
+/// set by llm-split-programs.
+inline constexpr llvm::StringLiteral kQueryMaxAttr = "llmc.q_max";
 /// Name of the module attribute (dictionary) with the facts of the model, as plan.engine carries them.
 inline constexpr llvm::StringLiteral kModelAttr = "llmc.model";
-/// Name of the module attribute (array of names) with the CPU levels to compile for.
+/// Name of the module attribute (array of names) with the levels to compile for: of the CPU, or "cuda:sm_90a".
 inline constexpr llvm::StringLiteral kLevelsAttr = "llmc.levels";
 /// Name of the kern.func attribute (i64) with the scratch bytes a worker needs; set by code generation.
 inline constexpr llvm::StringLiteral kScratchAttr = "llmc.scratch_bytes";

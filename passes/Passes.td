@@ -8,6 +8,9 @@ class LlmcPass<string flag, string op = "::mlir::ModuleOp"> : Pass<flag, op> {
   let dependentDialects = ["::llmc::llm::LLMDialect", "::llmc::kern::KernDialect", "::mlir::func::FuncDialect"];
 }
 
+/// What passes do differently for a CUDA device they take from the module; the option is for tests of single passes.
+defvar targetOption = Option<"target", "target", "std::string", "\"\"", "cpu or cuda; empty: the module attribute llmc.target, else cpu">;
+
 def VerifyModel : LlmcPass<"llm-verify-model"> {
   let summary = "checks what single ops cannot see: one @forward, its signature, every weight used, every layer cached once";
   let description = [{
@@ -38,11 +41,14 @@ def Quantize : LlmcPass<"llm-quantize"> {
     scheme: native keeps what the file has; w16 stores f16 (bf16 stays); w8, w4 quantize matrices in groups of 32, with the embedding and
     the head at 8 bit. One quantize serves all products that ask for the same zero. Where a product has become int8, `llm.attend` gets
     bf16_products: its rounding is far below that of int8.
-    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float.
+    For cuda products read bf16: `%h = llm.cast %x : .. -> tensor<?x576xbf16, ..>  llm.linear %h, %w`, one cast for all products of an
+    input; matrices that the file has in f32 become f16, with a remark.
+    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float. For cuda activations are auto or bf16.
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8 or w4">,
-    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers), int8 or f32">];
+    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16">,
+    targetOption];
 }
 
 def InsertSelectRows : LlmcPass<"llm-insert-select-rows"> {
@@ -62,8 +68,9 @@ def InsertArgmax : LlmcPass<"llm-insert-argmax"> {
     Before: `return %l : [S, V]`
     After:  `%k = llm.keep_rows %l, %batch : [S, V]  %a = llm.argmax %l {tile = 128} : [S, 2 * ceil(V / 128)]  return %k, %a`
     The runtime takes the first largest tile: that is sampling.
-    Limits: f32 logits of selected rows; others stay as they are, with a remark.
+    Limits: f32 logits of selected rows on the cpu; others stay as they are, with a remark.
   }];
+  let options = [targetOption];
 }
 
 def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
@@ -83,8 +90,11 @@ def SplitPrograms : LlmcPass<"llm-split-programs"> {
     Before: `func.func @forward`
     After:  `func.func @decode attributes {llmc.t_max = 4}` with attend cut in `llm.attend_partial` and `llm.attend_merge`, and
             `func.func @mixed attributes {llmc.t_max = 0}`
+    For cuda @decode takes any number of sequences with one token each, `{llmc.t_max = 0, llmc.q_max = 1}`: a context is cut to occupy the
+    device, and one graph of launches serves all steps of a bucket of sequences.
     Limits: sinks and ALiBi are not in the op yet, so nothing hinders the split.
   }];
+  let options = [targetOption];
 }
 
 def AddRopeTable : LlmcPass<"llm-add-rope-table"> {
@@ -109,7 +119,10 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be
     an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark.
+    For cuda the rows of a product, and what becomes of q, k and v after it, are kernels of their own: blocks share nothing but memory,
+    so each would compute all of it again. Casts join what makes their rows: norms (F1), attention and its merge (F6), products (F9).
   }];
+  let options = [targetOption];
 }
 
 def FormFallback : LlmcPass<"kern-form-fallback"> {
@@ -136,8 +149,10 @@ def SelectConfig : LlmcPass<"kern-select-config"> {
   let description = [{
     Why: one row is bound by memory, many by arithmetic: they need other instructions, not other bounds.
     Before: `kern.func @linear_0`   After: `kern.func @linear_0 attributes {config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>, ..]}`
-    Limits: only products have classes; the exact row count is always a run-time argument.
+    Limits: only products have classes; the exact row count is always a run-time argument. For cuda the classes are those of the tokens a
+    block takes at once, 8, 16, 32, 64 and any, in both programs.
   }];
+  let options = [targetOption];
 }
 
 def AssignLayout : LlmcPass<"kern-assign-layout"> {
@@ -145,8 +160,10 @@ def AssignLayout : LlmcPass<"kern-assign-layout"> {
   let description = [{
     Why: kernels and packer must agree, and the runtime must be able to tell.
     Before: `llm.weight @w : !llm.weight<[960, 576], #llm.q<i4, 32, asym>>`   After: `{layout = "q4n16k4-asym"}`
-    Limits: a weight has one layout; a layout already given that differs is an error.
+    For cuda `"q4m16k64-asym"` and others in the order of tensor core fragments.
+    Limits: a weight has one layout; a layout already given that differs is an error, and so is an f32 matrix for cuda.
   }];
+  let options = [targetOption];
 }
 
 class PlanPass<string flag> : LlmcPass<flag> {
@@ -161,8 +178,10 @@ def BuildPlan : PlanPass<"plan-build"> {
     After:  `plan.engine {plan.kernel @linear_0 .. plan.program @decode {plan.slot .. plan.phase {plan.launch @linear_0 [..]}}}`
     A launch joins the phase before it when it needs nothing from it; workers meet once a phase. Every value gets a slot of its own here.
     Limits: sizes come from row strides of the kernel ABI; per-worker scratch from the attribute llmc.scratch_bytes of kern.func;
-    kernels of one phase share a scratch slot only when their sizes are equal, since a worker's place in it is w * size.
+    kernels of one phase share a scratch slot only when their sizes are equal, since a worker's place in it is w * size. A CUDA kernel has
+    no scratch; how it is launched follows from its text and is added to the engine when that is compiled.
   }];
+  let options = [targetOption];
 }
 
 def PackMemory : PlanPass<"plan-memory"> {

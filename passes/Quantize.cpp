@@ -1,5 +1,6 @@
 // Weight storage by scheme, and one llm.quantize for all integer products of an input.
 #include "passes/Passes.h"
+#include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
@@ -27,8 +28,10 @@ Scheme parseScheme(llvm::StringRef text) {
 }
 
 /// Storage under `scheme` of a matrix stored as `from`; `wide` for the embedding and the head.
-llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide) {
+llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, Target target) {
   MLIRContext *context = from.getContext();
+  if (scheme == Scheme::Native && target == Target::Cuda && from.getKind() == llm::QuantKind::F32)
+    scheme = Scheme::W16; // tensor cores take halves at most
   switch (scheme) {
   case Scheme::W16:
     return from.getKind() == llm::QuantKind::BF16 ? from : llm::QuantAttr::get(context, llm::QuantKind::F16);
@@ -53,14 +56,26 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8 or w4";
       return signalPassFailure();
     }
-    if (activations != "auto" && activations != "int8" && activations != "f32") {
-      getOperation().emitError("unknown activations '") << activations << "', expected auto, int8 or f32";
+    auto machine = targetOf(getOperation(), target);
+    if (failed(machine) || failed(checkActivations(*machine)))
       return signalPassFailure();
-    }
-    storeWeights(chosen);
+    storeWeights(chosen, *machine);
+    if (*machine == Target::Cuda)
+      return castInputs();
     // A model with int8 products already has errors that dwarf those of bf16 factors; one without keeps f32 throughout.
     if (activations != "f32" && quantizeInputs())
       getOperation().walk([](llm::AttendOp attend) { attend.setBf16Products(true); });
+  }
+
+  LogicalResult checkActivations(Target machine) {
+    if (machine == Target::Cuda && (activations == "int8" || activations == "f32"))
+      return getOperation().emitError("activations '")
+             << activations << "' are not there for target cuda, whose products read bf16: expected auto or bf16";
+    if (machine == Target::Cpu && activations == "bf16")
+      return getOperation().emitError("activations 'bf16' are for target cuda: expected auto, int8 or f32");
+    if (activations == "auto" || activations == "int8" || activations == "f32" || activations == "bf16")
+      return success();
+    return getOperation().emitError("unknown activations '") << activations << "', expected auto, int8 or f32";
   }
 
   /// Embedding tables and the product that makes the logits keep 8 bits under w4: both are seen by every token.
@@ -79,13 +94,15 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     return wide;
   }
 
-  void storeWeights(Scheme chosen) {
+  void storeWeights(Scheme chosen, Target machine) {
     llvm::DenseSet<Operation *> wide = wideWeights();
     for (auto weight : getOperation().getOps<llm::WeightOp>()) {
       llm::WeightType type = weight.weightType();
       if (!type.isMatrix() || weight.getGeneratedAttr())
         continue;
-      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight));
+      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight), machine);
+      if (chosen == Scheme::Native && storage != type.getQuant())
+        weight.emitRemark("stored as f16: target cuda has no f32 matrices");
       auto stored = llm::WeightType::get(&getContext(), type.getShape(), storage);
       weight.setTypeAttr(TypeAttr::get(stored));
     }
@@ -93,6 +110,23 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
       use.getResult().setType(weight.weightType());
     });
+  }
+
+  /// One cast to bf16 for all products of an input.
+  void castInputs() {
+    llvm::MapVector<Value, llvm::SmallVector<llm::LinearOp>> users;
+    getOperation().walk([&](llm::LinearOp linear) {
+      if (llm::isActivation(linear.getX().getType()))
+        users[linear.getX()].push_back(linear);
+    });
+    for (auto &[input, linears] : users) {
+      OpBuilder builder(linears[0]);
+      Type type = llm::activationType(&getContext(), llm::rowsDim(input.getType()), llm::cols(input.getType()),
+                                      builder.getBF16Type());
+      Value cast = llm::CastOp::create(builder, linears[0].getLoc(), type, input);
+      for (llm::LinearOp linear : linears)
+        linear.getXMutable().assign(cast);
+    }
   }
 
   /// Returns whether any product now has integer inputs.

@@ -1,5 +1,6 @@
 // Variants of each kernel by the rows it can meet.
 #include "passes/Passes.h"
+#include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
@@ -31,9 +32,20 @@ llvm::ArrayRef<int64_t> rowClasses(bool product, Callers callers, bool selectedR
   return callers.decode ? llvm::ArrayRef<int64_t>(kFew) : llvm::ArrayRef<int64_t>(kTokens);
 }
 
+/// Row classes for CUDA: tokens that a block multiplies at once, whole tiles of 8, the least a tensor core takes.
+llvm::ArrayRef<int64_t> cudaRowClasses(bool product) {
+  static constexpr int64_t kAny[] = {0}, kTiles[] = {8, 16, 32, 64, 0};
+  return product ? llvm::ArrayRef<int64_t>(kTiles) : llvm::ArrayRef<int64_t>(kAny);
+}
+
 struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
+  using SelectConfigBase::SelectConfigBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    auto machine = targetOf(module, target);
+    if (failed(machine))
+      return signalPassFailure();
     llvm::DenseMap<Operation *, Callers> callers;
     module.walk([&](kern::CallOp call) {
       auto kernel = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr());
@@ -48,7 +60,8 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       bool product = kernel.getHero() == "linear";
       for (Type type : kernel.getResultTypes())
         rows = rows || llm::rowsDim(type).isS();
-      for (int64_t limit : rowClasses(product, callers.lookup(kernel), rows))
+      for (int64_t limit :
+           *machine == Target::Cuda ? cudaRowClasses(product) : rowClasses(product, callers.lookup(kernel), rows))
         variants.push_back(kern::ConfigAttr::get(&getContext(), limit));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }

@@ -1,5 +1,6 @@
 // @forward -> @decode and @mixed; attention of @decode in parts.
 #include "passes/Passes.h"
+#include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
@@ -30,6 +31,8 @@ void splitAttention(func::FuncOp decode) {
 }
 
 struct SplitProgramsPass : impl::SplitProgramsBase<SplitProgramsPass> {
+  using SplitProgramsBase::SplitProgramsBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
@@ -37,10 +40,16 @@ struct SplitProgramsPass : impl::SplitProgramsBase<SplitProgramsPass> {
       module.emitError("expected a function @forward, found none");
       return signalPassFailure();
     }
+    auto machine = targetOf(module, target);
+    if (failed(machine))
+      return signalPassFailure();
+    bool cuda = *machine == Target::Cuda;
     OpBuilder builder(module.getContext());
     auto decode = forward.clone();
     decode.setName("decode");
-    decode->setAttr(kTokensMaxAttr, builder.getI64IntegerAttr(kDecodeTokens));
+    decode->setAttr(kTokensMaxAttr, builder.getI64IntegerAttr(cuda ? 0 : kDecodeTokens));
+    if (cuda)
+      decode->setAttr(kQueryMaxAttr, builder.getI64IntegerAttr(1));
     module.insert(forward, decode);
     splitAttention(decode);
     forward.setName("mixed");

@@ -8,15 +8,21 @@
 namespace llmc {
 namespace {
 
-constexpr std::string_view kNames[] = {"f32n16", "f16n16", "bf16n16k2", "q4n16k4", "q4n16k4-asym", "q8n16k4", "plain"};
+constexpr std::string_view kNames[] = {"f32n16",       "f16n16",   "bf16n16k2", "q4n16k4",
+                                       "q4n16k4-asym", "q8n16k4",  "plain",     "bf16m16k16",
+                                       "f16m16k16",    "q8m16k32", "q4m16k64",  "q4m16k64-asym"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   return row / kPanelRows * panelBytes(l, cols) + col / superblockCols(l) * superblockBytes(l);
 }
 
-/// Offset in a superblock's scales or mins [2][16] f16.
-int64_t groupPlace(int64_t row, int64_t col) {
+/// Offset in a superblock's scales or mins: [2][16] f16, fragment layouts [8][groups][2] f16.
+int64_t groupPlace(Layout l, int64_t row, int64_t col) {
+  if (isFragment(l)) {
+    int64_t groups = superblockCols(l) / kQuantGroup, stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
+    return row % 8 * stride + col / kQuantGroup % groups * 4 + row % kPanelRows / 8 * 2;
+  }
   return (col % kSuperblockCols / kQuantGroup * kPanelRows + row % kPanelRows) * 2;
 }
 
@@ -33,9 +39,9 @@ struct Coding {
   int32_t zero;   // logical code of padding
 };
 Coding codingOf(Layout l) {
-  if (l == Layout::Q8N16K4)
+  if (isEightBit(l))
     return {128, 0};
-  if (l == Layout::Q4N16K4Sym)
+  if (isFourBit(l) && !isAsymmetric(l))
     return {0, 8};
   return {0, 0};
 }
@@ -47,16 +53,34 @@ void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
     return store<uint32_t>(out + place.offset, stored);
   case Layout::F16N16:
   case Layout::BF16N16K2:
+  case Layout::BF16M16K16:
+  case Layout::F16M16K16:
     return store<uint16_t>(out + place.offset, static_cast<uint16_t>(stored));
   case Layout::Q8N16K4:
+  case Layout::Q8M16K32:
     out[place.offset] = static_cast<uint8_t>(stored);
     return;
   case Layout::Q4N16K4Sym:
-  case Layout::Q4N16K4Asym: {
+  case Layout::Q4N16K4Asym:
+  case Layout::Q4M16K64Sym:
+  case Layout::Q4M16K64Asym: {
     uint8_t &byte = out[place.offset];
     byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | stored);
   }
   }
+}
+
+/// Place in a fragment layout, from the start of its superblock.
+ElementPlace fragmentPlace(Layout l, int64_t row, int64_t col) {
+  int64_t step = col % superblockCols(l) / 16, k = col % 16;
+  int64_t lane = row % 8 * 4 + k % 8 / 2, pair = row % kPanelRows / 8 + k / 8 * 2, odd = k % 2;
+  if (isFourBit(l)) {
+    int64_t nibble = pair + odd * 4;
+    return {lane * 16 + step * 4 + nibble / 2, nibble % 2 != 0};
+  }
+  if (isEightBit(l))
+    return {lane * 16 + step * 8 + pair / 2 * 4 + odd * 2 + pair % 2, false};
+  return {lane * 16 + pair * 4 + odd * 2, false};
 }
 
 } // namespace
@@ -70,10 +94,20 @@ std::optional<Layout> layoutByName(std::string_view name) {
   return std::nullopt;
 }
 
+std::string_view deviceLayoutName(Layout layout) {
+  constexpr std::string_view kStructs[] = {"Bf16M16K16", "F16M16K16", "Q8M16K32", "Q4M16K64", "Q4M16K64Asym"};
+  return isFragment(layout) ? kStructs[static_cast<int>(layout) - static_cast<int>(Layout::BF16M16K16)]
+                            : std::string_view();
+}
+
 ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   if (l == Layout::Plain)
     return {(row * cols + col) * 4, false};
   int64_t base = superblockPlace(l, cols, row, col), lane = row % kPanelRows;
+  if (isFragment(l)) {
+    ElementPlace place = fragmentPlace(l, row, col);
+    return {base + place.offset, place.highNibble};
+  }
   switch (l) {
   case Layout::F32N16:
     return {base + lane * 4, false};
@@ -94,11 +128,11 @@ ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
 }
 
 int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + scalesOffset(l) + groupPlace(row, col);
+  return superblockPlace(l, cols, row, col) + scalesOffset(l) + groupPlace(l, row, col);
 }
 
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(row, col);
+  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, row, col);
 }
 
 void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
@@ -114,7 +148,7 @@ void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
         continue;
       int64_t group = row * groups + col / kQuantGroup;
       store<uint16_t>(out + scalePlace(l, weight.cols, row, col), weight.scales[group]);
-      if (l == Layout::Q4N16K4Asym)
+      if (isAsymmetric(l))
         store<uint16_t>(out + minPlace(l, weight.cols, row, col), weight.mins[group]);
     }
   }
@@ -128,17 +162,19 @@ float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, 
   case Layout::Plain:
     return load<float>(at);
   case Layout::F16N16:
+  case Layout::F16M16K16:
     return f16ToF32(load<uint16_t>(at));
   case Layout::BF16N16K2:
+  case Layout::BF16M16K16:
     return std::bit_cast<float>(uint32_t{load<uint16_t>(at)} << 16);
   default:
     break;
   }
   float scale = f16ToF32(load<uint16_t>(packed + scalePlace(l, cols, row, col)));
-  if (l == Layout::Q8N16K4)
+  if (isEightBit(l))
     return scale * static_cast<float>(*at - 128);
   int q = place.highNibble ? *at >> 4 : *at & 15;
-  if (l == Layout::Q4N16K4Sym)
+  if (!isAsymmetric(l))
     return scale * static_cast<float>(q - 8);
   float product = scale * static_cast<float>(q);
   return product + f16ToF32(load<uint16_t>(packed + minPlace(l, cols, row, col)));

@@ -106,16 +106,22 @@ rt::Status packPlain(const OpenWeight& weight, uint8_t* out) {
   return rt::Status::ok();
 }
 
+/// A cache line; weights that a CUDA device reads start on 256 bytes, as its own allocations do.
+uint64_t alignmentOf(const std::vector<WeightSpec>& specs) {
+  auto fragment = [](const WeightSpec& spec) { return isFragment(spec.layout); };
+  return std::any_of(specs.begin(), specs.end(), fragment) ? 256 : 64;
+}
+
 }  // namespace
 
 rt::Result<std::vector<PackedWeight>> placeWeights(const std::vector<WeightSpec>& specs) {
   std::vector<PackedWeight> places;
-  uint64_t offset = 0;
+  uint64_t offset = 0, alignment = alignmentOf(specs);
   for (const WeightSpec& spec : specs) {
     LLMC_TRY(checkSpec(spec));
     auto size = static_cast<uint64_t>(packedBytes(spec.layout, spec.rows, spec.cols));
     places.push_back({offset, size});
-    offset += (size + 63) / 64 * 64;
+    offset += (size + alignment - 1) / alignment * alignment;
     if (offset > rt::limits::kEngineBytes) return shapeError(spec, "the weights are larger than an engine may be");
   }
   return places;
@@ -153,10 +159,12 @@ RowRun rowRun(const WeightSpec& spec, int64_t packedRow, int64_t wanted) {
 
 std::vector<PanelJob> cutJobs(const std::vector<WeightSpec>& specs, const std::vector<PackedWeight>& places) {
   std::vector<PanelJob> jobs;
+  uint64_t alignment = alignmentOf(specs);
   for (size_t i = 0; i < specs.size(); ++i) {
     const WeightSpec& spec = specs[i];
+    uint64_t gap = (alignment - places[i].size % alignment) % alignment;
     if (spec.layout == Layout::Plain) {
-      jobs.push_back({i, 0, 1, (places[i].size + 63) / 64 * 64});
+      jobs.push_back({i, 0, 1, places[i].size + gap});
       continue;
     }
     int64_t panels = panelCount(spec.layout, spec.rows), bytes = panelBytes(spec.layout, spec.cols);
@@ -165,14 +173,17 @@ std::vector<PanelJob> cutJobs(const std::vector<WeightSpec>& specs, const std::v
       int64_t count = std::min(step, panels - first);
       jobs.push_back({i, first, count, static_cast<uint64_t>(count * bytes)});
     }
+    jobs.back().bytes += gap;
   }
   return jobs;
 }
 
 rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
-  if (weight.spec->layout != Layout::Plain) return packPanels(job, weight, errorWeight, out);
-  std::memset(out + weight.place.size, 0, job.bytes - weight.place.size);
-  return packPlain(weight, out);
+  bool plain = weight.spec->layout == Layout::Plain;
+  uint64_t bytes =
+      plain ? weight.place.size : static_cast<uint64_t>(job.count * panelBytes(weight.spec->layout, weight.spec->cols));
+  std::memset(out + bytes, 0, job.bytes - bytes);
+  return plain ? packPlain(weight, out) : packPanels(job, weight, errorWeight, out);
 }
 
 }  // namespace llmc

@@ -28,7 +28,8 @@ struct RowRun {
 };
 RowRun rowRun(const WeightSpec& spec, int64_t packedRow, int64_t wanted);
 
-/// Panels [first, first + count) of a weight; a Plain weight is one job. Bytes include the gap up to the next weight.
+/// Panels [first, first + count) of a weight; a Plain weight is one job. Bytes of a weight's last job include the gap
+/// up to the next weight.
 struct PanelJob {
   size_t weight = 0;
   int64_t first = 0, count = 0;

@@ -50,18 +50,18 @@ void transposeGroup(const float* rows, int64_t stride, int64_t col, float* x) {
 
 /// Fills lanes [first, 16) of a group with the code of zero and scale 0.
 void clearLanes(Layout layout, int first, uint32_t* lines, uint16_t* scales, uint16_t* mins) {
-  uint32_t zero = layout == Layout::Q8N16K4 ? 0x80808080u : layout == Layout::Q4N16K4Sym ? 0x88888888u : 0u;
-  int count = layout == Layout::Q8N16K4 ? 8 : 4;
+  uint32_t zero = isEightBit(layout) ? 0x80808080u : isAsymmetric(layout) ? 0u : 0x88888888u;
+  int count = isEightBit(layout) ? 8 : 4;
   for (int line = 0; line < count; ++line) std::fill(lines + line * kLanes + first, lines + (line + 1) * kLanes, zero);
   std::fill(scales + first, scales + kLanes, uint16_t{0});
-  if (layout == Layout::Q4N16K4Asym) std::fill(mins + first, mins + kLanes, uint16_t{0});
+  if (isAsymmetric(layout)) std::fill(mins + first, mins + kLanes, uint16_t{0});
 }
 
 /// One GGUF block into lane `lane` of a group: the order of its nibbles is that of the lines already.
 LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* block, int lane, uint32_t* lines,
                        uint16_t* scales, uint16_t* mins) {
   uint16_t scale = load16(block), min = 0;
-  bool eight = layout == Layout::Q8N16K4;
+  bool eight = isEightBit(layout);
   const std::byte* codes = block + 2;
   bool finite = (scale & kHalfExponent) != kHalfExponent;
   LaneFaults faults = 0;
@@ -69,7 +69,7 @@ LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* bloc
     min = load16(block + 2);
     codes = block + 4;
     finite &= (min & kHalfExponent) != kHalfExponent;
-  } else if (layout == Layout::Q4N16K4Asym) {
+  } else if (isAsymmetric(layout)) {
     min = f32ToF16(-8.0f * f16ToF32(scale));  // Q4_0: scale * (q - 8); eight times a half is a half unless too large
     if (finite && (min & kHalfExponent) == kHalfExponent) faults |= 0x10000u << lane;
   }
@@ -77,35 +77,89 @@ LaneFaults repackBlock(Layout layout, StorageType storage, const std::byte* bloc
   for (int line = 0; line < (eight ? 8 : 4); ++line)
     lines[line * kLanes + lane] = load32(codes + 4 * line) ^ (eight ? 0x80808080u : 0u);  // int8 + 128
   scales[lane] = scale;
-  if (layout == Layout::Q4N16K4Asym) mins[lane] = min;
+  if (isAsymmetric(layout)) mins[lane] = min;
   return faults;
 }
 
-/// Places of one group in a panel.
+/// A group on its way into a fragment layout: lines as the quantizers and GGUF blocks give them.
+struct LineGroup {
+  uint32_t lines[8 * kLanes];
+  uint16_t scales[kLanes], mins[kLanes];
+};
+
+/// Places of one group in a panel; in `lineGroup` for fragment layouts, which scatterGroup() then moves on.
 struct GroupPlace {
   uint32_t* lines;
   uint16_t *scales, *mins;
 };
-GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group) {
+GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group, LineGroup& lineGroup) {
+  if (isFragment(layout)) return {lineGroup.lines, lineGroup.scales, lineGroup.mins};
   uint8_t* block = panel + group / 2 * superblockBytes(layout);
-  int64_t half = group % 2, lineBytes = (layout == Layout::Q8N16K4 ? 8 : 4) * kLineBytes;
+  int64_t half = group % 2, lineBytes = (isEightBit(layout) ? 8 : 4) * kLineBytes;
   return {reinterpret_cast<uint32_t*>(block + half * lineBytes),
           reinterpret_cast<uint16_t*>(block + scalesOffset(layout) + half * 32),
           reinterpret_cast<uint16_t*>(block + minsOffset(layout) + half * 32)};
 }
 
+/// Codes of one group from lines to the lanes of mma fragments. Nibble lines hold step 0 low and step 1 high. Eight
+/// rows g at a time, so that the compiler makes vectors of them.
+void scatterCodes(Layout layout, const uint32_t* lines, int64_t group, uint32_t* block) {
+  constexpr uint32_t kLow = 0x000f000fu, kHigh = 0x00f000f0u;
+  for (int t = 0; t < 4; ++t) {
+    // Columns 2t and 2t + 1 of row g, from line 4 * half + t / 2 on, in bytes 0 and 2.
+    auto pair = [&](int line, int row) {
+      uint32_t bytes = lines[(line + t / 2) * kLanes + row] >> (t % 2 * 16) & 0xffffu;
+      return (bytes | bytes << 8) & 0x00ff00ffu;
+    };
+    uint32_t words[4][8];
+    if (isEightBit(layout)) {
+      for (int half = 0; half < 4; ++half)
+        for (int g = 0; g < 8; ++g) words[half][g] = pair(half * 2, g) | pair(half * 2, g + 8) << 8;
+      for (int g = 0; g < 8; ++g)
+        for (int half = 0; half < 4; ++half) block[(g * 4 + t) * 4 + half] = words[half][g];
+      continue;
+    }
+    for (int g = 0; g < 8; ++g) {
+      uint32_t a0 = pair(0, g), a1 = pair(0, g + 8), a2 = pair(2, g), a3 = pair(2, g + 8);
+      words[0][g] = (a0 & kLow) | (a1 & kLow) << 4 | (a2 & kLow) << 8 | (a3 & kLow) << 12;
+      words[1][g] = (a0 & kHigh) >> 4 | (a1 & kHigh) | (a2 & kHigh) << 4 | (a3 & kHigh) << 8;
+    }
+    for (int g = 0; g < 8; ++g)
+      for (int step = 0; step < 2; ++step) block[(g * 4 + t) * 4 + group % 2 * 2 + step] = words[step][g];
+  }
+}
+
+void scatterGroup(Layout layout, const LineGroup& from, int64_t group, uint8_t* panel) {
+  uint8_t* block = panel + group * kQuantGroup / superblockCols(layout) * superblockBytes(layout);
+  scatterCodes(layout, from.lines, group, reinterpret_cast<uint32_t*>(block));
+  int64_t col = group * kQuantGroup % superblockCols(layout), first = scalePlace(layout, kSuperblockCols, 0, col);
+  int64_t step = scalePlace(layout, kSuperblockCols, 1, col) - first, mins = minsOffset(layout) - scalesOffset(layout);
+  for (int r = 0; r < kLanes; ++r) {
+    uint8_t* at = block + first + r % 8 * step + r / 8 * 2;
+    std::memcpy(at, &from.scales[r], 2);
+    if (isAsymmetric(layout)) std::memcpy(at + mins, &from.mins[r], 2);
+  }
+}
+
+/// [16][cols] words to superblocks of 16 columns.
+void scatterHalfWords(const uint16_t* words, int64_t cols, uint8_t* out) {
+  for (int64_t k = 0; k < cols; k += 16)
+    for (int g = 0; g < 8; ++g)
+      for (int t = 0; t < 4; ++t)
+        for (int pair = 0; pair < 4; ++pair, out += 4)
+          std::memcpy(out, words + (g + pair % 2 * 8) * cols + k + 2 * t + pair / 2 * 8, 4);
+}
+
+bool holdsHalfWords(Layout l) {
+  return l == Layout::F16N16 || l == Layout::BF16N16K2 || l == Layout::F16M16K16 || l == Layout::BF16M16K16;
+}
+
 GroupQuantizer quantizerFor(Layout layout, bool square) {
   const GroupQuantizers& all = groupQuantizers();
-  switch (layout) {
-    case Layout::Q8N16K4:
-      return all.i8;
-    case Layout::Q4N16K4Sym:
-      return square ? all.i4SymSquare : all.i4Sym;
-    case Layout::Q4N16K4Asym:
-      return square ? all.i4AsymSquare : all.i4Asym;
-    default:
-      return nullptr;
-  }
+  if (isEightBit(layout)) return all.i8;
+  if (isAsymmetric(layout)) return square ? all.i4AsymSquare : all.i4Asym;
+  if (isFourBit(layout)) return square ? all.i4SymSquare : all.i4Sym;
+  return nullptr;
 }
 
 }  // namespace
@@ -116,14 +170,19 @@ bool repacksExactly(Layout layout, StorageType storage) {
     case Layout::Plain:
       return storage == StorageType::F32 || storage == StorageType::F16 || storage == StorageType::BF16;
     case Layout::F16N16:
+    case Layout::F16M16K16:
       return storage == StorageType::F16;
     case Layout::BF16N16K2:
+    case Layout::BF16M16K16:
       return storage == StorageType::BF16;
     case Layout::Q4N16K4Sym:
+    case Layout::Q4M16K64Sym:
       return storage == StorageType::Q4_0;
     case Layout::Q4N16K4Asym:
+    case Layout::Q4M16K64Asym:
       return storage == StorageType::Q4_0 || storage == StorageType::Q4_1;
     case Layout::Q8N16K4:
+    case Layout::Q8M16K32:
       return storage == StorageType::Q8_0;
   }
   return false;
@@ -133,7 +192,7 @@ PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
     : layout_(layout), cols_(cols), padded_(paddedCols(layout, cols)), quantizer_(quantizerFor(layout, square)) {}
 
 LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
-  if (layout_ == Layout::F16N16 || layout_ == Layout::BF16N16K2) return packHalfWords(storage, rows, count, out);
+  if (holdsHalfWords(layout_)) return packHalfWords(storage, rows, count, out);
   if (isQuantized(layout_) && repacksExactly(layout_, storage)) return repackBlocks(storage, rows, count, out);
   expand(storage, rows, count);
   return isQuantized(layout_) ? packQuantized(out) : packFloats(out);
@@ -170,9 +229,9 @@ LaneFaults PanelPacker::packFloats(uint8_t* out) {
   return faults;
 }
 
-/// f16n16: [k][16]; bf16n16k2: [k/2][16] with k even in the high half.
+/// f16n16: [k][16]; bf16n16k2: [k/2][16] with k even in the high half; fragments: 4 pairs a lane.
 LaneFaults PanelPacker::packHalfWords(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
-  bool half = layout_ == Layout::F16N16;
+  bool half = layout_ == Layout::F16N16 || layout_ == Layout::F16M16K16;
   uint16_t exponent = half ? kHalfExponent : kBfloatExponent;
   LaneFaults faults = 0;
   bool exact = repacksExactly(layout_, storage);
@@ -188,38 +247,44 @@ LaneFaults PanelPacker::packHalfWords(StorageType storage, const std::byte* rows
       if (anyInfinite(from, cols_)) faults |= 1u << r;
     }
     if (anyInfinite(row, cols_, exponent) && (faults >> r & 1u) == 0) faults |= exact ? 1u << r : 0x10000u << r;
+    if (isFragment(layout_)) continue;
     for (int64_t k = 0; k < padded_; ++k)
       to[half ? k * kLanes + r : (k / 2 * kLanes + r) * 2 + (k % 2 == 0 ? 1 : 0)] = row[k];
   }
+  if (isFragment(layout_)) scatterHalfWords(words_.data(), padded_, out);
   return faults;
 }
 
 LaneFaults PanelPacker::packQuantized(uint8_t* out) {
   alignas(64) float x[kQuantGroup * kLanes];
+  alignas(64) LineGroup lineGroup;
   LaneFaults faults = 0;
   int64_t groups = padded_ / kQuantGroup;
   for (int64_t group = 0; group < groups; ++group) {
-    GroupPlace place = groupPlace(layout_, out, group);
+    GroupPlace place = groupPlace(layout_, out, group, lineGroup);
     if (group * kQuantGroup >= cols_) {
       clearLanes(layout_, 0, place.lines, place.scales, place.mins);
-      continue;
+    } else {
+      transposeGroup(floats_.data(), padded_, group * kQuantGroup, x);
+      faults |= quantizer_(x, place.lines, place.scales, place.mins);
     }
-    transposeGroup(floats_.data(), padded_, group * kQuantGroup, x);
-    faults |= quantizer_(x, place.lines, place.scales, place.mins);
+    if (isFragment(layout_)) scatterGroup(layout_, lineGroup, group, out);
   }
   return faults;
 }
 
 LaneFaults PanelPacker::repackBlocks(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
+  alignas(64) LineGroup lineGroup;
   LaneFaults faults = 0;
   int64_t blocks = cols_ / kQuantGroup, bytes = blockBytes(storage), groups = padded_ / kQuantGroup;
   for (int64_t group = 0; group < groups; ++group) {
-    GroupPlace place = groupPlace(layout_, out, group);
+    GroupPlace place = groupPlace(layout_, out, group, lineGroup);
     int lanes = group < blocks ? count : 0;
     for (int r = 0; r < lanes; ++r)
       faults |=
           repackBlock(layout_, storage, rows + (r * blocks + group) * bytes, r, place.lines, place.scales, place.mins);
     clearLanes(layout_, lanes, place.lines, place.scales, place.mins);
+    if (isFragment(layout_)) scatterGroup(layout_, lineGroup, group, out);
   }
   return faults;
 }

@@ -40,8 +40,9 @@ struct PackedWeight {
   uint64_t offset = 0, size = 0;
 };
 
-/// Offsets of all weights in the section, in order of `specs`, each a multiple of 64. Known before any packing, so the
-/// plan can be written first. Error W_SHAPE: rows of the sources do not add up, or limits are exceeded.
+/// Offsets of all weights in the section, in order of `specs`, each a multiple of 64, of 256 where a fragment layout is
+/// among them. Known before any packing, so the plan can be written first. Error W_SHAPE: rows of the sources do not
+/// add up, or limits are exceeded.
 rt::Result<std::vector<PackedWeight>> placeWeights(const std::vector<WeightSpec>& specs);
 
 struct PackOptions {

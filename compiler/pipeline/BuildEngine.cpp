@@ -7,14 +7,17 @@
 #include "compiler/pipeline/CheckEngine.h"
 #include "compiler/pipeline/CompileKernels.h"
 #include "compiler/pipeline/ExplainJson.h"
+#include "compiler/pipeline/GenerateCode.h"
 #include "compiler/pipeline/ModelFacts.h"
 #include "compiler/pipeline/Progress.h"
 #include "compiler/pipeline/SerializePlan.h"
 #include "compiler/pipeline/UnfinishedEngine.h"
 #include "compiler/pipeline/WeightSpecs.h"
 #include "compiler/quality/CheckTexts.h"
+#include "compiler/quality/EngineRun.h"
 #include "compiler/quality/MeasureQuality.h"
 #include "passes/Passes.h"
+#include "passes/Target.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
@@ -66,6 +69,9 @@ private:
       LLMC_TRY(checkNotInput("--remarks", remarks, options_.model));
       LLMC_TRY(remarksFile_.open(remarks));
     }
+    if (cuda() && options_.stopAfter == Phase::Engine)
+      if (auto nvrtc = Nvrtc::load(); !nvrtc)
+        return nvrtc.takeStatus();
     std::vector<std::string> levels;
     for (const Level &level : cpuLevels())
       levels.push_back(level.name.str());
@@ -83,7 +89,8 @@ private:
                         : options_.stopAfter == Phase::Graph ? "graph.mlir"
                                                              : "kernels.mlir");
       if (phase == Phase::Plan) {
-        assignScratch(*module_, kDecodeTokens);
+        if (!cuda())
+          assignScratch(*module_, kDecodeTokens);
         describeModel();
       }
       LLMC_TRY(passes(name, phase));
@@ -106,6 +113,8 @@ private:
     if (!module)
       return module.takeStatus();
     module_ = module.take();
+    if (cuda())
+      (*module_)->setAttr(kTargetAttr, StringAttr::get(&context_, "cuda"));
     return rt::Status::ok();
   }
 
@@ -117,6 +126,8 @@ private:
                       "f32 (--quant w8 or w4 makes integer weights)\n";
     return rt::Status::ok();
   }
+
+  bool cuda() const { return !options_.cudaArchs.empty(); }
 
   bool multipliesIntegers() {
     return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -143,47 +154,26 @@ private:
   /// Facts that plan-build copies into the plan.
   void describeModel() {
     Builder builder(&context_);
-    llvm::SmallVector<llvm::StringRef> levels(options_.levels.begin(), options_.levels.end());
-    (*module_)->setAttr(kModelAttr,
-                        modelFacts(*module_, model_, options_.model, multipliesIntegers() ? "int8" : "f32"));
+    const std::vector<std::string> names = levelNames(options_);
+    llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
+    const char *activations = cuda() ? "bf16" : multipliesIntegers() ? "int8" : "f32";
+    (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
 
   rt::Status generate() {
     progress_.phase("code generation");
     double from = progress_.seconds();
-    CompileOptions compile;
-    for (const std::string &name : options_.levels)
-      compile.levels.push_back(findLevel(name));
-    compile.threads = options_.jobs;
-    compile.listings = !options_.passes.dumpDir.empty();
-    compile.progress = [&](size_t done, size_t total) { progress_.advance(done, total); };
-    auto kernels = compileKernels(*module_, compile);
+    auto kernels = generateCode(*module_, options_, [&](size_t done, size_t total) { progress_.advance(done, total); });
     if (!kernels)
       return kernels.takeStatus();
     kernels_ = kernels.take();
     summary_.codegenSeconds = progress_.seconds() - from;
     summary_.variants = kernels_.variants.size();
-    summary_.levels = kernels_.levels.size();
-    for (const CodeImage &image : kernels_.images)
-      summary_.codeBytes += image.bytes.size();
-    return dumpListings();
-  }
-
-  rt::Status dumpListings() {
-    if (options_.passes.dumpDir.empty())
-      return rt::Status::ok();
-    PassOptions where = options_.passes;
-    for (size_t level = 0; level < kernels_.levels.size(); ++level) {
-      where.dumpDir = options_.passes.dumpDir + "/kernels-" + kernels_.levels[level]->name.str();
-      for (size_t i = 0; i < kernels_.variants.size(); ++i) {
-        const KernelListing &listing = kernels_.listings[level][i];
-        const std::string &symbol = kernels_.variants[i].symbol;
-        LLMC_TRY(dumpText(where, symbol + ".mlir", listing.mlir));
-        LLMC_TRY(dumpText(where, symbol + ".ll", listing.llvmIr));
-        LLMC_TRY(dumpText(where, symbol + ".s", listing.assembly));
-      }
-    }
+    const auto sections = kernels_.codeSections();
+    summary_.levels = sections.size();
+    for (std::string_view code : sections)
+      summary_.codeBytes += code.size();
     return rt::Status::ok();
   }
 
@@ -211,11 +201,12 @@ private:
     if (auto parameters = facts ? facts.getAs<IntegerAttr>("parameters") : IntegerAttr())
       check.parameters = static_cast<uint64_t>(parameters.getInt());
     bool big = check.parameters > kSelftestParameters;
-    uint32_t tokens = options_.selftestTokens.value_or(big ? 0 : kSelftestTokens);
+    uint32_t tokens = options_.selftestTokens.value_or(big || cuda() ? 0 : kSelftestTokens);
     bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint));
     if (tokens == 0)
-      summary_.selftest =
-          std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
+      summary_.selftest = std::string("golden tokens: none") + (cuda() ? ", they would need a CUDA device"
+                                                                : big  ? " above 1.5e9 parameters (--selftest-tokens N)"
+                                                                       : "");
     bool wanted = options_.quality.value_or(!big);
     if (measure && !wanted)
       summary_.quality = options_.quality ? "quality: skipped, --quality off"
@@ -248,34 +239,46 @@ private:
     progress_.phase("unquantized engine");
     std::unique_ptr<UnfinishedEngine> reference;
     auto build = [&](const std::string &level) -> rt::Result<std::string> {
-      auto built = buildReference(level);
-      if (!built)
-        return built.takeStatus();
-      reference = built.take();
-      auto preview = reference->writer().beginPreview();
-      if (preview)
-        progress_.phase("quality");
-      return preview;
+      LLMC_TRY(buildForCpu(level, "native", reference));
+      progress_.phase("quality");
+      return reference->writer().beginPreview();
     };
     auto space = std::filesystem::space(std::filesystem::absolute(options_.output).parent_path(), ignored_);
-    auto result = checkQuality(check, sourceBytes(specs, CheckpointRows(*model_.checkpoint)), space.available, build);
+    EngineCheck checked = check;
+    std::unique_ptr<UnfinishedEngine> twin;
+    if (auto level = lowestRunnableLevel(options_.levels); cuda() && level) {
+      LLMC_TRY(buildForCpu(*level, options_.passes.scheme, twin));
+      auto preview = twin->writer().beginPreview();
+      if (!preview)
+        return preview.takeStatus();
+      checked.engine = *preview;
+      checked.levels = {*level};
+    }
+    auto result = checkQuality(checked, sourceBytes(specs, CheckpointRows(*model_.checkpoint)), space.available, build);
     if (!result)
       return result.takeStatus();
-    summary_.quality = result->shown;
+    summary_.quality =
+        result->shown + (twin ? "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16" : "");
     if (!result->content.empty())
       model_.provenanceJson = withQuality(model_.provenanceJson, result->content);
     return rt::Status::ok();
   }
 
-  /// The model as it is stored, f32 activations, one level.
-  rt::Result<std::unique_ptr<UnfinishedEngine>> buildReference(const std::string &level) {
+  /// The model with its weights stored as `scheme` says, f32 activations, one level of the CPU.
+  rt::Status buildForCpu(const std::string &level, const std::string &scheme, std::unique_ptr<UnfinishedEngine> &file) {
     BuildOptions options = options_;
     options.passes = {};
+    options.passes.scheme = scheme;
     options.passes.activations = "f32";
     options.levels = {level};
+    options.cudaArchs.clear();
     options.remarks.clear();
     options.quiet = true;
-    return Build(options).runUnfinished();
+    auto built = Build(options).runUnfinished();
+    if (!built)
+      return built.takeStatus();
+    file = built.take();
+    return rt::Status::ok();
   }
 
   /// Every section that running needs.
@@ -285,8 +288,8 @@ private:
     if (!places)
       return places.takeStatus();
     PlanSections sections;
-    for (const CodeImage &image : kernels_.images) {
-      auto index = writer.addSection(rt::SectionKind::kCode, {image.bytes.data(), image.bytes.size()});
+    for (std::string_view code : kernels_.codeSections()) {
+      auto index = writer.addSection(rt::SectionKind::kCode, code);
       if (!index)
         return index.takeStatus();
       sections.code.push_back(*index);

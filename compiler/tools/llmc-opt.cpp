@@ -1,5 +1,6 @@
 // mlir-opt with our dialects and passes: the tool that the lit tests run.
 #include "codegen/cpu/LowerKernels.h"
+#include "codegen/cuda/LowerKernels.h"
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
 #ifdef LLMC_HAS_PLAN
@@ -40,6 +41,7 @@ int main(int argc, char **argv) {
   llmc::reference::registerEvaluatePass();
 #endif
   llmc::registerLowerKernels();
+  llmc::registerLowerCudaKernels();
 #ifdef LLMC_HAS_PASSES
   llmc::registerPasses();
 #endif

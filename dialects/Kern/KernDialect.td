@@ -23,7 +23,7 @@ def Kern_ConfigAttr : AttrDef<Kern_Dialect, "Config"> {
   let summary = "one compiled variant of a kernel";
   let description = [{
     `#kern.config<m_max = 4, params = {rows_per_step = 4 : i64}>`: the variant serves at most m_max rows at once (0: any number); params are
-    the numbers its kernel family understands. C1: m_max is 0, 1, 4, 16 or 64.
+    the numbers its kernel family understands. C1: m_max is 0, 1, 4, 8, 16, 32 or 64.
   }];
   let parameters = (ins "int64_t":$m_max, "::mlir::DictionaryAttr":$params);
   let builders = [AttrBuilder<(ins "int64_t":$m_max), [{ return $_get($_ctxt, m_max, ::mlir::DictionaryAttr::get($_ctxt)); }]>];

@@ -27,6 +27,8 @@ struct KvResource : ::mlir::SideEffects::Resource::Base<KvResource> {
 bool isActivation(::mlir::Type type);
 /// The same with f32, f16 or bf16 elements.
 bool isFloatActivation(::mlir::Type type);
+/// The same for bf16 alone: what products on tensor cores read.
+bool isBf16Activation(::mlir::Type type);
 
 }  // namespace llmc::llm
 

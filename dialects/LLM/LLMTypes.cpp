@@ -72,6 +72,10 @@ bool isActivation(Type type) {
   return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isF32();
 }
 
+bool isBf16Activation(Type type) {
+  return isFloatActivation(type) && ::llvm::cast<RankedTensorType>(type).getElementType().isBF16();
+}
+
 // --- !llm.weight ---
 
 Type WeightType::parse(AsmParser& parser) {

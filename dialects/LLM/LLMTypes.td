@@ -52,6 +52,7 @@ def LLM_BatchType : LLM_Type<"Batch", "batch"> {
 def LLM_Activation : Type<CPred<"::llmc::llm::isActivation($_self)">, "f32 activation [rows, columns] with #llm.dims", "::mlir::RankedTensorType">;
 def LLM_FloatActivation : Type<CPred<"::llmc::llm::isFloatActivation($_self)">, "f32, f16 or bf16 activation [rows, columns] with #llm.dims",
                                "::mlir::RankedTensorType">;
-def LLM_ActivationOrQAct : AnyTypeOf<[LLM_Activation, LLM_QActType], "f32 activation or quantized activation">;
+def LLM_Bf16Activation : Type<CPred<"::llmc::llm::isBf16Activation($_self)">, "bf16 activation [rows, columns] with #llm.dims", "::mlir::RankedTensorType">;
+def LLM_ProductInput : AnyTypeOf<[LLM_Activation, LLM_Bf16Activation, LLM_QActType], "f32, bf16 or quantized activation">;
 
 #endif // LLMC_DIALECTS_LLM_LLMTYPES_TD

@@ -17,6 +17,23 @@ static bool risesToZero(::llvm::ArrayRef<int64_t> bounds) {
   return true;
 }
 
+/// What a program takes: most tokens of a sequence and of the step, any number above all.
+using Bounds = std::pair<uint64_t, uint64_t>;
+static Bounds boundsOf(ProgramOp program) {
+  auto bound = [](int64_t most) { return most == 0 ? UINT64_MAX : static_cast<uint64_t>(most); };
+  return {bound(program.getQMax()), bound(program.getTMax())};
+}
+
+/// Each program takes more than the one before it, the last one everything.
+static bool takesAllSteps(::llvm::ArrayRef<ProgramOp> programs) {
+  Bounds previous = {0, 0};
+  for (ProgramOp program : programs) {
+    if (boundsOf(program) <= previous) return false;
+    previous = boundsOf(program);
+  }
+  return programs.empty() || previous == Bounds{UINT64_MAX, UINT64_MAX};
+}
+
 // --- plan.engine ---
 
 void EngineOp::build(OpBuilder& b, OperationState& state, DictionaryAttr model, ArrayAttr levels, int64_t pageTokens,
@@ -38,6 +55,23 @@ LogicalResult EngineOp::verify() {
   if (getLayerBytes() <= 0 || getLayerBytes() % 64 != 0 || getPageBytes() <= 0 || getPageBytes() % getLayerBytes() != 0)
     return emitOpError("C3: expected page_bytes to be a multiple of layer_bytes, and that of 64, found ")
            << getPageBytes() << " and " << getLayerBytes();
+  if (getTarget() != "cpu" && getTarget() != "cuda")
+    return emitOpError("C7: expected target cpu or cuda, found '") << getTarget() << "'";
+  bool cuda = getTarget() == "cuda";
+  for (auto level : getLevels().getAsRange<StringAttr>())
+    if (level.getValue().starts_with("cuda:") != cuda)
+      return emitOpError("C7: expected levels of target ") << getTarget() << ", found " << level;
+  return success();
+}
+
+/// C7 for one program.
+static LogicalResult verifyTarget(ProgramOp program, ::llvm::StringRef target) {
+  if (target == "cpu" && program.getQMax() != 0)
+    return program.emitOpError("C7 of plan.engine: expected q_max 0 for target cpu, found ") << program.getQMax();
+  auto worker = static_cast<size_t>(SlotUnit::Worker);
+  if (target == "cuda" && program.getRegionBytes().size() > worker && program.getRegionBytes()[worker] != 0)
+    return program.emitOpError("C7 of plan.engine: expected no bytes a worker for target cuda, found ")
+           << program.getRegionBytes()[worker];
   return success();
 }
 
@@ -58,18 +92,25 @@ static LogicalResult verifyLaunch(LaunchOp launch, const ::llvm::StringMap<int64
 
 LogicalResult EngineOp::verifyRegions() {
   ::llvm::StringMap<int64_t> kernelArgs;
-  ::llvm::SmallVector<int64_t> bounds;
+  ::llvm::SmallVector<ProgramOp> programs;
   for (Operation& op : getBlock()) {
     if (auto kernel = ::llvm::dyn_cast<KernelOp>(op)) {
       kernelArgs[kernel.getSymName()] = kernel.getArgs();
     } else if (auto program = ::llvm::dyn_cast<ProgramOp>(op)) {
-      bounds.push_back(program.getTMax());
+      programs.push_back(program);
+      if (failed(verifyTarget(program, getTarget()))) return failure();
     } else {
       return emitOpError("C1: expected plan.kernel and plan.program only, found '") << op.getName() << "'";
     }
   }
-  if (!bounds.empty() && !risesToZero(bounds))
-    return emitOpError("C4: expected programs to rise in t_max with 0 last, found ") << bounds;
+  if (!takesAllSteps(programs)) {
+    auto error = emitOpError("C4: expected programs to rise in q_max and t_max with 0 last, found t_max");
+    for (ProgramOp program : programs) {
+      error << " " << program.getTMax();
+      if (program.getQMax() != 0) error << " (q_max " << program.getQMax() << ")";
+    }
+    return error;
+  }
   Operation* module = (*this)->getParentWithTrait<OpTrait::SymbolTable>();
   WalkResult result = walk([&](LaunchOp launch) {
     return failed(verifyLaunch(launch, kernelArgs, module)) ? WalkResult::interrupt() : WalkResult::advance();
@@ -129,7 +170,8 @@ static LogicalResult verifyRowSlot(ProgramOp program, const ::llvm::StringMap<Sl
 }
 
 LogicalResult ProgramOp::verifyRegions() {
-  if (getTMax() < 0) return emitOpError("C6: expected t_max >= 0, found ") << getTMax();
+  if (getTMax() < 0 || getQMax() < 0)
+    return emitOpError("C6: expected t_max and q_max >= 0, found ") << getTMax() << " and " << getQMax();
   ::llvm::ArrayRef<int64_t> regions = getRegionBytes();
   if (regions.size() != 4 || ::llvm::any_of(regions, [](int64_t n) { return n < 0 || n % 64 != 0; }))
     return emitOpError("C2: expected 4 region sizes that are multiples of 64, found ") << regions;

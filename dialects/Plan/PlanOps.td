@@ -16,11 +16,13 @@ def Plan_EngineOp : Plan_Op<"engine", [SymbolTable, SingleBlock, NoTerminator, N
     model holds the fields of the Model table. Weights are the llm.weight symbols of the module around it; names inside are its own, so a
     plan.kernel carries the name of its kern.func.
     C1: it holds plan.kernel and plan.program only. C2: at least one level, each once. C3: page_bytes is a multiple of layer_bytes, both
-    multiples of 64. C4: programs rise in t_max, the last one is 0 (any T). C5: a launch names a kernel of this engine and has as many
-    arguments as it. C6: a weight argument names a symbol of the module.
+    multiples of 64. C4: programs rise in (q_max, t_max), where 0 means any and is above all; the last one has 0 and 0. C5: a launch names
+    a kernel of this engine and has as many arguments as it. C6: a weight argument names a symbol of the module. C7: target is cpu, with
+    q_max 0 everywhere, or cuda, with levels that start with "cuda:" and no bytes counted in workers.
   }];
   let arguments = (ins DictionaryAttr:$model, StrArrayAttr:$levels, Plan_I64Attr:$page_tokens, Plan_I64Attr:$layer_bytes,
-                       Plan_I64Attr:$page_bytes, DefaultValuedAttr<Plan_I64Attr, "2">:$abi_version);
+                       Plan_I64Attr:$page_bytes, DefaultValuedAttr<Plan_I64Attr, "2">:$abi_version,
+                       DefaultValuedAttr<StrAttr, "\"cpu\"">:$target);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "attr-dict-with-keyword $body";
   let hasVerifier = 1;
@@ -50,14 +52,16 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, SingleBlock, NoTer
     ```mlir
     plan.program @decode t_max 8 logits @logits argmax @best tile 128 regions [0, 2304, 196608, 0] { plan.slot .. plan.phase .. }
     ```
-    regions: bytes a unit of the fixed, token, row and worker region. t_max 0: any T. argmax: where the largest of each tile of logits are
-    (llm.argmax); with it, logits hold only the rows that a batch asks for. Without it, all.
+    regions: bytes a unit of the fixed, token, row and worker region. t_max 0: any T. `{q_max = 1 : i64}`: steps with at most that many
+    tokens of any sequence; 0: any. argmax: where the largest of each tile of logits are (llm.argmax); with it, logits hold only the rows
+    that a batch asks for. Without it, all.
     C1: it holds plan.slot and plan.phase only, slots first. C2: regions has 4 entries, multiples of 64. C3: a slot ends inside its region.
-    C4: logits and argmax name slots counted in rows. C5: a slot argument names a slot of this program. C6: t_max >= 0. C7: argmax comes with a
-    tile > 0, and a tile with an argmax.
+    C4: logits and argmax name slots counted in rows. C5: a slot argument names a slot of this program. C6: t_max and q_max >= 0. C7: argmax
+    comes with a tile > 0, and a tile with an argmax.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_I64Attr:$t_max, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$argmax,
-                       OptionalAttr<Plan_I64Attr>:$argmax_tile, DenseI64ArrayAttr:$region_bytes);
+                       OptionalAttr<Plan_I64Attr>:$argmax_tile, DenseI64ArrayAttr:$region_bytes,
+                       DefaultValuedAttr<Plan_I64Attr, "0">:$q_max);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `t_max` $t_max `logits` $logits (`argmax` $argmax^ `tile` $argmax_tile)? `regions` $region_bytes attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;

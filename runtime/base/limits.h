@@ -44,6 +44,7 @@ inline constexpr uint32_t kFlatbufferDepth = 16;
 inline constexpr uint32_t kFlatbufferTables = 1'000'000;
 inline constexpr uint32_t kSections = 64;
 inline constexpr uint64_t kEngineBytes = 1ull << 44;
+inline constexpr uint64_t kKernelSymbolBytes = 256;
 
 // Runs.
 inline constexpr int64_t kThreads = 1024;

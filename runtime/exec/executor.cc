@@ -1,4 +1,4 @@
-// Picks the program for T, walks it on the workers.
+// Picks the program for T, walks it on the workers; or hands the batch to a device.
 #include "runtime/exec/executor.h"
 
 #include <string>
@@ -18,8 +18,9 @@ Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabula
       vocabulary_(vocabulary),
       builder_(limits, vocabulary, pages, numerics == Numerics::kInvariant) {}
 
-Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, WorkerPool& pool,
-                                                   const StepLimits& limits, KvMemory kv, Numerics numerics) {
+namespace {
+
+Status checkLimits(const StepLimits& limits) {
   if (limits.maxTokens == 0 || limits.maxTokens > limits::kMaxTokensPerStep || limits.maxRows == 0 ||
       limits.maxRows > limits.maxTokens || limits.maxSequences == 0 || limits.maxSequences > limits.maxTokens ||
       limits.maxContext == 0)
@@ -27,6 +28,24 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
                          "tokens, rows, sequences and context of a step must be positive, rows and sequences at most "
                          "tokens, tokens at most " +
                              std::to_string(limits::kMaxTokensPerStep));
+  return Status::ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Executor>> Executor::create(std::unique_ptr<StepBackend> backend, const fb::Engine& plan,
+                                                   WorkerPool& pool, const StepLimits& limits, uint32_t pages,
+                                                   Numerics numerics) {
+  LLMC_TRY(checkLimits(limits));
+  std::unique_ptr<Executor> executor(new Executor(pool, limits, plan.model()->vocab_size(), pages, numerics));
+  executor->arenaBytes_ = backend->workspaceBytes();
+  executor->backend_ = std::move(backend);
+  return executor;
+}
+
+Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, WorkerPool& pool,
+                                                   const StepLimits& limits, KvMemory kv, Numerics numerics) {
+  LLMC_TRY(checkLimits(limits));
   const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
   if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
   std::unique_ptr<Executor> executor(
@@ -47,11 +66,18 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
 
 Status Executor::step(std::span<const StepSequence> sequences) {
   LLMC_TRY(builder_.build(sequences));
+  if (backend_) {
+    auto logits = backend_->run(builder_.batch());
+    LLMC_TRY(logits.status());
+    logits_ = *logits;
+    return Status::ok();
+  }
   const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
   size_t choice = 0;
   while (programs_[choice]->maxTokens() != 0 && programs_[choice]->maxTokens() < tokens) ++choice;
   BoundProgram& program = *programs_[choice];
-  last_ = &program;
+  logits_ = program.logits();
+  tiles_ = {program.argmax(), uint64_t{2} * program.tiles()};
   const Walk walk = program.walk(tokens, rows());
   const int32_t code = pool_.run(walk, profile_ ? &times_ : nullptr);
   if (profile_) profile_->add(program, walk, times_, tokens, rows());
@@ -61,12 +87,11 @@ Status Executor::step(std::span<const StepSequence> sequences) {
 
 std::span<const float> Executor::logits(uint32_t row) const {
   const uint64_t stride = rowStrideBytes(uint64_t{vocabulary_} * 4) / 4;
-  return {last_->logits() + row * stride, vocabulary_};
+  return {logits_ + row * stride, vocabulary_};
 }
 
 std::span<const float> Executor::tiles(uint32_t row) const {
-  const uint64_t count = uint64_t{2} * last_->tiles();
-  return {last_->argmax() + row * (rowStrideBytes(count * 4) / 4), count};
+  return tiles_.empty() ? tiles_ : std::span(tiles_.data() + row * (rowStrideBytes(tiles_.size_bytes()) / 4), tiles_.size());
 }
 
 }  // namespace llmc::rt

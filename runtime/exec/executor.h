@@ -11,12 +11,14 @@
 #include "runtime/device/worker_pool.h"
 #include "runtime/exec/batch_builder.h"
 #include "runtime/exec/bound_program.h"
+#include "runtime/exec/step_backend.h"
 #include "runtime/exec/step_profile.h"
 #include "runtime/format/engine_reader.h"
 
 namespace llmc::rt {
 
-/// Pages of K and V that block tables name; owned by the caller and larger than the executor's life.
+/// Pages of K and V that block tables name; owned by the caller and larger than the executor's life. On a device `base`
+/// is an address of its memory.
 struct KvMemory {
   uint8_t* base = nullptr;
   uint32_t pages = 0;
@@ -25,10 +27,11 @@ struct KvMemory {
 /// Weights and code of an engine whose level `level` is activated. `engine` must outlive what is made from it.
 ProgramSource sourceOf(const EngineFile& engine, uint32_t level);
 
-/// One engine on one pool of workers. With Numerics::kInvariant all steps take the program and the variants for any
-/// number of tokens; what a token gets depends then on its sequence alone, if the caller keeps to the two rules of
-/// attention: a prompt comes in chunks of two tokens or more, and generated tokens come one by one or apart. Used by
-/// the thread that made the pool. After the first step of each shape a step allocates nothing.
+/// One engine on one pool of workers, or on a device with the pool for what stays on the host. With
+/// Numerics::kInvariant all steps take the program and the variants for any number of tokens; what a token gets depends
+/// then on its sequence alone, if the caller keeps to the two rules of attention: a prompt comes in chunks of two
+/// tokens or more, and generated tokens come one by one or apart. Used by the thread that made the pool. After the
+/// first step of each shape a step allocates nothing.
 class Executor {
  public:
   /// Errors: RT_MEMORY (69) with the size of the workspace, RT_PLAN (70), RT_LIMITS (64).
@@ -36,8 +39,13 @@ class Executor {
                                                   const StepLimits& limits, KvMemory kv,
                                                   Numerics numerics = Numerics::kFast);
 
+  /// Steps run on `backend`, made for the same plan, limits and pages. Error RT_LIMITS (64).
+  static Result<std::unique_ptr<Executor>> create(std::unique_ptr<StepBackend> backend, const fb::Engine& plan,
+                                                  WorkerPool& pool, const StepLimits& limits, uint32_t pages,
+                                                  Numerics numerics = Numerics::kFast);
+
   /// Runs one step: K and V of all tokens go to the cache, logits of the chosen rows become readable. Errors as
-  /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed.
+  /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed; those of the backend.
   Status step(std::span<const StepSequence> sequences);
 
   /// From now on each step adds its times to `profile`, which must live as long as it is set; null: no more measuring.
@@ -67,8 +75,10 @@ class Executor {
   Arena arena_;
   uint64_t arenaBytes_ = 0;
   BatchBuilder builder_;
+  std::unique_ptr<StepBackend> backend_;                 ///< null: the pool runs the programs
   std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
-  const BoundProgram* last_ = nullptr;                   ///< program of the last step
+  const float* logits_ = nullptr;                        ///< of the last step
+  std::span<const float> tiles_;                         ///< of its first row; empty: the engine finds none
   StepProfile* profile_ = nullptr;
   WalkTimes times_;  ///< of the last step while profile_ is set
 };

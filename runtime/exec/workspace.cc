@@ -9,7 +9,8 @@
 namespace llmc::rt {
 
 UnitCounts unitCounts(const fb::Program& program, const StepLimits& limits, uint32_t workers) {
-  const uint64_t tokens = program.t_max() ? std::min(program.t_max(), limits.maxTokens) : limits.maxTokens;
+  uint64_t tokens = program.t_max() ? std::min(program.t_max(), limits.maxTokens) : limits.maxTokens;
+  if (program.q_max()) tokens = std::min(tokens, uint64_t{limits.maxSequences} * program.q_max());
   const uint64_t rows = std::min<uint64_t>(limits.maxRows, tokens);
   return {{1, tokens + kPaddingRows, rows + kPaddingRows, workers}};
 }

@@ -17,7 +17,7 @@ struct StepLimits {
 };
 
 /// How many units of each kind a program's arena holds, in the order of fb::Unit: 1, T_max + 16, S_max + 16, workers.
-/// T_max is cut to the program's own t_max, and S_max to T_max.
+/// T_max is cut to the program's own t_max and to q_max tokens for each sequence, and S_max to T_max.
 struct UnitCounts {
   uint64_t count[4];
 };

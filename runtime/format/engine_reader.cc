@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/base/limits.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/format/digest.h"
 #include "runtime/format/engine_memory.h"
 #include "runtime/format/section_table.h"
@@ -255,7 +256,14 @@ Status EngineFile::activateLevel(uint32_t level) {
       return engineError("EN_DIGEST", state_->name + ": section code changed in chunk " + std::to_string(chunk) +
                                           " since it was opened");
   }
-  LLMC_TRY(image.sealExecutable());
+  if (isCuda(*state_->plan)) {
+    const std::string_view content(reinterpret_cast<const char*>(image.data()), entry.size);
+    if (Status status = checkCudaCode(*state_->plan, level, content); !status)
+      return engineError("EN_CODE", state_->name + ": " + status.message());
+    LLMC_TRY(image.sealReadOnly());
+  } else {
+    LLMC_TRY(image.sealExecutable());
+  }
   state_->code[level] = std::move(image);
   return Status::ok();
 }

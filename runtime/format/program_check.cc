@@ -7,6 +7,7 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/base/limits.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/format/kernel_abi.h"
 #include "runtime/format/section_table.h"
 
@@ -207,6 +208,10 @@ Status checkLives(const std::string& path, const fb::Program& program) {
 
 Status checkProgram(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
   LLMC_TRY(checkRegions(path, program));
+  constexpr auto kWorker = static_cast<uint32_t>(fb::Unit::Worker);
+  if (isCuda(plan) && program.region_bytes()->Get(kWorker) != 0)
+    return wrong(at(path, "region_bytes", kWorker), program.region_bytes()->Get(kWorker), "0 for target cuda",
+                 "EN_PLAN");
   for (uint32_t i = 0; i < program.slots()->size(); ++i)
     LLMC_TRY(checkSlot(at(path, "slots", i), *program.slots()->Get(i), program));
   LLMC_TRY(checkLogits(path, program, plan));
@@ -246,8 +251,15 @@ uint32_t argmaxTiles(const fb::Program& program, const fb::Engine& plan) {
 }
 
 Status checkPrograms(const fb::Engine& plan) {
-  LLMC_TRY(checkBounds(
-      "programs", plan.programs()->size(), [&](uint32_t i) { return plan.programs()->Get(i)->t_max(); }, "t_max"));
+  if (isCuda(plan)) {
+    LLMC_TRY(checkCudaPrograms(plan));
+  } else {
+    LLMC_TRY(checkBounds(
+        "programs", plan.programs()->size(), [&](uint32_t i) { return plan.programs()->Get(i)->t_max(); }, "t_max"));
+    for (uint32_t i = 0; i < plan.programs()->size(); ++i)
+      if (uint32_t most = plan.programs()->Get(i)->q_max(); most != 0)
+        return wrong("programs[" + std::to_string(i) + "].q_max", most, "0 for target cpu");
+  }
   for (uint32_t i = 0; i < plan.programs()->size(); ++i)
     LLMC_TRY(checkProgram("programs[" + std::to_string(i) + "]", *plan.programs()->Get(i), plan));
   return Status::ok();

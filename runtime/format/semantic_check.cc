@@ -6,6 +6,7 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/base/limits.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/format/kernel_abi.h"
 #include "runtime/format/program_check.h"
 #include "runtime/format/section_table.h"
@@ -13,7 +14,8 @@
 namespace llmc::rt {
 namespace {
 
-constexpr uint64_t kHalfBytes = 2;  // K and V are f16
+constexpr uint64_t kHalfBytes = 2;   // K and V are f16
+constexpr uint64_t kLineBytes = 64;  // a CPU weight starts on a cache line
 
 Status outside(const std::string& path, uint64_t value, const std::string& rule, const char* code = "EN_SEMANTIC") {
   return engineError(code, path + " is " + std::to_string(value) + ", must be " + rule);
@@ -79,14 +81,17 @@ Status checkLevels(const fb::Engine& plan, std::span<const SectionEntry> section
     LLMC_TRY(checkSection(path + ".section", level.section(), SectionKind::kCode, sections));
     if (!names.insert(level.name()->string_view()).second)
       return engineError("EN_SEMANTIC", path + ".name '" + escaped(level.name()->string_view()) + "' is there twice");
+    if (isCuda(plan)) LLMC_TRY(checkCudaLevel(path, level.name()->string_view()));
   }
   return Status::ok();
 }
 
-Status checkWeight(const std::string& path, const fb::Weight& weight, std::span<const SectionEntry> sections) {
+Status checkWeight(const std::string& path, const fb::Weight& weight, uint64_t alignment,
+                   std::span<const SectionEntry> sections) {
   LLMC_TRY(checkSection(path + ".section", weight.section(), SectionKind::kWeights, sections));
   uint64_t end = sections[weight.section()].size;
-  if (weight.offset() % 64 != 0) return outside(path + ".offset", weight.offset(), "a multiple of 64");
+  if (weight.offset() % alignment != 0)
+    return outside(path + ".offset", weight.offset(), "a multiple of " + std::to_string(alignment));
   // Kernels read up to kWeightsTailBytes past a weight's end.
   if (end < kWeightsTailBytes || !rangeInside(weight.offset(), weight.size(), end - kWeightsTailBytes))
     return engineError("EN_SEMANTIC", path + " has offset " + std::to_string(weight.offset()) + " and size " +
@@ -117,7 +122,7 @@ Status checkVariant(const std::string& path, const fb::Variant& variant, const f
                                         std::to_string(range.offset()) + " and size " + std::to_string(range.size()) +
                                         ", the image has " + std::to_string(image) + " bytes");
   }
-  return Status::ok();
+  return isCuda(plan) ? checkCudaVariant(path, variant) : Status::ok();
 }
 
 Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::Engine& plan,
@@ -126,6 +131,8 @@ Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::
   LLMC_TRY(checkBounds(
       path + ".variants", kernel.variants()->size(), [&](uint32_t i) { return kernel.variants()->Get(i)->m_max(); },
       "m_max"));
+  if (isCuda(plan) && kernel.args() > cuda::kMaxParameterBytes / 8)
+    return outside(path + ".args", kernel.args(), "at most " + std::to_string(cuda::kMaxParameterBytes / 8));
   for (uint32_t i = 0; i < kernel.variants()->size(); ++i)
     LLMC_TRY(checkVariant(path + ".variants[" + std::to_string(i) + "]", *kernel.variants()->Get(i), plan, sections));
   return Status::ok();
@@ -134,17 +141,20 @@ Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::
 }  // namespace
 
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
-  if (plan.abi_version() < kOldestKernelAbi || plan.abi_version() > kKernelAbiVersion)
+  LLMC_TRY(checkTarget(plan));
+  const uint32_t newest = isCuda(plan) ? cuda::kAbiVersion : kKernelAbiVersion;
+  const uint32_t oldest = isCuda(plan) ? cuda::kAbiVersion : kOldestKernelAbi;
+  if (plan.abi_version() < oldest || plan.abi_version() > newest)
     return Status::error(ErrorKind::kMismatch, "EN_VERSION",
                          "engine has kernels of ABI " + std::to_string(plan.abi_version()) +
-                             ", this runtime calls ABI " + std::to_string(kOldestKernelAbi) + " to " +
-                             std::to_string(kKernelAbiVersion),
+                             ", this runtime calls ABI " + std::to_string(oldest) + " to " + std::to_string(newest),
                          "build the engine again with the llmc of this runtime");
   LLMC_TRY(checkModel(*plan.model()));
   LLMC_TRY(checkKv(*plan.kv(), *plan.model()));
   LLMC_TRY(checkLevels(plan, sections));
+  const uint64_t alignment = isCuda(plan) ? cuda::kWeightAlignment : kLineBytes;
   for (uint32_t i = 0; i < plan.weights()->size(); ++i)
-    LLMC_TRY(checkWeight("weights[" + std::to_string(i) + "]", *plan.weights()->Get(i), sections));
+    LLMC_TRY(checkWeight("weights[" + std::to_string(i) + "]", *plan.weights()->Get(i), alignment, sections));
   for (uint32_t i = 0; i < plan.kernels()->size(); ++i)
     LLMC_TRY(checkKernel("kernels[" + std::to_string(i) + "]", *plan.kernels()->Get(i), plan, sections));
   return checkPrograms(plan);

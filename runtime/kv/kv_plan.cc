@@ -18,7 +18,9 @@ Status doesNotFit(const KvRequest& request, uint64_t tokens, uint64_t budget) {
   std::string text = "a context of " + std::to_string(tokens) + " tokens";
   if (request.sequences > 1) text += " for each of " + std::to_string(request.sequences) + " sequences";
   text += " needs " + (need ? formatBytes(*need) : std::string("more than 16 EiB")) + " of KV memory, ";
-  text += request.kvMemoryBytes ? "--kv-memory allows " : "three quarters of free memory are ";
+  text += request.kvMemoryBytes ? "--kv-memory allows "
+          : request.onDevice    ? "the device has left "
+                                : "three quarters of free memory are ";
   text += formatBytes(budget) + " (" + std::to_string(fits) + " tokens)";
   return Status::error(ErrorKind::kUnavailable, "RT_KV_MEMORY", std::move(text),
                        request.kvMemoryBytes ? "raise --kv-memory or lower --max-model-len" : "lower --max-model-len");
@@ -33,7 +35,13 @@ Result<KvPlan> planKv(const KvRequest& request) {
     return Status::error(ErrorKind::kUsage, "RT_CONTEXT",
                          "--max-model-len " + std::to_string(request.maxModelLen) + " is longer than the " +
                              std::to_string(request.modelPositions) + " tokens the model was made for");
-  const uint64_t budget = request.kvMemoryBytes ? request.kvMemoryBytes : request.availableBytes / 4 * 3;
+  if (request.onDevice && request.kvMemoryBytes > request.availableBytes)
+    return Status::error(ErrorKind::kUnavailable, "RT_KV_MEMORY",
+                         "--kv-memory is " + formatBytes(request.kvMemoryBytes) +
+                             ", and beside the engine the device has " + formatBytes(request.availableBytes) + " left",
+                         "lower --kv-memory, or leave it out to take what is left");
+  const uint64_t spare = request.onDevice ? request.availableBytes : request.availableBytes / 4 * 3;
+  const uint64_t budget = request.kvMemoryBytes ? request.kvMemoryBytes : spare;
   const uint64_t wanted = request.maxModelLen ? request.maxModelLen : request.modelPositions;
   const uint64_t pagesInBudget = budget / request.pageBytes;
   const uint64_t perSequence = std::min(pagesFor(wanted), pagesInBudget / request.sequences);

@@ -48,7 +48,10 @@ Status SequenceCache::append(uint32_t tokens) {
                              std::to_string(pool.totalPages()) + " free");
   if (copy) {
     const int32_t own = *pool.allocate();
-    store_->copyPage(pages_.back(), own);
+    if (Status status = store_->copyPage(pages_.back(), own); !status) {
+      pool.release(own);
+      return status;
+    }
     pool.release(pages_.back());
     pages_.back() = own;
   }

@@ -6,6 +6,7 @@
 
 #include "runtime/device/bandwidth.h"
 #include "runtime/device/cpu_features.h"
+#include "runtime/device/cuda/copy_bandwidth.h"
 #include "runtime/kv/sequence_cache.h"
 #include "runtime/main/json_output.h"
 #include "runtime/main/modes.h"
@@ -176,26 +177,36 @@ class Bench {
 Json facts(Session& session, const Flags& flags, double bandwidth) {
   const fb::Model& model = session.model();
   const auto text = [](const flatbuffers::String* s) { return s ? s->str() : std::string(); };
-  return Json{{"model", text(model.name())},
-              {"scheme", text(model.scheme())},
-              {"parameters", model.parameters()},
-              {"cpu", cpuBrand()},
-              {"level", session.levelName()},
-              {"threads", session.pool().workers()},
-              {"prompt_tokens", flags.benchPromptTokens},
-              {"output_tokens", flags.benchOutputTokens},
-              {"streams", flags.benchStreams},
-              {"read_bandwidth_gb_per_s", bandwidth / 1e9}};
+  Json json{{"model", text(model.name())},
+            {"scheme", text(model.scheme())},
+            {"parameters", model.parameters()},
+            {"cpu", cpuBrand()},
+            {"level", session.levelName()},
+            {"threads", session.pool().workers()},
+            {"prompt_tokens", flags.benchPromptTokens},
+            {"output_tokens", flags.benchOutputTokens},
+            {"streams", flags.benchStreams}};
+  if (session.device()) json["device"] = session.device()->name();
+  json[session.device() ? "copy_bandwidth_gb_per_s" : "read_bandwidth_gb_per_s"] = bandwidth / 1e9;
+  return json;
+}
+
+/// What a step that does nothing but move its bytes is held against.
+Result<double> measureBandwidth(Session& session) {
+  return session.device() ? cuda::measureCopyBandwidth(session.device()->stream())
+                          : measureReadBandwidth(session.pool());
 }
 
 std::string table(const Json& json) {
   char line[256];
+  const bool device = json.contains("device");
   std::string text = json["model"].get<std::string>() + " (" + json["scheme"].get<std::string>() + ") on " +
-                     json["cpu"].get<std::string>() + ", " + json["level"].get<std::string>() + "\n";
-  std::snprintf(line, sizeof line,
-                "%d threads, %d streams, %d prompt and %d output tokens, memory reads at %.1f GB/s\n",
+                     json[device ? "device" : "cpu"].get<std::string>() + ", " + json["level"].get<std::string>() +
+                     "\n";
+  std::snprintf(line, sizeof line, "%d threads, %d streams, %d prompt and %d output tokens, memory %s at %.1f GB/s\n",
                 json["threads"].get<int>(), json["streams"].get<int>(), json["prompt_tokens"].get<int>(),
-                json["output_tokens"].get<int>(), json["read_bandwidth_gb_per_s"].get<double>());
+                json["output_tokens"].get<int>(), device ? "copies" : "reads",
+                json[device ? "copy_bandwidth_gb_per_s" : "read_bandwidth_gb_per_s"].get<double>());
   text += line;
   text += "  ttft ms   prefill tok/s   decode tok/s   of bandwidth\n";
   for (const auto& repeat : json["repeats"]) {
@@ -221,7 +232,11 @@ Status runBench(const Flags& flags) {
     return Status::error(
         ErrorKind::kUsage, "RT_CONTEXT",
         std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
-  auto bandwidth = measureReadBandwidth(session.pool());
+  if (flags.profile && session.device())
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                         "--profile times the kernels of a CPU, this engine runs on a GPU",
+                         "leave it out; nsys profile shows a GPU's kernels by name");
+  auto bandwidth = measureBandwidth(session);
   LLMC_TRY(bandwidth.status());
   Bench bench(session, flags);
   Json json = facts(session, flags, *bandwidth);
@@ -238,7 +253,7 @@ Status runBench(const Flags& flags) {
     json["repeats"].push_back({{"ttft_ms", timing->ttftMilliseconds},
                                {"prefill_tokens_per_s", timing->prefillTokensPerSecond},
                                {"decode_tokens_per_s", timing->decodeTokensPerSecond},
-                               {"bandwidth_share", timing->decodeSteps * stepBytes / *bandwidth}});
+                               {"bandwidth_share", *bandwidth > 0 ? timing->decodeSteps * stepBytes / *bandwidth : 0}});
   }
   if (flags.profile)
     json["profile"] = {{"prefill", profileJson(bench.prefillProfile(), session.engine().plan())},

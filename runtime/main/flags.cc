@@ -74,6 +74,8 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("perplexity")) flags.perplexityFile = text("perplexity");
   if (parsed.count("tokenize")) flags.tokenize = text("tokenize");
   if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
+  if (parsed.count("device")) flags.device = text("device");
+  flags.graphs = parsed.count("no-graphs") == 0;
   if (parsed.count("host")) flags.host = text("host");
   if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
   if (parsed.count("policy")) flags.policy = text("policy");
@@ -172,7 +174,7 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
         "frequency-penalty", "seed", "min-tokens", "stop", "ignore-eos"}},
       {mode != Mode::kCheck && mode != Mode::kTokenize,
        "what runs the engine, not --check or --tokenize",
-       {"threads", "max-model-len", "kv-memory", "max-num-batched-tokens", "no-verify-weights"}},
+       {"device", "no-graphs", "threads", "max-model-len", "kv-memory", "max-num-batched-tokens", "no-verify-weights"}},
       {serves,
        "serving",
        {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "trace", "drain-seconds",

@@ -44,6 +44,8 @@ struct Flags {
   int32_t logprobs = -1;
   bool json = false;
 
+  std::string device;               ///< "cpu", "cuda:N"; empty: the one that the engine is for
+  bool graphs = true;               ///< on a CUDA device
   int threads = 0;                  ///< 0: one a physical core
   uint32_t maxModelLen = 0;         ///< tokens; 0: the model's
   uint64_t kvMemory = 0;            ///< bytes; 0: what the context needs

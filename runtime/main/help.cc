@@ -42,9 +42,15 @@ constexpr FlagHelp kFlags[] = {
     {"logprobs", "N", "log probabilities of each token and of the N likeliest, 0 to 20; with --json (default: none)",
      kText},
     {"json", "", "one JSON object on stdout instead of text (default: off)", kText},
-    {"threads", "N", "worker threads (default: one a physical core that this process may use)", kMachine},
+    {"device", "NAME", "cpu, or cuda:N for the Nth GPU (default: cpu or cuda:0, as the engine was built)", kMachine},
+    {"no-graphs", "", "launch a GPU's kernels one by one in every step (default: decoding replays recorded graphs)",
+     kMachine},
+    {"threads", "N",
+     "worker threads; on a GPU those that sample (default: one a physical core that this process may use)", kMachine},
     {"max-model-len", "N", "longest context in tokens (default: the model's, less if memory is short)", kMachine},
-    {"kv-memory", "SIZE", "bytes of KV cache, with suffix K, M, G (default: what the context needs)", kMachine},
+    {"kv-memory", "SIZE",
+     "bytes of KV cache, with suffix K, M, G (default: what the context needs; serving on a GPU: what is left)",
+     kMachine},
     {"max-num-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",
      kMachine},
@@ -116,7 +122,9 @@ std::string helpText() {
   }
   text +=
       "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
-      "69 not enough memory, 70 internal, 74 read or write failed, 78 engine for another format or CPU.\n";
+      "69 not enough memory or no device, 70 internal, 71 the device failed, 74 read or write failed, 78 engine for "
+      "another\n"
+      "format, CPU or GPU.\n";
   return text;
 }
 

@@ -1,9 +1,11 @@
-// Load order: tokenizer thread, file, level, workers, KV, executor.
+// Load order: tokenizer thread, file, device and level, workers, KV, executor.
 #include "runtime/main/session.h"
 
 #include <algorithm>
 
 #include "runtime/device/cpu_features.h"
+#include "runtime/device/memory.h"
+#include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
 
 namespace llmc::rt {
@@ -23,12 +25,7 @@ Status Session::openEngine(const Flags& flags) {
   auto file = EngineFile::open(flags.engine, {.verify = flags.verifyWeights ? Verify::kFull : Verify::kLazy});
   if (!file) return file.takeStatus();
   engine_ = std::make_unique<EngineFile>(file.take());
-  std::vector<std::string_view> levels;
-  for (const auto* level : *engine_->plan().levels()) levels.push_back(level->name()->string_view());
-  auto level = selectLevel(levels, detectCpuFeatures(), levelOverride());
-  if (!level) return level.takeStatus();
-  levelIndex_ = static_cast<uint32_t>(*level);
-  level_ = levels[*level];
+  LLMC_TRY(chooseLevel(flags));
   LLMC_TRY(engine_->activateLevel(levelIndex_));
   auto defaults = readDefaults(engine_->text(SectionKind::kDefaults));
   if (!defaults) return defaults.takeStatus();
@@ -40,13 +37,46 @@ Status Session::openEngine(const Flags& flags) {
   return Status::ok();
 }
 
-Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
-  PoolOptions options;
-  options.threads = flags.threads;
-  auto pool = WorkerPool::create(options);
-  if (!pool) return pool.takeStatus();
-  pool_ = pool.take();
+Status Session::chooseLevel(const Flags& flags) {
+  auto choice = chooseDevice(flags.device, engine_->plan());
+  LLMC_TRY(choice.status());
+  if (!flags.graphs && !choice->cuda)
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--no-graphs goes with an engine for CUDA");
+  std::vector<std::string_view> levels;
+  for (const auto* level : *engine_->plan().levels()) levels.push_back(level->name()->string_view());
+  if (choice->cuda) {
+    auto device = DeviceSession::open(engine_->plan(), choice->ordinal);
+    LLMC_TRY(device.status());
+    device_ = device.take();
+    levelIndex_ = device_->level();
+  } else {
+    auto level = selectLevel(levels, detectCpuFeatures(), levelOverride());
+    LLMC_TRY(level.status());
+    levelIndex_ = static_cast<uint32_t>(*level);
+  }
+  level_ = levels[levelIndex_];
+  return Status::ok();
+}
 
+namespace {
+
+StepLimits limitsFor(const Flags& flags, const SessionNeeds& needs, uint32_t contextTokens) {
+  StepLimits limits;
+  // More tokens a step than the context can never come; fewer save workspace.
+  const uint64_t most = uint64_t{contextTokens} * needs.sequences;
+  limits.maxTokens =
+      static_cast<uint32_t>(std::max<uint64_t>(std::min<uint64_t>(flags.maxBatchedTokens, most), needs.sequences));
+  limits.maxRows = std::min(std::max(needs.rows, needs.sequences), limits.maxTokens);
+  limits.maxSequences = needs.sequences;
+  limits.maxContext = contextTokens;
+  return limits;
+}
+
+Numerics numericsOf(const Flags& flags) { return flags.deterministic ? Numerics::kInvariant : Numerics::kFast; }
+
+}  // namespace
+
+Status Session::planMemory(const Flags& flags, const SessionNeeds& needs) {
   KvRequest request;
   request.pageBytes = engine_->plan().kv()->page_bytes();
   request.modelPositions = model().max_positions();
@@ -54,31 +84,49 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   request.maxModelLen = flags.maxModelLen;
   request.sequences = needs.sharedKv ? 1 : needs.sequences;
   request.availableBytes = availableMemoryBytes();
-  // A pool that all sequences share: as many full contexts as a quarter of the memory holds, at most 4 GiB.
-  if (needs.sharedKv && !request.kvMemoryBytes)
-    request.kvMemoryBytes = std::min<uint64_t>(request.availableBytes / 4, uint64_t{4} << 30);
+  if (device_) {
+    const uint32_t longest = flags.maxModelLen ? flags.maxModelLen : request.modelPositions;
+    auto room = device_->room(*engine_, limitsFor(flags, needs, longest), numericsOf(flags));
+    LLMC_TRY(room.status());
+    room_ = *room;
+    request.onDevice = true;
+    request.availableBytes = room_.kv;
+  }
+  uint64_t pool = request.kvMemoryBytes;
+  // A pool that all sequences share: as many full contexts as a quarter of the memory holds, at most 4 GiB; all that a
+  // device has left.
+  if (needs.sharedKv && !pool)
+    pool = device_ ? room_.kv : std::min<uint64_t>(request.availableBytes / 4, uint64_t{4} << 30);
+  if (needs.sharedKv) request.kvMemoryBytes = pool;
   auto plan = planKv(request);
-  if (!plan) return plan.takeStatus();
+  LLMC_TRY(plan.status());
   plan_ = *plan;
   if (needs.sharedKv) {
-    plan_.pages =
-        static_cast<uint32_t>(std::min<uint64_t>(request.kvMemoryBytes / request.pageBytes, INT32_MAX / kPageTokens));
+    plan_.pages = static_cast<uint32_t>(std::min<uint64_t>(pool / request.pageBytes, INT32_MAX / kPageTokens));
     plan_.bytes = uint64_t{plan_.pages} * request.pageBytes;
   }
-  auto kv = KvStore::create(request.pageBytes, plan_.pages);
+  if (device_ && needs.sharedKv)
+    writeNotice(device_->name() + ", " + formatBytes(room_.free) + " of " + formatBytes(room_.total) +
+                " free: weights " + formatBytes(room_.weights) + ", workspace " + formatBytes(room_.workspace) +
+                ", room for a KV cache of " + formatBytes(room_.kv) + "; takes " + formatBytes(plan_.bytes));
+  return Status::ok();
+}
+
+Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
+  PoolOptions options;
+  options.threads = flags.threads;
+  auto pool = WorkerPool::create(options);
+  if (!pool) return pool.takeStatus();
+  pool_ = pool.take();
+  LLMC_TRY(planMemory(flags, needs));
+  const uint64_t pageBytes = engine_->plan().kv()->page_bytes();
+  auto kv = device_ ? device_->makeKv(pageBytes, plan_.pages) : KvStore::create(pageBytes, plan_.pages);
   if (!kv) return kv.takeStatus();
   kv_ = kv.take();
-
-  StepLimits limits;
-  // More tokens a step than the context can never come; fewer save workspace.
-  const uint64_t most = uint64_t{plan_.contextTokens} * needs.sequences;
-  limits.maxTokens =
-      static_cast<uint32_t>(std::max<uint64_t>(std::min<uint64_t>(flags.maxBatchedTokens, most), needs.sequences));
-  limits.maxRows = std::min(std::max(needs.rows, needs.sequences), limits.maxTokens);
-  limits.maxSequences = needs.sequences;
-  limits.maxContext = plan_.contextTokens;
-  auto executor = Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits, {kv_->base(), plan_.pages},
-                                   flags.deterministic ? Numerics::kInvariant : Numerics::kFast);
+  const StepLimits limits = limitsFor(flags, needs, plan_.contextTokens);
+  auto executor = device_ ? device_->makeExecutor(*engine_, *pool_, limits, *kv_, {numericsOf(flags), flags.graphs})
+                          : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits,
+                                             {kv_->base(), plan_.pages}, numericsOf(flags));
   if (!executor) return executor.takeStatus();
   executor_ = executor.take();
   return Status::ok();

@@ -13,6 +13,7 @@
 #include "runtime/format/engine_reader.h"
 #include "runtime/kv/kv_plan.h"
 #include "runtime/kv/kv_store.h"
+#include "runtime/main/device_session.h"
 #include "runtime/main/flags.h"
 #include "runtime/main/sampling_defaults.h"
 #include "runtime/text/chat_template.h"
@@ -36,7 +37,9 @@ class Session {
 
   const fb::Model& model() const { return *engine_->plan().model(); }
   const EngineFile& engine() const { return *engine_; }
-  WorkerPool& pool() { return *pool_; }
+  WorkerPool& pool() { return *pool_; }                          ///< of an engine for CUDA: samples, nothing else
+  const DeviceSession* device() const { return device_.get(); }  ///< null: the CPU
+  const DeviceRoom& room() const { return room_; }               ///< with a device
   KvStore& kv() { return *kv_; }
   Executor& executor() { return *executor_; }
   uint32_t context() const { return plan_.contextTokens; }  ///< tokens of the longest sequence
@@ -53,6 +56,8 @@ class Session {
  private:
   Session() = default;
   Status openEngine(const Flags& flags);
+  Status chooseLevel(const Flags& flags);
+  Status planMemory(const Flags& flags, const SessionNeeds& needs);
   Status makeExecutor(const Flags& flags, const SessionNeeds& needs);
 
   // In order of construction: what is below uses what is above.
@@ -63,6 +68,8 @@ class Session {
   std::string level_;
   SamplingDefaults defaults_;
   std::unique_ptr<WorkerPool> pool_;
+  std::unique_ptr<DeviceSession> device_;
+  DeviceRoom room_;
   KvPlan plan_;
   std::unique_ptr<KvStore> kv_;
   std::unique_ptr<Executor> executor_;

@@ -40,6 +40,9 @@ std::string startScreen(Session& session, const Flags& flags, const std::string&
   const uint64_t pages = session.kv().pages(), page = session.kv().pageBytes();
   std::string text = "model      " + (name && name->size() ? name->str() : flags.engine) + ", code for " +
                      session.levelName() + ", " + count(static_cast<uint64_t>(session.pool().workers()), "workers");
+  if (session.device())
+    text += "\ndevice     " + session.device()->name() + ", " + formatBytes(session.room().free) + " of " +
+            formatBytes(session.room().total) + " were free";
   text += "\nmemory     weights " + formatBytes(weights) + " + workspace " + formatBytes(workspace) + " + KV cache " +
           formatBytes(pages * page) + " = " + formatBytes(weights + workspace + pages * page);
   text += "\nKV cache   " + count(pages, "pages x ") + count(kPageTokens, "tokens x ") +

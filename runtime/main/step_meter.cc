@@ -105,7 +105,7 @@ double StepMeter::slope(size_t near, uint32_t tokens) const {
   return std::max(0.0, added / (static_cast<double>(tokens) * context_));
 }
 
-StepCosts StepMeter::costs() {
+Result<StepCosts> StepMeter::costs() {
   StepCosts costs;
   for (size_t i = 0; i < rowsAt_; ++i) costs.tokens.push_back({shapes_[i].tokens, median(shapes_[i].seconds)});
   // The points are ascending and positive: a clock that stood still is the only way to fail.
@@ -114,19 +114,22 @@ StepCosts StepMeter::costs() {
     const uint32_t rows = shapes_[i].sequences;
     costs.rows.push_back({rows, std::max(0.0, median(shapes_[i].seconds) - bare->seconds({.tokens = rows}))});
   }
-  costs.perMovedPage = secondsPerMove();
+  auto move = secondsPerMove();
+  LLMC_TRY(move.status());
+  costs.perMovedPage = *move;
   if (context_ == 0) return costs;
   costs.perAttendedAlone = slope(contextAt_, shapes_[contextAt_].sequences);
   costs.perAttended = slope(contextAt_ + 2, shapes_[contextAt_ + 2].tokens);
   return costs;
 }
 
-double StepMeter::secondsPerMove() {
+Result<double> StepMeter::secondsPerMove() {
   KvStore& kv = session_.kv();
   const auto pages = static_cast<int32_t>(std::min<uint32_t>(kv.pages(), 64)) / 2;
-  if (pages == 0) return 0;
+  if (pages == 0) return 0.0;
   const double begin = monotonicSeconds();
-  for (int32_t page = 0; page < pages; ++page) kv.copyPage(page, page + pages);
+  for (int32_t page = 0; page < pages; ++page) LLMC_TRY(kv.copyPage(page, page + pages));
+  LLMC_TRY(kv.wait());
   return (monotonicSeconds() - begin) / pages;
 }
 
@@ -135,7 +138,7 @@ Result<StepCosts> StepMeter::measure() {
   const uint64_t used = std::min<uint64_t>(
       session_.kv().pages(), std::max<uint64_t>(uint64_t{kLongSequences} * pagesFor(kLong + kChunk),
                                                 std::max(limits.maxSequences, pagesFor(limits.maxTokens))));
-  std::memset(session_.kv().base(), kFiller, used * session_.kv().pageBytes());
+  LLMC_TRY(session_.kv().fillPages(static_cast<uint32_t>(used), kFiller));
   chooseShapes();
   LLMC_TRY(runRounds());
   return costs();

@@ -32,9 +32,9 @@ class StepMeter {
   void chooseShapes();
   Status once(const Shape& shape);
   Status runRounds();
-  StepCosts costs();
+  Result<StepCosts> costs();
   double slope(size_t near, uint32_t tokens) const;
-  double secondsPerMove();
+  Result<double> secondsPerMove();
 
   Session& session_;
   serving::BatchSampler sampler_;

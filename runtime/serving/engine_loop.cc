@@ -166,23 +166,24 @@ Digest128 EngineLoop::saltOf(const std::string& salt) const {
   return digestOf(keyed.data(), keyed.size());
 }
 
-void EngineLoop::move(std::span<const PageMove> moves) {
+Status EngineLoop::move(std::span<const PageMove> moves) {
   for (const PageMove& move : moves) {
     switch (move.kind) {
       case PageMove::Kind::kCopy:
-        kv_.copyPage(move.from, move.to);
+        LLMC_TRY(kv_.copyPage(move.from, move.to));
         break;
       case PageMove::Kind::kSwapOut:
-        extras_.host->copyPageOf(kv_, move.from, move.to);
+        LLMC_TRY(extras_.host->copyPageOf(kv_, move.from, move.to));
         break;
       case PageMove::Kind::kSwapIn:
-        kv_.copyPageOf(*extras_.host, move.from, move.to);
+        LLMC_TRY(kv_.copyPageOf(*extras_.host, move.from, move.to));
         break;
       case PageMove::Kind::kClear:
-        kv_.clearPage(move.to);
+        LLMC_TRY(kv_.clearPage(move.to));
         break;
     }
   }
+  return Status::ok();
 }
 
 /// Nothing to run: ends are told, and the thread sleeps.
@@ -214,7 +215,7 @@ Status EngineLoop::step() {
             0,
             traced.begin,
             now()};
-  move(plan.moves);
+  LLMC_TRY(move(plan.moves));
   traced.moved = traced.ran = now();
   outcomes_.clear();
   if (!plan.batch.empty()) {

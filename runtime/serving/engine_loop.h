@@ -61,7 +61,7 @@ class EngineLoop final : public server::Backend {
   void apply(std::vector<Command>& commands);
   void admit(Command& command);
   Digest128 saltOf(const std::string& salt) const;
-  void move(std::span<const PageMove> moves);
+  Status move(std::span<const PageMove> moves);
   Status step();
   void rest();
   void traceStep(TracedStep& traced);

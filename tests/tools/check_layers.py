@@ -35,6 +35,7 @@ MAY_INCLUDE = {
     "codegen/cpu/Level": [],  # instruction sets as data: beneath the registry, whose choices depend on them
     "codegen/registry": ["codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "runtime/base", "runtime/format"],
     "codegen/cpu": ["codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "codegen/registry", "runtime/base", "runtime/format"],
+    "codegen/cuda": ["dialects/LLM", "dialects/Kern", "codegen/registry", "runtime/base", "runtime/format"],
     "compiler/models": [],
     "compiler/import": ["compiler/models", "runtime/base", "runtime/format"],
     "compiler/graph": ["dialects/LLM", "compiler/import", "compiler/models", "passes", "runtime/base", "runtime/format"],
@@ -42,10 +43,10 @@ MAY_INCLUDE = {
     # Runs engines: the one part of the compile side that stands on the runtime.
     "compiler/quality": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/text"],
     "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/graph", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",
-                          "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
+                          "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
                           "runtime/base", "runtime/format"],
     "compiler/tools": ["compiler/import", "compiler/models", "compiler/engine", "compiler/pipeline", "passes",
-                       "codegen/registry", "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern",
+                       "codegen/registry", "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern",
                        "dialects/Plan", "dialects/Reference", "runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
 }
 TOP = ("runtime", "dialects", "passes", "codegen", "compiler")

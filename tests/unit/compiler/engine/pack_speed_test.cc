@@ -46,6 +46,10 @@ TEST(PackSpeed, OneThread) {
   EXPECT_GT(rate(StorageType::Q4_1, Layout::Q4N16K4Asym), floor);
   EXPECT_GT(rate(StorageType::Q8_0, Layout::Q8N16K4), floor);
   EXPECT_GT(rate(StorageType::Q8_0, Layout::Q4N16K4Asym), floor);
+  EXPECT_GT(rate(StorageType::BF16, Layout::Q4M16K64Asym), floor);
+  EXPECT_GT(rate(StorageType::BF16, Layout::BF16M16K16), floor);
+  EXPECT_GT(rate(StorageType::Q4_1, Layout::Q4M16K64Asym), floor);
+  EXPECT_GT(rate(StorageType::Q8_0, Layout::Q8M16K32), floor);
 }
 
 }  // namespace

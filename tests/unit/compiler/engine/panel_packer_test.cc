@@ -43,7 +43,65 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(ExactCase{StorageType::F32, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F32N16},
                     ExactCase{StorageType::BF16, Layout::F32N16}, ExactCase{StorageType::F16, Layout::F16N16},
                     ExactCase{StorageType::BF16, Layout::BF16N16K2}, ExactCase{StorageType::Q4_0, Layout::Q4N16K4Sym},
-                    ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4}));
+                    ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4},
+                    ExactCase{StorageType::F16, Layout::F16M16K16}, ExactCase{StorageType::BF16, Layout::BF16M16K16},
+                    ExactCase{StorageType::Q4_0, Layout::Q4M16K64Sym},
+                    ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym},
+                    ExactCase{StorageType::Q8_0, Layout::Q8M16K32}));
+
+/// Codes and scales of a packed panel, to pack them once more in another layout.
+struct PanelCodes {
+  std::vector<int32_t> codes;
+  std::vector<uint16_t> scales, mins;
+
+  PanelCodes(Layout layout, const std::vector<uint8_t>& panel, int64_t cols) {
+    auto word = [&](int64_t at) {
+      uint16_t value;
+      std::memcpy(&value, panel.data() + at, 2);
+      return value;
+    };
+    for (int64_t r = 0; r < 16; ++r)
+      for (int64_t k = 0; k < cols; ++k) {
+        ElementPlace place = elementPlace(layout, cols, r, k);
+        int code = panel[static_cast<size_t>(place.offset)];
+        if (!isQuantized(layout)) code = word(place.offset);
+        if (isEightBit(layout)) code -= 128;
+        if (isFourBit(layout)) code = place.highNibble ? code >> 4 : code & 15;
+        codes.push_back(code);
+        if (!isQuantized(layout) || k % kQuantGroup != 0) continue;
+        scales.push_back(word(scalePlace(layout, cols, r, k)));
+        if (isAsymmetric(layout)) mins.push_back(word(minPlace(layout, cols, r, k)));
+      }
+  }
+};
+
+/// The fragment layouts hold, byte for byte, what the CPU's layouts hold, padding included.
+TEST(PanelPacker, FragmentsAreTheReferenceOfTheSameCodes) {
+  using enum Layout;
+  for (auto [cpu, fragment] : {std::pair{F16N16, F16M16K16},
+                               {BF16N16K2, BF16M16K16},
+                               {Q8N16K4, Q8M16K32},
+                               {Q4N16K4Sym, Q4M16K64Sym},
+                               {Q4N16K4Asym, Q4M16K64Asym}})
+    for (StorageType storage :
+         {StorageType::F32, StorageType::BF16, StorageType::Q4_0, StorageType::Q4_1, StorageType::Q8_0})
+      for (int64_t cols : {32, 96, 576}) {
+        for (int count : {16, 5}) {
+          test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 21);
+          auto packed = [&](Layout layout) {
+            std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
+            EXPECT_EQ(PanelPacker(layout, cols, false).pack(storage, tensor.bytes.data(), count, panel.data()), 0u);
+            return panel;
+          };
+          PanelCodes codes(cpu, packed(cpu), cols);
+          std::vector<uint8_t> expected(static_cast<size_t>(panelBytes(fragment, cols)));
+          packReference(fragment, {16, cols, codes.codes.data(), codes.scales.data(), codes.mins.data()},
+                        expected.data());
+          EXPECT_EQ(packed(fragment), expected)
+              << storageTypeName(storage) << " -> " << layoutName(fragment) << " " << count << " x " << cols;
+        }
+      }
+}
 
 TEST(PanelPacker, Q4_0IsExactInAsymmetricLayoutToo) {
   // scale * q - 8 * scale and scale * (q - 8) are the same number, rounded at most once: equal up to one float
@@ -61,7 +119,9 @@ TEST(PanelPacker, Q4_0IsExactInAsymmetricLayoutToo) {
 TEST(PanelPacker, OddColumnsOfFloatLayouts) {
   for (auto [storage, layout] : {std::pair{StorageType::F32, Layout::F32N16},
                                  {StorageType::F16, Layout::F16N16},
-                                 {StorageType::BF16, Layout::BF16N16K2}}) {
+                                 {StorageType::BF16, Layout::BF16N16K2},
+                                 {StorageType::F16, Layout::F16M16K16},
+                                 {StorageType::BF16, Layout::BF16M16K16}}) {
     test::MemoryTensor tensor = test::randomTensor(storage, 16, 33, 2);
     std::vector<float> values = test::valuesOf(tensor);
     std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, 33)), 0xee);
@@ -73,7 +133,8 @@ TEST(PanelPacker, OddColumnsOfFloatLayouts) {
 }
 
 TEST(PanelPacker, QuantizedPanelsAreCloseAndPadded) {
-  for (Layout layout : {Layout::Q4N16K4Sym, Layout::Q4N16K4Asym, Layout::Q8N16K4}) {
+  for (Layout layout : {Layout::Q4N16K4Sym, Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Q4M16K64Sym,
+                        Layout::Q4M16K64Asym, Layout::Q8M16K32}) {
     for (int64_t cols : {32, 100, 576}) {
       test::MemoryTensor tensor = test::randomTensor(StorageType::BF16, 9, cols, 3);
       std::vector<float> values = test::valuesOf(tensor);
@@ -85,7 +146,7 @@ TEST(PanelPacker, QuantizedPanelsAreCloseAndPadded) {
           double value = values[static_cast<size_t>(r * cols + k)];
           error += std::pow(unpackElement(layout, panel.data(), cols, r, k) - value, 2), energy += value * value;
         }
-      EXPECT_LT(error / energy, layout == Layout::Q8N16K4 ? 1e-4 : 1e-2) << layoutName(layout);
+      EXPECT_LT(error / energy, isEightBit(layout) ? 1e-4 : 1e-2) << layoutName(layout);
       EXPECT_GT(error, 0.0);
       for (int64_t r = 9; r < 16; ++r)
         for (int64_t k = 0; k < cols; ++k) ASSERT_EQ(unpackElement(layout, panel.data(), cols, r, k), 0.0f);

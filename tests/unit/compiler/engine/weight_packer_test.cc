@@ -151,6 +151,29 @@ TEST(WeightPacker, PlacesAreWhereTheBytesGo) {
   }
 }
 
+/// Weights for a CUDA device start on 256 bytes, and what lies between them is zero.
+TEST(WeightPacker, FragmentWeightsAreAligned) {
+  test::MemoryRows rows;
+  rows.add("norm", randomTensor(StorageType::F32, 33, 1, 1));
+  rows.add("w", randomTensor(StorageType::Q8_0, 40, 96, 2));
+  std::vector<WeightSpec> specs = {spec("norm", 33, 1, Layout::Plain, Arrange::None, {{"norm", 33, 0}}),
+                                   spec("w", 40, 96, Layout::Q8M16K32, Arrange::None, {{"w", 40, 0}}),
+                                   spec("last", 33, 1, Layout::Plain, Arrange::None, {{"norm", 33, 0}})};
+  auto places = placeWeights(specs);
+  ASSERT_TRUE(places);
+  EXPECT_EQ((*places)[1].offset, 256u);
+  EXPECT_EQ((*places)[1].size, 3u * 3u * 544u);
+  EXPECT_EQ((*places)[2].offset, 256u + 5120u);
+  std::string bytes = engineBytes(specs, rows, 2);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    auto alone = packWeight(specs[i], rows, {});
+    ASSERT_TRUE(alone);
+    const char* at = bytes.data() + rt::kWeightsAlignment + (*places)[i].offset;
+    EXPECT_EQ(std::memcmp(at, alone->data(), alone->size()), 0) << specs[i].name;
+    for (size_t k = alone->size(); k % 256 != 0; ++k) EXPECT_EQ(at[k], 0) << specs[i].name << " + " << k;
+  }
+}
+
 TEST(WeightPacker, BadShapesAreRefused) {
   test::MemoryRows rows;
   rows.add("a", randomTensor(StorageType::F32, 24, 64, 1));

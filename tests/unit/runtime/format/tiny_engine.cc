@@ -1,11 +1,13 @@
 // A second implementation of the file's layout: agreement with the reader is a test in itself.
 #include "tests/unit/runtime/format/tiny_engine.h"
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/format/cuda_abi.h"
 #include "runtime/format/digest.h"
 #include "runtime/format/kernel_abi.h"
 
@@ -100,21 +102,60 @@ fb::EngineT tinyPlan() {
   return plan;
 }
 
+fb::EngineT tinyCudaPlan() {
+  fb::EngineT plan = tinyPlan();
+  plan.target = cuda::kTarget;
+  plan.abi_version = cuda::kAbiVersion;
+  plan.levels[0]->name = "cuda:sm_90a";
+  plan.levels[1]->name = "cuda:compute_90";
+  for (auto& kernel : plan.kernels)
+    for (auto& variant : kernel->variants) {
+      variant->symbol = kernel->name + "_m" + std::to_string(variant->m_max);
+      for (auto& code : variant->code)
+        code->launch = make<fb::LaunchShapeT>([](fb::LaunchShapeT& l) {
+          l.threads = 256, l.shared_bytes = 1024, l.registers = 40;
+          for (uint32_t base : {0u, 1u, 1u})
+            l.grid.push_back(make<fb::GridDimT>([&](fb::GridDimT& d) { d.base = base; }));
+          l.grid[0]->t_tile = 16, l.grid[0]->t_count = 3;
+        });
+    }
+  for (auto& program : plan.programs) {
+    program->region_bytes[3] = 0;
+    program->slots.pop_back();
+  }
+  plan.programs[0]->t_max = 0, plan.programs[0]->q_max = 1;
+  return plan;
+}
+
 std::string packPlan(const fb::EngineT& plan) {
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishEngineBuffer(builder, fb::Engine::Pack(builder, &plan));
   return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
 }
 
-std::vector<TinyContent> tinySections(const fb::EngineT& plan) {
+/// Two entries of 32 bytes at 0 and 32 for each level.
+static std::array<std::string, 2> tinyCode(bool cuda) {
   // xor eax, eax; ret; then int3: a kernel that does nothing.
   std::string code(128, '\xcc');
   for (size_t entry : {0u, 32u}) code.replace(entry, 3, "\x31\xc0\xc3");
+  if (!cuda) return {code, code + "level 1"};
+  std::string cubin(32, '\0');
+  cubin.replace(0, 4,
+                "\x7f"
+                "ELF");
+  cubin[18] = '\xbe';
+  std::string ptx = ".version 9.0 // the empty file  ";
+  ptx.back() = '\0';
+  return {cubin + cubin, ptx + ptx};
+}
+
+std::vector<TinyContent> tinySections(const fb::EngineT& plan) {
+  const auto code = tinyCode(plan.target == cuda::kTarget);
   std::string weights(768 + kWeightsTailBytes, '\0');
   for (size_t i = 0; i < 768; ++i) weights[i] = static_cast<char>(i);
   return {{SectionKind::kPlan, packPlan(plan), 4096},
-          {SectionKind::kCode, code, 4096},
-          {SectionKind::kCode, code + "level 1", 4096},
+          {SectionKind::kCode, code[0], 4096},
+          {SectionKind::kCode, code[1], 4096},
           {SectionKind::kWeights, weights, 4096},
           {SectionKind::kTokenizer, R"({"model":{}})", 64}};
 }

@@ -14,6 +14,8 @@ namespace llmc::rt::test {
 
 /// A plan with two levels, two weights, two kernels, two programs: every index and range is valid.
 fb::EngineT tinyPlan();
+/// The same for CUDA: cubins at level 0, PTX at level 1, programs that differ in q_max.
+fb::EngineT tinyCudaPlan();
 std::string packPlan(const fb::EngineT& plan);
 
 /// Section indices of tinySections().
@@ -24,6 +26,7 @@ struct TinyContent {
   std::string bytes;
   uint64_t alignment;
 };
+/// Code as the plan's target has it.
 std::vector<TinyContent> tinySections(const fb::EngineT& plan);
 
 /// Lays the sections out, digests everything. `edit` may change header and table before they are digested.

@@ -81,5 +81,23 @@ TEST(KvPlan, HugeNumbersAreRefusedNotWrapped) {
   EXPECT_FALSE(planKv(KvRequest{}));
 }
 
+TEST(KvPlan, ADeviceGivesAllThatItHasLeftAndNoMore) {
+  KvRequest request;
+  request.pageBytes = 1000;
+  request.modelPositions = 16 * 100;
+  request.availableBytes = 50'000;
+  request.onDevice = true;
+  EXPECT_EQ(planKv(request)->pages, 50u);
+  request.kvMemoryBytes = 50'001;
+  auto plan = planKv(request);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.status().code(), "RT_KV_MEMORY");
+  EXPECT_NE(plan.status().message().find("beside the engine the device has 48.8 KiB left"), std::string::npos);
+  request.kvMemoryBytes = 0;
+  request.maxModelLen = 16 * 60;
+  EXPECT_NE(planKv(request).status().message().find("the device has left 48.8 KiB (800 tokens)"), std::string::npos)
+      << planKv(request).status().message();
+}
+
 }  // namespace
 }  // namespace llmc::rt

@@ -30,8 +30,8 @@ std::string letterTokenizer() {
       .dump();
 }
 
-std::string letterEngine(const std::vector<TinyContent>& extra) {
-  auto sections = tinySections(tinyPlan());
+std::string letterEngine(const std::vector<TinyContent>& extra, const fb::EngineT& plan) {
+  auto sections = tinySections(plan);
   sections[kTinyTokenizer].bytes = letterTokenizer();
   sections.push_back({SectionKind::kSelftest, R"({"prompt_ids": [3, 4], "token_ids": [0, 0, 0]})", 64});
   sections.insert(sections.end(), extra.begin(), extra.end());

@@ -15,8 +15,8 @@ namespace llmc::rt::test {
 /// A BPE without merges over 32 letters: "a".."z", "A".."F"; 1 ("b") is BOS, 2 ("c") and 31 ("F") end a text.
 std::string letterTokenizer();
 
-/// The tiny engine with that tokenizer, golden tokens, and `extra` sections.
-std::string letterEngine(const std::vector<TinyContent>& extra = {});
+/// The tiny engine (of `plan`) with that tokenizer, golden tokens, and `extra` sections.
+std::string letterEngine(const std::vector<TinyContent>& extra = {}, const fb::EngineT& plan = tinyPlan());
 
 /// Calls runMain on an engine file and keeps what it wrote.
 class Run : public ::testing::Test {

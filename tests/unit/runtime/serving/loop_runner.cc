@@ -82,9 +82,15 @@ server::GenerationRequest requestOf(uint64_t id, std::vector<int32_t> prompt, ui
 LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
                    const std::vector<server::GenerationRequest>& requests, const std::vector<uint32_t>& when) {
   auto pool = WorkerPool::create({.threads = setup.threads}).take();
-  auto kv = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.pages).take();
-  auto executor =
-      Executor::create(engine.source(), *pool, setup.limits, {kv->base(), setup.pages}, setup.numerics).take();
+  LoopMachine machine;
+  if (setup.machine) {
+    machine = setup.machine(setup, *pool);
+  } else {
+    machine.kv = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.pages).take();
+    machine.executor =
+        Executor::create(engine.source(), *pool, setup.limits, {machine.kv->base(), setup.pages}, setup.numerics)
+            .take();
+  }
   SchedulerConfig config;
   config.limits = setup.limits;
   config.pages = setup.pages;
@@ -100,7 +106,8 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   server::ModelFacts facts;
   facts.names = {"fake"};
   facts.context = setup.limits.maxContext;
-  Runner runner{EngineLoop::create(*executor, *kv, facts, config, std::move(extras)).take(), requests, when, {}};
+  Runner runner{
+      EngineLoop::create(*machine.executor, *machine.kv, facts, config, std::move(extras)).take(), requests, when, {}};
   runner.submitDue();
   runner.result.status = runner.loop->run();
   runner.result.stats = runner.loop->stats();

@@ -14,6 +14,12 @@
 
 namespace llmc::rt::serving::test {
 
+/// Where the engine's steps run, and their pages.
+struct LoopMachine {
+  std::unique_ptr<KvStore> kv;
+  std::unique_ptr<Executor> executor;
+};
+
 /// All that may differ between two runs of the same requests.
 struct LoopSetup {
   StepLimits limits{64, 64, 8, 200};
@@ -22,7 +28,8 @@ struct LoopSetup {
   bool prefixCache = true, deterministic = true;
   Numerics numerics = Numerics::kInvariant;
   uint32_t prefillTokens = 0;
-  std::string trace;  ///< file
+  std::string trace;                                                       ///< file
+  std::function<LoopMachine(const LoopSetup&, WorkerPool&)> machine = {};  ///< none: the CPU
 };
 
 /// What a choice got; equal means bitwise.

@@ -11,6 +11,17 @@ func.func @linear_c1(%x: !x, %w: !w) {
 
 // -----
 
+!x = tensor<?x64xf16, #llm.dims<[T, 64]>>
+!y = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!w = !llm.weight<[64, 64], #llm.q<f16>>
+func.func @linear_halves(%x: !x, %w: !w) {
+  // expected-error @+1 {{operand #0 must be f32, bf16 or quantized activation}}
+  %0 = llm.linear %x, %w : (!x, !w) -> !y
+  return
+}
+
+// -----
+
 !x = tensor<?x64xf32, #llm.dims<[T, 64]>>
 !w = !llm.weight<[64, 32], #llm.q<f32>>
 func.func @linear_c2(%x: !x, %w: !w) {

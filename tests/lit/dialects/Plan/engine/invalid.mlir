@@ -47,7 +47,7 @@ plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i
 
 // -----
 
-// expected-error @+1 {{C4: expected programs to rise in t_max with 0 last, found 8, 4}}
+// expected-error @+1 {{C4: expected programs to rise in q_max and t_max with 0 last, found t_max 8 4}}
 plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64} {
   plan.kernel @k {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "linear", args = 1 : i64}
   plan.program @a t_max 8 logits @l regions [0, 0, 64, 0] {
@@ -100,5 +100,47 @@ plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page
       // expected-error @+1 {{C6: expected a weight named 'absent' in the module, found none}}
       plan.launch @k [#plan.arg<weight, @absent>]
     }
+  }
+}
+
+// -----
+
+// expected-error @+1 {{C4: expected programs to rise in q_max and t_max with 0 last, found t_max 0 (q_max 1)}}
+plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cuda"} {
+  plan.program @a t_max 0 logits @l regions [0, 0, 64, 0] attributes {q_max = 1 : i64} {
+    plan.slot @l row offset 0 bytes 64
+  }
+}
+
+// -----
+
+// expected-error @+1 {{C7: expected target cpu or cuda, found 'rocm'}}
+plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "rocm"} {}
+
+// -----
+
+// expected-error @+1 {{C7: expected levels of target cuda, found "x86-64-v3"}}
+plan.engine attributes {levels = ["cuda:sm_80", "x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cuda"} {}
+
+// -----
+
+// expected-error @+1 {{C7: expected levels of target cpu, found "cuda:sm_80"}}
+plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cpu"} {}
+
+// -----
+
+plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cpu"} {
+  // expected-error @+1 {{C7 of plan.engine: expected q_max 0 for target cpu, found 1}}
+  plan.program @a t_max 0 logits @l regions [0, 0, 64, 0] attributes {q_max = 1 : i64} {
+    plan.slot @l row offset 0 bytes 64
+  }
+}
+
+// -----
+
+plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cuda"} {
+  // expected-error @+1 {{C7 of plan.engine: expected no bytes a worker for target cuda, found 128}}
+  plan.program @a t_max 0 logits @l regions [0, 0, 64, 128] {
+    plan.slot @l row offset 0 bytes 64
   }
 }

@@ -108,7 +108,7 @@ plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page
 
 plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64} {
   plan.kernel @k {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "linear", args = 1 : i64}
-  // expected-error @+1 {{C6: expected t_max >= 0, found -1}}
+  // expected-error @+1 {{C6: expected t_max and q_max >= 0, found -1 and 0}}
   plan.program @p t_max -1 logits @l regions [0, 0, 64, 0] {
     plan.slot @l row offset 0 bytes 64
     plan.phase {

@@ -1,0 +1,24 @@
+// The NVIDIA GPU architectures that an engine can hold code for, and what the generator may use on each.
+#pragma once
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+
+namespace llmc {
+
+/// One architecture. `name` is what users type after `--target cuda:` and what NVRTC is asked for.
+struct Arch {
+  llvm::StringRef name;   ///< "sm_90a"
+  int major, minor;       ///< compute capability
+  bool wgmma;             ///< Hopper's warpgroup products; exist on sm_90a only
+  int64_t sharedBytesMax; ///< shared memory that one block may have, static and dynamic together
+};
+
+/// All architectures, ascending.
+llvm::ArrayRef<Arch> cudaArchs();
+
+/// The architecture called `name`, or null.
+const Arch *findArch(llvm::StringRef name);
+
+} // namespace llmc

@@ -1,0 +1,103 @@
+// The text around a kernel's body, and grids in terms of the rows that a kernel makes.
+#include "codegen/cuda/KernelFrame.h"
+
+#include "dialects/LLM/LLMTypes.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+GridDim GridDim::rows(llm::Dim rows, int64_t tile, int64_t count) {
+  GridDim grid;
+  if (rows.isFixed()) {
+    grid.base = (rows.value + tile - 1) / tile * count;
+    return grid;
+  }
+  grid.base = 0;
+  (rows.isS() ? grid.sTile : grid.tTile) = tile;
+  (rows.isS() ? grid.sCount : grid.tCount) = count;
+  return grid;
+}
+
+static std::string spelled(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+static void commentList(SourceWriter &writer, llvm::StringRef what, ArrayAttr list) {
+  if (!list || list.empty())
+    return;
+  std::string text;
+  for (StringAttr entry : list.getAsRange<StringAttr>())
+    text += (text.empty() ? " " : ", ") + entry.getValue().str();
+  writer.comment(what + text);
+}
+
+/// What a word is called: by its type.
+static llvm::StringRef kindOf(Type type) {
+  if (isa<llm::BatchType>(type))
+    return "batch";
+  if (isa<llm::KvType>(type))
+    return "kv";
+  return isa<llm::WeightType>(type) ? "w" : "x";
+}
+
+KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks)
+    : function_(request.function) {
+  const unsigned inputs = function_.getArgumentTypes().size(), count = inputs + function_.getResultTypes().size();
+  std::string rows = request.mMax > 0 ? "at most " + llvm::utostr(request.mMax) + " rows" : "any number of rows";
+  writer.comment(request.symbol + ": " + function_.getHero() + " of kern.func @" + function_.getSymName() + ", " +
+                 rows);
+  commentList(writer, "from", function_.getOriginAttr());
+  commentList(writer, "fused:", function_.getFusedAttr());
+  writer.line("struct Args {");
+  writer.line("  u64 word[" + llvm::Twine(count) + "];");
+  writer.line("};");
+  std::string bounds = llvm::utostr(threads) + (minBlocks > 0 ? ", " + llvm::utostr(minBlocks) : "");
+  body_.emplace(writer.scope("extern \"C\" __global__ void __launch_bounds__(" + bounds + ") " + request.symbol +
+                             "(const __grid_constant__ Args args)"));
+  for (unsigned i = 0; i < count; ++i) {
+    const bool input = i < inputs;
+    Type type = input ? function_.getArgumentTypes()[i] : function_.getResultTypes()[i - inputs];
+    std::string name = input ? (kindOf(type) + llvm::Twine(i)).str() : "out" + llvm::utostr(i - inputs);
+    // Only what the kernel writes is not const: results, and the cache.
+    llvm::StringRef pointee = isa<llm::BatchType>(type)          ? "const Batch"
+                              : !input || isa<llm::KvType>(type) ? "u8"
+                                                                 : "const u8";
+    writer.comment(name + ": " + spelled(type));
+    writer.line("[[maybe_unused]] " + pointee + " *const " + name + " = reinterpret_cast<" + pointee +
+                " *>(args.word[" + llvm::Twine(i) + "]);");
+    (input ? arguments_ : results_).push_back(name);
+  }
+}
+
+FailureOr<llm::Dim> KernelFrame::rows() {
+  llm::Dim rows = llm::Dim::T();
+  for (auto [i, type] : llvm::enumerate(function_.getResultTypes())) {
+    llm::Dim found = llm::rowsDim(type);
+    if (i > 0 && found != rows)
+      return function_.emitError("results of one kernel must have the same rows, found ")
+             << llm::toString(rows) << " and " << llm::toString(found);
+    rows = found;
+  }
+  return rows;
+}
+
+FailureOr<std::string> KernelFrame::rowCount() {
+  FailureOr<llm::Dim> dim = rows();
+  if (failed(dim))
+    return failure();
+  if (dim->isFixed())
+    return std::to_string(dim->value);
+  for (auto [type, name] : llvm::zip(function_.getArgumentTypes(), arguments_))
+    if (isa<llm::BatchType>(type))
+      return name + (dim->isS() ? "->rows" : "->tokens");
+  return function_.emitError("a kernel with ") << llm::toString(*dim) << " rows needs a !llm.batch argument";
+}
+
+void KernelFrame::finish() { body_.reset(); }
+
+} // namespace llmc

@@ -1,0 +1,46 @@
+// NVIDIA's runtime compiler, loaded when it is needed: kernel text in, cubin and PTX out, without a GPU or driver.
+#pragma once
+
+#include "codegen/cuda/Arch.h"
+#include "codegen/cuda/KernelText.h"
+#include "runtime/base/status.h"
+#include <memory>
+#include <string>
+
+namespace llmc {
+
+/// What NVRTC made of one kernel, and what the cubin says about it.
+struct CompiledText {
+  std::string cubin, ptx;
+  int64_t registers = 0;      ///< a thread
+  int64_t spillBytes = 0;     ///< stack frame of a thread: spilled registers and arrays that are indexed
+  int64_t sharedBytes = 0;    ///< static shared memory of a block
+  int64_t parameterBytes = 0; ///< of the kernel's arguments
+};
+
+/// The compiler library. Thread-safe: compile() may run on any number of threads at once. Same text, same bytes.
+class Nvrtc {
+public:
+  /// Loads the library once a process: $LLMC_NVRTC (file or folder), the loader's own path, /usr/local/cuda/lib64,
+  /// site-packages of $VIRTUAL_ENV and of ./.venv. Error CU_NVRTC_MISSING names the places and the pip command.
+  static rt::Result<const Nvrtc *> load();
+  /// Searches and loads again, without the process-wide instance; loadFrom: from one place (file or folder).
+  static rt::Result<std::unique_ptr<Nvrtc>> find();
+  static rt::Result<std::unique_ptr<Nvrtc>> loadFrom(const std::string &path);
+  ~Nvrtc();
+
+  /// "13.0": part of what identifies an engine's code.
+  const std::string &version() const;
+
+  /// Compiles the device library and `kernel`. Results are kept in ($XDG_CACHE_HOME or ~/.cache)/llmc/nvrtc.
+  /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_PARAMS (the argument bytes
+  /// are not 8 * kernel.words), CU_SHARED (more shared memory than a block of `arch` can have).
+  rt::Result<CompiledText> compile(const KernelText &kernel, const Arch &arch) const;
+
+private:
+  struct Library;
+  explicit Nvrtc(std::unique_ptr<Library> library);
+  std::unique_ptr<Library> library_;
+};
+
+} // namespace llmc

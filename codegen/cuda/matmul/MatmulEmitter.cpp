@@ -1,0 +1,134 @@
+// A kern.func with a linear as CUDA C++: the configuration's constants, the product's main loop from the device
+// library, the region's epilogue on its sums.
+#include "codegen/cuda/KernelFrame.h"
+#include "codegen/cuda/RegionPrinter.h"
+#include "codegen/cuda/matmul/ProductPlan.h"
+
+using namespace mlir;
+
+namespace llmc {
+namespace {
+
+using llvm::Twine;
+
+class ProductWriter {
+public:
+  ProductWriter(const CudaRequest &request, const ProductPlan &plan)
+      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape)) {}
+
+  FailureOr<KernelText> write() {
+    kern::FuncOp function = request_.function;
+    Block &block = function.getBody().front();
+    writeConstants();
+    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm);
+    FailureOr<std::string> rows = frame.rowCount();
+    FailureOr<llm::Dim> dim = frame.rows();
+    if (failed(rows) || failed(dim))
+      return failure();
+    RegionPrinter region(w_, block, frame.arguments());
+    region.setThreads(config_.threads());
+    for (Value result : block.getTerminator()->getOperands())
+      if (region.needsRow(result))
+        return result.getDefiningOp()->emitOpError("has no code on CUDA in a product's kernel: it needs whole rows");
+    writeProduct(region, *rows);
+    writeEpilogue(region, block.getTerminator()->getOperands(), frame.results());
+    frame.finish();
+    if (failed(region.status()))
+      return failure();
+    return finished(*dim, frame.words());
+  }
+
+private:
+  void writeConstants() {
+    w_.comment(describeProduct(request_.arch, plan_.shape, config_));
+    auto body = w_.scope("struct Product");
+    auto constant = [&](llvm::StringRef name, int64_t value) {
+      w_.line("static constexpr int " + name + " = " + Twine(value) + ";");
+    };
+    std::string_view layout = deviceLayoutName(plan_.shape.layout);
+    w_.line("using Layout = " + Twine(llvm::StringRef(layout.data(), layout.size())) + ";");
+    constant("kN", plan_.shape.n), constant("kK", plan_.shape.k), constant("kXStride", plan_.shape.xStride());
+    constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps);
+    constant("kTokenWarps", config_.tokenWarps);
+    constant("kPanels", config_.panels), constant("kTiles", config_.tiles), constant("kHeld", config_.held);
+    constant("kStages", config_.stages), constant("kStageBlocks", config_.stageBlocks);
+    body.end();
+    w_.line(";");
+  }
+
+  void writeProduct(RegionPrinter &region, const std::string &rows) {
+    llm::LinearOp linear = plan_.linear;
+    w_.line("extern __shared__ __align__(1024) u8 shared[];");
+    w_.line("const int rows = " + rows + ";");
+    if (config_.streams()) {
+      w_.line("constexpr int firstToken = 0;");
+      w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
+    } else {
+      w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
+      w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
+    }
+    w_.line("if (firstToken >= rows)");
+    w_.line("  return;");
+    w_.origin(linear);
+    std::string operands =
+        "shared, " + region.pointer(linear.getX()) + ", " + region.pointer(linear.getW()) + ", rows, ";
+    bool warpgroups = config_.form == ProductForm::Warpgroup;
+    w_.line(config_.streams() ? "streamProduct<Product>(" + operands + "firstPanel);"
+            : warpgroups      ? "warpgroupProduct<Product>(" + operands + "firstToken, firstPanel);"
+                              : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
+    std::string bias = linear.getBias() ? region.pointer(linear.getBias()) : "";
+    region.bind(linear.getResult(), [bias](const std::string &row, const std::string &col) {
+      std::string sum = "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
+      return bias.empty() ? sum : "(" + sum + " + reinterpret_cast<const float *>(" + bias + ")[" + col + "])";
+    });
+  }
+
+  void writeEpilogue(RegionPrinter &region, OperandRange results, llvm::ArrayRef<std::string> pointers) {
+    int64_t width = RegionPrinter::vectorWidth(plan_.columns);
+    int64_t columns = config_.blockPanels() * 16 / (plan_.interleaved ? 2 : 1), pieces = columns / width;
+    auto loop = w_.scope("for (int piece = static_cast<int>(threadIdx.x); piece < " +
+                         Twine(config_.blockTokens() * pieces) + "; piece += " + Twine(config_.threads()) + ")");
+    w_.line("const int row = firstToken + piece / " + Twine(pieces) + ";");
+    w_.line("const int col = firstPanel * " + Twine(plan_.interleaved ? 8 : 16) + " + piece % " + Twine(pieces) +
+            " * " + Twine(width) + ";");
+    w_.line("if (row >= rows || col >= " + Twine(plan_.columns) + ")");
+    w_.line("  continue;");
+    for (auto [result, pointer] : llvm::zip_equal(results, pointers))
+      region.store(result, "row", "col", pointer, width);
+  }
+
+  KernelText finished(llm::Dim rows, int64_t words) {
+    KernelText text;
+    text.symbol = request_.symbol.str();
+    text.text = w_.text();
+    text.threads = config_.threads();
+    text.sharedBytes = productSharedBytes(plan_.shape, config_);
+    int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
+    if (config_.streams()) {
+      text.grid[0] = GridDim::fixed(rowBlocks);
+    } else {
+      // Neighbouring blocks share weights and differ in tokens: a weight is read from memory once.
+      text.grid[0] = GridDim::rows(rows, config_.blockTokens());
+      text.grid[1] = GridDim::fixed(rowBlocks);
+    }
+    text.config = describeProduct(request_.arch, plan_.shape, config_);
+    text.words = words;
+    return text;
+  }
+
+  const CudaRequest &request_;
+  ProductPlan plan_;
+  ProductConfig config_;
+  SourceWriter w_;
+};
+
+} // namespace
+
+FailureOr<KernelText> emitCudaMatmul(const CudaRequest &request) {
+  FailureOr<ProductPlan> plan = planProduct(request.function, request.mMax);
+  if (failed(plan))
+    return failure();
+  return ProductWriter(request, *plan).write();
+}
+
+} // namespace llmc

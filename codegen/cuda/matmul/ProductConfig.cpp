@@ -1,0 +1,263 @@
+// The model behind each product variant: numbers of usual GPUs, candidates, their cost.
+#include "codegen/cuda/matmul/ProductConfig.h"
+
+#include "runtime/format/kernel_abi.h"
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+namespace llmc {
+namespace {
+
+/// The largest GPU of an architecture as its data sheet gives it; used to choose, never to promise.
+struct Gpu {
+  llvm::StringRef arch;
+  int64_t multiprocessors;
+  double memoryGBs, l2GBs, bf16Tflops; ///< of mma.sync
+  int64_t threads, sharedBytes;        ///< of a multiprocessor
+};
+constexpr Gpu kGpus[] = {
+    {"sm_80", 108, 2039, 4800, 312, 2048, 164 * 1024},    // A100 80 GB
+    {"sm_86", 82, 936, 2400, 71, 1536, 100 * 1024},       // RTX 3090
+    {"sm_89", 128, 1008, 4500, 165, 1536, 100 * 1024},    // RTX 4090
+    {"sm_90a", 132, 3350, 5500, 620, 2048, 228 * 1024},   // H100 SXM; mma.sync reaches about 60% of wgmma's 989
+    {"sm_100a", 148, 8000, 10000, 900, 2048, 228 * 1024}, // B200, mma.sync
+    {"sm_120a", 170, 1792, 7000, 209, 1536, 100 * 1024},  // RTX 5090
+};
+/// What products of warpgroups reach of an H100's 989.
+constexpr double kWarpgroupTflops = 780;
+constexpr double kMemoryLatencyUs = 1.3, kSmL2GBs = 100;
+constexpr int64_t kBlockOverhead = 1024; // shared memory that the system takes a block
+
+const Gpu &gpuOf(const Arch &arch) {
+  const auto *found =
+      std::find_if(std::begin(kGpus), std::end(kGpus), [&](const Gpu &gpu) { return gpu.arch == arch.name; });
+  return found == std::end(kGpus) ? kGpus[0] : *found;
+}
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Superblocks that hold whole groups of 32 columns.
+int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / superblockCols(l)); }
+
+/// Registers a thread can have when `blocks` blocks of `threads` share a multiprocessor: its four quarters have 512
+/// rows of 32 registers each, and their warps get multiples of 8.
+int64_t registerLimit(int64_t threads, int64_t blocks) {
+  return std::min<int64_t>(255, 512 / ceilDiv(threads / 32 * blocks, 4) / 8 * 8);
+}
+
+/// Most blocks that fit, or none: sets blocksPerSm.
+bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductConfig &config) {
+  int64_t shared = productSharedBytes(shape, config);
+  if (shared > arch.sharedBytesMax || config.threads() > 1024)
+    return false;
+  int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), int64_t{4}});
+  int64_t needed = productRegisters(arch, shape, config);
+  for (config.blocksPerSm = most; config.blocksPerSm > 0; --config.blocksPerSm)
+    if (needed <= registerLimit(config.threads(), config.blocksPerSm))
+      return true;
+  return false;
+}
+
+/// Instructions of a stream's loop body, about: what its compilation takes grows with them.
+int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
+  Layout l = shape.layout;
+  int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
+  int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
+  int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
+          units = config.panels * config.held / turn;
+  int64_t tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
+  return units * (unpack + config.tiles * multiply) + tail;
+}
+constexpr int64_t kMostInstructions = 450;
+
+std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
+  std::vector<ProductConfig> all;
+  ProductConfig config;
+  config.tiles = ceilDiv(shape.mMax, 8);
+  // x: 64 columns a stage, fewer stages the larger they are.
+  int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / superblockCols(shape.layout));
+  config.stages = config.tiles == 1 ? 4 : config.tiles == 2 ? 3 : 2;
+  for (config.kWarps = 4; config.kWarps <= 16; config.kWarps += 2)
+    for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
+      for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
+        config.stageBlocks = std::min(config.held, wide);
+        if (streamInstructions(shape, config) <= kMostInstructions)
+          all.push_back(config);
+      }
+  return all;
+}
+
+std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
+  struct Warps {
+    int64_t rowWarps, tokenWarps, panels, tiles;
+  };
+  std::vector<ProductConfig> all;
+  for (Warps warps : {Warps{4, 2, 2, 8}, {2, 2, 2, 8}, {4, 1, 2, 8}, {2, 4, 2, 4}, {2, 2, 2, 4}, {2, 2, 1, 4}})
+    for (int64_t stages : {4, 3, 2}) {
+      ProductConfig config;
+      config.form = ProductForm::Tile;
+      config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
+      config.panels = warps.panels, config.tiles = warps.tiles;
+      config.stages = stages;
+      config.stageBlocks = 64 / superblockCols(shape.layout);
+      if (config.blockPanels() % shape.unitPanels == 0)
+        all.push_back(config);
+    }
+  return all;
+}
+
+/// Two warpgroups of 64 rows each, 4 stages of 64 columns.
+std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
+  std::vector<ProductConfig> all;
+  if (isQuantized(shape.layout))
+    return all;
+  for (int64_t tokens : {256, 128}) {
+    ProductConfig config;
+    config.form = ProductForm::Warpgroup;
+    config.rowWarps = 8;
+    config.tiles = tokens / 8;
+    config.stages = 4;
+    config.stageBlocks = 64 / superblockCols(shape.layout);
+    if (tokens == 128 || shape.layout == Layout::BF16M16K16) // two fragments a step leave no registers for 256
+      all.push_back(config);
+  }
+  return all;
+}
+
+std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape) {
+  if (shape.mMax != 0 && shape.mMax <= 32)
+    return streamCandidates(shape);
+  std::vector<ProductConfig> all = tileCandidates(shape);
+  if (arch.wgmma && shape.mMax == 0)
+    llvm::append_range(all, warpgroupCandidates(shape));
+  return all;
+}
+
+/// Time that the tensor cores of one multiprocessor wait for shared memory, at 128 bytes a clock: a step of 16 columns
+/// of a warp reads its panels' fragments and its tokens, and computes panels * tiles products of 4096 flops.
+double tileEfficiency(const Gpu &gpu, const ProductShape &shape, const ProductConfig &config) {
+  double fragments =
+      static_cast<double>(superblockBytes(shape.layout)) * 16 / static_cast<double>(superblockCols(shape.layout));
+  double bytes = static_cast<double>(config.panels) * fragments + static_cast<double>(config.tiles) * 8 * 32;
+  double flopsPerClock = gpu.bf16Tflops * 1e12 / static_cast<double>(gpu.multiprocessors) / 1.7e9;
+  double computing = static_cast<double>(config.panels * config.tiles) * 4096 / flopsPerClock;
+  return std::min(1.0, computing / (bytes / 128));
+}
+
+} // namespace
+
+int64_t ProductShape::xStride() const { return static_cast<int64_t>(rt::rowStrideBytes(static_cast<uint64_t>(k) * 2)); }
+
+double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
+
+int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
+
+int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
+  int64_t cols = config.stageBlocks * superblockCols(shape.layout),
+          pad = config.form == ProductForm::Warpgroup ? 0 : 16;
+  int64_t x = config.blockTokens() * (cols * 2 + pad);
+  int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
+  int64_t ring = config.kWarps * config.stages * (x + weights);
+  int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
+  return std::max(ring, sums);
+}
+
+/// Sums, sums of a group before they are scaled, superblocks held, x of one step; what else the compiler keeps was
+/// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
+int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+  if (config.form == ProductForm::Warpgroup)
+    return config.tiles * 4 + (shape.layout == Layout::F16M16K16 ? 128 : 80);
+  bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
+  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
+  if (arch.major >= 10) // another compiler makes this code
+    base += 32;
+  int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
+  int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
+  return base + config.panels * held * (4 + scales) * (config.streams() ? 1 : 0) +
+         config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
+}
+
+ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens) {
+  const Gpu &gpu = gpuOf(arch);
+  auto sms = static_cast<double>(gpu.multiprocessors), m = static_cast<double>(tokens);
+  int64_t rowBlocks = ceilDiv(shape.panels(), config.blockPanels());
+  int64_t tokenBlocks = config.streams() ? 1 : ceilDiv(tokens, config.blockTokens());
+  auto blocks = static_cast<double>(rowBlocks * tokenBlocks);
+  ProductCost cost;
+  cost.weightBytes = static_cast<double>(shape.weightBytes());
+  cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * 2;
+  cost.flops = 2 * m * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+
+  // Weights on their way: what the blocks at work have asked for, a panel's bytes at most.
+  double stage = static_cast<double>(config.blockPanels() * superblockBytes(shape.layout));
+  double asked = config.streams() ? stage * static_cast<double>(config.held * config.kWarps)
+                                  : stage * static_cast<double>(config.stageBlocks * (config.stages - 1));
+  double panels = static_cast<double>(config.blockPanels() * panelBytes(shape.layout, shape.k));
+  double resident = std::min(static_cast<double>(config.blocksPerSm), std::ceil(blocks / sms));
+  cost.inFlight = std::min(asked, panels) * resident;
+  double busy = std::min(blocks, sms);
+  double rate =
+      std::min(gpu.memoryGBs * 1e3, std::min(asked, panels) * std::min(blocks, sms * resident) / kMemoryLatencyUs);
+  // The multiprocessor with the most blocks decides.
+  double share = std::ceil(blocks / busy) * busy / blocks;
+  // Warps that share K in turn: the one with the most steps decides.
+  int64_t steps = ceilDiv(shape.blocks(), config.streams() ? config.held : config.stageBlocks);
+  double turns = static_cast<double>(ceilDiv(steps, config.kWarps) * config.kWarps) / static_cast<double>(steps);
+  cost.memoryUs = cost.weightBytes / rate * (config.streams() ? std::max(share, turns) : 1) + kMemoryLatencyUs;
+  double l2Bytes = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks);
+  cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
+  double padded =
+      blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) * static_cast<double>(shape.k);
+  double halves = shape.layout == Layout::F16M16K16 ? 2 : 1;
+  double tflops =
+      config.form == ProductForm::Warpgroup ? kWarpgroupTflops : gpu.bf16Tflops * tileEfficiency(gpu, shape, config);
+  cost.computeUs = padded * halves * share * (sms / busy) / (tflops * 1e6);
+  return cost;
+}
+
+ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape) {
+  const Gpu &gpu = gpuOf(arch);
+  ProductConfig best;
+  double bestUs = 0;
+  for (ProductConfig config : candidatesFor(arch, shape)) {
+    if (!fit(gpu, arch, shape, config))
+      continue;
+    // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
+    double us = 1;
+    for (int64_t tokens : shape.mMax == 0 ? std::vector<int64_t>{128, 512, 2048} : std::vector<int64_t>{shape.mMax}) {
+      ProductCost cost = productCost(arch, shape, config, tokens);
+      us *= cost.us() + 0.02 * (cost.memoryUs + cost.l2Us + cost.computeUs);
+    }
+    if (bestUs == 0 || us < bestUs * 0.999)
+      best = config, bestUs = us;
+  }
+  return best;
+}
+
+std::string describeProduct(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+  int64_t tokens = usualTokens(shape.mMax);
+  ProductCost cost = productCost(arch, shape, config, tokens);
+  const char *limit = cost.us() == cost.memoryUs ? "memory" : cost.us() == cost.l2Us ? "L2" : "tensor cores";
+  char sizes[160], costs[200];
+  if (config.streams())
+    std::snprintf(sizes, sizeof(sizes), "stream, %d warps along K, %d x %d rows x tokens, %d superblocks held",
+                  static_cast<int>(config.kWarps), static_cast<int>(config.panels * 16),
+                  static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
+  else
+    std::snprintf(sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
+                  config.form == ProductForm::Warpgroup ? "warpgroups," : "tile",
+                  static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
+                  static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
+                  static_cast<int>(config.stageBlocks * superblockCols(shape.layout)));
+  std::snprintf(costs, sizeof(costs),
+                "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
+                "limit %.3g us (%s)",
+                static_cast<int>(tokens), cost.weightBytes / 1e6, cost.xBytes / 1e6, cost.flops / 1e9,
+                cost.inFlight / 1e3, cost.us(), limit);
+  return std::string(sizes) + costs;
+}
+
+} // namespace llmc

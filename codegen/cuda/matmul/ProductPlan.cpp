@@ -1,0 +1,77 @@
+// Reads a kern.func with a linear, and refuses what the tensor cores' kernels do not take.
+#include "codegen/cuda/matmul/ProductPlan.h"
+
+#include "dialects/LLM/LLMTypes.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+static std::optional<Layout> layoutOf(llm::QuantAttr quant) {
+  switch (quant.getKind()) {
+  case llm::QuantKind::F32:
+    return fragmentLayoutFor(WeightKind::F32, true);
+  case llm::QuantKind::F16:
+    return fragmentLayoutFor(WeightKind::F16, true);
+  case llm::QuantKind::BF16:
+    return fragmentLayoutFor(WeightKind::BF16, true);
+  case llm::QuantKind::I8:
+    return fragmentLayoutFor(WeightKind::I8, true);
+  case llm::QuantKind::I4:
+    return fragmentLayoutFor(WeightKind::I4, quant.getSymmetric());
+  }
+  llvm_unreachable("all kinds are listed");
+}
+
+/// Layout of the weight, if x and w can meet in an mma.
+static FailureOr<Layout> checkOperands(llm::LinearOp linear) {
+  auto x = dyn_cast<RankedTensorType>(linear.getX().getType());
+  if (!x || !x.getElementType().isBF16())
+    return linear.emitOpError("has no code on CUDA for x of ")
+           << linear.getX().getType() << ": expected bf16 rows, as llm.cast makes them";
+  if (!isa<BlockArgument>(linear.getX()))
+    return linear.emitOpError("has no code on CUDA for an x that is computed in its kernel; expected rows in memory");
+  llm::QuantAttr quant = linear.getW().getType().getQuant();
+  if (quant.isInteger() && quant.getGroup() != kQuantGroup)
+    return linear.emitOpError("has no code on CUDA for weight groups of ")
+           << quant.getGroup() << ", expected " << kQuantGroup;
+  std::optional<Layout> layout = layoutOf(quant);
+  if (!layout)
+    return linear.emitOpError(
+        "has no code on CUDA for f32 weights: tensor cores do not take them; store them as f16 or "
+        "bf16");
+  return *layout;
+}
+
+FailureOr<ProductPlan> planProduct(kern::FuncOp function, int64_t mMax) {
+  Block &block = function.getBody().front();
+  auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
+  Operation *yield = block.getTerminator();
+  if (linears.size() != 1 || yield->getNumOperands() == 0)
+    return function.emitOpError("expected one llm.linear and results in a linear kernel");
+  ProductPlan plan;
+  plan.linear = linears.front();
+  FailureOr<Layout> layout = checkOperands(plan.linear);
+  if (failed(layout))
+    return failure();
+  auto weight = plan.linear.getW().getType();
+  plan.shape = {weight.rows(), weight.cols(), *layout, mMax, 1};
+  for (Value result : yield->getOperands()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type || type.getRank() != 2)
+      return yield->emitOpError("has no code on CUDA for a result of ") << result.getType() << " from a product";
+    int64_t columns = llm::cols(type);
+    if (plan.columns != 0 && columns != plan.columns)
+      return yield->emitOpError("has no code on CUDA: results of ")
+             << plan.columns << " and of " << columns << " columns";
+    plan.columns = columns;
+  }
+  plan.interleaved = plan.columns * 2 == plan.shape.n;
+  plan.shape.unitPanels = plan.interleaved ? 2 : 1;
+  if (!plan.interleaved && plan.columns != plan.shape.n)
+    return yield->emitOpError("has no code on CUDA: expected a result of ")
+           << plan.shape.n << " columns, as the linear, or half of them, found " << plan.columns;
+  return plan;
+}
+
+} // namespace llmc

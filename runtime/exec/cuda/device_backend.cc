@@ -1,0 +1,109 @@
+// One copy, one graph or some launches, one copy back, one wait.
+#include "runtime/exec/cuda/device_backend.h"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "runtime/base/checked.h"
+
+namespace llmc::rt::cuda {
+
+std::optional<uint64_t> DeviceBackend::bytesFor(const fb::Engine& plan, const StepLimits& limits, Numerics numerics) {
+  const auto arena = rt::workspaceBytes(plan, limits, /*workers=*/1);
+  return arena ? checkedAdd(*arena, DeviceBatch::bytesFor(limits, numerics)) : std::nullopt;
+}
+
+Result<std::unique_ptr<DeviceBackend>> DeviceBackend::create(const Stream& stream, DeviceEngine engine,
+                                                             const StepLimits& limits, CuAddress kv,
+                                                             const BackendOptions& options) {
+  if (limits.maxTokens > kMaxStepTokens)
+    return Status::error(ErrorKind::kUsage, "RT_LIMITS",
+                         std::to_string(limits.maxTokens) + " tokens a step, a CUDA device takes at most " +
+                             std::to_string(kMaxStepTokens),
+                         "lower --max-num-batched-tokens");
+  const auto bytes = rt::workspaceBytes(*engine.plan, limits, /*workers=*/1);
+  if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
+  std::unique_ptr<DeviceBackend> backend(new DeviceBackend(stream, std::move(engine), limits));
+  auto arena = DeviceBuffer::create(stream.context(), *bytes, "the workspace");
+  LLMC_TRY(arena.status());
+  backend->arena_ = arena.take();
+  auto batch = DeviceBatch::create(stream.context(), limits, options.numerics);
+  LLMC_TRY(batch.status());
+  backend->batch_ = batch.take();
+  // Rows past T that kernels may read hold numbers then, not NaN.
+  LLMC_TRY(stream.fill(backend->arena_.address(), 0, *bytes));
+  LLMC_TRY(backend->reserveLogits(std::min(limits.maxRows, limits.maxSequences)));
+  LLMC_TRY(backend->bindPrograms(kv, options));
+  if (options.graphs) LLMC_TRY(backend->recordGraphs());
+  LLMC_TRY(stream.synchronize());
+  return backend;
+}
+
+Status DeviceBackend::bindPrograms(CuAddress kv, const BackendOptions& options) {
+  const uint32_t count = engine_.plan->programs()->size();
+  const DeviceAddresses addresses{arena_.address(), kv, batch_.address(), engine_.weights.addresses()};
+  for (uint32_t i = options.numerics == Numerics::kInvariant ? count - 1 : 0; i < count; ++i) {
+    auto program =
+        DeviceProgram::bind(*engine_.plan, engine_.level, i, engine_.code, addresses, limits_, options.numerics);
+    LLMC_TRY(program.status());
+    programs_.push_back(program.take());
+  }
+  return Status::ok();
+}
+
+Status DeviceBackend::recordGraphs() {
+  for (const auto& program : programs_)
+    if (program->decodes() && program->takes(limits_.maxSequences, 1)) graphed_ = program.get();
+  if (!graphed_) return Status::ok();
+  for (uint32_t sequences = 1;; sequences = std::min(sequences * 2, limits_.maxSequences)) {
+    const StepCounts counts{sequences, std::min(sequences, limits_.maxRows), sequences};
+    auto graph = Graph::capture(stream_, [&] { return graphed_->enqueue(stream_, counts); });
+    LLMC_TRY(graph.status());
+    graphs_.push_back({sequences, graph.take()});
+    if (sequences == limits_.maxSequences) return Status::ok();
+  }
+}
+
+Status DeviceBackend::reserveLogits(uint32_t rows) {
+  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
+  const uint64_t wanted = std::min(std::bit_ceil(std::max(rows, 1u)), std::max(limits_.maxRows, 1u)) * stride;
+  if (logits_.size() >= wanted) return Status::ok();
+  auto buffer = PinnedBuffer::create(stream_.context(), wanted, "rows of logits");
+  LLMC_TRY(buffer.status());
+  logits_ = buffer.take();
+  return Status::ok();
+}
+
+const DeviceProgram& DeviceBackend::programFor(const Batch& batch) const {
+  int32_t most = 0;
+  for (int32_t i = 0; i < batch.sequences; ++i) most = std::max(most, batch.queryStarts[i + 1] - batch.queryStarts[i]);
+  for (const auto& program : programs_)
+    if (program->takes(static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(most))) return *program;
+  return *programs_.back();  // takes any step: the reader has checked it
+}
+
+Status DeviceBackend::enqueue(const Batch& batch, const DeviceProgram& program) {
+  const auto sequences = static_cast<uint32_t>(batch.sequences);
+  if (&program == graphed_)
+    for (const Bucket& bucket : graphs_)
+      if (sequences <= bucket.sequences) return bucket.graph.launch(stream_);
+  return program.enqueue(stream_, {static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(batch.rows), sequences});
+}
+
+Result<const float*> DeviceBackend::run(const Batch& batch) {
+  LLMC_TRY(reserveLogits(static_cast<uint32_t>(batch.rows)));
+  const DeviceProgram& program = programFor(batch);
+  Status status = batch_.send(stream_, batch);
+  if (status) status = enqueue(batch, program);
+  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
+  if (status)
+    status = stream_.copy(hostAddress(logits_.data()), program.logits(), static_cast<uint64_t>(batch.rows) * stride);
+  // Also after a failure: what was enqueued reads the block that the next step fills.
+  const Status waited = stream_.synchronize();
+  if (!status) return status;
+  LLMC_TRY(waited);
+  return reinterpret_cast<const float*>(logits_.data());
+}
+
+}  // namespace llmc::rt::cuda

@@ -1,0 +1,71 @@
+// Runs steps on a CUDA device: the batch over, a program's kernels or a graph of them, the logits back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/device/cuda/graph.h"
+#include "runtime/exec/cuda/device_batch.h"
+#include "runtime/exec/cuda/device_code.h"
+#include "runtime/exec/cuda/device_program.h"
+#include "runtime/exec/cuda/device_weights.h"
+#include "runtime/exec/step_backend.h"
+
+namespace llmc::rt::cuda {
+
+/// What a backend runs: a plan, its code and its weights, both loaded.
+struct DeviceEngine {
+  const fb::Engine* plan = nullptr;
+  uint32_t level = 0;  ///< index in plan->levels()
+  DeviceCode code;
+  DeviceWeights weights;
+};
+
+struct BackendOptions {
+  Numerics numerics = Numerics::kFast;
+  bool graphs = true;  ///< for steps in which each sequence decodes one token
+};
+
+/// Errors of a step leave it unusable when the device has failed; Driver then remembers.
+class DeviceBackend : public StepBackend {
+ public:
+  /// Records a graph for each number of sequences 1, 2, 4, ... and limits.maxSequences. `stream`, `engine.plan` and the
+  /// pages at `kv` must outlive it. Errors: RT_LIMITS (64), RT_MEMORY, CU_MEMORY (69), RT_PLAN (70), those of Driver.
+  static Result<std::unique_ptr<DeviceBackend>> create(const Stream& stream, DeviceEngine engine,
+                                                       const StepLimits& limits, CuAddress kv,
+                                                       const BackendOptions& options = {});
+  /// Device memory beside weights and pages, for plans of what fits; nothing on overflow.
+  static std::optional<uint64_t> bytesFor(const fb::Engine& plan, const StepLimits& limits, Numerics numerics);
+
+  Result<const float*> run(const Batch& batch) override;
+  uint64_t workspaceBytes() const override { return arena_.size(); }
+  uint32_t graphs() const { return static_cast<uint32_t>(graphs_.size()); }
+
+ private:
+  DeviceBackend(const Stream& stream, DeviceEngine engine, const StepLimits& limits)
+      : stream_(stream), engine_(std::move(engine)), limits_(limits) {}
+  Status bindPrograms(CuAddress kv, const BackendOptions& options);
+  Status recordGraphs();
+  Status reserveLogits(uint32_t rows);
+  Status enqueue(const Batch& batch, const DeviceProgram& program);
+  const DeviceProgram& programFor(const Batch& batch) const;
+
+  struct Bucket {
+    uint32_t sequences;  ///< most of a step that it runs
+    Graph graph;
+  };
+
+  const Stream& stream_;
+  DeviceEngine engine_;
+  const StepLimits limits_;
+  DeviceBuffer arena_;
+  DeviceBatch batch_;
+  PinnedBuffer logits_;  ///< grows with the rows that steps ask for
+  std::vector<std::unique_ptr<DeviceProgram>> programs_;
+  const DeviceProgram* graphed_ = nullptr;  ///< the program that graphs_ are of
+  std::vector<Bucket> graphs_;              ///< ascending
+};
+
+}  // namespace llmc::rt::cuda

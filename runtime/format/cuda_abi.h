@@ -1,0 +1,59 @@
+// What CUDA kernels and the runtime that launches them agree on: names, limits and the size of a launch. ABI version 1.
+//
+// A kernel is `extern "C" __global__ void SYMBOL(const __grid_constant__ Args args)` with
+// `struct Args { unsigned long long word[N]; }`: device addresses, the words of Launch.args in their order, as a CPU
+// kernel gets them. It has no scratch word. Everything else is as in kernel_abi.h, in device memory: Batch and what its
+// pointers name, row strides, pages of the cache, readable rows past T and bytes past a weight. A kernel reads T, S and
+// sequences from Batch; blocks whose work lies past them return at once, so that a graph may launch more than a step
+// needs.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace llmc::rt::cuda {
+
+/// Bumped whenever a generated kernel and the runtime would disagree; Engine.abi_version of engines for this target.
+inline constexpr uint32_t kAbiVersion = 1;
+
+/// Engine.target, and what the names of levels start with: "cuda:sm_90a" holds cubins for that architecture alone,
+/// "cuda:compute_90" PTX, zero-terminated texts, for that architecture and later ones.
+inline constexpr std::string_view kTarget = "cuda";
+inline constexpr std::string_view kCubinLevel = "cuda:sm_";
+inline constexpr std::string_view kPtxLevel = "cuda:compute_";
+
+/// Oldest driver whose loader takes what NVRTC 13.0 makes: release branch and CUDA version as cuDriverGetVersion says.
+inline constexpr int kDriverBranch = 580;
+inline constexpr int kDriverVersion = 13000;
+
+/// Weights start at multiples of this many bytes of their section, which goes to memory aligned so.
+inline constexpr uint64_t kWeightAlignment = 256;
+/// Threads of a block: whole warps of 32.
+inline constexpr uint32_t kMinThreads = 32, kMaxThreads = 1024;
+/// Shared memory of a block on the largest architectures, of an SM's 228 KiB; more than kPlainSharedBytes has to be
+/// asked for when the kernel is loaded.
+inline constexpr uint32_t kMaxSharedBytes = 227u << 10, kPlainSharedBytes = 48u << 10;
+/// Bytes of a kernel's parameters that every architecture takes.
+inline constexpr uint32_t kMaxParameterBytes = 4096;
+/// Blocks in x, and in y and z.
+inline constexpr uint64_t kMaxGridX = 0x7fffffff, kMaxGridYZ = 65535;
+/// Most tokens, rows and sequences of one step on this target, so that a dimension may count any of them.
+inline constexpr uint32_t kMaxStepTokens = 65535;
+
+/// Blocks of a launch in one dimension:
+/// base + ceil(T / tTile) * tCount + ceil(S / sTile) * sCount + sequences * seqCount, at least 1. A tile of 0: without
+/// that term. In a graph T, S and sequences are the bucket's.
+struct GridDim {
+  uint32_t base = 1, tTile = 0, tCount = 0, sTile = 0, sCount = 0, seqCount = 0;
+  bool operator==(const GridDim&) const = default;
+};
+
+/// Requires: counts of at most kMaxStepTokens, so that no term wraps.
+constexpr uint64_t blocks(const GridDim& dim, uint64_t tokens, uint64_t rows, uint64_t sequences) {
+  uint64_t sum = dim.base + sequences * dim.seqCount;
+  if (dim.tTile != 0) sum += (tokens + dim.tTile - 1) / dim.tTile * dim.tCount;
+  if (dim.sTile != 0) sum += (rows + dim.sTile - 1) / dim.sTile * dim.sCount;
+  return sum == 0 ? 1 : sum;
+}
+
+}  // namespace llmc::rt::cuda

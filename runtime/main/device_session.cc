@@ -1,0 +1,139 @@
+// Sizes before allocations: what does not fit is refused with numbers, before the weights are read.
+#include "runtime/main/device_session.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "runtime/device/memory.h"
+#include "runtime/exec/cuda/level_choice.h"
+#include "runtime/format/cuda_check.h"
+#include "runtime/kv/cuda/device_pages.h"
+#include "runtime/main/number_flags.h"
+
+namespace llmc::rt {
+namespace {
+
+/// Loaded modules, graphs and the driver's own needs.
+constexpr uint64_t kDriverReserve = 512u << 20;
+
+std::string levelNames(const fb::Engine& plan) {
+  std::string names;
+  for (const auto* level : *plan.levels()) names += (names.empty() ? "" : ", ") + escaped(level->name()->string_view());
+  return names;
+}
+
+/// On a terminal alone, and not for what takes no time.
+void showProgress(uint64_t done, uint64_t total) {
+  constexpr uint64_t kQuick = uint64_t{1} << 30;
+  if (total < kQuick || !::isatty(STDERR_FILENO)) return;
+  std::fprintf(stderr, "\rweights to the device: %3d%% of %s%s", static_cast<int>(done * 100 / total),
+               formatBytes(total).c_str(), done == total ? "\n" : "");
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+Result<DeviceChoice> chooseDevice(const std::string& wanted, const fb::Engine& plan) {
+  DeviceChoice choice{isCuda(plan), 0};
+  if (wanted.empty()) return choice;
+  choice.cuda = wanted.starts_with("cuda");
+  const std::string rest = choice.cuda ? wanted.substr(4) : "";
+  if (wanted != "cpu" && !choice.cuda)
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                         "--device must be cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
+  if (!rest.empty()) {
+    auto ordinal = parseInteger("--device cuda:", rest.starts_with(":") ? rest.substr(1) : rest, 0, 1023);
+    if (!ordinal || !rest.starts_with(":"))
+      return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                           "--device must be cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
+    choice.ordinal = static_cast<int>(*ordinal);
+  }
+  if (choice.cuda != isCuda(plan))
+    return Status::error(
+        ErrorKind::kMismatch, "RT_DEVICE",
+        "--device " + wanted + ": the engine holds code for " + levelNames(plan) + " alone",
+        choice.cuda ? "build it with --target cuda:sm_90a or another architecture" : "build it with --target cpu");
+  return choice;
+}
+
+Result<std::unique_ptr<DeviceSession>> DeviceSession::open(const fb::Engine& plan, int ordinal) {
+  std::unique_ptr<DeviceSession> session(new DeviceSession);
+  auto driver = cuda::Driver::open();
+  LLMC_TRY(driver.status());
+  session->driver_ = driver.take();
+  auto context = cuda::Context::open(*session->driver_, ordinal);
+  LLMC_TRY(context.status());
+  session->context_ = context.take();
+  std::vector<std::string_view> levels;
+  for (const auto* level : *plan.levels()) levels.push_back(level->name()->string_view());
+  const char* wanted = std::getenv("LLMC_CUDA_LEVEL");
+  auto level = cuda::selectLevel(levels, session->context_->facts(), wanted ? wanted : "");
+  LLMC_TRY(level.status());
+  session->level_ = *level;
+  auto stream = cuda::Stream::create(*session->context_);
+  LLMC_TRY(stream.status());
+  session->stream_ = stream.take();
+  return session;
+}
+
+std::string DeviceSession::name() const {
+  const int version = driver_->version();
+  return "cuda:" + std::to_string(context_->facts().ordinal) + " " + context_->facts().name + ", CUDA " +
+         std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Result<DeviceRoom> DeviceSession::room(const EngineFile& engine, const StepLimits& limits, Numerics numerics) const {
+  auto memory = context_->memory();
+  LLMC_TRY(memory.status());
+  DeviceRoom room;
+  room.free = memory->free;
+  room.total = memory->total;
+  room.weights = cuda::DeviceWeights::bytesFor(engine.plan(), [&](uint32_t i) { return engine.section(i); });
+  room.reserve = std::min(kDriverReserve, memory->free / 16);
+  const auto workspace = cuda::DeviceBackend::bytesFor(engine.plan(), limits, numerics);
+  if (!workspace) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
+  room.workspace = *workspace;
+  const uint64_t left = room.free - room.reserve;
+  if (room.workspace >= left || room.weights >= left - room.workspace)
+    return Status::error(ErrorKind::kUnavailable, "CU_MEMORY",
+                         "the engine does not fit: weights " + formatBytes(room.weights) + " + workspace " +
+                             formatBytes(room.workspace) + " + " + formatBytes(room.reserve) + " for the driver, and " +
+                             formatBytes(room.free) + " of " + formatBytes(room.total) + " are free on " + name(),
+                         "free memory of the device, lower --max-num-batched-tokens, or build with fewer bits");
+  room.kv = left - room.workspace - room.weights;
+  return room;
+}
+
+Result<std::unique_ptr<KvStore>> DeviceSession::makeKv(uint64_t pageBytes, uint32_t pages) const {
+  auto memory = cuda::devicePages(*stream_, pageBytes * pages);
+  LLMC_TRY(memory.status());
+  return KvStore::over(memory.take(), pageBytes, pages);
+}
+
+Result<std::unique_ptr<Executor>> DeviceSession::makeExecutor(const EngineFile& engine, WorkerPool& pool,
+                                                              const StepLimits& limits, const KvStore& kv,
+                                                              const cuda::BackendOptions& options) const {
+  cuda::DeviceEngine device;
+  device.plan = &engine.plan();
+  device.level = level_;
+  auto code = cuda::DeviceCode::load(*context_, engine.plan(), level_,
+                                     [&](uint64_t offset) { return engine.codeAddress(level_, offset); });
+  LLMC_TRY(code.status());
+  device.code = code.take();
+  cuda::UploadOptions upload;
+  upload.progress = showProgress;
+  auto weights =
+      cuda::DeviceWeights::upload(*context_, engine.plan(), [&](uint32_t i) { return engine.section(i); }, upload);
+  LLMC_TRY(weights.status());
+  device.weights = weights.take();
+  auto backend =
+      cuda::DeviceBackend::create(*stream_, std::move(device), limits, cuda::hostAddress(kv.base()), options);
+  LLMC_TRY(backend.status());
+  return Executor::create(backend.take(), engine.plan(), pool, limits, kv.pages(), options.numerics);
+}
+
+}  // namespace llmc::rt

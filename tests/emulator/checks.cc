@@ -1,0 +1,210 @@
+// Races, uninitialised reads and bounds of one block of an emulated launch.
+#include "tests/emulator/checks.h"
+
+#include <algorithm>
+
+namespace llmc::emu {
+
+std::string MemoryMap::describe(uint64_t address) const {
+  char hex[32];
+  std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address);
+  auto next = buffers_.upper_bound(address);
+  if (next == buffers_.begin()) return std::string(hex) + ", below every buffer";
+  auto found = std::prev(next);
+  uint64_t offset = address - found->first;
+  return std::string(hex) + ", byte " + std::to_string(offset) + " of buffer '" + found->second.name + "' (" +
+         std::to_string(found->second.bytes) + " bytes)";
+}
+
+void Counters::add(const Counters& other) {
+  blocks += other.blocks;
+  accesses += other.accesses;
+  globalReadBytes += other.globalReadBytes;
+  globalWriteBytes += other.globalWriteBytes;
+  sharedBytes += other.sharedBytes;
+  copiedBytes += other.copiedBytes;
+  barriers += other.barriers;
+  warpOperations += other.warpOperations;
+  mmas += other.mmas;
+  instructions += other.instructions;
+  sharedRequests += other.sharedRequests;
+  sharedWavefronts += other.sharedWavefronts;
+}
+
+void Checks::clear() {
+  reports_.clear();
+  reported_ = 0;
+  counters_ = {};
+  global_.clear();
+  block_ = 0;
+}
+
+void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place) {
+  enabled_ = checks.checked;
+  ++counters_.blocks;
+  if (!enabled_) return;
+  ++block_;
+  threads_ = threads;
+  shared_ = shared;
+  sharedEnd_ = sharedEnd;
+  memory_ = checks.memory;
+  place_ = std::move(place);
+  cells_.assign(sharedEnd, Cell());
+  clocks_.assign((size_t)threads * threads, 0);
+  for (u32 i = 0; i < threads; ++i) clocks_[(size_t)i * threads + i] = 1;
+  published_.clear();
+}
+
+void Checks::join(const std::vector<u32>& threads) {
+  if (!enabled_ || threads.empty()) return;
+  std::vector<u32> latest(threads_, 0);
+  for (u32 thread : threads)
+    for (u32 i = 0; i < threads_; ++i) latest[i] = std::max(latest[i], clocks_[(size_t)thread * threads_ + i]);
+  for (u32 thread : threads) {
+    std::copy(latest.begin(), latest.end(), clocks_.begin() + (ptrdiff_t)((size_t)thread * threads_));
+    ++clocks_[(size_t)thread * threads_ + thread];
+  }
+}
+
+void Checks::release(u32 key, u32 thread) {
+  if (!enabled_) return;
+  std::vector<u32>& clock = published_[key];
+  clock.resize(threads_, 0);
+  for (u32 i = 0; i < threads_; ++i) clock[i] = std::max(clock[i], clocks_[(size_t)thread * threads_ + i]);
+  ++clocks_[(size_t)thread * threads_ + thread];
+}
+
+void Checks::acquire(u32 key, u32 thread) {
+  if (!enabled_) return;
+  std::vector<u32>& clock = published_[key];
+  clock.resize(threads_, 0);
+  for (u32 i = 0; i < threads_; ++i) {
+    u32& mine = clocks_[(size_t)thread * threads_ + i];
+    mine = std::max(mine, clock[i]);
+  }
+}
+
+void Checks::report(const std::string& what, u32 thread, u32 line) {
+  if (++reported_ > 8) return;
+  reports_.push_back(what + " (" + place_ + ", thread " + std::to_string(thread) + ", PTX line " +
+                     std::to_string(line) + ")");
+}
+
+std::string Checks::text() const {
+  std::string text;
+  for (const std::string& report : reports_) text += (text.empty() ? "" : "\n") + report;
+  if (reported_ > reports_.size()) text += "\nand " + std::to_string(reported_ - reports_.size()) + " more";
+  return text;
+}
+
+void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
+  ++counters_.accesses;
+  if (memory >= shared_ && memory < shared_ + sharedEnd_) {
+    checkShared(thread, (u32)(memory - shared_), bytes, kind, line);
+  } else {
+    checkGlobal(thread, memory, bytes, kind, line);
+  }
+}
+
+void Checks::checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line) {
+  counters_.sharedBytes += bytes;
+  if (kind == Access::kAtomic) return;  // atomics order themselves
+  banks_.access(thread, offset, bytes, line);
+  for (u32 i = 0; i < bytes && offset + i < sharedEnd_; ++i)
+    if (!checkCell(cells_[offset + i], thread, offset + i, kind, line)) return;
+}
+
+/// False after a report: the neighbouring bytes would only repeat it.
+bool Checks::checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line) {
+  const u32 me = thread.linear;
+  const u32 now = clocks_[(size_t)me * threads_ + me];
+  auto where = [&] { return " of shared address " + std::to_string(offset); };
+  bool write = kind == Access::kWrite, fine = true;
+  if (!write && cell.writer == kNobody) {
+    report("read" + where() + ", which nobody has written", me, line);
+    cell.writer = (u16)me;
+    cell.writeClock = now;
+    return false;
+  }
+  if (cell.writer != kNobody && cell.writer != me && !before(cell.writer, cell.writeClock, me)) {
+    report(std::string("race: ") + (write ? "write" : "read") + where() + " after an unordered write by thread " +
+               std::to_string(cell.writer),
+           me, line);
+    fine = false;
+  }
+  for (u32 k = 0; write && fine && k < cell.readers; ++k) {
+    if (cell.reader[k] == me || before(cell.reader[k], cell.readClock[k], me)) continue;
+    report("race: write" + where() + " after an unordered read by thread " + std::to_string(cell.reader[k]), me, line);
+    fine = false;
+  }
+  if (write || !fine) {
+    cell.writer = (u16)me;
+    cell.writeClock = now;
+    cell.readers = 0;
+    return fine;
+  }
+  u32 slot = 0;
+  while (slot < cell.readers && cell.reader[slot] != me && !before(cell.reader[slot], cell.readClock[slot], me)) ++slot;
+  if (slot == cell.readers) {
+    if (cell.readers < 2)
+      ++cell.readers;
+    else
+      slot = (offset ^ me) & 1;
+  }
+  cell.reader[slot] = (u16)me;
+  cell.readClock[slot] = now;
+  return true;
+}
+
+void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
+  (kind == Access::kRead ? counters_.globalReadBytes : counters_.globalWriteBytes) += bytes;
+  if (!memory_) return;
+  const MemoryMap::Buffer* buffer = memory_->find((uint64_t)memory, bytes);
+  const char* what = kind == Access::kRead ? "read" : "write";
+  if (!buffer)
+    report(std::string(what) + " of " + std::to_string(bytes) +
+               " bytes outside every buffer: " + memory_->describe((uint64_t)memory),
+           thread.linear, line);
+  else if (kind != Access::kRead && !buffer->writable)
+    report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
+  if (!buffer || !buffer->writable || kind == Access::kAtomic) return;
+  for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
+    if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;
+}
+
+/// Blocks may run in any order, threads of one block are ordered by its barriers.
+bool Checks::checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line) {
+  const u32 me = thread.linear, now = clocks_[(size_t)me * threads_ + me];
+  auto unordered = [&](u32 block, u16 other, u32 clock) {
+    return block != 0 && (block != block_ || (other != me && !before(other, clock, me)));
+  };
+  const bool write = kind == Access::kWrite;
+  const bool afterWrite = unordered(cell.writerBlock, cell.writer, cell.writeClock);
+  const bool afterRead = write && unordered(cell.readerBlock, cell.reader, cell.readClock);
+  if (afterWrite || afterRead) {
+    const u32 block = afterWrite ? cell.writerBlock : cell.readerBlock;
+    report(std::string("race: ") + (write ? "write" : "read") + " of device memory after an unordered " +
+               (afterWrite ? "write" : "read") + " by thread " +
+               std::to_string(afterWrite ? cell.writer : cell.reader) + (block == block_ ? "" : " of another block") +
+               ": " + memory_->describe(address),
+           me, line);
+  }
+  if (write) {
+    cell.writerBlock = block_, cell.writer = (u16)me, cell.writeClock = now;
+    cell.readerBlock = 0;
+  } else {
+    cell.readerBlock = block_, cell.reader = (u16)me, cell.readClock = now;
+  }
+  return !afterWrite && !afterRead;
+}
+
+void Checks::finish(u64 instructions) {
+  if (!enabled_) return;
+  counters_.instructions += instructions;
+  banks_.finish();
+  counters_.sharedRequests += banks_.requests();
+  counters_.sharedWavefronts += banks_.wavefronts();
+  banks_.clear();
+}
+
+}  // namespace llmc::emu

@@ -1,0 +1,75 @@
+// The checked build's view of a block: vector clocks for races, shared bytes never written, bounds of buffers,
+// counters.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tests/emulator/bank_counter.h"
+#include "tests/emulator/device/thread.h"
+#include "tests/emulator/global_shadow.h"
+#include "tests/emulator/launch.h"
+
+namespace llmc::emu {
+
+class Checks {
+ public:
+  /// Starts a block; `shared` is the host address of address 0 of the shared window.
+  void reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place);
+
+  void access(const Thread& thread, const void* memory, u32 bytes, Access kind, u32 line) {
+    if (enabled_) check(thread, (const u8*)memory, bytes, kind, line);
+  }
+  /// All threads of the list have met: what they did before happens before what any of them does next.
+  void join(const std::vector<u32>& threads);
+  /// A thread publishes what it did under a key (an mbarrier's address) ...
+  void release(u32 key, u32 thread);
+  /// ... and another one sees it.
+  void acquire(u32 key, u32 thread);
+  void report(const std::string& what, u32 thread, u32 line);
+  /// Reports so far, one a line; empty if there are none.
+  std::string text() const;
+  bool enabled() const { return enabled_; }
+  Counters& counters() { return counters_; }
+  /// The block has ended; `instructions` its threads executed.
+  void finish(u64 instructions);
+  /// A launch begins: forgets reports, counts, and what was known of device memory.
+  void clear();
+
+ private:
+  /// Of one byte of shared memory: its last writer and the last two readers, with their clocks.
+  struct Cell {
+    u16 writer = kNobody;
+    u16 readers = 0;
+    u32 writeClock = 0;
+    u16 reader[2] = {};
+    u32 readClock[2] = {};
+  };
+  static constexpr u16 kNobody = 0xffff;
+
+  void check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
+  void checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line);
+  bool checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line);
+  void checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
+  bool checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line);
+  bool before(u32 other, u32 clock, u32 me) const { return clocks_[(size_t)me * threads_ + other] >= clock; }
+
+  bool enabled_ = false;
+  u32 threads_ = 0;
+  const u8* shared_ = nullptr;
+  u32 sharedEnd_ = 0;
+  const MemoryMap* memory_ = nullptr;
+  std::string place_;
+  std::vector<Cell> cells_;
+  std::vector<u32> clocks_;  ///< threads_ x threads_
+  std::unordered_map<u32, std::vector<u32>> published_;
+  BankCounter banks_;
+  GlobalShadow global_;
+  u32 block_ = 0;  ///< number of the block, from 1
+  std::vector<std::string> reports_;
+  uint64_t reported_ = 0;
+  Counters counters_;
+};
+
+}  // namespace llmc::emu

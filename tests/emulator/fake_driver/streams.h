@@ -1,0 +1,57 @@
+// Streams, events and graphs of the fake driver: queues whose work runs when somebody waits for it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "tests/emulator/fake_driver/code.h"
+#include "tests/emulator/fake_driver/device_memory.h"
+
+namespace llmc::emu {
+
+struct CopyWork {
+  uint64_t to, from, bytes;
+  std::shared_ptr<std::vector<std::byte>> staged;  ///< of pageable memory, copied when it was queued
+};
+struct FillWork {
+  uint64_t to, bytes;
+  uint8_t value;
+};
+struct LaunchWork {
+  std::shared_ptr<CodeModule> module;
+  std::string kernel;
+  Dim3 grid, block;
+  uint32_t sharedBytes;
+  std::vector<std::byte> params;
+};
+struct DriverEvent {
+  uint64_t recorded = 0, reached = 0;  ///< how often; equal when the last one has been reached
+  struct DriverStream* stream = nullptr;
+  std::chrono::steady_clock::time_point when;
+};
+struct RecordWork {
+  DriverEvent* event;
+  uint64_t serial;
+};
+struct WaitWork {
+  DriverEvent* event;
+  uint64_t serial;
+};
+using Work = std::variant<CopyWork, FillWork, LaunchWork, RecordWork, WaitWork>;
+
+struct DriverGraph {
+  std::vector<Work> work;
+};
+struct DriverStream {
+  std::vector<Work> queue;
+  std::unique_ptr<DriverGraph> capture;  ///< while recording
+  bool captureBroken = false;
+};
+
+/// Runs all work of a stream; kSuccess, or the fault that the device now has for good. `why` is for people.
+int drain(DriverStream& stream, const DeviceMemory& memory, std::string* why);
+
+}  // namespace llmc::emu

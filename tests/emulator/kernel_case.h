@@ -1,0 +1,65 @@
+// Runs one kern.func as a CUDA kernel in the emulator and compares it with the reference interpreter: the harness of
+// the tests of codegen/cuda.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "dialects/Reference/Tensor.h"
+#include "runtime/base/status.h"
+#include "tests/emulator/launch.h"
+
+namespace llmc::emu {
+
+/// One sequence of a step: tokens that the cache holds already, and tokens of this step.
+struct SequenceSpec {
+  int32_t past, tokens;
+};
+
+/// A kernel and the step that it runs on.
+struct KernelCase {
+  std::string text;                                       ///< an MLIR module; it may hold more than one kern.func
+  std::string kernel{};                                   ///< the one to run; empty: the first
+  std::vector<std::string> archs = {"sm_80", "sm_120a"};  ///< one of each of NVRTC's two code generators
+  int64_t mMax = 0;
+  std::vector<SequenceSpec> sequences = {{0, 3}, {21, 1}, {5, 12}, {70, 1}};
+  bool sampleAll = false;   ///< S = T rather than one row a sequence
+  int32_t vocabulary = 32;  ///< token ids are below
+  uint64_t seed = 1;
+  double activations = 1.0;  ///< standard deviation of the input
+  /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
+  /// 2e-5, f16 2e-3, bf16 1e-2.
+  double tolerance = 0;
+  /// Changes the CUDA text before it is compiled: how tests plant faults.
+  std::function<std::string(std::string)> edit{};
+  /// Changes the PTX that the emulator runs.
+  std::function<std::string(std::string)> editPtx{};
+  /// Called with result number, expected and computed values before they are compared; may change both.
+  std::function<void(size_t, reference::Tensor&, reference::Tensor&)> adjust{};
+  bool allOrders = true;  ///< threads also in descending and random order, there with more blocks than the step needs
+  bool checked = true;    ///< also a run that looks for races, bounds and values never written
+};
+
+/// What came of a case on one architecture.
+struct KernelOutcome {
+  std::string arch;
+  rt::Status status;  ///< emission, compilation (CU_*), translation (EMU_PTX), faults found (EMU_FAULT), or
+                      ///< EMU_VALUE: results that differ
+  double worst = 0;   ///< largest error as a share of |expected| + the row's largest value
+  int64_t registers = 0, sharedBytes = 0;
+  std::string cudaText, ptx;
+  Counters counters;  ///< of the checked run
+};
+
+/// CU_NVRTC_MISSING as text when NVRTC is not here: tests skip with it. Empty otherwise.
+std::string missingNvrtc();
+
+/// One outcome an architecture. Requires: missingNvrtc() is empty.
+std::vector<KernelOutcome> runKernelCase(const KernelCase& test);
+
+/// runKernelCase() with a gtest failure for each outcome that is not fine; skips the test without NVRTC.
+void checkKernelCase(const KernelCase& test);
+
+}  // namespace llmc::emu

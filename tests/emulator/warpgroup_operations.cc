@@ -1,0 +1,107 @@
+// wgmma: matrix products of a warpgroup whose operands lie in shared memory behind descriptors.
+#include <cstring>
+
+#include "tests/emulator/block.h"
+#include "tests/emulator/element.h"
+
+namespace llmc::emu {
+
+/// Whether this thread is the last of its 128 to come to an operation of a kind; the others sleep.
+bool Block::warpgroupMeets(Fibre& self, u32 kind, u32 line) {
+  Warpgroup& group = warpgroups_[self.warp / 4];
+  if (group.arrived == 0) group.kind = kind, group.line = line;
+  if (group.kind != kind || group.line != line)
+    fault(self, "threads of a warpgroup meet in different operations (PTX line " + std::to_string(group.line) + ")",
+          line);
+  self.barrierLine = line;
+  if (++group.arrived < 128) {
+    self.state = FibreState::kWarpgroup;
+    switchAway(self);
+    return false;
+  }
+  group.arrived = 0;
+  std::vector<Fibre*> others;
+  for (u32 i = self.warp / 4 * 128, end = i + 128; i < end; ++i)
+    if (&fibres_[i] != &self) others.push_back(&fibres_[i]);
+  wake(others);
+  return true;
+}
+
+void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB,
+                  u32 scaleD, u32 line) {
+  Warpgroup& group = warpgroups_[self.warp / 4];
+  if (!group.pending) group.pending = std::make_unique<WarpgroupMma>();
+  WarpgroupMma& pending = *group.pending;
+  if (group.arrived && (pending.descriptorB != descriptorB || pending.scaleD != scaleD ||
+                        (!shape->registersA && pending.descriptorA != descriptorA)))
+    fault(self, "descriptors of a wgmma differ within the warpgroup", line);
+  const u32 thread = self.linear % 128;
+  pending.shape = shape;
+  pending.d[thread] = d;
+  if (a) std::memcpy(pending.a[thread], a, sizeof pending.a[thread]);
+  pending.descriptorA = descriptorA;
+  pending.descriptorB = descriptorB;
+  pending.scaleD = scaleD;
+  pending.line = line;
+  // The others wait with their registers where the last one writes them.
+  if (group.arrived == 127) warpgroupCompute(pending);
+  warpgroupMeets(self, 1, line);
+}
+
+void Block::wgmmaCommit(Fibre& self, u32 line) { warpgroupMeets(self, 2, line); }
+void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) { warpgroupMeets(self, 3 + pendingGroups, line); }
+
+/// An element of an operand with rows of 128 bytes, swizzled: groups of eight rows lie a stride apart.
+const u8* Block::descriptorAt(u64 descriptor, u32 row, u32 byte, bool transpose, u32 line) {
+  if (descriptor >> 62 != 1 || transpose) {
+    fail("wgmma: only operands with K contiguous and a swizzle of 128 bytes are emulated", line);
+    return shared_.get() + kSharedBase;
+  }
+  const u32 start = (u32)(descriptor & 0x3fff) << 4, stride = (u32)(descriptor >> 32 & 0x3fff) << 4;
+  u32 address = start + row / 8 * stride + row % 8 * 128 + byte;
+  address ^= (address >> 7 & 7) << 4;
+  if (address < kSharedBase || address >= plan_->sharedEnd) {
+    fail("wgmma: an operand outside the launch's shared memory", line);
+    return shared_.get() + kSharedBase;
+  }
+  return shared_.get() + address;
+}
+
+void Block::warpgroupCompute(WarpgroupMma& mma) {
+  const WgmmaShape& shape = *mma.shape;
+  ++checks_.counters().mmas;
+  const u32 bytes = elementBits(shape.a) / 8;
+  if (shape.d != Element::kF32 || bytes > 2) return fail("wgmma: only f32 sums of 8- and 16-bit operands", mma.line);
+  static thread_local float a[64][32], b[32][256], d[64][256];
+  for (u32 k = 0; k < shape.k; ++k) {
+    u16 bits = 0;
+    for (u32 row = 0; row < 64; ++row) {
+      if (shape.registersA) {
+        // As operand A of mma.m16n8k16, each warp 16 rows.
+        const u32 each = 4 / bytes, lane = row % 8 * 4 + k % (4 * each) / each;
+        const u32 word = mma.a[row / 16 * 32 + lane][row % 16 / 8 + 2 * (k / (4 * each))];
+        bits = (u16)(word >> (k % each * bytes * 8));
+      } else {
+        std::memcpy(&bits, descriptorAt(mma.descriptorA, row, k * bytes, shape.transposeA, mma.line), bytes);
+      }
+      a[row][k] = elementValue(bytes == 1 ? bits & 0xff : bits, shape.a) * (float)shape.scaleA;
+    }
+    for (u32 n = 0; n < shape.n; ++n) {
+      std::memcpy(&bits, descriptorAt(mma.descriptorB, n, k * bytes, shape.transposeB, mma.line), bytes);
+      b[k][n] = elementValue(bytes == 1 ? bits & 0xff : bits, shape.b) * (float)shape.scaleB;
+    }
+  }
+  auto visit = [&](auto body) {
+    for (u32 thread = 0; thread < 128; ++thread)
+      for (u32 i = 0; i < shape.n / 2; ++i)
+        body(*mma.d[thread][i],
+             d[thread / 32 * 16 + thread % 32 / 4 + 8 * (i / 2 % 2)][i / 4 * 8 + thread % 4 * 2 + i % 2]);
+  };
+  visit([&](u32& word, float& value) { value = mma.scaleD ? bitCast<float>(word) : 0; });
+  for (u32 row = 0; row < 64; ++row)
+    for (u32 k = 0; k < shape.k; ++k)
+      for (u32 n = 0; n < shape.n; ++n) d[row][n] += a[row][k] * b[k][n];
+  visit([&](u32& word, float& value) { word = bitCast<u32>(value); });
+}
+
+}  // namespace llmc::emu

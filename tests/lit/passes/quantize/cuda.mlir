@@ -1,0 +1,59 @@
+// Target cuda: one cast to bf16 for all products of an input, whatever their storage; f32 matrices become f16 with a remark. Near
+// misses: target cpu casts nothing; a norm's vector and a bf16 matrix keep their storage; an input that is bf16 already stays.
+// RUN: llmc-opt %s --llm-quantize=target=cuda 2>&1 | FileCheck %s
+// RUN: llmc-opt %s --llm-quantize="target=cuda activations=bf16 scheme=w4" | FileCheck %s --check-prefix=W4
+// RUN: llmc-opt %s --llm-quantize | FileCheck %s --check-prefix=CPU
+// RUN: not llmc-opt %s --llm-quantize="target=cuda activations=f32" 2>&1 | FileCheck %s --check-prefix=FLOAT
+// RUN: not llmc-opt %s --llm-quantize="target=cuda activations=int8" 2>&1 | FileCheck %s --check-prefix=INT8
+// RUN: not llmc-opt %s --llm-quantize="activations=bf16" 2>&1 | FileCheck %s --check-prefix=BF16
+// RUN: not llmc-opt %s --llm-quantize="target=rocm" 2>&1 | FileCheck %s --check-prefix=ROCM
+
+// CHECK: remark: stored as f16: target cuda has no f32 matrices
+// CHECK-NOT: remark:
+// CHECK: @embedding : !llm.weight<[48, 32], #llm.q<bf16>>
+// CHECK: @norm : !llm.weight<[32], #llm.q<f32>>
+// CHECK: @a : !llm.weight<[32, 32], #llm.q<f16>>
+// CHECK: %[[N:.*]] = llm.rmsnorm
+// CHECK: %[[H:.*]] = llm.cast %[[N]] : (tensor<?x32xf32, #llm.dims<[T, 32]>>) -> tensor<?x32xbf16, #llm.dims<[T, 32]>>
+// CHECK-NOT: llm.cast
+// CHECK: llm.linear %[[H]], {{.*}} #llm.q<f16>>) -> tensor<?x32xf32
+// CHECK-NOT: llm.cast
+// CHECK: llm.linear %[[H]], {{.*}} #llm.q<i4, 32, sym>>) -> tensor<?x32xf32
+// CHECK: %[[L:.*]] = llm.cast
+// CHECK-NOT: llm.cast
+// CHECK: llm.linear %[[L]]
+// CHECK-NOT: llm.quantize
+
+// W4: @embedding : !llm.weight<[48, 32], #llm.q<i8, 32, sym>>
+// W4: llm.cast
+// W4: llm.linear {{.*}} #llm.q<i4, 32, asym>>)
+// W4-NOT: llm.quantize
+
+// CPU-NOT: llm.cast
+// FLOAT: error: activations 'f32' are not there for target cuda, whose products read bf16: expected auto or bf16
+// INT8: error: activations 'int8' are not there for target cuda
+// BF16: error: activations 'bf16' are for target cuda: expected auto, int8 or f32
+// ROCM: error: unknown target 'rocm', expected cpu or cuda
+!x = tensor<?x32xf32, #llm.dims<[T, 32]>>
+!l = tensor<?x48xf32, #llm.dims<[T, 48]>>
+!e = !llm.weight<[48, 32], #llm.q<bf16>>
+!n = !llm.weight<[32], #llm.q<f32>>
+!w = !llm.weight<[32, 32], #llm.q<f32>>
+!i = !llm.weight<[32, 32], #llm.q<i4, 32, sym>>
+llm.weight @embedding : !e {sources = [#llm.source<"embedding", rows = 48>]}
+llm.weight @norm : !n {sources = [#llm.source<"norm", rows = 32>]}
+llm.weight @a : !w {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @integer : !i {sources = [#llm.source<"integer", rows = 32>]}
+func.func @forward(%b: !llm.batch) -> !l {
+  %e = llm.use @embedding : !e
+  %wn = llm.use @norm : !n
+  %wa = llm.use @a : !w
+  %wi = llm.use @integer : !i
+  %x = llm.embed %b, %e : (!llm.batch, !e) -> !x
+  %n = llm.rmsnorm %x, %wn {eps = 1.0e-5} : (!x, !n) -> !x
+  %y = llm.linear %n, %wa : (!x, !w) -> !x
+  %z = llm.linear %n, %wi : (!x, !i) -> !x
+  %s = llm.add %y, %z : !x
+  %logits = llm.linear %s, %e : (!x, !e) -> !l
+  return %logits : !l
+}

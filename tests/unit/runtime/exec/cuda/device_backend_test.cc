@@ -1,0 +1,197 @@
+// Whole steps on the scripted device: programs by tokens a sequence, graphs by sequences, every error at every call.
+#include "runtime/exec/cuda/device_backend.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/unit/runtime/exec/cuda/fake_cuda_engine.h"
+
+namespace llmc::rt {
+namespace {
+
+using test::CudaMachine;
+using test::FakeEngine;
+
+/// Logits of a row: the sum of its sequence's ids so far, the variant that ran, and whether it was the wide program's.
+void expectRow(const CudaMachine& machine, uint32_t row, int sum, int variant, bool wide) {
+  const auto logits = machine.executor->logits(row);
+  ASSERT_EQ(logits.size(), test::kVocabulary);
+  for (uint32_t v = 0; v < test::kVocabulary; ++v)
+    ASSERT_FLOAT_EQ(logits[v], static_cast<float>(sum) * static_cast<float>(v + 1) +
+                                   static_cast<float>(variant) * 1000 + (wide ? 0.5f : 0.0f))
+        << "row " << row << " column " << v;
+}
+
+TEST(DeviceBackend, PromptsRunTheWideProgramOnScatteredPages) {
+  CudaMachine machine;
+  const std::vector<int32_t> first = {1, 2, 3}, second = {10, 20}, pagesA = {63, 5}, pagesB = {17};
+  const StepSequence prompts[] = {{first, pagesA, 0, RowChoice::kLast, {}}, {second, pagesB, 0, RowChoice::kAll, {}}};
+  ASSERT_TRUE(machine.executor->step(prompts));
+  ASSERT_EQ(machine.executor->rows(), 3u);
+  expectRow(machine, 0, 6, 2, true);
+  expectRow(machine, 1, 10, 2, true);
+  expectRow(machine, 2, 30, 2, true);
+  EXPECT_EQ(machine.scripted.script().graphLaunches, 0u);
+  EXPECT_EQ(machine.scripted.script().launches, 3u);
+}
+
+TEST(DeviceBackend, DecodedStepsRunTheGraphOfTheirBucket) {
+  CudaMachine machine({16, 8, 6, 200});
+  EXPECT_EQ(machine.backend->graphs(), 4u);  // 1, 2, 4, 6
+  std::vector<std::vector<int32_t>> pages;
+  for (int32_t s = 0; s < 6; ++s) pages.push_back({s * 3, s * 3 + 1});
+  std::vector<int> sums(6, 0);
+  for (uint32_t step = 0; step < 20; ++step) {
+    for (size_t count = 1; count <= 6; ++count) {
+      if (step > 0 && count < 6) continue;
+      std::vector<int32_t> ids(count);
+      std::vector<StepSequence> batch;
+      for (size_t s = 0; s < count; ++s) {
+        ids[s] = static_cast<int32_t>((step * 7 + s * 3) % 30);
+        batch.push_back({std::span(ids).subspan(s, 1), pages[s], step, RowChoice::kLast, {}});
+      }
+      const uint64_t graphs = machine.scripted.script().graphLaunches;
+      ASSERT_TRUE(machine.executor->step(batch));
+      EXPECT_EQ(machine.scripted.script().graphLaunches, graphs + 1);
+      for (size_t s = 0; s < count; ++s) {
+        const int sum = (step == 0 ? 0 : sums[s]) + ids[s];
+        expectRow(machine, static_cast<uint32_t>(s), sum, count == 1 ? 1 : 2, false);
+        if (count == 6) sums[s] = sum;
+      }
+    }
+  }
+}
+
+TEST(DeviceBackend, GraphsGiveWhatLaunchesGive) {
+  CudaMachine machine({16, 8, 4, 200}, {.graphs = true});
+  std::vector<std::vector<float>> expected;
+  const std::vector<int32_t> pages[] = {{1, 2}, {3, 4}, {5, 6}, {7, 8}};
+  const auto run = [&](Executor& executor) {
+    std::mt19937 again(17);
+    for (uint32_t step = 0; step < 30; ++step) {
+      const size_t count = 1 + again() % 4;
+      std::vector<int32_t> ids(4);
+      for (auto& id : ids) id = static_cast<int32_t>(again() % 39);
+      std::vector<StepSequence> batch;
+      for (size_t s = 0; s < count; ++s)
+        batch.push_back({std::span(ids).subspan(s, 1), pages[s], 0, s == 2 ? RowChoice::kNone : RowChoice::kLast, {}});
+      ASSERT_TRUE(executor.step(batch));
+      for (uint32_t row = 0; row < executor.rows(); ++row) {
+        const auto logits = executor.logits(row);
+        expected.emplace_back(logits.begin(), logits.end());
+      }
+    }
+  };
+  run(*machine.executor);
+  const auto graphs = std::move(expected);
+  expected.clear();
+  auto device = machine.engine.load(*machine.context);
+  ASSERT_TRUE(device);
+  auto eager = cuda::DeviceBackend::create(*machine.stream, device.take(), {16, 8, 4, 200}, machine.kv.address(),
+                                           {.graphs = false});
+  ASSERT_TRUE(eager);
+  EXPECT_EQ((*eager)->graphs(), 0u);
+  auto executor = Executor::create(eager.take(), machine.engine.plan(), *machine.pool, {16, 8, 4, 200}, 64).take();
+  const uint64_t launched = machine.scripted.script().graphLaunches;
+  run(*executor);
+  EXPECT_EQ(machine.scripted.script().graphLaunches, launched);
+  EXPECT_EQ(graphs, expected);
+}
+
+TEST(DeviceBackend, InvariantStepsTakeTheLastProgramAndVariant) {
+  CudaMachine machine({16, 8, 4, 200}, {.numerics = Numerics::kInvariant});
+  const std::vector<int32_t> id = {7}, pages = {9};
+  const StepSequence step{id, pages, 0, RowChoice::kLast, {}};
+  ASSERT_TRUE(machine.executor->step(std::span(&step, 1)));
+  expectRow(machine, 0, 7, 2, true);
+  EXPECT_EQ(machine.backend->graphs(), 0u);
+}
+
+TEST(DeviceBackend, RowsGrowBeyondTheSequences) {
+  CudaMachine machine({64, 40, 2, 200});
+  std::vector<int32_t> ids(40, 1), pages = {1, 2, 3};
+  const StepSequence step{ids, pages, 0, RowChoice::kAll, {}};
+  ASSERT_TRUE(machine.executor->step(std::span(&step, 1)));
+  for (uint32_t row = 0; row < 40; ++row) expectRow(machine, row, static_cast<int>(row) + 1, 2, true);
+}
+
+TEST(DeviceBackend, RefusesMoreTokensThanAGridCounts) {
+  CudaMachine machine;
+  auto device = machine.engine.load(*machine.context);
+  ASSERT_TRUE(device);
+  auto backend = cuda::DeviceBackend::create(*machine.stream, device.take(), {70'000, 8, 4, 200}, machine.kv.address());
+  ASSERT_FALSE(backend);
+  EXPECT_EQ(backend.status().code(), "RT_LIMITS");
+}
+
+TEST(DeviceBackend, SaysWhatItNeedsBeforeItAsksForIt) {
+  CudaMachine machine;
+  const auto bytes = cuda::DeviceBackend::bytesFor(machine.engine.plan(), {16, 8, 4, 200}, Numerics::kFast);
+  ASSERT_TRUE(bytes);
+  const auto before = machine.context->memory();
+  auto device = machine.engine.load(*machine.context);
+  ASSERT_TRUE(device);
+  const auto loaded = machine.context->memory();
+  auto backend = cuda::DeviceBackend::create(*machine.stream, device.take(), {16, 8, 4, 200}, machine.kv.address());
+  ASSERT_TRUE(backend);
+  const auto after = machine.context->memory();
+  EXPECT_GT(before->free, loaded->free);
+  const uint64_t took = loaded->free - after->free;  // in pages of 4 KiB
+  EXPECT_GE(took, *bytes);
+  EXPECT_LE(took, *bytes + 2 * 4096);
+}
+
+TEST(DeviceBackend, EveryErrorAtEveryCallEndsTheStepAndLeaksNothing) {
+  test::ScriptedDriver scripted;
+  const auto attempt = [&](uint64_t failAt, int code, uint64_t* calls) {
+    Status status;
+    {
+      test::FakeCudaEngine engine(scripted);
+      scripted.script().failAt = failAt;
+      scripted.script().failCode = code;
+      auto pool = WorkerPool::create({.threads = 1}).take();
+      status = [&]() -> Status {
+        auto driver = cuda::Driver::open(test::ScriptedDriver::path());
+        LLMC_TRY(driver.status());
+        auto context = cuda::Context::open(**driver, 0);
+        LLMC_TRY(context.status());
+        auto stream = cuda::Stream::create(**context);
+        LLMC_TRY(stream.status());
+        auto kv = cuda::DeviceBuffer::create(**context, 64 * FakeEngine::kPageBytes, "the KV cache");
+        LLMC_TRY(kv.status());
+        auto device = engine.load(**context);
+        LLMC_TRY(device.status());
+        auto backend = cuda::DeviceBackend::create(**stream, device.take(), {16, 8, 2, 200}, kv->address());
+        LLMC_TRY(backend.status());
+        auto executor = Executor::create(backend.take(), engine.plan(), *pool, {16, 8, 2, 200}, 64);
+        LLMC_TRY(executor.status());
+        const std::vector<int32_t> ids = {1, 2, 3, 4, 5}, pages = {2};
+        const StepSequence prompt{ids, pages, 0, RowChoice::kAll, {}};
+        LLMC_TRY((*executor)->step(std::span(&prompt, 1)));
+        const StepSequence decoded{std::span(ids).first(1), pages, 5, RowChoice::kLast, {}};
+        return (*executor)->step(std::span(&decoded, 1));
+      }();
+    }
+    if (calls) *calls = scripted.script().calls;
+    return status;
+  };
+  uint64_t calls = 0;
+  ASSERT_TRUE(attempt(0, 0, &calls));
+  ASSERT_EQ(scripted.alive(), 0u);
+  uint64_t told = 0;
+  for (const auto& [code, name] : {std::pair{2, "CU_MEMORY"}, {1, "CU_CALL"}, {719, "CU_FAULT"}}) {
+    for (uint64_t call = 2; call <= calls; ++call) {
+      scripted.reset();
+      const Status status = attempt(call, code, nullptr);
+      EXPECT_EQ(scripted.alive(), 0u) << "call " << call << " code " << code;
+      if (status) continue;
+      ++told;
+      EXPECT_EQ(status.code(), name) << status.toString();
+    }
+  }
+  EXPECT_GT(told, calls * 2);  // of three codes; the rest fell on what is given back
+}
+
+}  // namespace
+}  // namespace llmc::rt

@@ -1,0 +1,116 @@
+// llmc-run on an engine for CUDA, over the scripted driver: devices chosen and refused, memory planned, faults told.
+#include "runtime/main/device_session.h"
+
+#include "tests/unit/runtime/device/cuda/scripted_driver.h"
+#include "tests/unit/runtime/main/run_fixture.h"
+
+namespace llmc::rt::test {
+namespace {
+
+/// The tiny engine's two kernels do nothing: all logits are zero, as on the CPU.
+class RunOnDevice : public Run {
+ protected:
+  RunOnDevice() {
+    engine_.write(letterEngine({}, tinyCudaPlan()));
+    addKernels();
+  }
+  void addKernels() {
+    for (const auto& [symbol, words] :
+         {std::pair{"embed_m4", 3u}, {"embed_m0", 3u}, {"linear_m4", 4u}, {"linear_m0", 4u}})
+      scripted_.addKernel(symbol, words, [](const uint64_t*, const uint32_t*) {});
+  }
+  void TearDown() override { EXPECT_EQ(scripted_.alive(), 0u); }
+
+  ScriptedDriver scripted_;
+};
+
+TEST_F(RunOnDevice, GeneratesAsOnTheCpu) {
+  ASSERT_EQ(run({"--prompt", "de", "--max-tokens", "5", "--json", "--threads", "1"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["text"], "aaaaa");
+  EXPECT_GT(scripted_.script().graphLaunches, 0u);
+  scripted_.script().graphLaunches = 0;
+  ASSERT_EQ(run({"--prompt", "de", "--max-tokens", "5", "--device", "cuda:0", "--no-graphs", "--threads", "1"}), 0)
+      << err_;
+  EXPECT_EQ(out_, "aaaaa\n");
+  EXPECT_EQ(scripted_.script().graphLaunches, 0u);
+}
+
+TEST_F(RunOnDevice, OtherModesRun) {
+  EXPECT_EQ(run({"--check"}), 0) << err_;
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
+  ASSERT_EQ(run({"--bench", "--prompt-tokens", "8", "--output-tokens", "4", "--repeat", "1", "--streams", "3", "--json",
+                 "--threads", "1"}),
+            0)
+      << err_;
+  const auto json = nlohmann::json::parse(out_);
+  EXPECT_EQ(json["device"], "cuda:0 Scripted GPU, CUDA 13.0");
+  EXPECT_EQ(json["level"], "cuda:sm_90a");
+  EXPECT_GT(json["copy_bandwidth_gb_per_s"].get<double>(), 0);
+  EXPECT_FALSE(json.contains("read_bandwidth_gb_per_s"));
+  ASSERT_EQ(run({"--bench", "--repeat", "1", "--prompt-tokens", "8", "--output-tokens", "4", "--threads", "1"}), 0)
+      << err_;
+  EXPECT_NE(out_.find("memory copies at"), std::string::npos) << out_;
+}
+
+TEST_F(RunOnDevice, RefusesWhatDoesNotGoWithTheEngine) {
+  expectRefusals({{{"--prompt", "a", "--device", "cpu"}, 78, "RT_DEVICE"},
+                  {{"--prompt", "a", "--device", "cuda:1"}, 69, "CU_NO_DEVICE"},
+                  {{"--prompt", "a", "--device", "gpu"}, 64, "CLI_FLAG"},
+                  {{"--prompt", "a", "--device", "cuda0"}, 64, "CLI_FLAG"},
+                  {{"--prompt", "a", "--device", "cuda:x"}, 64, "CLI_FLAG"},
+                  {{"--prompt", "a", "--device", "cuda:-1"}, 64, "CLI_FLAG"},
+                  {{"--check", "--device", "cuda:0"}, 64, "CLI_FLAG"},
+                  {{"--bench", "--profile", "--prompt-tokens", "8", "--output-tokens", "8"}, 64, "CLI_FLAG"}});
+}
+
+TEST_F(RunOnDevice, NamesTheDeviceWhenNoCodeFits) {
+  scripted_.script().major = 8;
+  EXPECT_EQ(run({"--prompt", "a"}), 78);
+  EXPECT_NE(err_.find("error[CU_NO_CODE] the engine holds code for cuda:sm_90a, cuda:compute_90, none runs on Scripted "
+                      "GPU (sm_80)"),
+            std::string::npos)
+      << err_;
+  scripted_.script().major = 12;
+  EXPECT_EQ(run({"--prompt", "a", "--max-tokens", "1", "--threads", "1"}), 0) << err_;  // PTX
+}
+
+TEST_F(RunOnDevice, RefusesWhatDoesNotFitWithNumbers) {
+  EXPECT_EQ(run({"--prompt", "a", "--kv-memory", "2G"}), 69);
+  EXPECT_NE(err_.find("error[RT_KV_MEMORY] --kv-memory is 2.00 GiB, and beside the engine the device has 9"),
+            std::string::npos)
+      << err_;
+  scripted_.script().freeBytes = 20 << 10;
+  EXPECT_EQ(run({"--prompt", "a"}), 69);
+  EXPECT_NE(err_.find("error[CU_MEMORY] the engine does not fit: weights"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("20.0 KiB of 2.00 GiB are free on cuda:0 Scripted GPU"), std::string::npos) << err_;
+}
+
+TEST_F(RunOnDevice, EveryFaultAtEveryCallEndsWithItsStatus) {
+  const std::vector<std::string> args = {"--prompt", "de", "--max-tokens", "3", "--threads", "1"};
+  ASSERT_EQ(run(args), 0);
+  const uint64_t calls = scripted_.script().calls;
+  int told = 0;
+  for (const auto& [code, exit] : {std::pair{700, 71}, {2, 69}}) {
+    for (uint64_t call = 2; call <= calls; ++call) {
+      scripted_.reset();
+      addKernels();
+      scripted_.script().failAt = call;
+      scripted_.script().failCode = code;
+      const int status = run(args);
+      EXPECT_TRUE(status == exit || status == 0) << call << " " << err_;
+      EXPECT_EQ(err_.find("error[") != std::string::npos, status != 0);
+      told += status != 0;
+      ASSERT_EQ(scripted_.alive(), 0u);
+    }
+  }
+  EXPECT_GT(told, static_cast<int>(calls));
+}
+
+TEST_F(Run, ACpuEngineRefusesADevice) {
+  expectRefusals(
+      {{{"--prompt", "a", "--device", "cuda:0"}, 78, "RT_DEVICE"}, {{"--prompt", "a", "--no-graphs"}, 64, "CLI_FLAG"}});
+  EXPECT_EQ(run({"--prompt", "a", "--device", "cpu", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
+}
+
+}  // namespace
+}  // namespace llmc::rt::test

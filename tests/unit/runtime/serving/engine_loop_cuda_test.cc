@@ -1,0 +1,104 @@
+// The loop over the scripted device: the CPU's tokens bit for bit, with choices that share pages, preemption by swap
+// and the prefix cache; a device that fails ends every answer with its error, and the loop.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "runtime/kv/cuda/device_pages.h"
+#include "tests/unit/runtime/exec/cuda/fake_cuda_engine.h"
+#include "tests/unit/runtime/serving/loop_runner.h"
+
+namespace llmc::rt::serving::test {
+namespace {
+
+using rt::test::FakeEngine;
+
+/// Machines on one device, and the same requests' answers on the CPU.
+class CudaLoop : public testing::Test {
+ protected:
+  using Kind = FakeEngine::Kind;
+
+  LoopSetup onDevice(LoopSetup setup) {
+    setup.machine = [this](const LoopSetup& wanted, WorkerPool& pool) {
+      LoopMachine machine;
+      machine.kv = KvStore::over(cuda::devicePages(*device_.stream, FakeEngine::kPageBytes * wanted.pages).take(),
+                                 FakeEngine::kPageBytes, wanted.pages);
+      auto backend = cuda::DeviceBackend::create(*device_.stream, engine_.load(*device_.context).take(), wanted.limits,
+                                                 cuda::hostAddress(machine.kv->base()), {wanted.numerics, true});
+      EXPECT_TRUE(backend) << backend.status().toString();
+      machine.executor =
+          Executor::create(backend.take(), engine_.plan(), pool, wanted.limits, wanted.pages, wanted.numerics).take();
+      if (failAfter_ > 0) {
+        device_.scripted.script().failAt = device_.scripted.script().calls + failAfter_;
+        device_.scripted.script().failCode = 719;
+      }
+      return machine;
+    };
+    return setup;
+  }
+
+  std::vector<server::GenerationRequest> requests(std::mt19937& random, size_t count, uint32_t choices) {
+    std::vector<server::GenerationRequest> made;
+    std::vector<int32_t> shared(20);
+    for (int32_t& token : shared) token = static_cast<int32_t>(random() % 38);
+    for (uint64_t id = 1; id <= count; ++id) {
+      std::vector<int32_t> prompt(shared.begin(), shared.begin() + random() % 20);
+      for (size_t i = 0; i < 2 + random() % 40; ++i) prompt.push_back(static_cast<int32_t>(random() % 38));
+      made.push_back(requestOf(id, std::move(prompt), 20 + random() % 60));
+      made.back().choices = 1 + static_cast<uint32_t>(random() % choices);
+      made.back().sampling.temperature = random() % 2 ? 0.9 : 0;
+      made.back().sampling.seed = random();
+    }
+    return made;
+  }
+
+  FakeEngine host_{Kind::kContexts};
+  rt::test::ScriptedDevice device_;
+  rt::test::FakeCudaEngine engine_{device_.scripted, Kind::kContexts};
+  uint64_t failAfter_ = 0;
+};
+
+TEST_F(CudaLoop, GivesTheCpusTokensWithCopiesSwapsAndPrefixes) {
+  std::mt19937 random(3);
+  uint64_t preemptions = 0, hits = 0;
+  for (int round = 0; round < 12; ++round) {
+    const auto asked = requests(random, 10, 3);
+    LoopSetup setup;
+    setup.prefixCache = round % 3 != 0;
+    setup.pages = 24;
+    setup.hostPages = round % 2 ? 60 : 0;
+    const LoopResult cpu = runLoop(host_, setup, asked), gpu = runLoop(host_, onDevice(setup), asked);
+    ASSERT_TRUE(gpu.status) << gpu.status.toString();
+    EXPECT_EQ(gpu.outputs, cpu.outputs) << round;
+    preemptions += gpu.stats.preemptions;
+    hits += gpu.stats.prefixCacheHits;
+  }
+  EXPECT_GT(preemptions, 10u);
+  EXPECT_GT(hits, 10u);
+  EXPECT_EQ(device_.scripted.script().graphLaunches, 0u);  // the programs for any step alone
+}
+
+TEST_F(CudaLoop, DecodedStepsRunGraphs) {
+  std::mt19937 random(4);
+  LoopSetup setup;
+  setup.deterministic = false;
+  setup.numerics = Numerics::kFast;
+  const LoopResult result = runLoop(host_, onDevice(setup), requests(random, 6, 1));
+  EXPECT_TRUE(result.status) << result.status.toString();
+  for (const auto& [id, output] : result.outputs) EXPECT_EQ(output[0].end, "length");
+  EXPECT_GT(device_.scripted.script().graphLaunches, 20u);
+}
+
+TEST_F(CudaLoop, AFaultInTheMiddleEndsEveryAnswerAndTheLoop) {
+  std::mt19937 random(5);
+  const auto asked = requests(random, 6, 2);
+  failAfter_ = 100;
+  const LoopResult result = runLoop(host_, onDevice({}), asked);
+  EXPECT_EQ(result.status.code(), "CU_FAULT");
+  EXPECT_EQ(exitStatus(result.status.kind()), 71);
+  for (const auto& [id, output] : result.outputs)
+    for (const ChoiceOutput& choice : output) EXPECT_EQ(choice.end, "CU_FAULT") << id;
+}
+
+}  // namespace
+}  // namespace llmc::rt::serving::test
