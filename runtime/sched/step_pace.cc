@@ -18,6 +18,9 @@ constexpr double kCrowd = 8;
 /// token.
 constexpr uint32_t kFill = 2;
 
+/// With so many prompt tokens a decoded one, a step's time is that of its prompts.
+constexpr uint32_t kMostlyPrompts = 4;
+
 void average(double& mean, double sample) {
   if (mean == 0)
     mean = sample;
@@ -41,15 +44,26 @@ double StepPace::decodeSeconds(uint32_t decodes) const {
   return 0;
 }
 
+void StepPace::learnDecodes(uint32_t decodes, double seconds, bool alone) {
+  const uint32_t own = classOf(decodes);
+  if (alone && !measured_[own]) decodeSeconds_[own] = 0;  // a guess goes
+  measured_[own] |= alone;
+  average(decodeSeconds_[own], seconds);
+}
+
 void StepPace::learn(uint32_t decodes, uint32_t promptTokens, double seconds) {
   if (seconds <= 0) return;
   if (promptTokens == 0) {
-    if (decodes > 0) average(decodeSeconds_[classOf(decodes)], seconds);
+    if (decodes > 0) learnDecodes(decodes, seconds, true);
     return;
   }
   // What came on top of the decoding; a few tokens say nothing about it.
   const double base = decodes > 0 ? decodeSeconds(decodes) : 0;
   if (promptTokens < kLeast || (decodes > 0 && base == 0)) return;
+  // While a batch fills, none of its steps decodes only. Its decoding is then what prompts do not explain; taken for
+  // the cost of prompts, as it would be with the time of a smaller batch, it would starve them until the batch is full.
+  if (decodes > 0 && !measured_[classOf(decodes)] && promptTokenSeconds_ > 0 && promptTokens < kMostlyPrompts * decodes)
+    return learnDecodes(decodes, std::max(seconds - promptTokens * promptTokenSeconds_, 0.1 * seconds), false);
   const double each = std::max(seconds - base, 0.1 * seconds) / promptTokens;
   average(promptTokenSeconds_, each);
 }

@@ -31,11 +31,14 @@ class StepPace {
  private:
   static constexpr uint32_t kClasses = 13;
   static uint32_t classOf(uint32_t decodes);
+  /// A step that decodes so many; `alone`: measured without prompts, else what was left of a step with some.
+  void learnDecodes(uint32_t decodes, double seconds, bool alone);
   /// Of a step that decodes so many; 0: never seen.
   double decodeSeconds(uint32_t decodes) const;
 
   double stretch_;
   std::array<double, kClasses> decodeSeconds_{};  ///< by powers of two of the sequences; 0: unknown
+  std::array<bool, kClasses> measured_{};         ///< not guessed from steps with prompts
   double promptTokenSeconds_ = 0;                 ///< 0: unknown
 };
 

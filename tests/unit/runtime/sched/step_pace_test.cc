@@ -51,6 +51,22 @@ TEST(StepPace, ACrowdOfPromptsMayHoldUpOthersInProportion) {
   EXPECT_GT(pace.promptTokens(1, 1), 0u) << "one against one";
 }
 
+TEST(StepPace, ABatchThatNeverDecodesAloneDoesNotStarveItsPrompts) {
+  StepPace pace(2);
+  pace.learn(0, 64, seconds(0, 64));  // a first request alone
+  for (int i = 0; i < 8; ++i) pace.learn(1, 0, seconds(1, 0));
+  for (uint32_t decodes = 2; decodes < 24; decodes += 2)  // then a crowd comes
+    pace.learn(decodes, StepPace::kFillTokens, seconds(decodes, StepPace::kFillTokens));
+  uint32_t tokens = 0;
+  for (int i = 0; i < 20; ++i) {
+    tokens = pace.promptTokens(24, 1);
+    pace.learn(24, tokens, seconds(24, tokens));
+  }
+  EXPECT_NEAR(seconds(24, tokens) / seconds(24, 0), 2, 0.2) << tokens;
+  pace.learn(24, 0, seconds(24, 0));  // a measurement replaces the guess
+  EXPECT_NEAR(seconds(24, pace.promptTokens(24, 1)) / seconds(24, 0), 2, 0.2);
+}
+
 TEST(StepPace, OneSlowStepChangesLittle) {
   StepPace pace(3);
   run(pace, 32, 100);
