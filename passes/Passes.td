@@ -46,9 +46,9 @@ def Quantize : LlmcPass<"llm-quantize"> {
     Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float. For cuda activations are auto or bf16.
   }];
   let options = [
-    targetOption,
     Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8 or w4">,
-    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16">];
+    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16">,
+    targetOption];
 }
 
 def InsertSelectRows : LlmcPass<"llm-insert-select-rows"> {

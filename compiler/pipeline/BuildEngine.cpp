@@ -7,6 +7,7 @@
 #include "compiler/pipeline/CheckEngine.h"
 #include "compiler/pipeline/CompileKernels.h"
 #include "compiler/pipeline/ExplainJson.h"
+#include "compiler/pipeline/GenerateCode.h"
 #include "compiler/pipeline/ModelFacts.h"
 #include "compiler/pipeline/Progress.h"
 #include "compiler/pipeline/SerializePlan.h"
@@ -15,6 +16,7 @@
 #include "compiler/quality/CheckTexts.h"
 #include "compiler/quality/MeasureQuality.h"
 #include "passes/Passes.h"
+#include "passes/Target.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
@@ -66,6 +68,9 @@ private:
       LLMC_TRY(checkNotInput("--remarks", remarks, options_.model));
       LLMC_TRY(remarksFile_.open(remarks));
     }
+    if (cuda() && options_.stopAfter == Phase::Engine)
+      if (auto nvrtc = Nvrtc::load(); !nvrtc)
+        return nvrtc.takeStatus();
     std::vector<std::string> levels;
     for (const Level &level : cpuLevels())
       levels.push_back(level.name.str());
@@ -83,7 +88,8 @@ private:
                         : options_.stopAfter == Phase::Graph ? "graph.mlir"
                                                              : "kernels.mlir");
       if (phase == Phase::Plan) {
-        assignScratch(*module_, kDecodeTokens);
+        if (!cuda())
+          assignScratch(*module_, kDecodeTokens);
         describeModel();
       }
       LLMC_TRY(passes(name, phase));
@@ -106,6 +112,8 @@ private:
     if (!module)
       return module.takeStatus();
     module_ = module.take();
+    if (cuda())
+      (*module_)->setAttr(kTargetAttr, StringAttr::get(&context_, "cuda"));
     return rt::Status::ok();
   }
 
@@ -117,6 +125,8 @@ private:
                       "f32 (--quant w8 or w4 makes integer weights)\n";
     return rt::Status::ok();
   }
+
+  bool cuda() const { return !options_.cudaArchs.empty(); }
 
   bool multipliesIntegers() {
     return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
@@ -143,47 +153,26 @@ private:
   /// Facts that plan-build copies into the plan.
   void describeModel() {
     Builder builder(&context_);
-    llvm::SmallVector<llvm::StringRef> levels(options_.levels.begin(), options_.levels.end());
-    (*module_)->setAttr(kModelAttr,
-                        modelFacts(*module_, model_, options_.model, multipliesIntegers() ? "int8" : "f32"));
+    const std::vector<std::string> names = levelNames(options_);
+    llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
+    const char *activations = cuda() ? "bf16" : multipliesIntegers() ? "int8" : "f32";
+    (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
 
   rt::Status generate() {
     progress_.phase("code generation");
     double from = progress_.seconds();
-    CompileOptions compile;
-    for (const std::string &name : options_.levels)
-      compile.levels.push_back(findLevel(name));
-    compile.threads = options_.jobs;
-    compile.listings = !options_.passes.dumpDir.empty();
-    compile.progress = [&](size_t done, size_t total) { progress_.advance(done, total); };
-    auto kernels = compileKernels(*module_, compile);
+    auto kernels = generateCode(*module_, options_, [&](size_t done, size_t total) { progress_.advance(done, total); });
     if (!kernels)
       return kernels.takeStatus();
     kernels_ = kernels.take();
     summary_.codegenSeconds = progress_.seconds() - from;
     summary_.variants = kernels_.variants.size();
-    summary_.levels = kernels_.levels.size();
-    for (const CodeImage &image : kernels_.images)
-      summary_.codeBytes += image.bytes.size();
-    return dumpListings();
-  }
-
-  rt::Status dumpListings() {
-    if (options_.passes.dumpDir.empty())
-      return rt::Status::ok();
-    PassOptions where = options_.passes;
-    for (size_t level = 0; level < kernels_.levels.size(); ++level) {
-      where.dumpDir = options_.passes.dumpDir + "/kernels-" + kernels_.levels[level]->name.str();
-      for (size_t i = 0; i < kernels_.variants.size(); ++i) {
-        const KernelListing &listing = kernels_.listings[level][i];
-        const std::string &symbol = kernels_.variants[i].symbol;
-        LLMC_TRY(dumpText(where, symbol + ".mlir", listing.mlir));
-        LLMC_TRY(dumpText(where, symbol + ".ll", listing.llvmIr));
-        LLMC_TRY(dumpText(where, symbol + ".s", listing.assembly));
-      }
-    }
+    const auto sections = kernels_.codeSections();
+    summary_.levels = sections.size();
+    for (std::string_view code : sections)
+      summary_.codeBytes += code.size();
     return rt::Status::ok();
   }
 
@@ -206,6 +195,13 @@ private:
 
   /// Runs the engine while it is still unfinished: golden tokens to `selftest`, quality to the model's provenance.
   rt::Status check(EngineWriter &writer, const std::vector<WeightSpec> &specs, std::string &selftest) {
+    if (cuda()) { // this machine need not have a device
+      summary_.selftest = "golden tokens: none, the engine runs on a CUDA device";
+      if (losesPrecision(specs, CheckpointRows(*model_.checkpoint)))
+        summary_.quality = "quality: not measured for target cuda (--target cpu with the same --quant measures the "
+                           "same weights)";
+      return rt::Status::ok();
+    }
     auto facts = (*module_)->getAttrOfType<DictionaryAttr>(kModelAttr);
     EngineCheck check{"", options_.levels, model_.tokenizerJson, 0, options_.jobs};
     if (auto parameters = facts ? facts.getAs<IntegerAttr>("parameters") : IntegerAttr())
@@ -285,8 +281,8 @@ private:
     if (!places)
       return places.takeStatus();
     PlanSections sections;
-    for (const CodeImage &image : kernels_.images) {
-      auto index = writer.addSection(rt::SectionKind::kCode, {image.bytes.data(), image.bytes.size()});
+    for (std::string_view code : kernels_.codeSections()) {
+      auto index = writer.addSection(rt::SectionKind::kCode, code);
       if (!index)
         return index.takeStatus();
       sections.code.push_back(*index);

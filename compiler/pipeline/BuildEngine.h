@@ -12,7 +12,8 @@ namespace llmc {
 struct BuildOptions {
   std::string model, output;
   PassOptions passes;
-  std::vector<std::string> levels; ///< names, ascending
+  std::vector<std::string> levels;    ///< of the CPU, names, ascending; not used with cudaArchs
+  std::vector<std::string> cudaArchs; ///< "sm_90a", ascending: build for CUDA; empty: for the CPU
   unsigned jobs = 1;
   Phase stopAfter = Phase::Engine;
   std::string remarks;                    ///< file, "-" for stderr, empty: none

@@ -68,8 +68,17 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
                            "name another file");
 }
 
+/// "linear_960x576_m8.sm_90a.cubin": what a build for CUDA makes of each variant.
+static bool isCudaDump(const fs::path &path) {
+  const std::string arch = path.stem().extension().string(), kind = path.extension().string();
+  return (arch.starts_with(".sm_") || arch.starts_with(".compute_")) &&
+         (kind == ".mlir" || kind == ".cu" || kind == ".ptx" || kind == ".cubin");
+}
+
 /// "012-llm-quantize.mlir": what dumpText makes.
 static bool isDump(const fs::path &path) {
+  if (isCudaDump(path))
+    return true;
   std::string name = path.filename().string();
   size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
   std::string kind = path.extension().string();

@@ -16,8 +16,8 @@ rt::Status checkNotInput(const std::string &what, const std::string &path, const
 rt::Status checkDiffer(const std::string &remarks, const std::string &output);
 
 /// Makes the folder that takes dumps, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir,
-/// .ll, .s, also in kernels-LEVEL of `levels`) are removed when `force` says so, else refused. Errors: OUT_EXISTS (64),
-/// OUT_IO (74). Nothing when `folder` is empty.
+/// .ll, .s, also in kernels-LEVEL of `levels`; *.sm_90a.cubin and the like) are removed when `force` says so, else
+/// refused. Errors: OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
 rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::string> &levels, bool force);
 
 /// A small text that is opened before the work and written after it. What was there stays until write(); a file that

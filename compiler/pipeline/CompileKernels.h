@@ -4,6 +4,7 @@
 #include "codegen/cpu/ImageLinker.h"
 #include "codegen/cpu/Level.h"
 #include "codegen/cpu/ObjectCompiler.h"
+#include "compiler/pipeline/CudaLevel.h"
 #include "dialects/Kern/KernDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/base/status.h"
@@ -11,7 +12,7 @@
 
 namespace llmc {
 
-/// One function of an image.
+/// One function of an image, or of a cubin.
 struct KernelVariant {
   std::string kernel; ///< name of the kern.func
   int64_t mMax = 0;   ///< class it was generated for
@@ -23,7 +24,15 @@ struct CompiledKernels {
   std::vector<const Level *> levels;
   std::vector<CodeImage> images;                    ///< by level
   std::vector<std::vector<KernelListing>> listings; ///< [level][variant], when asked for
+  std::vector<CudaLevel> cuda;                      ///< target cuda: in place of levels, images and listings
+  std::vector<std::string> kernelIr;                ///< target cuda, when listings are asked for: a variant's kern.func
+
+  /// Bytes of each level's code section.
+  std::vector<std::string_view> codeSections() const;
 };
+
+/// Appends the variants of all kern.funcs' configs to `variants` and returns the text of each one's kern.func.
+std::vector<std::string> listVariants(mlir::ModuleOp module, std::vector<KernelVariant> &variants);
 
 struct CompileOptions {
   std::vector<const Level *> levels;

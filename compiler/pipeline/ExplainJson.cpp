@@ -50,7 +50,7 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
     entry["origin"] = names(kernel.getOriginAttr());
     entry["fused"] = names(kernel.getFusedAttr());
     entry["variants"] = Json::array();
-    for (const KernelVariant &variant : kernels.variants) {
+    for (const auto &[i, variant] : llvm::enumerate(kernels.variants)) {
       if (variant.kernel != kernel.getSymName())
         continue;
       Json bytes = Json::object(), config = Json::object();
@@ -58,6 +58,10 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
         std::string name = kernels.levels[level]->name.str();
         bytes[name] = kernels.images[level].symbols.lookup(variant.symbol).size;
         config[name] = describeKernel(kernel, variant.mMax, *kernels.levels[level]);
+      }
+      for (const CudaLevel &level : kernels.cuda) {
+        bytes[level.name] = level.variants[i].size;
+        config[level.name] = level.variants[i].kernel.config;
       }
       entry["variants"].push_back(
           {{"m_max", variant.mMax}, {"symbol", variant.symbol}, {"bytes", bytes}, {"config", config}});

@@ -67,9 +67,11 @@ public:
     out.kv->layer_bytes = op.getLayerBytes();
     out.kv->page_bytes = op.getPageBytes();
     out.kv->dtype = fb::DType::F16;
-    for (size_t i = 0; i < kernels_.levels.size(); ++i) {
+    if (op.getTarget() != "cpu")
+      out.target = op.getTarget().str();
+    for (size_t i = 0; i < sections_.code.size(); ++i) {
       auto level = std::make_unique<fb::LevelT>();
-      level->name = kernels_.levels[i]->name.str();
+      level->name = kernels_.cuda.empty() ? kernels_.levels[i]->name.str() : kernels_.cuda[i].name;
       level->section = sections_.code[i];
       out.levels.push_back(std::move(level));
     }
@@ -112,7 +114,7 @@ private:
     table->origin = strings(op.getOriginAttr());
     table->fused = strings(op.getFusedAttr());
     size_t next = 0;
-    for (const KernelVariant &variant : kernels_.variants) {
+    for (const auto &[i, variant] : llvm::enumerate(kernels_.variants)) {
       if (variant.kernel != op.getSymName())
         continue;
       auto entry = std::make_unique<fb::VariantT>();
@@ -125,15 +127,44 @@ private:
         range->size = symbol.size;
         entry->code.push_back(std::move(range));
       }
+      for (const CudaLevel &level : kernels_.cuda) {
+        entry->symbol = variant.symbol;
+        entry->code.push_back(codeRange(level.variants[i]));
+      }
       table->variants.push_back(std::move(entry));
     }
     return table;
+  }
+
+  static std::unique_ptr<fb::CodeRangeT> codeRange(const CudaVariant &variant) {
+    auto range = std::make_unique<fb::CodeRangeT>();
+    range->offset = variant.offset;
+    range->size = variant.size;
+    range->config = variant.kernel.config;
+    range->launch = std::make_unique<fb::LaunchShapeT>();
+    range->launch->threads = static_cast<uint32_t>(variant.kernel.threads);
+    range->launch->shared_bytes = static_cast<uint32_t>(variant.kernel.sharedBytes);
+    range->launch->registers = static_cast<uint32_t>(variant.compiled.registers);
+    range->launch->static_shared_bytes = static_cast<uint32_t>(variant.compiled.sharedBytes);
+    range->launch->local_bytes = static_cast<uint32_t>(variant.compiled.spillBytes);
+    for (const GridDim &dim : variant.kernel.grid) {
+      auto entry = std::make_unique<fb::GridDimT>();
+      entry->base = static_cast<uint32_t>(dim.base);
+      entry->t_tile = static_cast<uint32_t>(dim.tTile);
+      entry->t_count = static_cast<uint32_t>(dim.tCount);
+      entry->s_tile = static_cast<uint32_t>(dim.sTile);
+      entry->s_count = static_cast<uint32_t>(dim.sCount);
+      entry->seq_count = static_cast<uint32_t>(dim.seqCount);
+      range->launch->grid.push_back(std::move(entry));
+    }
+    return range;
   }
 
   std::unique_ptr<fb::ProgramT> programTable(plan::ProgramOp op) {
     auto table = std::make_unique<fb::ProgramT>();
     table->name = op.getSymName().str();
     table->t_max = op.getTMax();
+    table->q_max = op.getQMax();
     for (int64_t bytes : op.getRegionBytes())
       table->region_bytes.push_back(bytes);
     llvm::StringMap<uint32_t> slots;

@@ -4,6 +4,7 @@
 #include "codegen/cpu/Level.h"
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
+#include "compiler/tools/TargetFlag.h"
 #include "passes/Passes.h"
 #include "runtime/device/cpu_features.h"
 #include "llvm/ADT/StringExtras.h"
@@ -18,20 +19,24 @@ static cxxopts::Options buildFlags() {
   cxxopts::Options flags("llmc build",
                          "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
   flags.positional_help("MODEL").add_options()("o,output", "engine file to write", cxxopts::value<std::string>(),
-                                               "FILE")("target", "machine to compile for: cpu",
-                                                       cxxopts::value<std::string>()->default_value("cpu"), "NAME")(
-      "quant", "weight storage: native (as in the file), w16, w8, w4",
-      cxxopts::value<std::string>()->default_value("native"),
-      "SCHEME")("activations", "inputs of integer products: auto (int8 where weights are integers), int8, f32",
-                cxxopts::value<std::string>()->default_value("auto"),
-                "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
-                        cxxopts::value<std::string>()->default_value("all"),
-                        "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
-                                "N")("print-ir-before", "print the IR before a pass, or before all",
-                                     cxxopts::value<std::string>()->default_value(""), "PASS")(
+                                               "FILE")(
+      "target",
+      "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
+      "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",
+      cxxopts::value<std::string>()->default_value("cpu"),
+      "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4",
+              cxxopts::value<std::string>()->default_value("native"), "SCHEME")(
+      "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
+      cxxopts::value<std::string>()->default_value("auto"),
+      "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
+              cxxopts::value<std::string>()->default_value("all"),
+              "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
+                      "N")("print-ir-before", "print the IR before a pass, or before all",
+                           cxxopts::value<std::string>()->default_value(""), "PASS")(
       "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
       "PASS")("dump-dir",
-              "folder for printed IR and for each kernel's text (.mlir, .ll, .s); with --stop-after for the IR there",
+              "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
+              "--stop-after for the IR there",
               cxxopts::value<std::string>()->default_value(""),
               "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
                      cxxopts::value<std::string>()->default_value(""),
@@ -114,12 +119,31 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
   passes.printAfter = parsed["print-ir-after"].as<std::string>();
   passes.dumpDir = parsed["dump-dir"].as<std::string>();
   LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4"}));
-  LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32"}));
+  LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
   std::vector<std::string> known = passFlags();
   known.insert(known.begin(), "all");
   known.push_back("");
   LLMC_TRY(oneOf("print-ir-before", passes.printBefore, known));
   return oneOf("print-ir-after", passes.printAfter, known);
+}
+
+/// What the other target has.
+static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
+  const std::string &activations = options.passes.activations;
+  if (options.cudaArchs.empty())
+    return activations != "bf16" ? rt::Status::ok()
+                                 : usageError("--activations bf16 is for --target cuda", "expected auto, int8 or f32");
+  if (activations == "int8" || activations == "f32")
+    return usageError("--activations " + activations + " is for --target cpu: tensor cores multiply bf16",
+                      "expected auto or bf16");
+  if (parsed.count("cpu-levels"))
+    return usageError("--cpu-levels is for --target cpu", "leave it out");
+  if (options.quality == true)
+    return usageError("--quality on is for --target cpu, whose kernels this machine can run",
+                      "build for the CPU with the same --quant: it measures the same weights");
+  return options.selftestTokens.value_or(0) == 0
+             ? rt::Status::ok()
+             : usageError("--selftest-tokens is for --target cpu, whose kernels this machine can run", "leave it out");
 }
 
 static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed) {
@@ -136,7 +160,10 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
     options.output = parsed["output"].as<std::string>();
   else if (options.stopAfter == Phase::Engine)
     return usageError("expected -o FILE, found none", "llmc build MODEL -o engine.bin");
-  LLMC_TRY(oneOf("target", parsed["target"].as<std::string>(), {"cpu"}));
+  auto archs = parseTarget(parsed["target"].as<std::string>());
+  if (!archs)
+    return archs.takeStatus();
+  options.cudaArchs = archs.take();
   auto levels = parseLevels(parsed["cpu-levels"].as<std::string>());
   if (!levels)
     return levels.takeStatus();
@@ -157,6 +184,7 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
       return number.takeStatus();
     options.selftestTokens = static_cast<uint32_t>(*number);
   }
+  LLMC_TRY(checkForTarget(parsed, options));
   if (parsed.count("quiet") && parsed.count("verbose"))
     return usageError("--quiet and --verbose exclude each other", "leave one out");
   options.force = parsed.count("force") > 0;
@@ -168,7 +196,8 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
 static void printSummary(const BuildOptions &options, const BuildSummary &summary) {
   auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
   llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
-               << ", code " << mib(summary.codeBytes) << " at " << summary.levels << " levels)\n"
+               << ", code " << mib(summary.codeBytes) << " at " << summary.levels << " levels"
+               << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX") << ")\n"
                << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
                                 summary.codegenSeconds, mib(summary.peakBytes))
                << "  " << summary.kernels << " kernels in " << summary.variants << " variants\n"

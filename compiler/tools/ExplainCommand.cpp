@@ -2,6 +2,7 @@
 #include "compiler/tools/ExplainCommand.h"
 
 #include "compiler/tools/CommandLine.h"
+#include "compiler/tools/LaunchText.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -51,12 +52,19 @@ rt::Status disagree(const std::string &what) {
 Json planVariants(const fb::Engine &plan, const fb::Kernel &kernel) {
   Json list = Json::array();
   for (const fb::Variant *variant : *kernel.variants()) {
-    Json bytes = Json::object();
-    for (uint32_t level = 0; level < plan.levels()->size(); ++level)
-      bytes[plan.levels()->Get(level)->name()->str()] = variant->code()->Get(level)->size();
+    Json bytes = Json::object(), launch = Json::object();
+    for (uint32_t level = 0; level < plan.levels()->size(); ++level) {
+      const std::string name = plan.levels()->Get(level)->name()->str();
+      const fb::CodeRange &code = *variant->code()->Get(level);
+      bytes[name] = code.size();
+      if (code.launch())
+        launch[name] = launchFacts(*code.launch());
+    }
     list.push_back({{"m_max", variant->m_max()},
                     {"symbol", variant->config() ? variant->config()->str() : std::string()},
                     {"bytes", bytes}});
+    if (!launch.empty())
+      list.back()["launch"] = launch;
   }
   return list;
 }
@@ -214,19 +222,23 @@ std::string refusedText(const Json &refused, const char *indent) {
   return out;
 }
 
-/// A line for each configuration, with the levels that have it.
+/// A line for each configuration, with the levels that have it; for each launch, on CUDA.
 std::string configText(const Json &variant) {
   std::map<std::string, std::string> levels;
   if (!variant.contains("config") || !variant["config"].is_object())
     return "";
+  const Json launches = variant.value("launch", Json::object());
   for (const auto &[level, config] : variant["config"].items())
     if (config.is_string()) {
-      std::string &list = levels[config.get<std::string>()];
+      std::string text = config.get<std::string>();
+      if (launches.contains(level))
+        text += "; " + launchText(launches[level]);
+      std::string &list = levels[text];
       list += (list.empty() ? "" : ", ") + rt::escaped(level);
     }
   std::string out;
   for (const auto &[config, list] : levels)
-    out += "             " + rt::escaped(config, 200) + " (" + list + ")\n";
+    out += "             " + rt::escaped(config, 400) + " (" + list + ")\n";
   return out;
 }
 

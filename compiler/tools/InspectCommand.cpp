@@ -4,6 +4,7 @@
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
 #include "runtime/exec/workspace.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
 #include <cstdio>
 #include <cxxopts.hpp>
@@ -85,6 +86,17 @@ Json weightFacts(const fb::Engine &plan) {
   return list;
 }
 
+/// The target, and for CUDA the architectures and the oldest driver; levels have the bytes.
+Json targetFacts(const fb::Engine &plan) {
+  if (!rt::isCuda(plan))
+    return {{"name", "cpu"}};
+  Json archs = Json::array();
+  for (const fb::Level *level : *plan.levels())
+    if (level->name()->string_view().starts_with(rt::cuda::kCubinLevel))
+      archs.push_back(level->name()->str().substr(rt::cuda::kTarget.size() + 1));
+  return {{"name", "cuda"}, {"architectures", archs}, {"driver", ">= " + std::to_string(rt::cuda::kDriverBranch)}};
+}
+
 /// Arena bytes of a program with T = `tokens`, S = `rows` and `workers`, by the runtime's own arithmetic.
 uint64_t arenaBytes(const fb::Program &program, uint32_t tokens, uint32_t rows, uint32_t workers) {
   rt::StepLimits limits;
@@ -108,6 +120,7 @@ Json memoryFacts(const rt::EngineFile &engine) {
       examples.push_back({{"tokens", t}, {"rows", s}, {"workers", w}, {"bytes", arenaBytes(*program, t, s, w)}});
     programs.push_back({{"name", text(program->name())},
                         {"max_tokens", program->t_max()},
+                        {"max_tokens_per_sequence", program->q_max()},
                         {"phases", program->phases()->size()},
                         {"fixed_bytes", regions->Get(0)},
                         {"bytes_per_token", regions->Get(1)},
@@ -140,6 +153,7 @@ Json gatherFacts(const rt::EngineFile &engine) {
   return {{"file_bytes", engine.fileBytes()},
           {"compiler_version", text(plan.compiler_version())},
           {"abi_version", plan.abi_version()},
+          {"target", targetFacts(plan)},
           {"model", modelFacts(plan)},
           {"levels", levelFacts(engine)},
           {"kernels", plan.kernels()->size()},
@@ -179,7 +193,11 @@ std::string memoryText(const Json &memory) {
     out += "  " + column(program["name"], 8) + number(program["fixed_bytes"]) + " + " +
            number(program["bytes_per_token"]) + " (T+16) + " + number(program["bytes_per_row"]) + " (S+16) + " +
            number(program["bytes_per_worker"]) + " workers, " +
-           (any ? "any T" : "T <= " + number(program["max_tokens"])) + ", " + number(program["phases"]) + " phases\n";
+           (any ? "any T" : "T <= " + number(program["max_tokens"])) +
+           (program["max_tokens_per_sequence"] == 0
+                ? ""
+                : ", at most " + number(program["max_tokens_per_sequence"]) + " of a sequence") +
+           ", " + number(program["phases"]) + " phases\n";
     for (const Json &example : program["examples"])
       out += "            T=" + number(example["tokens"]) + " S=" + number(example["rows"]) +
              " workers=" + number(example["workers"]) + ": " + number(example["bytes"]) + "\n";
@@ -199,7 +217,7 @@ std::string qualityText(const Json &facts) {
 std::string factsText(const Json &facts, const std::string &path) {
   std::string out = path + ": " + facts["file_bytes"].dump() + " bytes, llmc " + show(facts["compiler_version"]) +
                     ", kernel ABI " + facts["abi_version"].dump() + ", " + facts["kernels"].dump() + " kernels\n";
-  out += "\nmodel\n" + pairs(facts["model"]);
+  out += "\ntarget\n" + pairs(facts["target"]) + "\nmodel\n" + pairs(facts["model"]);
   out += "\nlevels (bytes of code)\n";
   for (const Json &level : facts["levels"])
     out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";

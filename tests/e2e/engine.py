@@ -67,7 +67,7 @@ def build(model, *flags) -> pathlib.Path:
     key = (str(model), *map(str, flags))
     if key not in _engines:
         path = work_dir() / f"engine-{os.getpid()}-{len(_engines)}.bin"
-        levels = () if "--cpu-levels" in flags else ("--cpu-levels", "host")
+        levels = () if "--cpu-levels" in flags or "--target" in flags else ("--cpu-levels", "host")
         call("llmc", "build", model, "-o", path, "--quiet", "--force", *levels, *flags)
         _engines[key] = path
     return _engines[key]

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tests/emulator/wild_access.h"
+
 namespace llmc::emu {
 namespace {
 
@@ -22,7 +24,9 @@ std::string three(const Dim3& id) {
 Block::Block()
     : stacks_(kMaxThreads),
       shared_(static_cast<u8*>(std::aligned_alloc(4096, kSharedWindow)), std::free),
-      fibres_(kMaxThreads) {}
+      fibres_(kMaxThreads) {
+  catchWildAccesses();
+}
 
 uint64_t Block::random() {
   random_ ^= random_ << 13;
@@ -38,8 +42,32 @@ void Block::fail(const std::string& what, u32 line) {
 
 void Block::fault(Fibre& self, const std::string& what, u32 line) {
   fail("thread " + std::to_string(self.linear) + ": " + what, line);
-  llmcEmulatorSwitch(&self.stackPointer, schedulerStack_);
+  switchTo(&self.stackPointer, nullptr);
   __builtin_unreachable();
+}
+
+/// `next` null: back to the scheduler.
+void Block::switchTo(void** save, Fibre* next) {
+  running_ = next;
+  llmcEmulatorSwitch(save, next ? next->stackPointer : schedulerStack_);
+}
+
+bool Block::wildAccess(const void* address, WildAccess* landing) {
+  if (!running_) return false;
+  Fibre& self = *running_;
+  char hex[32];
+  std::snprintf(hex, sizeof hex, "0x%llx", (unsigned long long)address);
+  std::string what = "thread " + std::to_string(self.linear) + ": illegal address ";
+  if (stacks_.contains(address))
+    what = "thread " + std::to_string(self.linear) + ": the emulator's stack of a thread is full";
+  else if (plan_->checks.memory)
+    what += plan_->checks.memory->describe((uint64_t)address);
+  else
+    what += hex;
+  fail(what, 0);
+  *landing = {stacks_.top(self.linear), &self.stackPointer, schedulerStack_};
+  running_ = nullptr;
+  return true;
 }
 
 void Block::prepare(const Dim3& id) {
@@ -77,6 +105,7 @@ void Block::prepare(const Dim3& id) {
     fibre.copies.clear();
     fibre.groups.clear();
     fibre.spins = 0;
+    fibre.instructions = 0;
     warps_[fibre.warp].live |= 1u << fibre.lane;
     fibre.stackPointer = stacks_.prepare(i, &Block::main, &fibre);
   }
@@ -88,8 +117,13 @@ std::string Block::run(const LaunchPlan& plan, const Dim3& id) {
   std::vector<Fibre*> all;
   for (u32 i = 0; i < threads_; ++i) all.push_back(&fibres_[i]);
   wake(all);
+  setRunningBlock(this);
   schedule();
+  setRunningBlock(nullptr);
   if (failure_.empty() && live_ != 0) reportDeadlock();
+  u64 instructions = 0;
+  for (u32 i = 0; i < threads_; ++i) instructions += fibres_[i].instructions;
+  checks_.finish(instructions);
   std::string reports = checks_.text();
   if (failure_.empty() || reports.empty()) return failure_ + reports;
   return failure_ + "\n" + reports;
@@ -100,7 +134,7 @@ void Block::schedule() {
     if (!ready_.empty()) {
       Fibre* next = ready_.back();
       ready_.pop_back();
-      llmcEmulatorSwitch(&schedulerStack_, next->stackPointer);
+      switchTo(&schedulerStack_, next);
     } else if (!bulk_.empty()) {
       size_t pick = plan_->checks.order == ThreadOrder::kRandom ? random() % bulk_.size() : 0;
       BulkRequest request = bulk_[pick];
@@ -158,14 +192,13 @@ void Block::exit(Fibre& self) {
 
 /// Lets the next ready fibre run; comes back when this one is woken.
 void Block::switchAway(Fibre& self) {
-  void* target = schedulerStack_;
+  Fibre* next = nullptr;
   if (!ready_.empty() && failure_.empty()) {
-    Fibre* next = ready_.back();
+    next = ready_.back();
     ready_.pop_back();
     if (next == &self) return;
-    target = next->stackPointer;
   }
-  llmcEmulatorSwitch(&self.stackPointer, target);
+  switchTo(&self.stackPointer, next);
 }
 
 /// A thread that polls memory lets the others go on.

@@ -43,6 +43,11 @@ struct WarpRequest {
 
 class Block;
 
+/// Where a thread goes on whose kernel touched memory that is not there: arguments of llmcEmulatorSwitch.
+struct WildAccess {
+  void *stack, **save, *scheduler;
+};
+
 struct Fibre : Thread {
   Block* owner = nullptr;
   void* stackPointer = nullptr;
@@ -89,6 +94,8 @@ class Block {
              u32 scaleD, u32 line);
   void wgmmaCommit(Fibre& self, u32 line);
   void wgmmaWait(Fibre& self, u32 pendingGroups, u32 line);
+  /// Called by the signal handler: notes the fault of the running fibre. False when no fibre runs.
+  bool wildAccess(const void* address, WildAccess* landing);
   u32 activeLanes(const Fibre& self) const { return warps_[self.warp].live; }
 
   /// Host memory of a shared address; faults outside the launch's memory.
@@ -127,6 +134,7 @@ class Block {
   void schedule();
   void reportDeadlock();
   void switchAway(Fibre& self);
+  void switchTo(void** save, Fibre* next);
   void wake(std::vector<Fibre*>& fibres);
   void finish(Fibre& self);
   void tryRelease(u32 id);
@@ -162,6 +170,7 @@ class Block {
   Checks checks_;
   u32 threads_ = 0, live_ = 0;
   void* schedulerStack_ = nullptr;
+  Fibre* running_ = nullptr;  ///< null while the scheduler runs
   uint64_t random_ = 1;
   std::string failure_;
 };

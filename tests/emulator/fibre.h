@@ -20,6 +20,8 @@ class FibreStacks {
   bool isOk() const { return memory_ != nullptr; }
   /// A stack pointer from which llmcEmulatorSwitch starts `entry(argument)`, which must never return.
   void* prepare(uint32_t index, void (*entry)(void*), void* argument);
+  /// The upper end of a stack, for a fibre that will not go on.
+  void* top(uint32_t index) const { return memory_ + kStackBytes * (index + 1) - 256; }
   bool contains(const void* address) const { return address >= memory_ && address < memory_ + kStackBytes * count_; }
 
   static constexpr size_t kStackBytes = size_t{128} << 10;

@@ -7,10 +7,10 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
-#include <thread>
 
 #include "tests/emulator/block.h"
 #include "tests/emulator/kernel_compiler.h"
+#include "tests/emulator/workers.h"
 
 namespace llmc::emu {
 
@@ -83,10 +83,7 @@ struct GridRun {
 rt::Status runGrid(const LaunchPlan& plan) {
   GridRun run(plan);
   uint64_t wanted = plan.checks.checked ? 1 : std::max(1u, plan.checks.osThreads);
-  std::vector<std::thread> helpers;
-  for (uint64_t i = 1; i < std::min(wanted, plan.grid.count()); ++i) helpers.emplace_back([&] { run.work(); });
-  run.work();
-  for (std::thread& helper : helpers) helper.join();
+  runOnWorkers((unsigned)std::min(wanted, plan.grid.count()) - 1, [&] { run.work(); });
   if (plan.checks.counters) plan.checks.counters->add(run.counters);
   if (run.failure.empty()) return rt::Status::ok();
   return rt::Status::error(rt::ErrorKind::kDeviceFault, "EMU_FAULT", run.failure);

@@ -43,7 +43,7 @@ MAY_INCLUDE = {
     # Runs engines: the one part of the compile side that stands on the runtime.
     "compiler/quality": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/text"],
     "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/graph", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",
-                          "codegen/cpu", "codegen/cpu/Level", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
+                          "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern", "dialects/Plan", "dialects/Reference",
                           "runtime/base", "runtime/format"],
     "compiler/tools": ["compiler/import", "compiler/models", "compiler/engine", "compiler/pipeline", "passes",
                        "codegen/registry", "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern",

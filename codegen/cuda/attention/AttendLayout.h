@@ -28,14 +28,19 @@ struct CudaAttendShape {
   int64_t pageBytes() const { return layers * kvHeads * headPageBytes(); }
 };
 
-/// One kernel's blocks. Decoded tokens: `splitWarps` warps share the keys, each with `stages` pages in its own ring.
-/// Blocks of query tokens (attend only): 4 warps of 16 rows against steps of `tilePages` pages, two steps in the ring.
+/// One kernel's blocks. Few rows (a decoded token's heads): `splitWarps` warps share the keys, each with `stages` pages
+/// in its own ring. Tiles of query rows (attend only): 4 warps of 16 * rowBlocks rows each against steps of `tilePages`
+/// pages, two steps in the ring; each fragment of a page serves all rows of a warp.
 struct CudaAttendLayout {
   int64_t splitWarps = 0, stages = 0;
-  int64_t tilePages = 0; ///< 0: no blocks of query tokens
+  int64_t tilePages = 0;  ///< 0: no tiles
+  int64_t scorePages = 0; ///< pages whose scores a warp has in registers at once
+  int64_t rowBlocks = 0;
+  int64_t tileParked = 0, splitParked = 0; ///< k-steps of the queries that a warp keeps in shared memory
   int64_t threads = 0, sharedBytes = 0;
 
-  static constexpr int64_t kTileRows = 64, kTileWarps = kTileRows / CudaAttendShape::kWarpRows, kTileStages = 2;
+  static constexpr int64_t kTileWarps = 4, kTileStages = 2;
+  int64_t tileRows() const { return kTileWarps * CudaAttendShape::kWarpRows * rowBlocks; }
 };
 
 /// The layout with most pages under way that leaves room for a second block on a multiprocessor, or the smallest.

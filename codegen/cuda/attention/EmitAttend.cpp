@@ -84,10 +84,13 @@ static void writeShape(SourceWriter &w, const Attention &attention, const CudaAt
   line("int", "window = " + llvm::Twine(shape.window) + ", splits = " + llvm::Twine(shape.splits));
   line("float", "factor = " + floatLiteral(factor) + ", softcap = " + floatLiteral(shape.softcap * log2e));
   line("i64", "queryStride = " + llvm::Twine(queryStride) + ", pageBytes = " + llvm::Twine(shape.pageBytes()));
-  line("int", "warps = " + llvm::Twine(layout.splitWarps) + ", stages = " + llvm::Twine(layout.stages));
-  if (layout.tilePages)
-    line("int", "tilePages = " + llvm::Twine(layout.tilePages) + ", tileRows = " +
-                    llvm::Twine(CudaAttendLayout::kTileRows) + ", tileThreads = " + llvm::Twine(layout.threads));
+  line("int", "warps = " + llvm::Twine(layout.splitWarps) + ", stages = " + llvm::Twine(layout.stages) +
+                  ", splitParked = " + llvm::Twine(layout.splitParked));
+  if (layout.tilePages) {
+    line("int", "tileThreads = " + llvm::Twine(layout.threads) + ", tilePages = " + llvm::Twine(layout.tilePages) +
+                    ", scorePages = " + llvm::Twine(layout.scorePages));
+    line("int", "rowBlocks = " + llvm::Twine(layout.rowBlocks) + ", parked = " + llvm::Twine(layout.tileParked));
+  }
   w.line("};");
 }
 
@@ -133,7 +136,7 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   text.sharedBytes = layout.sharedBytes;
   text.words = frame.words();
   text.config = describeAttend(shape, layout);
-  const int64_t tokens = shape.splits ? 1 : CudaAttendLayout::kTileRows / shape.rowHeads();
+  const int64_t tokens = shape.splits ? 1 : layout.tileRows() / shape.rowHeads();
   text.grid[0] = {0, tokens, 1, 0, 0, shape.splits ? 0 : 1};
   text.grid[1] = GridDim::fixed(shape.kvHeads * shape.headBlocks());
   text.grid[2] = GridDim::fixed(std::max<int64_t>(1, shape.splits));

@@ -2,15 +2,17 @@
 //
 // A warp has 16 rows, each one query head of one token, in the M of mma.m16n8k16. Lane l = 4g + t has rows g and g + 8.
 // `Shape` is a struct of constants that the generator writes:
-//   heads, kvHeads, dim  of the model; dim is a multiple of 16
-//   rowHeads, headBlocks query heads that a block takes (at most 16), blocks that a KV head's query heads need
-//   window, splits       keys visible behind a query (0: all); parts of the context (0: whole)
-//   factor, softcap      by which queries are multiplied; > 0: scores are softcap * tanh of half of them (both make the
-//                        scores base 2 logarithms)
-//   queryStride          bytes from a token's queries to the next token's
-//   pageBytes            from a page to the next
-//   warps, stages        of attendSplitWarps(): warps that share the keys, pages in flight for each
-//   tilePages, tileRows  of attendTile(): pages a step, query rows a block
+//   heads, kvHeads, dim     of the model; dim is a multiple of 16
+//   rowHeads, headBlocks    query heads that a block takes (at most 16), blocks that a KV head's query heads need
+//   window, splits          keys visible behind a query (0: all); parts of the context (0: whole)
+//   factor, softcap         by which queries are multiplied; > 0: scores are softcap * tanh of half of them (both make
+//                           the scores base 2 logarithms)
+//   queryStride, pageBytes  bytes from a token's queries to the next token's, from a page to the next
+//   warps, stages           of attendSplitWarps(): warps that share the keys, pages in the ring of each
+//   splitParked             QueryRows::parked there
+//   tileThreads, tilePages  of attendTile(): threads of a block, pages of a step
+//   scorePages, rowBlocks   pages whose scores a warp has at once, blocks of 16 rows of a warp
+//   parked                  QueryRows::parked there
 #pragma once
 
 #include "device/convert.cuh"
@@ -99,94 +101,94 @@ private:
   }
 };
 
-/// 16 query rows of a warp as the first factor of products, f16, times Shape::factor.
-template <class Shape> struct QueryRows {
-  u32 part[Shape::dim / 16][4];
+/// 16 query rows of a warp as the first factor of products, f16, times Shape::factor. Of each 16 columns a lane has 16
+/// bytes: in registers, but for the last `parked` ones, for which the sums leave none. Those lie in shared memory.
+template <class Shape, int parked> struct QueryRows {
+  static constexpr int kept = Shape::dim / 16 - parked, areaBytes = parked * 512; // of a warp
+  u32 part[kept > 0 ? kept : 1][4];
+  u8 *area;
 
+  /// Takes rows g and g + 8 of this lane from memory.
+  METHOD void fill(u8 *areaOfWarp, const float *low, const float *high) {
+    const int t = threadIdx.x % 4;
+    area = areaOfWarp + threadIdx.x % 32 * 16;
+#pragma unroll
+    for (int k = 0; k < Shape::dim / 16; ++k) {
+      const int column = k * 16 + 2 * t;
+      const u32 rows[4] = {pair(low, column), pair(high, column), pair(low, column + 8), pair(high, column + 8)};
+      if (k >= kept)
+        *slot(k) = Words4{rows[0], rows[1], rows[2], rows[3]};
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        if (k < kept)
+          part[k][i] = rows[i];
+    }
+  }
   /// Columns 16k.. of all rows.
   METHOD void load(u32 (&factor)[4], int k) const {
+    if (k >= kept) {
+      const Words4 words = *slot(k);
+      factor[0] = words.x, factor[1] = words.y, factor[2] = words.z, factor[3] = words.w;
+      return;
+    }
 #pragma unroll
     for (int i = 0; i < 4; ++i)
       factor[i] = part[k][i];
   }
-  /// Rows g and g + 8 of this lane, in memory. The area is what ParkedQuery needs.
-  METHOD QueryRows(u8 *, const float *low, const float *high) {
-    const int t = threadIdx.x % 4;
-#pragma unroll
-    for (int k = 0; k < Shape::dim / 16; ++k) {
-      part[k][0] = pair(low, k * 16 + 2 * t);
-      part[k][1] = pair(high, k * 16 + 2 * t);
-      part[k][2] = pair(low, k * 16 + 8 + 2 * t);
-      part[k][3] = pair(high, k * 16 + 8 + 2 * t);
-    }
-  }
+
+private:
+  METHOD Words4 *slot(int k) const { return reinterpret_cast<Words4 *>(area + (k - kept) * 512); }
   DEVICE u32 pair(const float *row, int column) {
     const float2 value = *reinterpret_cast<const float2 *>(row + column);
     constexpr float most = 65504; // of f16
     return packF16(fminf(fmaxf(value.x * Shape::factor, -most), most),
-                     fminf(fmaxf(value.y * Shape::factor, -most), most));
+                   fminf(fmaxf(value.y * Shape::factor, -most), most));
   }
 };
 
-/// The same in shared memory, each lane its own: with heads over 128 the sums leave no registers for them.
-template <class Shape> struct ParkedQuery {
-  u8 *at; ///< of this lane, 16 bytes for each 16 columns
-
-  /// `area`: dim * 32 bytes a warp.
-  METHOD ParkedQuery(u8 *area, const float *low, const float *high)
-      : at(area + threadIdx.x / 32 * (Shape::dim * 32) + threadIdx.x % 32 * 16) {
-    const QueryRows<Shape> rows(area, low, high);
-#pragma unroll
-    for (int k = 0; k < Shape::dim / 16; ++k)
-      *slot(k) = Words4{rows.part[k][0], rows.part[k][1], rows.part[k][2], rows.part[k][3]};
-  }
-  METHOD Words4 *slot(int k) const { return reinterpret_cast<Words4 *>(at + k * 512); }
-  METHOD void load(u32 (&factor)[4], int k) const {
-    const Words4 words = *slot(k);
-    factor[0] = words.x, factor[1] = words.y, factor[2] = words.z, factor[3] = words.w;
-  }
-};
-
-template <class Shape, bool parked = (Shape::dim > 128)> struct WarpQueryOf {
-  using Type = QueryRows<Shape>;
-};
-template <class Shape> struct WarpQueryOf<Shape, true> {
-  using Type = ParkedQuery<Shape>;
-};
-template <class Shape> using WarpQuery = typename WarpQueryOf<Shape>::Type;
-
-/// Online softmax of 16 rows: weighted sums of values, relative to the largest score so far.
-template <class Shape> struct SoftmaxRows {
-  float sums[Shape::dim / 8][4]; // columns 8j + 2t, + 1 of row g, then of row g + 8
-  float largest[2], total[2];    // of rows g and g + 8; `total` is this lane's share until finish()
+/// Online softmax of a warp's rows, `blocks` times 16: weighted sums of values, relative to the largest score so far.
+/// What comes from shared memory serves all blocks.
+template <class Shape, int blocks> struct SoftmaxRows {
+  float sums[blocks][Shape::dim / 8][4];       // columns 8j + 2t, + 1 of row g, then of row g + 8
+  float largest[blocks][2], total[blocks][2]; // of rows g and g + 8; `total` is this lane's share until finish()
 
   METHOD SoftmaxRows() {
 #pragma unroll
-    for (int j = 0; j < Shape::dim / 8; ++j)
-      sums[j][0] = sums[j][1] = sums[j][2] = sums[j][3] = 0;
-    largest[0] = largest[1] = -1e30f; // finite: what hides all keys leaves weights of 0
-    total[0] = total[1] = 0;
+    for (int block = 0; block < blocks; ++block) {
+#pragma unroll
+      for (int j = 0; j < Shape::dim / 8; ++j)
+        sums[block][j][0] = sums[block][j][1] = sums[block][j][2] = sums[block][j][3] = 0;
+      largest[block][0] = largest[block][1] = -1e30f; // finite: what hides all keys leaves weights of 0
+      total[block][0] = total[block][1] = 0;
+    }
   }
 
   /// Scores of the 16 keys of the page at `tile`: keys 8n + 2t, + 1 for row g, then for row g + 8.
-  template <class Query> DEVICE void score(float (&scores)[2][4], const Query &query, u32 tile) {
+  template <int parked>
+  DEVICE void score(float (&scores)[blocks][2][4], const QueryRows<Shape, parked> (&query)[blocks], u32 tile) {
     const int lane = threadIdx.x % 32;
     const u32 at = tile + swizzled<2>(lane % 16, lane / 16) * 16;
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      scores[0][i] = scores[1][i] = 0;
+    for (int i = 0; i < 8 * blocks; ++i)
+      scores[i / 8][i / 4 % 2][i % 4] = 0;
 #pragma unroll
     for (int k = 0; k < Shape::dim / 16; ++k) {
-      u32 keys[4], rows[4];
+      u32 keys[4];
       loadTransposed(keys, at + k * 512);
-      query.load(rows, k);
-      multiplyF16(scores[0], rows, keys[0], keys[1]);
-      multiplyF16(scores[1], rows, keys[2], keys[3]);
+#pragma unroll
+      for (int block = 0; block < blocks; ++block) {
+        u32 rows[4];
+        query[block].load(rows, k);
+        multiplyF16(scores[block][0], rows, keys[0], keys[1]);
+        multiplyF16(scores[block][1], rows, keys[2], keys[3]);
+      }
     }
     if constexpr (Shape::softcap > 0) {
 #pragma unroll
-      for (int i = 0; i < 8; ++i)
-        scores[i / 4][i % 4] = Shape::softcap - 2 * Shape::softcap * reciprocal(exp2Fast(scores[i / 4][i % 4]) + 1);
+      for (int i = 0; i < 8 * blocks; ++i) {
+        float &score = scores[i / 8][i / 4 % 2][i % 4];
+        score = Shape::softcap - 2 * Shape::softcap * reciprocal(exp2Fast(score) + 1);
+      }
     }
   }
 
@@ -201,20 +203,25 @@ template <class Shape> struct SoftmaxRows {
   }
 
   /// Takes in `pages` pages whose scores are known and that lie one after another from `tile` on.
-  template <int pages> METHOD void add(float (&scores)[pages][2][4], u32 tile) {
+  template <int pages> METHOD void add(float (&scores)[pages][blocks][2][4], u32 tile) {
     rescale<pages>(scores);
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int page = 0; page < pages; ++page) {
-      u32 weights[4];
-      weigh(weights, scores[page]);
+      u32 weights[blocks][4];
+#pragma unroll
+      for (int block = 0; block < blocks; ++block)
+        weigh(weights[block], scores[page][block], largest[block], total[block]);
       const u32 values = tile + page * Context<Shape>::tileBytes + Context<Shape>::partBytes;
 #pragma unroll
       for (int j = 0; j < Shape::dim / 16; ++j) {
         u32 part[4];
         loadTransposed(part, values + swizzled<Shape::dim / 8>(lane % 16, 2 * j + lane / 16) * 16);
-        multiplyF16(sums[2 * j], weights, part[0], part[1]);
-        multiplyF16(sums[2 * j + 1], weights, part[2], part[3]);
+#pragma unroll
+        for (int block = 0; block < blocks; ++block) {
+          multiplyF16(sums[block][2 * j], weights[block], part[0], part[1]);
+          multiplyF16(sums[block][2 * j + 1], weights[block], part[2], part[3]);
+        }
       }
     }
   }
@@ -222,34 +229,46 @@ template <class Shape> struct SoftmaxRows {
   /// Makes `total` the row's.
   METHOD void finish() {
 #pragma unroll
-    for (int row = 0; row < 2; ++row) {
-      total[row] += __shfl_xor_sync(kWholeWarp, total[row], 1);
-      total[row] += __shfl_xor_sync(kWholeWarp, total[row], 2);
+    for (int i = 0; i < 2 * blocks; ++i) {
+      float &sum = total[i / 2][i % 2];
+      sum += __shfl_xor_sync(kWholeWarp, sum, 1);
+      sum += __shfl_xor_sync(kWholeWarp, sum, 2);
     }
   }
 
 private:
-  template <int pages> METHOD void rescale(const float (&scores)[pages][2][4]) {
+  /// Makes `largest` hold for these scores, too. Most pages change it for no row, and then nothing for the sums.
+  template <int pages> METHOD void rescale(const float (&scores)[pages][blocks][2][4]) {
+    float now[blocks][2];
+    bool grows = false;
 #pragma unroll
-    for (int row = 0; row < 2; ++row) {
-      float now = largest[row];
+    for (int i = 0; i < 2 * blocks; ++i) {
+      float &most = now[i / 2][i % 2];
+      most = largest[i / 2][i % 2];
 #pragma unroll
-      for (int i = 0; i < 4 * pages; ++i)
-        now = fmaxf(now, scores[i / 4][i / 2 % 2][2 * row + i % 2]);
-      now = fmaxf(now, __shfl_xor_sync(kWholeWarp, now, 1));
-      now = fmaxf(now, __shfl_xor_sync(kWholeWarp, now, 2));
-      const float factor = exp2Fast(largest[row] - now);
-      largest[row] = now;
-      total[row] *= factor;
+      for (int j = 0; j < 4 * pages; ++j)
+        most = fmaxf(most, scores[j / 4][i / 2][j / 2 % 2][i % 2 * 2 + j % 2]);
+      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 1));
+      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 2));
+      grows |= most > largest[i / 2][i % 2];
+    }
+    if (!__any_sync(kWholeWarp, grows))
+      return;
+#pragma unroll
+    for (int i = 0; i < 2 * blocks; ++i) {
+      const int block = i / 2, row = i % 2;
+      const float factor = exp2Fast(largest[block][row] - now[block][row]);
+      largest[block][row] = now[block][row];
+      total[block][row] *= factor;
 #pragma unroll
       for (int j = 0; j < Shape::dim / 8; ++j) {
-        sums[j][2 * row] *= factor;
-        sums[j][2 * row + 1] *= factor;
+        sums[block][j][2 * row] *= factor;
+        sums[block][j][2 * row + 1] *= factor;
       }
     }
   }
   /// Scores to weights, which become the first factor of products.
-  METHOD void weigh(u32 (&weights)[4], float (&scores)[2][4]) {
+  DEVICE void weigh(u32 (&weights)[4], float (&scores)[2][4], const float (&largest)[2], float (&total)[2]) {
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       const float weight = exp2Fast(scores[i / 4][i % 4] - largest[i / 2 % 2]);

@@ -64,7 +64,7 @@ template <class Shape> struct MergeArea {
   float sums[Shape::warps][16][rowFloats];
   float largest[Shape::warps][16], total[Shape::warps][16];
 
-  METHOD void leave(const SoftmaxRows<Shape> &rows, int warp, int live) {
+  METHOD void leave(const SoftmaxRows<Shape, 1> &rows, int warp, int live) {
     const int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -72,13 +72,13 @@ template <class Shape> struct MergeArea {
       if (row >= live)
         continue;
       if (t == 0) {
-        largest[warp][row] = rows.largest[half];
-        total[warp][row] = rows.total[half];
+        largest[warp][row] = rows.largest[0][half];
+        total[warp][row] = rows.total[0][half];
       }
 #pragma unroll
       for (int j = 0; j < Shape::dim / 8; ++j)
         *reinterpret_cast<float2 *>(&sums[warp][row][8 * j + 2 * t]) =
-            make_float2(rows.sums[j][2 * half], rows.sums[j][2 * half + 1]);
+            make_float2(rows.sums[0][j][2 * half], rows.sums[0][j][2 * half + 1]);
     }
   }
 };
@@ -110,26 +110,28 @@ template <class Shape, class Sink>
 DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, const AttendItem &item,
                           const Sink &sink) {
   const int warp = threadIdx.x / 32, g = threadIdx.x % 32 / 4, live = item.tokens * Shape::rowHeads;
-  SoftmaxRows<Shape> rows;
+  SoftmaxRows<Shape, 1> rows;
   if (warp < Shape::warps) {
     const Context<Shape> context(cache, batch, item.sequence, item.kvHead);
     WarpPages<Shape> pages(context, sharedAddress(shared) + warp * WarpPages<Shape>::ringBytes, item, warp);
 #pragma unroll
     for (int i = 0; i < Shape::stages - 1; ++i)
       pages.fetch(i);
-    u8 *parking = shared + Shape::warps * WarpPages<Shape>::ringBytes;
-    const WarpQuery<Shape> query(parking, queryOfRow<Shape>(queries, item, g), queryOfRow<Shape>(queries, item, g + 8));
+    using Query = QueryRows<Shape, Shape::splitParked>;
+    Query query[1];
+    query[0].fill(shared + Shape::warps * WarpPages<Shape>::ringBytes + warp * Query::areaBytes,
+                  queryOfRow<Shape>(queries, item, g), queryOfRow<Shape>(queries, item, g + 8));
     const int low = item.position + g / Shape::rowHeads, high = item.position + (g + 8) / Shape::rowHeads;
     for (int i = 0; i < pages.count; ++i) {
       waitCopies<Shape::stages - 2>();
       __syncwarp(); // every lane's part of page i is there, and page i - 1 is used up
       pages.fetch(i + Shape::stages - 1);
-      float scores[1][2][4];
+      float scores[1][1][2][4];
       const int key = pages.key(i);
       rows.score(scores[0], query, pages.tile());
       if (key + 16 > min(item.end, item.position + 1) ||
           (Shape::window > 0 && key <= item.position + item.tokens - 1 - Shape::window))
-        rows.hide(scores[0], key, low, high, item.end);
+        rows.hide(scores[0][0], key, low, high, item.end);
       rows.template add<1>(scores, pages.tile());
       pages.advance();
     }

@@ -6,7 +6,7 @@
 /// Which query tokens a block of the grid's x has: blocks are dealt to sequences in turn, as many as their tokens need,
 /// and a sequence's last tokens come first because they have most keys. Sequence -1: the block has none.
 template <class Shape> DEVICE AttendItem findItem(const Batch *batch) {
-  constexpr int tileTokens = Shape::tileRows / Shape::rowHeads;
+  constexpr int tileTokens = Shape::tileThreads / 2 * Shape::rowBlocks / Shape::rowHeads;
   const int lane = threadIdx.x % 32, sequences = batch->sequences;
   int block = blockIdx.x;
   AttendItem item{-1, (int)blockIdx.y / Shape::headBlocks, (int)blockIdx.y % Shape::headBlocks, 0, 0, 0, 0, 0};
@@ -66,51 +66,79 @@ template <class Shape> struct TilePages {
   }
 };
 
-/// Attends up to Shape::tileRows rows, 16 a warp. Calls sink(row, col, part) as attendSplitWarps() does.
+/// Positions of some rows of a tile: of this lane's two, and of the first and the last of them all that exists.
+struct RowPositions {
+  int low, high, first, last;
+
+  /// `count` rows from `row` on, of which this lane has row + g and row + g + 8.
+  template <class Shape> DEVICE RowPositions of(const AttendItem &item, int row, int count) {
+    const int g = threadIdx.x % 32 / 4, at = item.position;
+    return {at + (row + g) / Shape::rowHeads, at + (row + g + 8) / Shape::rowHeads, at + row / Shape::rowHeads,
+            min(item.end - 1, at + (row + count - 1) / Shape::rowHeads)};
+  }
+  /// Whether a row sees any of the keys, and whether a row does not see one of them.
+  template <class Shape> METHOD bool sees(int key, int keys) const {
+    return first <= last && key <= last && (Shape::window == 0 || key + keys > first + 1 - Shape::window);
+  }
+  template <class Shape> METHOD bool misses(int key, int keys) const {
+    return key + keys - 1 > first || (Shape::window > 0 && key <= last - Shape::window);
+  }
+};
+
+/// Attends the rows of a tile, 16 * Shape::rowBlocks a warp. Calls sink(row, col, part) as attendSplitWarps().
 template <class Shape, class Sink>
 DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, const AttendItem &item,
-                    const Sink &sink) {
-  constexpr int stepKeys = 16 * Shape::tilePages;
-  const int warpRow = threadIdx.x / 32 * 16, low = warpRow + threadIdx.x % 32 / 4, high = low + 8;
+                       const Sink &sink) {
+  constexpr int blocks = Shape::rowBlocks, warpRows = 16 * blocks, group = Shape::scorePages;
+  const int g = threadIdx.x % 32 / 4, firstRow = threadIdx.x / 32 * warpRows;
   const Context<Shape> context(cache, batch, item.sequence, item.kvHead);
   TilePages<Shape> pages(context, sharedAddress(shared), item);
   pages.fetch(0);
-  const WarpQuery<Shape> query(shared + pages.stages * pages.stepBytes, queryOfRow<Shape>(queries, item, low),
-                               queryOfRow<Shape>(queries, item, high));
-  SoftmaxRows<Shape> rows;
-  // Positions of the rows of this lane, and of the first and last row of the warp.
-  const int lowAt = item.position + low / Shape::rowHeads, highAt = item.position + high / Shape::rowHeads;
-  const int firstAt = item.position + warpRow / Shape::rowHeads;
-  const int lastAt = min(item.end - 1, item.position + (warpRow + 15) / Shape::rowHeads);
+  using Query = QueryRows<Shape, Shape::parked>;
+  Query query[blocks];
+#pragma unroll
+  for (int block = 0; block < blocks; ++block) {
+    const int row = firstRow + 16 * block;
+    query[block].fill(shared + pages.stages * pages.stepBytes + row / 16 * Query::areaBytes,
+                      queryOfRow<Shape>(queries, item, row + g), queryOfRow<Shape>(queries, item, row + g + 8));
+  }
+  SoftmaxRows<Shape, blocks> rows;
+  const RowPositions all = RowPositions::of<Shape>(item, firstRow, warpRows);
   for (int step = 0; step < pages.steps; ++step) {
     waitCopies<0>();
     __syncthreads(); // every thread's part of this step is there, and the previous one is used up
     pages.fetch(step + 1);
-    const int key = pages.key(step);
-    // A warp skips what all of its rows are too early for, or too late for the window; and rows that do not exist.
-    if (firstAt >= item.end || key > lastAt || (Shape::window > 0 && key + stepKeys <= firstAt + 1 - Shape::window))
-      continue;
-    float scores[Shape::tilePages][2][4];
+#pragma unroll 1
+    for (int first = 0; first < Shape::tilePages; first += group) {
+      const int key = pages.key(step) + 16 * first;
+      const u32 tile = pages.tile(step) + first * Context<Shape>::tileBytes;
+      if (!all.template sees<Shape>(key, 16 * group))
+        continue;
+      float scores[group][blocks][2][4];
 #pragma unroll
-    for (int page = 0; page < Shape::tilePages; ++page)
-      rows.score(scores[page], query, pages.tile(step) + page * Context<Shape>::tileBytes);
-    if (key + stepKeys - 1 > firstAt || (Shape::window > 0 && key <= lastAt - Shape::window)) {
+      for (int page = 0; page < group; ++page)
+        rows.score(scores[page], query, tile + page * Context<Shape>::tileBytes);
+      if (all.template misses<Shape>(key, 16 * group)) {
 #pragma unroll
-      for (int page = 0; page < Shape::tilePages; ++page)
-        rows.hide(scores[page], key + page * 16, lowAt, highAt, item.end);
+        for (int i = 0; i < group * blocks; ++i) {
+          const RowPositions here = RowPositions::of<Shape>(item, firstRow + i % blocks * 16, 16);
+          rows.hide(scores[i / blocks][i % blocks], key + i / blocks * 16, here.low, here.high, item.end);
+        }
+      }
+      rows.template add<group>(scores, tile);
     }
-    rows.template add<Shape::tilePages>(scores, pages.tile(step));
   }
   rows.finish();
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = half ? high : low;
+  for (int i = 0; i < 2 * blocks; ++i) {
+    const int block = i / 2, half = i % 2, row = firstRow + 16 * block + 8 * half + g;
     if (headOfRow<Shape>(item, row) < 0)
       continue;
 #pragma unroll
     for (int j = 0; j < Shape::dim / 8; ++j)
       sink(row, 8 * j + threadIdx.x % 4 * 2,
-           RowPart{rows.sums[j][2 * half], rows.sums[j][2 * half + 1], rows.largest[half], rows.total[half]});
+           RowPart{rows.sums[block][j][2 * half], rows.sums[block][j][2 * half + 1], rows.largest[block][half],
+                   rows.total[block][half]});
   }
 }
 

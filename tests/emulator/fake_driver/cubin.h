@@ -17,7 +17,7 @@ struct CubinKernel {
 };
 
 struct Cubin {
-  uint64_t bytes = 0;  ///< of the whole image, which a driver is given by its start alone
+  uint64_t bytes = 0;    ///< of the whole image, which a driver is given by its start alone
   int architecture = 0;  ///< 90 for sm_90 and sm_90a
   std::map<std::string, CubinKernel> kernels;
 };

@@ -14,6 +14,14 @@ FakeDriver& FakeDriver::get() {
   return *kDriver;
 }
 
+void FakeDriver::restart() {
+  std::lock_guard guard(lock);
+  if (contexts > 0) return;
+  readSettings();
+  fault = kSuccess;
+  calls.clear();
+}
+
 int FakeDriver::enter(const char* name, bool needsContext) {
   const uint64_t call = ++calls[name];
   auto injected = settings().failures.find(name);
@@ -58,15 +66,15 @@ int FakeDriver::launch(DriverFunction& function, const Dim3& grid, const Dim3& b
   if (grid.count() == 0 || grid.y > 65535 || grid.z > 65535 || block.count() == 0)
     return refuse(what.c_str(), kInvalidValue, "a grid or block of no or too many members");
   if (block.count() > function.facts.maxThreads)
-    return refuse(what.c_str(), kInvalidValue,
-                  std::to_string(block.count()) + " threads a block, compiled for " +
-                      std::to_string(function.facts.maxThreads));
+    return refuse(
+        what.c_str(), kInvalidValue,
+        std::to_string(block.count()) + " threads a block, compiled for " + std::to_string(function.facts.maxThreads));
   if (sharedBytes > function.dynamicLimit)
     return refuse(what.c_str(), kInvalidValue,
                   std::to_string(sharedBytes) + " bytes of dynamic shared memory, allowed are " +
                       std::to_string(function.dynamicLimit));
-  LaunchWork work{function.module, function.name, grid, block, sharedBytes,
-                  std::vector<std::byte>(function.facts.paramBytes)};
+  LaunchWork work{function.module, function.name, grid,
+                  block,           sharedBytes,   std::vector<std::byte>(function.facts.paramBytes)};
   for (size_t i = 0; i < function.facts.params.size(); ++i) {
     const auto [offset, size] = function.facts.params[i];
     if ((uint64_t)offset + size > work.params.size()) return refuse(what.c_str(), kInvalidImage, "parameters overlap");

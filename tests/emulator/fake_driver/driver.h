@@ -27,6 +27,8 @@ struct FakeDriver {
   std::map<std::string, uint64_t> calls;
 
   static FakeDriver& get();
+  /// cuInit while nobody holds a context: settings are read again, faults and counts of calls forgotten.
+  void restart();
   /// What a call of `name` returns before it does anything: kSuccess to go on.
   int enter(const char* name, bool needsContext = true);
   /// Prints why something failed and remembers faults.

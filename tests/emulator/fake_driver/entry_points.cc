@@ -14,9 +14,9 @@ using namespace llmc::emu;
 
 #define LLMC_API extern "C" __attribute__((visibility("default"))) CuResult
 /// Takes the lock and leaves with an injected failure, a fault that stays, or a missing context.
-#define LLMC_ENTER(...)                                      \
-  FakeDriver& driver = FakeDriver::get();                    \
-  std::lock_guard guard(driver.lock);                        \
+#define LLMC_ENTER(...)                   \
+  FakeDriver& driver = FakeDriver::get(); \
+  std::lock_guard guard(driver.lock);     \
   if (int early = driver.enter(__VA_ARGS__); early) return early
 
 namespace {
@@ -61,6 +61,7 @@ const ErrorText* errorText(CuResult result) {
 }  // namespace
 
 LLMC_API cuInit(unsigned) {
+  FakeDriver::get().restart();
   LLMC_ENTER("cuInit", false);
   if (settings().devices == 0) return kCuNoDevice;
   driver.initialized = true;
@@ -107,13 +108,20 @@ LLMC_API cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
   LLMC_ENTER("cuDeviceGetAttribute", false);
   const int sm = settings().major * 10 + settings().minor;
   switch (attribute) {
-    case kCuMajor: *value = settings().major; return kSuccess;
-    case kCuMinor: *value = settings().minor; return kSuccess;
-    case kCuMultiprocessors: *value = (int)settings().threads; return kSuccess;
+    case kCuMajor:
+      *value = settings().major;
+      return kSuccess;
+    case kCuMinor:
+      *value = settings().minor;
+      return kSuccess;
+    case kCuMultiprocessors:
+      *value = (int)settings().threads;
+      return kSuccess;
     case kCuSharedBytesOptIn:
       *value = sm >= 120 || sm == 86 || sm == 89 ? 99 << 10 : sm >= 90 ? 227 << 10 : 163 << 10;
       return kSuccess;
-    default: return driver.refuse("cuDeviceGetAttribute", kInvalidValue, "attribute " + std::to_string(attribute));
+    default:
+      return driver.refuse("cuDeviceGetAttribute", kInvalidValue, "attribute " + std::to_string(attribute));
   }
 }
 
@@ -125,9 +133,10 @@ LLMC_API cuDevicePrimaryCtxRetain(CuContext* context, CuDevice) {
 }
 
 LLMC_API cuDevicePrimaryCtxRelease(CuDevice) {
-  LLMC_ENTER("cuDevicePrimaryCtxRelease");
-  --driver.contexts;
-  return kSuccess;
+  FakeDriver& driver = FakeDriver::get();
+  std::lock_guard guard(driver.lock);
+  if (driver.contexts > 0) --driver.contexts;  // also after a fault
+  return driver.fault;
 }
 
 LLMC_API cuCtxSetCurrent(CuContext context) {

@@ -31,8 +31,7 @@ void readFailures(DriverSettings& settings) {
     char name[64];
     unsigned long long call = 0;
     int code = 0;
-    if (std::sscanf(one.c_str(), "%63[A-Za-z0-9_]:%llu:%d", name, &call, &code) != 3)
-      refuse("LLMC_EMULATOR_FAIL", one);
+    if (std::sscanf(one.c_str(), "%63[A-Za-z0-9_]:%llu:%d", name, &call, &code) != 3) refuse("LLMC_EMULATOR_FAIL", one);
     settings.failures[name].emplace_back(call, code);
   }
 }
@@ -53,9 +52,12 @@ DriverSettings readAll() {
 
 }  // namespace
 
-const DriverSettings& settings() {
-  static const DriverSettings kSettings = readAll();
-  return kSettings;
+static DriverSettings& current() {
+  static DriverSettings now = readAll();
+  return now;
 }
+
+const DriverSettings& settings() { return current(); }
+void readSettings() { current() = readAll(); }
 
 }  // namespace llmc::emu

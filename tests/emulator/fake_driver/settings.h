@@ -9,19 +9,20 @@
 
 namespace llmc::emu {
 
-/// Read once, when the driver is first called.
+/// Read when the driver is first called, and again by cuInit while nobody holds a context.
 struct DriverSettings {
-  std::string ptxFolder;                   ///< $LLMC_EMULATOR_PTX: files NAME.cubin with NAME.ptx beside them
+  std::string ptxFolder;                     ///< $LLMC_EMULATOR_PTX: files NAME.cubin with NAME.ptx beside them
   uint64_t memoryBytes = uint64_t{2} << 30;  ///< $LLMC_EMULATOR_MEMORY: of the device, in bytes
-  int major = 9, minor = 0;                ///< $LLMC_EMULATOR_SM: "9.0"
-  unsigned threads = 1;                    ///< $LLMC_EMULATOR_THREADS: OS threads that run blocks; default: all
-  bool checked = false;                    ///< $LLMC_EMULATOR_CHECK=1: races, bounds, values never written
-  bool trace = false;                      ///< $LLMC_EMULATOR_TRACE=1: each launch and its time on stderr
-  int devices = 1;                         ///< $LLMC_EMULATOR_DEVICES
+  int major = 9, minor = 0;                  ///< $LLMC_EMULATOR_SM: "9.0"
+  unsigned threads = 1;                      ///< $LLMC_EMULATOR_THREADS: OS threads that run blocks; default: all
+  bool checked = false;                      ///< $LLMC_EMULATOR_CHECK=1: races, bounds, values never written
+  bool trace = false;                        ///< $LLMC_EMULATOR_TRACE=1: each launch and its time on stderr
+  int devices = 1;                           ///< $LLMC_EMULATOR_DEVICES
   /// $LLMC_EMULATOR_FAIL=function:n:code[,...]: the n-th call (from 1) of an entry point returns a code.
   std::map<std::string, std::vector<std::pair<uint64_t, int>>> failures;
 };
 
 const DriverSettings& settings();
+void readSettings();
 
 }  // namespace llmc::emu

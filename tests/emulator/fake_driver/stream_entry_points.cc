@@ -9,9 +9,9 @@ using namespace llmc::rt::cuda;
 using namespace llmc::emu;
 
 #define LLMC_API extern "C" __attribute__((visibility("default"))) CuResult
-#define LLMC_ENTER(...)                                      \
-  FakeDriver& driver = FakeDriver::get();                    \
-  std::lock_guard guard(driver.lock);                        \
+#define LLMC_ENTER(...)                   \
+  FakeDriver& driver = FakeDriver::get(); \
+  std::lock_guard guard(driver.lock);     \
   if (int early = driver.enter(__VA_ARGS__); early) return early
 
 namespace {

@@ -5,9 +5,9 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 
 #include "tests/emulator/fake_driver/settings.h"
+#include "tests/emulator/workers.h"
 
 namespace llmc::emu {
 namespace {
@@ -25,10 +25,7 @@ void compileAhead(const std::vector<Work>& queue) {
     // What does not compile says so again when it runs.
     for (size_t i = next++; i < modules.size(); i = next++) (void)modules[i]->program();
   };
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < std::min<size_t>(settings().threads, modules.size()); ++i) helpers.emplace_back(work);
-  work();
-  for (std::thread& helper : helpers) helper.join();
+  runOnWorkers((unsigned)std::min<size_t>(settings().threads, modules.size()) - 1, work);
 }
 
 int run(const LaunchWork& work, const DeviceMemory& memory, std::string* why) {

@@ -22,9 +22,11 @@ TEST(KernelFrameTest, WordsAreNamedByKind) {
   ASSERT_TRUE(succeeded(rows));
   EXPECT_EQ(*rows, "batch3->rows");
   frame.finish();
-  EXPECT_NE(writer.text().find("__launch_bounds__(64, 3) name(const __grid_constant__ Args args) {"), std::string::npos);
+  EXPECT_NE(writer.text().find("__launch_bounds__(64, 3) name(const __grid_constant__ Args args) {"),
+            std::string::npos);
   EXPECT_NE(writer.text().find("at most 16 rows"), std::string::npos);
-  EXPECT_NE(writer.text().find("const Batch *const batch3 = reinterpret_cast<const Batch *>(args.word[3]);"), std::string::npos);
+  EXPECT_NE(writer.text().find("const Batch *const batch3 = reinterpret_cast<const Batch *>(args.word[3]);"),
+            std::string::npos);
   EXPECT_NE(writer.text().find(" u8 *const kv2 = reinterpret_cast<u8 *>(args.word[2]);"), std::string::npos);
   EXPECT_EQ(writer.text().substr(writer.text().size() - 2), "}\n");
 }

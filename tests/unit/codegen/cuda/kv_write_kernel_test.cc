@@ -21,12 +21,14 @@ struct Heads {
 std::string kvWrite(const Heads &h) {
   const int64_t q = h.queries * h.dim, k = h.keys * h.dim, ropeDim = h.ropeDim ? h.ropeDim : h.dim;
   auto number = [](int64_t value) { return std::to_string(value); };
-  std::string types = "!x = " + rowsOf(q + 2 * k) + "\n!q = " + rowsOf(q) + "\n!k = " + rowsOf(k) + "\n!w = " + vectorOf(h.dim) +
-                      "\n!v = " + vectorOf(q + 2 * k) + "\n!t = !llm.weight<[260, " + number(ropeDim) + "], #llm.q<f32>>" +
-                      "\n!kv = !llm.kv<layers = 2, heads = " + number(h.keys) + ", dim = " + number(h.dim) +
+  std::string types = "!x = " + rowsOf(q + 2 * k) + "\n!q = " + rowsOf(q) + "\n!k = " + rowsOf(k) +
+                      "\n!w = " + vectorOf(h.dim) + "\n!v = " + vectorOf(q + 2 * k) + "\n!t = !llm.weight<[260, " +
+                      number(ropeDim) + "], #llm.q<f32>>" + "\n!kv = !llm.kv<layers = 2, heads = " + number(h.keys) +
+                      ", dim = " + number(h.dim) +
                       ", page = 16>\n#r = #llm.rope<theta = 1.0e4, dim = " + number(ropeDim) + ", style = " + h.style +
                       ", scaling = none>";
-  std::string norm = " {eps = 1.0e-5, segment = " + number(h.dim) + "} : ", ropeText = " {rope = #r, head_dim = " + number(h.dim) + "} : ";
+  std::string norm = " {eps = 1.0e-5, segment = " + number(h.dim) + "} : ",
+              ropeText = " {rope = #r, head_dim = " + number(h.dim) + "} : ";
   std::string body = h.whole ? "  %n = llm.rmsnorm %x, %v {eps = 1.0e-5} : (!x, !v) -> !x\n"
                              : "  %n = llm.scale %x {factor = 0.5} : !x\n";
   body += "  %q0 = llm.slice %n {offset = 0, size = " + number(q) + "} : (!x) -> !q\n" +
@@ -34,11 +36,12 @@ std::string kvWrite(const Heads &h) {
           "  %v0 = llm.slice %n {offset = " + number(q + k) + ", size = " + number(k) + "} : (!x) -> !k\n";
   std::string from = "0";
   if (h.normed) {
-    body += "  %q1 = llm.rmsnorm %q0, %w" + norm + "(!q, !w) -> !q\n  %k1 = llm.rmsnorm %k0, %w" + norm + "(!k, !w) -> !k\n";
+    body += "  %q1 = llm.rmsnorm %q0, %w" + norm + "(!q, !w) -> !q\n  %k1 = llm.rmsnorm %k0, %w" + norm +
+            "(!k, !w) -> !k\n";
     from = "1";
   }
-  body += "  %q2 = llm.rope %q" + from + ", %b, %t" + ropeText + "(!q, !llm.batch, !t) -> !q\n" + "  %k2 = llm.rope %k" + from +
-          ", %b, %t" + ropeText + "(!k, !llm.batch, !t) -> !k\n" +
+  body += "  %q2 = llm.rope %q" + from + ", %b, %t" + ropeText + "(!q, !llm.batch, !t) -> !q\n" +
+          "  %k2 = llm.rope %k" + from + ", %b, %t" + ropeText + "(!k, !llm.batch, !t) -> !k\n" +
           "  llm.kv_write %kv, %k2, %v0, %b {layer = 0} : (!kv, !k, !k, !llm.batch) -> ()\n  kern.yield %q2 : !q";
   return kernelText(types, "%x: !x, %kv: !kv, %b: !llm.batch, %w: !w, %v: !v, %t: !t", "!q", body, "kv_write");
 }

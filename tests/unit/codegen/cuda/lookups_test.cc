@@ -21,13 +21,13 @@ TEST(LookupsTest, EmbedOfEveryLayout) {
       if (columns == 70 && std::string(quant).find(',') != std::string::npos)
         continue; // groups of 32 are whole
       std::string n = std::to_string(columns);
-      checkKernelCase({.text = kernelText("!x = " + rowsOf(columns) + "\n!e = !llm.weight<[100, " + n + "], #llm.q<" +
-                                              quant + ">>",
-                                          "%b: !llm.batch, %e: !e", "!x",
-                                          "  %0 = llm.embed %b, %e {scale = 2.5} : (!llm.batch, !e) -> !x\n"
-                                          "  kern.yield %0 : !x",
-                                          "embed"),
-                       .vocabulary = 100});
+      checkKernelCase(
+          {.text = kernelText("!x = " + rowsOf(columns) + "\n!e = !llm.weight<[100, " + n + "], #llm.q<" + quant + ">>",
+                              "%b: !llm.batch, %e: !e", "!x",
+                              "  %0 = llm.embed %b, %e {scale = 2.5} : (!llm.batch, !e) -> !x\n"
+                              "  kern.yield %0 : !x",
+                              "embed"),
+           .vocabulary = 100});
     }
 }
 
@@ -36,7 +36,8 @@ std::string rope(int64_t heads, int64_t headDim, int64_t dim, const char *style)
   return kernelText("!x = " + rowsOf(heads * headDim) + "\n!t = !llm.weight<[260, " + d + "], #llm.q<f32>>",
                     "%x: !x, %b: !llm.batch, %t: !t", "!x",
                     "  %0 = llm.rope %x, %b, %t {rope = #llm.rope<theta = 1.0e4, dim = " + d + ", style = " + style +
-                        ", scaling = none>, head_dim = " + std::to_string(headDim) + "} : (!x, !llm.batch, !t) -> !x\n"
+                        ", scaling = none>, head_dim = " + std::to_string(headDim) +
+                        "} : (!x, !llm.batch, !t) -> !x\n"
                         "  kern.yield %0 : !x");
 }
 
@@ -53,11 +54,12 @@ TEST(LookupsTest, RopeOfPartsOfHeads) {
 TEST(LookupsTest, MergeOfParts) {
   for (auto [dim, splits] : {std::pair<int64_t, int64_t>{32, 4}, {16, 1}, {6, 3}}) {
     std::string text = "{heads = 3, head_dim = " + std::to_string(dim) + ", splits = " + std::to_string(splits) + "}";
-    checkKernelCase({.text = kernelText("!p = " + rowsOf(3 * splits * (dim + 2)) + "\n!x = " + rowsOf(3 * dim) + "\n!h = " +
-                                            rowsOf(3 * dim, "bf16"),
+    checkKernelCase({.text = kernelText("!p = " + rowsOf(3 * splits * (dim + 2)) + "\n!x = " + rowsOf(3 * dim) +
+                                            "\n!h = " + rowsOf(3 * dim, "bf16"),
                                         "%p: !p, %b: !llm.batch", "(!x, !h)",
-                                        "  %0 = llm.attend_merge %p " + text + " : (!p) -> !x\n"
-                                        "  %1 = llm.cast %0 : (!x) -> !h\n  kern.yield %0, %1 : !x, !h"),
+                                        "  %0 = llm.attend_merge %p " + text +
+                                            " : (!p) -> !x\n"
+                                            "  %1 = llm.cast %0 : (!x) -> !h\n  kern.yield %0, %1 : !x, !h"),
                      .tolerance = 1e-2}); // random sums of weights cancel
   }
 }
@@ -67,7 +69,8 @@ TEST(LookupsTest, PartsWithoutKeysAreNotRead) {
   if (std::string missing = emu::missingNvrtc(); !missing.empty())
     GTEST_SKIP() << missing;
   constexpr int kDim = 4, kPart = kDim + 2;
-  ModuleText text(kernelText("!p = " + rowsOf(2 * 2 * kPart) + "\n!x = " + rowsOf(2 * kDim), "%p: !p, %b: !llm.batch", "!x",
+  ModuleText text(kernelText("!p = " + rowsOf(2 * 2 * kPart) + "\n!x = " + rowsOf(2 * kDim), "%p: !p, %b: !llm.batch",
+                             "!x",
                              "  %0 = llm.attend_merge %p {heads = 2, head_dim = 4, splits = 2} : (!p) -> !x\n"
                              "  kern.yield %0 : !x"));
   ASSERT_TRUE(text.module()) << text.diagnostics();

@@ -22,20 +22,21 @@ TEST(NormsTest, RowsOfSeveralSteps) { checkKernelCase({.text = rmsnorm(4100), .s
 TEST(NormsTest, RowsTooWideForRegisters) { checkKernelCase({.text = rmsnorm(36868), .sequences = {{0, 1}, {3, 1}}}); }
 
 TEST(NormsTest, SumNormAndCastInOne) {
-  checkKernelCase({.text = kernelText("!x = " + rowsOf(576) + "\n!h = " + rowsOf(576, "bf16") + "\n!w = " + vectorOf(576),
-                                      "%x: !x, %y: !x, %w: !w, %b: !llm.batch", "(!h, !x)",
-                                      "  %0 = llm.add %x, %y : !x\n"
-                                      "  %1 = llm.rmsnorm %0, %w {eps = 1.0e-6, unit_offset = true} : (!x, !w) -> !x\n"
-                                      "  %2 = llm.cast %1 : (!x) -> !h\n  kern.yield %2, %0 : !h, !x",
-                                      "norm")});
+  checkKernelCase(
+      {.text = kernelText("!x = " + rowsOf(576) + "\n!h = " + rowsOf(576, "bf16") + "\n!w = " + vectorOf(576),
+                          "%x: !x, %y: !x, %w: !w, %b: !llm.batch", "(!h, !x)",
+                          "  %0 = llm.add %x, %y : !x\n"
+                          "  %1 = llm.rmsnorm %0, %w {eps = 1.0e-6, unit_offset = true} : (!x, !w) -> !x\n"
+                          "  %2 = llm.cast %1 : (!x) -> !h\n  kern.yield %2, %0 : !h, !x",
+                          "norm")});
 }
 
 TEST(NormsTest, Segments) {
   for (auto [columns, segment] : {std::pair<int64_t, int64_t>{192, 64}, {45, 5}, {96, 12}})
     checkKernelCase({.text = kernelText("!x = " + rowsOf(columns) + "\n!w = " + vectorOf(segment),
                                         "%x: !x, %w: !w, %b: !llm.batch", "!x",
-                                        "  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5, segment = " + std::to_string(segment) +
-                                            "} : (!x, !w) -> !x\n  kern.yield %0 : !x",
+                                        "  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5, segment = " +
+                                            std::to_string(segment) + "} : (!x, !w) -> !x\n  kern.yield %0 : !x",
                                         "norm")});
 }
 
@@ -52,13 +53,14 @@ TEST(NormsTest, LayerNormWithAndWithoutBias) {
 }
 
 TEST(NormsTest, NormOfANormOfSelectedRows) {
-  checkKernelCase({.text = kernelText("!x = " + rowsOf(80) + "\n!s = " + rowsOf(80, "f32", "S") + "\n!w = " + vectorOf(80),
-                                      "%x: !x, %w: !w, %b: !llm.batch", "!s",
-                                      "  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5} : (!x, !w) -> !x\n"
-                                      "  %1 = llm.select_rows %0, %b : (!x, !llm.batch) -> !s\n"
-                                      "  %2 = llm.layernorm %1, %w {eps = 1.0e-5} : (!s, !w) -> !s\n"
-                                      "  kern.yield %2 : !s",
-                                      "norm")});
+  checkKernelCase(
+      {.text = kernelText("!x = " + rowsOf(80) + "\n!s = " + rowsOf(80, "f32", "S") + "\n!w = " + vectorOf(80),
+                          "%x: !x, %w: !w, %b: !llm.batch", "!s",
+                          "  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5} : (!x, !w) -> !x\n"
+                          "  %1 = llm.select_rows %0, %b : (!x, !llm.batch) -> !s\n"
+                          "  %2 = llm.layernorm %1, %w {eps = 1.0e-5} : (!s, !w) -> !s\n"
+                          "  kern.yield %2 : !s",
+                          "norm")});
 }
 
 } // namespace

@@ -10,13 +10,14 @@ namespace {
 using emu::checkKernelCase;
 
 TEST(PointwiseTest, ChainWithTwoResultsOfOtherWidths) {
-  checkKernelCase({.text = kernelText("!h = " + rowsOf(192, "f16") + "\n!x = " + rowsOf(192) + "\n!y = " + rowsOf(96),
-                                      "%x: !h, %y: !x, %b: !llm.batch", "(!y, !x)",
-                                      "  %0 = llm.cast %x : (!h) -> !x\n  %1 = llm.mul %0, %y : !x\n"
-                                      "  %2 = llm.act %1 {fn = #llm.act_fn<gelu_tanh>} : !x\n"
-                                      "  %3 = llm.softcap %2 {cap = 3.0} : !x\n  %4 = llm.scale %3 {factor = 0.3} : !x\n"
-                                      "  %5 = llm.glu %4 {act = #llm.act_fn<silu>, interleave = 16} : (!x) -> !y\n"
-                                      "  kern.yield %5, %4 : !y, !x")});
+  checkKernelCase(
+      {.text = kernelText("!h = " + rowsOf(192, "f16") + "\n!x = " + rowsOf(192) + "\n!y = " + rowsOf(96),
+                          "%x: !h, %y: !x, %b: !llm.batch", "(!y, !x)",
+                          "  %0 = llm.cast %x : (!h) -> !x\n  %1 = llm.mul %0, %y : !x\n"
+                          "  %2 = llm.act %1 {fn = #llm.act_fn<gelu_tanh>} : !x\n"
+                          "  %3 = llm.softcap %2 {cap = 3.0} : !x\n  %4 = llm.scale %3 {factor = 0.3} : !x\n"
+                          "  %5 = llm.glu %4 {act = #llm.act_fn<silu>, interleave = 16} : (!x) -> !y\n"
+                          "  kern.yield %5, %4 : !y, !x")});
 }
 
 TEST(PointwiseTest, GluOfTwoOperandsRounded) {
@@ -28,9 +29,10 @@ TEST(PointwiseTest, GluOfTwoOperandsRounded) {
 }
 
 TEST(PointwiseTest, RoundedInTheMiddle) {
-  checkKernelCase({.text = kernelText("!x = " + rowsOf(33) + "\n!h = " + rowsOf(33, "bf16"), "%x: !x, %b: !llm.batch", "!x",
-                                      "  %0 = llm.cast %x : (!x) -> !h\n  %1 = llm.cast %0 : (!h) -> !x\n"
-                                      "  %2 = llm.add %1, %x : !x\n  kern.yield %2 : !x")});
+  checkKernelCase(
+      {.text = kernelText("!x = " + rowsOf(33) + "\n!h = " + rowsOf(33, "bf16"), "%x: !x, %b: !llm.batch", "!x",
+                          "  %0 = llm.cast %x : (!x) -> !h\n  %1 = llm.cast %0 : (!h) -> !x\n"
+                          "  %2 = llm.add %1, %x : !x\n  kern.yield %2 : !x")});
 }
 
 TEST(PointwiseTest, SlicesThatNoVectorHolds) {

@@ -42,7 +42,8 @@ TEST(RowKernelTest, ThreadsFollowTheRow) {
 }
 
 TEST(RowKernelTest, RefusesResultsWithDifferentRows) {
-  ModuleText text(kernelText("!x = " + rowsOf(64) + "\n!s = " + rowsOf(64, "f32", "S"), "%x: !x, %b: !llm.batch", "(!x, !s)",
+  ModuleText text(kernelText("!x = " + rowsOf(64) + "\n!s = " + rowsOf(64, "f32", "S"), "%x: !x, %b: !llm.batch",
+                             "(!x, !s)",
                              "  %0 = llm.select_rows %x, %b : (!x, !llm.batch) -> !s\n  kern.yield %x, %0 : !x, !s"));
   ASSERT_TRUE(text.module()) << text.diagnostics();
   EXPECT_TRUE(failed(text.emit()));

@@ -17,8 +17,8 @@ inline std::string vectorOf(int64_t length) { return "!llm.weight<[" + std::to_s
 /// A kernel with the arguments and results given as text: "%x: !x, %b: !llm.batch", "(!x, !y)".
 inline std::string kernelText(const std::string &types, const std::string &arguments, const std::string &results,
                               const std::string &body, const char *hero = "pointwise") {
-  return types + "\nkern.func @k(" + arguments + ") -> " + results + " attributes {hero = \"" + hero + "\"} {\n" + body +
-         "\n}\n";
+  return types + "\nkern.func @k(" + arguments + ") -> " + results + " attributes {hero = \"" + hero + "\"} {\n" +
+         body + "\n}\n";
 }
 
 } // namespace llmc

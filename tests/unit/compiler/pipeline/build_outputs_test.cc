@@ -73,8 +73,11 @@ TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
   const std::string dumps = (folder_ / "new" / "dumps").string();
   ASSERT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
   EXPECT_TRUE(fs::is_directory(dumps));
-  const std::vector<std::string> ours = {"000-a.mlir", "1000-b.ll", "kernels-v3/012-c.s"};
-  const std::vector<std::string> theirs = {"notes.txt", "00-a.mlir", "000a.mlir", "000-a.txt", "kernels-v9/012-c.s"};
+  const std::vector<std::string> ours = {
+      "000-a.mlir",          "1000-b.ll",        "kernels-v3/012-c.s", "linear_m8.sm_90a.cubin",
+      "linear_m8.sm_90a.cu", "a.compute_90.ptx", "a.sm_80.mlir"};
+  const std::vector<std::string> theirs = {"notes.txt",          "00-a.mlir", "000a.mlir", "000-a.txt",
+                                           "kernels-v9/012-c.s", "a.cubin",   "sm_90a.cu", "a.sm_90a.txt"};
   for (const std::string& name : theirs) write("new/dumps/" + name, "x");
   EXPECT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
   for (const std::string& name : ours) write("new/dumps/" + name, "x");

@@ -22,6 +22,11 @@ TEST(AttendLayoutTest, FitsEveryArchitecture) {
         EXPECT_GE(layout.stages, 2) << "nothing is copied while a page is used";
         EXPECT_GE(layout.sharedBytes, layout.splitWarps * layout.stages * dim * 64);
         EXPECT_EQ(layout.tilePages > 0, splits == 0);
+        if (layout.tilePages) {
+          EXPECT_EQ(layout.tilePages % layout.scorePages, 0);
+          EXPECT_LE(layout.rowBlocks * (dim / 2 + dim / 4 - 4 * layout.tileParked + 8 * layout.scorePages), 216)
+              << "registers of a lane, without addresses";
+        }
         EXPECT_EQ(layout.threads, splits ? 32 * layout.splitWarps : 128);
       }
 }
@@ -52,7 +57,7 @@ TEST(AttendLayoutTest, DescriptionNamesTheLimit) {
   shape.splits = 0;
   EXPECT_EQ(
       describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
-      "mma f16, tiles of 16 tokens x 4 heads against 64 keys a step, 512 bytes and 32768 flops a key and tile: 64 "
+      "mma f16, tiles of 32 tokens x 4 heads against 64 keys a step, 512 bytes and 65536 flops a key and tile: 128 "
       "flops a byte, limit tensor cores; few rows: 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, "
       "512 bytes and 2048 flops a key: 4 flops a byte, limit memory");
 }

@@ -1,0 +1,20 @@
+// The flag --target: the CPU, CUDA architectures, or what this machine has.
+#pragma once
+
+#include "runtime/base/status.h"
+
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+/// "cpu": empty. "cuda:sm_90a,sm_80": names of architectures, ascending, each once. "auto": the architecture of this
+/// machine's first CUDA device, or empty when no driver answers. Errors (USAGE): another target, an unknown
+/// architecture (the known ones are listed), both targets at once.
+rt::Result<std::vector<std::string>> parseTarget(const std::string &text);
+
+/// The best architecture that a device of this compute capability runs: its own, else the newest one before it of the
+/// same generation whose code is not for one device alone. Empty: none.
+std::string archForDevice(int major, int minor);
+
+} // namespace llmc

@@ -1,0 +1,135 @@
+"""llmc build --target cuda on a machine without a GPU: tiny models of the four families, what inspect and explain say, equal bytes, errors."""
+
+import json
+import os
+import pathlib
+import re
+import site
+import struct
+import subprocess
+import time
+import unittest
+
+import engine
+import tiny_models
+
+PIP = 'pip install "nvidia-cuda-nvrtc==13.0.*"'
+FAMILIES = {  # model -> architectures and scheme; one model has them all
+    "llama-3h1-d64-f32": ("sm_80,sm_90a,sm_120a", "w4"),
+    "mistral-9h3-d96-bf16": ("sm_90a", "native"),
+    "qwen2-7h1-d64-bf16": ("sm_80", "w8"),
+    "qwen3-3h1-d128-f32": ("sm_120a", "w16"),
+}
+CUDA_ELF = 190  # e_machine
+
+
+def nvrtc() -> str:
+    """The folder of NVRTC: what llmc would find by itself, or the one of this Python's packages; empty when there is none."""
+    if os.environ.get("LLMC_NVRTC"):
+        return os.environ["LLMC_NVRTC"]
+    places = [pathlib.Path(place) / "nvidia/cu13/lib" for place in site.getsitepackages()]
+    places.append(pathlib.Path("/usr/local/cuda/lib64"))
+    return next((str(place) for place in places if (place / "libnvrtc.so.13").exists()), "")
+
+
+def model_path(name: str) -> pathlib.Path:
+    spec = next(s for s in tiny_models.SPECS if s.name == name)
+    return tiny_models.write(spec, engine.work_dir() / "models")
+
+
+def build(name: str, output: pathlib.Path, *flags, cache: str = "nvrtc-cache") -> tuple[subprocess.CompletedProcess, float]:
+    environment = dict(os.environ, LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / cache))
+    begin = time.monotonic()
+    done = subprocess.run([engine.BIN / "llmc", "build", model_path(name), "-o", output, "--force", *flags],
+                          env=environment, capture_output=True, text=True, timeout=600)
+    return done, time.monotonic() - begin
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class CudaErrors(unittest.TestCase):
+    def test_without_nvrtc_the_error_says_how_to_get_it(self):
+        output = engine.work_dir() / "no-nvrtc.bin"
+        done = subprocess.run([engine.BIN / "llmc", "build", model_path("llama-3h1-d64-f32"), "-o", output, "--target", "cuda:sm_80"],
+                              env=dict(os.environ, LLMC_NVRTC="/nowhere/at/all"), capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 66, done.stderr)
+        self.assertIn("CU_NVRTC_MISSING", done.stderr)
+        self.assertIn(PIP, done.stderr)
+        self.assertFalse(output.exists())
+
+    def test_auto_is_the_cpu_where_no_driver_answers(self):
+        output = engine.work_dir() / "auto.bin"
+        done = subprocess.run([engine.BIN / "llmc", "build", model_path("llama-3h1-d64-f32"), "-o", output, "--target", "auto", "--force",
+                               "--cpu-levels", "x86-64-v3", "--selftest-tokens", "0"],
+                              env=dict(os.environ, LD_LIBRARY_PATH=""), capture_output=True, text=True, timeout=120)
+        if done.returncode == 64:
+            self.skipTest("this machine has a CUDA device: --cpu-levels is refused")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(engine.call("llmc", "inspect", output, "--json"))["target"], {"name": "cpu"})
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@unittest.skipUnless(nvrtc(), f"no NVRTC: {PIP}")
+class CudaBuild(unittest.TestCase):
+    def built(self, name: str, *flags, cache: str = "nvrtc-cache") -> pathlib.Path:
+        archs, scheme = FAMILIES[name]
+        output = engine.work_dir() / f"cuda-{name}-{cache}.bin"
+        done, seconds = build(name, output, "--target", f"cuda:{archs}", "--quant", scheme, *flags, cache=cache)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        print(f"     {name} for {archs}: {seconds:.1f} s", re.search(r"\d+ kernels in \d+ variants", done.stderr)[0])
+        return output
+
+    def test_four_families(self):
+        for name, (archs, _) in FAMILIES.items():
+            with self.subTest(model=name):
+                output = self.built(name)
+                facts = json.loads(engine.call("llmc", "inspect", output, "--json"))
+                names = archs.split(",")
+                self.assertEqual(facts["target"], {"name": "cuda", "architectures": names, "driver": ">= 580"})
+                base = re.sub("[a-z_]", "", names[-1])
+                self.assertEqual([level["name"] for level in facts["levels"]], [f"cuda:{n}" for n in names] + [f"cuda:compute_{base}"])
+                self.assertEqual(facts["model"]["activations"], "bf16")
+                self.assertLess(sum(level["code_bytes"] for level in facts["levels"]), 4 << 20)
+                self.check_kernels(json.loads(engine.call("llmc", "explain", output, "--json"))["kernels"], names)
+                self.check_programs(facts["memory"]["programs"])
+
+    def check_kernels(self, kernels: list, archs: list):
+        self.assertLess(len(kernels), 30)
+        families = {kernel["family"] for kernel in kernels}
+        self.assertLessEqual({"linear", "attend", "norm", "kv_write"}, families)
+        for kernel in kernels:
+            for variant in kernel["variants"]:
+                for arch in archs:
+                    launch = variant["launch"][f"cuda:{arch}"]
+                    self.assertIn(launch["threads"], range(32, 1025, 32))
+                    self.assertGreater(launch["registers"], 0)
+                    self.assertLessEqual(launch["registers"] * launch["threads"], 65536)
+                    self.assertEqual(launch["local_bytes"], 0, variant["symbol"])
+                    self.assertEqual(len(launch["grid"]), 3)
+
+    def check_programs(self, programs: list):
+        self.assertEqual([(p["name"], p["max_tokens"], p["max_tokens_per_sequence"]) for p in programs], [("decode", 0, 1), ("mixed", 0, 0)])
+        self.assertEqual([p["bytes_per_worker"] for p in programs], [0, 0])
+
+    def test_equal_bytes_with_and_without_the_cache(self):
+        name = "qwen2-7h1-d64-bf16"
+        first = self.built(name).read_bytes()
+        self.assertEqual(self.built(name).read_bytes(), first)
+        self.assertEqual(self.built(name, "--jobs", "1", cache="empty-cache").read_bytes(), first)
+
+    def test_the_dump_has_every_variant(self):
+        folder = engine.work_dir() / "cuda-dump"
+        output = self.built("qwen2-7h1-d64-bf16", "--dump-dir", str(folder))
+        kernels = json.loads(engine.call("llmc", "explain", output, "--json"))["kernels"]
+        for variant in (v for kernel in kernels for v in kernel["variants"]):
+            for arch in ("sm_80", "compute_80"):
+                stem = folder / f"{variant['symbol']}.{arch}"
+                self.assertIn("kern.func", stem.with_name(stem.name + ".mlir").read_text())
+                self.assertIn(variant["symbol"], stem.with_name(stem.name + ".cu").read_text())
+                self.assertRegex(stem.with_name(stem.name + ".ptx").read_text(), r"\.target sm_80\b")
+            cubin = (folder / f"{variant['symbol']}.sm_80.cubin").read_bytes()
+            self.assertEqual(struct.unpack_from("<4sxxxxxxxxxxxxxxH", cubin), (b"\x7fELF", CUDA_ELF))
+            self.assertEqual(len(cubin), variant["bytes"]["cuda:sm_80"])
+
+
+if __name__ == "__main__":
+    unittest.main()
