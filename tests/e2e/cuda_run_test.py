@@ -12,9 +12,9 @@ import numpy as np
 IDS = np.random.default_rng(11).integers(0, 500, 40)
 COMMON = ("--max-model-len", 128, "--threads", 1, "--kv-memory", "8M")
 GREEDY = ("--temperature", 0, "--ignore-eos", "--repetition-penalty", 1)
-# The CUDA target rounds what products read to bf16. On these models: mean KL 2e-4 to 6e-4 against f32 activations,
-# and a logit moves by less than 0.1.
-KL, LEAD = 3e-3, 0.3
+# The CUDA target rounds what products read to bf16. Measured on these models against f32 activations: mean KL 0.9e-4
+# to 2.1e-4, and all 12 tokens equal; a lead of 0.1 nats is far above what such a KL moves.
+KL, LEAD = 6e-4, 0.1
 
 
 def have_driver() -> bool:
@@ -45,7 +45,7 @@ class CudaRun(unittest.TestCase):
                 flags = ("--prompt-ids", engine.id_list(IDS[:21]), "--max-tokens", 12, *GREEDY)
                 found = self.json(name, *flags)["token_ids"]
                 # After a near tie the two may go different ways.
-                leads = [a["logprob"] - b["logprob"] for a, b in (step["top_logprobs"][:2] for step in wanted["logprobs"])]
+                leads = [a["logprob"] - b["logprob"] for a, b in (step["top"][:2] for step in wanted["logprobs"])]
                 sure = next((i for i, lead in enumerate(leads) if lead < LEAD), len(leads))
                 self.assertGreater(sure, 0, leads)
                 self.assertEqual(found[:sure], wanted["token_ids"][:sure])

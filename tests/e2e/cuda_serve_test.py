@@ -1,6 +1,7 @@
 """llmc-run as a server on an engine for CUDA over the emulator's driver: many at once, choices, swap, a device that fails."""
 
 import asyncio
+import http.client
 import json
 import unittest
 import urllib.request
@@ -71,10 +72,10 @@ class CudaServe(unittest.TestCase):
 @cuda_engine.needs_emulator
 class CudaStartAndStop(unittest.TestCase):
     def test_start_screen_and_swap(self):
-        # 14 pages for four sequences of up to 7: somebody has to leave, and comes back with the same text.
-        flags = (*FLAGS, "--kv-memory", "168K", "--preempt", "swap", "--swap-space", "4M", "--deterministic", "--no-prefix-cache")
+        # Nine pages for three sequences of up to four: somebody has to leave, and comes back with the same text.
+        flags = (*FLAGS[:2], "--max-model-len", 80, *FLAGS[4:], "--kv-memory", "108K", "--preempt", "swap", "--swap-space", "4M", "--deterministic", "--no-prefix-cache")
         with cuda_engine.CudaServer(NAME, *flags) as server:
-            ask = lambda i: {"model": "tiny", "prompt": [3 + i, 40, 50, 60], "max_tokens": 90, "temperature": 0, "ignore_eos": True}
+            ask = lambda i: {"model": "tiny", "prompt": [3 + i, *range(40, 66)], "max_tokens": 34, "temperature": 0, "ignore_eos": True}
             alone = [json.loads(post(server, "/v1/completions", ask(i), 300))["choices"][0]["text"] for i in range(3)]
 
             async def everybody():
@@ -87,9 +88,14 @@ class CudaStartAndStop(unittest.TestCase):
     def test_a_device_that_fails_ends_streams_with_an_error_and_the_process_with_71(self):
         with cuda_engine.CudaServer(NAME, *FLAGS, "--kv-memory", "4M", FAIL="cuGraphLaunch:5:719") as server:
             body = {"model": "tiny", "prompt": "Once upon a time", "max_tokens": 50, "temperature": 0, "ignore_eos": True, "stream": True}
-            text = post(server, "/v1/completions", body).decode()
-            self.assertIn('"error"', text)
-            self.assertIn("data: ", text)
+            # The stream breaks off after its error event, without the end that a whole answer has.
+            with self.assertRaises(http.client.IncompleteRead) as caught:
+                post(server, "/v1/completions", body)
+            events = caught.exception.partial.decode().strip().split("\n\n")
+            self.assertGreater(len(events), 3)
+            error = json.loads(events[-1].removeprefix("data: "))["error"]
+            self.assertEqual(error["code"], "engine_unavailable")
+            self.assertIn("CU_FAULT", error["message"])
             self.assertEqual(server.child.wait(timeout=20), 71)
 
     def test_a_server_that_does_not_fit_says_so(self):
