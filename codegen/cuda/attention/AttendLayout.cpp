@@ -37,7 +37,7 @@ static void chooseTile(const CudaAttendShape &shape, int64_t room, CudaAttendLay
 
 CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &arch) {
   CudaAttendLayout layout;
-  int64_t room = arch.sharedBytesMax / 2;
+  int64_t room = arch.sharedBytesMax / CudaAttendLayout::kMinBlocks;
   if (shape.splits == 0) {
     chooseTile(shape, room, layout);
     layout.sharedBytes = tileBytes(shape, layout);
