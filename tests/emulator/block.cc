@@ -105,6 +105,7 @@ void Block::prepare(const Dim3& id) {
     fibre.copies.clear();
     fibre.groups.clear();
     fibre.spins = 0;
+    fibre.instructions = 0;
     warps_[fibre.warp].live |= 1u << fibre.lane;
     fibre.stackPointer = stacks_.prepare(i, &Block::main, &fibre);
   }
@@ -120,6 +121,9 @@ std::string Block::run(const LaunchPlan& plan, const Dim3& id) {
   schedule();
   setRunningBlock(nullptr);
   if (failure_.empty() && live_ != 0) reportDeadlock();
+  u64 instructions = 0;
+  for (u32 i = 0; i < threads_; ++i) instructions += fibres_[i].instructions;
+  checks_.finish(instructions);
   std::string reports = checks_.text();
   if (failure_.empty() || reports.empty()) return failure_ + reports;
   return failure_ + "\n" + reports;

@@ -26,6 +26,7 @@ void Counters::add(const Counters& other) {
   barriers += other.barriers;
   warpOperations += other.warpOperations;
   mmas += other.mmas;
+  instructions += other.instructions;
   sharedRequests += other.sharedRequests;
   sharedWavefronts += other.sharedWavefronts;
 }
@@ -34,12 +35,15 @@ void Checks::clear() {
   reports_.clear();
   reported_ = 0;
   counters_ = {};
+  global_.clear();
+  block_ = 0;
 }
 
 void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place) {
   enabled_ = checks.checked;
   ++counters_.blocks;
   if (!enabled_) return;
+  ++block_;
   threads_ = threads;
   shared_ = shared;
   sharedEnd_ = sharedEnd;
@@ -49,7 +53,6 @@ void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u3
   clocks_.assign((size_t)threads * threads, 0);
   for (u32 i = 0; i < threads; ++i) clocks_[(size_t)i * threads + i] = 1;
   published_.clear();
-  requests_.assign((threads + 31) / 32, Request());
 }
 
 void Checks::join(const std::vector<u32>& threads) {
@@ -106,7 +109,7 @@ void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kin
 void Checks::checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line) {
   counters_.sharedBytes += bytes;
   if (kind == Access::kAtomic) return;  // atomics order themselves
-  countBanks(thread, offset, bytes, line);
+  banks_.access(thread, offset, bytes, line);
   for (u32 i = 0; i < bytes && offset + i < sharedEnd_; ++i)
     if (!checkCell(cells_[offset + i], thread, offset + i, kind, line)) return;
 }
@@ -164,38 +167,44 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
            thread.linear, line);
   else if (kind != Access::kRead && !buffer->writable)
     report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
+  if (!buffer || !buffer->writable || kind == Access::kAtomic) return;
+  for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
+    if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;
 }
 
-/// Collects what the lanes of a warp access at one line; 32 banks of 4 bytes serve one word each at a time.
-void Checks::countBanks(const Thread& thread, u32 offset, u32 bytes, u32 line) {
-  Request& request = requests_[thread.warp];
-  if (request.line != line || (request.lanes >> thread.lane & 1)) flushBanks(thread.warp);
-  request.line = line;
-  request.bytes = bytes;
-  request.lanes |= 1u << thread.lane;
-  request.offset[thread.lane] = offset;
-}
-
-void Checks::flushBanks(u32 warp) {
-  Request& request = requests_[warp];
-  if (request.lanes == 0) return;
-  // Accesses of 8 and 16 bytes are served half a warp and a quarter of a warp at a time.
-  u32 group = request.bytes == 16 ? 8 : request.bytes == 8 ? 16 : 32;
-  for (u32 first = 0; first < 32; first += group) {
-    std::vector<u32> words[32];
-    u32 passes = 0;
-    for (u32 lane = first; lane < first + group; ++lane) {
-      if (!(request.lanes >> lane & 1)) continue;
-      for (u32 word = request.offset[lane] / 4; word <= (request.offset[lane] + request.bytes - 1) / 4; ++word) {
-        std::vector<u32>& bank = words[word % 32];
-        if (std::find(bank.begin(), bank.end(), word) == bank.end()) bank.push_back(word);
-        passes = std::max(passes, (u32)bank.size());
-      }
-    }
-    counters_.sharedRequests += passes != 0;
-    counters_.sharedWavefronts += passes;
+/// Blocks may run in any order, threads of one block are ordered by its barriers.
+bool Checks::checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line) {
+  const u32 me = thread.linear, now = clocks_[(size_t)me * threads_ + me];
+  auto unordered = [&](u32 block, u16 other, u32 clock) {
+    return block != 0 && (block != block_ || (other != me && !before(other, clock, me)));
+  };
+  const bool write = kind == Access::kWrite;
+  const bool afterWrite = unordered(cell.writerBlock, cell.writer, cell.writeClock);
+  const bool afterRead = write && unordered(cell.readerBlock, cell.reader, cell.readClock);
+  if (afterWrite || afterRead) {
+    const u32 block = afterWrite ? cell.writerBlock : cell.readerBlock;
+    report(std::string("race: ") + (write ? "write" : "read") + " of device memory after an unordered " +
+               (afterWrite ? "write" : "read") + " by thread " +
+               std::to_string(afterWrite ? cell.writer : cell.reader) + (block == block_ ? "" : " of another block") +
+               ": " + memory_->describe(address),
+           me, line);
   }
-  request.lanes = 0;
+  if (write) {
+    cell.writerBlock = block_, cell.writer = (u16)me, cell.writeClock = now;
+    cell.readerBlock = 0;
+  } else {
+    cell.readerBlock = block_, cell.reader = (u16)me, cell.readClock = now;
+  }
+  return !afterWrite && !afterRead;
+}
+
+void Checks::finish(u64 instructions) {
+  if (!enabled_) return;
+  counters_.instructions += instructions;
+  banks_.finish();
+  counters_.sharedRequests += banks_.requests();
+  counters_.sharedWavefronts += banks_.wavefronts();
+  banks_.clear();
 }
 
 }  // namespace llmc::emu

@@ -6,7 +6,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tests/emulator/bank_counter.h"
 #include "tests/emulator/device/thread.h"
+#include "tests/emulator/global_shadow.h"
 #include "tests/emulator/launch.h"
 
 namespace llmc::emu {
@@ -30,7 +32,9 @@ class Checks {
   std::string text() const;
   bool enabled() const { return enabled_; }
   Counters& counters() { return counters_; }
-  /// Forgets reports and counts.
+  /// The block has ended; `instructions` its threads executed.
+  void finish(u64 instructions);
+  /// A launch begins: forgets reports, counts, and what was known of device memory.
   void clear();
 
  private:
@@ -48,15 +52,8 @@ class Checks {
   void checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line);
   bool checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line);
   void checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
-  void countBanks(const Thread& thread, u32 offset, u32 bytes, u32 line);
-  void flushBanks(u32 warp);
+  bool checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line);
   bool before(u32 other, u32 clock, u32 me) const { return clocks_[(size_t)me * threads_ + other] >= clock; }
-
-  /// The shared accesses that lanes of one warp made at one line: one request of the warp.
-  struct Request {
-    u32 line = 0, lanes = 0, bytes = 0;
-    u32 offset[32];
-  };
 
   bool enabled_ = false;
   u32 threads_ = 0;
@@ -67,7 +64,9 @@ class Checks {
   std::vector<Cell> cells_;
   std::vector<u32> clocks_;  ///< threads_ x threads_
   std::unordered_map<u32, std::vector<u32>> published_;
-  std::vector<Request> requests_;
+  BankCounter banks_;
+  GlobalShadow global_;
+  u32 block_ = 0;  ///< number of the block, from 1
   std::vector<std::string> reports_;
   uint64_t reported_ = 0;
   Counters counters_;

@@ -240,25 +240,44 @@ std::string FunctionWriter::signature() const {
 }
 
 rt::Result<std::string> FunctionWriter::write() {
-  std::string body;
+  // A straight piece of code counts its instructions where it begins.
+  std::string body, piece;
+  unsigned count = 0;
+  auto closePiece = [&] {
+    if (count) body += "  LLMC_COUNT(" + std::to_string(count) + ");\n";
+    body += piece;
+    piece.clear();
+    count = 0;
+  };
   for (const Statement& statement : function_.body) {
     current_ = &statement;
     why_.clear();
     if (statement.kind == Statement::Kind::kTargets) continue;
     if (statement.kind == Statement::Kind::kLabel) {
+      closePiece();
       body += label(statement.label) + ":;\n";
       continue;
     }
-    Text text = emitInstruction(*this, statement);
-    if (!text || !why_.empty())
-      return ptxError(statement.line,
-                      (why_.empty() ? "unknown instruction" : why_) + std::string(" in: ") + statement.text);
-    std::string guard;
-    if (!statement.guard.empty())
-      guard = "if (" + std::string(statement.guardNegated ? "!" : "") + reg(statement.guard) + ") ";
-    body += "  " + guard + "{ " + *text + " }\n";
+    auto text = guarded(statement);
+    if (!text) return text.takeStatus();
+    piece += *text;
+    ++count;
+    if (statement.op[0] == "bra" || statement.op[0] == "ret" || statement.op[0] == "exit") closePiece();
   }
+  closePiece();
   return signature() + " {\n" + declarations() + body + "}\n";
+}
+
+/// One instruction with its predicate.
+rt::Result<std::string> FunctionWriter::guarded(const Statement& statement) {
+  Text text = emitInstruction(*this, statement);
+  if (!text || !why_.empty())
+    return ptxError(statement.line,
+                    (why_.empty() ? "unknown instruction" : why_) + std::string(" in: ") + statement.text);
+  std::string guard;
+  if (!statement.guard.empty())
+    guard = "if (" + std::string(statement.guardNegated ? "!" : "") + reg(statement.guard) + ") ";
+  return "  " + guard + "{ " + *text + " }\n";
 }
 
 Text emitInstruction(FunctionWriter& writer, const Statement& statement) {

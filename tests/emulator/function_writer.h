@@ -58,6 +58,7 @@ class FunctionWriter {
  private:
   const Variable* find(const std::string& name, std::string* unique);
   std::string symbol(const std::string& name);
+  rt::Result<std::string> guarded(const Statement& statement);
   std::string declarations() const;
   std::string signature() const;
 

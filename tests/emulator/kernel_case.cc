@@ -89,10 +89,10 @@ rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, K
   if (!nvrtc) return nvrtc.takeStatus();
   auto compiled = (*nvrtc)->compile(*text, *arch);
   if (!compiled) return compiled.takeStatus();
-  outcome.ptx = compiled->ptx;
+  outcome.ptx = test.editPtx ? test.editPtx(compiled->ptx) : compiled->ptx;
   outcome.registers = compiled->registers;
   outcome.sharedBytes = compiled->sharedBytes + text->sharedBytes;
-  auto program = PtxProgram::load(compiled->ptx);
+  auto program = PtxProgram::load(outcome.ptx);
   if (!program) return program.takeStatus();
   return runAll(test, *text, **program, inputs, *arch, outcome);
 }

@@ -34,6 +34,8 @@ struct KernelCase {
   double tolerance = 0;
   /// Changes the CUDA text before it is compiled: how tests plant faults.
   std::function<std::string(std::string)> edit{};
+  /// Changes the PTX that the emulator runs.
+  std::function<std::string(std::string)> editPtx{};
   /// Called with result number, expected and computed values before they are compared; may change both.
   std::function<void(size_t, reference::Tensor&, reference::Tensor&)> adjust{};
   bool allOrders = true;  ///< threads also in descending and random order, there with more blocks than the step needs

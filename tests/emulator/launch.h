@@ -49,7 +49,8 @@ struct Counters {
   uint64_t blocks = 0, accesses = 0;
   uint64_t globalReadBytes = 0, globalWriteBytes = 0, sharedBytes = 0, copiedBytes = 0;
   uint64_t barriers = 0, warpOperations = 0, mmas = 0;
-  uint64_t sharedRequests = 0;    ///< warp-wide accesses of shared memory
+  uint64_t instructions = 0;      ///< PTX instructions, of all threads
+  uint64_t sharedRequests = 0;    ///< parts of warps' shared accesses, each served at once if it can be
   uint64_t sharedWavefronts = 0;  ///< passes that they need; more than requests means bank conflicts
   void add(const Counters& other);
 };

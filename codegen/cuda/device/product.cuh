@@ -72,16 +72,16 @@ DEVICE void addFragments(float (&sums)[kTiles][4], const Fragment &a0, const Fra
 template <typename Layout> constexpr int kUnitCols = Layout::kCols < 32 ? 32 : Layout::kCols;
 template <typename Layout> constexpr int kUnitBlocks = kUnitCols<Layout> / Layout::kCols;
 
-/// Adds group `k` of one panel's unit in registers. Choosing by selects keeps `k` free to be a loop's variable:
-/// unrolled, the compiler would unpack all groups at once and spill.
-template <typename Layout, int kTiles>
+/// Adds group `k` of one panel's kBlocks superblocks in registers. Choosing by selects keeps `k` free to be a loop's
+/// variable: unrolled, the compiler would unpack all groups at once and spill.
+template <typename Layout, int kTiles, int kBlocks>
 DEVICE void addGroup(float (&sums)[kTiles][4], const Held<Layout> *unit, int k, const StepOfX<Layout, kTiles> &x) {
   if constexpr (Layout::kCols < 32) {
     addFragments<Layout, kTiles>(sums, Layout::fragment(unit[0].codes, 0), Layout::fragment(unit[1].codes, 0), {}, x);
     if constexpr (Layout::kRest)
       addFragments<Layout, kTiles>(sums, Layout::rest(unit[0].codes), Layout::rest(unit[1].codes), {}, x);
   } else {
-    const Held<Layout> group = Held<Layout>::group(*unit, k);
+    const Held<Layout> group = Held<Layout>::group(unit[0], kBlocks == 2 ? unit[1] : unit[0], k);
     addFragments<Layout, kTiles>(sums, Layout::fragment(group.codes, 0), Layout::fragment(group.codes, 1),
                                  GroupScales<Layout>::of(group, 0), x);
   }

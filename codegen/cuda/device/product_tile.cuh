@@ -57,7 +57,7 @@ DEVICE void tileProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, in
       for (int panel = 0; panel < P::kPanels; ++panel) {
         Held<Layout> held[kUnitBlocks<Layout>];
         Held<Layout>::loadGroup(held, blocks + panel * kStepBytes, k % (kUnitCols<Layout> / 32), lane);
-        addGroup<Layout, P::kTiles>(sums[panel], held, 0, now);
+        addGroup<Layout, P::kTiles, 1>(sums[panel], held, 0, now);
       }
     }
   }

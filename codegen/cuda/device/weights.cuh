@@ -135,15 +135,19 @@ template <typename Layout> struct Held {
                    : "l"(scales));
     return r;
   }
-  /// Group `k` of `all` as group 0.
-  DEVICE Held group(const Held &all, int k) {
-    Held r = all;
+  /// Group `k` of a superblock of two groups, or of two superblocks of one, as group 0.
+  DEVICE Held group(const Held &first, const Held &second, int k) {
+    Held r = first;
     if constexpr (Layout::kGroups == 2) {
-      const bool first = k == 0;
-      r.codes[0] = first ? all.codes[0] : all.codes[2], r.codes[1] = first ? all.codes[1] : all.codes[3];
+      r.codes[0] = k == 0 ? first.codes[0] : first.codes[2], r.codes[1] = k == 0 ? first.codes[1] : first.codes[3];
 #pragma unroll
       for (int i = 0; i < kPairs; i += 2)
-        r.scales[i] = first ? all.scales[i] : all.scales[i + 1];
+        r.scales[i] = k == 0 ? first.scales[i] : first.scales[i + 1];
+    } else {
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        r.codes[i] = k == 0 ? first.codes[i] : second.codes[i];
+      r.scales[0] = k == 0 ? first.scales[0] : second.scales[0];
     }
     return r;
   }

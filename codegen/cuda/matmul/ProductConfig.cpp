@@ -25,8 +25,8 @@ constexpr Gpu kGpus[] = {
     {"sm_100a", 148, 8000, 10000, 900, 2048, 228 * 1024}, // B200, mma.sync
     {"sm_120a", 170, 1792, 7000, 209, 1536, 100 * 1024},  // RTX 5090
 };
-constexpr double kMemoryLatencyUs = 1.0, kSmL2GBs = 100;
-constexpr int64_t kRegisters = 65536, kBlockOverhead = 1024;
+constexpr double kMemoryLatencyUs = 1.3, kSmL2GBs = 100;
+constexpr int64_t kBlockOverhead = 1024; // shared memory that the system takes a block
 
 const Gpu &gpuOf(const Arch &arch) {
   const auto *found =
@@ -39,9 +39,10 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 /// Superblocks that hold whole groups of 32 columns.
 int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / superblockCols(l)); }
 
-/// Registers a thread can have when `blocks` blocks of `threads` share a multiprocessor.
+/// Registers a thread can have when `blocks` blocks of `threads` share a multiprocessor: its four quarters have 512
+/// rows of 32 registers each, and their warps get multiples of 8.
 int64_t registerLimit(int64_t threads, int64_t blocks) {
-  return std::min<int64_t>(255, kRegisters / (threads * blocks) / 8 * 8);
+  return std::min<int64_t>(255, 512 / ceilDiv(threads / 32 * blocks, 4) / 8 * 8);
 }
 
 /// Most blocks that fit, or none: sets blocksPerSm.
@@ -50,12 +51,23 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   if (shared > arch.sharedBytesMax || config.threads() > 1024)
     return false;
   int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), int64_t{4}});
-  int64_t needed = productRegisters(shape, config);
+  int64_t needed = productRegisters(arch, shape, config);
   for (config.blocksPerSm = most; config.blocksPerSm > 0; --config.blocksPerSm)
     if (needed <= registerLimit(config.threads(), config.blocksPerSm))
       return true;
   return false;
 }
+
+/// Instructions of a stream's loop body, about: what its compilation takes grows with them.
+int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
+  Layout l = shape.layout;
+  int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
+  int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  int64_t units = config.panels * config.held / unitBlocks(l),
+          tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
+  return units * (unpack + config.tiles * multiply) + tail;
+}
+constexpr int64_t kMostInstructions = 450;
 
 std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
@@ -68,7 +80,8 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
     for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
       for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
         config.stageBlocks = std::min(config.held, wide);
-        all.push_back(config);
+        if (streamInstructions(shape, config) <= kMostInstructions)
+          all.push_back(config);
       }
   return all;
 }
@@ -121,13 +134,15 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 
 /// Sums, sums of a group before they are scaled, superblocks held, x of one step; what else the compiler keeps was
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
-int64_t productRegisters(const ProductShape &shape, const ProductConfig &config) {
-  bool grouped = isQuantized(shape.layout), narrow = isEightBit(shape.layout) || shape.layout == Layout::F16M16K16;
-  int64_t scales = isFourBit(shape.layout) ? (isAsymmetric(shape.layout) ? 4 : 2) : grouped ? 1 : 0;
+int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+  bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
+  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : isEightBit(shape.layout) ? 70 : asymmetric ? 48 : 56;
+  if (arch.major >= 10) // another compiler makes this code
+    base += 32;
+  int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
   int64_t held = config.stream ? config.held : unitBlocks(shape.layout);
-  int64_t base = narrow ? 72 : 56;
   return base + config.panels * held * (4 + scales) * (config.stream ? 1 : 0) +
-         config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (isAsymmetric(shape.layout) ? 6 : 4);
+         config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
 
 ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens) {

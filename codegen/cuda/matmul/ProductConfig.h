@@ -54,7 +54,7 @@ int64_t usualTokens(int64_t mMax);
 /// Dynamic shared memory of a block: the ring, later the sums.
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config);
 /// Registers of a thread, from above: variants that stay below their limit do not spill.
-int64_t productRegisters(const ProductShape &shape, const ProductConfig &config);
+int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config);
 ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens);
 
 /// The fastest by productCost() of the configurations that fit. Classes up to 32 stream.

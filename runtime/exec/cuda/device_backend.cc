@@ -77,8 +77,7 @@ Status DeviceBackend::reserveLogits(uint32_t rows) {
 
 const DeviceProgram& DeviceBackend::programFor(const Batch& batch) const {
   int32_t most = 0;
-  for (int32_t i = 0; i < batch.sequences; ++i)
-    most = std::max(most, batch.queryStarts[i + 1] - batch.queryStarts[i]);
+  for (int32_t i = 0; i < batch.sequences; ++i) most = std::max(most, batch.queryStarts[i + 1] - batch.queryStarts[i]);
   for (const auto& program : programs_)
     if (program->takes(static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(most))) return *program;
   return *programs_.back();  // takes any step: the reader has checked it
@@ -89,8 +88,7 @@ Status DeviceBackend::enqueue(const Batch& batch, const DeviceProgram& program) 
   if (&program == graphed_)
     for (const Bucket& bucket : graphs_)
       if (sequences <= bucket.sequences) return bucket.graph.launch(stream_);
-  return program.enqueue(stream_,
-                         {static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(batch.rows), sequences});
+  return program.enqueue(stream_, {static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(batch.rows), sequences});
 }
 
 Result<const float*> DeviceBackend::run(const Batch& batch) {
@@ -100,8 +98,7 @@ Result<const float*> DeviceBackend::run(const Batch& batch) {
   if (status) status = enqueue(batch, program);
   const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
   if (status)
-    status =
-        stream_.copy(hostAddress(logits_.data()), program.logits(), static_cast<uint64_t>(batch.rows) * stride);
+    status = stream_.copy(hostAddress(logits_.data()), program.logits(), static_cast<uint64_t>(batch.rows) * stride);
   // Also after a failure: what was enqueued reads the block that the next step fills.
   const Status waited = stream_.synchronize();
   if (!status) return status;

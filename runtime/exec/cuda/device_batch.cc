@@ -11,7 +11,9 @@ namespace {
 constexpr uint64_t kAlignment = 64;  ///< of each array
 constexpr uint64_t kHeaderBytes = (sizeof(Batch) + kAlignment - 1) / kAlignment * kAlignment;
 
-uint64_t arrayBytes(uint64_t entries) { return ((entries + kPaddingRows) * 4 + kAlignment - 1) / kAlignment * kAlignment; }
+uint64_t arrayBytes(uint64_t entries) {
+  return ((entries + kPaddingRows) * 4 + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 /// Fills a block from its start; pointers that it hands out are the device's.
 class Packer {

@@ -16,8 +16,8 @@
 namespace llmc::rt::cuda {
 
 struct UploadOptions {
-  uint32_t threads = 4;              ///< each with two pinned buffers and a stream
-  uint64_t pieceBytes = 16u << 20;   ///< of a pinned buffer
+  uint32_t threads = 4;             ///< each with two pinned buffers and a stream
+  uint64_t pieceBytes = 16u << 20;  ///< of a pinned buffer
   /// Bytes done and in all; called from the thread that called upload(), some times a second.
   std::function<void(uint64_t, uint64_t)> progress = {};
 };
@@ -31,8 +31,7 @@ class DeviceWeights {
                                       const std::function<std::span<const std::byte>(uint32_t)>& section,
                                       const UploadOptions& options = {});
   /// Of device memory, for plans of what fits.
-  static uint64_t bytesFor(const fb::Engine& plan,
-                           const std::function<std::span<const std::byte>(uint32_t)>& section);
+  static uint64_t bytesFor(const fb::Engine& plan, const std::function<std::span<const std::byte>(uint32_t)>& section);
 
   /// [weight], as the plan counts them.
   const std::vector<CuAddress>& addresses() const { return addresses_; }

@@ -11,6 +11,10 @@
 
 namespace llmc::emu {
 
+/// So many instructions of a straight piece of code.
+#define LLMC_COUNT(n) \
+  if constexpr (LLMC_EMULATOR_CHECKED) self->instructions += n
+
 enum class Space { kGeneric, kGlobal, kShared, kLocal, kParam, kConst };
 
 /// The host memory of `bytes` at an address; faults on a misaligned address and outside the launch's shared memory.

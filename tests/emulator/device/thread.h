@@ -109,7 +109,8 @@ struct Thread {
   u32 nctaid[3] = {};
   u32 linear = 0, lane = 0, warp = 0;
   u32 dynamicShared = 0;
-  u32 predicate = 0;  ///< second result of the last warp operation
+  u64 instructions = 0;  ///< executed; counted in the checked build
+  u32 predicate = 0;     ///< second result of the last warp operation
 };
 
 }  // namespace llmc::emu

@@ -1,0 +1,119 @@
+// Text of products and what NVRTC makes of it: launch, access widths, spills, on every architecture.
+#include "codegen/cuda/matmul/ProductConfig.h"
+#include "tests/unit/codegen/cuda/matmul/product_text.h"
+#include "tests/unit/codegen/cuda/nvrtc_fixture.h"
+
+namespace llmc {
+namespace {
+
+mlir::FailureOr<KernelText> emit(ModuleText &text, int64_t mMax, llvm::StringRef arch = "sm_90a") {
+  if (!text.module())
+    return mlir::failure();
+  return emitCudaKernel(CudaRequest{text.first(), "product", *findArch(arch), mMax});
+}
+
+size_t countOf(const std::string &text, const std::string &part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++count;
+  return count;
+}
+
+TEST(MatmulEmitterTest, LaunchOfAStream) {
+  ModuleText text(ProductText{4096, 4096, "i4, 32, sym"}.plain());
+  auto kernel = emit(text, 8);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  ProductShape shape{4096, 4096, Layout::Q4M16K64Sym, 8, 1};
+  ProductConfig config = chooseProduct(*findArch("sm_90a"), shape);
+  EXPECT_EQ(kernel->threads, config.threads());
+  EXPECT_EQ(kernel->sharedBytes, productSharedBytes(shape, config));
+  EXPECT_EQ(kernel->grid[0], GridDim::fixed(256 / config.panels));
+  EXPECT_EQ(kernel->grid[1], GridDim{});
+  EXPECT_EQ(kernel->words, 6);
+  EXPECT_EQ(kernel->config, describeProduct(*findArch("sm_90a"), shape, config));
+  EXPECT_NE(kernel->text.find("using Layout = Q4M16K64;"), std::string::npos);
+  EXPECT_NE(kernel->text.find("streamProduct<Product>(shared, x0, w1, rows, firstPanel);"), std::string::npos)
+      << kernel->text;
+}
+
+TEST(MatmulEmitterTest, LaunchOfATileFollowsTheTokens) {
+  ModuleText tokens(ProductText{4096, 4096, "bf16"}.plain());
+  auto kernel = emit(tokens, 0);
+  ASSERT_TRUE(succeeded(kernel)) << tokens.diagnostics();
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, 128, 1, 0, 0, 0}));
+  EXPECT_EQ(kernel->grid[1], GridDim::fixed(32));
+  EXPECT_NE(kernel->text.find("batch2->tokens"), std::string::npos);
+  ModuleText sampled(ProductText{4096, 4096, "bf16"}.plain("S"));
+  kernel = emit(sampled, 0);
+  ASSERT_TRUE(succeeded(kernel)) << sampled.diagnostics();
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, 0, 0, 128, 1, 0}));
+  EXPECT_NE(kernel->text.find("batch2->rows"), std::string::npos);
+}
+
+TEST(MatmulEmitterTest, EpiloguesAreTheRegionsOps) {
+  ModuleText text(ProductText{64, 96, "bf16"}.module(
+      "  %0 = llm.linear %x, %w, %bias : (!x, !w, !bias) -> !sums\n  %y = llm.add %0, %other : !y\n",
+      ProductText::activation(64)));
+  auto kernel = emit(text, 8);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  EXPECT_NE(kernel->text.find("reinterpret_cast<const float *>(w4)[col"), std::string::npos) << kernel->text;
+  EXPECT_NE(kernel->text.find("load<F32, 4>(x3"), std::string::npos) << kernel->text;
+}
+
+TEST(MatmulEmitterTest, ANormAfterAProductIsRefused) {
+  ModuleText text(
+      ProductText{64, 96, "bf16"}.module("  %0 = llm.linear %x, %w : (!x, !w) -> !sums\n"
+                                         "  %y = llm.rmsnorm %0, %bias {eps = 1.0e-5} : (!sums, !bias) -> !y\n",
+                                         ProductText::activation(64)));
+  ASSERT_TRUE(text.module()) << text.diagnostics();
+  EXPECT_TRUE(failed(emit(text, 8)));
+  EXPECT_NE(text.diagnostics().find("needs whole rows"), std::string::npos) << text.diagnostics();
+}
+
+class MatmulCompileTest : public NvrtcFixture {};
+
+/// Every layout and class, with sizes that leave tails and sizes that do not: compile() fails where a thread spills.
+TEST_F(MatmulCompileTest, NothingSpillsOnAnyArchitecture) {
+  for (const Arch &arch : cudaArchs())
+    for (auto [quant, layout] : kProductWeights)
+      for (int64_t mMax : {8, 16, 32, 64, 0}) {
+        // One size an architecture and class: all of them in turn, to keep the test short.
+        constexpr std::pair<int64_t, int64_t> kSizes[] = {
+            {4096, 4096}, {50, 100}, {28672, 4096}, {4096, 14336}, {960, 576}};
+        auto [n, k] = kSizes[static_cast<size_t>(mMax / 8 + arch.minor + arch.major + static_cast<int>(layout)) % 5];
+        ModuleText text(ProductText{n, k, quant}.plain());
+        auto kernel = emit(text, mMax, arch.name);
+        ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+        auto compiled = compiler().compile(*kernel, arch);
+        SCOPED_TRACE(arch.name.str() + " " + quant + " " + std::to_string(n) + " x " + std::to_string(k) + ": " +
+                     kernel->config);
+        ASSERT_TRUE(compiled) << compiled.status().toString();
+        EXPECT_EQ(compiled->spillBytes, 0);
+        EXPECT_EQ(compiled->parameterBytes, 48);
+        EXPECT_LE(compiled->registers * kernel->threads, 65536);
+      }
+}
+
+/// Codes come in 16-byte loads, as many in the text as registers are filled at the start and in the loop; scales of a
+/// superblock in one load; x never through registers.
+TEST_F(MatmulCompileTest, WeightsStreamInWideLoads) {
+  for (auto [quant, layout] : kProductWeights) {
+    ModuleText text(ProductText{4096, 4096, quant}.plain());
+    auto kernel = emit(text, 8);
+    ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+    auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+    ASSERT_TRUE(compiled) << compiled.status().toString();
+    ProductShape shape{4096, 4096, layout, 8, 1};
+    ProductConfig config = chooseProduct(*findArch("sm_90a"), shape);
+    const std::string &ptx = compiled->ptx;
+    SCOPED_TRACE(kernel->config);
+    auto held = static_cast<size_t>(config.panels * config.held);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc."), (isQuantized(layout) ? 4 : 2) * held);
+    EXPECT_EQ(countOf(ptx, "ld.local"), 0u);
+    EXPECT_GT(countOf(ptx, "cp.async.cg.shared.global"), 0u);
+  }
+}
+
+} // namespace
+} // namespace llmc

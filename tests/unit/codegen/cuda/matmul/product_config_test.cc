@@ -1,0 +1,131 @@
+// Configurations of products: they fit, read every weight byte once, keep enough bytes on their way; the model's
+// numbers.
+#include "codegen/cuda/matmul/ProductConfig.h"
+
+#include <gtest/gtest.h>
+#include <functional>
+#include <set>
+
+namespace llmc {
+namespace {
+
+constexpr Layout kLayouts[] = {Layout::BF16M16K16, Layout::F16M16K16, Layout::Q8M16K32, Layout::Q4M16K64Sym,
+                               Layout::Q4M16K64Asym};
+constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
+
+struct Matrix {
+  int64_t n, k, unitPanels;
+};
+/// Products of models of 135M, 1B and 8B parameters, a wide output, and one that no size divides.
+constexpr Matrix kMatrices[] = {{960, 576, 1},   {3072, 576, 2},   {576, 1536, 1},   {2048, 8192, 1},   {6144, 4096, 1},
+                                {4096, 4096, 1}, {28672, 4096, 2}, {4096, 14336, 1}, {128256, 4096, 1}, {50, 100, 1}};
+
+void forAll(llvm::ArrayRef<Matrix> matrices, llvm::ArrayRef<int64_t> classes,
+            const std::function<void(const Arch &, const ProductShape &, const ProductConfig &)> &check) {
+  for (const Arch &arch : cudaArchs())
+    for (Layout layout : kLayouts)
+      for (const Matrix &matrix : matrices)
+        for (int64_t mMax : classes) {
+          ProductShape shape{matrix.n, matrix.k, layout, mMax, matrix.unitPanels};
+          ProductConfig config = chooseProduct(arch, shape);
+          SCOPED_TRACE(arch.name.str() + " " + std::string(layoutName(layout)) + " " + std::to_string(matrix.n) +
+                       " x " + std::to_string(matrix.k) + ", class " + std::to_string(mMax) + ": " +
+                       describeProduct(arch, shape, config));
+          check(arch, shape, config);
+        }
+}
+
+TEST(ProductConfigTest, FitsTheArchitecture) {
+  forAll(kMatrices, kClasses, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+    EXPECT_LE(productSharedBytes(shape, config), arch.sharedBytesMax);
+    EXPECT_LE(config.threads(), 1024);
+    EXPECT_GE(config.blocksPerSm, 1);
+    EXPECT_LE(productRegisters(arch, shape, config) * config.threads() * config.blocksPerSm, 65536);
+    EXPECT_LE(productRegisters(arch, shape, config), 255);
+    EXPECT_EQ(config.blockPanels() % shape.unitPanels, 0);
+    EXPECT_EQ(config.stream, shape.mMax != 0 && shape.mMax <= 32);
+    if (config.stream) {
+      EXPECT_GE(config.blockTokens(), shape.mMax);
+      EXPECT_EQ(config.held % config.stageBlocks, 0);
+    }
+    // The pieces of 16 bytes of a stage are shared out evenly, as copyX() wants them.
+    int64_t pieces = config.stageBlocks * superblockCols(shape.layout) / 8,
+            threads = config.stream ? 32 : config.threads();
+    EXPECT_TRUE(pieces % threads == 0 || threads % pieces == 0);
+  });
+}
+
+/// Walks the superblocks that every warp of every block loads, as product_stream.cuh does.
+TEST(ProductConfigTest, StreamsLoadEverySuperblockOnce) {
+  forAll(kMatrices, {8, 16, 32}, [](const Arch &, const ProductShape &shape, const ProductConfig &config) {
+    if (shape.panels() > 1000)
+      return;
+    std::set<std::pair<int64_t, int64_t>> seen;
+    int64_t loads = 0;
+    for (int64_t firstPanel = 0; firstPanel < shape.panels(); firstPanel += config.blockPanels())
+      for (int64_t warp = 0; warp < config.kWarps; ++warp)
+        for (int64_t block = warp * config.held; block < shape.blocks(); block += config.kWarps * config.held)
+          for (int64_t i = block; i < std::min(block + config.held, shape.blocks()); ++i)
+            for (int64_t panel = firstPanel; panel < std::min(firstPanel + config.panels, shape.panels()); ++panel)
+              seen.insert({panel, i}), ++loads;
+    EXPECT_EQ(loads, shape.panels() * shape.blocks());
+    EXPECT_EQ(static_cast<int64_t>(seen.size()), loads);
+    EXPECT_EQ(loads * superblockBytes(shape.layout), shape.weightBytes());
+  });
+}
+
+/// A multiprocessor of the GPUs with HBM needs 24 KB on their way to get its share: weights of large layers, or all
+/// that a block has where there are fewer blocks than multiprocessors.
+TEST(ProductConfigTest, EnoughBytesOnTheirWay) {
+  constexpr Matrix kLarge[] = {{6144, 4096, 1}, {4096, 4096, 1}, {28672, 4096, 2}, {4096, 14336, 1}, {128256, 4096, 1}};
+  forAll(kLarge, {8, 16}, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+    if (arch.sharedBytesMax > 100 * 1024)
+      EXPECT_GE(productCost(arch, shape, config, shape.mMax).inFlight, 24e3);
+  });
+  // With 32 tokens x takes registers and L2 instead.
+  forAll(kLarge, {32}, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+    ProductCost cost = productCost(arch, shape, config, shape.mMax);
+    if (arch.sharedBytesMax > 100 * 1024)
+      EXPECT_TRUE(cost.inFlight >= 24e3 || cost.l2Us >= 0.6 * cost.memoryUs) << cost.inFlight << " bytes";
+  });
+}
+
+TEST(ProductConfigTest, CostsAreWhatTheShapeSays) {
+  ProductShape shape{4096, 4096, Layout::Q4M16K64Sym, 8, 1};
+  const Arch &arch = *findArch("sm_90a");
+  ProductConfig config = chooseProduct(arch, shape);
+  ProductCost cost = productCost(arch, shape, config, 8);
+  EXPECT_EQ(cost.weightBytes, 256.0 * 64 * 576);
+  EXPECT_EQ(cost.flops, 2.0 * 8 * 4096 * 4096);
+  EXPECT_EQ(cost.xBytes, 256.0 / static_cast<double>(config.panels) * 8 * 4096 * 2);
+  // 9.4 MB at 3.35 TB/s are 2.8 us; nothing may claim to be faster, or to be limited by the tensor cores.
+  EXPECT_GE(cost.us(), 2.8);
+  EXPECT_LT(cost.us(), 8.0);
+  EXPECT_LT(cost.computeUs, cost.memoryUs);
+}
+
+TEST(ProductConfigTest, ManyTokensAreLimitedByComputing) {
+  for (Layout layout : kLayouts) {
+    ProductShape shape{28672, 4096, layout, 0, 2};
+    const Arch &arch = *findArch("sm_80");
+    ProductCost cost = productCost(arch, shape, chooseProduct(arch, shape), 4096);
+    EXPECT_GT(std::max(cost.computeUs, cost.l2Us), 4 * cost.memoryUs) << layoutName(layout);
+    EXPECT_GE(cost.computeUs, cost.flops / 312e6) << layoutName(layout);
+  }
+}
+
+TEST(ProductConfigTest, DescriptionHasBytesFlopsAndLimit) {
+  ProductShape shape{4096, 4096, Layout::BF16M16K16, 8, 1};
+  const Arch &arch = *findArch("sm_90a");
+  std::string text = describeProduct(arch, shape, chooseProduct(arch, shape));
+  EXPECT_EQ(text.rfind("stream, ", 0), 0u) << text;
+  for (const char *part : {" warps along K, ", "M = 8: 33.6 MB of weights, ", "0.268 GFLOP",
+                           " KB in flight a multiprocessor", "us (memory)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
+  shape.mMax = 0;
+  text = describeProduct(arch, shape, chooseProduct(arch, shape));
+  EXPECT_EQ(text.rfind("tile 128 x 128 rows x tokens, 8 warps, ", 0), 0u) << text;
+}
+
+} // namespace
+} // namespace llmc

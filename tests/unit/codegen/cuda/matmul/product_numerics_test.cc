@@ -1,0 +1,145 @@
+// Products in the emulator against the reference: every layout, token count and epilogue, sizes that nothing divides;
+// races, bounds, bytes read and bank conflicts as the emulator counts them.
+#include "codegen/cuda/matmul/ProductConfig.h"
+#include "tests/emulator/kernel_case.h"
+#include "tests/unit/codegen/cuda/matmul/product_text.h"
+#include <gtest/gtest.h>
+
+namespace llmc {
+namespace {
+
+using emu::KernelCase;
+using emu::KernelOutcome;
+
+/// The class that the runtime takes for M tokens.
+int64_t classOf(int64_t tokens) {
+  return tokens <= 8 ? 8 : tokens <= 16 ? 16 : tokens <= 32 ? 32 : tokens <= 64 ? 64 : 0;
+}
+
+KernelCase productCase(const std::string &module, int64_t tokens) {
+  KernelCase test;
+  test.text = module;
+  test.mMax = classOf(tokens);
+  test.sequences = {{0, static_cast<int32_t>(tokens)}};
+  test.archs = {"sm_80"};
+  return test;
+}
+
+class ProductNumericsTest : public ::testing::TestWithParam<std::pair<const char *, Layout>> {};
+
+TEST_P(ProductNumericsTest, EveryTokenCount) {
+  for (int64_t tokens : {1, 7, 8, 9, 16, 33, 64, 65, 130}) {
+    SCOPED_TRACE(std::to_string(tokens) + " tokens");
+    KernelCase test = productCase(ProductText{50, 100, GetParam().first}.plain(), tokens);
+    test.allOrders = tokens % 8 != 0; // the others run once, with all checks
+    emu::checkKernelCase(test);
+  }
+}
+
+/// Warps with several steps, and steps that end past K; one panel more than blocks of two or four take.
+TEST_P(ProductNumericsTest, LongRows) {
+  for (auto [tokens, n, k] :
+       {std::tuple<int64_t, int64_t, int64_t>{8, 80, 2100}, {13, 80, 1096}, {32, 48, 2112}, {40, 48, 520}}) {
+    SCOPED_TRACE(std::to_string(tokens) + " tokens, K = " + std::to_string(k));
+    KernelCase test = productCase(ProductText{n, k, GetParam().first}.plain(), tokens);
+    test.archs = {"sm_90a", "sm_120a"};
+    test.allOrders = false;
+    emu::checkKernelCase(test);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ProductNumericsTest, ::testing::ValuesIn(kProductWeights), [](const auto &info) {
+  return std::string(layoutName(info.param.second)).substr(0, 4) + (isAsymmetric(info.param.second) ? "Asym" : "");
+});
+
+struct Epilogue {
+  const char *name, *body;
+  int64_t columns;
+  const char *element;
+};
+constexpr Epilogue kEpilogues[] = {
+    {"BiasAndResidual", "  %0 = llm.linear %x, %w, %bias : (!x, !w, !bias) -> !sums\n  %y = llm.add %other, %0 : !y\n",
+     96, "f32"},
+    {"InterleavedGluAsBf16",
+     "  %0 = llm.linear %x, %w : (!x, !w) -> !sums\n"
+     "  %1 = llm.glu %0 {act = #llm.act_fn<silu>, interleave = 16} : (!sums) -> !other\n"
+     "  %y = llm.cast %1 : (!other) -> !y\n",
+     48, "bf16"},
+    {"BiasedGlu",
+     "  %0 = llm.linear %x, %w, %bias : (!x, !w, !bias) -> !sums\n"
+     "  %y = llm.glu %0 {act = #llm.act_fn<gelu_tanh>, interleave = 16} : (!sums) -> !y\n",
+     48, "f32"},
+    {"ScaledAndCapped",
+     "  %0 = llm.linear %x, %w : (!x, !w) -> !sums\n  %1 = llm.scale %0 {factor = 0.25} : !sums\n"
+     "  %y = llm.softcap %1 {cap = 3.0} : !y\n",
+     96, "f32"},
+};
+
+class ProductEpilogueTest : public ::testing::TestWithParam<Epilogue> {};
+
+TEST_P(ProductEpilogueTest, StreamsAndTiles) {
+  const Epilogue &epilogue = GetParam();
+  for (int64_t tokens : {5, 70}) {
+    SCOPED_TRACE(std::to_string(tokens) + " tokens");
+    std::string module = ProductText{96, 160, "i4, 32, asym"}.module(
+        epilogue.body, ProductText::activation(epilogue.columns, epilogue.element), epilogue.columns);
+    KernelCase test = productCase(module, tokens);
+    test.archs = {"sm_80", "sm_120a"};
+    emu::checkKernelCase(test);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, ProductEpilogueTest, ::testing::ValuesIn(kEpilogues),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+/// Logits: rows are the sampled ones, N is odd, so that results are written one by one.
+TEST(ProductLogitsTest, SampledRowsOfAnOddWidth) {
+  KernelCase test = productCase(ProductText{67, 128, "i8, 32, sym"}.plain("S"), 8);
+  test.sequences = {{0, 3}, {21, 1}, {5, 12}, {70, 1}};
+  test.sampleAll = true;
+  test.mMax = 32;
+  emu::checkKernelCase(test);
+}
+
+TEST(ProductBudgetTest, EveryWeightByteIsReadOnceAndBanksDoNotConflict) {
+  if (std::string missing = emu::missingNvrtc(); !missing.empty())
+    GTEST_SKIP() << missing;
+  for (auto [quant, layout] : kProductWeights)
+    for (int64_t tokens : {8, 16, 32}) {
+      KernelCase test = productCase(ProductText{128, 1024, quant}.plain(), tokens);
+      test.allOrders = false;
+      for (const KernelOutcome &outcome : emu::runKernelCase(test)) {
+        ASSERT_TRUE(outcome.status.isOk()) << outcome.status.toString();
+        ProductShape shape{128, 1024, layout, classOf(tokens), 1};
+        ProductConfig config = chooseProduct(*findArch(outcome.arch), shape);
+        SCOPED_TRACE(outcome.arch + " " + quant + ": " + describeProduct(*findArch(outcome.arch), shape, config));
+        // Codes once; four lanes share each scale; a thread reads one word of the batch. x is copied once a block.
+        auto codes = static_cast<uint64_t>(shape.panels() * shape.blocks() * kFragmentBytes);
+        auto scales = static_cast<uint64_t>(shape.weightBytes()) - codes;
+        auto blocks = static_cast<uint64_t>(shape.panels() / config.blockPanels());
+        uint64_t x = blocks * static_cast<uint64_t>(tokens) * 1024 * 2;
+        EXPECT_EQ(outcome.counters.globalReadBytes,
+                  codes + 4 * scales + x + blocks * static_cast<uint64_t>(config.threads()) * 4);
+        EXPECT_EQ(outcome.counters.blocks, blocks);
+        EXPECT_EQ(outcome.counters.copiedBytes, x);
+        EXPECT_EQ(outcome.counters.sharedWavefronts, outcome.counters.sharedRequests);
+      }
+    }
+}
+
+/// A kernel that forgets a warp must be found out.
+TEST(ProductFaultTest, AMissingWarpIsFound) {
+  if (std::string missing = emu::missingNvrtc(); !missing.empty())
+    GTEST_SKIP() << missing;
+  KernelCase test = productCase(ProductText{64, 96, "bf16"}.plain(), 8);
+  test.edit = [](std::string text) {
+    size_t at = text.find("streamProduct<Product>(");
+    EXPECT_NE(at, std::string::npos);
+    return text.insert(at, "if (threadIdx.x < 32) return;\n  ");
+  };
+  for (const KernelOutcome &outcome : emu::runKernelCase(test))
+    EXPECT_FALSE(outcome.status.isOk());
+}
+
+} // namespace
+} // namespace llmc

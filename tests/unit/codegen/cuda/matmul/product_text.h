@@ -1,0 +1,48 @@
+// Linear kernels as MLIR text, for tests of what is generated from them.
+#pragma once
+
+#include "codegen/registry/PackedLayout.h"
+#include "tests/unit/codegen/cuda/module_text.h"
+#include <utility>
+
+namespace llmc {
+
+/// Types of one product's kernel: y[T, n] = x[T, k] * w[n, k]^T.
+struct ProductText {
+  int64_t n = 64, k = 96;
+  std::string quant = "bf16"; ///< of the weight: "i4, 32, asym"
+
+  static std::string activation(int64_t columns, const std::string &element = "f32", const std::string &rows = "T") {
+    std::string count = rows == "T" || rows == "S" ? "?" : rows;
+    return "tensor<" + count + "x" + std::to_string(columns) + "x" + element + ", #llm.dims<[" + rows + ", " +
+           std::to_string(columns) + "]>>";
+  }
+  static std::string vector(int64_t length) { return "!llm.weight<[" + std::to_string(length) + "], #llm.q<f32>>"; }
+  std::string weight() const {
+    return "!llm.weight<[" + std::to_string(n) + ", " + std::to_string(k) + "], #llm.q<" + quant + ">>";
+  }
+
+  /// The module: `body` after the arguments %x, %w, %batch, %other (f32 rows of `otherColumns`) and %bias; it yields
+  /// %y of `result`.
+  std::string module(const std::string &body, const std::string &result, int64_t otherColumns = 0,
+                     const std::string &rows = "T") const {
+    return "!x = " + activation(k, "bf16", rows) + "\n!w = " + weight() + "\n!sums = " + activation(n, "f32", rows) +
+           "\n!bias = " + vector(n) + "\n!other = " + activation(otherColumns ? otherColumns : n, "f32", rows) +
+           "\n!y = " + result +
+           "\nkern.func @product(%x: !x, %w: !w, %batch: !llm.batch, %other: !other, %bias: !bias) -> !y " +
+           "attributes {hero = \"linear\"} {\n" + body + "  kern.yield %y : !y\n}\n";
+  }
+  /// The product alone.
+  std::string plain(const std::string &rows = "T") const {
+    return module("  %y = llm.linear %x, %w : (!x, !w) -> !y\n", activation(n, "f32", rows), 0, rows);
+  }
+};
+
+/// Weights of every fragment layout as #llm.q writes them, with their layouts.
+inline constexpr std::pair<const char *, Layout> kProductWeights[] = {{"bf16", Layout::BF16M16K16},
+                                                                      {"f16", Layout::F16M16K16},
+                                                                      {"i8, 32, sym", Layout::Q8M16K32},
+                                                                      {"i4, 32, sym", Layout::Q4M16K64Sym},
+                                                                      {"i4, 32, asym", Layout::Q4M16K64Asym}};
+
+} // namespace llmc
