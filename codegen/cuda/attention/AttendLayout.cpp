@@ -29,7 +29,7 @@ static void chooseTile(const CudaAttendShape &shape, int64_t room, CudaAttendLay
   const int64_t dim = shape.headDim;
   layout.rowBlocks = dim <= 128 ? 2 : 1;
   layout.scorePages = dim <= 64 || dim > 128 ? 2 : 1;
-  layout.tileParked = dim > 128 ? dim / 16 : dim > 112 ? 2 : dim > 96 ? 1 : 0;
+  layout.tileParked = dim > 128 ? dim / 16 : dim > 96 ? 2 : 0;
   layout.tilePages = dim <= 128 ? 4 : 2;
   while (layout.tilePages > layout.scorePages && tileBytes(shape, layout) > room)
     layout.tilePages /= 2;
