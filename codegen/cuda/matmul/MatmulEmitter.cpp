@@ -58,9 +58,9 @@ private:
 
   void writeProduct(RegionPrinter &region, const std::string &rows) {
     llm::LinearOp linear = plan_.linear;
-    w_.line("extern __shared__ __align__(128) u8 shared[];");
+    w_.line("extern __shared__ __align__(1024) u8 shared[];");
     w_.line("const int rows = " + rows + ";");
-    if (config_.stream) {
+    if (config_.streams()) {
       w_.line("constexpr int firstToken = 0;");
       w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
     } else {
@@ -72,8 +72,10 @@ private:
     w_.origin(linear);
     std::string operands =
         "shared, " + region.pointer(linear.getX()) + ", " + region.pointer(linear.getW()) + ", rows, ";
-    w_.line(config_.stream ? "streamProduct<Product>(" + operands + "firstPanel);"
-                           : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
+    bool warpgroups = config_.form == ProductForm::Warpgroup;
+    w_.line(config_.streams() ? "streamProduct<Product>(" + operands + "firstPanel);"
+            : warpgroups      ? "warpgroupProduct<Product>(" + operands + "firstToken, firstPanel);"
+                              : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
     std::string bias = linear.getBias() ? region.pointer(linear.getBias()) : "";
     region.bind(linear.getResult(), [bias](const std::string &row, const std::string &col) {
       std::string sum = "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
@@ -102,7 +104,7 @@ private:
     text.threads = config_.threads();
     text.sharedBytes = productSharedBytes(plan_.shape, config_);
     int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
-    if (config_.stream) {
+    if (config_.streams()) {
       text.grid[0] = GridDim::fixed(rowBlocks);
     } else {
       // Neighbouring blocks share weights and differ in tokens: a weight is read from memory once.

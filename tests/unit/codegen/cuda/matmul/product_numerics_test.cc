@@ -92,6 +92,19 @@ TEST_P(ProductEpilogueTest, StreamsAndTiles) {
 INSTANTIATE_TEST_SUITE_P(Ops, ProductEpilogueTest, ::testing::ValuesIn(kEpilogues),
                          [](const auto &info) { return std::string(info.param.name); });
 
+/// Hopper's own form: both sizes of tile, several rounds of the ring, tails of tokens, rows and columns.
+TEST(ProductWarpgroupTest, ManyTokens) {
+  for (auto [quant, n, k, tokens] : {std::tuple<const char *, int64_t, int64_t, int64_t>{"bf16", 50, 100, 65},
+                                     {"bf16", 144, 460, 130},
+                                     {"bf16", 128, 704, 300},
+                                     {"f16", 144, 460, 130}}) {
+    SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
+    KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
+    test.archs = {"sm_90a"};
+    emu::checkKernelCase(test);
+  }
+}
+
 /// Logits: rows are the sampled ones, N is odd, so that results are written one by one.
 TEST(ProductLogitsTest, SampledRowsOfAnOddWidth) {
   KernelCase test = productCase(ProductText{67, 128, "i8, 32, sym"}.plain("S"), 8);
