@@ -21,6 +21,7 @@ FAMILIES = {  # model -> architectures and scheme; one model has them all
     "qwen3-3h1-d128-f32": ("sm_120a", "w16"),
 }
 CUDA_ELF = 190  # e_machine
+FAKE_DRIVER = engine.BIN.parent / "tests/emulator/libcuda.so.1"
 
 
 def nvrtc() -> str:
@@ -65,6 +66,23 @@ class CudaErrors(unittest.TestCase):
             self.skipTest("this machine has a CUDA device: --cpu-levels is refused")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(engine.call("llmc", "inspect", output, "--json"))["target"], {"name": "cpu"})
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@unittest.skipUnless(FAKE_DRIVER.exists(), f"no {FAKE_DRIVER}")
+class CudaAuto(unittest.TestCase):
+    def test_the_device_decides(self):
+        """A driver that says it has a device of this compute capability: its own architecture, else one whose code it runs, else the CPU."""
+        for capability, wanted in (("9.0", "cuda:sm_90a"), ("8.0", "cuda:sm_80"), ("8.7", "cuda:sm_86"), ("12.0", "cuda:sm_120a"),
+                                   ("12.1", "x86-64-v3"), ("7.5", "x86-64-v3")):
+            with self.subTest(capability=capability):
+                folder = engine.work_dir() / f"auto-{capability}"
+                done = subprocess.run([engine.BIN / "llmc", "build", model_path("llama-3h1-d64-f32"), "--target", "auto", "--stop-after", "plan",
+                                       "--dump-dir", folder, "--force"], capture_output=True, text=True, timeout=120,
+                                      env=dict(os.environ, LD_LIBRARY_PATH=str(FAKE_DRIVER.parent), LLMC_EMULATOR_SM=capability))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                plan = next(folder.glob("*-plan.mlir")).read_text()
+                self.assertIn(f'levels = ["{wanted}"', plan)
 
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")

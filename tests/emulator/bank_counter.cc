@@ -29,8 +29,8 @@ void BankCounter::finish() {
   places_.clear();
 }
 
-/// 32 banks of 4 bytes serve one word each at a time; accesses of 8 and 16 bytes are served half and a quarter of a warp
-/// at a time.
+/// 32 banks of 4 bytes serve one word each at a time; accesses of 8 and 16 bytes are served half and a quarter of a
+/// warp at a time.
 void BankCounter::count(const Request& request) {
   const u32 group = request.bytes == 16 ? 8 : request.bytes == 8 ? 16 : 32;
   for (u32 first = 0; first < 32; first += group) {

@@ -60,9 +60,12 @@ class PtxCursor {
       if (text_[position_] == close && --depth == 0) break;
     }
     std::string_view found = text_.substr(start, position_ - start);
-    if (position_ < text_.size()) advance();
+    closed_ = position_ < text_.size();
+    if (closed_) advance();
     return found;
   }
+  /// Whether the last nested() found its end.
+  bool closed() const { return closed_; }
   void skipLine() {
     while (position_ < text_.size() && text_[position_] != '\n') ++position_;
   }
@@ -87,6 +90,7 @@ class PtxCursor {
 
   std::string_view text_;
   size_t position_ = 0;
+  bool closed_ = true;
   uint32_t line_;
 };
 

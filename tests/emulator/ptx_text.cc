@@ -166,7 +166,9 @@ rt::Status readFunction(PtxCursor& cursor, bool isEntry, Module& module) {
   if (cursor.take('{')) {
     function.hasBody = true;
     uint32_t bodyLine = cursor.line();
-    LLMC_TRY(readBody(cursor.nested('{', '}'), bodyLine, function));
+    std::string_view body = cursor.nested('{', '}');
+    if (!cursor.closed()) return ptxError(bodyLine, "the body of " + function.name + " does not end");
+    LLMC_TRY(readBody(body, bodyLine, function));
   } else if (!cursor.take(';')) {
     return ptxError(cursor.line(), "expected the body of " + function.name);
   }

@@ -14,8 +14,8 @@ namespace {
 struct Gpu {
   llvm::StringRef arch;
   int64_t multiprocessors;
-  double memoryGBs, l2GBs, bf16Tflops;
-  int64_t threads, sharedBytes; ///< of a multiprocessor
+  double memoryGBs, l2GBs, bf16Tflops; ///< of mma.sync
+  int64_t threads, sharedBytes;        ///< of a multiprocessor
 };
 constexpr Gpu kGpus[] = {
     {"sm_80", 108, 2039, 4800, 312, 2048, 164 * 1024},    // A100 80 GB
@@ -25,6 +25,8 @@ constexpr Gpu kGpus[] = {
     {"sm_100a", 148, 8000, 10000, 900, 2048, 228 * 1024}, // B200, mma.sync
     {"sm_120a", 170, 1792, 7000, 209, 1536, 100 * 1024},  // RTX 5090
 };
+/// What products of warpgroups reach of an H100's 989.
+constexpr double kWarpgroupTflops = 780;
 constexpr double kMemoryLatencyUs = 1.3, kSmL2GBs = 100;
 constexpr int64_t kBlockOverhead = 1024; // shared memory that the system takes a block
 
@@ -63,8 +65,10 @@ int64_t streamInstructions(const ProductShape &shape, const ProductConfig &confi
   Layout l = shape.layout;
   int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
   int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
-  int64_t units = config.panels * config.held / unitBlocks(l),
-          tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
+  // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
+  int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
+          units = config.panels * config.held / turn;
+  int64_t tail = shape.blocks() % config.held != 0 ? units * 16 : 0;
   return units * (unpack + config.tiles * multiply) + tail;
 }
 constexpr int64_t kMostInstructions = 450;
@@ -94,7 +98,7 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
   for (Warps warps : {Warps{4, 2, 2, 8}, {2, 2, 2, 8}, {4, 1, 2, 8}, {2, 4, 2, 4}, {2, 2, 2, 4}, {2, 2, 1, 4}})
     for (int64_t stages : {4, 3, 2}) {
       ProductConfig config;
-      config.stream = false;
+      config.form = ProductForm::Tile;
       config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
       config.panels = warps.panels, config.tiles = warps.tiles;
       config.stages = stages;
@@ -102,6 +106,33 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
       if (config.blockPanels() % shape.unitPanels == 0)
         all.push_back(config);
     }
+  return all;
+}
+
+/// Two warpgroups of 64 rows each, 4 stages of 64 columns.
+std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
+  std::vector<ProductConfig> all;
+  if (isQuantized(shape.layout))
+    return all;
+  for (int64_t tokens : {256, 128}) {
+    ProductConfig config;
+    config.form = ProductForm::Warpgroup;
+    config.rowWarps = 8;
+    config.tiles = tokens / 8;
+    config.stages = 4;
+    config.stageBlocks = 64 / superblockCols(shape.layout);
+    if (tokens == 128 || shape.layout == Layout::BF16M16K16) // two fragments a step leave no registers for 256
+      all.push_back(config);
+  }
+  return all;
+}
+
+std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape) {
+  if (shape.mMax != 0 && shape.mMax <= 32)
+    return streamCandidates(shape);
+  std::vector<ProductConfig> all = tileCandidates(shape);
+  if (arch.wgmma && shape.mMax == 0)
+    llvm::append_range(all, warpgroupCandidates(shape));
   return all;
 }
 
@@ -125,8 +156,10 @@ double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
-  int64_t cols = config.stageBlocks * superblockCols(shape.layout), x = config.blockTokens() * (cols * 2 + 16);
-  int64_t weights = config.stream ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
+  int64_t cols = config.stageBlocks * superblockCols(shape.layout),
+          pad = config.form == ProductForm::Warpgroup ? 0 : 16;
+  int64_t x = config.blockTokens() * (cols * 2 + pad);
+  int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
   int64_t ring = config.kWarps * config.stages * (x + weights);
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
@@ -135,13 +168,15 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// Sums, sums of a group before they are scaled, superblocks held, x of one step; what else the compiler keeps was
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+  if (config.form == ProductForm::Warpgroup)
+    return config.tiles * 4 + (shape.layout == Layout::F16M16K16 ? 128 : 80);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
-  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : isEightBit(shape.layout) ? 70 : asymmetric ? 48 : 56;
+  int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
   int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
-  int64_t held = config.stream ? config.held : unitBlocks(shape.layout);
-  return base + config.panels * held * (4 + scales) * (config.stream ? 1 : 0) +
+  int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
+  return base + config.panels * held * (4 + scales) * (config.streams() ? 1 : 0) +
          config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
 
@@ -149,7 +184,7 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   const Gpu &gpu = gpuOf(arch);
   auto sms = static_cast<double>(gpu.multiprocessors), m = static_cast<double>(tokens);
   int64_t rowBlocks = ceilDiv(shape.panels(), config.blockPanels());
-  int64_t tokenBlocks = config.stream ? 1 : ceilDiv(tokens, config.blockTokens());
+  int64_t tokenBlocks = config.streams() ? 1 : ceilDiv(tokens, config.blockTokens());
   auto blocks = static_cast<double>(rowBlocks * tokenBlocks);
   ProductCost cost;
   cost.weightBytes = static_cast<double>(shape.weightBytes());
@@ -158,8 +193,8 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
 
   // Weights on their way: what the blocks at work have asked for, a panel's bytes at most.
   double stage = static_cast<double>(config.blockPanels() * superblockBytes(shape.layout));
-  double asked = config.stream ? stage * static_cast<double>(config.held * config.kWarps)
-                               : stage * static_cast<double>(config.stageBlocks * (config.stages - 1));
+  double asked = config.streams() ? stage * static_cast<double>(config.held * config.kWarps)
+                                  : stage * static_cast<double>(config.stageBlocks * (config.stages - 1));
   double panels = static_cast<double>(config.blockPanels() * panelBytes(shape.layout, shape.k));
   double resident = std::min(static_cast<double>(config.blocksPerSm), std::ceil(blocks / sms));
   cost.inFlight = std::min(asked, panels) * resident;
@@ -169,30 +204,33 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   // The multiprocessor with the most blocks decides.
   double share = std::ceil(blocks / busy) * busy / blocks;
   // Warps that share K in turn: the one with the most steps decides.
-  int64_t steps = ceilDiv(shape.blocks(), config.stream ? config.held : config.stageBlocks);
+  int64_t steps = ceilDiv(shape.blocks(), config.streams() ? config.held : config.stageBlocks);
   double turns = static_cast<double>(ceilDiv(steps, config.kWarps) * config.kWarps) / static_cast<double>(steps);
-  cost.memoryUs = cost.weightBytes / rate * (config.stream ? std::max(share, turns) : 1) + kMemoryLatencyUs;
+  cost.memoryUs = cost.weightBytes / rate * (config.streams() ? std::max(share, turns) : 1) + kMemoryLatencyUs;
   double l2Bytes = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks);
   cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
   double padded =
       blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) * static_cast<double>(shape.k);
   double halves = shape.layout == Layout::F16M16K16 ? 2 : 1;
-  cost.computeUs = padded * halves * share * (sms / busy) /
-                   (gpu.bf16Tflops * 1e6 * tileEfficiency(gpu, shape, config)) * (busy / sms);
+  double tflops =
+      config.form == ProductForm::Warpgroup ? kWarpgroupTflops : gpu.bf16Tflops * tileEfficiency(gpu, shape, config);
+  cost.computeUs = padded * halves * share * (sms / busy) / (tflops * 1e6);
   return cost;
 }
 
 ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape) {
   const Gpu &gpu = gpuOf(arch);
-  bool stream = shape.mMax != 0 && shape.mMax <= 32;
   ProductConfig best;
   double bestUs = 0;
-  for (ProductConfig config : stream ? streamCandidates(shape) : tileCandidates(shape)) {
+  for (ProductConfig config : candidatesFor(arch, shape)) {
     if (!fit(gpu, arch, shape, config))
       continue;
-    ProductCost cost = productCost(arch, shape, config, usualTokens(shape.mMax));
-    // Ties go to what was listed first, unless the other is clearly better.
-    double us = cost.us() + 0.02 * (cost.memoryUs + cost.l2Us + cost.computeUs);
+    // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
+    double us = 1;
+    for (int64_t tokens : shape.mMax == 0 ? std::vector<int64_t>{128, 512, 2048} : std::vector<int64_t>{shape.mMax}) {
+      ProductCost cost = productCost(arch, shape, config, tokens);
+      us *= cost.us() + 0.02 * (cost.memoryUs + cost.l2Us + cost.computeUs);
+    }
     if (bestUs == 0 || us < bestUs * 0.999)
       best = config, bestUs = us;
   }
@@ -204,12 +242,13 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
   ProductCost cost = productCost(arch, shape, config, tokens);
   const char *limit = cost.us() == cost.memoryUs ? "memory" : cost.us() == cost.l2Us ? "L2" : "tensor cores";
   char sizes[160], costs[200];
-  if (config.stream)
+  if (config.streams())
     std::snprintf(sizes, sizeof(sizes), "stream, %d warps along K, %d x %d rows x tokens, %d superblocks held",
                   static_cast<int>(config.kWarps), static_cast<int>(config.panels * 16),
                   static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
   else
-    std::snprintf(sizes, sizeof(sizes), "tile %d x %d rows x tokens, %d warps, %d stages of %d columns",
+    std::snprintf(sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
+                  config.form == ProductForm::Warpgroup ? "warpgroups," : "tile",
                   static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
                   static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
                   static_cast<int>(config.stageBlocks * superblockCols(shape.layout)));

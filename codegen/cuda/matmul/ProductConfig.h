@@ -23,16 +23,20 @@ struct ProductShape {
   int64_t xStride() const;
 };
 
+/// Stream: weights go straight to registers, the block's warps share K. Tile: tiles of x and weights pass through
+/// shared memory. Warpgroup: the same with Hopper's products of whole warpgroups.
+enum class ProductForm : uint8_t { Stream, Tile, Warpgroup };
+
 /// Sizes of one variant; the constants of codegen/cuda/device/product.cuh have the same names.
 struct ProductConfig {
-  /// Weights go straight to registers and the block's warps share K; else a tile passes through shared memory.
-  bool stream = true;
+  ProductForm form = ProductForm::Stream;
   int64_t kWarps = 1, rowWarps = 1, tokenWarps = 1;
   int64_t panels = 1, tiles = 1;       ///< of a warp: 16 rows, 8 tokens each
   int64_t held = 0;                    ///< stream: superblocks of a panel in registers
   int64_t stages = 2, stageBlocks = 1; ///< ring: stages, superblocks along K in one
   int64_t blocksPerSm = 1;             ///< blocks that fit a multiprocessor
 
+  bool streams() const { return form == ProductForm::Stream; }
   int64_t threads() const { return kWarps * rowWarps * tokenWarps * 32; }
   int64_t blockPanels() const { return panels * rowWarps; }
   int64_t blockTokens() const { return tiles * tokenWarps * 8; }
@@ -48,7 +52,7 @@ struct ProductCost {
   double us() const;
 };
 
-/// M that variants of class `mMax` are chosen for: the class itself, 1024 for any.
+/// M that describeProduct() gives numbers for: the class itself, 1024 for any.
 int64_t usualTokens(int64_t mMax);
 
 /// Dynamic shared memory of a block: the ring, later the sums.

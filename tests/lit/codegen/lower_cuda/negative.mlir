@@ -1,5 +1,5 @@
 // An unknown architecture names those there are; an op without code is named, with the reason.
-// RUN: not llmc-opt %s --kern-lower-cuda=arch=sm_75 2>&1 | FileCheck %s --check-prefix=ARCH
+// RUN: not llmc-opt %s --split-input-file --kern-lower-cuda=arch=sm_75 2>&1 | FileCheck %s --check-prefix=ARCH
 // RUN: not llmc-opt %s --split-input-file --kern-lower-cuda 2>&1 | FileCheck %s
 // ARCH: expected arch to be one of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a, found 'sm_75'
 

@@ -134,6 +134,13 @@ TEST(PackedLayout, PlacesFollowTheDocument) {
   EXPECT_EQ(elementPlace(Layout::F32N16, 8, 17, 5).offset, 8 * 64 + 5 * 64 + 4);
 }
 
+/// Rows of padding, and their columns of padding, are zero.
+void expectZeroRows(Layout l, const std::vector<uint8_t> &packed, int64_t rows, int64_t cols) {
+  for (int64_t r = rows; r < paddedRows(l, rows); ++r)
+    for (int64_t c = 0; c < paddedCols(l, cols); ++c)
+      ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
+}
+
 TEST(PackedLayout, PackedValuesComeBack) {
   std::mt19937 random(7);
   const int64_t rows = 37, cols = 100, groups = 4;
@@ -188,11 +195,8 @@ TEST(PackedLayout, PackedValuesComeBack) {
       for (int64_t c = 0; c < cols; ++c)
         ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), expected[r * cols + c])
             << layoutName(l) << " " << r << "," << c;
-    if (l == Layout::Plain)
-      continue;
-    for (int64_t r = rows; r < paddedRows(l, rows); ++r)
-      for (int64_t c = 0; c < paddedCols(l, cols); ++c)
-        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
+    if (l != Layout::Plain)
+      expectZeroRows(l, packed, rows, cols);
   }
 }
 

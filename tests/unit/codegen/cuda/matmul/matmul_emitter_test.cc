@@ -38,15 +38,16 @@ TEST(MatmulEmitterTest, LaunchOfAStream) {
 
 TEST(MatmulEmitterTest, LaunchOfATileFollowsTheTokens) {
   ModuleText tokens(ProductText{4096, 4096, "bf16"}.plain());
-  auto kernel = emit(tokens, 0);
+  auto kernel = emit(tokens, 0, "sm_80");
   ASSERT_TRUE(succeeded(kernel)) << tokens.diagnostics();
-  EXPECT_EQ(kernel->grid[0], (GridDim{0, 128, 1, 0, 0, 0}));
-  EXPECT_EQ(kernel->grid[1], GridDim::fixed(32));
+  ProductConfig config = chooseProduct(*findArch("sm_80"), {4096, 4096, Layout::BF16M16K16, 0, 1});
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, config.blockTokens(), 1, 0, 0, 0}));
+  EXPECT_EQ(kernel->grid[1], GridDim::fixed(256 / config.blockPanels()));
   EXPECT_NE(kernel->text.find("batch2->tokens"), std::string::npos);
   ModuleText sampled(ProductText{4096, 4096, "bf16"}.plain("S"));
-  kernel = emit(sampled, 0);
+  kernel = emit(sampled, 0, "sm_80");
   ASSERT_TRUE(succeeded(kernel)) << sampled.diagnostics();
-  EXPECT_EQ(kernel->grid[0], (GridDim{0, 0, 0, 128, 1, 0}));
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, 0, 0, config.blockTokens(), 1, 0}));
   EXPECT_NE(kernel->text.find("batch2->rows"), std::string::npos);
 }
 
@@ -92,6 +93,23 @@ TEST_F(MatmulCompileTest, NothingSpillsOnAnyArchitecture) {
         EXPECT_EQ(compiled->parameterBytes, 48);
         EXPECT_LE(compiled->registers * kernel->threads, 65536);
       }
+}
+
+TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
+  ModuleText text(ProductText{4096, 4096, "bf16"}.plain());
+  auto kernel = emit(text, 0);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  EXPECT_NE(kernel->text.find("warpgroupProduct<Product>("), std::string::npos) << kernel->text;
+  ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
+  ProductConfig config = chooseProduct(*findArch("sm_90a"), shape);
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, config.blockTokens(), 1, 0, 0, 0}));
+  EXPECT_EQ(kernel->grid[1], GridDim::fixed(32));
+  auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+  ASSERT_TRUE(compiled) << compiled.status().toString();
+  // Four steps of 16 columns for each 128 tokens, the loop's body twice.
+  EXPECT_EQ(countOf(compiled->ptx, "wgmma.mma_async.sync.aligned.m64n128k16"),
+            static_cast<size_t>(8 * config.blockTokens() / 128));
+  EXPECT_EQ(countOf(compiled->ptx, "\tmma.sync.aligned"), 0u);
 }
 
 /// Codes come in 16-byte loads, as many in the text as registers are filled at the start and in the loop; scales of a

@@ -43,14 +43,14 @@ TEST(ProductConfigTest, FitsTheArchitecture) {
     EXPECT_LE(productRegisters(arch, shape, config) * config.threads() * config.blocksPerSm, 65536);
     EXPECT_LE(productRegisters(arch, shape, config), 255);
     EXPECT_EQ(config.blockPanels() % shape.unitPanels, 0);
-    EXPECT_EQ(config.stream, shape.mMax != 0 && shape.mMax <= 32);
-    if (config.stream) {
+    EXPECT_EQ(config.streams(), shape.mMax != 0 && shape.mMax <= 32);
+    if (config.streams()) {
       EXPECT_GE(config.blockTokens(), shape.mMax);
       EXPECT_EQ(config.held % config.stageBlocks, 0);
     }
     // The pieces of 16 bytes of a stage are shared out evenly, as copyX() wants them.
     int64_t pieces = config.stageBlocks * superblockCols(shape.layout) / 8,
-            threads = config.stream ? 32 : config.threads();
+            threads = config.streams() ? 32 : config.threads();
     EXPECT_TRUE(pieces % threads == 0 || threads % pieces == 0);
   });
 }
@@ -124,7 +124,21 @@ TEST(ProductConfigTest, DescriptionHasBytesFlopsAndLimit) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
   shape.mMax = 0;
   text = describeProduct(arch, shape, chooseProduct(arch, shape));
-  EXPECT_EQ(text.rfind("tile 128 x 128 rows x tokens, 8 warps, ", 0), 0u) << text;
+  EXPECT_EQ(text.rfind("warpgroups, 128 x ", 0), 0u) << text;
+  text = describeProduct(*findArch("sm_80"), shape, chooseProduct(*findArch("sm_80"), shape));
+  EXPECT_EQ(text.rfind("tile ", 0), 0u) << text;
+}
+
+TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
+  forAll(kMatrices, kClasses, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+    if (config.form == ProductForm::Warpgroup) {
+      EXPECT_TRUE(arch.wgmma);
+      EXPECT_EQ(shape.mMax, 0);
+      EXPECT_FALSE(isQuantized(shape.layout));
+    }
+  });
+  ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
 }
 
 } // namespace

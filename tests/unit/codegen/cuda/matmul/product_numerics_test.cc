@@ -92,6 +92,19 @@ TEST_P(ProductEpilogueTest, StreamsAndTiles) {
 INSTANTIATE_TEST_SUITE_P(Ops, ProductEpilogueTest, ::testing::ValuesIn(kEpilogues),
                          [](const auto &info) { return std::string(info.param.name); });
 
+/// Hopper's own form: both sizes of tile, several rounds of the ring, tails of tokens, rows and columns.
+TEST(ProductWarpgroupTest, ManyTokens) {
+  for (auto [quant, n, k, tokens] : {std::tuple<const char *, int64_t, int64_t, int64_t>{"bf16", 50, 100, 65},
+                                     {"bf16", 144, 460, 130},
+                                     {"bf16", 128, 704, 300},
+                                     {"f16", 144, 460, 130}}) {
+    SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
+    KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
+    test.archs = {"sm_90a"};
+    emu::checkKernelCase(test);
+  }
+}
+
 /// Logits: rows are the sampled ones, N is odd, so that results are written one by one.
 TEST(ProductLogitsTest, SampledRowsOfAnOddWidth) {
   KernelCase test = productCase(ProductText{67, 128, "i8, 32, sym"}.plain("S"), 8);
@@ -122,7 +135,10 @@ TEST(ProductBudgetTest, EveryWeightByteIsReadOnceAndBanksDoNotConflict) {
                   codes + 4 * scales + x + blocks * static_cast<uint64_t>(config.threads()) * 4);
         EXPECT_EQ(outcome.counters.blocks, blocks);
         EXPECT_EQ(outcome.counters.copiedBytes, x);
-        EXPECT_EQ(outcome.counters.sharedWavefronts, outcome.counters.sharedRequests);
+        // Only sums of 16 rows a token may meet in a bank: two tokens of one pass, 16 bytes a lane.
+        uint64_t sumLoads =
+            blocks * static_cast<uint64_t>(config.kWarps * config.blockPanels() * 16 * config.blockTokens() / 128);
+        EXPECT_LE(outcome.counters.sharedWavefronts, outcome.counters.sharedRequests + 4 * sumLoads);
       }
     }
 }

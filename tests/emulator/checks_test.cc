@@ -1,0 +1,127 @@
+// What the emulator must report: races, bounds, values never written, deadlocks, divergence; and what it counts.
+#include "tests/emulator/ptx_kernel.h"
+
+namespace llmc::emu {
+namespace {
+
+constexpr const char* kShared = ".extern .shared .align 16 .b8 smem[];";
+/// %r1: the base of shared memory, %r2: this thread's word of it, %x2: its word of %w0.
+constexpr const char* kPlaces =
+    "mov.u32 %r1, smem;\nshl.b32 %r3, %tid, 2;\nadd.s32 %r2, %r1, %r3;\nmul.wide.u32 %x1, %tid, 4;\n"
+    "add.s64 %x2, %w0, %x1;\n";
+
+struct CheckedRun {
+  uint32_t threads = 64, sharedBytes = 4096;
+  Dim3 grid = {1, 1, 1};
+  bool checked = true;
+  std::vector<uint32_t> memory = std::vector<uint32_t>(256);
+  Counters counters;
+
+  std::string operator()(const std::string& code) {
+    MemoryMap map;
+    map.add(memory.data(), memory.size() * 4, "memory");
+    LaunchChecks checks;
+    checks.checked = checked;
+    checks.memory = &map;
+    checks.counters = &counters;
+    rt::Status status = runPtx(ptxModule(kPlaces + code, 4, kShared), {(uint64_t)memory.data(), 0, 0, 0}, grid,
+                               {threads, 1, 1}, sharedBytes, checks);
+    return status ? "" : status.toString();
+  }
+};
+
+#define EXPECT_FOUND(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
+
+TEST(ChecksTest, AReadWithoutABarrier) {
+  const std::string
+      exchange = "st.shared.u32 [%r2], %tid;\n",
+      read = "xor.b32 %r4, %r3, 128; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n";
+  EXPECT_FOUND(CheckedRun()(exchange + read), "nobody has written");
+  EXPECT_FOUND(CheckedRun()(exchange + "bar.warp.sync -1;\n" + read), "nobody has written");
+  EXPECT_EQ(CheckedRun()(exchange + "bar.sync 0;\n" + read), "");
+  // Written before: then it is the order that is missing.
+  EXPECT_FOUND(CheckedRun()(exchange + "bar.sync 0;\n" + exchange + read), "race: ");
+}
+
+TEST(ChecksTest, AWriteOverWhatOthersRead) {
+  EXPECT_FOUND(CheckedRun()("st.shared.u32 [%r2], %tid; bar.sync 0;\nxor.b32 %r4, %r3, 128; add.s32 %r5, %r1, %r4;\n"
+                            "ld.shared.u32 %r6, [%r5]; st.shared.u32 [%r2], %r6;\n"),
+               "race: ");
+}
+
+TEST(ChecksTest, ShufflesDoNotOrderMemory) {
+  CheckedRun run;
+  run.threads = 32;
+  EXPECT_FOUND(
+      run("st.shared.u32 [%r2], %tid; shfl.sync.bfly.b32 %r7, %tid, 1, 31, -1;\n"
+          "xor.b32 %r4, %r3, 64; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n"),
+      "race: read");
+}
+
+TEST(ChecksTest, OutsideEveryBuffer) {
+  CheckedRun run;
+  run.memory.resize(63);
+  EXPECT_FOUND(run("st.global.u32 [%x2], %tid;\n"), "byte 252 of buffer 'memory' (252 bytes)");
+}
+
+TEST(ChecksTest, OutsideSharedMemoryAlsoUnchecked) {
+  CheckedRun run;
+  run.checked = false;
+  run.sharedBytes = 128;
+  EXPECT_FOUND(run("st.shared.u32 [%r2], %tid;\n"), "outside the launch's shared memory");
+}
+
+TEST(ChecksTest, MisalignedAddresses) {
+  CheckedRun run;
+  run.checked = false;
+  EXPECT_FOUND(run("st.global.v2.u32 [%x2], {%r1, %r2};\n"), "misaligned address");
+}
+
+TEST(ChecksTest, DeadlocksAreNamed) {
+  CheckedRun run;
+  run.checked = false;
+  EXPECT_FOUND(run("setp.lt.u32 %p1, %tid, 32; @%p1 bar.sync 1, 64;\n"), "thread 0 waits at barrier 1");
+  EXPECT_FOUND(run("setp.eq.u32 %p1, %tid, 5; LOOP: @%p1 bra LAST; shfl.sync.idx.b32 %r4, %r3, 0, 31, -1; bra OUT;\n"
+                   "LAST: bar.sync 2, 32; OUT:\n"),
+               "deadlock");
+}
+
+TEST(ChecksTest, DivergentBarriers) {
+  EXPECT_FOUND(CheckedRun()("and.b32 %r4, %tid, 1; setp.eq.u32 %p1, %r4, 0; @%p1 bra EVEN; bar.sync 0; bra END;\n"
+                            "EVEN: bar.sync 0; END:\n"),
+               "divergent barrier");
+}
+
+TEST(ChecksTest, BlocksThatWriteToOnePlace) {
+  CheckedRun run;
+  run.grid = {2, 1, 1};
+  EXPECT_FOUND(run("st.global.u32 [%x2], %tid;\n"), "of another block");
+  EXPECT_EQ(
+      run("mov.u32 %r4, %ctaid.x; mul.wide.u32 %x3, %r4, 256; add.s64 %x4, %x3, %x2; st.global.u32 [%x4], %tid;\n"),
+      "");
+}
+
+TEST(ChecksTest, CountsOfALaunch) {
+  CheckedRun run;
+  run.threads = 32;
+  // Words 32 apart lie in one bank: 32 passes; neighbours take one.
+  EXPECT_EQ(run("st.shared.u32 [%r2], %tid; bar.sync 0; shl.b32 %r4, %tid, 7; add.s32 %r5, %r1, %r4;\n"
+                "st.shared.u32 [%r5], %tid; st.global.u32 [%x2], %tid;\n"),
+            "");
+  EXPECT_EQ(run.counters.sharedRequests, 2u);
+  EXPECT_EQ(run.counters.sharedWavefronts, 33u);
+  EXPECT_EQ(run.counters.globalWriteBytes, 128u);
+  EXPECT_EQ(run.counters.barriers, 1u);
+  EXPECT_EQ(run.counters.blocks, 1u);
+  EXPECT_EQ(run.counters.instructions, 32u * 17) << "one to find the thread, four words, five places, six above, ret";
+}
+
+TEST(ChecksTest, AWildAccessIsOneBlocksFault) {
+  CheckedRun run;
+  run.checked = false;
+  EXPECT_FOUND(run("mov.u64 %x3, 64; st.global.u32 [%x3], %tid;\n"), "illegal address 0x40");
+  EXPECT_EQ(run("st.global.u32 [%x2], %tid;\n"), "") << "the next launch runs";
+}
+
+}  // namespace
+}  // namespace llmc::emu

@@ -1,0 +1,85 @@
+// Mutation of PTX text, line by line.
+#include "tests/emulator/planted_faults.h"
+
+#include <sstream>
+
+namespace llmc::emu {
+namespace {
+
+/// "{a,b,c,d}" of an mma's operand A as "{b,a,d,c}": its second list, which may follow on the same line only.
+std::string swapA(const std::string& line) {
+  size_t open = line.find('{');
+  if (open == std::string::npos) return {};
+  open = line.find('{', open + 1);
+  const size_t close = line.find('}', open);
+  if (open == std::string::npos || close == std::string::npos) return {};
+  std::vector<std::string> parts;
+  std::stringstream list(line.substr(open + 1, close - open - 1));
+  for (std::string part; std::getline(list, part, ',');) parts.push_back(part);
+  if (parts.size() < 2 || parts[0] == parts[1]) return {};
+  for (size_t i = 0; i + 1 < parts.size(); i += 2) std::swap(parts[i], parts[i + 1]);
+  std::string text = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) text += "," + parts[i];
+  return line.substr(0, open + 1) + text + line.substr(close);
+}
+
+/// The line with the fault; empty where it cannot be planted.
+std::string mutate(const std::string& line, FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kMissingBarrier: {
+      const bool barrier =
+          line.find("bar.sync") != std::string::npos || line.find("bar.warp.sync") != std::string::npos;
+      return barrier ? "// " + line : std::string();
+    }
+    case FaultKind::kShortWait: {
+      const size_t at = line.find("cp.async.wait_group");
+      if (at == std::string::npos) return {};
+      const int pending = std::atoi(line.c_str() + at + 19);
+      return "cp.async.wait_group " + std::to_string(pending + 1) + ";";
+    }
+    case FaultKind::kSwappedOperand:
+      return line.find("mma.sync") == std::string::npos ? std::string() : swapA(line);
+    case FaultKind::kTransposed: {
+      if (line.find("ldmatrix") == std::string::npos) return {};
+      std::string with = replaced(line, ".trans", "");
+      return with.empty() ? replaced(line, ".shared", ".trans.shared") : with;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const char* nameOf(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kMissingBarrier:
+      return "a missing barrier";
+    case FaultKind::kShortWait:
+      return "a wait too few";
+    case FaultKind::kSwappedOperand:
+      return "a swapped operand";
+    case FaultKind::kTransposed:
+      return "a transposed matrix";
+  }
+  return "";
+}
+
+std::string replaced(const std::string& text, const std::string& from, const std::string& to, size_t index) {
+  size_t at = text.find(from);
+  for (; index > 0 && at != std::string::npos; --index) at = text.find(from, at + 1);
+  return at == std::string::npos ? std::string() : text.substr(0, at) + to + text.substr(at + from.size());
+}
+
+std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind) {
+  std::vector<Mutant> found;
+  size_t begin = 0;
+  for (unsigned number = 1; begin < ptx.size(); ++number) {
+    const size_t end = std::min(ptx.find('\n', begin), ptx.size());
+    const std::string line = ptx.substr(begin, end - begin), changed = mutate(line, kind);
+    if (!changed.empty()) found.push_back({number, ptx.substr(0, begin) + changed + ptx.substr(end)});
+    begin = end + 1;
+  }
+  return found;
+}
+
+}  // namespace llmc::emu

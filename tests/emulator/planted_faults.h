@@ -1,0 +1,37 @@
+// Faults that people make in kernels, planted in kernels that have none: the emulator must find each.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/emulator/kernel_case.h"
+
+namespace llmc::emu {
+
+/// One kernel with one fault.
+struct PlantedFault {
+  std::string name;  ///< "attend: no bar.sync (PTX line 312)"
+  KernelCase test;
+};
+
+/// What is wrong in a mutant.
+enum class FaultKind {
+  kMissingBarrier,  ///< one bar.sync or bar.warp.sync removed
+  kShortWait,       ///< cp.async.wait_group lets one group more be under way
+  kSwappedOperand,  ///< rows 0-7 and 8-15 of operand A of one mma exchanged
+  kTransposed,      ///< ldmatrix with .trans where it has none, or without
+};
+
+/// One mutant of `ptx` for each place where `kind` can be planted: its line and the changed text.
+struct Mutant {
+  unsigned line;
+  std::string ptx;
+};
+std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind);
+
+const char* nameOf(FaultKind kind);
+
+/// Replaces the `index`-th occurrence of `from`; empty when there are not so many.
+std::string replaced(const std::string& text, const std::string& from, const std::string& to, size_t index = 0);
+
+}  // namespace llmc::emu

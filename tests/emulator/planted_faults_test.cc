@@ -1,0 +1,156 @@
+// Every planted fault is found, in each family of kernels.
+#include "tests/emulator/planted_faults.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+namespace llmc::emu {
+namespace {
+
+std::string norm() {
+  return R"(
+!x = tensor<?x1000xf32, #llm.dims<[T, 1000]>>
+!w = !llm.weight<[1000], #llm.q<f32>>
+kern.func @k(%x: !x, %w: !w, %b: !llm.batch) -> !x attributes {hero = "norm"} {
+  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5} : (!x, !w) -> !x
+  kern.yield %0 : !x
+}
+)";
+}
+
+std::string embed() {
+  return R"(
+!x = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!w = !llm.weight<[32, 64], #llm.q<f16>>
+kern.func @k(%b: !llm.batch, %w: !w) -> !x attributes {hero = "embed"} {
+  %0 = llm.embed %b, %w : (!llm.batch, !w) -> !x
+  kern.yield %0 : !x
+}
+)";
+}
+
+std::string kvWrite() {
+  return R"(
+!x = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!h = tensor<?x32xf32, #llm.dims<[T, 32]>>
+!kv = !llm.kv<layers = 2, heads = 2, dim = 16, page = 16>
+!t = !llm.weight<[257, 16], #llm.q<f32>>
+kern.func @k(%x: !x, %kv: !kv, %b: !llm.batch, %t: !t) -> () attributes {hero = "kv_write"} {
+  %k = llm.slice %x {offset = 0, size = 32} : (!x) -> !h
+  %v = llm.slice %x {offset = 32, size = 32} : (!x) -> !h
+  %r = llm.rope %k, %b, %t {rope = #llm.rope<theta = 1.0e4, dim = 16, style = neox, scaling = none>, head_dim = 16} : (!h, !llm.batch, !t) -> !h
+  llm.kv_write %kv, %r, %v, %b {layer = 0} : (!kv, !h, !h, !llm.batch) -> ()
+  kern.yield
+}
+)";
+}
+
+std::string attend(bool partial) {
+  const std::string r = partial ? "tensor<?x272xf32, #llm.dims<[T, 272]>>" : "tensor<?x128xf32, #llm.dims<[T, 128]>>";
+  return "!q = tensor<?x128xf32, #llm.dims<[T, 128]>>\n!r = " + r +
+         "\n!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>\n"
+         "kern.func @k(%q: !q, %kv: !kv, %b: !llm.batch) -> !r attributes {hero = \"attend\"} {\n  %0 = llm.attend" +
+         (partial ? "_partial" : "") + " %q, %kv, %b {layer = 0, heads = 4, scale = 0.25" +
+         (partial ? ", splits = 2" : "") + "} : (!q, !kv, !llm.batch) -> !r\n  kern.yield %0 : !r\n}\n";
+}
+
+std::string product() {
+  return R"(
+!x = tensor<?x512xbf16, #llm.dims<[T, 512]>>
+!y = tensor<?x48xf32, #llm.dims<[T, 48]>>
+!w = !llm.weight<[48, 512], #llm.q<i4, 32, asym>>
+kern.func @k(%x: !x, %w: !w, %b: !llm.batch) -> !y attributes {hero = "linear"} {
+  %0 = llm.linear %x, %w : (!x, !w) -> !y
+  kern.yield %0 : !y
+}
+)";
+}
+
+/// A family: a kernel without faults.
+struct Family {
+  const char* name;
+  KernelCase test;
+};
+
+std::vector<Family> families() {
+  KernelCase base;
+  base.archs = {"sm_80"};
+  auto make = [&](std::string text, std::vector<SequenceSpec> sequences, double tolerance = 0, int64_t mMax = 0) {
+    KernelCase test = base;
+    test.text = std::move(text);
+    test.sequences = std::move(sequences);
+    test.tolerance = tolerance;
+    test.mMax = mMax;
+    return test;
+  };
+  const std::vector<SequenceSpec> mixed = {{0, 3}, {21, 1}, {5, 40}, {170, 1}};
+  const std::vector<SequenceSpec> decode = {{199, 1}, {330, 1}, {15, 1}};
+  return {{"norm", make(norm(), mixed)},
+          {"embed", make(embed(), mixed)},
+          {"kv_write", make(kvWrite(), mixed)},
+          {"attend", make(attend(false), mixed, 4e-3)},
+          {"attend_partial", make(attend(true), decode, 4e-3)},
+          {"product of 8", make(product(), decode, 0, 8)},
+          {"product of any", make(product(), {{0, 70}})}};
+}
+
+struct Tally {
+  std::mutex mutex;
+  int planted = 0, found = 0;
+  std::vector<std::string> missed;
+
+  void add(const PlantedFault& fault, const KernelOutcome& outcome) {
+    std::lock_guard lock(mutex);
+    ++planted;
+    const std::string code = outcome.status ? "" : outcome.status.code();
+    if (code == "EMU_FAULT" || code == "EMU_VALUE") {
+      ++found;
+    } else {
+      missed.push_back(fault.name + (code.empty() ? "" : ": " + outcome.status.toString()));
+    }
+  }
+};
+
+/// Runs all on a few threads.
+void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i = next++; i < faults.size(); i = next++) tally.add(faults[i], runKernelCase(faults[i].test)[0]);
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 1; i < std::min(4u, std::thread::hardware_concurrency()); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  std::printf("%d of %d planted faults found\n", tally.found, tally.planted);
+  for (const std::string& one : tally.missed) std::printf("  missed: %s\n", one.c_str());
+}
+
+TEST(PlantedFaultsTest, SynchronizationAndOperands) {
+  if (std::string missing = missingNvrtc(); !missing.empty()) GTEST_SKIP() << missing;
+  std::vector<PlantedFault> faults;
+  for (Family& family : families()) {
+    std::vector<KernelOutcome> sound = runKernelCase(family.test);
+    ASSERT_TRUE(sound[0].status.isOk()) << family.name << ": " << sound[0].status.toString();
+    for (FaultKind kind :
+         {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
+      for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
+        PlantedFault fault{
+            std::string(family.name) + ": " + nameOf(kind) + " at PTX line " + std::to_string(mutant.line),
+            family.test};
+        fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
+        faults.push_back(std::move(fault));
+      }
+    }
+    std::printf("%s: %zu so far\n", family.name, faults.size());
+  }
+  Tally tally;
+  runFaults(faults, tally);
+  EXPECT_EQ(tally.found, tally.planted);
+}
+
+}  // namespace
+}  // namespace llmc::emu
