@@ -1,4 +1,5 @@
 // Hero by hero, gathers the ops that one kernel computes. The patterns F1-F10, F12 are those of the pass description.
+#include "passes/FusionTags.h"
 #include "passes/Outline.h"
 #include "passes/Passes.h"
 #include "passes/Remark.h"
@@ -15,30 +16,6 @@ namespace llmc {
 using namespace mlir;
 
 namespace {
-
-/// One elementwise op on a product's result, or null; `value` must have no other use for it to be taken in.
-Operation *epilogueUser(Value value) {
-  if (!value.hasOneUse())
-    return nullptr;
-  Operation *user = *value.getUsers().begin();
-  if (auto glu = dyn_cast<llm::GluOp>(user))
-    return glu.getInterleave() == 16 ? user : nullptr;
-  return isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user) ? user : nullptr;
-}
-
-/// Tag of the fusion table for an op in a product's epilogue.
-llvm::StringRef epilogueTag(Operation *op) {
-  if (isa<llm::GluOp>(op))
-    return "F4";
-  return isa<llm::AddOp>(op) ? "F7" : "F9";
-}
-
-/// Tag of the fusion table for an op that makes the rows of a product.
-llvm::StringRef prologueTag(Operation *op) {
-  if (isa<llm::AttendMergeOp>(op))
-    return "F6";
-  return isa<llm::SelectRowsOp>(op) ? "F8" : "F2";
-}
 
 class Former {
 public:

@@ -14,6 +14,7 @@
 #include "compiler/pipeline/UnfinishedEngine.h"
 #include "compiler/pipeline/WeightSpecs.h"
 #include "compiler/quality/CheckTexts.h"
+#include "compiler/quality/EngineRun.h"
 #include "compiler/quality/MeasureQuality.h"
 #include "passes/Passes.h"
 #include "passes/Target.h"
@@ -195,23 +196,17 @@ private:
 
   /// Runs the engine while it is still unfinished: golden tokens to `selftest`, quality to the model's provenance.
   rt::Status check(EngineWriter &writer, const std::vector<WeightSpec> &specs, std::string &selftest) {
-    if (cuda()) { // this machine need not have a device
-      summary_.selftest = "golden tokens: none, the engine runs on a CUDA device";
-      if (losesPrecision(specs, CheckpointRows(*model_.checkpoint)))
-        summary_.quality = "quality: not measured for target cuda (--target cpu with the same --quant measures the "
-                           "same weights)";
-      return rt::Status::ok();
-    }
     auto facts = (*module_)->getAttrOfType<DictionaryAttr>(kModelAttr);
     EngineCheck check{"", options_.levels, model_.tokenizerJson, 0, options_.jobs};
     if (auto parameters = facts ? facts.getAs<IntegerAttr>("parameters") : IntegerAttr())
       check.parameters = static_cast<uint64_t>(parameters.getInt());
     bool big = check.parameters > kSelftestParameters;
-    uint32_t tokens = options_.selftestTokens.value_or(big ? 0 : kSelftestTokens);
+    uint32_t tokens = options_.selftestTokens.value_or(big || cuda() ? 0 : kSelftestTokens);
     bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint));
     if (tokens == 0)
-      summary_.selftest =
-          std::string("golden tokens: none") + (big ? " above 1.5e9 parameters (--selftest-tokens N)" : "");
+      summary_.selftest = std::string("golden tokens: none") + (cuda() ? ", they would need a CUDA device"
+                                                                : big  ? " above 1.5e9 parameters (--selftest-tokens N)"
+                                                                       : "");
     bool wanted = options_.quality.value_or(!big);
     if (measure && !wanted)
       summary_.quality = options_.quality ? "quality: skipped, --quality off"
@@ -244,34 +239,46 @@ private:
     progress_.phase("unquantized engine");
     std::unique_ptr<UnfinishedEngine> reference;
     auto build = [&](const std::string &level) -> rt::Result<std::string> {
-      auto built = buildReference(level);
-      if (!built)
-        return built.takeStatus();
-      reference = built.take();
-      auto preview = reference->writer().beginPreview();
-      if (preview)
-        progress_.phase("quality");
-      return preview;
+      LLMC_TRY(buildForCpu(level, "native", reference));
+      progress_.phase("quality");
+      return reference->writer().beginPreview();
     };
     auto space = std::filesystem::space(std::filesystem::absolute(options_.output).parent_path(), ignored_);
-    auto result = checkQuality(check, sourceBytes(specs, CheckpointRows(*model_.checkpoint)), space.available, build);
+    EngineCheck checked = check;
+    std::unique_ptr<UnfinishedEngine> twin;
+    if (auto level = lowestRunnableLevel(options_.levels); cuda() && level) {
+      LLMC_TRY(buildForCpu(*level, options_.passes.scheme, twin));
+      auto preview = twin->writer().beginPreview();
+      if (!preview)
+        return preview.takeStatus();
+      checked.engine = *preview;
+      checked.levels = {*level};
+    }
+    auto result = checkQuality(checked, sourceBytes(specs, CheckpointRows(*model_.checkpoint)), space.available, build);
     if (!result)
       return result.takeStatus();
-    summary_.quality = result->shown;
+    summary_.quality =
+        result->shown + (twin ? "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16" : "");
     if (!result->content.empty())
       model_.provenanceJson = withQuality(model_.provenanceJson, result->content);
     return rt::Status::ok();
   }
 
-  /// The model as it is stored, f32 activations, one level.
-  rt::Result<std::unique_ptr<UnfinishedEngine>> buildReference(const std::string &level) {
+  /// The model with its weights stored as `scheme` says, f32 activations, one level of the CPU.
+  rt::Status buildForCpu(const std::string &level, const std::string &scheme, std::unique_ptr<UnfinishedEngine> &file) {
     BuildOptions options = options_;
     options.passes = {};
+    options.passes.scheme = scheme;
     options.passes.activations = "f32";
     options.levels = {level};
+    options.cudaArchs.clear();
     options.remarks.clear();
     options.quiet = true;
-    return Build(options).runUnfinished();
+    auto built = Build(options).runUnfinished();
+    if (!built)
+      return built.takeStatus();
+    file = built.take();
+    return rt::Status::ok();
   }
 
   /// Every section that running needs.

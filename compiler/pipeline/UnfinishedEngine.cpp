@@ -9,7 +9,7 @@
 
 namespace llmc {
 
-static std::array<std::atomic<EngineWriter *>, 2> writers;
+static std::array<std::atomic<EngineWriter *>, 3> writers;
 
 static void onSignal(int signal) {
   for (auto &entry : writers)

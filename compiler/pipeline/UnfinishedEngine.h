@@ -5,8 +5,8 @@
 
 namespace llmc {
 
-/// A writer that the signal handlers know; its file is removed unless it was finished. At most two at a time: the
-/// output and the unquantized engine that it is compared with.
+/// A writer that the signal handlers know; its file is removed unless it was finished. At most three at a time: the
+/// output, the unquantized engine that it is compared with, and the CPU's twin of an engine for CUDA.
 class UnfinishedEngine {
 public:
   /// Errors: those of EngineWriter::create.

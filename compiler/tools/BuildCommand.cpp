@@ -138,9 +138,6 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
                       "expected auto or bf16");
   if (parsed.count("cpu-levels"))
     return usageError("--cpu-levels is for --target cpu", "leave it out");
-  if (options.quality == true)
-    return usageError("--quality on is for --target cpu, whose kernels this machine can run",
-                      "build for the CPU with the same --quant: it measures the same weights");
   return options.selftestTokens.value_or(0) == 0
              ? rt::Status::ok()
              : usageError("--selftest-tokens is for --target cpu, whose kernels this machine can run", "leave it out");

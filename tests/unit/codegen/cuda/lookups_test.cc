@@ -52,7 +52,7 @@ TEST(LookupsTest, RopeOfPartsOfHeads) {
 }
 
 TEST(LookupsTest, MergeOfParts) {
-  for (auto [dim, splits] : {std::pair<int64_t, int64_t>{32, 4}, {16, 1}, {6, 3}}) {
+  for (auto [dim, splits] : {std::pair<int64_t, int64_t>{32, 16}, {16, 1}, {6, 3}, {5, 9}}) {
     std::string text = "{heads = 3, head_dim = " + std::to_string(dim) + ", splits = " + std::to_string(splits) + "}";
     checkKernelCase({.text = kernelText("!p = " + rowsOf(3 * splits * (dim + 2)) + "\n!x = " + rowsOf(3 * dim) +
                                             "\n!h = " + rowsOf(3 * dim, "bf16"),

@@ -120,6 +120,17 @@ TEST(NvrtcMissingTest, NamesThePlaceAndTheCommand) {
   EXPECT_NE(loaded.status().hint().find("pip install \"nvidia-cuda-nvrtc==13.0.*\""), std::string::npos);
 }
 
+TEST(NvrtcMissingTest, TheVariableDecidesAlone) {
+  const char *before = std::getenv("LLMC_NVRTC");
+  const std::string kept = before ? before : "";
+  setenv("LLMC_NVRTC", "/nonexistent", 1);
+  auto found = Nvrtc::find();
+  before ? setenv("LLMC_NVRTC", kept.c_str(), 1) : unsetenv("LLMC_NVRTC");
+  ASSERT_FALSE(found.isOk());
+  EXPECT_EQ(found.status().code(), "CU_NVRTC_MISSING");
+  EXPECT_NE(found.status().message().find("/nonexistent"), std::string::npos);
+}
+
 TEST(NvrtcMissingTest, AnotherLibraryIsNotTakenForIt) {
   auto loaded = Nvrtc::loadFrom("libc.so.6");
   ASSERT_FALSE(loaded.isOk());

@@ -78,6 +78,24 @@ TEST_F(CompileCudaKernels, CodeOfEveryVariantAtEveryLevel) {
   EXPECT_EQ(kernels->codeSections().size(), 3u);
 }
 
+TEST_F(CompileCudaKernels, AKernelWithoutCodeIsNamedWithArchitectureAndReason) {
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(R"(
+!x = tensor<?x32xf32, #llm.dims<[T, 32]>>
+!q = !llm.qact<[T, 32], zero = 0>
+kern.func @int8(%x: !x, %b: !llm.batch) -> !q attributes {hero = "pointwise", config = [#kern.config<m_max = 0>]} {
+  %r = llm.quantize %x : (!x) -> !q
+  kern.yield %r : !q
+}
+)",
+                                                        mlir::ParserConfig(&context_));
+  ASSERT_TRUE(module);
+  auto kernels = compileCudaKernels(*module, {{"sm_80"}, 2, false, {}});
+  ASSERT_FALSE(kernels);
+  EXPECT_EQ(kernels.status().code(), "CG_KERNEL");
+  EXPECT_NE(kernels.status().message().find("cannot write int8_any for sm_80: "), std::string::npos);
+  EXPECT_NE(kernels.status().message().find("llm.quantize"), std::string::npos) << kernels.status().message();
+}
+
 TEST_F(CompileCudaKernels, ThreadsDoNotChangeTheCode) {
   auto one = compileCudaKernels(*module_, {{"sm_80"}, 1, false, {}}),
        four = compileCudaKernels(*module_, {{"sm_80"}, 4, false, {}});
