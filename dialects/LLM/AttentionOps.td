@@ -58,7 +58,7 @@ def LLM_AttendPartialOp : LLM_AttendBase<"attend_partial"> {
   let description = [{
     The context of L tokens is cut in units of U = max(64, roundUp(ceil(L / splits), 16)); split i covers [i*U, min(L, (i+1)*U)).
     For (head, split) the row holds D sums of exp(z - m) * v, then m = max z, then l = sum of exp(z - m); an empty split has m = -inf,
-    l = 0. C1..C3, C5, C6 as llm.attend. C4: the result is [rows of q, heads * splits * (dim + 2)]. C7: splits > 0.
+    l = 0, and sums that nothing may read. C1..C3, C5, C6 as llm.attend. C4: the result is [rows of q, heads * splits * (dim + 2)]. C7: splits > 0.
   }];
   let arguments = (ins LLM_Activation:$q, Arg<LLM_KvType, "cache", [MemRead<LLM_KvResource>]>:$kv, LLM_BatchType:$batch, LLM_I64Attr:$layer,
                        LLM_I64Attr:$heads, LLM_F64Attr:$scale, DefaultValuedAttr<LLM_I64Attr, "0">:$window,

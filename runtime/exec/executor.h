@@ -49,6 +49,7 @@ class Executor {
   Status step(std::span<const StepSequence> sequences);
 
   /// From now on each step adds its times to `profile`, which must live as long as it is set; null: no more measuring.
+  /// Steps of a backend add nothing.
   void measure(StepProfile* profile) { profile_ = profile; }
 
   /// Rows of the last step, in the order of its sequences and their tokens.

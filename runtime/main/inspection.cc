@@ -4,6 +4,7 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/device/memory.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/main/generator.h"
 #include "runtime/main/json_output.h"
 #include "runtime/main/modes.h"
@@ -38,7 +39,8 @@ Result<GoldenTokens> readGolden(const EngineFile& engine) {
   const std::string_view text = engine.text(SectionKind::kSelftest);
   if (text.empty())
     return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens",
-                         "build it with --selftest-tokens");
+                         isCuda(engine.plan()) ? "engines for CUDA are built without; --check verifies their bytes"
+                                               : "build it with --selftest-tokens");
   const auto bad = Status::error(ErrorKind::kBadInput, "EN_SELFTEST",
                                  "the engine's golden tokens cannot be read: an object with lists of ids was expected",
                                  "build the engine again");

@@ -83,13 +83,15 @@ async def read_stream(reader: asyncio.StreamReader) -> list[str]:
 class EngineServer(MockServer):
     """`with EngineServer(engine_path, "--max-num-seqs", 8) as server:` serves with llmc-run."""
 
+    env = None  # of this process
+
     def __init__(self, path, *flags):
         super().__init__(*flags)
         self.path = path
 
     def __enter__(self):
         command = [engine.BIN / "llmc-run", self.path, "--port", "0", *self.flags]
-        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env)
         seen = b""
         for line in self.child.stderr:
             seen += line

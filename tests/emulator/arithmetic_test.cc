@@ -23,8 +23,12 @@ double d(uint64_t bits) { return std::bit_cast<double>(bits); }
 /// `floats`: NaNs are all alike.
 void check(const std::vector<Group>& groups, bool floats = false) {
   const PtxOperands operands = sampleOperands();
-  for (const Group& group : groups) {
-    std::vector<uint64_t> got = evaluatePtx(group.code, operands);
+  std::vector<std::string> codes;
+  for (const Group& group : groups) codes.emplace_back(group.code);
+  const std::vector<std::vector<uint64_t>> results = evaluatePtx(codes, operands);
+  for (size_t number = 0; number < groups.size(); ++number) {
+    const Group& group = groups[number];
+    const std::vector<uint64_t>& got = results[number];
     for (size_t i = 0; i < got.size(); ++i) {
       const uint64_t want = group.expect(operands.a[i], operands.b[i], operands.c[i]);
       if (floats && std::isnan(f(got[i])) && std::isnan(f(want))) continue;

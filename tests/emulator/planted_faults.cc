@@ -6,7 +6,7 @@
 namespace llmc::emu {
 namespace {
 
-/// "{a,b,c,d}" of an mma's operand A as "{b,a,d,c}": its second list, which may follow on the same line only.
+/// "{a,b,c,d}" of an mma's operand A, its second list, as "{b,a,d,c}"; nothing for a matrix of one register.
 std::string swapA(const std::string& line) {
   size_t open = line.find('{');
   if (open == std::string::npos) return {};
@@ -15,7 +15,7 @@ std::string swapA(const std::string& line) {
   if (open == std::string::npos || close == std::string::npos) return {};
   std::vector<std::string> parts;
   std::stringstream list(line.substr(open + 1, close - open - 1));
-  for (std::string part; std::getline(list, part, ',');) parts.push_back(part);
+  for (std::string part; std::getline(list, part, ',');) parts.push_back(part.substr(part.find_first_not_of(' ')));
   if (parts.size() < 2 || parts[0] == parts[1]) return {};
   for (size_t i = 0; i + 1 < parts.size(); i += 2) std::swap(parts[i], parts[i + 1]);
   std::string text = parts[0];

@@ -29,7 +29,8 @@ static void chooseTile(const CudaAttendShape &shape, int64_t room, CudaAttendLay
   const int64_t dim = shape.headDim;
   layout.rowBlocks = dim <= 128 ? 2 : 1;
   layout.scorePages = dim <= 64 || dim > 128 ? 2 : 1;
-  layout.tileParked = dim > 128 ? dim / 16 : dim > 112 ? 2 : dim > 96 ? 1 : 0;
+  // Rows of 112 columns end at no regular place among the lanes that copy them, which costs registers for addresses.
+  layout.tileParked = dim > 128 ? dim / 16 : dim == 128 ? 2 : dim > 96 ? 4 : 0;
   layout.tilePages = dim <= 128 ? 4 : 2;
   while (layout.tilePages > layout.scorePages && tileBytes(shape, layout) > room)
     layout.tilePages /= 2;
@@ -37,7 +38,7 @@ static void chooseTile(const CudaAttendShape &shape, int64_t room, CudaAttendLay
 
 CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &arch) {
   CudaAttendLayout layout;
-  int64_t room = arch.sharedBytesMax / 2;
+  int64_t room = arch.sharedBytesMax / CudaAttendLayout::kMinBlocks;
   if (shape.splits == 0) {
     chooseTile(shape, room, layout);
     layout.sharedBytes = tileBytes(shape, layout);

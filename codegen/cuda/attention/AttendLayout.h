@@ -39,7 +39,7 @@ struct CudaAttendLayout {
   int64_t tileParked = 0, splitParked = 0; ///< k-steps of the queries that a warp keeps in shared memory
   int64_t threads = 0, sharedBytes = 0;
 
-  static constexpr int64_t kTileWarps = 4, kTileStages = 2;
+  static constexpr int64_t kTileWarps = 4, kTileStages = 2, kMinBlocks = 2;
   int64_t tileRows() const { return kTileWarps * CudaAttendShape::kWarpRows * rowBlocks; }
 };
 

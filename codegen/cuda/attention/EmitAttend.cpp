@@ -118,7 +118,8 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   CudaAttendLayout layout = chooseAttendLayout(shape, request.arch);
   SourceWriter w;
   writeShape(w, *attention, layout);
-  KernelFrame frame(w, request, layout.threads);
+  // Told nothing, NVRTC aims at three blocks a multiprocessor where that is close, and spills for it.
+  KernelFrame frame(w, request, layout.threads, CudaAttendLayout::kMinBlocks);
   w.line("extern __shared__ __align__(128) u8 shared[];");
   llvm::ArrayRef<std::string> names = frame.arguments();
   std::string operands = names[attention->query] + ", " + names[attention->cache] + ", " + names[attention->batch];

@@ -147,6 +147,28 @@ DEVICE void keepSums(u8 *shared, const float (&sums)[P::kPanels][P::kTiles][4], 
       }
 }
 
+/// Sums of one token and N rows of the block, a multiple of N on, over its K warps in their order.
+template <typename P, int N> DEVICE Vec<N> sumsOf(const u8 *shared, int token, int row) {
+  using S = Sizes<P>;
+  const u8 *from = shared + (token * S::kSumRow + row) * 4;
+  Vec<N> sum = load<F32, N>(from);
+#pragma unroll
+  for (int part = 1; part < P::kKWarps; ++part) {
+    const Vec<N> other = load<F32, N>(from + part * (S::kTokens * S::kSumRow * 4));
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+      sum.v[i] += other.v[i];
+  }
+  return sum;
+}
+/// One of N numbers; `i` becomes a constant when the compiler has seen through the columns, and no memory is needed.
+template <int N> DEVICE float pick(const Vec<N> &x, int i) {
+  float r = x.v[0];
+#pragma unroll
+  for (int j = 1; j < N; ++j)
+    r = i == j ? x.v[j] : r;
+  return r;
+}
 /// The sum of one token and one row of the block over its K warps, in their order.
 template <typename P> DEVICE float sumOf(const u8 *shared, int token, int row) {
   using S = Sizes<P>;

@@ -14,7 +14,8 @@ using llvm::Twine;
 class ProductWriter {
 public:
   ProductWriter(const CudaRequest &request, const ProductPlan &plan)
-      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape)) {}
+      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape)),
+        neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
   FailureOr<KernelText> write() {
     kern::FuncOp function = request_.function;
@@ -77,8 +78,10 @@ private:
             : warpgroups      ? "warpgroupProduct<Product>(" + operands + "firstToken, firstPanel);"
                               : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
     std::string bias = linear.getBias() ? region.pointer(linear.getBias()) : "";
-    region.bind(linear.getResult(), [bias](const std::string &row, const std::string &col) {
-      std::string sum = "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
+    region.bind(linear.getResult(), [this, bias, &region](const std::string &row, const std::string &col) {
+      std::string number = std::to_string(region.half());
+      std::string sum = neighbours_ ? "pick(sums" + number + ", " + col + " - first" + number + ")"
+                                    : "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
       return bias.empty() ? sum : "(" + sum + " + reinterpret_cast<const float *>(" + bias + ")[" + col + "])";
     });
   }
@@ -93,8 +96,28 @@ private:
             " * " + Twine(width) + ";");
     w_.line("if (row >= rows || col >= " + Twine(plan_.columns) + ")");
     w_.line("  continue;");
+    if (neighbours_)
+      writeNeighbours(width);
     for (auto [result, pointer] : llvm::zip_equal(results, pointers))
       region.store(result, "row", "col", pointer, width);
+  }
+
+  /// Whether an element of a result needs the linear at its own column only, or at its gate's and up's.
+  static bool columnsStay(Block &block) {
+    return llvm::all_of(block.without_terminator(), [](Operation &op) {
+      return isa<llm::LinearOp, llm::AddOp, llm::MulOp, llm::ScaleOp, llm::SoftcapOp, llm::ActOp, llm::CastOp,
+                 llm::GluOp>(op);
+    });
+  }
+
+  /// Reads what the neighbours at `col` need of the linear, whole vectors of it: one by one, the threads of a warp
+  /// would meet in the same banks.
+  void writeNeighbours(int64_t width) {
+    w_.line(plan_.interleaved ? "const int first0 = col / 16 * 32 + col % 16, first1 = first0 + 16;"
+                              : "const int first0 = col;");
+    for (int half = 0; half < (plan_.interleaved ? 2 : 1); ++half)
+      w_.line("const Vec<" + Twine(width) + "> sums" + Twine(half) + " = sumsOf<Product, " + Twine(width) +
+              ">(shared, row - firstToken, first" + Twine(half) + " - firstPanel * 16);");
   }
 
   KernelText finished(llm::Dim rows, int64_t words) {
@@ -120,6 +143,7 @@ private:
   ProductPlan plan_;
   ProductConfig config_;
   SourceWriter w_;
+  bool neighbours_; ///< the epilogue has its sums in vectors, see writeNeighbours()
 };
 
 } // namespace

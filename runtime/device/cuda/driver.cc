@@ -60,7 +60,8 @@ Result<std::unique_ptr<Driver>> Driver::open(const std::string& library) {
 }
 
 Driver::~Driver() {
-  if (library_) ::dlclose(library_);
+  // Once it has started, a driver's own threads may run until the process ends.
+  if (library_ && devices_ == 0) ::dlclose(library_);
 }
 
 Status Driver::load(const std::string& library) {

@@ -73,6 +73,12 @@ LLMC_API cuDriverGetVersion(int* version) {
   return kSuccess;
 }
 
+/// NVRTC asks a driver that it finds for a private table, and crashes where this entry point is not there.
+LLMC_API cuGetExportTable(const void** table, const void*) {
+  *table = nullptr;
+  return kNotFound;
+}
+
 LLMC_API cuGetErrorName(CuResult result, const char** name) {
   const ErrorText* known = errorText(result);
   *name = known ? known->name : nullptr;

@@ -63,5 +63,29 @@ TEST(NormsTest, NormOfANormOfSelectedRows) {
                           "norm")});
 }
 
+/// What the emulator says of rmsnorm over segments when `part` of its text is replaced, the last time it occurs.
+std::string withFault(const std::string &part, const std::string &by) {
+  KernelCase test{.text = kernelText("!x = " + rowsOf(192) + "\n!w = " + vectorOf(64), "%x: !x, %w: !w, %b: !llm.batch",
+                                     "!x",
+                                     "  %0 = llm.rmsnorm %x, %w {eps = 1.0e-5, segment = 64} : (!x, !w) -> !x\n"
+                                     "  kern.yield %0 : !x",
+                                     "norm")};
+  test.archs = {"sm_90a"};
+  test.edit = [&](std::string text) {
+    const size_t at = text.rfind(part);
+    return at == std::string::npos ? text : text.replace(at, part.size(), by);
+  };
+  return runKernelCase(test).front().status.toString();
+}
+
+TEST(NormsTest, FaultsWouldBeFound) {
+  if (std::string missing = emu::missingNvrtc(); !missing.empty())
+    GTEST_SKIP() << missing;
+  EXPECT_EQ(withFault("no such text", ""), "ok");
+  EXPECT_NE(withFault("__syncthreads();", ""), "ok") << "factors read before all are written";
+  EXPECT_NE(withFault("return;", ""), "ok") << "rows written behind the last";
+  EXPECT_NE(withFault("warpSum(", "("), "ok") << "sums of one lane";
+}
+
 } // namespace
 } // namespace llmc
