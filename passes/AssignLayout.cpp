@@ -57,12 +57,11 @@ struct AssignLayoutPass : impl::AssignLayoutBase<AssignLayoutPass> {
       found.bytes += packedBytes(*layout, type.rows(), type.cols());
     }
     for (auto &[key, found] : packed)
-      getOperation().emitRemark() << "packed: " << found.matrices << " matrices stored as " << key.first.getValue()
-                                  << " in layout " << key.second.getValue() << ", "
-                                  << llvm::formatv("{0:f2}", 8.0 * static_cast<double>(found.bytes) /
-                                                                 static_cast<double>(found.weights))
-                                         .str()
-                                  << " bits a weight with scales and padding";
+      getOperation().emitRemark()
+          << "packed: " << found.matrices << " matrices stored as " << key.first.getValue() << " in layout "
+          << key.second.getValue() << ", "
+          << llvm::formatv("{0:f2}", 8.0 * static_cast<double>(found.bytes) / static_cast<double>(found.weights)).str()
+          << " bits a weight with scales and padding";
   }
 };
 

@@ -8,9 +8,9 @@
 namespace llmc {
 
 int64_t MatmulShape::xStride() const {
-  return static_cast<int64_t>(
-      act == ActKind::Int8 ? rt::rowStrideBytes(rt::quantizedRowBytes(k, static_cast<uint64_t>(format().group)))
-                           : rt::rowStrideBytes(k * 4));
+  return static_cast<int64_t>(act == ActKind::Int8
+                                  ? rt::rowStrideBytes(rt::quantizedRowBytes(k, static_cast<uint64_t>(format().group)))
+                                  : rt::rowStrideBytes(k * 4));
 }
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that

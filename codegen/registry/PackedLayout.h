@@ -26,7 +26,8 @@ enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6 };
 ///   Q4KN16K4     [panel] f16 (d, -dmin) [K/256][2][16], then [K/64] superblocks of 576 B: 8 lines, u8 scales [2][16],
 ///                u8 mins [2][16];  d * scale * q - dmin * min: what GGUF's Q4_K holds
 ///   Q5KN16K4     the same with 2 lines of fifth bits, 704 B: GGUF's Q5_K
-///   Q6KN16K4     [panel] f16 d [K/256][16], padded to 64 B, then [K/64] superblocks of 832 B: 8 lines of nibbles, 4 lines
+///   Q6KN16K4     [panel] f16 d [K/256][16], padded to 64 B, then [K/64] superblocks of 832 B: 8 lines of nibbles, 4
+///   lines
 ///                of upper bits, i8 scales [4][16] for 16 columns each;  d * scale * (q - 32): GGUF's Q6_K
 ///                upper bits: line 2h+j, lane r, byte i, bits 2s and 2s+1: bits 4 and 5 of k = 64b+32h+16j+4s+i
 ///   Plain        row-major f32 without padding (norm weights, biases, rope table)
@@ -66,7 +67,7 @@ inline constexpr int64_t kSuperblockCols = 64; ///< K of one quantized superbloc
 inline constexpr int64_t kLineBytes = 64;
 inline constexpr int64_t kFragmentBytes = 512; ///< codes of a fragment layout's superblock: 32 lanes of 16 bytes
 
-inline constexpr int64_t kScaleBlock = 256;    ///< K that shares an f16 where scales are bytes
+inline constexpr int64_t kScaleBlock = 256; ///< K that shares an f16 where scales are bytes
 
 /// Numbers that tell the quantized layouts apart.
 struct QuantFormat {

@@ -14,7 +14,8 @@ namespace llmc {
 StorageType repackedStorage(Layout layout);
 
 /// rows: `count` (1-16) rows of `cols` values stored as repackedStorage(layout), one after the other. Writes
-/// panelBytes(layout, cols); missing lanes get zeros. Returns a bit for each lane that has a NaN or infinite scale or min.
+/// panelBytes(layout, cols); missing lanes get zeros. Returns a bit for each lane that has a NaN or infinite scale or
+/// min.
 LaneFaults repackQuantBlocks(Layout layout, const std::byte* rows, int count, int64_t cols, uint8_t* panel);
 
 }  // namespace llmc

@@ -13,7 +13,7 @@ namespace llmc {
 ///   Q4_K, Q5_K  value = scale * scales[i / 32] * code - min * mins[i / 32]
 ///   Q6_K        value = scale * int8(scales[i / 16]) * (code - zero)
 struct QuantBlock {
-  uint16_t scale = 0, min = 0;         ///< f16 bits
+  uint16_t scale = 0, min = 0;            ///< f16 bits
   uint8_t scales[16] = {}, mins[8] = {};  ///< K types: 6-bit numbers (Q4_K, Q5_K) or int8 bits (Q6_K)
   alignas(64) uint8_t codes[256] = {};    ///< the first blockLength(type) count
 };

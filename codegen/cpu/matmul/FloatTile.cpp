@@ -63,8 +63,8 @@ void TileEmitter::floatColumns(const TilePlace &place, Value column, int64_t cou
   }
 }
 
-/// Codes of byte `shift / 8` of every dword of `packed`, f32. With upper bits: those at bit `shift % 8 / 4 * 4` belong to
-/// the first (0) or last (1) 16 columns.
+/// Codes of byte `shift / 8` of every dword of `packed`, f32. With upper bits: those at bit `shift % 8 / 4 * 4` belong
+/// to the first (0) or last (1) 16 columns.
 Value TileEmitter::codesAt(Value packed, int64_t shift, const Values &upper, Value line) {
   bool byte = codeLines(shape_.layout) == 8;
   auto bitsAt = [&](Value from, Value by, int64_t mask) -> Value {

@@ -156,8 +156,7 @@ TileEmitter::Values TileEmitter::groupMins(const Group &group) {
   Values mins;
   int64_t at = group.scalesDisp + minsOffset(shape_.layout) - scalesOffset(shape_.layout);
   for (int64_t h = 0; h < halves_; ++h)
-    mins.push_back(
-        loadScales(k_, shape_.layout, {group.scales, group.header, at, 2 * kPanelRows}, h * lanes_, lanes_));
+    mins.push_back(loadScales(k_, shape_.layout, {group.scales, group.header, at, 2 * kPanelRows}, h * lanes_, lanes_));
   return mins;
 }
 
@@ -174,8 +173,8 @@ TileEmitter::Scales TileEmitter::scalesOf(const Group &group) {
 /// last 16 columns, d0 and d1 the scales of those activations. The bias takes the weights' zero point back out
 /// (symmetric codes, stored bytes with VNNI) or carries the sum of the activations (asymmetric). Where 16 columns share
 /// a scale each sum has its own, and its own bias.
-Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, const Scales &scales,
-                             int64_t half, Value total) {
+Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, const Scales &scales, int64_t half,
+                             Value total) {
   int64_t at = row * xStride_, scalesAt = static_cast<int64_t>(rt::quantizedScalesAt(shape_.k)),
           biasesAt = static_cast<int64_t>(rt::quantizedBiasesAt(shape_.k));
   auto value = [&](Value sum) -> Value {
@@ -249,8 +248,7 @@ void TileEmitter::prefetchGroup(const Group &group) {
   for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
     k_.prefetch(group.upper, Value(), config_.prefetchBytes + group.upperDisp + line * kLineBytes);
   for (int64_t at = scalesOffset(shape_.layout); at < superblockBytes(shape_.layout); at += kLineBytes)
-    k_.prefetch(group.scales, Value(),
-                config_.prefetchBytes + group.scalesDisp + at - scalesOffset(shape_.layout));
+    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + at - scalesOffset(shape_.layout));
 }
 
 /// A group's codes as bytes, one vector for each step of 4 columns, in lanes of half `half`.

@@ -35,13 +35,13 @@ public:
 private:
   /// Addresses of one group of 32 columns: pointers plus constant displacements.
   struct Group {
-    mlir::Value lines, upper;  ///< weight lines; those with the bits above the nibbles
-    mlir::Value scales;        ///< scales; mins minsOffset - scalesOffset bytes on
-    mlir::Value header;        ///< factors of byte scales
-    mlir::Value x;             ///< first row of x plus the group's 32 * g bytes
-    mlir::Value index;         ///< first row of x plus 4 * g: where the biases count from
-    mlir::Value prepared;      ///< rowScales: prepared scales of the first row plus 4 * g
-    mlir::Value pair;          ///< first row of x plus 8 * g: where the two scales of a group count from
+    mlir::Value lines, upper; ///< weight lines; those with the bits above the nibbles
+    mlir::Value scales;       ///< scales; mins minsOffset - scalesOffset bytes on
+    mlir::Value header;       ///< factors of byte scales
+    mlir::Value x;            ///< first row of x plus the group's 32 * g bytes
+    mlir::Value index;        ///< first row of x plus 4 * g: where the biases count from
+    mlir::Value prepared;     ///< rowScales: prepared scales of the first row plus 4 * g
+    mlir::Value pair;         ///< first row of x plus 8 * g: where the two scales of a group count from
     int64_t linesDisp = 0, upperDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
   };
 

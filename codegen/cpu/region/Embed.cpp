@@ -96,8 +96,8 @@ static Value groupValue(KernelBuilder &k, Layout layout, Value at, int64_t offse
 static Value gatherQuantized(KernelBuilder &k, Layout layout, int64_t columns, Value panel, Value lane, Value column) {
   QuantFormat format = quantFormat(layout);
   VectorType type = k.vec(kChunk, k.f32());
-  Value at = k.address(panel, k.mul(k.divUI(column, kSuperblockCols), superblockBytes(layout)),
-                       headerBytes(layout, columns));
+  Value at =
+      k.address(panel, k.mul(k.divUI(column, kSuperblockCols), superblockBytes(layout)), headerBytes(layout, columns));
   Value header = k.address(panel, k.add(k.mul(k.divUI(column, kScaleBlock), headerBlockBytes(layout)), k.mul(lane, 2)));
   Value within = k.remUI(column, kSuperblockCols);
   Value codes = gatherCodes(k, layout, at, lane, within);

@@ -148,11 +148,6 @@ TEST(PackedLayout, PlacesFollowTheDocument) {
   EXPECT_EQ(elementPlace(Layout::F32N16, 8, 17, 5).offset, 8 * 64 + 5 * 64 + 4);
 }
 
-/// Rows of padding, and their columns of padding, are zero.
-void expectZeroRows(Layout l, const std::vector<uint8_t> &packed, int64_t rows, int64_t cols) {
-  for (int64_t r = rows; r < paddedRows(l, rows); ++r)
-    for (int64_t c = 0; c < paddedCols(l, cols); ++c)
-      ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
 /// Upper bits and byte scales, by the formulas of the document.
 TEST(PackedLayout, PlacesOfUpperBitsAndByteScales) {
   for (int b = 0; b < 4; ++b)
@@ -175,66 +170,93 @@ TEST(PackedLayout, PlacesOfUpperBitsAndByteScales) {
   EXPECT_EQ(headerPlace(Layout::Q6KN16K4, 768, 16 + 3, 512), (128 + 12 * 832) + 64 + 6);
 }
 
+/// A random weight in the form that packing takes, and the values that it stands for.
+struct RandomWeight {
+  RandomWeight(Layout l, int64_t rows, int64_t cols);
+  int64_t groupsOf(int64_t size) const { return (cols + size - 1) / size; }
+  void fillScales(Layout l);
+  float quantized(Layout l, int64_t i);
+  LogicalWeight logical() const {
+    return {rows, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()};
+  }
+
+  std::mt19937 random{7};
+  int64_t rows, cols;
+  std::vector<int32_t> codes;
+  std::vector<uint16_t> scales, mins, blocks, blockMins;
+  std::vector<float> expected;
+};
+
+void RandomWeight::fillScales(Layout l) {
+  QuantFormat format = quantFormat(l);
+  auto half = [&](float from) { return f32ToF16(from + static_cast<float>(random() % 100) * 0.001f); };
+  for (auto &s : scales)
+    s = format.byteScales ? static_cast<uint16_t>(random() % (l == Layout::Q6KN16K4 ? 256 : 64)) : half(0.01f);
+  for (auto &m : mins)
+    m = format.byteScales ? static_cast<uint16_t>(random() % 64) : half(-0.5f);
+  for (auto *table : {&blocks, &blockMins})
+    for (auto &d : *table)
+      d = half(0.001f);
+}
+
+/// Makes up code `i` and returns its value.
+float RandomWeight::quantized(Layout l, int64_t i) {
+  QuantFormat format = quantFormat(l);
+  auto at = [&](int64_t size) { return i / cols * groupsOf(size) + i % cols / size; };
+  codes[i] = static_cast<int32_t>(random() % (1u << format.bits)) - (format.bits == 8 ? 128 : 0);
+  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(32)]);
+  if (format.byteScales) {
+    auto byte = static_cast<uint8_t>(scales[at(format.group)]);
+    int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
+    scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
+    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(32)]);
+  }
+  float product = scale * static_cast<float>(codes[i] - (format.bits == 8 ? 0 : format.zero));
+  return format.asymmetric ? product + min : product;
+}
+
+RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
+    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(32)),
+      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), expected(n * k) {
+  fillScales(l);
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
+    expected[i] = value;
+    switch (l) {
+    case Layout::F32N16:
+    case Layout::Plain:
+      codes[i] = std::bit_cast<int32_t>(value);
+      break;
+    case Layout::F16N16:
+    case Layout::F16M16K16:
+      codes[i] = f32ToF16(value);
+      break;
+    case Layout::BF16N16K2:
+    case Layout::BF16M16K16:
+      codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
+      expected[i] = std::bit_cast<float>(codes[i] << 16);
+      break;
+    default:
+      expected[i] = quantized(l, i);
+    }
+  }
+}
+
 TEST(PackedLayout, PackedValuesComeBack) {
-  std::mt19937 random(7);
   const int64_t rows = 37, cols = 300;
   for (Layout l : kAll) {
-    QuantFormat format = quantFormat(l);
-    auto groupsOf = [&](int64_t size) { return (cols + size - 1) / size; };
-    std::vector<int32_t> codes(rows * cols);
-    std::vector<uint16_t> scales(rows * groupsOf(format.group)), mins(rows * groupsOf(32)),
-        blocks(rows * groupsOf(256)), blockMins(rows * groupsOf(256));
-    auto half = [&](float from) { return f32ToF16(from + static_cast<float>(random() % 100) * 0.001f); };
-    for (auto &s : scales)
-      s = format.byteScales ? static_cast<uint16_t>(random() % (l == Layout::Q6KN16K4 ? 256 : 64)) : half(0.01f);
-    for (auto &m : mins)
-      m = format.byteScales ? static_cast<uint16_t>(random() % 64) : half(-0.5f);
-    for (auto *table : {&blocks, &blockMins})
-      for (auto &d : *table)
-        d = half(0.001f);
-    std::vector<float> expected(rows * cols);
-    for (int64_t i = 0; i < rows * cols; ++i) {
-      auto at = [&](int64_t size) { return i / cols * groupsOf(size) + i % cols / size; };
-      float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
-      switch (l) {
-      case Layout::F32N16:
-      case Layout::Plain:
-        codes[i] = std::bit_cast<int32_t>(value);
-        expected[i] = value;
-        break;
-      case Layout::F16N16:
-      case Layout::F16M16K16:
-        codes[i] = f32ToF16(value);
-        expected[i] = value;
-        break;
-      case Layout::BF16N16K2:
-      case Layout::BF16M16K16:
-        codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
-        expected[i] = std::bit_cast<float>(codes[i] << 16);
-        break;
-      default: {
-        auto most = static_cast<uint32_t>(1 << format.bits);
-        codes[i] = static_cast<int32_t>(random() % most) - (format.bits == 8 ? 128 : 0);
-        float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(32)]);
-        if (format.byteScales) {
-          auto byte = static_cast<uint8_t>(scales[at(format.group)]);
-          int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
-          scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
-          min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(32)]);
-        }
-        float product = scale * static_cast<float>(codes[i] - (format.bits == 8 ? 0 : format.zero));
-        expected[i] = format.asymmetric ? product + min : product;
-      }
-      }
-    }
+    RandomWeight weight(l, rows, cols);
     std::vector<uint8_t> packed(static_cast<size_t>(packedBytes(l, rows, cols)), 0xee);
-    packReference(l, {rows, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()}, packed.data());
+    packReference(l, weight.logical(), packed.data());
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < cols; ++c)
-        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), expected[r * cols + c])
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), weight.expected[r * cols + c])
             << layoutName(l) << " " << r << "," << c;
-    if (l != Layout::Plain)
-      expectZeroRows(l, packed, rows, cols);
+    if (l == Layout::Plain)
+      continue;
+    for (int64_t r = rows; r < paddedRows(l, rows); ++r)
+      for (int64_t c = 0; c < paddedCols(l, cols); ++c)
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
   }
 }
 

@@ -145,8 +145,8 @@ TEST(Gguf, GG11_SizesOfEveryType) {
     uint64_t row;
     size_t bytes;
   };
-  for (auto [type, row, bytes] : {Case{6, 32, 22}, Case{7, 32, 24}, Case{12, 256, 144}, Case{13, 256, 176},
-                                  Case{14, 512, 420}}) {
+  for (auto [type, row, bytes] :
+       {Case{6, 32, 22}, Case{7, 32, 24}, Case{12, 256, 144}, Case{13, 256, 176}, Case{14, 512, 420}}) {
     GgufWriter whole = small(), cut = small();
     whole.tensor("u", {row, 3}, type, std::string(3 * bytes, '\0'));
     EXPECT_EQ(code(whole), "ok") << type;

@@ -129,7 +129,8 @@ TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)
   }
   auto groupsOf = [&](int64_t columns) { return s.n * ((s.k + columns - 1) / columns); };
   for (int64_t i = 0; i < groupsOf(format.group); ++i) {
-    int32_t byte = format.asymmetric ? static_cast<int32_t>(32 + random() % 32) : static_cast<int32_t>(random() % 256) - 128;
+    int32_t byte =
+        format.asymmetric ? static_cast<int32_t>(32 + random() % 32) : static_cast<int32_t>(random() % 256) - 128;
     scales.push_back(format.byteScales ? static_cast<uint16_t>(byte & 255) : f32ToF16(positive(random) / 16));
   }
   for (int64_t i = 0; i < groupsOf(kQuantGroup); ++i)

@@ -14,12 +14,12 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-    {Layout::F32N16, ActKind::F32},   {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::F32},  {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::Int8}, {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
-    {Layout::Q5N16K4Sym, ActKind::F32},  {Layout::Q5N16K4Asym, ActKind::F32}, {Layout::Q4KN16K4, ActKind::F32},
-    {Layout::Q5KN16K4, ActKind::F32},    {Layout::Q6KN16K4, ActKind::F32},    {Layout::Q5N16K4Sym, ActKind::Int8},
-    {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},  {Layout::Q5KN16K4, ActKind::Int8},
+    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
+    {Layout::Q5N16K4Sym, ActKind::F32},   {Layout::Q5N16K4Asym, ActKind::F32}, {Layout::Q4KN16K4, ActKind::F32},
+    {Layout::Q5KN16K4, ActKind::F32},     {Layout::Q6KN16K4, ActKind::F32},    {Layout::Q5N16K4Sym, ActKind::Int8},
+    {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},   {Layout::Q5KN16K4, ActKind::Int8},
     {Layout::Q6KN16K4, ActKind::Int8},
 };
 

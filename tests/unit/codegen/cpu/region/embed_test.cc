@@ -47,8 +47,8 @@ std::vector<uint8_t> packedTable(Layout layout, int64_t columns) {
     for (uint16_t &half : *table)
       half = f32ToF16(0.001f + (random() % 100) * 0.0001f);
   std::vector<uint8_t> packed(packedBytes(layout, kVocabulary, columns));
-  packReference(layout, {kVocabulary, columns, codes.data(), scales.data(), mins.data(), blocks.data(),
-                         blockMins.data()},
+  packReference(layout,
+                {kVocabulary, columns, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()},
                 packed.data());
   return packed;
 }
