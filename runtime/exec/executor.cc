@@ -91,7 +91,8 @@ std::span<const float> Executor::logits(uint32_t row) const {
 }
 
 std::span<const float> Executor::tiles(uint32_t row) const {
-  return tiles_.empty() ? tiles_ : std::span(tiles_.data() + row * (rowStrideBytes(tiles_.size_bytes()) / 4), tiles_.size());
+  return tiles_.empty() ? tiles_
+                        : std::span(tiles_.data() + row * (rowStrideBytes(tiles_.size_bytes()) / 4), tiles_.size());
 }
 
 }  // namespace llmc::rt

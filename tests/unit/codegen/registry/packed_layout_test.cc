@@ -13,10 +13,10 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,       Layout::BF16N16K2,   Layout::Q4N16K4Sym,
-                           Layout::Q4N16K4Asym, Layout::Q8N16K4,      Layout::Plain,       Layout::BF16M16K16,
-                           Layout::F16M16K16,   Layout::Q8M16K32,     Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
-                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym,  Layout::Q4KN16K4,    Layout::Q5KN16K4,
+constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,      Layout::BF16N16K2,   Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym, Layout::Q8N16K4,     Layout::Plain,       Layout::BF16M16K16,
+                           Layout::F16M16K16,   Layout::Q8M16K32,    Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
+                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym, Layout::Q4KN16K4,    Layout::Q5KN16K4,
                            Layout::Q6KN16K4};
 
 TEST(PackedLayout, NamesRoundTrip) {

@@ -48,8 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
                     ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4},
                     ExactCase{StorageType::F16, Layout::F16M16K16}, ExactCase{StorageType::BF16, Layout::BF16M16K16},
                     ExactCase{StorageType::Q4_0, Layout::Q4M16K64Sym},
-                    ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym},
-                    ExactCase{StorageType::Q8_0, Layout::Q8M16K32},
+                    ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym}, ExactCase{StorageType::Q8_0, Layout::Q8M16K32},
                     ExactCase{StorageType::Q5_0, Layout::Q5N16K4Sym}, ExactCase{StorageType::Q5_1, Layout::Q5N16K4Asym},
                     ExactCase{StorageType::Q4_K, Layout::Q4KN16K4}, ExactCase{StorageType::Q5_K, Layout::Q5KN16K4},
                     ExactCase{StorageType::Q6_K, Layout::Q6KN16K4}));

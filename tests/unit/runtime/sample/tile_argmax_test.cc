@@ -20,7 +20,8 @@ std::vector<float> tilesOf(const std::vector<float>& row) {
   std::vector<float> out(2 * tiles);
   for (size_t t = 0; t < tiles; ++t) {
     const auto begin = row.begin() + static_cast<ptrdiff_t>(t * kTile);
-    const auto best = std::max_element(begin, row.begin() + static_cast<ptrdiff_t>(std::min(row.size(), (t + 1) * kTile)));
+    const auto best =
+        std::max_element(begin, row.begin() + static_cast<ptrdiff_t>(std::min(row.size(), (t + 1) * kTile)));
     out[t] = *best;
     out[tiles + t] = static_cast<float>(best - row.begin());
   }

@@ -1,4 +1,5 @@
-// Heads with their argmax, of all weight types at every level: against the logits that the same product stores without it.
+// Heads with their argmax, of all weight types at every level: against the logits that the same product stores without
+// it.
 #include "codegen/cpu/matmul/MatmulKernel.h"
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "tests/unit/codegen/cpu/rows/row_case.h"
@@ -56,9 +57,9 @@ std::string headText(const Storage &storage, bool prologue, bool argmax, int64_t
   std::string body = logitsText(storage, prologue);
   if (!argmax)
     return functionText(args, {kLogits}, body + "kern.yield %y : " + kLogits + "\n", "linear");
-  body += "%k = llm.keep_rows %y, %a2 : (" + kLogits + ", !llm.batch) -> " + kLogits + "\n%b = llm.argmax %y {tile = " +
-          std::to_string(tile) + " : i64} : (" + kLogits + ") -> " + kBest + "\nkern.yield %k, %b : " + kLogits + ", " +
-          kBest + "\n";
+  body += "%k = llm.keep_rows %y, %a2 : (" + kLogits + ", !llm.batch) -> " + kLogits +
+          "\n%b = llm.argmax %y {tile = " + std::to_string(tile) + " : i64} : (" + kLogits + ") -> " + kBest +
+          "\nkern.yield %k, %b : " + kLogits + ", " + kBest + "\n";
   return functionText(args, {kLogits, kBest}, body, "linear");
 }
 
@@ -115,9 +116,9 @@ void run(const Storage &storage, int64_t mMax, int64_t rows, bool prologue, cons
   for (uint32_t workers : {1u, 3u}) {
     Rows kept(rows, kN * 4), best(rows, 2 * kTiles * 4), untouched(rows, kN * 4);
     Buffer scratch(head.scratch * workers, 0xff);
-    head.kernel->run({x.bytes.data(), weight.packed.data(), &step.batch, bias.data(), kept.base(), best.base(),
-                      scratch.data()},
-                     workers);
+    head.kernel->run(
+        {x.bytes.data(), weight.packed.data(), &step.batch, bias.data(), kept.base(), best.base(), scratch.data()},
+        workers);
     for (int64_t row = 0; row < rows; ++row) {
       Rows &expected = wanted[row] ? all : untouched;
       ASSERT_EQ(std::memcmp(kept.row<char>(row), expected.row<char>(row), kN * 4), 0) << "row " << row;
@@ -177,9 +178,9 @@ TEST(HeadKernel, RefusesWhatItCannotDo) {
   const Storage &bf16 = kStorages[2];
   std::vector<std::string> inputs = {inputType(bf16), weightType(bf16), "!llm.batch", param(kN)};
   // Two results that are not logits and their argmax.
-  std::string text = functionText(inputs, {kLogits, kLogits},
-                                  logitsText(bf16, false) + "kern.yield %y, %y : " + kLogits + ", " + kLogits + "\n",
-                                  "linear");
+  std::string text =
+      functionText(inputs, {kLogits, kLogits},
+                   logitsText(bf16, false) + "kern.yield %y, %y : " + kLogits + ", " + kLogits + "\n", "linear");
   EXPECT_NE(emitError(text, cpuLevels()[0], emitMatmulKernel)
                 .find("expected llm.keep_rows and llm.argmax of the same logits"),
             std::string::npos);
