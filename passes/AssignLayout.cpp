@@ -2,8 +2,10 @@
 #include "passes/Passes.h"
 #include "passes/Target.h"
 
-#include "codegen/registry/PackedLayout.h"
+#include "codegen/registry/WeightLayout.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/FormatVariadic.h"
 
 namespace llmc {
 #define GEN_PASS_DEF_ASSIGNLAYOUT
@@ -13,31 +15,12 @@ using namespace mlir;
 
 namespace {
 
-WeightKind kindOf(llm::QuantKind kind) {
-  switch (kind) {
-  case llm::QuantKind::F32:
-    return WeightKind::F32;
-  case llm::QuantKind::F16:
-    return WeightKind::F16;
-  case llm::QuantKind::BF16:
-    return WeightKind::BF16;
-  case llm::QuantKind::I8:
-    return WeightKind::I8;
-  case llm::QuantKind::I4:
-    return WeightKind::I4;
-  }
-  return WeightKind::F32;
-}
-
 /// None: the target has no layout for such a weight.
 std::optional<Layout> layoutOf(llm::WeightOp weight, Target target) {
   llm::WeightType type = weight.weightType();
   if (!type.isMatrix() || weight.getGeneratedAttr())
     return Layout::Plain;
-  llm::QuantAttr quant = type.getQuant();
-  bool symmetric = quant.getKind() != llm::QuantKind::I4 || quant.getSymmetric();
-  WeightKind kind = kindOf(quant.getKind());
-  return target == Target::Cuda ? fragmentLayoutFor(kind, symmetric) : layoutFor(kind, symmetric);
+  return target == Target::Cuda ? fragmentLayoutFor(type.getQuant()) : layoutFor(type.getQuant());
 }
 
 struct AssignLayoutPass : impl::AssignLayoutBase<AssignLayoutPass> {
@@ -47,6 +30,11 @@ struct AssignLayoutPass : impl::AssignLayoutBase<AssignLayoutPass> {
     auto machine = targetOf(getOperation(), target);
     if (failed(machine))
       return signalPassFailure();
+    /// Matrices, weights and packed bytes of one type of the file in one layout.
+    struct Packed {
+      int64_t matrices = 0, weights = 0, bytes = 0;
+    };
+    llvm::MapVector<std::pair<StringAttr, StringAttr>, Packed> packed;
     for (auto weight : getOperation().getOps<llm::WeightOp>()) {
       auto layout = layoutOf(weight, *machine);
       if (!layout) {
@@ -60,7 +48,20 @@ struct AssignLayoutPass : impl::AssignLayoutBase<AssignLayoutPass> {
         return signalPassFailure();
       }
       weight.setLayoutAttr(attr);
+      llm::WeightType type = weight.weightType();
+      if (!weight.getStoredAttr() || !type.isMatrix())
+        continue;
+      Packed &found = packed[{weight.getStoredAttr(), attr}];
+      ++found.matrices;
+      found.weights += type.rows() * type.cols();
+      found.bytes += packedBytes(*layout, type.rows(), type.cols());
     }
+    for (auto &[key, found] : packed)
+      getOperation().emitRemark()
+          << "packed: " << found.matrices << " matrices stored as " << key.first.getValue() << " in layout "
+          << key.second.getValue() << ", "
+          << llvm::formatv("{0:f2}", 8.0 * static_cast<double>(found.bytes) / static_cast<double>(found.weights)).str()
+          << " bits a weight with scales and padding";
   }
 };
 

@@ -141,6 +141,8 @@ private:
     state.addAttribute("sym_name", builder.getStringAttr(joinedName(weights)));
     state.addAttribute("type", TypeAttr::get(llm::WeightType::get(builder.getContext(), shape, first.getQuant())));
     state.addAttribute("sources", builder.getArrayAttr(sources));
+    if (weights[0].getStoredAttr()) // one storage in the IR is one type in the file
+      state.addAttribute("stored", weights[0].getStoredAttr());
     state.addAttribute("arrange", llm::ArrangeAttr::get(builder.getContext(), arrange));
     auto fused = cast<llm::WeightOp>(at.create(state));
     symbols_.insert(fused, Block::iterator(weights[0]));

@@ -8,8 +8,9 @@
 namespace llmc {
 
 int64_t MatmulShape::xStride() const {
-  return static_cast<int64_t>(act == ActKind::Int8 ? rt::rowStrideBytes(rt::quantizedRowBytes(k))
-                                                   : rt::rowStrideBytes(k * 4));
+  return static_cast<int64_t>(act == ActKind::Int8
+                                  ? rt::rowStrideBytes(rt::quantizedRowBytes(k, static_cast<uint64_t>(format().group)))
+                                  : rt::rowStrideBytes(k * 4));
 }
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
@@ -33,11 +34,12 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     return;
   }
   config.style = TileStyle::Steps;
-  bool bytesNeedSigns = !level.vnni && !shape.fourBit();
-  config.tileRows = many && !bytesNeedSigns ? 6 : 4;
-  config.unpack = many && shape.fourBit();
-  // Unpacked nibbles of 32 groups are 16 KB: half of L1.
-  if (many && shape.groups() > 48)
+  // Without VNNI 6 and 8 bits need more than one instruction a product, and its temporaries.
+  bool longProducts = !level.vnni && shape.format().bits >= 6;
+  config.tileRows = many && !longProducts ? 6 : 4;
+  config.unpack = shape.hasUpperBits() || (many && shape.fourBit());
+  // Unpacked codes of 32 groups are 16 KB: half of L1.
+  if ((many || config.unpack) && shape.groups() > 48)
     config.groupBlock = 32;
 }
 
@@ -78,7 +80,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
   if (config.groupBlock)
     text += ", " + std::to_string(config.groupBlock * kQuantGroup) + " columns a pass";
   if (config.unpack)
-    text += ", nibbles unpacked to scratch";
+    text += ", codes unpacked to scratch";
   if (config.rowScales)
     text += ", 16-bit scales of rows";
   if (config.prefetchBytes)

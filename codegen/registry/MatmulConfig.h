@@ -20,8 +20,11 @@ struct MatmulShape {
   int64_t mMax = 1;
   int64_t unitPanels = 1;
 
-  bool asymmetric() const { return layout == Layout::Q4N16K4Asym; }
-  bool fourBit() const { return layout == Layout::Q4N16K4Sym || layout == Layout::Q4N16K4Asym; }
+  QuantFormat format() const { return quantFormat(layout); }
+  bool asymmetric() const { return format().asymmetric; }
+  bool fourBit() const { return format().bits == 4; }
+  /// Codes whose bits above the nibble lie in lines of their own.
+  bool hasUpperBits() const { return upperLines(layout) != 0; }
   /// Groups of 32 along K, padding included.
   int64_t groups() const { return roundUpTo(k, kSuperblockCols) / kQuantGroup; }
   int64_t panels() const { return panelCount(layout, n); }
@@ -42,7 +45,7 @@ struct MatmulConfig {
   int64_t tileRows = 1;      ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
   int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
   int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
-  bool unpack = false;       ///< Steps, 4 bit: split nibbles into worker scratch once for each pass over a panel
+  bool unpack = false;       ///< Steps, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
   bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)

@@ -8,22 +8,23 @@
 namespace llmc {
 namespace {
 
-constexpr std::string_view kNames[] = {"f32n16",       "f16n16",   "bf16n16k2", "q4n16k4",
-                                       "q4n16k4-asym", "q8n16k4",  "plain",     "bf16m16k16",
-                                       "f16m16k16",    "q8m16k32", "q4m16k64",  "q4m16k64-asym"};
+constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",  "q4n16k4",      "q4n16k4-asym",
+                                       "q8n16k4",  "plain",         "bf16m16k16", "f16m16k16",    "q8m16k32",
+                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",    "q5n16k4-asym", "q4kn16k4",
+                                       "q5kn16k4", "q6kn16k4"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return row / kPanelRows * panelBytes(l, cols) + col / superblockCols(l) * superblockBytes(l);
+  return row / kPanelRows * panelBytes(l, cols) + headerBytes(l, cols) + col / superblockCols(l) * superblockBytes(l);
 }
 
-/// Offset in a superblock's scales or mins: [2][16] f16, fragment layouts [8][groups][2] f16.
-int64_t groupPlace(Layout l, int64_t row, int64_t col) {
+/// Offset in a superblock's scales or mins: [64 / group][16], fragment layouts [8][groups][2] f16.
+int64_t groupPlace(Layout l, int64_t group, int64_t row, int64_t col) {
   if (isFragment(l)) {
     int64_t groups = superblockCols(l) / kQuantGroup, stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
     return row % 8 * stride + col / kQuantGroup % groups * 4 + row % kPanelRows / 8 * 2;
   }
-  return (col % kSuperblockCols / kQuantGroup * kPanelRows + row % kPanelRows) * 2;
+  return (col % kSuperblockCols / group * kPanelRows + row % kPanelRows) * scaleBytes(l);
 }
 
 template <typename T> T load(const uint8_t *from) {
@@ -32,19 +33,6 @@ template <typename T> T load(const uint8_t *from) {
   return value;
 }
 template <typename T> void store(uint8_t *to, T value) { std::memcpy(to, &value, sizeof(value)); }
-
-/// Stored code of a logical code; `zero` is what padding gets.
-struct Coding {
-  int64_t offset; // stored = code + offset
-  int32_t zero;   // logical code of padding
-};
-Coding codingOf(Layout l) {
-  if (isEightBit(l))
-    return {128, 0};
-  if (isFourBit(l) && !isAsymmetric(l))
-    return {0, 8};
-  return {0, 0};
-}
 
 void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
   switch (l) {
@@ -56,18 +44,24 @@ void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
   case Layout::BF16M16K16:
   case Layout::F16M16K16:
     return store<uint16_t>(out + place.offset, static_cast<uint16_t>(stored));
-  case Layout::Q8N16K4:
-  case Layout::Q8M16K32:
-    out[place.offset] = static_cast<uint8_t>(stored);
-    return;
-  case Layout::Q4N16K4Sym:
-  case Layout::Q4N16K4Asym:
-  case Layout::Q4M16K64Sym:
-  case Layout::Q4M16K64Asym: {
-    uint8_t &byte = out[place.offset];
-    byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | stored);
+  default:
+    break;
   }
-  }
+  uint8_t &byte = out[place.offset];
+  if (quantFormat(l).bits == 8)
+    byte = static_cast<uint8_t>(stored);
+  else
+    byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | (stored & 15));
+  if (place.upperOffset >= 0)
+    out[place.upperOffset] |= static_cast<uint8_t>(stored >> 4 << place.upperShift);
+}
+
+/// Scale or min of (row, col) as stored at `at`, times the f16 at `header` when it is a byte.
+float storedScale(Layout l, const uint8_t *at, const uint8_t *header) {
+  if (!quantFormat(l).byteScales)
+    return f16ToF32(load<uint16_t>(at));
+  int byte = l == Layout::Q6KN16K4 ? static_cast<int8_t>(*at) : *at;
+  return f16ToF32(load<uint16_t>(header)) * static_cast<float>(byte);
 }
 
 /// Place in a fragment layout, from the start of its superblock.
@@ -120,36 +114,64 @@ ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
     int64_t k = col % kSuperblockCols;
     return {base + k / 4 * kLineBytes + lane * 4 + k % 4, false};
   }
-  default: {
-    int64_t k = col % kQuantGroup, half = col % kSuperblockCols / kQuantGroup, byte = k % 16;
-    return {base + (half * 4 + byte / 4) * kLineBytes + lane * 4 + byte % 4, k >= 16};
+  default:
+    break;
   }
+  int64_t k = col % kQuantGroup, half = col % kSuperblockCols / kQuantGroup, byte = k % 16;
+  ElementPlace place{base + (half * 4 + byte / 4) * kLineBytes + lane * 4 + byte % 4, k >= 16};
+  if (int64_t bits = upperLines(l)) {
+    place.upperOffset = base + upperOffset(l, half) + k / 4 * bits / 8 * kLineBytes + lane * 4 + k % 4;
+    place.upperShift = k / 4 * bits % 8;
   }
+  return place;
 }
 
 int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + scalesOffset(l) + groupPlace(l, row, col);
+  return superblockPlace(l, cols, row, col) + scalesOffset(l) + groupPlace(l, quantFormat(l).group, row, col);
 }
 
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, row, col);
+  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, kQuantGroup, row, col);
+}
+
+int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
+  return row / kPanelRows * panelBytes(l, cols) + col / kScaleBlock * headerBlockBytes(l) + row % kPanelRows * 2;
+}
+
+/// Scales, mins and header of the group that starts at (row, col).
+static void packGroup(Layout l, const LogicalWeight &weight, int64_t row, int64_t col, uint8_t *out) {
+  QuantFormat format = quantFormat(l);
+  auto index = [&](int64_t group) { return row * ((weight.cols + group - 1) / group) + col / group; };
+  auto put = [&](int64_t place, uint16_t value) {
+    if (format.byteScales)
+      out[place] = static_cast<uint8_t>(value);
+    else
+      store<uint16_t>(out + place, value);
+  };
+  put(scalePlace(l, weight.cols, row, col), weight.scales[index(format.group)]);
+  if (format.asymmetric && col % kQuantGroup == 0)
+    put(minPlace(l, weight.cols, row, col), weight.mins[index(kQuantGroup)]);
+  if (!format.byteScales || col % kScaleBlock != 0)
+    return;
+  int64_t header = headerPlace(l, weight.cols, row, col);
+  store<uint16_t>(out + header, weight.blocks[index(kScaleBlock)]);
+  if (format.asymmetric)
+    store<uint16_t>(out + header + 2 * kPanelRows, weight.blockMins[index(kScaleBlock)] ^ 0x8000u);
 }
 
 void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
-  Coding coding = codingOf(l);
-  int64_t groups = (weight.cols + kQuantGroup - 1) / kQuantGroup;
+  QuantFormat format = quantFormat(l);
   std::memset(out, 0, static_cast<size_t>(packedBytes(l, weight.rows, weight.cols)));
   for (int64_t row = 0; row < paddedRows(l, weight.rows); ++row) {
     for (int64_t col = 0; col < paddedCols(l, weight.cols); ++col) {
       bool inside = row < weight.rows && col < weight.cols;
-      int64_t code = inside ? weight.codes[row * weight.cols + col] : coding.zero;
-      storeElement(l, out, elementPlace(l, weight.cols, row, col), static_cast<uint32_t>(code + coding.offset));
-      if (!inside || !isQuantized(l) || col % kQuantGroup != 0)
-        continue;
-      int64_t group = row * groups + col / kQuantGroup;
-      store<uint16_t>(out + scalePlace(l, weight.cols, row, col), weight.scales[group]);
-      if (isAsymmetric(l))
-        store<uint16_t>(out + minPlace(l, weight.cols, row, col), weight.mins[group]);
+      // Codes of 8 bits are stored from 128 on, the others as they are; padding is what stands for zero.
+      int64_t stored = format.zero;
+      if (inside)
+        stored = weight.codes[row * weight.cols + col] + (format.bits == 8 ? format.zero : 0);
+      storeElement(l, out, elementPlace(l, weight.cols, row, col), static_cast<uint32_t>(stored));
+      if (inside && isQuantized(l) && col % format.group == 0)
+        packGroup(l, weight, row, col, out);
     }
   }
 }
@@ -170,14 +192,16 @@ float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, 
   default:
     break;
   }
-  float scale = f16ToF32(load<uint16_t>(packed + scalePlace(l, cols, row, col)));
-  if (isEightBit(l))
-    return scale * static_cast<float>(*at - 128);
-  int q = place.highNibble ? *at >> 4 : *at & 15;
-  if (!isAsymmetric(l))
-    return scale * static_cast<float>(q - 8);
-  float product = scale * static_cast<float>(q);
-  return product + f16ToF32(load<uint16_t>(packed + minPlace(l, cols, row, col)));
+  QuantFormat format = quantFormat(l);
+  const uint8_t *header = packed + headerPlace(l, cols, row, col);
+  float scale = storedScale(l, packed + scalePlace(l, cols, row, col), header);
+  int64_t q = format.bits == 8 ? *at : place.highNibble ? *at >> 4 : *at & 15;
+  if (place.upperOffset >= 0)
+    q |= (packed[place.upperOffset] >> place.upperShift & ((1 << (format.bits - 4)) - 1)) << 4;
+  float product = scale * static_cast<float>(q - format.zero);
+  if (!format.asymmetric)
+    return product;
+  return product + storedScale(l, packed + minPlace(l, cols, row, col), header + 2 * kPanelRows);
 }
 
 float f16ToF32(uint16_t bits) {

@@ -8,8 +8,8 @@
 
 namespace llmc {
 
-/// Element kind of a stored weight; I8 and I4 carry a scale for each group of 32 along K.
-enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4 };
+/// Element kind of a stored weight; the integer kinds carry a scale for each group along K.
+enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6 };
 
 /// How a weight's bytes lie in memory. All but Plain are cut in panels of 16 output rows, lane r = row r of the panel.
 ///   F32N16       [panel][k][16] f32
@@ -18,8 +18,18 @@ enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4 };
 ///   Q4N16K4Sym   [panel][K/64] superblock of 576 B: 8 lines, f16 scales [2][16];  value = scale * (q - 8)
 ///   Q4N16K4Asym  [panel][K/64] superblock of 640 B: 8 lines, f16 scales [2][16], f16 mins [2][16];  scale * q + min
 ///                line h*4+j, lane r, byte i: low nibble k = 64b+32h+4j+i, high nibble k+16
+///   Q5N16K4Sym   704 B: 8 lines as above, 2 lines of fifth bits, f16 scales;  scale * (q - 16)
+///   Q5N16K4Asym  768 B: the same and f16 mins;  scale * q + min
+///                fifth bits: line h, lane r, byte i, bit s: bit 4 of k = 64b+32h+4s+i
 ///   Q8N16K4      [panel][K/64] superblock of 1088 B: 16 lines, f16 scales [2][16];  value = scale * (stored - 128)
 ///                line l, lane r, byte i: k = 64b+4l+i
+///   Q4KN16K4     [panel] f16 (d, -dmin) [K/256][2][16], then [K/64] superblocks of 576 B: 8 lines, u8 scales [2][16],
+///                u8 mins [2][16];  d * scale * q - dmin * min: what GGUF's Q4_K holds
+///   Q5KN16K4     the same with 2 lines of fifth bits, 704 B: GGUF's Q5_K
+///   Q6KN16K4     [panel] f16 d [K/256][16], padded to 64 B, then [K/64] superblocks of 832 B: 8 lines of nibbles, 4
+///   lines
+///                of upper bits, i8 scales [4][16] for 16 columns each;  d * scale * (q - 32): GGUF's Q6_K
+///                upper bits: line 2h+j, lane r, byte i, bits 2s and 2s+1: bits 4 and 5 of k = 64b+32h+16j+4s+i
 ///   Plain        row-major f32 without padding (norm weights, biases, rope table)
 /// Fragment layouts (CUDA): a superblock is what mma.m16n8k16 takes as its A operand, 16 bytes a lane of a warp. Lane
 /// l = 4g + t holds of each step of 16 columns the pairs a0 (row g, k = 2t and 2t+1), a1 (row g+8, same k), a2 (row g,
@@ -44,6 +54,11 @@ enum class Layout : uint8_t {
   Q8M16K32,
   Q4M16K64Sym,
   Q4M16K64Asym,
+  Q5N16K4Sym,
+  Q5N16K4Asym,
+  Q4KN16K4,
+  Q5KN16K4,
+  Q6KN16K4,
 };
 
 inline constexpr int64_t kPanelRows = 16;
@@ -52,8 +67,44 @@ inline constexpr int64_t kSuperblockCols = 64; ///< K of one quantized superbloc
 inline constexpr int64_t kLineBytes = 64;
 inline constexpr int64_t kFragmentBytes = 512; ///< codes of a fragment layout's superblock: 32 lanes of 16 bytes
 
-/// Layout of a 2-D weight. `symmetric` matters for I4 only.
-constexpr Layout layoutFor(WeightKind kind, bool symmetric) {
+inline constexpr int64_t kScaleBlock = 256; ///< K that shares an f16 where scales are bytes
+
+/// Numbers that tell the quantized layouts apart.
+struct QuantFormat {
+  int64_t bits = 0;        ///< of a code: 4, 5, 6 or 8; 0: not quantized
+  int64_t zero = 0;        ///< stored code that stands for 0 (symmetric)
+  bool asymmetric = false; ///< groups have mins
+  bool byteScales = false; ///< scales and mins are bytes, times an f16 of the panel's header for each 256 columns
+  int64_t group = 32;      ///< columns that share a scale
+};
+constexpr QuantFormat quantFormat(Layout l) {
+  switch (l) {
+  case Layout::Q4N16K4Sym:
+  case Layout::Q4M16K64Sym:
+    return {4, 8, false, false, 32};
+  case Layout::Q4N16K4Asym:
+  case Layout::Q4M16K64Asym:
+    return {4, 0, true, false, 32};
+  case Layout::Q5N16K4Sym:
+    return {5, 16, false, false, 32};
+  case Layout::Q5N16K4Asym:
+    return {5, 0, true, false, 32};
+  case Layout::Q8N16K4:
+  case Layout::Q8M16K32:
+    return {8, 128, false, false, 32};
+  case Layout::Q4KN16K4:
+    return {4, 0, true, true, 32};
+  case Layout::Q5KN16K4:
+    return {5, 0, true, true, 32};
+  case Layout::Q6KN16K4:
+    return {6, 32, false, true, 16};
+  default:
+    return {};
+  }
+}
+
+/// Layout of a 2-D weight. `symmetric` matters for I4 and I5, `byteScales` for those that are not symmetric.
+constexpr Layout layoutFor(WeightKind kind, bool symmetric, bool byteScales = false) {
   switch (kind) {
   case WeightKind::F32:
     return Layout::F32N16;
@@ -64,16 +115,19 @@ constexpr Layout layoutFor(WeightKind kind, bool symmetric) {
   case WeightKind::I8:
     return Layout::Q8N16K4;
   case WeightKind::I4:
-    return symmetric ? Layout::Q4N16K4Sym : Layout::Q4N16K4Asym;
+    return symmetric ? Layout::Q4N16K4Sym : byteScales ? Layout::Q4KN16K4 : Layout::Q4N16K4Asym;
+  case WeightKind::I5:
+    return symmetric ? Layout::Q5N16K4Sym : byteScales ? Layout::Q5KN16K4 : Layout::Q5N16K4Asym;
+  case WeightKind::I6:
+    return Layout::Q6KN16K4;
   }
   return Layout::Plain;
 }
 
-/// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly.
-constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric) {
+/// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly, for 5 and 6 bits, and for
+/// byte scales.
+constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false) {
   switch (kind) {
-  case WeightKind::F32:
-    return std::nullopt;
   case WeightKind::F16:
     return Layout::F16M16K16;
   case WeightKind::BF16:
@@ -81,13 +135,18 @@ constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetri
   case WeightKind::I8:
     return Layout::Q8M16K32;
   case WeightKind::I4:
+    if (byteScales)
+      return std::nullopt;
     return symmetric ? Layout::Q4M16K64Sym : Layout::Q4M16K64Asym;
+  case WeightKind::F32:
+  case WeightKind::I5:
+  case WeightKind::I6:
+    return std::nullopt;
   }
   return std::nullopt;
 }
 
-/// "f32n16", "f16n16", "bf16n16k2", "q4n16k4", "q4n16k4-asym", "q8n16k4", "plain", "bf16m16k16", "f16m16k16",
-/// "q8m16k32", "q4m16k64", "q4m16k64-asym": as stored in an engine.
+/// "f32n16", "q4n16k4", "q4n16k4-asym", "q6kn16k4", "q4m16k64", "plain" and so on: as stored in an engine.
 std::string_view layoutName(Layout layout);
 std::optional<Layout> layoutByName(std::string_view name);
 /// The struct that describes a fragment layout in codegen/cuda/device/weights.cuh; empty for other layouts.
@@ -99,10 +158,10 @@ constexpr bool isFragment(Layout l) {
          l == Layout::Q4M16K64Asym;
 }
 /// Codes of 8 bits, of 4 bits; and whether a group has a min beside its scale.
-constexpr bool isEightBit(Layout l) { return l == Layout::Q8N16K4 || l == Layout::Q8M16K32; }
-constexpr bool isAsymmetric(Layout l) { return l == Layout::Q4N16K4Asym || l == Layout::Q4M16K64Asym; }
-constexpr bool isFourBit(Layout l) { return l == Layout::Q4N16K4Sym || l == Layout::Q4M16K64Sym || isAsymmetric(l); }
-constexpr bool isQuantized(Layout l) { return isEightBit(l) || isFourBit(l); }
+constexpr bool isEightBit(Layout l) { return quantFormat(l).bits == 8; }
+constexpr bool isAsymmetric(Layout l) { return quantFormat(l).asymmetric; }
+constexpr bool isFourBit(Layout l) { return quantFormat(l).bits == 4; }
+constexpr bool isQuantized(Layout l) { return quantFormat(l).bits != 0; }
 constexpr int64_t roundUpTo(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 /// Columns held by one superblock, the smallest repeating unit of a panel along K.
@@ -115,37 +174,26 @@ constexpr int64_t superblockCols(Layout l) {
     return kSuperblockCols;
   return l == Layout::F16N16 || l == Layout::BF16N16K2 ? 2 : 1;
 }
+/// Lines of nibbles or bytes that half a superblock (32 columns) has, and lines with the bits above the nibbles.
+constexpr int64_t codeLines(Layout l) { return quantFormat(l).bits == 8 ? 8 : 4; }
+constexpr int64_t upperLines(Layout l) { return quantFormat(l).bits == 8 ? 0 : quantFormat(l).bits - 4; }
+/// Offset in a quantized superblock of the upper bits of half `h`, of the scales [64 / group][16], of the mins [2][16].
+constexpr int64_t upperOffset(Layout l, int64_t h) { return (2 * codeLines(l) + h * upperLines(l)) * kLineBytes; }
+constexpr int64_t scalesOffset(Layout l) { return isFragment(l) ? kFragmentBytes : upperOffset(l, 2); }
+constexpr int64_t scaleBytes(Layout l) { return quantFormat(l).byteScales ? 1 : 2; }
+constexpr int64_t minsOffset(Layout l) {
+  if (isFragment(l))
+    return scalesOffset(l) + 8; // of the first row's mins: each row has its scales, then its mins
+  return scalesOffset(l) + kSuperblockCols / quantFormat(l).group * kPanelRows * scaleBytes(l);
+}
 /// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
 constexpr int64_t superblockBytes(Layout l) {
-  switch (l) {
-  case Layout::F32N16:
-    return 64;
-  case Layout::F16N16:
-  case Layout::BF16N16K2:
-    return 64;
-  case Layout::Q4N16K4Sym:
-    return 8 * kLineBytes + 64;
-  case Layout::Q4N16K4Asym:
-    return 8 * kLineBytes + 128;
-  case Layout::Q8N16K4:
-    return 16 * kLineBytes + 64;
-  case Layout::Plain:
-    return 4;
-  case Layout::BF16M16K16:
-  case Layout::F16M16K16:
-    return kFragmentBytes;
-  case Layout::Q8M16K32:
-    return kFragmentBytes + 32;
-  case Layout::Q4M16K64Sym:
-    return kFragmentBytes + 64;
-  case Layout::Q4M16K64Asym:
-    return kFragmentBytes + 128;
-  }
-  return 0;
+  if (isFragment(l))
+    return kFragmentBytes + (isQuantized(l) ? superblockCols(l) / kQuantGroup * (isAsymmetric(l) ? 64 : 32) : 0);
+  if (isQuantized(l))
+    return minsOffset(l) + (isAsymmetric(l) ? 2 * kPanelRows * scaleBytes(l) : 0);
+  return l == Layout::Plain ? 4 : kLineBytes;
 }
-/// Offset of the first f16 scale in a quantized superblock, and of the first min of an asymmetric one.
-constexpr int64_t scalesOffset(Layout l) { return l == Layout::Q8N16K4 ? 16 * kLineBytes : 8 * kLineBytes; }
-constexpr int64_t minsOffset(Layout l) { return scalesOffset(l) + (isFragment(l) ? 8 : 64); }
 
 constexpr int64_t paddedRows(Layout l, int64_t rows) { return l == Layout::Plain ? rows : roundUpTo(rows, kPanelRows); }
 constexpr int64_t paddedCols(Layout l, int64_t cols) { return roundUpTo(cols, superblockCols(l)); }
@@ -153,33 +201,47 @@ constexpr int64_t panelCount(Layout l, int64_t rows) {
   return l == Layout::Plain ? 1 : paddedRows(l, rows) / kPanelRows;
 }
 
+/// Bytes of the header's f16 numbers for 256 columns, and of a panel's whole header; 0 without byte scales.
+constexpr int64_t headerBlockBytes(Layout l) {
+  return quantFormat(l).byteScales ? (quantFormat(l).asymmetric ? 2 : 1) * kPanelRows * 2 : 0;
+}
+constexpr int64_t headerBytes(Layout l, int64_t cols) {
+  return roundUpTo(roundUpTo(cols, kScaleBlock) / kScaleBlock * headerBlockBytes(l), kLineBytes);
+}
 /// Bytes from one panel to the next: a multiple of 64, of 32 for fragment layouts. Not for Plain.
 constexpr int64_t panelBytes(Layout l, int64_t cols) {
-  return paddedCols(l, cols) / superblockCols(l) * superblockBytes(l);
+  return headerBytes(l, cols) + paddedCols(l, cols) / superblockCols(l) * superblockBytes(l);
 }
 /// Bytes of a whole packed [rows, cols] weight. The caller has bounded rows and cols (runtime/base/limits.h).
 constexpr int64_t packedBytes(Layout l, int64_t rows, int64_t cols) {
   return l == Layout::Plain ? rows * cols * 4 : panelCount(l, rows) * panelBytes(l, cols);
 }
 
-/// Where one logical element lies: byte offset from the weight's start; for nibbles, whether it is the high one.
+/// Where one logical element lies: byte offset from the weight's start; for nibbles, whether it is the high one; for
+/// 5 and 6 bits, where the bits above the nibble are.
 struct ElementPlace {
   int64_t offset = 0;
   bool highNibble = false;
+  int64_t upperOffset = -1; ///< byte that holds them; -1: there are none
+  int64_t upperShift = 0;   ///< lowest of them in that byte
 };
 ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col);
-/// Byte offset of the f16 scale (and min, if asymmetric) of the group that holds (row, col).
+/// Byte offset of the scale (and min, where the layout has mins) of the group that holds (row, col).
 int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col);
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col);
+/// Byte offset of the f16 that (row, col)'s scale is multiplied with; its min's lies 32 bytes on. Byte scales only.
+int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col);
 
 /// Logical weight in the form that packing takes: `codes` row-major [rows][cols], one element each: float bits for
-/// F32N16/Plain, f16 or bf16 bits, q in [0,15], or q in [-128,127] as int32. scales/mins: f16 bits
-/// [rows][ceil(cols/32)].
+/// F32N16/Plain, f16 or bf16 bits, q from 0 on, or q in [-128,127] as int32. scales, mins: [rows][groups of a row]: f16
+/// bits, or bytes (i8 bits for Q6KN16K4). `blocks`: f16 bits of d [rows][blocks of 256 columns], `blockMins` of dmin.
 struct LogicalWeight {
   int64_t rows = 0, cols = 0;
   const int32_t *codes = nullptr;
   const uint16_t *scales = nullptr;
   const uint16_t *mins = nullptr;
+  const uint16_t *blocks = nullptr;
+  const uint16_t *blockMins = nullptr;
 };
 
 /// Scalar reference: writes packedBytes(l, rows, cols) bytes at `out`. Padding is the code of zero with scale 0.

@@ -47,6 +47,10 @@ rt::Status checkSpec(const WeightSpec& spec) {
 }
 
 rt::Status checkSource(const WeightSpec& spec, const WeightSource& wanted, const RowSource& found) {
+  if (!canPack(spec.layout, found.storage()))
+    return shapeError(spec, "tensor '" + rt::escaped(wanted.tensor) + "' is stored as " +
+                                std::string(storageTypeName(found.storage())) + ", from which the layout " +
+                                std::string(layoutName(spec.layout)) + " cannot be made");
   // A vector [K] may be asked for as one row of K values or as K rows of one.
   if (found.rows() == wanted.rows && found.cols() == spec.cols) return rt::Status::ok();
   return shapeError(spec, "tensor '" + rt::escaped(wanted.tensor) + "' is " + std::to_string(found.rows()) + " x " +

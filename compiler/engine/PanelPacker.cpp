@@ -5,6 +5,9 @@
 #include <bit>
 #include <cstring>
 
+#include "compiler/engine/BlockRepacker.h"
+#include "compiler/import/QuantBlock.h"
+
 namespace llmc {
 namespace {
 
@@ -184,8 +187,13 @@ bool repacksExactly(Layout layout, StorageType storage) {
     case Layout::Q8N16K4:
     case Layout::Q8M16K32:
       return storage == StorageType::Q8_0;
+    default:
+      return storage == repackedStorage(layout);
   }
-  return false;
+}
+
+bool canPack(Layout layout, StorageType storage) {
+  return repackedStorage(layout) == StorageType::F32 || repacksExactly(layout, storage);
 }
 
 PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
@@ -193,6 +201,8 @@ PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
 
 LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
   if (holdsHalfWords(layout_)) return packHalfWords(storage, rows, count, out);
+  if (hasQuantBlock(storage) && repacksExactly(layout_, storage))
+    return repackQuantBlocks(layout_, rows, count, cols_, out);
   if (isQuantized(layout_) && repacksExactly(layout_, storage)) return repackBlocks(storage, rows, count, out);
   expand(storage, rows, count);
   return isQuantized(layout_) ? packQuantized(out) : packFloats(out);

@@ -14,6 +14,10 @@ namespace llmc {
 /// Whether `layout` holds values of `storage` exactly, without going through float.
 bool repacksExactly(Layout layout, StorageType storage);
 
+/// Whether pack() makes `layout` from `storage`: 5-bit layouts and those with byte scales only take over what a file
+/// holds.
+bool canPack(Layout layout, StorageType storage);
+
 /// Keeps the buffers of one thread.
 class PanelPacker {
  public:

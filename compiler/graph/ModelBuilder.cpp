@@ -26,6 +26,16 @@ static llm::QuantAttr storageOf(MLIRContext* context, StorageType type) {
       return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
     case StorageType::Q8_0:
       return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
+    case StorageType::Q5_0:
+      return llm::QuantAttr::get(context, llm::QuantKind::I5, 32, true);
+    case StorageType::Q5_1:
+      return llm::QuantAttr::get(context, llm::QuantKind::I5, 32, false);
+    case StorageType::Q4_K:
+      return llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false, true);
+    case StorageType::Q5_K:
+      return llm::QuantAttr::get(context, llm::QuantKind::I5, 32, false, true);
+    case StorageType::Q6_K:
+      return llm::QuantAttr::get(context, llm::QuantKind::I6, 16, true, true);
     default:
       return llm::QuantAttr::get(context, llm::QuantKind::F32);
   }
@@ -86,6 +96,7 @@ class ModelBuilder {
       state.addAttribute("sym_name", builder_.getStringAttr(symbol));
       state.addAttribute("type", TypeAttr::get(llm::WeightType::get(context_, info->shape, storage)));
       state.addAttribute("sources", builder_.getArrayAttr({source}));
+      state.addAttribute("stored", builder_.getStringAttr(llvm::StringRef(storageTypeName(info->type))));
       OpBuilder top = OpBuilder::atBlockBegin(module_->getBody());
       if (lastWeight_) top.setInsertionPointAfter(lastWeight_);
       declared = cast<llm::WeightOp>(top.create(state));

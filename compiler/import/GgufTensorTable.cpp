@@ -30,8 +30,18 @@ std::optional<StorageType> storageOf(uint32_t number) {
       return StorageType::Q4_0;
     case 3:
       return StorageType::Q4_1;
+    case 6:
+      return StorageType::Q5_0;
+    case 7:
+      return StorageType::Q5_1;
     case 8:
       return StorageType::Q8_0;
+    case 12:
+      return StorageType::Q4_K;
+    case 13:
+      return StorageType::Q5_K;
+    case 14:
+      return StorageType::Q6_K;
     case 30:
       return StorageType::BF16;
     default:

@@ -5,18 +5,22 @@
 #include <cmath>
 #include <cstring>
 
+#include "compiler/import/QuantBlock.h"
+
 namespace llmc {
 namespace {
 
 struct Layout {
   std::string_view name;
   int64_t length, bytes;
-  int headHalfs;  // f16 numbers at the start of a block: scale, min
+  int halfs;    // f16 numbers in a block: scale, min
+  int halfsAt;  // where they start
 };
 
 constexpr Layout kLayouts[kStorageTypes] = {
-    {"F32", 1, 4, 0},    {"F16", 1, 2, 0},    {"BF16", 1, 2, 0},
-    {"Q4_0", 32, 18, 1}, {"Q4_1", 32, 20, 2}, {"Q8_0", 32, 34, 1},
+    {"F32", 1, 4, 0, 0},      {"F16", 1, 2, 1, 0},      {"BF16", 1, 2, 1, 0},       {"Q4_0", 32, 18, 1, 0},
+    {"Q4_1", 32, 20, 2, 0},   {"Q8_0", 32, 34, 1, 0},   {"Q5_0", 32, 22, 1, 0},     {"Q5_1", 32, 24, 2, 0},
+    {"Q4_K", 256, 144, 2, 0}, {"Q5_K", 256, 176, 2, 0}, {"Q6_K", 256, 210, 1, 208},
 };
 
 const Layout& layoutOf(StorageType type) { return kLayouts[static_cast<int>(type)]; }
@@ -50,7 +54,7 @@ void expandQ8(const std::byte* block, float* out) {
 }  // namespace
 
 std::string_view storageTypeName(StorageType type) { return layoutOf(type).name; }
-std::string_view storageTypeList() { return "F32, F16, BF16, Q4_0, Q4_1, Q8_0"; }
+std::string_view storageTypeList() { return "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K"; }
 int64_t blockLength(StorageType type) { return layoutOf(type).length; }
 int64_t blockBytes(StorageType type) { return layoutOf(type).bytes; }
 
@@ -85,6 +89,13 @@ void expandToFloat(StorageType type, const std::byte* blocks, int64_t count, flo
     case StorageType::Q8_0:
       for (int64_t i = 0; i < count / 32; ++i) expandQ8(blocks + i * 34, out + 32 * i);
       return;
+    default:
+      break;
+  }
+  QuantBlock block;
+  for (int64_t done = 0; done < count; done += blockLength(type), blocks += blockBytes(type)) {
+    readQuantBlock(type, blocks, block);
+    expandQuantBlock(type, block, out + done);
   }
 }
 
@@ -99,10 +110,9 @@ bool allFinite(StorageType type, const std::byte* blocks, int64_t count) {
   }
   uint16_t exponentMask = type == StorageType::BF16 ? 0x7f80 : 0x7c00;
   const Layout& layout = layoutOf(type);
-  int numbers = layout.length == 1 ? 1 : layout.headHalfs;
   for (int64_t i = 0; i < count / layout.length; ++i)
-    for (int j = 0; j < numbers; ++j)
-      if ((load16(blocks + i * layout.bytes + 2 * j) & exponentMask) == exponentMask) return false;
+    for (int j = 0; j < layout.halfs; ++j)
+      if ((load16(blocks + i * layout.bytes + layout.halfsAt + 2 * j) & exponentMask) == exponentMask) return false;
   return true;
 }
 

@@ -36,10 +36,7 @@ static std::string schemeOf(ModuleOp module, int64_t &parameters) {
   llvm::stable_sort(sorted, [](const auto &a, const auto &b) { return a.second > b.second; });
   std::string text;
   for (auto &[attr, count] : sorted) {
-    auto quant = cast<llm::QuantAttr>(attr);
-    text += (text.empty() ? "" : " + ") + stringifyEnum(quant.getKind()).str();
-    if (quant.isInteger())
-      text += " g" + std::to_string(quant.getGroup()) + (quant.getSymmetric() ? " sym" : " asym");
+    text += (text.empty() ? "" : " + ") + cast<llm::QuantAttr>(attr).describe();
   }
   return text;
 }

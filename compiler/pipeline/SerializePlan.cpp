@@ -100,6 +100,7 @@ private:
       table->group = type.getQuant().getGroup();
       table->symmetric = type.getQuant().getSymmetric();
       table->layout = weight.getLayout().value_or("plain").str();
+      table->stored = weight.getStored().value_or("").str();
       out.weights.push_back(std::move(table));
     }
   }

@@ -1,11 +1,13 @@
 // All facts are gathered once as JSON; the text for people is printed from that.
 #include "compiler/tools/InspectCommand.h"
 
+#include "codegen/registry/PackedLayout.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
+#include <cmath>
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <nlohmann/json.hpp>
@@ -63,10 +65,12 @@ Json levelFacts(const rt::EngineFile &engine) {
 }
 
 const char *dtypeName(fb::DType dtype) {
-  static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4"};
+  static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4", "i5", "i6"};
   size_t index = static_cast<size_t>(dtype);
   return index < std::size(names) ? names[index] : "unknown";
 }
+
+double hundredths(double value) { return std::round(value * 100) / 100; }
 
 Json weightFacts(const fb::Engine &plan) {
   Json list = Json::array();
@@ -74,14 +78,19 @@ Json weightFacts(const fb::Engine &plan) {
     std::string dtype = dtypeName(weight->dtype());
     if (weight->group())
       dtype += " g" + std::to_string(weight->group()) + (weight->symmetric() ? " sym" : " asym");
+    if (auto layout = layoutByName(text(weight->layout())); layout && quantFormat(*layout).byteScales)
+      dtype += " k256";
     Json shape = Json::array({weight->rows()});
     if (weight->cols() != 1)
       shape.push_back(weight->cols());
     list.push_back({{"name", text(weight->name())},
                     {"shape", shape},
                     {"dtype", dtype},
+                    {"stored", text(weight->stored())},
                     {"layout", text(weight->layout())},
-                    {"bytes", weight->size()}});
+                    {"bytes", weight->size()},
+                    {"bits", hundredths(8.0 * static_cast<double>(weight->size()) /
+                                        static_cast<double>(weight->rows() * weight->cols()))}});
   }
   return list;
 }
@@ -231,10 +240,11 @@ std::string factsText(const Json &facts, const std::string &path) {
   out += "\nsections (bytes)\n";
   for (const Json &section : facts["sections"])
     out += "  " + column(section["kind"], 12) + column(section["bytes"], -14) + "at " + section["offset"].dump() + "\n";
-  out += "\nweights (bytes)\n";
+  out += "\nweights (type in the model file, layout in the engine, bytes, bits an element with scales and padding)\n";
   for (const Json &weight : facts["weights"])
-    out += "  " + column(weight["name"], 36) + column(weight["shape"], 14) + column(weight["dtype"], 12) +
-           column(weight["layout"], 14) + column(weight["bytes"], -12) + "\n";
+    out += "  " + column(weight["name"], 36) + column(weight["shape"], 14) + column(weight["dtype"], 17) +
+           column(weight["stored"], 5) + column(weight["layout"], 14) + column(weight["bytes"], -12) +
+           column(weight["bits"], -5) + "\n";
   return out;
 }
 

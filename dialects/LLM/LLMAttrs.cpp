@@ -90,42 +90,75 @@ LogicalResult DimsAttr::verifyEncoding(::llvm::ArrayRef<int64_t> shape, Type, Em
 
 // --- #llm.q ---
 
+static bool isIntegerKind(QuantKind kind) {
+  return kind == QuantKind::I8 || kind == QuantKind::I6 || kind == QuantKind::I5 || kind == QuantKind::I4;
+}
+
 Attribute QuantAttr::parse(AsmParser& parser, Type) {
   QuantKind kind{};
   if (parser.parseLess() || parseWord<QuantKind>(parser, kind, symbolizeQuantKind)) return {};
   int64_t group = 0;
   bool symmetric = true;
-  if (kind == QuantKind::I8 || kind == QuantKind::I4) {
+  bool byteScales = false;
+  if (isIntegerKind(kind)) {
     ::llvm::StringRef word;
     if (parser.parseComma() || parser.parseInteger(group) || parser.parseComma() || parser.parseKeyword(&word))
       return {};
     if (word != "sym" && word != "asym")
       return parser.emitError(parser.getCurrentLocation(), "expected sym or asym"), Attribute();
     symmetric = word == "sym";
+    byteScales = succeeded(parser.parseOptionalComma());
+    if (byteScales && parser.parseKeyword("k256")) return {};
   }
   if (parser.parseGreater()) return {};
-  return parser.getChecked<QuantAttr>(parser.getContext(), kind, group, symmetric);
+  return parser.getChecked<QuantAttr>(parser.getContext(), kind, group, symmetric, byteScales);
 }
 
 void QuantAttr::print(AsmPrinter& printer) const {
   printer << "<" << stringifyQuantKind(getKind());
   if (isInteger()) printer << ", " << getGroup() << ", " << (getSymmetric() ? "sym" : "asym");
+  if (getByteScales()) printer << ", k256";
   printer << ">";
 }
 
-LogicalResult QuantAttr::verify(EmitError emitError, QuantKind kind, int64_t group, bool symmetric) {
-  bool integer = kind == QuantKind::I8 || kind == QuantKind::I4;
-  if (!integer && (group != 0 || !symmetric))
+LogicalResult QuantAttr::verify(EmitError emitError, QuantKind kind, int64_t group, bool symmetric, bool byteScales) {
+  bool integer = isIntegerKind(kind), six = kind == QuantKind::I6;
+  if (!integer && (group != 0 || !symmetric || byteScales))
     return emitError() << "C1: " << stringifyQuantKind(kind) << " has no group, found " << group;
-  if (integer && (group <= 0 || group % 32 != 0))
+  if (six && group != 16) return emitError() << "C2: expected i6 to have groups of 16, found " << group;
+  if (integer && !six && (group <= 0 || group % 32 != 0))
     return emitError() << "C2: expected a group that is a multiple of 32, found " << group;
-  if (kind == QuantKind::I8 && !symmetric) return emitError() << "C3: expected i8 to be sym, found asym";
+  if ((six || kind == QuantKind::I8) && !symmetric)
+    return emitError() << "C3: expected " << stringifyQuantKind(kind) << " to be sym, found asym";
+  if (six && !byteScales) return emitError() << "C4: expected i6 to have k256";
+  if (!six && symmetric && byteScales)
+    return emitError() << "C4: expected no k256 for sym " << stringifyQuantKind(kind);
   return success();
 }
 
+bool QuantAttr::isInteger() const { return isIntegerKind(getKind()); }
+
 int64_t QuantAttr::activationZero() const {
-  if (getKind() == QuantKind::I8) return 128;
-  return getKind() == QuantKind::I4 && getSymmetric() ? 8 : 0;
+  if (!getSymmetric()) return 0;
+  switch (getKind()) {
+    case QuantKind::I8:
+      return 128;
+    case QuantKind::I6:
+      return 32;
+    case QuantKind::I5:
+      return 16;
+    case QuantKind::I4:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+std::string QuantAttr::describe() const {
+  std::string text = stringifyQuantKind(getKind()).str();
+  if (!isInteger()) return text;
+  text += " g" + std::to_string(getGroup()) + (getSymmetric() ? " sym" : " asym");
+  return getByteScales() ? text + " k256" : text;
 }
 
 // --- #llm.rope ---

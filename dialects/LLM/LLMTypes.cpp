@@ -123,8 +123,8 @@ void QActType::print(AsmPrinter& printer) const {
 
 LogicalResult QActType::verify(EmitError emitError, Dim, int64_t cols, int64_t zero) {
   if (cols <= 0) return emitError() << "C1: expected positive columns, found " << cols;
-  if (zero != 0 && zero != 8 && zero != 128)
-    return emitError() << "C2: expected zero to be 0, 8 or 128, found " << zero;
+  if (zero != 0 && zero != 8 && zero != 16 && zero != 32 && zero != 128)
+    return emitError() << "C2: expected zero to be 0, 8, 16, 32 or 128, found " << zero;
   return success();
 }
 

@@ -25,14 +25,18 @@ def LLM_WeightType : LLM_Type<"Weight", "weight"> {
 }
 
 def LLM_QActType : LLM_Type<"QAct", "qact"> {
-  let summary = "int8 activation [rows, K] with a scale for every 16 columns and a bias for every 32";
+  let summary = "int8 activation [rows, K] with a scale for every 16 columns and a bias for every 32 (zero = 32: for every 16)";
   let description = [{
-    `!llm.qact<[T, 576], zero = 8>`. zero names the weight it meets: 8 (i4 sym), 128 (i8), 0 (i4 asym).
-    C1: K is positive. C2: zero is 0, 8 or 128.
+    `!llm.qact<[T, 576], zero = 8>`. zero names the weight it meets: 8 (i4 sym), 16 (i5 sym), 32 (i6), 128 (i8), 0 (asym).
+    C1: K is positive. C2: zero is 0, 8, 16, 32 or 128.
   }];
   let parameters = (ins "::llmc::llm::Dim":$rows, "int64_t":$cols, "int64_t":$zero);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Columns that share a bias: as many as share a scale of the weights.
+    int64_t biasGroup() const { return getZero() == 32 ? 16 : 32; }
+  }];
 }
 
 def LLM_KvType : LLM_Type<"Kv", "kv"> {

@@ -1,19 +1,20 @@
-"""Rewrites a GGUF's linears as Q4_0 with llama.cpp's own quantizer: on x86 that is its fast 4-bit format."""
+"""Rewrites a GGUF's linears with llama.cpp's own quantizer: as Q4_0, on x86 its fast 4-bit format, or as Q4_K_M."""
 
 import argparse
 import pathlib
 
 import llama_cpp as ll
 
-GGML_Q8_0, FTYPE_Q4_0 = 8, 2
+GGML_Q8_0 = 8
+FTYPES = {"Q4_0": 2, "Q4_K_M": 15}
 
 
-def requantize(source: pathlib.Path, target: pathlib.Path, default_head: bool = False):
-    """The head and embedding stay Q8_0 as shipped; with default_head llama.cpp chooses (Q6_K)."""
+def requantize(source: pathlib.Path, target: pathlib.Path, default_head: bool = False, kind: str = "Q4_0"):
+    """The head and embedding stay Q8_0 as shipped; with default_head llama.cpp chooses (Q6_K, or Q8_0 for rows that are no 256s)."""
     if target.exists():
         return
     params = ll.llama_model_quantize_default_params()
-    params.ftype = FTYPE_Q4_0
+    params.ftype = FTYPES[kind]
     params.allow_requantize = True
     params.nthread = 2
     if not default_head:
@@ -30,5 +31,6 @@ if __name__ == "__main__":
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("target", type=pathlib.Path)
     parser.add_argument("--default-head", action="store_true")
+    parser.add_argument("--type", choices=sorted(FTYPES), default="Q4_0")
     args = parser.parse_args()
-    requantize(args.source, args.target, args.default_head)
+    requantize(args.source, args.target, args.default_head, args.type)

@@ -26,17 +26,26 @@ def contestants(args) -> dict:
     if args.engine:
         binary = pathlib.Path(os.environ.get("LLMC_BIN", ROOT / "build" / "bin")) / "llmc-run"
         found["llmc"] = lambda case, threads: run_ours(binary, args.engine, case, threads, args.steps)
-    q4_0 = args.q4_0 or args.gguf.with_name(args.gguf.stem + ".requantized-Q4_0.gguf")
-    if not q4_0.exists():
-        script = pathlib.Path(__file__).with_name("requantize.py")
-        subprocess.run([sys.executable, script, args.gguf, q4_0], check=True, capture_output=True)
-    for title, model in (("Q4_1", args.gguf), ("Q4_0", q4_0)):
+    if args.file_alone:
+        models = ((args.gguf.stem, args.gguf),)
+    else:
+        models = (("Q4_1", args.gguf), ("Q4_0", as_q4_0(args)))
+    for title, model in models:
         for flash in (False, True):
             name = f"llama.cpp {title}{' fa' if flash else ''}"
             if args.peers not in name:
                 continue
             found[name] = lambda case, threads, m=model, f=flash: run_peer(m, f, case, threads, args.steps)
     return found
+
+
+def as_q4_0(args) -> pathlib.Path:
+    """The same weights in llama.cpp's fast 4-bit type."""
+    q4_0 = args.q4_0 or args.gguf.with_name(args.gguf.stem + ".requantized-Q4_0.gguf")
+    if not q4_0.exists():
+        script = pathlib.Path(__file__).with_name("requantize.py")
+        subprocess.run([sys.executable, script, args.gguf, q4_0], check=True, capture_output=True)
+    return q4_0
 
 
 def measure_case(case, threads: int, sides: dict, args) -> dict:
@@ -72,6 +81,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gguf", type=pathlib.Path, required=True, help="the shipped model")
     parser.add_argument("--q4-0", type=pathlib.Path, help="the same weights as Q4_0 (made beside --gguf if absent)")
+    parser.add_argument("--file-alone", action="store_true", help="llama.cpp runs --gguf as it is, no Q4_0 of it")
     parser.add_argument("--engine", type=pathlib.Path, help="what llmc built from --gguf")
     parser.add_argument("--threads", default="1,2,all", help="default 1,2,all")
     parser.add_argument("--peers", default="", help="only llama.cpp's variants whose name contains this, as Q4_0")

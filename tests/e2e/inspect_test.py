@@ -12,8 +12,13 @@ import hostile
 import quality_test
 import tiny_models
 
-MODELS = {"llama-9h3-d64-bf16": ("--quant", "w4"), "qwen2-7h1-d64-bf16": (), "qwen3-3h1-d128-f32": ("--quant", "w8")}
-SUPERBLOCK = {"q4n16k4": 576, "q4n16k4-asym": 640, "q8n16k4": 1088}  # bytes of 16 rows x 64 columns
+MODELS = {"llama-9h3-d64-bf16": ("--quant", "w4"), "qwen2-7h1-d64-bf16": (), "qwen3-3h1-d128-f32": ("--quant", "w8"),
+          "gguf-llama-q4_k_m": (), "gguf-qwen2-q5_1": (), "gguf-llama-q5_k": ()}
+# bytes of 16 rows x 64 columns
+SUPERBLOCK = {"q4n16k4": 576, "q4n16k4-asym": 640, "q8n16k4": 1088, "q5n16k4": 704, "q5n16k4-asym": 768,
+              "q4kn16k4": 576, "q5kn16k4": 704, "q6kn16k4": 832}
+HEADER = {"q4kn16k4": 64, "q5kn16k4": 64, "q6kn16k4": 32}  # bytes of 16 rows x 256 columns, before a panel's superblocks
+LAYOUT_OF = {"Q4_K": "q4kn16k4", "Q5_K": "q5kn16k4", "Q6_K": "q6kn16k4", "Q5_1": "q5n16k4-asym"}
 ELEMENT = {"f32n16": 4, "f16n16": 2, "bf16n16k2": 2}
 
 
@@ -27,7 +32,8 @@ def packed_bytes(weight: dict) -> int:
     if layout == "plain":
         return 4 * rows * columns
     if layout in SUPERBLOCK:
-        return round_up(rows, 16) // 16 * (round_up(columns, 64) // 64) * SUPERBLOCK[layout]
+        header = round_up(columns // 256 * HEADER.get(layout, 0), 64)
+        return round_up(rows, 16) // 16 * (header + round_up(columns, 64) // 64 * SUPERBLOCK[layout])
     return round_up(rows, 16) * round_up(columns, 2 if layout == "bf16n16k2" else 1) * ELEMENT[layout]
 
 
@@ -58,6 +64,19 @@ class Inspect(unittest.TestCase):
             self.assertLessEqual(abs(facts["memory"]["weights_bytes"] - total), 4096)  # the tail that kernels may read
             for key in ("heads", "kv_heads", "head_dim", "layers"):
                 self.assertEqual(facts["model"][key], getattr(spec, key), key)
+
+    def test_types_of_the_file_are_named(self):
+        for spec, path in self.each():
+            weights = json.loads(engine.call("llmc", "inspect", path, "--json"))["weights"]
+            matrices = [w for w in weights if len(w["shape"]) == 2 and w["name"] != "rope_table"]
+            if spec.gguf:
+                self.assertEqual({w["stored"] for w in matrices}, {"Q4_K", "Q6_K"} if spec.kind == "Q4_K_M" else {spec.kind})
+                self.assertEqual({w["layout"] for w in matrices}, {LAYOUT_OF[w["stored"]] for w in matrices})
+            else:
+                self.assertEqual({w["stored"] for w in matrices}, {spec.kind})
+            for weight in matrices:
+                rows, columns = weight["shape"]
+                self.assertAlmostEqual(weight["bits"], 8 * weight["bytes"] / rows / columns, delta=0.006)
 
     def test_memory_formula_gives_its_examples(self):
         for spec, path in self.each():

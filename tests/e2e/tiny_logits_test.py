@@ -141,7 +141,8 @@ for one in tiny_models.SPECS:
     for mode in ("auto", "f32") if one.kind.startswith("Q") else ("auto",):
         add_model(one, mode)
 for one_level in engine.LEVELS:
-    for model in ("llama-9h3-d64-bf16", "qwen2-14h2-d80-f16", "gguf-llama-q4_1", "gguf-llama-q4_0", "gguf-qwen2-q8_0"):
+    for model in ("llama-9h3-d64-bf16", "qwen2-14h2-d80-f16", "gguf-llama-q4_1", "gguf-llama-q4_0", "gguf-qwen2-q8_0",
+                  "gguf-llama-q4_k_m", "gguf-llama-q5_0", "gguf-llama-q5_k"):
         add_level(model, one_level)
 
 

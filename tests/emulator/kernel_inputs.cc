@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "codegen/registry/PackedLayout.h"
+#include "codegen/registry/WeightLayout.h"
 #include "compiler/engine/RopeTable.h"
 #include "dialects/LLM/LLMTypes.h"
 
@@ -36,22 +36,6 @@ void store(std::byte* to, double value, const std::string& element) {
     std::memcpy(to, &bits, 4);
   else
     std::memcpy(to, &half, 2);
-}
-
-WeightKind kindOf(llm::QuantKind kind) {
-  switch (kind) {
-    case llm::QuantKind::F32:
-      return WeightKind::F32;
-    case llm::QuantKind::F16:
-      return WeightKind::F16;
-    case llm::QuantKind::BF16:
-      return WeightKind::BF16;
-    case llm::QuantKind::I8:
-      return WeightKind::I8;
-    case llm::QuantKind::I4:
-      return WeightKind::I4;
-  }
-  return WeightKind::F32;
 }
 
 }  // namespace
@@ -184,7 +168,7 @@ void KernelInputs::addWeight(mlir::Value argument) {
   auto type = llvm::cast<llm::WeightType>(argument.getType());
   for (mlir::Operation* user : argument.getUsers())
     if (auto rope = llvm::dyn_cast<llm::RopeOp>(user)) return addRopeTable(argument, rope.getRope());
-  const WeightKind kind = kindOf(type.getQuant().getKind());
+  const WeightKind kind = weightKind(type.getQuant().getKind());
   const bool quantized = kind == WeightKind::I8 || kind == WeightKind::I4;
   auto layout = type.isMatrix() ? fragmentLayoutFor(kind, type.getQuant().getSymmetric()) : Layout::Plain;
   if (!layout) {

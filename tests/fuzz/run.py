@@ -38,6 +38,7 @@ def write_seeds(folder: pathlib.Path):
     made = folder / "models"
     specs = [tiny_models.Spec(f"fuzz-{family}-{kind}", family, kind=kind, gguf=gguf, **SHAPE)
              for family, kind, gguf in (("llama", "F32", 0), ("qwen3", "BF16", 0), ("llama", "Q4_1", 3), ("qwen2", "Q8_0", 2))]
+    specs.append(tiny_models.Spec("fuzz-llama-Q4_K_M", "llama", kind="Q4_K_M", gguf=3, **SHAPE | {"ffn": 256, "vocab": 280}))
     found: dict[str, list[bytes]] = {"http_request": REQUESTS, "api_request": BODIES}
     for spec in specs:
         path = tiny_models.write(spec, made)

@@ -63,30 +63,52 @@ void TileEmitter::floatColumns(const TilePlace &place, Value column, int64_t cou
   }
 }
 
-/// One line of a quantized panel: 4 consecutive columns (i8), or 4 and the 4 that lie 16 further on (i4). Only the
-/// columns of the group below `columns` count.
+/// Codes of byte `shift / 8` of every dword of `packed`, f32. With upper bits: those at bit `shift % 8 / 4 * 4` belong
+/// to the first (0) or last (1) 16 columns.
+Value TileEmitter::codesAt(Value packed, int64_t shift, const Values &upper, Value line) {
+  bool byte = codeLines(shape_.layout) == 8;
+  auto bitsAt = [&](Value from, Value by, int64_t mask) -> Value {
+    return arith::AndIOp::create(k_.b(), arith::ShRUIOp::create(k_.b(), from, by), k_.constant(ints(), mask));
+  };
+  Value code = bitsAt(packed, k_.constant(ints(), shift), byte ? 255 : 15);
+  if (!upper.empty()) {
+    int64_t bits = upperLines(shape_.layout), part = shift % 8 / 4;
+    // Step line + 4 * part: bit `step` of one line, or bits 2 * line of line `part`.
+    Value first = k_.add(k_.mul(line, bits), shift / 8 * 8 + (bits == 1 ? 4 * part : 0));
+    Value by = k_.splat(arith::TruncIOp::create(k_.b(), k_.i32(), first), lanes_);
+    Value top = bitsAt(upper[bits == 1 ? 0 : part], by, (1 << bits) - 1);
+    code = arith::OrIOp::create(k_.b(), code, arith::ShLIOp::create(k_.b(), top, k_.constant(ints(), 4)));
+  }
+  return arith::SIToFPOp::create(k_.b(), floats(), code);
+}
+
+/// One line of a quantized panel: 4 consecutive columns (i8), or 4 and the 4 that lie 16 further on. Only the columns
+/// of the group below `columns` count.
 void TileEmitter::floatLine(const TilePlace &place, Value group, Value line, int64_t columns, Values &totals) {
   Group g = groupAt(place, group);
-  Values scales = groupScales(g, 0), mins;
-  if (shape_.asymmetric())
-    mins = groupScales(g, 64);
-  for (int64_t h = 0; h < halves_ && !shape_.asymmetric(); ++h)
-    mins.push_back(k_.mulF(scales[h], k_.constant(floats(), shape_.fourBit() ? -8 : -128)));
+  Scales scales = scalesOf(g);
+  Values mins = scales.mins; // [part][half]: what a code of zero stands for
+  mins.append(scales.mins);
+  Value zero = k_.constant(floats(), -static_cast<double>(shape_.format().zero));
+  for (int64_t i = 0; i < 2 * halves_ && scales.mins.empty(); ++i)
+    mins.push_back(k_.mulF((i < halves_ ? scales.first : scales.second)[i % halves_], zero));
   Value at = k_.address(g.lines, k_.mul(line, kLineBytes));
   Value x = k_.address(place.x, k_.add(k_.mul(group, kQuantGroup * 4), k_.mul(line, 16)));
   Values packed;
-  for (int64_t h = 0; h < halves_; ++h)
+  llvm::SmallVector<Values> upper(halves_);
+  for (int64_t h = 0; h < halves_; ++h) {
     packed.push_back(k_.load(ints(), at, Value(), h * lanes_ * 4, lanes_ * 4));
-  Value mask = k_.constant(ints(), shape_.fourBit() ? 15 : 255);
-  for (int64_t i = 0; i < (shape_.fourBit() ? 8 : 4); ++i) {
-    int64_t shift = i % 4 * 8 + i / 4 * 4, offset = i % 4 + i / 4 * 16;
+    for (Value bits : upperBits(g, h))
+      upper[h].push_back(k_.bitcast(bits, ints()));
+  }
+  for (int64_t i = 0; i < (codeLines(shape_.layout) == 8 ? 4 : 8); ++i) {
+    int64_t offset = i % 4 + i / 4 * 16;
     if (offset >= columns)
       continue;
     Values weights;
     for (int64_t h = 0; h < halves_; ++h) {
-      Value code = arith::ShRUIOp::create(k_.b(), packed[h], k_.constant(ints(), shift));
-      code = arith::AndIOp::create(k_.b(), code, mask);
-      weights.push_back(k_.fma(arith::SIToFPOp::create(k_.b(), floats(), code), scales[h], mins[h]));
+      Value code = codesAt(packed[h], i % 4 * 8 + i / 4 * 4, upper[h], line);
+      weights.push_back(k_.fma(code, (i / 4 ? scales.second : scales.first)[h], mins[i / 4 * halves_ + h]));
     }
     multiply(weights, x, offset, totals);
   }
@@ -121,14 +143,14 @@ TileEmitter::Values TileEmitter::quantizedWeights(const TilePlace &place, Values
   Value end = k_.minSI(place.groupEnd, k_.c(whole));
   totals = k_.forLoop(place.groupBegin, end, 1, totals, [&](Value group, ValueRange carried) {
     prefetchGroup(groupAt(place, group));
-    return k_.forLoop(k_.c(0), k_.c(shape_.fourBit() ? 4 : 8), 1, carried, [&](Value line, ValueRange inner) {
+    return k_.forLoop(k_.c(0), k_.c(codeLines(shape_.layout)), 1, carried, [&](Value line, ValueRange inner) {
       Values next(inner.begin(), inner.end());
       floatLine(place, group, line, kQuantGroup, next);
       return next;
     });
   });
   return lastPass(place, rest != 0, totals, [&](Values &last) {
-    for (int64_t line = 0; line * 4 < rest && line < (shape_.fourBit() ? 4 : 8); ++line)
+    for (int64_t line = 0; line * 4 < rest && line < codeLines(shape_.layout); ++line)
       floatLine(place, k_.c(whole), k_.c(line), rest - line * 4, last);
   });
 }

@@ -9,7 +9,7 @@ namespace llmc {
 /// Integer sums of one group and one half of the lanes, [row * 2 + columns 0-15 or 16-31]. Packed nibbles hold both
 /// in one line; unpacked nibbles and bytes have the second 16 columns four lines on.
 TileEmitter::Values TileEmitter::stepLoop(const TilePlace &place, const Group &group, Value g, int64_t half) {
-  bool nibbles = shape_.fourBit() && !config_.unpack;
+  bool nibbles = shape_.format().bits < 8 && !config_.unpack;
   Value lines = group.lines;
   if (config_.unpack)
     lines = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));
@@ -33,17 +33,14 @@ void TileEmitter::emitSteps(const TilePlace &place) {
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     Group group = groupAt(place, g);
     prefetchGroup(group);
-    Values scales = groupScales(group, 0), mins;
-    if (shape_.asymmetric())
-      mins = groupScales(group, 64);
+    Scales scales = scalesOf(group);
     // Half the lanes at a time: both sums of all rows fit the registers.
     for (int64_t h = 0; h < halves_; ++h) {
       Values sums = stepLoop(place, group, g, h);
       for (int64_t row = 0; row < config_.tileRows; ++row) {
         int64_t at = row * sumsStride_ + h * lanes_ * 4;
         Value total = k_.load(floats(), place.sums, Value(), at, 32);
-        total =
-            scaleSums(group, row, sums[row * 2], sums[row * 2 + 1], scales[h], mins.empty() ? Value() : mins[h], total);
+        total = scaleSums(group, row, sums[row * 2], sums[row * 2 + 1], scales, h, total);
         k_.store(total, place.sums, Value(), at, 32);
       }
     }
@@ -54,13 +51,11 @@ void TileEmitter::emitUnpack(const TilePlace &place) {
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     Group group = groupAt(place, g);
     Value out = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));
-    for (int64_t line = 0; line < 4; ++line)
-      for (int64_t h = 0; h < halves_; ++h) {
-        int64_t at = line * kLineBytes + h * lanes_ * 4;
-        Value both = loadBytes(group.lines, at);
-        k_.store(nibble(both, false), out, Value(), at, 32);
-        k_.store(nibble(both, true), out, Value(), 4 * kLineBytes + at, 32);
-      }
+    for (int64_t h = 0; h < halves_; ++h) {
+      Values codes = groupCodes(group, h);
+      for (int64_t step = 0; step < 8; ++step)
+        k_.store(codes[step], out, Value(), step * kLineBytes + h * lanes_ * 4, 32);
+    }
   });
 }
 

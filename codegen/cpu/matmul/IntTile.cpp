@@ -1,6 +1,7 @@
 // Integer tiles: products of u8 weights and int8 activations, group scales, and the Direct loop nest.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
+#include "codegen/cpu/matmul/GroupScales.h"
 #include "runtime/format/kernel_abi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -25,24 +26,38 @@ void TileEmitter::emit(const TilePlace &place) {
   }
 }
 
-bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.fourBit(); }
+bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.format().bits < 6; }
 
 Type TileEmitter::sumType() { return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints(); }
 
+/// Bytes of the scales that half a superblock has.
+static int64_t halfScaleBytes(Layout layout) {
+  return kQuantGroup / quantFormat(layout).group * kPanelRows * scaleBytes(layout);
+}
+
 TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
-  int64_t block = superblockBytes(shape_.layout), half = shape_.fourBit() ? 4 * kLineBytes : 8 * kLineBytes;
-  Value base = k_.address(place.weights, k_.mul(k_.divUI(g, 2), block));
+  Layout layout = shape_.layout;
+  Value base = k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(layout)));
   Value odd = k_.remUI(g, 2);
   Group group;
-  group.lines = k_.address(base, k_.mul(odd, half));
-  group.scales = k_.address(base, k_.mul(odd, kPanelRows * 2));
-  group.scalesDisp = scalesOffset(shape_.layout);
+  group.lines = k_.address(base, k_.mul(odd, codeLines(layout) * kLineBytes));
+  group.upper = k_.address(base, k_.mul(odd, upperLines(layout) * kLineBytes));
+  group.upperDisp = upperOffset(layout, 0);
+  group.scales = k_.address(base, k_.mul(odd, halfScaleBytes(layout)));
+  group.scalesDisp = scalesOffset(layout);
+  group.header = headerOf(place, g);
   group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
   group.index = k_.address(place.x, k_.mul(g, 4));
   group.pair = k_.address(place.x, k_.mul(g, 8));
   if (config_.rowScales)
     group.prepared = k_.address(place.rowScales, k_.mul(g, 4));
   return group;
+}
+
+Value TileEmitter::headerOf(const TilePlace &place, Value g) {
+  if (!shape_.format().byteScales)
+    return place.header;
+  return k_.address(place.header, k_.mul(k_.divUI(g, kScaleBlock / kQuantGroup), headerBlockBytes(shape_.layout)));
 }
 
 Value TileEmitter::loadBytes(Value base, int64_t disp) { return k_.load(bytes(), base, Value(), disp, lanes_ * 4); }
@@ -58,28 +73,54 @@ Value TileEmitter::nibble(Value line, bool high) {
   return arith::AndIOp::create(k_.b(), line, k_.constant(type, 15));
 }
 
+/// The lines of a group with the bits above the nibbles; none with 4 and 8 bits.
+TileEmitter::Values TileEmitter::upperBits(const Group &group, int64_t half) {
+  Values lines;
+  for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
+    lines.push_back(loadBytes(group.upper, group.upperDisp + line * kLineBytes + half * lanes_ * 4));
+  return lines;
+}
+
+/// Codes of 4-column step `step` of a group: nibbles under their upper bits, moved to bit 4 by shifts of 16-bit lanes
+/// (what they carry over from a neighbouring byte never reaches bits 4 and 5).
+Value TileEmitter::withUpper(Value nibbles, const Values &upper, int64_t step) {
+  if (upper.empty())
+    return nibbles;
+  int64_t bits = upperLines(shape_.layout), shift = step * bits % 8 - 4;
+  VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  Value line = k_.bitcast(upper[step * bits / 8], pairs);
+  if (shift > 0)
+    line = arith::ShRUIOp::create(k_.b(), line, k_.constant(pairs, static_cast<double>(shift)));
+  if (shift < 0)
+    line = arith::ShLIOp::create(k_.b(), line, k_.constant(pairs, static_cast<double>(-shift)));
+  Value bytesAt4 = k_.bitcast(line, bytes());
+  bytesAt4 = arith::AndIOp::create(k_.b(), bytesAt4, k_.constant(bytes(), bits == 1 ? 0x10 : 0x30));
+  return arith::OrIOp::create(k_.b(), nibbles, bytesAt4);
+}
+
 /// Four int8 of row `row` in every lane.
 Value TileEmitter::activation(Value base, int64_t row, int64_t disp) {
   return k_.bitcast(k_.loadSplat(k_.i32(), lanes_, base, Value(), row * xStride_ + disp), bytes());
-}
-
-/// sum + dot products of 4 bytes a lane. Nibbles cannot saturate vpmaddubsw (15 * 127 * 2), nor 8 steps an i16.
-Value TileEmitter::dot(Value sum, Value weights, Value activations) {
-  bool wide = k_.level().avx512;
-  if (k_.level().vnni)
-    return k_.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", ints(),
-                        {sum, weights, activations});
-  if (!pairSums())
-    return signedDot(sum, weights, activations);
-  Value pairs = k_.intrinsic(wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw", sumType(),
-                             {weights, activations});
-  return k_.add(sum, pairs);
 }
 
 static Value maddPairs(KernelBuilder &k, Value pairs, int64_t lanes) {
   Value ones = k.constant(pairs.getType(), 1);
   return k.intrinsic(lanes == 16 ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", k.vec(lanes, k.i32()),
                      {pairs, ones});
+}
+
+/// sum + dot products of 4 bytes a lane. Codes below 64 cannot saturate vpmaddubsw (2 * 63 * 127), nor 8 steps of
+/// nibbles or 4 of 5 bits (4 * 2 * 31 * 127) an i16; pairs of 6 bits are widened at once.
+Value TileEmitter::dot(Value sum, Value weights, Value activations) {
+  bool wide = k_.level().avx512;
+  if (k_.level().vnni)
+    return k_.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", ints(),
+                        {sum, weights, activations});
+  if (shape_.format().bits == 8)
+    return signedDot(sum, weights, activations);
+  Value pairs = k_.intrinsic(wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw",
+                             k_.vec(lanes_ * 2, k_.b().getI16Type()), {weights, activations});
+  return k_.add(sum, pairSums() ? pairs : maddPairs(k_, pairs, lanes_));
 }
 
 /// Byte weights without VNNI: |w| * (a with w's sign), exact for every byte; `weights` are stored + 128.
@@ -102,34 +143,59 @@ Value TileEmitter::signedDot(Value sum, Value weights, Value activations) {
   return k_.add(sum, maddPairs(k_, p, lanes_));
 }
 
-/// f32 scales (extra = 0) or mins (extra = 64) of a group, one vector a half.
-TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t extra) {
+/// f32 scales of a group, or of its first or last 16 columns (`part`), one vector a half.
+TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t part) {
   Values scales;
   for (int64_t h = 0; h < halves_; ++h)
-    scales.push_back(k_.extF(k_.load(k_.vec(lanes_, k_.f16()), group.scales, Value(),
-                                     group.scalesDisp + extra + h * lanes_ * 2, lanes_ * 2)));
+    scales.push_back(loadScales(
+        k_, shape_.layout, {group.scales, group.header, group.scalesDisp + part * kPanelRows, 0}, h * lanes_, lanes_));
+  return scales;
+}
+
+TileEmitter::Values TileEmitter::groupMins(const Group &group) {
+  Values mins;
+  int64_t at = group.scalesDisp + minsOffset(shape_.layout) - scalesOffset(shape_.layout);
+  for (int64_t h = 0; h < halves_; ++h)
+    mins.push_back(loadScales(k_, shape_.layout, {group.scales, group.header, at, 2 * kPanelRows}, h * lanes_, lanes_));
+  return mins;
+}
+
+TileEmitter::Scales TileEmitter::scalesOf(const Group &group) {
+  Scales scales;
+  scales.first = groupScales(group, 0);
+  scales.second = shape_.format().group == 16 ? groupScales(group, 1) : scales.first;
+  if (shape_.asymmetric() && !config_.rowScales)
+    scales.mins = groupMins(group);
   return scales;
 }
 
 /// total + scale * (low * d0 + high * d1 + bias) [+ min * bias]: `low` and `high` are the sums of a group's first and
 /// last 16 columns, d0 and d1 the scales of those activations. The bias takes the weights' zero point back out
-/// (symmetric nibbles, stored bytes with VNNI) or carries the sum of the activations (asymmetric).
-Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, Value scale, Value min,
+/// (symmetric codes, stored bytes with VNNI) or carries the sum of the activations (asymmetric). Where 16 columns share
+/// a scale each sum has its own, and its own bias.
+Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value high, const Scales &scales, int64_t half,
                              Value total) {
-  int64_t at = row * xStride_, scalesAt = static_cast<int64_t>(rt::quantizedScalesAt(shape_.k));
-  Value bias = k_.loadSplat(k_.f32(), lanes_, group.index, Value(),
-                            at + static_cast<int64_t>(rt::quantizedBiasesAt(shape_.k)) + group.indexDisp);
+  int64_t at = row * xStride_, scalesAt = static_cast<int64_t>(rt::quantizedScalesAt(shape_.k)),
+          biasesAt = static_cast<int64_t>(rt::quantizedBiasesAt(shape_.k));
   auto value = [&](Value sum) -> Value {
     return arith::SIToFPOp::create(k_.b(), floats(), pairSums() ? maddPairs(k_, sum, lanes_) : sum);
   };
-  auto activationScale = [&](int64_t half) {
-    return k_.loadSplat(k_.f32(), lanes_, group.pair, Value(), at + scalesAt + 2 * group.indexDisp + half * 4);
+  auto perSixteen = [&](int64_t table, int64_t part) {
+    return k_.loadSplat(k_.f32(), lanes_, group.pair, Value(), at + table + 2 * group.indexDisp + part * 4);
   };
-  bool biased = !shape_.asymmetric() && (k_.level().vnni || shape_.fourBit());
-  Value inner = biased ? k_.fma(value(low), activationScale(0), bias) : k_.mulF(value(low), activationScale(0));
-  inner = k_.fma(value(high), activationScale(1), inner);
-  total = k_.fma(inner, scale, total);
-  return min ? k_.fma(min, bias, total) : total;
+  if (shape_.format().group == 16) {
+    Value first = k_.fma(value(low), perSixteen(scalesAt, 0), perSixteen(biasesAt, 0));
+    Value second = k_.fma(value(high), perSixteen(scalesAt, 1), perSixteen(biasesAt, 1));
+    return k_.fma(second, scales.second[half], k_.fma(first, scales.first[half], total));
+  }
+  Value bias = k_.loadSplat(k_.f32(), lanes_, group.index, Value(), at + biasesAt + group.indexDisp);
+  bool biased = !shape_.asymmetric() && (k_.level().vnni || shape_.format().bits < 8);
+  Value inner = k_.mulF(value(low), perSixteen(scalesAt, 0));
+  if (biased)
+    inner = k_.fma(value(low), perSixteen(scalesAt, 0), bias);
+  inner = k_.fma(value(high), perSixteen(scalesAt, 1), inner);
+  total = k_.fma(inner, scales.first[half], total);
+  return scales.mins.empty() ? total : k_.fma(scales.mins[half], bias, total);
 }
 
 /// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one vpmaddwd. VNNI only.
@@ -177,30 +243,37 @@ void TileEmitter::prefetchGroup(const Group &group) {
   if (!config_.prefetchBytes)
     return;
   // A superblock's scales lie behind its second half; each group fetches its lines, the odd half of the scales too.
-  int64_t lines = shape_.fourBit() ? 4 : 8;
-  for (int64_t line = 0; line < lines; ++line)
+  for (int64_t line = 0; line < codeLines(shape_.layout); ++line)
     k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
-  k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp);
-  if (shape_.asymmetric())
-    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + 64);
+  for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
+    k_.prefetch(group.upper, Value(), config_.prefetchBytes + group.upperDisp + line * kLineBytes);
+  for (int64_t at = scalesOffset(shape_.layout); at < superblockBytes(shape_.layout); at += kLineBytes)
+    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + at - scalesOffset(shape_.layout));
+}
+
+/// A group's codes as bytes, one vector for each step of 4 columns, in lanes of half `half`.
+TileEmitter::Values TileEmitter::groupCodes(const Group &group, int64_t half) {
+  Values codes;
+  int64_t lines = codeLines(shape_.layout);
+  for (int64_t line = 0; line < lines; ++line)
+    codes.push_back(loadBytes(group.lines, group.linesDisp + line * kLineBytes + half * lanes_ * 4));
+  if (lines == 8)
+    return codes;
+  Values upper = upperBits(group, half);
+  for (int64_t line = 0; line < lines; ++line) {
+    Value both = codes[line];
+    codes[line] = withUpper(nibble(both, false), upper, line);
+    codes.push_back(withUpper(nibble(both, true), upper, line + 4));
+  }
+  return codes;
 }
 
 void TileEmitter::directGroup(const Group &group, Values &totals) {
   prefetchGroup(group);
-  llvm::SmallVector<Values> weights(halves_); // [half][step]
-  for (int64_t h = 0; h < halves_; ++h) {
-    int64_t lines = shape_.fourBit() ? 4 : 8;
-    for (int64_t line = 0; line < lines; ++line)
-      weights[h].push_back(loadBytes(group.lines, group.linesDisp + line * kLineBytes + h * lanes_ * 4));
-    for (int64_t line = 0; shape_.fourBit() && line < lines; ++line) {
-      Value both = weights[h][line];
-      weights[h][line] = nibble(both, false);
-      weights[h].push_back(nibble(both, true));
-    }
-  }
-  Values scales = groupScales(group, 0), mins;
-  if (shape_.asymmetric() && !config_.rowScales)
-    mins = groupScales(group, 64);
+  llvm::SmallVector<Values> weights;
+  for (int64_t h = 0; h < halves_; ++h)
+    weights.push_back(groupCodes(group, h));
+  Scales scales = scalesOf(group);
   for (int64_t row = 0; row < config_.tileRows; ++row) {
     Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
     for (Values &half : sums)
@@ -214,9 +287,8 @@ void TileEmitter::directGroup(const Group &group, Values &totals) {
     }
     for (int64_t h = 0; h < halves_; ++h) {
       Value &total = totals[row * halves_ + h];
-      Value min = mins.empty() ? Value() : mins[h];
-      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], scales[h], total)
-                                : scaleSums(group, row, sums[0][h], sums[1][h], scales[h], min, total);
+      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], scales.first[h], total)
+                                : scaleSums(group, row, sums[0][h], sums[1][h], scales, h, total);
     }
   }
 }
@@ -231,15 +303,18 @@ void TileEmitter::emitDirect(const TilePlace &place) {
       return next;
     }
     Group group;
-    group.lines = group.scales = k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(shape_.layout)));
+    group.lines = group.upper = group.scales =
+        k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(shape_.layout)));
+    group.header = headerOf(place, g);
     group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
     group.index = k_.address(place.x, k_.mul(g, 4));
     group.pair = k_.address(place.x, k_.mul(g, 8));
     if (config_.rowScales)
       group.prepared = k_.address(place.rowScales, k_.mul(g, 4));
     for (int64_t half = 0; half < 2; ++half) {
-      group.linesDisp = half * (shape_.fourBit() ? 4 : 8) * kLineBytes;
-      group.scalesDisp = scalesOffset(shape_.layout) + half * kPanelRows * 2;
+      group.linesDisp = half * codeLines(shape_.layout) * kLineBytes;
+      group.upperDisp = upperOffset(shape_.layout, half);
+      group.scalesDisp = scalesOffset(shape_.layout) + half * halfScaleBytes(shape_.layout);
       group.xDisp = half * kQuantGroup;
       group.indexDisp = half * 4;
       directGroup(group, next);

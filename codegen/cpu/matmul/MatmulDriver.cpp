@@ -76,14 +76,15 @@ private:
 
   void emitPanel(Value panel, Value place, Value first, Value rows) {
     TilePlace at;
-    at.weights = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
+    at.header = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
+    at.weights = k_.address(at.header, Value(), headerBytes(shape_.layout, shape_.k));
     if (config_.unpack)
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
     if (config_.rowScales)
       at.rowScales = rowScales();
     if (config_.rowScales && shape_.asymmetric()) {
       at.mins = k_.address(rowScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
-      emitMinSumWeights(k_, shape_, at.weights, at.mins);
+      emitMinSumWeights(k_, shape_, at.header, at.mins);
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));

@@ -1,31 +1,16 @@
 // Reads a kern.func with a linear: shape, prologue, epilogue unit.
 #include "codegen/cpu/matmul/MatmulKernel.h"
 
+#include "codegen/registry/WeightLayout.h"
 #include "dialects/LLM/LLMTypes.h"
 
 using namespace mlir;
 
 namespace llmc {
 
-static WeightKind weightKind(llm::QuantKind kind) {
-  switch (kind) {
-  case llm::QuantKind::F32:
-    return WeightKind::F32;
-  case llm::QuantKind::F16:
-    return WeightKind::F16;
-  case llm::QuantKind::BF16:
-    return WeightKind::BF16;
-  case llm::QuantKind::I8:
-    return WeightKind::I8;
-  case llm::QuantKind::I4:
-    return WeightKind::I4;
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 static LogicalResult checkTypes(llm::LinearOp linear) {
   llm::QuantAttr quant = linear.getW().getType().getQuant();
-  if (quant.isInteger() && quant.getGroup() != kQuantGroup)
+  if (quant.isInteger() && quant.getGroup() != quantFormat(layoutFor(quant)).group)
     return linear.emitOpError("has no code on the CPU for weight groups of ") << quant.getGroup();
   if (auto qact = dyn_cast<llm::QActType>(linear.getX().getType()))
     if (!quant.isInteger() || qact.getZero() != quant.activationZero())
@@ -80,7 +65,7 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   auto weight = plan.linear.getW().getType();
   plan.shape.n = weight.rows();
   plan.shape.k = weight.cols();
-  plan.shape.layout = layoutFor(weightKind(weight.getQuant().getKind()), weight.getQuant().getSymmetric());
+  plan.shape.layout = layoutFor(weight.getQuant());
   plan.shape.act = isa<llm::QActType>(plan.linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
   plan.shape.mMax = mMax;
   plan.prologue = !isa<BlockArgument>(plan.linear.getX());

@@ -1,6 +1,7 @@
 // Two passes over a row's scales, or a panel's mins: the largest gives the unit, then all are expressed in it.
 #include "codegen/cpu/matmul/RowScales.h"
 
+#include "codegen/cpu/matmul/GroupScales.h"
 #include "runtime/format/kernel_abi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -80,11 +81,14 @@ private:
 
 /// Mins of groups 2i and 2i + 1 of the panel's 16 rows, f32.
 static std::pair<Value, Value> minPair(KernelBuilder &k, const MatmulShape &shape, Value panel, Value i) {
-  Value block = k.address(panel, k.mul(i, superblockBytes(shape.layout)));
-  auto mins = [&](int64_t at) {
-    return k.extF(k.load(k.vec(16, k.f16()), block, Value(), minsOffset(shape.layout) + at, 32));
+  Layout layout = shape.layout;
+  Value block = k.address(panel, k.mul(i, superblockBytes(layout)), headerBytes(layout, shape.k));
+  Value header = k.address(panel, k.mul(k.divUI(i, kScaleBlock / kSuperblockCols), headerBlockBytes(layout)));
+  auto mins = [&](int64_t half) {
+    int64_t at = minsOffset(layout) + half * kPanelRows * scaleBytes(layout);
+    return loadScales(k, layout, {block, header, at, 2 * kPanelRows}, 0, kPanelRows);
   };
-  return {mins(0), mins(32)};
+  return {mins(0), mins(1)};
 }
 
 void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, Value panel, Value out) {

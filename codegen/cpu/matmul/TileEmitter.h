@@ -8,7 +8,8 @@ namespace llmc {
 
 /// Where a tile's data lie when the kernel runs. Pointers are !llvm.ptr, indices i64.
 struct TilePlace {
-  mlir::Value weights;    ///< the panel's first byte
+  mlir::Value weights;    ///< the panel's first superblock
+  mlir::Value header;     ///< what lies before it: f16 factors of byte scales
   mlir::Value x;          ///< the tile's first row of x
   mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart
   mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
@@ -34,29 +35,40 @@ public:
 private:
   /// Addresses of one group of 32 columns: pointers plus constant displacements.
   struct Group {
-    mlir::Value lines, scales; ///< weight lines; f16 scales (mins 64 bytes on)
-    mlir::Value x;             ///< first row of x plus the group's 32 * g bytes
-    mlir::Value index;         ///< first row of x plus 4 * g: where the biases count from
-    mlir::Value prepared;      ///< rowScales: prepared scales of the first row plus 4 * g
-    mlir::Value pair;          ///< first row of x plus 8 * g: where the two scales of a group count from
-    int64_t linesDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
+    mlir::Value lines, upper; ///< weight lines; those with the bits above the nibbles
+    mlir::Value scales;       ///< scales; mins minsOffset - scalesOffset bytes on
+    mlir::Value header;       ///< factors of byte scales
+    mlir::Value x;            ///< first row of x plus the group's 32 * g bytes
+    mlir::Value index;        ///< first row of x plus 4 * g: where the biases count from
+    mlir::Value prepared;     ///< rowScales: prepared scales of the first row plus 4 * g
+    mlir::Value pair;         ///< first row of x plus 8 * g: where the two scales of a group count from
+    int64_t linesDisp = 0, upperDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
   };
 
   // IntTile.cpp: integer vocabulary.
   mlir::VectorType bytes() { return k_.vec(lanes_ * 4, k_.i8()); }
   mlir::VectorType ints() { return k_.vec(lanes_, k_.i32()); }
   mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
-  bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 bit) instead of i32 sums
+  bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
   mlir::Type sumType();
   Group groupAt(const TilePlace &place, mlir::Value g);
+  mlir::Value headerOf(const TilePlace &place, mlir::Value g);
   mlir::Value loadBytes(mlir::Value base, int64_t disp);
   mlir::Value nibble(mlir::Value line, bool high);
+  Values upperBits(const Group &group, int64_t half);
+  mlir::Value withUpper(mlir::Value nibbles, const Values &upper, int64_t step);
   mlir::Value activation(mlir::Value base, int64_t row, int64_t disp);
   mlir::Value dot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
   mlir::Value signedDot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
-  Values groupScales(const Group &group, int64_t extra);
-  mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
-                        mlir::Value min, mlir::Value total);
+  Values groupScales(const Group &group, int64_t part);
+  Values groupMins(const Group &group);
+  /// What multiplies a group's sums: `second` is the first again where 32 columns share a scale; mins may be empty.
+  struct Scales {
+    Values first, second, mins;
+  };
+  Scales scalesOf(const Group &group);
+  mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, const Scales &scales,
+                        int64_t half, mlir::Value total);
   mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
                          mlir::Value total);
   Values minSums(const TilePlace &place);
@@ -64,6 +76,7 @@ private:
 
   // IntTile.cpp: Direct.
   void emitDirect(const TilePlace &place);
+  Values groupCodes(const Group &group, int64_t half);
   void directGroup(const Group &group, Values &totals);
 
   // IntSteps.cpp
@@ -74,6 +87,7 @@ private:
   void emitFloat(const TilePlace &place);
   void floatColumns(const TilePlace &place, mlir::Value column, int64_t count, Values &totals);
   void floatLine(const TilePlace &place, mlir::Value group, mlir::Value line, int64_t columns, Values &totals);
+  mlir::Value codesAt(mlir::Value packed, int64_t shift, const Values &upper, mlir::Value line);
   Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
   void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
   int64_t chains() const;

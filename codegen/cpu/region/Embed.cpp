@@ -2,7 +2,7 @@
 #include "codegen/cpu/RegionEmitter.h"
 
 #include "codegen/cpu/region/Lanes.h"
-#include "codegen/registry/PackedLayout.h"
+#include "codegen/registry/WeightLayout.h"
 #include "runtime/format/kernel_abi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -11,25 +11,7 @@ using namespace mlir;
 
 namespace llmc {
 
-static WeightKind kindOf(llm::QuantKind kind) {
-  switch (kind) {
-  case llm::QuantKind::F32:
-    return WeightKind::F32;
-  case llm::QuantKind::F16:
-    return WeightKind::F16;
-  case llm::QuantKind::BF16:
-    return WeightKind::BF16;
-  case llm::QuantKind::I8:
-    return WeightKind::I8;
-  case llm::QuantKind::I4:
-    return WeightKind::I4;
-  }
-  return WeightKind::F32;
-}
-
-static Layout layoutOf(llm::WeightType type) {
-  return layoutFor(kindOf(type.getQuant().getKind()), type.getQuant().getSymmetric());
-}
+static Layout layoutOf(llm::WeightType type) { return layoutFor(type.getQuant()); }
 
 void RegionEmitter::prepare(llm::EmbedOp op, Value row) {
   Layout layout = layoutOf(cast<llm::WeightType>(op.getTable().getType()));
@@ -59,52 +41,84 @@ static Value gatherFloats(KernelBuilder &k, Layout layout, Value panel, Value la
   return k.bitcast(bits, k.vec(kChunk, k.f32()));
 }
 
-/// 16 consecutive codes of a quantized layout as f32, zero point not yet applied.
+/// 16 consecutive codes of a quantized layout as f32, zero point not yet applied; `column` is in the superblock.
 static Value gatherCodes(KernelBuilder &k, Layout layout, Value superblock, Value lane, Value column) {
   Value base = k.address(superblock, k.mul(lane, 4));
-  Value bytes;
-  if (layout == Layout::Q8N16K4) {
+  VectorType lineBytes = k.vec(kChunk, k.i8());
+  Value bytes, half = k.divUI(column, kQuantGroup), part = k.remUI(k.divUI(column, kChunk), 2);
+  auto shifted = [&](Value lines, Value shift) {
+    Value shifts = k.splat(arith::TruncIOp::create(k.b(), k.i32(), shift), 4);
+    return k.bitcast(arith::ShRUIOp::create(k.b(), lines, shifts), lineBytes);
+  };
+  if (quantFormat(layout).bits == 8) {
     Value lines = gatherStrided(k, k.i32(), 4, k.address(base, k.mul(column, 16)), 64);
-    bytes = k.bitcast(lines, k.vec(kChunk, k.i8()));
+    bytes = k.bitcast(lines, lineBytes);
   } else {
     // Half h of the superblock is lines 4h..4h+3: 16 columns in the low nibbles, the next 16 in the high ones.
-    Value lines = gatherStrided(k, k.i32(), 4, k.address(base, k.mul(k.divUI(column, 32), 256)), 64);
-    Value shift = k.mul(k.remUI(k.divUI(column, kChunk), 2), 4);
-    Value shifts = k.splat(arith::TruncIOp::create(k.b(), k.i32(), shift), 4);
-    Value nibbles = k.bitcast(arith::ShRUIOp::create(k.b(), lines, shifts), k.vec(kChunk, k.i8()));
-    bytes = arith::AndIOp::create(k.b(), nibbles, k.constant(nibbles.getType(), 15));
+    Value lines = gatherStrided(k, k.i32(), 4, k.address(base, k.mul(half, 4 * kLineBytes)), 64);
+    bytes = arith::AndIOp::create(k.b(), shifted(lines, k.mul(part, 4)), k.constant(lineBytes, 15));
+  }
+  if (int64_t bits = upperLines(layout)) {
+    // A dword a row: bits of 4 columns each in the bytes, of the next 4 columns further up (5 bits: of both parts).
+    Value at = k.address(base, k.mul(half, bits * kLineBytes), upperOffset(layout, 0));
+    Value from = bits == 1 ? k.mul(part, 4) : k.c(0);
+    if (bits == 2)
+      at = k.address(at, k.mul(part, kLineBytes));
+    Value dword = k.load(k.i32(), at, Value(), 0, 4);
+    Value steps = arith::ConstantOp::create(
+        k.b(), DenseElementsAttr::get(k.vec(4, k.i32()), llvm::ArrayRef<int32_t>{0, static_cast<int32_t>(bits),
+                                                                                 static_cast<int32_t>(2 * bits),
+                                                                                 static_cast<int32_t>(3 * bits)}));
+    Value shifts = arith::AddIOp::create(k.b(), steps, k.splat(arith::TruncIOp::create(k.b(), k.i32(), from), 4));
+    Value upper = arith::ShRUIOp::create(k.b(), k.splat(dword, 4), shifts);
+    upper = arith::AndIOp::create(k.b(), k.bitcast(upper, lineBytes), k.constant(lineBytes, (1 << bits) - 1));
+    upper = arith::ShLIOp::create(k.b(), upper, k.constant(lineBytes, 4));
+    bytes = arith::OrIOp::create(k.b(), bytes, upper);
   }
   Value wide = arith::ExtUIOp::create(k.b(), k.vec(kChunk, k.i32()), bytes);
   return arith::SIToFPOp::create(k.b(), k.vec(kChunk, k.f32()), wide);
 }
 
-/// f16 at `at` + 32 * group + 2 * lane, splat as f32.
-static Value groupValue(KernelBuilder &k, Value at, int64_t offset, Value group, Value lane) {
-  Value place = k.add(k.mul(group, 2 * kPanelRows), k.mul(lane, 2));
-  return k.splat(k.extF(k.load(k.f16(), at, place, offset, 2)), kChunk);
+/// A scale or min as f32: number `index` of lane `lane` in the table at `at` + `offset`, times the f16 at `header`
+/// when the table is of bytes.
+static Value groupValue(KernelBuilder &k, Layout layout, Value at, int64_t offset, Value index, Value lane,
+                        Value header) {
+  Value place = k.mul(k.add(k.mul(index, kPanelRows), lane), scaleBytes(layout));
+  if (!quantFormat(layout).byteScales)
+    return k.extF(k.load(k.f16(), at, place, offset, 2));
+  Value byte = k.load(k.i8(), at, place, offset, 1);
+  Value wide = quantFormat(layout).asymmetric ? arith::ExtUIOp::create(k.b(), k.i32(), byte).getResult()
+                                              : arith::ExtSIOp::create(k.b(), k.i32(), byte).getResult();
+  return k.mulF(arith::SIToFPOp::create(k.b(), k.f32(), wide), k.extF(k.load(k.f16(), header, Value(), 0, 2)));
+}
+
+/// 16 columns of a quantized layout.
+static Value gatherQuantized(KernelBuilder &k, Layout layout, int64_t columns, Value panel, Value lane, Value column) {
+  QuantFormat format = quantFormat(layout);
+  VectorType type = k.vec(kChunk, k.f32());
+  Value at =
+      k.address(panel, k.mul(k.divUI(column, kSuperblockCols), superblockBytes(layout)), headerBytes(layout, columns));
+  Value header = k.address(panel, k.add(k.mul(k.divUI(column, kScaleBlock), headerBlockBytes(layout)), k.mul(lane, 2)));
+  Value within = k.remUI(column, kSuperblockCols);
+  Value codes = gatherCodes(k, layout, at, lane, within);
+  Value scale = groupValue(k, layout, at, scalesOffset(layout), k.divUI(within, format.group), lane, header);
+  scale = k.splat(scale, kChunk);
+  if (!format.asymmetric)
+    return k.mulF(k.subF(codes, k.constant(type, static_cast<double>(format.zero))), scale);
+  Value min = groupValue(k, layout, at, minsOffset(layout), k.divUI(within, kQuantGroup), lane,
+                         k.address(header, Value(), 2 * kPanelRows));
+  return k.fma(codes, scale, k.splat(min, kChunk));
 }
 
 Value RegionEmitter::chunk(llm::EmbedOp op, Value row, Value column) {
   llvm::SmallVector<Value> state = prepared_.lookup(op.getResult());
   if (state.empty())
     return fail(op, "its row was not prepared");
-  Layout layout = layoutOf(cast<llm::WeightType>(op.getTable().getType()));
-  Value panel = state[0], lane = state[1];
-  Type type = k_.vec(kChunk, k_.f32());
-  Value x;
-  if (isQuantized(layout)) {
-    Value at = k_.address(panel, k_.mul(k_.divUI(column, kSuperblockCols), superblockBytes(layout)));
-    Value within = k_.remUI(column, kSuperblockCols), group = k_.divUI(within, kQuantGroup);
-    Value codes = gatherCodes(k_, layout, at, lane, within);
-    Value scale = groupValue(k_, at, scalesOffset(layout), group, lane);
-    if (layout == Layout::Q4N16K4Asym)
-      x = k_.fma(codes, scale, groupValue(k_, at, minsOffset(layout), group, lane));
-    else
-      x = k_.mulF(k_.subF(codes, k_.constant(type, layout == Layout::Q8N16K4 ? 128 : 8)), scale);
-  } else {
-    x = gatherFloats(k_, layout, panel, lane, column);
-  }
-  return op.getScale() == 1.0 ? x : k_.mulF(x, k_.constant(type, op.getScale()));
+  auto table = cast<llm::WeightType>(op.getTable().getType());
+  Layout layout = layoutOf(table);
+  Value x = isQuantized(layout) ? gatherQuantized(k_, layout, table.cols(), state[0], state[1], column)
+                                : gatherFloats(k_, layout, state[0], state[1], column);
+  return op.getScale() == 1.0 ? x : k_.mulF(x, k_.constant(k_.vec(kChunk, k_.f32()), op.getScale()));
 }
 
 } // namespace llmc

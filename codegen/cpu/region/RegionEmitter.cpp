@@ -28,7 +28,7 @@ Value RegionEmitter::pointer(Value blockArgument) const { return pointers_.looku
 
 int64_t RegionEmitter::rowStride(Type type) {
   if (auto qact = dyn_cast<llm::QActType>(type))
-    return rt::rowStrideBytes(rt::quantizedRowBytes(qact.getCols()));
+    return rt::rowStrideBytes(rt::quantizedRowBytes(qact.getCols(), qact.biasGroup()));
   auto tensor = cast<RankedTensorType>(type);
   int64_t columns = tensor.getRank() == 2 ? tensor.getDimSize(1) : 1;
   return rt::rowStrideBytes(columns * tensor.getElementTypeBitWidth() / 8);

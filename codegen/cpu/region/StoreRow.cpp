@@ -1,4 +1,4 @@
-// Writes rows in the ABI's layouts: floats, and int8 with a scale for each 16 values and a bias for each 32.
+// Writes rows in the ABI's layouts: floats, and int8 with a scale for each 16 values and a bias for each 32 or 16.
 #include "codegen/cpu/RegionEmitter.h"
 
 #include "codegen/cpu/region/Lanes.h"
@@ -115,13 +115,16 @@ Value GroupQuantizer::pick(Value vector, int64_t count, int64_t lane) {
   return shuffle(vector, vector, mask);
 }
 
-/// For each pair of groups scale * sum(q) of both, times -zero when the weights have a zero point.
+/// For each pair of groups scale * sum(q) of both, times -zero when the weights have a zero point; zero = 32 (weights
+/// with a scale for each 16 columns): for each group.
 /// `sums`: one vector<16xi32> a group.
 Value GroupQuantizer::biases(KernelBuilder::Values sums, Value scales, int64_t count) {
   ImplicitLocOpBuilder &b = k_.b();
   auto add = [&](Value x, Value y) { return arith::AddIOp::create(b, x, y).getResult(); };
   Value sum = pick(fold(sums, 1, add), count, 0);
   Value products = k_.mulF(scales, arith::SIToFPOp::create(b, k_.vec(count, k_.f32()), sum));
+  if (zero_ == 32)
+    return k_.mulF(products, k_.constant(products.getType(), -32.0));
   llvm::SmallVector<int64_t> even, odd;
   for (int64_t group = 0; group < count; group += 2) {
     even.push_back(group);
@@ -152,7 +155,7 @@ void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<V
   }
   sums.resize(groups_, sums.front());
   k_.store(scales, to.base, k_.mul(first, 8), to.scales, 4);
-  k_.store(biases(sums, scales, count), to.base, k_.mul(first, 4), to.biases, 4);
+  k_.store(biases(sums, scales, count), to.base, k_.mul(first, zero_ == 32 ? 8 : 4), to.biases, 4);
 }
 
 /// Groups of 32 columns that a level's registers quantize together.

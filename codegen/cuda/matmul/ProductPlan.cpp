@@ -1,27 +1,14 @@
 // Reads a kern.func with a linear, and refuses what the tensor cores' kernels do not take.
 #include "codegen/cuda/matmul/ProductPlan.h"
 
+#include "codegen/registry/WeightLayout.h"
 #include "dialects/LLM/LLMTypes.h"
 
 using namespace mlir;
 
 namespace llmc {
 
-static std::optional<Layout> layoutOf(llm::QuantAttr quant) {
-  switch (quant.getKind()) {
-  case llm::QuantKind::F32:
-    return fragmentLayoutFor(WeightKind::F32, true);
-  case llm::QuantKind::F16:
-    return fragmentLayoutFor(WeightKind::F16, true);
-  case llm::QuantKind::BF16:
-    return fragmentLayoutFor(WeightKind::BF16, true);
-  case llm::QuantKind::I8:
-    return fragmentLayoutFor(WeightKind::I8, true);
-  case llm::QuantKind::I4:
-    return fragmentLayoutFor(WeightKind::I4, quant.getSymmetric());
-  }
-  llvm_unreachable("all kinds are listed");
-}
+static std::optional<Layout> layoutOf(llm::QuantAttr quant) { return fragmentLayoutFor(quant); }
 
 /// Layout of the weight, if x and w can meet in an mma.
 static FailureOr<Layout> checkOperands(llm::LinearOp linear) {

@@ -2,7 +2,7 @@
 // parts.
 #include "codegen/cuda/RegionPrinter.h"
 
-#include "codegen/registry/PackedLayout.h"
+#include "codegen/registry/WeightLayout.h"
 #include "dialects/LLM/LLMTypes.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -17,27 +17,11 @@ static constexpr int64_t kLowAngles =
 
 static std::string arguments(std::initializer_list<std::string> list) { return "(" + llvm::join(list, ", ") + ")"; }
 
-static WeightKind kindOf(llm::QuantKind kind) {
-  switch (kind) {
-  case llm::QuantKind::F32:
-    return WeightKind::F32;
-  case llm::QuantKind::F16:
-    return WeightKind::F16;
-  case llm::QuantKind::BF16:
-    return WeightKind::BF16;
-  case llm::QuantKind::I8:
-    return WeightKind::I8;
-  case llm::QuantKind::I4:
-    return WeightKind::I4;
-  }
-  llvm_unreachable("all kinds are listed");
-}
-
 Elements RegionPrinter::print(llm::EmbedOp op, const std::string &row, const std::string &col, int64_t count) {
   auto type = cast<llm::WeightType>(op.getTable().getType());
-  auto layout = fragmentLayoutFor(kindOf(type.getQuant().getKind()), type.getQuant().getSymmetric());
+  auto layout = fragmentLayoutFor(type.getQuant());
   if (!layout)
-    return failed(op, "f32 tables have no layout on this target; store them as f16 or bf16", count);
+    return failed(op, "f32, 5-bit and K tables have no layout on this target; store them as f16 or bf16", count);
   auto known = prepared_.find(op.getResult());
   std::string token = known != prepared_.end() ? known->second.front()
                                                : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));

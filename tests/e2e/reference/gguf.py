@@ -6,6 +6,8 @@ import struct
 
 import numpy as np
 
+from . import k_quants
+
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 # type id -> (name, weights a block, bytes a block)
@@ -16,7 +18,7 @@ TYPES = {
     3: ("Q4_1", 32, 20),
     8: ("Q8_0", 32, 34),
     30: ("BF16", 1, 2),
-}
+} | {number: (name, count, size) for name, (number, count, size) in k_quants.TYPES.items()}
 
 
 class _Cursor:
@@ -84,13 +86,15 @@ class GgufFile:
 
 
 def dequantize(kind: str, raw: np.ndarray, dtype=np.float64) -> np.ndarray:
-    """Flat values of a tensor's bytes. Exact in double: every format is (integer * f16) + f16 at most."""
+    """Flat values of a tensor's bytes. Exact in double: every format is (integer * f16) + (integer * f16) at most."""
     if kind == "F32":
         return raw.view("<f4").astype(dtype)
     if kind == "F16":
         return raw.view("<f2").astype(dtype)
     if kind == "BF16":
         return (raw.view("<u2").astype(np.uint32) << 16).view(np.float32).astype(dtype)
+    if kind in k_quants.TYPES:
+        return k_quants.dequantize(kind, raw, dtype)
     size = {"Q4_0": 18, "Q4_1": 20, "Q8_0": 34}[kind]
     blocks = raw.reshape(-1, size)
     scale = np.ascontiguousarray(blocks[:, 0:2]).view("<f2").astype(dtype)

@@ -6,11 +6,12 @@ import pathlib
 
 import numpy as np
 
+from . import k_quants
 from .config import Config, from_gguf, from_hf
 from .gguf import GgufFile, is_gguf
 from .safetensors import SafetensorsFolder
 
-QUANTIZED = ("Q4_0", "Q4_1", "Q8_0")
+QUANTIZED = ("Q4_0", "Q4_1", "Q8_0", *k_quants.TYPES)
 
 
 @dataclasses.dataclass

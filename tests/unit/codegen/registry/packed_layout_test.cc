@@ -13,9 +13,11 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,   Layout::BF16N16K2,   Layout::Q4N16K4Sym,
-                           Layout::Q4N16K4Asym, Layout::Q8N16K4,  Layout::Plain,       Layout::BF16M16K16,
-                           Layout::F16M16K16,   Layout::Q8M16K32, Layout::Q4M16K64Sym, Layout::Q4M16K64Asym};
+constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,      Layout::BF16N16K2,   Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym, Layout::Q8N16K4,     Layout::Plain,       Layout::BF16M16K16,
+                           Layout::F16M16K16,   Layout::Q8M16K32,    Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
+                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym, Layout::Q4KN16K4,    Layout::Q5KN16K4,
+                           Layout::Q6KN16K4};
 
 TEST(PackedLayout, NamesRoundTrip) {
   std::set<std::string_view> names;
@@ -25,12 +27,24 @@ TEST(PackedLayout, NamesRoundTrip) {
   }
   EXPECT_EQ(names.size(), std::size(kAll));
   EXPECT_FALSE(layoutByName("q5"));
+  EXPECT_EQ(layoutName(Layout::Q4KN16K4), "q4kn16k4");
+  EXPECT_EQ(layoutName(Layout::Q6KN16K4), "q6kn16k4");
 }
 
 TEST(PackedLayout, Sizes) {
   EXPECT_EQ(superblockBytes(Layout::Q4N16K4Sym), 576);
   EXPECT_EQ(superblockBytes(Layout::Q4N16K4Asym), 640);
   EXPECT_EQ(superblockBytes(Layout::Q8N16K4), 1088);
+  EXPECT_EQ(superblockBytes(Layout::Q5N16K4Sym), 704);
+  EXPECT_EQ(superblockBytes(Layout::Q5N16K4Asym), 768);
+  EXPECT_EQ(superblockBytes(Layout::Q4KN16K4), 576);
+  EXPECT_EQ(superblockBytes(Layout::Q5KN16K4), 704);
+  EXPECT_EQ(superblockBytes(Layout::Q6KN16K4), 832);
+  // 4.625, 5.625 and 6.5625 bits a weight; an odd number of blocks of 256 rounds the header of 6 bits up to a line.
+  EXPECT_EQ(packedBytes(Layout::Q4KN16K4, 16, 2048), 16 * 2048 * 37 / 64);
+  EXPECT_EQ(packedBytes(Layout::Q5KN16K4, 16, 2048), 16 * 2048 * 45 / 64);
+  EXPECT_EQ(packedBytes(Layout::Q6KN16K4, 16, 2048), 16 * 2048 * 105 / 128);
+  EXPECT_EQ(packedBytes(Layout::Q6KN16K4, 16, 768), 128 + 12 * 832);
   EXPECT_EQ(packedBytes(Layout::Q4N16K4Sym, 576, 576), 36 * 9 * 576);
   EXPECT_EQ(packedBytes(Layout::Q8N16K4, 17, 65), 2 * 2 * 1088);
   EXPECT_EQ(packedBytes(Layout::F32N16, 1, 3), 192);
@@ -134,69 +148,115 @@ TEST(PackedLayout, PlacesFollowTheDocument) {
   EXPECT_EQ(elementPlace(Layout::F32N16, 8, 17, 5).offset, 8 * 64 + 5 * 64 + 4);
 }
 
-/// Rows of padding, and their columns of padding, are zero.
-void expectZeroRows(Layout l, const std::vector<uint8_t> &packed, int64_t rows, int64_t cols) {
-  for (int64_t r = rows; r < paddedRows(l, rows); ++r)
-    for (int64_t c = 0; c < paddedCols(l, cols); ++c)
-      ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
+/// Upper bits and byte scales, by the formulas of the document.
+TEST(PackedLayout, PlacesOfUpperBitsAndByteScales) {
+  for (int b = 0; b < 4; ++b)
+    for (int h = 0; h < 2; ++h)
+      for (int s = 0; s < 8; ++s)
+        for (int i = 0; i < 4; ++i) {
+          int64_t r = (3 * s + i) % 16, k = 64 * b + 32 * h + 4 * s + i;
+          ElementPlace five = elementPlace(Layout::Q5N16K4Sym, 256, r, k);
+          EXPECT_EQ(five.upperOffset, 704 * b + 512 + h * 64 + r * 4 + i);
+          EXPECT_EQ(five.upperShift, s);
+          ElementPlace six = elementPlace(Layout::Q6KN16K4, 256, r, k);
+          EXPECT_EQ(six.offset, 64 + 832 * b + (h * 4 + s % 4) * 64 + r * 4 + i);
+          EXPECT_EQ(six.upperOffset, 64 + 832 * b + 512 + (2 * h + s / 4) * 64 + r * 4 + i);
+          EXPECT_EQ(six.upperShift, s % 4 * 2);
+          EXPECT_EQ(scalePlace(Layout::Q6KN16K4, 256, r, k), 64 + 832 * b + 768 + (2 * h + s / 4) * 16 + r);
+          EXPECT_EQ(scalePlace(Layout::Q4KN16K4, 256, r, k), 64 + 576 * b + 512 + h * 16 + r);
+          EXPECT_EQ(minPlace(Layout::Q4KN16K4, 256, r, k), 64 + 576 * b + 512 + 32 + h * 16 + r);
+        }
+  EXPECT_EQ(headerPlace(Layout::Q4KN16K4, 768, 16 + 3, 256 + 40), (3 * 64 + 12 * 576) + 64 + 6);
+  EXPECT_EQ(headerPlace(Layout::Q6KN16K4, 768, 16 + 3, 512), (128 + 12 * 832) + 64 + 6);
+}
+
+/// A random weight in the form that packing takes, and the values that it stands for.
+struct RandomWeight {
+  RandomWeight(Layout l, int64_t rows, int64_t cols);
+  int64_t groupsOf(int64_t size) const { return (cols + size - 1) / size; }
+  void fillScales(Layout l);
+  float quantized(Layout l, int64_t i);
+  LogicalWeight logical() const {
+    return {rows, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()};
+  }
+
+  std::mt19937 random{7};
+  int64_t rows, cols;
+  std::vector<int32_t> codes;
+  std::vector<uint16_t> scales, mins, blocks, blockMins;
+  std::vector<float> expected;
+};
+
+void RandomWeight::fillScales(Layout l) {
+  QuantFormat format = quantFormat(l);
+  auto half = [&](float from) { return f32ToF16(from + static_cast<float>(random() % 100) * 0.001f); };
+  for (auto &s : scales)
+    s = format.byteScales ? static_cast<uint16_t>(random() % (l == Layout::Q6KN16K4 ? 256 : 64)) : half(0.01f);
+  for (auto &m : mins)
+    m = format.byteScales ? static_cast<uint16_t>(random() % 64) : half(-0.5f);
+  for (auto *table : {&blocks, &blockMins})
+    for (auto &d : *table)
+      d = half(0.001f);
+}
+
+/// Makes up code `i` and returns its value.
+float RandomWeight::quantized(Layout l, int64_t i) {
+  QuantFormat format = quantFormat(l);
+  auto at = [&](int64_t size) { return i / cols * groupsOf(size) + i % cols / size; };
+  codes[i] = static_cast<int32_t>(random() % (1u << format.bits)) - (format.bits == 8 ? 128 : 0);
+  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(32)]);
+  if (format.byteScales) {
+    auto byte = static_cast<uint8_t>(scales[at(format.group)]);
+    int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
+    scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
+    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(32)]);
+  }
+  float product = scale * static_cast<float>(codes[i] - (format.bits == 8 ? 0 : format.zero));
+  return format.asymmetric ? product + min : product;
+}
+
+RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
+    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(32)),
+      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), expected(n * k) {
+  fillScales(l);
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
+    expected[i] = value;
+    switch (l) {
+    case Layout::F32N16:
+    case Layout::Plain:
+      codes[i] = std::bit_cast<int32_t>(value);
+      break;
+    case Layout::F16N16:
+    case Layout::F16M16K16:
+      codes[i] = f32ToF16(value);
+      break;
+    case Layout::BF16N16K2:
+    case Layout::BF16M16K16:
+      codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
+      expected[i] = std::bit_cast<float>(codes[i] << 16);
+      break;
+    default:
+      expected[i] = quantized(l, i);
+    }
+  }
 }
 
 TEST(PackedLayout, PackedValuesComeBack) {
-  std::mt19937 random(7);
-  const int64_t rows = 37, cols = 100, groups = 4;
+  const int64_t rows = 37, cols = 300;
   for (Layout l : kAll) {
-    std::vector<int32_t> codes(rows * cols);
-    std::vector<uint16_t> scales(rows * groups), mins(rows * groups);
-    for (auto &s : scales)
-      s = f32ToF16(0.01f + static_cast<float>(random() % 100) * 0.001f);
-    for (auto &m : mins)
-      m = f32ToF16(-0.05f * static_cast<float>(random() % 10));
-    std::vector<float> expected(rows * cols);
-    for (int64_t i = 0; i < rows * cols; ++i) {
-      int64_t group = i / cols * groups + i % cols / 32;
-      float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
-      switch (l) {
-      case Layout::F32N16:
-      case Layout::Plain:
-        codes[i] = std::bit_cast<int32_t>(value);
-        expected[i] = value;
-        break;
-      case Layout::F16N16:
-      case Layout::F16M16K16:
-        codes[i] = f32ToF16(value);
-        expected[i] = value;
-        break;
-      case Layout::BF16N16K2:
-      case Layout::BF16M16K16:
-        codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
-        expected[i] = std::bit_cast<float>(codes[i] << 16);
-        break;
-      case Layout::Q8N16K4:
-      case Layout::Q8M16K32:
-        codes[i] = static_cast<int32_t>(random() % 256) - 128;
-        expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i]);
-        break;
-      case Layout::Q4N16K4Sym:
-      case Layout::Q4M16K64Sym:
-        codes[i] = static_cast<int32_t>(random() % 16);
-        expected[i] = f16ToF32(scales[group]) * static_cast<float>(codes[i] - 8);
-        break;
-      case Layout::Q4N16K4Asym:
-      case Layout::Q4M16K64Asym: {
-        codes[i] = static_cast<int32_t>(random() % 16);
-        float product = f16ToF32(scales[group]) * static_cast<float>(codes[i]);
-        expected[i] = product + f16ToF32(mins[group]);
-      }
-      }
-    }
+    RandomWeight weight(l, rows, cols);
     std::vector<uint8_t> packed(static_cast<size_t>(packedBytes(l, rows, cols)), 0xee);
-    packReference(l, {rows, cols, codes.data(), scales.data(), mins.data()}, packed.data());
+    packReference(l, weight.logical(), packed.data());
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < cols; ++c)
-        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), expected[r * cols + c])
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), weight.expected[r * cols + c])
             << layoutName(l) << " " << r << "," << c;
-    if (l != Layout::Plain)
-      expectZeroRows(l, packed, rows, cols);
+    if (l == Layout::Plain)
+      continue;
+    for (int64_t r = rows; r < paddedRows(l, rows); ++r)
+      for (int64_t c = 0; c < paddedCols(l, cols); ++c)
+        ASSERT_EQ(unpackElement(l, packed.data(), cols, r, c), 0.0f) << layoutName(l);
   }
 }
 

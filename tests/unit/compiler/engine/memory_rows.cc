@@ -50,8 +50,9 @@ MemoryTensor randomTensor(StorageType storage, int64_t rows, int64_t cols, uint3
   if (isBlockQuantized(storage)) {
     for (auto& byte : tensor.bytes) byte = static_cast<std::byte>(random());
     for (size_t at = 0; at < tensor.bytes.size(); at += static_cast<size_t>(blockBytes(storage))) {
-      store16(at, f32ToF16(normal(random)));
-      if (storage == StorageType::Q4_1) store16(at + 2, f32ToF16(normal(random)));
+      bool symmetric = storage == StorageType::Q4_0 || storage == StorageType::Q5_0 || storage == StorageType::Q8_0;
+      store16(storage == StorageType::Q6_K ? at + 208 : at, f32ToF16(normal(random)));
+      if (!symmetric && storage != StorageType::Q6_K) store16(at + 2, f32ToF16(normal(random)));
     }
     return tensor;
   }

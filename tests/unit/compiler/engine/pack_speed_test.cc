@@ -44,6 +44,9 @@ TEST(PackSpeed, OneThread) {
   EXPECT_GT(rate(StorageType::F32, Layout::F32N16), floor);
   EXPECT_GT(rate(StorageType::Q4_0, Layout::Q4N16K4Sym), floor);
   EXPECT_GT(rate(StorageType::Q4_1, Layout::Q4N16K4Asym), floor);
+  EXPECT_GT(rate(StorageType::Q5_0, Layout::Q5N16K4Sym), floor);
+  EXPECT_GT(rate(StorageType::Q4_K, Layout::Q4KN16K4), floor);
+  EXPECT_GT(rate(StorageType::Q6_K, Layout::Q6KN16K4), floor);
   EXPECT_GT(rate(StorageType::Q8_0, Layout::Q8N16K4), floor);
   EXPECT_GT(rate(StorageType::Q8_0, Layout::Q4N16K4Asym), floor);
   EXPECT_GT(rate(StorageType::BF16, Layout::Q4M16K64Asym), floor);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -21,8 +22,9 @@ class ExactRepack : public testing::TestWithParam<ExactCase> {};
 TEST_P(ExactRepack, EveryValueComesBack) {
   auto [storage, layout] = GetParam();
   ASSERT_TRUE(repacksExactly(layout, storage));
-  for (int64_t cols : {32, 64, 96, 576}) {
+  for (int64_t cols : {32, 64, 96, 576, 256, 768}) {
     for (int count : {16, 5}) {
+      if (cols % blockLength(storage) != 0) continue;
       test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 11);
       std::vector<float> values = test::valuesOf(tensor);
       std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
@@ -46,8 +48,10 @@ INSTANTIATE_TEST_SUITE_P(
                     ExactCase{StorageType::Q4_1, Layout::Q4N16K4Asym}, ExactCase{StorageType::Q8_0, Layout::Q8N16K4},
                     ExactCase{StorageType::F16, Layout::F16M16K16}, ExactCase{StorageType::BF16, Layout::BF16M16K16},
                     ExactCase{StorageType::Q4_0, Layout::Q4M16K64Sym},
-                    ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym},
-                    ExactCase{StorageType::Q8_0, Layout::Q8M16K32}));
+                    ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym}, ExactCase{StorageType::Q8_0, Layout::Q8M16K32},
+                    ExactCase{StorageType::Q5_0, Layout::Q5N16K4Sym}, ExactCase{StorageType::Q5_1, Layout::Q5N16K4Asym},
+                    ExactCase{StorageType::Q4_K, Layout::Q4KN16K4}, ExactCase{StorageType::Q5_K, Layout::Q5KN16K4},
+                    ExactCase{StorageType::Q6_K, Layout::Q6KN16K4}));
 
 /// Codes and scales of a packed panel, to pack them once more in another layout.
 struct PanelCodes {
@@ -157,10 +161,11 @@ TEST(PanelPacker, QuantizedPanelsAreCloseAndPadded) {
 TEST(PanelPacker, FaultsInEveryLayout) {
   uint16_t halfNan = 0x7e01, bfloatInf = 0x7f80;
   auto faultsOf = [](StorageType storage, Layout layout, size_t at, uint16_t bits) {
-    test::MemoryTensor tensor = test::randomTensor(storage, 16, 64, 4);
-    std::memcpy(tensor.bytes.data() + 7 * storedRowBytes(storage, 64) + static_cast<int64_t>(at), &bits, 2);
-    std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, 64)));
-    return PanelPacker(layout, 64, false).pack(storage, tensor.bytes.data(), 16, panel.data());
+    int64_t cols = std::max<int64_t>(64, blockLength(storage));
+    test::MemoryTensor tensor = test::randomTensor(storage, 16, cols, 4);
+    std::memcpy(tensor.bytes.data() + 7 * storedRowBytes(storage, cols) + static_cast<int64_t>(at), &bits, 2);
+    std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)));
+    return PanelPacker(layout, cols, false).pack(storage, tensor.bytes.data(), 16, panel.data());
   };
   EXPECT_EQ(faultsOf(StorageType::F16, Layout::F16N16, 6, halfNan), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::F16, Layout::F32N16, 6, halfNan), 1u << 7);
@@ -171,7 +176,21 @@ TEST(PanelPacker, FaultsInEveryLayout) {
   EXPECT_EQ(faultsOf(StorageType::Q4_0, Layout::Q4N16K4Asym, 18, 0x7b00), 0x10000u << 7);  // -8 * 57344
   EXPECT_EQ(faultsOf(StorageType::Q4_1, Layout::Q4N16K4Asym, 22, halfNan), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::Q8_0, Layout::Q8N16K4, 0, halfNan), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q5_0, Layout::Q5N16K4Sym, 22, halfNan), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q5_1, Layout::Q5N16K4Asym, 26, 0xfc00), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q4_K, Layout::Q4KN16K4, 0, halfNan), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q5_K, Layout::Q5KN16K4, 2, 0x7c00), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q6_K, Layout::Q6KN16K4, 208, halfNan), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::BF16, Layout::Q8N16K4, 6, bfloatInf) & 0xffffu, 1u << 7);
+}
+
+TEST(PanelPacker, SomeLayoutsAreOnlyTakenOver) {
+  EXPECT_TRUE(canPack(Layout::Q4N16K4Sym, StorageType::F32));
+  EXPECT_TRUE(canPack(Layout::Q8N16K4, StorageType::Q6_K));
+  EXPECT_TRUE(canPack(Layout::Q6KN16K4, StorageType::Q6_K));
+  EXPECT_FALSE(canPack(Layout::Q6KN16K4, StorageType::Q8_0));
+  EXPECT_FALSE(canPack(Layout::Q4KN16K4, StorageType::Q5_K));
+  EXPECT_FALSE(canPack(Layout::Q5N16K4Asym, StorageType::F32));
 }
 
 }  // namespace

@@ -131,16 +131,39 @@ TEST(Gguf, GG10_Shapes) {
   EXPECT_EQ(withTensor(info(UINT32_MAX, {1})), "GG_SHAPE");
   for (uint64_t d : {uint64_t{0}, UINT64_MAX, (uint64_t{1} << 42) + 1}) EXPECT_EQ(withTensor(info(1, {d})), "GG_SHAPE");
 }
-TEST(Gguf, GG11_Blocks) { EXPECT_EQ(withTensor(GgufWriter::info("u", {33, 2}, 2, 32)), "GG_BLOCK"); }
+TEST(Gguf, GG11_Blocks) {
+  EXPECT_EQ(withTensor(GgufWriter::info("u", {33, 2}, 2, 32)), "GG_BLOCK");
+  // K types: rows of whole 256s, whatever the whole tensor would divide into.
+  for (uint32_t type : {12u, 13u, 14u})
+    for (uint64_t row : {uint64_t{32}, uint64_t{128}, uint64_t{255}, uint64_t{576}})
+      EXPECT_EQ(withTensor(GgufWriter::info("u", {row, 256}, type, 32)), "GG_BLOCK") << type << " " << row;
+  EXPECT_EQ(withTensor(GgufWriter::info("u", {48, 2}, 6, 32)), "GG_BLOCK");
+}
+TEST(Gguf, GG11_SizesOfEveryType) {
+  struct Case {
+    uint32_t type;
+    uint64_t row;
+    size_t bytes;
+  };
+  for (auto [type, row, bytes] :
+       {Case{6, 32, 22}, Case{7, 32, 24}, Case{12, 256, 144}, Case{13, 256, 176}, Case{14, 512, 420}}) {
+    GgufWriter whole = small(), cut = small();
+    whole.tensor("u", {row, 3}, type, std::string(3 * bytes, '\0'));
+    EXPECT_EQ(code(whole), "ok") << type;
+    cut.tensorInfos.push_back(GgufWriter::info("u", {row, 3}, type, 32));
+    cut.data += std::string(3 * bytes - 1, '\0');
+    EXPECT_EQ(code(cut), "GG_OFFSET") << type;
+  }
+}
 TEST(Gguf, GG12_TensorTypes) {
-  for (uint32_t type : {4u, 31u, 36u, 9999u, 12u, 14u, UINT32_MAX})
+  for (uint32_t type : {4u, 31u, 36u, 9999u, 10u, 11u, 15u, UINT32_MAX})
     EXPECT_EQ(withTensor(GgufWriter::info("u", {256}, type, 32)), "GG_DTYPE") << type;
   TempFolder folder;
   GgufWriter w;
-  w.tensor("u", {256}, 12, std::string(144, '\0'));
+  w.tensor("u", {256}, 11, std::string(110, '\0'));
   auto result = readGguf(*SourceFile::open(folder.write("m.gguf", w.build())));
-  EXPECT_NE(result.status().message().find("Q4_K"), std::string::npos);
-  EXPECT_NE(result.status().hint().find("Q4_0, Q4_1, Q8_0"), std::string::npos);
+  EXPECT_NE(result.status().message().find("Q3_K"), std::string::npos);
+  EXPECT_NE(result.status().hint().find("Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K"), std::string::npos);
 }
 TEST(Gguf, GG13_SizesThatWrap) {
   uint64_t big = uint64_t{1} << 42;

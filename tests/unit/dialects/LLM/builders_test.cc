@@ -104,8 +104,8 @@ TEST_F(BuildersTest, Pointwise) {
 TEST_F(BuildersTest, UseTakesTheTypeOfTheWeight) {
   auto type = WeightType::get(&ctx, {96, 64}, f32());
   auto source = SourceAttr::get(&ctx, "e", 96, 0);
-  auto weight =
-      WeightOp::create(b, loc(), "e", type, b.getArrayAttr({source}), Arrange::None, RopeAttr(), mlir::StringAttr());
+  auto weight = WeightOp::create(b, loc(), "e", type, b.getArrayAttr({source}), Arrange::None, RopeAttr(),
+                                 mlir::StringAttr(), mlir::StringAttr());
   auto use = UseOp::create(b, loc(), weight);
   EXPECT_EQ(use.getWeight(), "e");
   EXPECT_EQ(use.getType(), type);

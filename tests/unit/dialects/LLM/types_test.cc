@@ -49,6 +49,14 @@ TEST_F(TypesTest, ZeroOfAnActivationFollowsTheWeight) {
   EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I4, 32, true).activationZero(), 8);
   EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I4, 32, false).activationZero(), 0);
   EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I8, 32, true).activationZero(), 128);
+  EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I5, 32, true).activationZero(), 16);
+  EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I5, 32, false).activationZero(), 0);
+  EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::I4, 32, false, true).activationZero(), 0);
+  QuantAttr six = QuantAttr::get(&ctx, QuantKind::I6, 16, true, true);
+  EXPECT_EQ(six.activationZero(), 32);
+  EXPECT_TRUE(six.isInteger());
+  EXPECT_EQ(six.describe(), "i6 g16 sym k256");
+  EXPECT_EQ(QuantAttr::get(&ctx, QuantKind::BF16).describe(), "bf16");
   EXPECT_FALSE(QuantAttr::get(&ctx, QuantKind::BF16).isInteger());
 }
 

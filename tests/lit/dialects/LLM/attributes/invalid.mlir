@@ -41,6 +41,26 @@ module attributes {llm.q_c3 = #llm.q<i8, 32, asym>} {}
 
 // -----
 
+// expected-error @+1 {{C2: expected i6 to have groups of 16, found 32}}
+module attributes {llm.q_c2_six = #llm.q<i6, 32, sym, k256>} {}
+
+// -----
+
+// expected-error @+1 {{C3: expected i6 to be sym, found asym}}
+module attributes {llm.q_c3_six = #llm.q<i6, 16, asym, k256>} {}
+
+// -----
+
+// expected-error @+1 {{C4: expected i6 to have k256}}
+module attributes {llm.q_c4_six = #llm.q<i6, 16, sym>} {}
+
+// -----
+
+// expected-error @+1 {{C4: expected no k256 for sym i4}}
+module attributes {llm.q_c4 = #llm.q<i4, 32, sym, k256>} {}
+
+// -----
+
 // expected-error @+1 {{unknown word 'f8'}}
 module attributes {llm.q_word = #llm.q<f8>} {}
 

@@ -57,7 +57,7 @@ func.func @linear_c3_rows(%x: !x, %w: !w) {
 !y = tensor<?x64xf32, #llm.dims<[T, 64]>>
 !w = !llm.weight<[64, 64], #llm.q<i4, 64, sym>>
 func.func @linear_c4_group(%x: !x, %w: !w) {
-  // expected-error @+1 {{C4: expected an integer weight of group 32 for a quantized x, found #llm.q<i4, 64, sym>}}
+  // expected-error @+1 {{C4: expected an integer weight of group 32, or of 16, for a quantized x, found #llm.q<i4, 64, sym>}}
   %0 = llm.linear %x, %w : (!x, !w) -> !y
   return
 }

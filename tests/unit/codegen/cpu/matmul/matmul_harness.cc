@@ -104,7 +104,8 @@ TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)
     : shape(s), packed(static_cast<size_t>(packedBytes(s.layout, s.n, s.k)) + 4096) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> real(-1, 1), positive(0.5f, 1);
-  int64_t groups = (s.k + 31) / 32;
+  QuantFormat format = s.format();
+  int32_t most = (1 << format.bits) - 1;
   codes.resize(s.n * s.k);
   for (int32_t &code : codes) {
     float v = real(random);
@@ -122,20 +123,29 @@ TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)
       code = static_cast<int32_t>(random() % 256) - 128;
       break;
     default:
-      code = random() % 3 == 0 ? 15 : random() % 16;
+      code = random() % 3 == 0 ? most : static_cast<int32_t>(random() % (most + 1));
       break;
     }
   }
-  for (int64_t i = 0; i < s.n * groups; ++i) {
-    scales.push_back(f32ToF16(positive(random) / 16));
-    mins.push_back(f32ToF16(real(random)));
+  auto groupsOf = [&](int64_t columns) { return s.n * ((s.k + columns - 1) / columns); };
+  for (int64_t i = 0; i < groupsOf(format.group); ++i) {
+    int32_t byte =
+        format.asymmetric ? static_cast<int32_t>(32 + random() % 32) : static_cast<int32_t>(random() % 256) - 128;
+    scales.push_back(format.byteScales ? static_cast<uint16_t>(byte & 255) : f32ToF16(positive(random) / 16));
   }
-  packReference(s.layout, {s.n, s.k, codes.data(), scales.data(), mins.data()}, packed.data());
+  for (int64_t i = 0; i < groupsOf(kQuantGroup); ++i)
+    mins.push_back(format.byteScales ? static_cast<uint16_t>(32 + random() % 32) : f32ToF16(real(random)));
+  for (int64_t i = 0; i < groupsOf(kScaleBlock); ++i) {
+    blocks.push_back(f32ToF16(positive(random) / 512));
+    blockMins.push_back(f32ToF16(real(random) / 32));
+  }
+  packReference(s.layout, {s.n, s.k, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()},
+                packed.data());
 }
 
 double TestWeight::value(int64_t row, int64_t col) const {
   int32_t code = codes[row * shape.k + col];
-  int64_t group = row * ((shape.k + 31) / 32) + col / 32;
+  QuantFormat format = shape.format();
   switch (shape.layout) {
   case Layout::F32N16:
     return std::bit_cast<float>(code);
@@ -143,22 +153,27 @@ double TestWeight::value(int64_t row, int64_t col) const {
     return f16ToF32(static_cast<uint16_t>(code));
   case Layout::BF16N16K2:
     return std::bit_cast<float>(static_cast<uint32_t>(code) << 16);
-  case Layout::Q4N16K4Sym:
-    return double(f16ToF32(scales[group])) * (code - 8);
-  case Layout::Q4N16K4Asym:
-    return double(f16ToF32(scales[group])) * code + f16ToF32(mins[group]);
   default:
-    return double(f16ToF32(scales[group])) * code;
+    break;
   }
+  auto index = [&](int64_t group) { return row * ((shape.k + group - 1) / group) + col / group; };
+  int64_t group = index(format.group);
+  double scale = format.byteScales ? 0.0 : f16ToF32(scales[group]), min = 0;
+  if (format.byteScales)
+    scale = double(f16ToF32(blocks[index(kScaleBlock)])) *
+            (format.asymmetric ? scales[group] : static_cast<int8_t>(scales[group]));
+  if (format.asymmetric)
+    min = format.byteScales ? -double(f16ToF32(blockMins[index(kScaleBlock)])) * mins[group] : f16ToF32(mins[group]);
+  return scale * (code - (format.bits == 8 ? 0 : format.zero)) + min;
 }
 
 /// One quantized row as the ABI lays it out; every 7th group holds only +-127 to reach the ends of integer sums.
 static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, std::mt19937 &random) {
-  int64_t kp = roundUpTo(shape.k, 64);
+  int64_t kp = roundUpTo(shape.k, 64), zero = shape.format().zero;
   std::uniform_real_distribution<float> positive(0.5f, 1);
-  int zero = shape.layout == Layout::Q8N16K4 ? 128 : 8;
+  auto biasOf = [&](float sum) { return shape.asymmetric() ? sum : sum * static_cast<float>(-zero); };
   for (int64_t g = 0; g < kp / 32; ++g) {
-    float bias = 0;
+    float sums[2] = {0, 0};
     bool extreme = random() % 7 == 0;
     for (int64_t half = 2 * g; half < 2 * g + 2; ++half) {
       float scale = half * 16 < shape.k ? positive(random) / 64 : 0;
@@ -168,12 +183,14 @@ static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, std::mt1993
         reinterpret_cast<int8_t *>(row)[i] = static_cast<int8_t>(q);
         total += q;
       }
-      bias += scale * static_cast<float>(total);
+      sums[half % 2] = scale * static_cast<float>(total);
       std::memcpy(row + rt::quantizedScalesAt(shape.k) + 4 * half, &scale, 4);
     }
-    if (!shape.asymmetric())
-      bias *= static_cast<float>(-zero);
-    std::memcpy(row + rt::quantizedBiasesAt(shape.k) + 4 * g, &bias, 4);
+    float biases[2] = {biasOf(sums[0]), biasOf(sums[1])}, both = biasOf(sums[0] + sums[1]);
+    if (shape.format().group == 16)
+      std::memcpy(row + rt::quantizedBiasesAt(shape.k) + 8 * g, biases, 8);
+    else
+      std::memcpy(row + rt::quantizedBiasesAt(shape.k) + 4 * g, &both, 4);
   }
 }
 

@@ -67,7 +67,7 @@ struct TestWeight {
   MatmulShape shape;
   Buffer packed;
   std::vector<int32_t> codes;
-  std::vector<uint16_t> scales, mins;
+  std::vector<uint16_t> scales, mins, blocks, blockMins;
 };
 
 /// Random activations of `rows` rows in the ABI's layout; rows past M hold other numbers, f32 columns past K NaN.

@@ -14,9 +14,13 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-    {Layout::F32N16, ActKind::F32},   {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::F32},  {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::Int8}, {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
+    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
+    {Layout::Q5N16K4Sym, ActKind::F32},   {Layout::Q5N16K4Asym, ActKind::F32}, {Layout::Q4KN16K4, ActKind::F32},
+    {Layout::Q5KN16K4, ActKind::F32},     {Layout::Q6KN16K4, ActKind::F32},    {Layout::Q5N16K4Sym, ActKind::Int8},
+    {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},   {Layout::Q5KN16K4, ActKind::Int8},
+    {Layout::Q6KN16K4, ActKind::Int8},
 };
 
 struct Size {
@@ -54,6 +58,9 @@ void checkRun(BuiltMatmul &kernel, const TestWeight &weight, const TestActivatio
 int spillBudget(const Level &level, const Kind &kind) {
   if (level.avx512)
     return 0;
+  bool more = upperLines(kind.layout) != 0 || quantFormat(kind.layout).byteScales;
+  if (more)
+    return kind.act == ActKind::F32 ? 160 : 48;
   return kind.act == ActKind::F32 && isQuantized(kind.layout) ? 44 : 36;
 }
 

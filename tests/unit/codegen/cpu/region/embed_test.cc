@@ -13,9 +13,10 @@ constexpr int64_t kVocabulary = 40; // not a multiple of 16: the last panel is p
 std::vector<uint8_t> packedTable(Layout layout, int64_t columns) {
   std::mt19937 random(11);
   std::normal_distribution<float> normal(0, 1);
-  int64_t groups = (columns + 31) / 32;
+  QuantFormat format = quantFormat(layout);
+  auto groups = [&](int64_t size) { return kVocabulary * ((columns + size - 1) / size); };
   std::vector<int32_t> codes(kVocabulary * columns);
-  std::vector<uint16_t> scales(kVocabulary * groups), mins(kVocabulary * groups);
+  std::vector<uint16_t> scales(groups(format.group)), mins(groups(32)), blocks(groups(256)), blockMins(groups(256));
   for (int32_t &code : codes) {
     float value = normal(random);
     uint32_t bits;
@@ -30,20 +31,25 @@ std::vector<uint8_t> packedTable(Layout layout, int64_t columns) {
     case Layout::Q8N16K4:
       code = static_cast<int32_t>(random() % 255) - 127;
       break;
-    case Layout::Q4N16K4Sym:
-    case Layout::Q4N16K4Asym:
-      code = random() % 16;
+    case Layout::F32N16:
+      code = static_cast<int32_t>(bits);
       break;
     default:
-      code = static_cast<int32_t>(bits);
+      code = static_cast<int32_t>(random() % (1 << format.bits));
     }
   }
   for (uint16_t &scale : scales)
-    scale = f32ToF16(0.1f + (random() % 100) * 0.01f);
+    scale = format.byteScales ? random() % (layout == Layout::Q6KN16K4 ? 256 : 64)
+                              : f32ToF16(0.1f + (random() % 100) * 0.01f);
   for (uint16_t &min : mins)
-    min = f32ToF16(static_cast<float>(random() % 100) * -0.01f);
+    min = format.byteScales ? random() % 64 : f32ToF16(static_cast<float>(random() % 100) * -0.01f);
+  for (auto *table : {&blocks, &blockMins})
+    for (uint16_t &half : *table)
+      half = f32ToF16(0.001f + (random() % 100) * 0.0001f);
   std::vector<uint8_t> packed(packedBytes(layout, kVocabulary, columns));
-  packReference(layout, {kVocabulary, columns, codes.data(), scales.data(), mins.data()}, packed.data());
+  packReference(layout,
+                {kVocabulary, columns, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()},
+                packed.data());
   return packed;
 }
 
@@ -75,6 +81,16 @@ TEST(Embed, Floats) {
     checkEmbed(Layout::F32N16, "f32", columns, 1.0);
     checkEmbed(Layout::F16N16, "f16", columns, 1.0);
     checkEmbed(Layout::BF16N16K2, "bf16", columns, 2.5);
+  }
+}
+
+TEST(Embed, UpperBitsAndByteScales) {
+  for (int64_t columns : {64, 96, 512}) {
+    checkEmbed(Layout::Q5N16K4Sym, "i5, 32, sym", columns, 1.0);
+    checkEmbed(Layout::Q5N16K4Asym, "i5, 32, asym", columns, 1.0);
+    checkEmbed(Layout::Q4KN16K4, "i4, 32, asym, k256", columns, 0.5);
+    checkEmbed(Layout::Q5KN16K4, "i5, 32, asym, k256", columns, 1.0);
+    checkEmbed(Layout::Q6KN16K4, "i6, 16, sym, k256", columns, 1.0);
   }
 }
 

@@ -1,0 +1,39 @@
+// The packed layout of a weight type of the IR.
+#pragma once
+
+#include "codegen/registry/PackedLayout.h"
+#include "dialects/LLM/LLMTypes.h"
+
+namespace llmc {
+
+inline WeightKind weightKind(llm::QuantKind kind) {
+  switch (kind) {
+  case llm::QuantKind::F32:
+    return WeightKind::F32;
+  case llm::QuantKind::F16:
+    return WeightKind::F16;
+  case llm::QuantKind::BF16:
+    return WeightKind::BF16;
+  case llm::QuantKind::I8:
+    return WeightKind::I8;
+  case llm::QuantKind::I4:
+    return WeightKind::I4;
+  case llm::QuantKind::I5:
+    return WeightKind::I5;
+  case llm::QuantKind::I6:
+    return WeightKind::I6;
+  }
+  return WeightKind::F32;
+}
+
+/// Layout of a matrix stored as `quant`.
+inline Layout layoutFor(llm::QuantAttr quant) {
+  return layoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales());
+}
+
+/// Fragment layout (CUDA) of a matrix stored as `quant`, if there is one.
+inline std::optional<Layout> fragmentLayoutFor(llm::QuantAttr quant) {
+  return fragmentLayoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales());
+}
+
+} // namespace llmc
