@@ -277,6 +277,7 @@ int cuMemsetD8Async(CuAddress to, unsigned char value, size_t bytes, CuStream st
   return 0;
 }
 int cuStreamCreate(CuStream* out, unsigned) {
+  const std::lock_guard guard(mutex);
   const int code = make(out);
   if (code == 0) streams.insert(*out);
   return code;
