@@ -2,7 +2,9 @@
 # Builds everything and runs every check; the last line is `N passed, N failed, N skipped` over all stages.
 #
 # Usage: tests/run.sh [STAGE...]
-#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples fuzz asan tsan
+#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples fuzz asan tsan cuda
+#          cuda (only by name): gets NVIDIA's compiler library (PyPI, 100 MB) and runs every kernel for GPUs on the emulator; without the library
+#          those tests of unit and e2e are skipped
 # Each stage ends with its own counts and seconds; its whole output is kept in build/logs/STAGE.log.
 # LLMC_JOBS (default: all CPUs) bounds parallel compilation.
 # Network, in the first run only: install takes packages (apt, PyPI); build the crates of Cargo.lock, which holds their digests; unit, e2e,
@@ -100,6 +102,20 @@ runExamples() {
   echo "$passed passed, $failed failed, 0 skipped"
 }
 
+# Kernels for GPUs from NVRTC's own PTX, on the CPU.
+cudaTests() {
+  .venv/bin/python -m pip install -q --disable-pip-version-check "nvidia-cuda-nvrtc==13.0.88" || return 1
+  export VIRTUAL_ENV="$PWD/.venv"
+  rm -f build/cuda.xml
+  (cd build && ctest -j "$jobs" -L cuda --output-on-failure --output-junit cuda.xml)
+  local units endToEnd
+  units="$(python3 tests/tools/count.py build/cuda.xml | tee /dev/stderr | tail -n 1)"
+  endToEnd="$(.venv/bin/python tests/e2e/run.py cuda | tee /dev/stderr | tail -n 1)"
+  read -r p _ f _ s _ <<< "$units"
+  read -r p2 _ f2 _ s2 _ <<< "$endToEnd"
+  echo "$((p + p2)) passed, $((f + f2)) failed, $((s + s2)) skipped"
+}
+
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1
@@ -122,6 +138,7 @@ runStage() {
     examples) stage examples runExamples ;;
     fuzz) stage fuzz fuzzTargets ;;
     asan) stage asan sanitized asan "" ;;
+    cuda) stage cuda cudaTests ;;
     tsan) stage tsan sanitized tsan "llmcDeviceTest llmcExecTest llmcServerTest llmcServingTest" ;;
     *) echo "run.sh: no stage '$1'; see the head of $0" >&2; exit 2 ;;
   esac
