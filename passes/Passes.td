@@ -170,7 +170,7 @@ class PlanPass<string flag> : LlmcPass<flag> {
   let dependentDialects = ["::llmc::llm::LLMDialect", "::llmc::kern::KernDialect", "::llmc::plan::PlanDialect"];
 }
 
-def BuildPlan : PlanPass<"plan-build"> {
+def PlanBuild : PlanPass<"plan-build"> {
   let summary = "turns calls of kernels into phases of launches over slots";
   let description = [{
     Why: the runtime walks a list; nothing is left to decide while serving.
@@ -184,7 +184,7 @@ def BuildPlan : PlanPass<"plan-build"> {
   let options = [targetOption];
 }
 
-def PackMemory : PlanPass<"plan-memory"> {
+def PlanMemory : PlanPass<"plan-memory"> {
   let summary = "lets slots that are never alive together share bytes";
   let description = [{
     Why: the arena should fit in cache; 30 layers need the memory of one.
@@ -193,7 +193,7 @@ def PackMemory : PlanPass<"plan-memory"> {
   }];
 }
 
-def VerifyPlan : PlanPass<"plan-verify"> {
+def PlanVerify : PlanPass<"plan-verify"> {
   let summary = "proves that no two live slots overlap and that every slot is written before it is read";
   let description = [{
     Why: the one bug that memory sharing can make is silent.

@@ -38,9 +38,9 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createAssignLayout());
     return;
   case Phase::Plan:
-    passes.addPass(createBuildPlan());
-    passes.addPass(createPackMemory());
-    passes.addPass(createVerifyPlan());
+    passes.addPass(createPlanBuild());
+    passes.addPass(createPlanMemory());
+    passes.addPass(createPlanVerify());
     return;
   case Phase::Import:
   case Phase::Engine:

@@ -3,7 +3,7 @@
 #include "passes/SlotLife.h"
 
 namespace llmc {
-#define GEN_PASS_DEF_PACKMEMORY
+#define GEN_PASS_DEF_PLANMEMORY
 #include "passes/Passes.h.inc"
 
 using namespace mlir;
@@ -31,7 +31,7 @@ int64_t firstFit(llvm::ArrayRef<Placed> placed, int64_t bytes, const SlotLife &l
   return at;
 }
 
-struct PackMemoryPass : impl::PackMemoryBase<PackMemoryPass> {
+struct PlanMemoryPass : impl::PlanMemoryBase<PlanMemoryPass> {
   void runOnOperation() override {
     getOperation().walk([&](plan::ProgramOp program) { pack(program); });
   }

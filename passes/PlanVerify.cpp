@@ -4,14 +4,14 @@
 #include "llvm/ADT/DenseSet.h"
 
 namespace llmc {
-#define GEN_PASS_DEF_VERIFYPLAN
+#define GEN_PASS_DEF_PLANVERIFY
 #include "passes/Passes.h.inc"
 
 using namespace mlir;
 
 namespace {
 
-struct VerifyPlanPass : impl::VerifyPlanBase<VerifyPlanPass> {
+struct PlanVerifyPass : impl::PlanVerifyBase<PlanVerifyPass> {
   void runOnOperation() override {
     auto result = getOperation().walk([&](plan::ProgramOp program) {
       return failed(verify(program)) ? WalkResult::interrupt() : WalkResult::advance();

@@ -10,7 +10,7 @@
 #include "llvm/ADT/SetVector.h"
 
 namespace llmc {
-#define GEN_PASS_DEF_BUILDPLAN
+#define GEN_PASS_DEF_PLANBUILD
 #include "passes/Passes.h.inc"
 
 using namespace mlir;
@@ -180,8 +180,8 @@ private:
   llvm::SmallVector<int64_t, 4> regions_ = {0, 0, 0, 0};
 };
 
-struct BuildPlanPass : impl::BuildPlanBase<BuildPlanPass> {
-  using BuildPlanBase::BuildPlanBase;
+struct PlanBuildPass : impl::PlanBuildBase<PlanBuildPass> {
+  using PlanBuildBase::PlanBuildBase;
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
