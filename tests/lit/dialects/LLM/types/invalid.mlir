@@ -21,7 +21,7 @@ func.func private @qact_c1(!llm.qact<[T, 0], zero = 8>)
 
 // -----
 
-// expected-error @+1 {{C2: expected zero to be 0, 8 or 128, found 7}}
+// expected-error @+1 {{C2: expected zero to be 0, 8, 16, 32 or 128, found 7}}
 func.func private @qact_c2(!llm.qact<[T, 64], zero = 7>)
 
 // -----
