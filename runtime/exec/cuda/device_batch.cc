@@ -56,7 +56,7 @@ uint64_t DeviceBatch::bytesFor(const StepLimits& limits, Numerics numerics) {
   const uint64_t sequences = numerics == Numerics::kInvariant ? limits.maxTokens : limits.maxSequences;
   const uint64_t stride = (uint64_t{limits.maxContext} + kPageTokens - 1) / kPageTokens;
   return kHeaderBytes + 4 * arrayBytes(limits.maxTokens) + arrayBytes(sequences + 1) + arrayBytes(sequences) +
-         arrayBytes(limits.maxRows) + arrayBytes(sequences * stride);
+         2 * arrayBytes(limits.maxRows) + arrayBytes(sequences * stride);
 }
 
 Result<DeviceBatch> DeviceBatch::create(const Context& context, const StepLimits& limits, Numerics numerics) {
@@ -86,7 +86,7 @@ Status DeviceBatch::send(const Stream& stream, const Batch& batch) {
   packed.queryStarts = packer.add(batch.queryStarts, sequences + 1);
   packed.contextLens = packer.add(batch.contextLens, sequences);
   packed.sampleRows = packer.add(batch.sampleRows, static_cast<uint64_t>(batch.rows));
-  packed.logitsWanted = nullptr;  // the kernels write all logits
+  packed.logitsWanted = packer.add(batch.logitsWanted, static_cast<uint64_t>(batch.rows));
   packed.blockTable = packer.addRows(batch.blockTable, sequences, static_cast<uint64_t>(batch.blockStride),
                                      static_cast<uint64_t>(packed.blockStride));
   assert(packer.bytes() <= host_.size());
