@@ -56,9 +56,8 @@ def chunks_of(ids, tokens: int, chunk: int) -> list:
     return [ids[i * chunk : (i + 1) * chunk] for i in range(count)]
 
 
-def measure(model, contestants: dict, ids, tokens: int, chunk: int, cache=None, progress=None) -> dict:
+def measure(exact: Exact, contestants: dict, ids, tokens: int, chunk: int, progress=None) -> dict:
     """contestants: name -> function from ids to logits [T, V]. Returns name -> summary; "exact" comes first."""
-    exact = Exact(pathlib.Path(model), cache)
     found = {name: compare.Difference() for name in ("exact", *contestants)}
     parts = chunks_of(ids, tokens, chunk)
     for i, part in enumerate(parts):
@@ -129,7 +128,7 @@ def main():
     for name, path in (pair.split("=", 1) for pair in args.engine):
         contestants[name] = engine_logits(path, *(part for flag in args.engine_flag for part in flag.split("=", 1)))
     ids = token_ids(args.model, args.text.read_text(), args.tokenizer_from)
-    results = measure(args.model, contestants, ids, args.tokens, args.chunk, args.cache, sys.stderr)
+    results = measure(Exact(args.model, args.cache), contestants, ids, args.tokens, args.chunk, sys.stderr)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1))
     print(markdown(results))

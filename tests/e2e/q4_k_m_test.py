@@ -42,7 +42,7 @@ class Q4KM(unittest.TestCase):
             "f32": kl.engine_logits(engine.build(model(), "--activations", "f32")),
             "llama.cpp": peer.logits,
         }
-        results = kl.measure(model(), contestants, ids, TOKENS, TOKENS, smollm2.cache_dir())
+        results = kl.measure(kl.Exact(model(), smollm2.cache_dir()), contestants, ids, TOKENS, TOKENS)
         print(f"\nSmolLM2 Q4_K_M\n{kl.markdown(results)}", flush=True)
         self.assertLessEqual(results["int8"]["kl_mean"], results["llama.cpp"]["kl_mean"])
         self.assertLess(results["f32"]["kl_mean"], 1e-5)
