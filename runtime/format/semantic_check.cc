@@ -1,6 +1,7 @@
 // Meaning of a plan, part one: model, KV geometry, levels, weights, kernels. Programs are checked in program_check.cc.
 #include "runtime/format/semantic_check.h"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -140,7 +141,16 @@ Status checkKernel(const std::string& path, const fb::Kernel& kernel, const fb::
 
 }  // namespace
 
+bool isAligned(const fb::Engine& plan) {
+  return std::all_of(plan.programs()->begin(), plan.programs()->end(), [](const fb::Program* program) {
+    return reinterpret_cast<uintptr_t>(program->region_bytes()->Data()) % alignof(uint64_t) == 0;
+  });
+}
+
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
+  if (!isAligned(plan))
+    return Status::error(ErrorKind::kBadInput, "EN_VERIFY", "the plan's region_bytes do not start at a multiple of 8",
+                         "build the engine again");
   LLMC_TRY(checkTarget(plan));
   const uint32_t newest = isCuda(plan) ? cuda::kAbiVersion : kKernelAbiVersion;
   const uint32_t oldest = isCuda(plan) ? cuda::kAbiVersion : kOldestKernelAbi;

@@ -86,7 +86,7 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t maxSize);
 /// Starts from a valid plan, as chance does not find one; changes bytes or fields.
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t maxSize, unsigned seed) {
   std::mt19937 random(seed);
-  const bool formed = wellFormed(data, size);
+  const bool formed = wellFormed(data, size) && isAligned(*fb::GetEngine(data));
   if (formed && random() % 2 == 0) return LLVMFuzzerMutate(data, size, maxSize);
   fb::EngineT plan = test::tinyPlan();
   if (formed) fb::GetEngine(data)->UnPackTo(&plan);
