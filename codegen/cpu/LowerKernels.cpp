@@ -46,14 +46,7 @@ struct LowerKernelsPass : PassWrapper<LowerKernelsPass, OperationPass<ModuleOp>>
   }
 
   LogicalResult lower(kern::FuncOp function, const Level &target) {
-    llvm::SmallVector<int64_t> limits;
-    if (function.getConfigAttr())
-      for (auto config : function.getConfigAttr().getAsRange<kern::ConfigAttr>())
-        limits.push_back(config.getMMax());
-    if (limits.empty())
-      limits.push_back(0);
-    for (int64_t limit : limits) {
-      std::string name = function.getSymName().str() + (limit ? "_m" + std::to_string(limit) : "_any");
+    for (const auto &[limit, name] : function.getVariants()) {
       auto module = ModuleOp::create(function.getLoc(), llvm::StringRef(name));
       getOperation().push_back(module);
       if (failed(emitKernel(module, EmitRequest{function, name, target, limit})))

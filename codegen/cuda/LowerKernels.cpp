@@ -62,14 +62,7 @@ struct LowerCudaKernelsPass : PassWrapper<LowerCudaKernelsPass, OperationPass<Mo
   }
 
   LogicalResult print(kern::FuncOp function, const Arch &target) {
-    llvm::SmallVector<int64_t> limits;
-    if (function.getConfigAttr())
-      for (auto config : function.getConfigAttr().getAsRange<kern::ConfigAttr>())
-        limits.push_back(config.getMMax());
-    if (limits.empty())
-      limits.push_back(0);
-    for (int64_t limit : limits) {
-      std::string name = function.getSymName().str() + (limit ? "_m" + std::to_string(limit) : "_any");
+    for (const auto &[limit, name] : function.getVariants()) {
       FailureOr<KernelText> kernel = emitCudaKernel(CudaRequest{function, name, target, limit});
       if (failed(kernel))
         return failure();

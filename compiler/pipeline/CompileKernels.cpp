@@ -71,9 +71,8 @@ std::vector<std::string> listVariants(ModuleOp module, std::vector<KernelVariant
   std::vector<std::string> sources;
   for (auto kernel : module.getOps<kern::FuncOp>()) {
     std::string name = kernel.getSymName().str(), text = textOf(kernel);
-    for (auto config : kernel.getConfigAttr().getAsRange<kern::ConfigAttr>()) {
-      std::string suffix = config.getMMax() == 0 ? "_any" : "_m" + std::to_string(config.getMMax());
-      variants.push_back({name, config.getMMax(), name + suffix});
+    for (kern::Variant &variant : kernel.getVariants()) {
+      variants.push_back({name, variant.mMax, std::move(variant.symbol)});
       sources.push_back(text);
     }
   }

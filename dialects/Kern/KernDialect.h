@@ -12,10 +12,18 @@
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include <string>
 
 namespace llmc::kern {
 class YieldOp;
 class FuncOp;
+
+/// One compiled form of a kernel: for at most `mMax` rows (0: any number), under `symbol` ("linear_960x576_m4",
+/// "norm_any").
+struct Variant {
+  int64_t mMax;
+  ::std::string symbol;
+};
 
 /// The words that `hero` may be.
 ::llvm::ArrayRef<::llvm::StringRef> heroNames();

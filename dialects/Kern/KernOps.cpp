@@ -105,6 +105,17 @@ void FuncOp::build(OpBuilder& b, OperationState& state, ::llvm::StringRef name, 
   state.addRegion();
 }
 
+SmallVector<Variant> FuncOp::getVariants() {
+  SmallVector<Variant> variants;
+  auto add = [&](int64_t mMax) {
+    variants.push_back({mMax, getSymName().str() + (mMax ? "_m" + std::to_string(mMax) : "_any")});
+  };
+  if (auto config = getConfigAttr())
+    for (auto rows : config.getAsRange<ConfigAttr>()) add(rows.getMMax());
+  if (variants.empty()) add(0);
+  return variants;
+}
+
 YieldOp FuncOp::getYield() { return ::llvm::cast<YieldOp>(getBody().front().getTerminator()); }
 
 ParseResult FuncOp::parse(OpAsmParser& parser, OperationState& state) {

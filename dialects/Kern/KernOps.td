@@ -73,6 +73,8 @@ def Kern_FuncOp : Kern_Op<"func", [FunctionOpInterface, IsolatedFromAbove, Singl
     ::mlir::Region* getCallableRegion() { return &getBody(); }
     /// The kern.yield that ends the body.
     ::llmc::kern::YieldOp getYield();
+    /// One a class of its config, in that order; without a config, one for any number of rows.
+    ::llvm::SmallVector<::llmc::kern::Variant> getVariants();
   }];
 }
 

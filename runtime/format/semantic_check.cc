@@ -149,8 +149,7 @@ bool isAligned(const fb::Engine& plan) {
 
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections) {
   if (!isAligned(plan))
-    return Status::error(ErrorKind::kBadInput, "EN_VERIFY", "the plan's region_bytes do not start at a multiple of 8",
-                         "build the engine again");
+    return engineError("EN_VERIFY", "a program's region_bytes do not start at a multiple of 8 bytes");
   LLMC_TRY(checkTarget(plan));
   const uint32_t newest = isCuda(plan) ? cuda::kAbiVersion : kKernelAbiVersion;
   const uint32_t oldest = isCuda(plan) ? cuda::kAbiVersion : kOldestKernelAbi;

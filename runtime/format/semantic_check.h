@@ -12,8 +12,9 @@ namespace llmc::rt {
 /// Every vector of 64-bit numbers starts where such numbers may be read: the verifier of FlatBuffers does not ask.
 bool isAligned(const fb::Engine& plan);
 
-/// `sections` is the checked section table. Errors: EN_SEMANTIC, EN_PLAN, EN_CODE with the path of the field, for
-/// example "programs[1].phases[3].launches[0].args[2].index is 9, must be below 7"; EN_VERSION for another kernel ABI.
+/// `sections` is the checked section table. Errors: EN_VERIFY, EN_SEMANTIC, EN_PLAN, EN_CODE with the path of the
+/// field, for example "programs[1].phases[3].launches[0].args[2].index is 9, must be below 7"; EN_VERSION for another
+/// kernel ABI.
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections);
 
 }  // namespace llmc::rt

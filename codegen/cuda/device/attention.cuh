@@ -33,12 +33,6 @@ DEVICE float reciprocal(float x) {
   return r;
 }
 
-/// copyAsync16() to an address of shared memory.
-DEVICE void copyAsync16(u32 to, const u8 *from, bool exists) {
-  const int bytes = exists ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
-}
-
 /// Four 8 x 8 matrices of f16 whose rows lie at the addresses of lanes 0-7, 8-15, 16-23, 24-31; lane 4g + t gets elements
 /// (2t, g) and (2t + 1, g) of each.
 DEVICE void loadTransposed(u32 (&r)[4], u32 row) {

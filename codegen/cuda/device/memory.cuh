@@ -65,10 +65,12 @@ DEVICE u32 sharedAddress(const void *at) { return static_cast<u32>(__cvta_generi
 
 /// Starts to copy 16 bytes from global to shared memory (both 16-byte aligned); zeros arrive when `exists` is false, and
 /// `from` is not read then.
-DEVICE void copyAsync16(void *to, const void *from, bool exists = true) {
+DEVICE void copyAsync16(u32 to, const void *from, bool exists = true) {
   const int bytes = exists ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(to)), "l"(from), "r"(bytes)
-               : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+}
+DEVICE void copyAsync16(void *to, const void *from, bool exists = true) {
+  copyAsync16(sharedAddress(to), from, exists);
 }
 /// Ends a group of copies; waits until at most N groups are under way (of this thread: others need a barrier after).
 DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

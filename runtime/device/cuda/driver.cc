@@ -13,7 +13,7 @@ Status unavailable(const char* code, std::string message, std::string hint) {
   return Status::error(ErrorKind::kUnavailable, code, std::move(message), std::move(hint));
 }
 
-Status stub(const std::string& library) {
+Status linkLibraryOnly(const std::string& library) {
   return unavailable("CU_STUB", library + " is a toolkit's stub for linking, not a driver",
                      "take it out of LD_LIBRARY_PATH, or install the NVIDIA driver");
 }
@@ -74,7 +74,7 @@ Status Driver::load(const std::string& library) {
   // The oldest spelling of this one is enough, so that the version is known even where all else is missing.
   using VersionFunction = CuResult (*)(int*);
   if (auto version = reinterpret_cast<VersionFunction>(::dlsym(library_, "cuDriverGetVersion")))
-    if (version(&version_) == kCuStubLibrary) return stub(library);
+    if (version(&version_) == kCuStubLibrary) return linkLibraryOnly(library);
   auto find = reinterpret_cast<CuGetProcAddress>(::dlsym(library_, "cuGetProcAddress_v2"));
   if (!find)
     return unavailable("CU_OLD_DRIVER",
@@ -91,7 +91,7 @@ Status Driver::resolve(CuGetProcAddress find) {
     const CuResult result = find(name, &function, version, 0, &ignored);
     if (result == kCuSuccess && function) return function;
     if (missing)
-      missing = result == kCuStubLibrary ? stub("libcuda.so.1")
+      missing = result == kCuStubLibrary ? linkLibraryOnly("libcuda.so.1")
                                          : unavailable("CU_OLD_DRIVER",
                                                        "the CUDA driver (for CUDA " + versionText(version_) +
                                                            ") has no " + name + " of CUDA " + versionText(version),
@@ -107,7 +107,7 @@ Status Driver::resolve(CuGetProcAddress find) {
 
 Status Driver::initialize() {
   const CuResult started = api_.cuInit.function(0);
-  if (started == kCuStubLibrary) return stub("libcuda.so.1");
+  if (started == kCuStubLibrary) return linkLibraryOnly("libcuda.so.1");
   if (started != kCuSuccess && started != kCuNoDevice)
     return unavailable("CU_INIT", "the CUDA driver cannot start: cuInit says " + describe(started),
                        "nvidia-smi should list the device; driver and kernel module must be of one version");

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <limits>
+#include <vector>
 
 #include "runtime/base/limits.h"
 #include "runtime/format/engine_reader.h"
@@ -122,6 +124,18 @@ TEST(SemanticCheck, CodeRanges) {
     refused("EN_CODE", "kernels[1].variants[1].code[0]",
             [&](auto& p) { p.kernels[1]->variants[1]->code[0]->size = bad; });
   }
+}
+
+// FlatBuffers' verifier lets this pass: it asks where the length of a vector lies, not its elements.
+TEST(SemanticCheck, SixtyFourBitNumbersAtFourBytesAreRefused) {
+  const std::string packed = test::packPlan(test::tinyPlan());
+  std::vector<uint64_t> room(packed.size() / 8 + 2);
+  auto* bytes = reinterpret_cast<char*>(room.data());
+  std::memcpy(bytes, packed.data(), packed.size());
+  EXPECT_TRUE(isAligned(*fb::GetEngine(bytes)));
+  std::memcpy(bytes + 4, packed.data(), packed.size());
+  EXPECT_FALSE(isAligned(*fb::GetEngine(bytes + 4)));
+  EXPECT_EQ(checkPlan(*fb::GetEngine(bytes + 4), {}).code(), "EN_VERIFY");
 }
 
 }  // namespace
