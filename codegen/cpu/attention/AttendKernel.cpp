@@ -21,8 +21,9 @@ static void emitSplitItems(KernelBuilder &k, const AttendShape &shape, const Att
   k.forEach(k.c(0), mine, 1, [&](Value i) {
     Value index = k.add(k.worker(), k.mul(i, k.workers()));
     Value token = k.divUI(index, perToken), rest = k.remUI(index, perToken);
-    AttendItem item{token, k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits),
-                    k.remUI(rest, shape.splits), Value(), {}};
+    AttendItem item{
+        token,   k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits), k.remUI(rest, shape.splits),
+        Value(), {}};
     emitter.emitItem(item);
   });
 }
@@ -52,8 +53,8 @@ static Value bf16ItemTokens(KernelBuilder &k, const AttendShape &shape, Value to
 }
 
 /// Sequences that bring one token (they decode while others have prompts), always in f32: they are bound by reading the
-/// cache. Each worker gets a stretch of (sequence, KV head) pairs that has its share of the keys, so that it reads pages
-/// as they lie, and knows what it reads next.
+/// cache. Each worker gets a stretch of (sequence, KV head) pairs that has its share of the keys, so that it reads
+/// pages as they lie, and knows what it reads next.
 class SingleItems {
 public:
   SingleItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)

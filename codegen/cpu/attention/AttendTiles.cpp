@@ -183,8 +183,8 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
       Value nextKeys; // the same page of the next block: its K lines arrive while this page's V is summed
       if (tile_.tokens == 1 && !item.heads) {
         Value lastPage = k_.divUI(k_.add(tile.endKey, -1), AttendShape::kPageTokens);
-        nextKeys = pageAddress(item,
-                            k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
+        nextKeys = pageAddress(
+            item, k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
       }
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
