@@ -10,11 +10,7 @@ namespace llmc {
 
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
                              const AttendTile &tile, int64_t itemTokens)
-    : k_(kernel), shape_(shape), words_(words), tile_(tile), rows_(itemTokens * shape.group()) {
-  sumsAt_ = tile.tokens * shape.group() * AttendShape::kBlockTokens * 4;
-  totalsAt_ = sumsAt_ + rows_ * shape.headDim * 4;
-  largestAt_ = totalsAt_ + rows_ * 64;
-}
+    : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens) {}
 
 AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
   Value end = k_.add(first_, item.tokenCount); // the last query sees itself
@@ -36,12 +32,18 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
   return {begin, end};
 }
 
-void AttendEmitter::clearState() {
+void AttendEmitter::selectHead(Value head) {
+  state_ = k_.address(words_.scratch, head ? k_.mul(head, at_.stateBytes) : Value(), at_.state);
+}
+
+void AttendEmitter::clearState(Value heads) {
   Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0);
-  k_.forEach(k_.c(0), k_.c(largestAt_ - sumsAt_), 64,
-             [&](Value at) { k_.store(zero, words_.scratch, at, sumsAt_, 4); });
-  k_.forEach(k_.c(0), k_.c(rows_ * 4), 4,
-             [&](Value at) { k_.store(k_.constant(k_.f32(), -1.0e30), words_.scratch, at, largestAt_, 4); });
+  k_.forEach(k_.c(0), heads, 1, [&](Value head) {
+    selectHead(head);
+    k_.forEach(k_.c(0), k_.c(at_.largest), 64, [&](Value at) { k_.store(zero, state_, at, 0, 4); });
+    k_.forEach(k_.c(0), k_.c(at_.rows * 4), 4,
+               [&](Value at) { k_.store(k_.constant(k_.f32(), -1.0e30), state_, at, at_.largest, 4); });
+  });
 }
 
 void AttendEmitter::emitItem(const AttendItem &item) {
@@ -49,11 +51,45 @@ void AttendEmitter::emitItem(const AttendItem &item) {
   Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
   table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
   first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
-  clearState();
+  clearState(item.heads ? item.heads : k_.c(1));
   Range keys = keyRange(item);
-  k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens,
-             [&](Value firstKey) { emitBlock(item, firstKey, keys.end); });
-  storeRows(item);
+  auto forHeads = [&](llvm::function_ref<void(const AttendItem &)> body) {
+    selectHead(Value());
+    if (!item.heads)
+      return body(item);
+    k_.forEach(k_.c(0), item.heads, 1, [&](Value head) {
+      AttendItem one = item;
+      one.kvHead = k_.add(item.kvHead, head);
+      selectHead(head);
+      body(one);
+    });
+  };
+  k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens, [&](Value firstKey) {
+    if (item.heads)
+      noteAhead(item, firstKey, keys.end);
+    forHeads([&](const AttendItem &one) { emitBlock(one, firstKey, keys.end); });
+  });
+  forHeads([&](const AttendItem &one) { storeRows(one); });
+}
+
+/// Writes where the pages of the block after the one at `firstKey` lie: the item's next, or the first of what follows.
+void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endKey) {
+  constexpr int64_t kPages = AttendShape::kBlockTokens / AttendShape::kPageTokens;
+  Value following = k_.add(firstKey, AttendShape::kBlockTokens), more = k_.less(following, endKey);
+  auto choose = [&](Value own, Value next) -> Value { return arith::SelectOp::create(k_.b(), more, own, next); };
+  Value table = choose(table_, item.next.table);
+  Value first = choose(k_.divUI(following, AttendShape::kPageTokens), item.next.firstPage);
+  Value last = choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage);
+  for (int64_t p = 0; p < kPages; ++p) {
+    Value page = k_.loadIndex(table, k_.minSI(k_.add(first, p), last));
+    k_.store(k_.address(words_.cache, k_.mul(page, shape_.pageBytes())), words_.scratch, Value(), at_.ahead + p * 8, 8);
+  }
+}
+
+/// K of the item's head in page `page` of the block that comes next; `extra` bytes on.
+Value AttendEmitter::ahead(const AttendItem &item, Value page, int64_t extra) {
+  Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
+  return k_.address(address, k_.mul(item.kvHead, shape_.headBytes()), extra);
 }
 
 void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endKey) {
@@ -69,6 +105,9 @@ void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endK
     };
     k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
     forEachHeads([&](Value head) { emitValues(item, tile, head); });
+    if (item.heads) // a last block with few keys has not come to the end of the next one
+      k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
+                 [&](Value key) { prefetchValues(item, key, k_.c(0), shape_.headDim / 16); });
   });
 }
 
@@ -125,8 +164,8 @@ void AttendEmitter::storeRow(const AttendItem &item, Value row) {
   int64_t dim = shape_.headDim;
   Value token = k_.add(item.firstToken, k_.divUI(row, shape_.group()));
   Value head = k_.add(k_.mul(item.kvHead, shape_.group()), k_.remUI(row, shape_.group()));
-  Value sums = k_.address(words_.scratch, k_.mul(row, dim * 4), sumsAt_);
-  Value total = k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), totalsAt_, 4);
+  Value sums = k_.address(state_, k_.mul(row, dim * 4));
+  Value total = k_.load(k_.vec(16, k_.f32()), state_, k_.mul(row, 64), at_.totals, 4);
   if (!shape_.splits)
     return storeHead(k_, shape_, words_, token, head, sums, total);
   int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * shape_.splits * (dim + 2) * 4));
@@ -134,7 +173,7 @@ void AttendEmitter::storeRow(const AttendItem &item, Value row) {
   Value out = k_.address(words_.result, k_.add(k_.mul(token, stride), k_.mul(part, (dim + 2) * 4)));
   for (int64_t column = 0; column < dim; column += 16)
     k_.store(k_.load(k_.vec(16, k_.f32()), sums, Value(), column * 4, 4), out, Value(), column * 4, 4);
-  k_.store(k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), largestAt_, 4), out, Value(), dim * 4, 4);
+  k_.store(k_.load(k_.f32(), state_, k_.mul(row, 4), at_.largest, 4), out, Value(), dim * 4, 4);
   k_.store(k_.reduceAdd(total), out, Value(), dim * 4 + 4, 4);
 }
 

@@ -21,8 +21,9 @@ static void emitSplitItems(KernelBuilder &k, const AttendShape &shape, const Att
   k.forEach(k.c(0), mine, 1, [&](Value i) {
     Value index = k.add(k.worker(), k.mul(i, k.workers()));
     Value token = k.divUI(index, perToken), rest = k.remUI(index, perToken);
-    AttendItem item{token, k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits),
-                    k.remUI(rest, shape.splits)};
+    AttendItem item{
+        token,   k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits), k.remUI(rest, shape.splits),
+        Value(), {}};
     emitter.emitItem(item);
   });
 }
@@ -51,37 +52,103 @@ static Value bf16ItemTokens(KernelBuilder &k, const AttendShape &shape, Value to
   return k.minSI(k.maxSI(even, k.c(scratch.fewestTokens(shape))), k.c(scratch.tokens));
 }
 
-/// Ragged steps: blocks of query tokens x KV head for each sequence. A sequence that brings one token (it decodes while
-/// others have prompts) has an emitter of its own, always in f32: it is bound by reading the cache.
+/// Sequences that bring one token (they decode while others have prompts), always in f32: they are bound by reading the
+/// cache. Each worker gets a stretch of (sequence, KV head) pairs that has its share of the keys, so that it reads
+/// pages as they lie, and knows what it reads next.
+class SingleItems {
+public:
+  SingleItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
+      : k_(k), shape_(shape), words_(words), sequences_(k.batchInt(words.batch, offsetof(rt::Batch, sequences))),
+        starts_(k.batchPtr(words.batch, offsetof(rt::Batch, queryStarts))),
+        lengths_(k.batchPtr(words.batch, offsetof(rt::Batch, contextLens))),
+        table_(k.batchPtr(words.batch, offsetof(rt::Batch, blockTable))),
+        stride_(k.batchInt(words.batch, offsetof(rt::Batch, blockStride))) {}
+
+  void emit() {
+    AttendEmitter emitter(k_, shape_, words_, chooseTile(shape_, k_.level(), /*decode=*/true), 1);
+    auto total = k_.forLoop(k_.c(0), sequences_, 1, {k_.c(0)}, [&](Value sequence, ValueRange sum) {
+      return KernelBuilder::Values{k_.add(sum[0], k_.mul(headCost(sequence), shape_.kvHeads))};
+    });
+    auto [begin, end] = k_.workerRange(total[0]);
+    k_.forLoop(k_.c(0), sequences_, 1, {k_.c(0)}, [&, begin = begin, end = end](Value sequence, ValueRange carried) {
+      Value cost = headCost(sequence), after = k_.add(carried[0], k_.mul(cost, shape_.kvHeads));
+      Value first = headAt(begin, carried[0], cost), last = headAt(end, carried[0], cost);
+      k_.ifThen(k_.less(first, last), [&] {
+        Value goesOn = arith::AndIOp::create(k_.b(), k_.less(after, end), k_.less(k_.add(sequence, 1), sequences_));
+        AttendItem item{k_.loadIndex(starts_, sequence), k_.c(1), sequence, first, Value(), k_.sub(last, first),
+                        following(sequence, goesOn)};
+        emitter.emitItem(item);
+      });
+      return KernelBuilder::Values{after};
+    });
+  }
+
+  Value tokens(Value sequence) {
+    return k_.sub(k_.loadIndex(starts_, k_.add(sequence, 1)), k_.loadIndex(starts_, sequence));
+  }
+
+private:
+  /// What one KV head of a sequence costs, in keys; 0 if it brings more than one token.
+  Value headCost(Value sequence) {
+    Value keys = k_.loadIndex(lengths_, sequence);
+    if (shape_.window > 0)
+      keys = k_.minSI(keys, k_.c(shape_.window + AttendShape::kBlockTokens));
+    // An item without keys costs as much as 32 of them.
+    return arith::SelectOp::create(k_.b(), k_.equal(tokens(sequence), k_.c(1)), k_.add(keys, 32), k_.c(0));
+  }
+
+  /// The first head of a sequence whose keys begin at `bound` of all or later; `before` lie before the sequence.
+  Value headAt(Value bound, Value before, Value cost) {
+    Value divisor = k_.maxSI(cost, k_.c(1)), behind = k_.maxSI(k_.sub(bound, before), k_.c(0));
+    Value head = k_.divUI(k_.add(behind, k_.add(divisor, -1)), divisor);
+    return k_.minSI(head, k_.minSI(cost, k_.c(shape_.kvHeads)));
+  }
+
+  /// The next sequence, or once more the last page of this one.
+  AttendNext following(Value sequence, Value goesOn) {
+    auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), goesOn, yes, no); };
+    Value which = choose(k_.add(sequence, 1), sequence), length = k_.loadIndex(lengths_, which);
+    Value last = k_.divUI(k_.add(length, -1), AttendShape::kPageTokens), first = k_.c(0);
+    if (shape_.window > 0)
+      first = k_.mul(k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), AttendShape::kBlockTokens),
+                     AttendShape::kBlockTokens / AttendShape::kPageTokens);
+    return {k_.address(table_, k_.mul(k_.mul(which, stride_), 4)), choose(first, last), last};
+  }
+
+  KernelBuilder &k_;
+  const AttendShape &shape_;
+  const AttendWords &words_;
+  Value sequences_, starts_, lengths_, table_, stride_;
+};
+
+/// Ragged steps: sequences with one token, then blocks of query tokens x KV head for each of the others.
 static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words) {
-  AttendTile wide = chooseTile(shape, k.level(), /*decode=*/false), narrow = chooseTile(shape, k.level(), true);
+  SingleItems singles(k, shape, words);
+  singles.emit();
+  AttendTile wide = chooseTile(shape, k.level(), /*decode=*/false);
   int64_t wideTokens = itemTokens(shape, wide, false);
-  AttendEmitter many(k, shape, words, wide, wideTokens), one(k, shape, words, narrow, 1);
+  AttendEmitter many(k, shape, words, wide, wideTokens);
   Bf16AttendEmitter rounded(k, shape, words);
   bool bf16 = usesBf16(shape, k.level());
   Value sequences = k.batchInt(words.batch, offsetof(rt::Batch, sequences));
   Value starts = k.batchPtr(words.batch, offsetof(rt::Batch, queryStarts));
   k.forLoop(k.c(0), sequences, 1, {k.c(0)}, [&](Value sequence, ValueRange carried) {
-    Value first = k.loadIndex(starts, sequence), end = k.loadIndex(starts, k.add(sequence, 1));
-    Value tokens = k.sub(end, first), single = k.equal(tokens, k.c(1));
-    Value blockTokens = bf16 ? bf16ItemTokens(k, shape, tokens) : k.c(wideTokens);
-    Value items = k.mul(k.divUI(k.add(tokens, k.add(blockTokens, -1)), blockTokens), shape.kvHeads);
-    forEachOwned(k, carried[0], items, [&](Value index) {
-      Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
-      Value count = k.minSI(k.sub(end, token), blockTokens);
-      AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value()};
-      k.ifElse(
-          single, {},
-          [&] {
-            one.emitItem(item);
-            return KernelBuilder::Values();
-          },
-          [&] {
+    return k.ifElse(
+        k.less(k.c(1), singles.tokens(sequence)), {k.i64()},
+        [&] {
+          Value first = k.loadIndex(starts, sequence), end = k.loadIndex(starts, k.add(sequence, 1));
+          Value tokens = k.sub(end, first);
+          Value blockTokens = bf16 ? bf16ItemTokens(k, shape, tokens) : k.c(wideTokens);
+          Value items = k.mul(k.divUI(k.add(tokens, k.add(blockTokens, -1)), blockTokens), shape.kvHeads);
+          forEachOwned(k, carried[0], items, [&](Value index) {
+            Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
+            Value count = k.minSI(k.sub(end, token), blockTokens);
+            AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value(), Value(), {}};
             bf16 ? rounded.emitItem(item) : many.emitItem(item);
-            return KernelBuilder::Values();
           });
-    });
-    return KernelBuilder::Values{k.add(carried[0], items)};
+          return KernelBuilder::Values{k.add(carried[0], items)};
+        },
+        [&] { return KernelBuilder::Values{carried[0]}; });
   });
 }
 

@@ -35,6 +35,11 @@ int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode
   return (AttendShape::kQueryTokens + tile.tokens - 1) / tile.tokens * tile.tokens;
 }
 
+AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens)
+    : rows(itemTokens * shape.group()), ahead(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
+      state(ahead + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
+      stateBytes((largest + rows * 4 + 63) / 64 * 64) {}
+
 Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
   int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
   tokens = std::max<int64_t>(1, kItemRows / shape.group());
@@ -57,15 +62,13 @@ Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
 }
 
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t floats = 0;
+  int64_t bytes = shape.bf16Products ? Bf16Scratch(shape).bytes : 0;
   for (const Level &level : cpuLevels()) {
-    AttendTile tile = chooseTile(shape, level, false);
-    int64_t rows = itemTokens(shape, tile, false) * shape.group();
-    int64_t tileRows = tile.tokens * shape.group();
-    floats = std::max(floats, tileRows * AttendShape::kBlockTokens + rows * (shape.headDim + 17));
+    AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
+    AttendScratch many(shape, wide, itemTokens(shape, wide, false)), one(shape, narrow, 1);
+    bytes = std::max({bytes, many.state + many.stateBytes, one.state + shape.kvHeads * one.stateBytes});
   }
-  int64_t bytes = (floats * 4 + 63) / 64 * 64;
-  return shape.bf16Products ? std::max(bytes, Bf16Scratch(shape).bytes) : bytes;
+  return bytes;
 }
 
 } // namespace llmc

@@ -41,6 +41,19 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
+/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile, addresses of the pages that are fetched ahead,
+/// then a state for each KV head of an item. A row is one query head of one token.
+struct AttendScratch {
+  AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens);
+
+  int64_t rows;       ///< of a state
+  int64_t ahead;      ///< pointers to the pages of the next block
+  int64_t state;      ///< of the first head
+  int64_t totals;     ///< in a state, after f32 sums [rows][D]: f32 [rows][16], sums of the weights in 16 lanes
+  int64_t largest;    ///< f32 [rows], what the exponents are relative to
+  int64_t stateBytes; ///< from one head to the next
+};
+
 /// Whether blocks of query tokens go through Bf16AttendEmitter.
 inline bool usesBf16(const AttendShape &shape, const Level &level) {
   return shape.bf16Products && level.bf16 && shape.splits == 0;
@@ -70,8 +83,7 @@ struct Bf16Scratch {
   }
 };
 
-/// Scratch of a worker: the most of Bf16Scratch and of what AttendEmitter needs at any level, in f32 the scores of a
-/// tile [tokens * group][64], then for each row of an item sums [D], total [16] and largest score.
+/// Scratch of a worker: the most that any emitter needs at any level.
 int64_t attendScratchBytes(const AttendShape &shape);
 
 } // namespace llmc

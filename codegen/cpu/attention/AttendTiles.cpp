@@ -9,6 +9,9 @@ using namespace mlir;
 
 namespace llmc {
 
+/// Locality of a prefetch that stops at L2.
+static constexpr int kIntoL2 = 2;
+
 /// scores[row][key] for `pages` pages at a time: acc[row] += K[d][16 keys] * q[row][d].
 void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim, stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
@@ -19,14 +22,19 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
   Value lastPage = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
   VectorType f32x16 = k_.vec(16, k_.f32());
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
-    KernelBuilder::Values pages;
+    KernelBuilder::Values pages, nexts;
     for (int64_t p = 0; p < tile_.pages; ++p) // past the end: the last page again, masked later
       pages.push_back(pageAddress(item, k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage), 0));
+    for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
+      nexts.push_back(ahead(item, k_.add(page, p), 0));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
-      // One query row a head reads each page once: the V lines it needs next are fetched beside the K lines.
-      if (tile_.tokens == 1)
+      // One query row a head reads each page once. Beside the K lines those of the next block are fetched; where an
+      // item may have no other block, the V lines that it needs next.
+      for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
+        k_.prefetch(nexts[p], k_.mul(d, 32), 0, kIntoL2);
+      if (tile_.tokens == 1 && !item.heads)
         for (Value address : pages)
           k_.prefetch(address, k_.mul(d, 32), shape_.kvHeads * shape_.headBytes());
       for (int64_t u = 0; u < 2; ++u) {
@@ -97,11 +105,11 @@ void AttendEmitter::rescaleRow(Value row, Value largest, Value now) {
   VectorType f32x16 = k_.vec(16, k_.f32());
   Value factor = k_.splat(k_.exp(k_.subF(largest, now)), 16);
   auto scale = [&](Value at, int64_t disp) {
-    k_.store(k_.mulF(k_.load(f32x16, words_.scratch, at, disp, 4), factor), words_.scratch, at, disp, 4);
+    k_.store(k_.mulF(k_.load(f32x16, state_, at, disp, 4), factor), state_, at, disp, 4);
   };
-  scale(k_.mul(row, 64), totalsAt_);
+  scale(k_.mul(row, 64), at_.totals);
   for (int64_t column = 0; column < shape_.headDim; column += 16)
-    scale(k_.mul(row, shape_.headDim * 4), sumsAt_ + column * 4);
+    scale(k_.mul(row, shape_.headDim * 4), column * 4);
 }
 
 /// Weights of one row of the tile from its scores. They are relative to the largest score seen when that was last
@@ -124,24 +132,33 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
     scores.push_back(masked ? maskHidden(k_, keys, s, lane) : s);
     most = most ? k_.maxF(most, scores.back()) : scores.back();
   }
-  Value old = k_.load(k_.f32(), words_.scratch, k_.mul(itemRow, 4), largestAt_, 4);
+  Value old = k_.load(k_.f32(), state_, k_.mul(itemRow, 4), at_.largest, 4);
   Value limit = k_.splat(k_.addF(old, k_.constant(k_.f32(), 5.0)), 16);
   auto used = k_.ifElse(
       anyGreater(k_, most, limit), {k_.f32()},
       [&] {
         Value now = k_.reduceMax(most);
         rescaleRow(itemRow, old, now);
-        k_.store(now, words_.scratch, k_.mul(itemRow, 4), largestAt_, 4);
+        k_.store(now, state_, k_.mul(itemRow, 4), at_.largest, 4);
         return KernelBuilder::Values{now};
       },
       [&] { return KernelBuilder::Values{old}; });
-  Value largest = k_.splat(used[0], 16), total = k_.load(f32x16, words_.scratch, k_.mul(itemRow, 64), totalsAt_, 4);
+  Value largest = k_.splat(used[0], 16), total = k_.load(f32x16, state_, k_.mul(itemRow, 64), at_.totals, 4);
   for (int64_t i = 0; i < kBlock / 16; ++i) {
     Value weight = k_.exp(k_.subF(scores[i], largest));
     total = k_.addF(total, weight);
     k_.store(weight, words_.scratch, at, i * 64, 4);
   }
-  k_.store(total, words_.scratch, k_.mul(itemRow, 64), totalsAt_, 4);
+  k_.store(total, state_, k_.mul(itemRow, 64), at_.totals, 4);
+}
+
+/// Brings V of key `key` of the next block into L2: `columns` vectors from byte `column` of a row of sums on.
+void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value column, int64_t columns) {
+  int64_t bytes = shape_.headBytes() / AttendShape::kPageTokens;
+  Value page = ahead(item, k_.divUI(key, AttendShape::kPageTokens), shape_.kvHeads * shape_.headBytes());
+  Value at = k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), bytes), k_.divUI(column, 2));
+  for (int64_t line = 0; line < columns * 32; line += 64)
+    k_.prefetch(page, at, line, kIntoL2);
 }
 
 /// sums[row][16 columns] += sum over visible keys of p[row][key] * V[key][columns].
@@ -157,25 +174,27 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
     KernelBuilder::Values acc;
     for (int64_t r = 0; r < tile_.rows(); ++r)
       for (int64_t v = 0; v < tile_.columns; ++v)
-        acc.push_back(k_.load(f32x16, words_.scratch, columnSums, sumsAt_ + rowOf(r) * dim * 4 + v * 64, 4));
+        acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
       Value values = k_.address(pageAddress(item, page, valuesAt), k_.divUI(column, 2));
       Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
-      Value ahead; // the same page of the next block: its K lines arrive while this page's V is summed
-      if (tile_.tokens == 1) {
+      Value nextKeys; // the same page of the next block: its K lines arrive while this page's V is summed
+      if (tile_.tokens == 1 && !item.heads) {
         Value lastPage = k_.divUI(k_.add(tile.endKey, -1), AttendShape::kPageTokens);
-        ahead = pageAddress(item,
-                            k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
+        nextKeys = pageAddress(
+            item, k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
       }
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
-        if (ahead) {
+        if (nextKeys) {
           int64_t bytes = shape_.headBytes() / AttendShape::kPageTokens;
           for (int64_t line = 0; line < bytes; line += 64)
-            k_.prefetch(ahead, k_.mul(t, bytes), line);
+            k_.prefetch(nextKeys, k_.mul(t, bytes), line);
         }
+        if (item.heads)
+          prefetchValues(item, k_.add(key, t), column, tile_.columns);
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
           vs.push_back(k_.extF(k_.load(k_.vec(16, k_.f16()), values, k_.mul(t, dim * 2), v * 32, 2)));
@@ -189,7 +208,7 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
     });
     for (int64_t r = 0; r < tile_.rows(); ++r)
       for (int64_t v = 0; v < tile_.columns; ++v)
-        k_.store(acc[r * tile_.columns + v], words_.scratch, columnSums, sumsAt_ + rowOf(r) * dim * 4 + v * 64, 4);
+        k_.store(acc[r * tile_.columns + v], state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4);
   });
 }
 

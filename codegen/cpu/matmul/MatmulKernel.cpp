@@ -64,7 +64,11 @@ private:
     });
   }
 
-  void writeProduct(const MatmulWords &words, Value first) {
+  void writeProduct(MatmulWords words, Value first) {
+    if (plan_.shape.unequalUnits)
+      words.beforeUnit = [&](Value row, Value unit) {
+        forPart(unit, [&](const HeadPart &part, Value head) { heads_->prefetch(part, row, head); });
+      };
     emitMatmul(k_, plan_.shape, words,
                [&](Value row, Value unit, Value sums) { writeResult(first ? k_.add(first, row) : row, unit, sums); });
   }
@@ -81,13 +85,13 @@ private:
     return success();
   }
 
-  /// Head `unit` of the product's rows, to where the part that holds it goes.
-  void writeHead(Value row, Value unit) {
+  /// The part that head `unit` of the product belongs to, and its place there.
+  void forPart(Value unit, llvm::function_ref<void(const HeadPart &, Value)> body) {
     for (const HeadPart &part : heads_->parts()) {
       int64_t first = *firstColumn(part.value) / (plan_.shape.unitPanels * kPanelRows);
       Value head = k_.add(unit, -first);
       Value here = arith::AndIOp::create(k_.b(), k_.less(k_.c(-1), head), k_.less(head, k_.c(part.heads)));
-      k_.ifThen(here, [&] { heads_->emit(part, row, head); });
+      k_.ifThen(here, [&] { body(part, head); });
     }
   }
 
@@ -114,7 +118,7 @@ private:
       return value;
     });
     if (heads_)
-      return writeHead(row, unit);
+      return forPart(unit, [&](const HeadPart &part, Value head) { heads_->emit(part, row, head); });
     if (plan_.argmax)
       return writeTile(row, unit);
     Value result = plan_.result;

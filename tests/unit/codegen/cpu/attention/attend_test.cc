@@ -178,6 +178,11 @@ const Case kCases[] = {
     {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
     {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
     {"smol_decode", shapeOf(9, 3, 64, 16), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
+    // Many sequences that decode, long beside short, a prompt between them: heads of a sequence go to different
+    // workers.
+    {"smol_decoders", shapeOf(9, 3, 64, 0), {{1, 700}, {1, 0}, {1, 63}, {5, 10}, {1, 64}, {1, 127}, {1, 15}, {1, 300}}},
+    {"mha_dim80_decoders", shapeOf(5, 5, 80, 0), {{1, 90}, {1, 200}, {1, 3}}},
+    {"window_decoders", shapeOf(4, 2, 64, 0, 100), {{1, 350}, {1, 20}, {1, 163}, {1, 164}}},
     {"mha_dim80", shapeOf(3, 3, 80, 0), {{33, 5}, {1, 9}}},
     {"mha_dim80_decode", shapeOf(3, 3, 80, 16), {{1, 130}}},
     {"gqa7_dim96", shapeOf(7, 1, 96, 0), {{17, 0}, {2, 30}}},
