@@ -101,10 +101,14 @@ async def whole_answers(url: str, args) -> list[list[int]]:
     return wanted
 
 
-async def watch(server: Served, processes: list, kv_bytes: int) -> tuple[int, int]:
-    """The most requests that were answered at once, and the most resident memory without the KV pool, until the clients are done."""
+async def watch(server: Served, processes: list, results, parts: list, kv_bytes: int) -> tuple[int, int]:
+    """The most requests that were answered at once, and the most resident memory without the KV pool, until all clients have told."""
     client, most, resident = Client(server.url), 0, 0
-    while any(p.is_alive() for p in processes):
+    while len(parts) < len(processes):
+        if any(p.exitcode for p in processes):
+            raise SystemExit("a client process has failed")
+        while not results.empty():
+            parts.append(results.get())
         most = max(most, json.loads((await client.get("/load")).body)["server_load"])
         resident = max(resident, server.resident_kib(kv_bytes))
         await asyncio.sleep(0.2)
@@ -128,9 +132,9 @@ def load(server: Served, wanted: list, args, kv_bytes: int) -> dict:
         process.start()
     before, begin = server.resident_kib(kv_bytes), time.monotonic()
     go.set()
-    most, resident = asyncio.run(watch(server, processes, kv_bytes))
+    parts: list = []
+    most, resident = asyncio.run(watch(server, processes, results, parts, kv_bytes))
     seconds = time.monotonic() - begin
-    parts = [results.get() for _ in processes]
     firsts = sorted(t for part in parts for t in part[1])
     return {
         "streams": args.streams, "at_once": most, "tokens": sum(part[2] for part in parts), "seconds": round(seconds, 2),
