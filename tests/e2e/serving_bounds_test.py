@@ -38,7 +38,7 @@ class Scripts(unittest.TestCase):
 
     def test_cancels_are_noticed(self):
         result = self.run_script("cancels.py", "--cancels", 600, "--idle-ms", 2000)
-        self.assertEqual(list(result["engine_log"]), ["abort"])
+        self.assertGreater(result["engine_log"]["abort"], 500)
 
     def test_overload_is_refused_and_costs_no_goodput(self):
         load = ("--seconds", 4, "--sequences", 8, "--queue", 16, "--prompt", 200, "--tokens", 200, "--vocabulary", 250, "--threads", 1)
