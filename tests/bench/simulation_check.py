@@ -1,11 +1,12 @@
 """Plays a trace against llmc-run's server, simulates the same trace, and prints both side by side.
 
-"simulated" measures the machine just before; "replayed" takes the step times of the served run itself from its --trace, so that
+"simulated" has the step costs of the machine just before and after, in the mean; "replayed" takes the step times of the served run itself from its --trace, so that
 a machine that others use meanwhile disturbs both sides alike: what differs then is the simulation, not the machine.
 
 Usage: tests/bench/simulation_check.py ENGINE [--requests N] [--rate R] [--prompt LOW-HIGH] [--output LOW-HIGH] [--threads N]
-       [--seed N] [--within SHARE] [--server-cpus 0-2] [--client-cpus 3] [-- FLAGS OF llmc-run]
-Exit status 1 if throughput, TTFT or TPOT (BOUND) of the simulation is further from the server's than --within.
+       [--seed N] [--rounds N] [--within SHARE] [--server-cpus 0-2] [--client-cpus 3] [-- FLAGS OF llmc-run]
+Exit status 1 if throughput, TTFT or TPOT (BOUND) of the simulation is further from the server's than --within in the
+median of the rounds.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import pathlib
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -112,18 +114,20 @@ def simulate(options, trace: list[dict], folder: pathlib.Path, costs: dict | Non
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=pin).stdout)
 
 
-def undisturbed(what: str, run, tries: int = 3):
-    """What `run` gives while others leave the CPUs alone; after so many tries, all the same, and it says so."""
-    for attempt in range(tries):
-        machine.wait_quiet(0.2, 20)
-        watch, before = machine.Watch(), os.times()
-        result = run()
-        after = os.times()  # of this process and of the children that have ended
-        others = watch.others(sum(after[:4]) - sum(before[:4]))
-        print(f"{what}: others used {others:.2f} CPUs meanwhile")
-        if others < 0.3:
-            break
-    return result
+def between(before: dict, after: dict) -> dict:
+    """Step costs in the middle of two measurements: a shared machine's speed drifts within a minute."""
+    points = lambda name: [[n, (a + b) / 2] for (n, a), (_, b) in zip(before[name], after[name], strict=True)]
+    numbers = {name: (value + after[name]) / 2 for name, value in before.items() if name.startswith("per_")}
+    return {"tokens": points("tokens"), "rows": points("rows")} | numbers
+
+
+def one_round(options, trace: list[dict], folder: pathlib.Path, before: dict) -> tuple[dict, dict, dict, dict]:
+    """Served, simulated with the costs before and after, replayed with its own step times; and the costs after it."""
+    machine.wait_quiet(0.2, 20)
+    real = play(options, trace, folder / "trace.json")
+    after = simulate(options, trace, folder)["step_cost"]
+    simulated = simulate(options, trace, folder, between(before, after))
+    return real, simulated, simulate(options, trace, folder, costs_of(folder / "trace.json")), after
 
 
 def main() -> int:
@@ -136,6 +140,7 @@ def main() -> int:
     parser.add_argument("--output", type=span, default=(32, 128))
     parser.add_argument("--threads", default="2")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--within", type=float, default=0.15)
     parser.add_argument("--server-cpus", type=served.cpus)
     parser.add_argument("--client-cpus", type=served.cpus)
@@ -148,16 +153,23 @@ def main() -> int:
     trace = make_trace(options)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        simulated = undisturbed("measuring", lambda: simulate(options, trace, folder))
-        real = undisturbed("serving", lambda: play(options, trace, folder / "trace.json"))
-        replayed = simulate(options, trace, folder, costs_of(folder / "trace.json"))
-    print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10}")
+        watch, begun, rounds = machine.Watch(), sum(os.times()[:4]), []
+        costs = simulate(options, trace, folder)["step_cost"]
+        for _ in range(options.rounds):
+            *one, costs = one_round(options, trace, folder, costs)
+            rounds.append(one)
+        print(f"others used {watch.others(sum(os.times()[:4]) - begun):.2f} CPUs; {options.rounds} rounds, medians")
+    middle = lambda values: statistics.median(values)
+    print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10} {'':>8}  simulated, each round")
+    far = []
     for row in ROWS:
-        share = lambda side: f"{side[row] / real[row] - 1:+8.1%}"
-        print(f"{row:20} {real[row]:10.1f} {simulated[row]:10.1f} {share(simulated)} {replayed[row]:10.1f} {share(replayed)}")
-    far = [row for row in BOUND if abs(simulated[row] / real[row] - 1) > options.within]
-    for row in far:
-        print(f"FAULT {row} is {simulated[row] / real[row] - 1:+.1%} off")
+        off, own = ([sides[k][row] / sides[0][row] - 1 for sides in rounds] for k in (1, 2))
+        real, simulated, replayed = (middle([sides[k][row] for sides in rounds]) for k in range(3))
+        each = " ".join(f"{share:+.0%}" for share in off)
+        print(f"{row:20} {real:10.1f} {simulated:10.1f} {middle(off):+8.1%} {replayed:10.1f} {middle(own):+8.1%}  {each}")
+        if row in BOUND and abs(middle(off)) > options.within:
+            far.append(f"FAULT {row} is {middle(off):+.1%} off")
+    print("\n".join(far))
     return 1 if far else 0
 
 
