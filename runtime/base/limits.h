@@ -49,6 +49,7 @@ inline constexpr uint64_t kKernelSymbolBytes = 256;
 // Runs.
 inline constexpr int64_t kThreads = 1024;
 inline constexpr int64_t kMaxTokensPerStep = 1 << 20;
+inline constexpr int64_t kSequences = 16'384;  ///< that run together: no more can be connected
 inline constexpr uint64_t kPromptBytes = 64ull << 20;
 inline constexpr uint64_t kTemplateOutputBytes = 4ull << 20;
 inline constexpr uint64_t kTemplateFuel = 1'000'000;

@@ -129,10 +129,10 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "chunk", flags.chunk, 2, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "prompt-tokens", flags.benchPromptTokens, 1, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "output-tokens", flags.benchOutputTokens, 1, limits::kPositions));
-  LLMC_TRY(readInteger(parsed, "streams", flags.benchStreams, 1, 4096));
+  LLMC_TRY(readInteger(parsed, "streams", flags.benchStreams, 1, limits::kSequences));
   LLMC_TRY(readInteger(parsed, "repeat", flags.benchRepeat, 1, 10000));
   LLMC_TRY(readInteger(parsed, "port", flags.port, 0, 65535));
-  LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, 4096));
+  LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, limits::kSequences));
   LLMC_TRY(readInteger(parsed, "max-queue", flags.maxQueue, 1, 1'000'000));
   LLMC_TRY(readReal(parsed, "prompt-stretch", flags.promptStretch, 0, 1000));
   LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));

@@ -21,6 +21,9 @@ Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) 
   config.prefixCache = flags.prefixCache;
   config.deterministic = flags.deterministic;
   config.promptStretch = flags.promptStretch.value_or(2);
+  // All that a step can decide is kept until the step is over: what is lost would be missing in the trace.
+  if (!flags.trace.empty())
+    config.traceEvents = std::max(config.traceEvents, 4 * (flags.maxSequences + flags.maxQueue));
   if (flags.policy == "priority")
     config.policy = Policy::kPriority;
   else if (flags.policy == "mlfq")

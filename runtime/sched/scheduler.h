@@ -74,6 +74,7 @@ class Scheduler {
   /// late; 1 to 60, whole.
   uint32_t retryAfterSeconds() const;
   SchedulerStats stats() const;
+  uint32_t waiting() const { return static_cast<uint32_t>(state_.waiting.size()); }
   const DecisionTrace& trace() const { return state_.trace; }
   /// For tests: all invariants, O(everything). Error RT_SCHEDULER_STATE (70).
   Status check() const;

@@ -77,12 +77,18 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
     const uint32_t maxTokens = generation.maxTokens, choices = generation.choices;
     Status status = services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), i));
     // Those before this one are cancelled with the answer.
-    if (!status) return fromStatus(status);
+    if (!status) return faultOf(status);
     observe(Histogram::kParamN, choices);
     observe(Histogram::kMaxGenerationTokens, maxTokens);
     if (request_.maxTokens) observe(Histogram::kParamMaxTokens, *request_.maxTokens);
   }
   return std::nullopt;
+}
+
+ApiError Answer::faultOf(const Status& status) const {
+  ApiError error = fromStatus(status);
+  if (error.retryAfter > 0) error.retryAfter = static_cast<int>(services_.backend.stats().retryAfterSeconds);
+  return error;
 }
 
 void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
@@ -102,7 +108,7 @@ void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
     choiceEnded(state, choice);
   } else if (const auto* error = std::get_if<ErrorEvent>(&event)) {
     if (error->status.code() == kBadLogits) count(Counter::kCorrupted);
-    return fail(fromStatus(error->status));
+    return fail(faultOf(error->status));
   }
   if (live_ == 0) return finishAll();
   if (exchange_ && !buffer_.empty()) {

@@ -73,6 +73,7 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   };
 
   ApiFault submitAll(EventInbox& inbox);
+  ApiError faultOf(const Status& status) const;
   void onPrompt(PromptState& prompt, PromptEvent event);
   void onToken(uint32_t prompt, TokenEvent event);
   void begin(PromptState& prompt, uint32_t index);

@@ -103,6 +103,7 @@ struct BackendStats {
   uint32_t running = 0, waiting = 0;
   double kvUsage = 0;                      ///< [0, 1]
   uint32_t kvPages = 0, kvPageTokens = 0;  ///< of the pool, and how many tokens a page holds; 0: there is none
+  uint32_t retryAfterSeconds = 1;          ///< until a place in the queue is likely free
   uint64_t preemptions = 0;
   uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
   uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds

@@ -32,7 +32,7 @@ struct Server::Parts {
         metrics(backend.facts().names.front(), backend.facts().context, options.ioThreads, options.metrics),
         accessLog(options.accessLog, options.logFormat) {
     for (uint32_t i = 0; i < options.ioThreads; ++i) {
-      threads.push_back(std::make_unique<IoThread>(i));
+      threads.push_back(std::make_unique<IoThread>(i, options.clockRate));
       inboxes.push_back(std::make_shared<EventInbox>(*threads.back()));
     }
     handler = std::make_unique<ApiHandler>(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "runtime/format/digest.h"
 
@@ -114,6 +115,7 @@ void EngineLoop::apply(std::vector<Command>& commands) {
     switch (command.kind) {
       case Command::Kind::kSubmit:
         admit(command);
+        ++unsettled_;
         break;
       case Command::Kind::kCancel:
         if (command.choice == server::kAllChoices)
@@ -201,6 +203,7 @@ Status EngineLoop::step() {
   TracedStep traced;
   traced.begin = now();
   const StepPlan& plan = scheduler_->plan(traced.begin);
+  publishQueue();
   if (plan.empty()) {
     rest();
     return Status::ok();
@@ -327,6 +330,16 @@ void EngineLoop::breakDown(const Status& status) {
   generations_.clear();
 }
 
+/// Before the step, not after it: submit() would let in as many again as came and count on the numbers of the step
+/// before, and who came too late would hear so only when this step is over.
+void EngineLoop::publishQueue() {
+  {
+    const std::lock_guard lock(statsMutex_);
+    stats_.waiting = scheduler_->waiting();
+  }
+  inbox_.settle(std::exchange(unsettled_, 0));
+}
+
 void EngineLoop::publishStats(uint32_t tokens) {
   const SchedulerStats now = scheduler_->stats();
   const std::lock_guard lock(statsMutex_);
@@ -335,6 +348,7 @@ void EngineLoop::publishStats(uint32_t tokens) {
   stats_.kvUsage = 1.0 - static_cast<double>(now.freePages + now.idlePages) / std::max(now.totalPages, 1u);
   stats_.kvPages = now.totalPages;
   stats_.kvPageTokens = kPageTokens;
+  stats_.retryAfterSeconds = scheduler_->retryAfterSeconds();
   stats_.preemptions = now.preemptions;
   stats_.prefixCacheQueries = now.prefix.queries;
   stats_.prefixCacheHits = now.prefix.hits;

@@ -71,6 +71,7 @@ class EngineLoop final : public server::Backend {
   void tellTokens();
   void tellEnds();
   void breakDown(const Status& status);
+  void publishQueue();
   void publishStats(uint32_t tokens);
 
   Executor& executor_;
@@ -84,6 +85,7 @@ class EngineLoop final : public server::Backend {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const uint64_t saltSecret_[2];  ///< of this process, so that nobody can make two salts collide
   std::unordered_map<server::GenerationId, std::unique_ptr<Generation>> generations_;
+  uint32_t unsettled_ = 0;  ///< submits that were taken and that stats_ does not have yet
   std::vector<SampleOutcome> outcomes_;
   std::vector<Made> made_;
   std::vector<SampleTask> tasks_;                              ///< parallel to made_

@@ -17,7 +17,6 @@ void Inbox::push(Command command) {
 bool Inbox::take(std::vector<Command>& out) {
   const std::lock_guard lock(mutex_);
   std::swap(out, commands_);
-  submits_.store(0, std::memory_order_relaxed);
   return !closed_ || !out.empty();
 }
 

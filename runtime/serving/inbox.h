@@ -32,7 +32,9 @@ class Inbox {
   /// Waits for a command, or for `most`.
   void wait(std::chrono::milliseconds most);
   void close();
-  uint32_t submits() const { return submits_.load(std::memory_order_relaxed); }  ///< not taken yet
+  /// That many of the submits that were taken stand in the numbers of the queue from here on.
+  void settle(uint32_t submits) { submits_.fetch_sub(submits, std::memory_order_relaxed); }
+  uint32_t submits() const { return submits_.load(std::memory_order_relaxed); }  ///< not settled yet
 
  private:
   std::mutex mutex_;

@@ -122,7 +122,17 @@ async def long(server, seed, args) -> dict:
     quiet = quiet[8 * 10 :]  # the first tokens come while the streams' own prompts are computed
     result = {"quiet itl median": statistics.median(quiet), "quiet itl p99": report.percentile(quiet, 99)}
     result |= {"itl p99 while it enters": report.percentile(during, 99), "ttft of the prompt": statistics.median(firsts)}
-    return result | {"p99 / quiet p99": result["itl p99 while it enters"] / result["quiet itl p99"]}
+    result["p99 / quiet p99"] = result["itl p99 while it enters"] / result["quiet itl p99"]
+    return result | {"p99 / median just before": percentile_over_before(gaps, windows)}
+
+
+def percentile_over_before(gaps: list[tuple[float, float]], windows: list[tuple[float, float]]) -> float:
+    """The p99 of the gaps in the windows, each as a multiple of the median of the 0.3 s before: the streams' contexts grow meanwhile."""
+    ratios = []
+    for a, b in windows:
+        before = statistics.median(g for end, g in gaps if a - 0.3 < end - g and end < a)
+        ratios += [g / before for end, g in gaps if a < end and end - g < b]
+    return report.percentile(ratios, 99)
 
 
 async def start(server, seed, args) -> dict:

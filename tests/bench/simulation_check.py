@@ -1,22 +1,31 @@
 """Plays a trace against llmc-run's server, simulates the same trace, and prints both side by side.
 
-"simulated" measures the machine just before; "replayed" takes the step times of the served run itself from its --trace, so that
+"simulated" has the step costs of the machine just before and after, in the mean; "replayed" takes the step times of the served run itself from its --trace, so that
 a machine that others use meanwhile disturbs both sides alike: what differs then is the simulation, not the machine.
 
 Usage: tests/bench/simulation_check.py ENGINE [--requests N] [--rate R] [--prompt LOW-HIGH] [--output LOW-HIGH] [--threads N]
-       [--seed N] [--bin DIR] [-- FLAGS OF llmc-run]
+       [--seed N] [--rounds N] [--within SHARE] [--server-cpus 0-2] [--client-cpus 3] [-- FLAGS OF llmc-run]
+Exit status 1 if throughput, TTFT or TPOT (BOUND) of the simulation is further from the server's than --within in the
+median of the rounds.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+import machine
+import served
+from served import Served
+
+BOUND = ("output_throughput", "mean_ttft_ms", "median_ttft_ms", "mean_tpot_ms", "median_tpot_ms")
 ROWS = ("completed", "duration", "output_throughput", "mean_ttft_ms", "median_ttft_ms", "p99_ttft_ms", "mean_tpot_ms",
         "median_tpot_ms", "p99_tpot_ms", "mean_e2el_ms", "p99_e2el_ms")
 
@@ -80,33 +89,45 @@ def costs_of(path: pathlib.Path) -> dict:
 
 
 def play(options, trace: list[dict], record: pathlib.Path) -> dict:
-    command = [options.bin / "llmc-run", options.engine, "--port", "0", "--served-model-name", "m", "--trace", record, *options.flags]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        for line in server.stderr:
-            if line.startswith("ready on "):
-                port = int(line.split(":")[2].split("/")[0])
-                break
+    flags = [options.engine, "--served-model-name", "m", "--trace", record, *options.flags]
+    with Served(flags, options.server_cpus) as server:
+        port = int(server.url.rsplit(":", 1)[1])
 
         async def everybody():
             await one(port, time.monotonic(), {"time": 0, "prompt": 64, "output": 16}, -1)  # first use of pages and threads
             begin = time.monotonic() + 0.2
             return await asyncio.gather(*(one(port, begin, item, i) for i, item in enumerate(trace)))
 
-        return summary(asyncio.run(everybody()))
-    finally:
-        server.terminate()
-        server.communicate()
+        results = asyncio.run(everybody())
+        server.end()
+        return summary(results)
 
 
 def simulate(options, trace: list[dict], folder: pathlib.Path, costs: dict | None = None) -> dict:
     load, cost = folder / "load.jsonl", folder / "cost.json"
     load.write_text("".join(json.dumps(item) + "\n" for item in trace))
-    command = [options.bin / "llmc-run", options.engine, "--simulate", load, "--json", *options.flags]
+    command = [served.PROGRAM, options.engine, "--simulate", load, "--json", *options.flags]
     if costs:
         cost.write_text(json.dumps(costs))
         command += ["--step-cost", cost]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    pin = lambda: os.sched_setaffinity(0, options.server_cpus or os.sched_getaffinity(0))
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, preexec_fn=pin).stdout)
+
+
+def between(before: dict, after: dict) -> dict:
+    """Step costs in the middle of two measurements: a shared machine's speed drifts within a minute."""
+    points = lambda name: [[n, (a + b) / 2] for (n, a), (_, b) in zip(before[name], after[name], strict=True)]
+    numbers = {name: (value + after[name]) / 2 for name, value in before.items() if name.startswith("per_")}
+    return {"tokens": points("tokens"), "rows": points("rows")} | numbers
+
+
+def one_round(options, trace: list[dict], folder: pathlib.Path, before: dict) -> tuple[dict, dict, dict, dict]:
+    """Served, simulated with the costs before and after, replayed with its own step times; and the costs after it."""
+    machine.wait_quiet(0.2, 20)
+    real = play(options, trace, folder / "trace.json")
+    after = simulate(options, trace, folder)["step_cost"]
+    simulated = simulate(options, trace, folder, between(before, after))
+    return real, simulated, simulate(options, trace, folder, costs_of(folder / "trace.json")), after
 
 
 def main() -> int:
@@ -119,20 +140,37 @@ def main() -> int:
     parser.add_argument("--output", type=span, default=(32, 128))
     parser.add_argument("--threads", default="2")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2] / "build/bin")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--within", type=float, default=0.15)
+    parser.add_argument("--server-cpus", type=served.cpus)
+    parser.add_argument("--client-cpus", type=served.cpus)
     parser.add_argument("flags", nargs="*")
     options = parser.parse_args()
     options.flags += ["--threads", options.threads]
+    if options.client_cpus:
+        options.server_cpus = options.server_cpus or os.sched_getaffinity(0)
+        os.sched_setaffinity(0, options.client_cpus)
     trace = make_trace(options)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        simulated, served = simulate(options, trace, folder), play(options, trace, folder / "trace.json")
-        replayed = simulate(options, trace, folder, costs_of(folder / "trace.json"))
-    print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10}")
+        watch, begun, rounds = machine.Watch(), sum(os.times()[:4]), []
+        costs = simulate(options, trace, folder)["step_cost"]
+        for _ in range(options.rounds):
+            *one, costs = one_round(options, trace, folder, costs)
+            rounds.append(one)
+        print(f"others used {watch.others(sum(os.times()[:4]) - begun):.2f} CPUs; {options.rounds} rounds, medians")
+    middle = lambda values: statistics.median(values)
+    print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10} {'':>8}  simulated, each round")
+    far = []
     for row in ROWS:
-        share = lambda side: f"{side[row] / served[row] - 1:+8.1%}"
-        print(f"{row:20} {served[row]:10.1f} {simulated[row]:10.1f} {share(simulated)} {replayed[row]:10.1f} {share(replayed)}")
-    return 0
+        off, own = ([sides[k][row] / sides[0][row] - 1 for sides in rounds] for k in (1, 2))
+        real, simulated, replayed = (middle([sides[k][row] for sides in rounds]) for k in range(3))
+        each = " ".join(f"{share:+.0%}" for share in off)
+        print(f"{row:20} {real:10.1f} {simulated:10.1f} {middle(off):+8.1%} {replayed:10.1f} {middle(own):+8.1%}  {each}")
+        if row in BOUND and abs(middle(off)) > options.within:
+            far.append(f"FAULT {row} is {middle(off):+.1%} off")
+    print("\n".join(far))
+    return 1 if far else 0
 
 
 if __name__ == "__main__":

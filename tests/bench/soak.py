@@ -10,22 +10,15 @@ replays the same clients.
 import argparse
 import asyncio
 import json
-import os
 import pathlib
 import random
-import re
-import resource
-import signal
-import subprocess
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples" / "bench_serve"))
+import served
+from served import Served, metrics
+from sse_client import Client
 
-from sse_client import Client  # noqa: E402
-
-READY = re.compile(r"ready on http://127\.0\.0\.1:(\d+)/")
 PLAIN = "/v1/completions"
 HELD = ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc")
 MALFORMED = [
@@ -38,40 +31,6 @@ MALFORMED = [
     b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 300 + b"\r\n",
 ]
 BAD_FIELDS = [{"max_tokens": -1}, {"temperature": "hot"}, {"n": 10**9}, {"prompt": [10**12]}, {"logit_bias": {"x": 1}}, {"stop": 5}]
-
-
-class Watched:
-    """The server's process, and what it holds."""
-
-    def __init__(self, program, arguments):
-        self.child = subprocess.Popen([program, *map(str, arguments)], stderr=subprocess.PIPE, text=True)
-        seen = ""
-        for line in self.child.stderr:
-            seen += line
-            if found := READY.search(line):
-                self.url = f"http://127.0.0.1:{found[1]}"
-                return
-        raise SystemExit(f"llmc-run ended with status {self.child.wait()}:\n{seen}")
-
-    def holds(self) -> dict:
-        folder = pathlib.Path(f"/proc/{self.child.pid}")
-        status = (folder / "status").read_text()
-        number = lambda name: int(status.split(name + ":")[1].split()[0])
-        return {"descriptors": len(os.listdir(folder / "fd")), "threads": number("Threads"), "rss_kib": number("VmRSS")}
-
-    def end(self) -> int:
-        self.child.send_signal(signal.SIGTERM)
-        return self.child.wait(timeout=60)
-
-
-async def metrics(client: Client) -> dict[str, float]:
-    """Sums over labels."""
-    found: dict[str, float] = {}
-    for line in (await client.get("/metrics")).body.decode().splitlines():
-        if line and not line.startswith("#"):
-            name, value = line.split("{")[0].split(" ")[0], float(line.rsplit(" ", 1)[1])
-            found[name] = found.get(name, 0.0) + value
-    return found
 
 
 class Clients:
@@ -154,7 +113,7 @@ async def idle(client: Client) -> tuple[dict[str, float], float]:
         await asyncio.sleep(0.002)
 
 
-async def soak(server: Watched, args) -> int:
+async def soak(server: Served, args) -> int:
     client = Client(server.url)
     model = json.loads((await client.get("/v1/models")).body)["data"][0]["id"]
     clients = Clients(server.url, model, args)
@@ -209,16 +168,10 @@ def main() -> int:
     parser.add_argument("--flags", default="", help="more flags of llmc-run, separated by spaces")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10_000)
     args = parser.parse_args()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    program = pathlib.Path(os.environ.get("LLMC_BIN", ROOT / "build" / "bin")) / "llmc-run"
-    flags = [args.engine, "--port", 0, *args.flags.split()]
-    server = Watched(program, flags + (["--kv-memory", args.kv_memory] if args.kv_memory else []))
-    try:
+    served.allow_descriptors(4096)
+    flags = [args.engine, *args.flags.split()]
+    with Served(flags + (["--kv-memory", args.kv_memory] if args.kv_memory else [])) as server:
         return asyncio.run(soak(server, args))
-    finally:
-        if server.child.poll() is None:
-            server.child.kill()
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ def bad_fields():
     yield "RQ3", both, "n", ["0", "-1", "2.5", "\"2\"", "1000000000"]
     yield "RQ3", (TEXT,), "best_of", ["0", "-1", "2.5", "\"2\"", "1000000000"]
     yield "RQ4", (TEXT,), "logprobs", ["-1", "21", "1000000"]
+    yield "RQ4", (CHAT,), "top_logprobs", ["-1", "21", "1000000", "5"]  # the last one without logprobs
     yield "RQ4", both, "prompt_logprobs", ["-2", "21", "1000000", "\"all\""]
     yield "RQ5", both, "max_tokens", ["0", "-1", "9223372036854775808"]
     yield "RQ6", both, "temperature", ["-1"]
@@ -178,6 +179,8 @@ def chat_rows():
     schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
     yield Row("RQ13", ask(CHAT, response_format=schema), 400, "unsupported_parameter", "response_format")
     yield Row("RQ13", field(CHAT, "response_format", "{\"a\":" * 1000 + "1" + "}" * 1000), 400, "invalid_json")
+    loop = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}}}
+    yield Row("RQ13", ask(CHAT, response_format=loop), 400, "unsupported_parameter", "response_format")
     yield Row("RQ13", ask(CHAT, structured_outputs={"regex": "(a+)+$"}), 400, "unsupported_parameter", "structured_outputs")
     for number in range(20):  # each another schema: none is compiled, none is kept
         yield Row("RQ14", ask(CHAT, guided_json={"properties": {f"p{number}": {}}}), 400, "unsupported_parameter", "guided_json")

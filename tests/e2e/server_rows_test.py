@@ -13,6 +13,7 @@ import engine
 import hostile_requests
 import mock_server
 import smollm2
+import tiny_models
 from hostile_requests import CONTEXT, TEXT, ask, get, send
 from mock_server import EngineServer, MockServer, letters
 
@@ -94,6 +95,22 @@ class Rows(unittest.TestCase):
                 if row.id in ("RQ3", "RQ8", "RQ13", "RQ14", "RQ21"):
                     send(self.open, row.data)
         self.assertLess(self.open.resident_kib() - before, 65536)
+
+    def test_nothing_is_fetched(self):  # RQ11
+        """URLs of every API that has them, to a socket that would notice."""
+        with socket.create_server(("127.0.0.1", 0)) as bait:
+            url = f"http://127.0.0.1:{bait.getsockname()[1]}/a.png"
+            parts = {
+                "/v1/chat/completions": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]},
+                "/v1/messages": {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": url}}]}]},
+                "/v1/responses": {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]},
+            }
+            for path, fields in parts.items():
+                self.assertEqual(send(self.open, ask(path, **fields)).status, 400, path)
+            self.assertEqual(send(self.open, ask("/v1/chat/completions", messages=[{"role": "user", "content": url}])).status, 200)
+            bait.settimeout(0.5)
+            with self.assertRaises(TimeoutError):
+                bait.accept()
 
     def test_exactly_the_context(self):  # RQ5, RQ25
         for fields in ({"max_tokens": 4}, {"max_tokens": None, "ignore_eos": True}):
@@ -198,6 +215,29 @@ class BesideCanaries(unittest.TestCase):
                 self.assertTrue(canaries.thread.is_alive(), "the streams ended before the requests did")
             self.assertGreater(sent, 250)
             self.assertEqual([i for i, text in enumerate(canaries.texts) if text != letters(i, 900)], [])
+            self.assertIsNone(server.child.poll())
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class BesideCanariesOnAnEngine(unittest.TestCase):
+    def test_sixty_four_streams_do_not_change(self):
+        """Sampled, so that neighbouring tokens differ; the engine is deterministic, so that company changes nothing."""
+        spec = next(s for s in tiny_models.SPECS if s.name == "gguf-llama-q4_1")
+        built = engine.build(tiny_models.write(spec, engine.work_dir() / "models"))
+        flags = ("--max-model-len", CONTEXT, "--max-num-seqs", 96, "--deterministic", "--threads", 1)
+        with EngineServer(built, *flags) as server:
+            bodies = [{"prompt": [3 + index, 5, 7], "max_tokens": 900, "temperature": 1, "seed": index, "ignore_eos": True} for index in range(64)]
+            with Canaries(server, bodies) as alone:
+                pass
+            with Canaries(server, bodies) as beside:
+                sent = 0
+                for row in hostile_requests.rows():
+                    if beside.thread.is_alive() and not row.key and not row.mock:
+                        check(self, row, send(server, row.data))
+                        sent += 1
+            self.assertGreater(sent, 100)
+            self.assertEqual(len(set(alone.texts)), 64)
+            self.assertEqual(beside.texts, alone.texts)
             self.assertIsNone(server.child.poll())
 
 

@@ -14,6 +14,9 @@ import mock_server
 from mock_server import MockServer, letters, read_stream, request
 
 
+CHUNKED = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def wait_until(condition, seconds: float = 5) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
@@ -87,9 +90,10 @@ class Streams(unittest.TestCase):
             self.assertIn(b"data: [DONE]", text)
 
     def test_timeouts(self):
-        """Header and body by drops, and a reader that never reads: 408 after 10 s, 408 after 30 s, cancelled after 30 s."""
+        """By a clock of the server that runs ten times as fast: head 10 s, body 30 s, kept connection 60 s, stalled reader 30 s."""
+        rate = 10
 
-        def drip(sock, data: bytes) -> None:
+        def drip(sock, data: bytes):
             sock.setblocking(False)
             for byte in data:
                 try:
@@ -98,31 +102,60 @@ class Streams(unittest.TestCase):
                     return
                 yield
 
-        with MockServer("--context", 400_000) as server:
-            head, body, stalled = server.connect(), server.connect(), server.connect()
+        def started(sock) -> bytes:
+            """What has come by now; None while nothing has, b"" when the connection has ended."""
+            try:
+                return sock.recv(64)
+            except BlockingIOError:
+                return None
+            except ConnectionError:
+                return b""
+
+        with MockServer("--context", 400_000, "--clock-rate", rate) as server:
+            head, body, endless, kept, stalled = (server.connect() for _ in range(5))
+            kept.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertTrue(kept.recv(4096).startswith(b"HTTP/1.1 200 "))
             stalled.sendall(request("/v1/completions", stream_body(0, 300_000)))
             text = request("/v1/completions", {"prompt": "x" * 100})
             at = text.index(b"\r\n\r\n") + 4
             body.sendall(text[:at])
+            endless.sendall(CHUNKED + b"5\r\n{\"a\":\r\n")  # and no end chunk
             drips = [drip(head, text[:60]), drip(body, text[at : at + 80])]
+            wanted = {"head": (head, b"HTTP/1.1 408 "), "body": (body, b"HTTP/1.1 408 "), "endless": (endless, b"HTTP/1.1 408 "), "kept": (kept, b"")}
+            for sock, _ in wanted.values():
+                sock.setblocking(False)
             begin, ends = time.monotonic(), {}
-            while len(ends) < 3 and time.monotonic() - begin < 45:
+            while len(ends) < 5 and time.monotonic() - begin < 15:
                 for one in drips:
                     next(one, None)
-                time.sleep(0.5)
-                for name, sock in (("head", head), ("body", body)):
-                    try:
-                        if name not in ends and sock.recv(64).startswith(b"HTTP/1.1 408 "):
-                            ends[name] = time.monotonic() - begin
-                    except BlockingIOError:
-                        pass
+                time.sleep(0.5 / rate)
+                for name, (sock, answer) in wanted.items():
+                    if name not in ends and (seen := started(sock)) is not None:
+                        self.assertTrue(seen.startswith(answer) and bool(seen) == bool(answer), (name, seen))
+                        ends[name] = (time.monotonic() - begin) * rate
                 if "stalled" not in ends and server.metric("vllm:num_requests_waiting") + server.metric("vllm:num_requests_running") == 0:
-                    ends["stalled"] = time.monotonic() - begin
-            self.assertAlmostEqual(ends.get("head", 0), 10, delta=2)
-            self.assertAlmostEqual(ends.get("body", 0), 30, delta=3)
-            self.assertAlmostEqual(ends.get("stalled", 0), 31, delta=5)
-            for sock in (head, body, stalled):
+                    ends["stalled"] = (time.monotonic() - begin) * rate
+            for name, seconds in {"head": 10, "body": 30, "endless": 30, "kept": 60, "stalled": 31}.items():
+                self.assertAlmostEqual(ends.get(name, 0), seconds, delta=8, msg=name)
+            for sock in (head, body, endless, kept, stalled):
                 sock.close()
+
+    def test_the_deadline_of_a_request(self):
+        """600 s by a clock that runs 300 times as fast: 504 before the first token, an error event after it."""
+        with MockServer("--step-us", 20_000, "--clock-rate", 300) as server:
+            for salt, stream in (("mock:hang", False), ("mock:hang", True), ("", True)):
+                body = {"prompt": [0], "max_tokens": 4000, "ignore_eos": True, "stream": stream} | ({"cache_salt": salt} if salt else {})
+                with self.subTest(body), server.connect() as sock:
+                    begin = time.monotonic()
+                    sock.sendall(request("/v1/completions", body))
+                    text = b""
+                    while b"deadline_exceeded" not in text and (piece := sock.recv(65536)):
+                        text += piece
+                    self.assertAlmostEqual((time.monotonic() - begin) * 300, 600, delta=300)
+                    self.assertTrue(text.startswith(b"HTTP/1.1 200 " if stream and not salt else b"HTTP/1.1 504 "), text[:300])
+                    self.assertEqual(text.count(b'"code":"deadline_exceeded"'), 1)
+                    self.assertNotIn(b"[DONE]", text)
+            self.assertTrue(wait_until(lambda: server.metric("vllm:num_requests_running") == 0))
 
     def test_an_idle_server_does_nothing(self):
         with MockServer() as server:

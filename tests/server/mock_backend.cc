@@ -42,6 +42,7 @@ Status MockBackend::submit(GenerationRequest request, std::shared_ptr<Generation
     sequence->command = request.cacheSalt.substr(5, at == std::string::npos ? at : at - 5);
     if (at != std::string::npos) sequence->number = static_cast<uint32_t>(std::stoul(request.cacheSalt.substr(at + 1)));
   }
+  if (sequence->command == "full" && sequence->number > 0) retryAfter_ = sequence->number;
   if (sequence->command == "full") return Status::error(ErrorKind::kUnavailable, kQueueFull, "full");
   if (sequence->command == "kv") return Status::error(ErrorKind::kUsage, kKvCapacity, "needs 9 pages of 8; shorten it");
   if (sequence->command == "down") return Status::error(ErrorKind::kDeviceFault, "RT_DEVICE", "secret detail");
@@ -100,6 +101,7 @@ BackendStats MockBackend::stats() const {
   BackendStats stats;
   const std::lock_guard lock(mutex_);
   stats.running = running_.load();
+  stats.retryAfterSeconds = retryAfter_;
   stats.waiting = static_cast<uint32_t>(sequences_.size()) - std::min<uint32_t>(stats.running, sequences_.size());
   stats.iterationTokens[kIterationTokenBuckets - 1] = steps_.load();
   stats.iterationTokensSum = tokens_.load();

@@ -31,7 +31,7 @@ struct MockOptions {
 /// Token i of choice c is the byte 'a' + (sum of the prompt's ids + c + i) % 26, or allowedIds[i % size]. A cache salt
 /// of the form "mock:WORD" or "mock:WORD@N" asks for a failure: "fail" or "nan" (an error event before token N),
 /// "abort" (an end without a token), "full", "kv", "down" (at submit), "hang" (no token ever). "cached@N": so many
-/// prompt tokens were cached.
+/// prompt tokens were cached; "full@N": there is room in N seconds.
 class MockBackend : public Backend {
  public:
   explicit MockBackend(MockOptions options);
@@ -79,7 +79,7 @@ class MockBackend : public Backend {
   GenerationRequest last_;
   bool stop_ = false;
   std::atomic<uint64_t> cancelled_{0}, paused_{0}, submitted_{0}, steps_{0}, tokens_{0};
-  std::atomic<uint32_t> running_{0};
+  std::atomic<uint32_t> running_{0}, retryAfter_{1};
   std::thread thread_;
 };
 

@@ -22,7 +22,8 @@ struct MainOptions {
 
 constexpr const char* kUsage =
     "llmc-mock-server [--host A] [--port N] [--api-key K]... [--context N] [--step-us N] [--eos-after N] [--say FILE]\n"
-    "  [--max-running N] [--max-queue N] [--io-threads N] [--max-connections N] [--log text|json] [--drain-seconds N]\n"
+    "  [--max-running N] [--max-queue N] [--io-threads N] [--max-connections N] [--clock-rate N] [--log text|json]\n"
+    "  [--drain-seconds N]\n"
     "Prints 'port N' once it serves. SIGTERM drains, a second one ends at once.\n";
 
 bool parse(int count, char** arguments, MainOptions& out) {
@@ -51,6 +52,8 @@ bool parse(int count, char** arguments, MainOptions& out) {
       out.server.ioThreads = number;
     else if (name == "--max-connections")
       out.server.mostConnections = number;
+    else if (name == "--clock-rate")
+      out.server.clockRate = number;
     else if (name == "--drain-seconds")
       out.drainSeconds = number;
     else if (name == "--log") {

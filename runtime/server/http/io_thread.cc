@@ -8,13 +8,20 @@
 
 namespace llmc::rt::server {
 namespace {
-constexpr auto kTick = std::chrono::milliseconds(250);
+using Clock = std::chrono::steady_clock;
+
+/// A quarter of a second of now().
+Clock::duration tickOf(double clockRate) {
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(0.25 / clockRate));
 }
 
-IoThread::IoThread(uint32_t index)
+}  // namespace
+
+IoThread::IoThread(uint32_t index, double clockRate)
     : guard_(context_.get_executor()),
       timer_(context_),
-      lastTick_(std::chrono::steady_clock::now()),
+      lastTick_(Clock::now()),
+      clockRate_(clockRate),
       index_(index),
       scratch_(64 << 10) {}
 
@@ -58,20 +65,19 @@ void IoThread::flushLater(std::shared_ptr<Connection> connection) {
 }
 
 void IoThread::scheduleTick() {
-  if (!ticking_) lastTick_ = std::chrono::steady_clock::now();
+  if (!ticking_) lastTick_ = Clock::now();
   ticking_ = true;
-  timer_.expires_after(kTick);
+  timer_.expires_after(tickOf(clockRate_));
   timer_.async_wait([this](const boost::system::error_code& error) {
     if (!error) tick();
   });
 }
 
 void IoThread::tick() {
-  const auto now = std::chrono::steady_clock::now();
-  const std::chrono::duration<double> passed =
-      std::min<std::chrono::steady_clock::duration>(now - lastTick_, 4 * kTick);
+  const auto now = Clock::now();
+  const std::chrono::duration<double> passed = std::min(now - lastTick_, 4 * tickOf(clockRate_));
   lastTick_ = now;
-  now_ += passed.count();
+  now_ += passed.count() * clockRate_;
   ticking_ = false;
   const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
   for (const auto& one : all) one->tick();

@@ -19,7 +19,8 @@ class Connection;
 /// Created and destroyed by the server's thread; everything but post() and count() belongs to the loop's own thread.
 class IoThread {
  public:
-  explicit IoThread(uint32_t index);
+  /// `clockRate`: seconds of now() a second; more than 1 shows a test in a moment what a timeout does.
+  explicit IoThread(uint32_t index, double clockRate = 1);
   ~IoThread();
 
   void start();
@@ -59,6 +60,7 @@ class IoThread {
   bool ticking_ = false;
   std::chrono::steady_clock::time_point lastTick_;
   double now_ = 0;
+  const double clockRate_;
   const uint32_t index_;
   std::vector<char> scratch_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;

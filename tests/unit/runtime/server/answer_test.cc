@@ -123,6 +123,7 @@ TEST(Answer, ErrorsBeforeTheFirstTokenAreAnswers) {
       EXPECT_EQ(reply.body.find("secret"), std::string::npos);
     }
   }
+  EXPECT_EQ(served.post(kText, R"({"prompt":[0],"cache_salt":"mock:full@7"})").headers.at("retry-after"), "7");
   EXPECT_EQ(served.server->load(), 0u);
 }
 

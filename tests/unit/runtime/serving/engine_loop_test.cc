@@ -52,6 +52,33 @@ class Collector final : public server::GenerationSink {
   std::condition_variable changed_;
 };
 
+/// Holds the engine's thread at each token of the first choice, in the middle of a step, until the test lets it go on.
+class Gate final : public server::GenerationSink {
+ public:
+  void deliver(server::GenerationEvent event) override {
+    const auto* token = std::get_if<server::TokenEvent>(&event);
+    if (!token || token->choice != 0) return;
+    std::unique_lock lock(mutex_);
+    ++held_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return held_ <= passed_; });
+  }
+  bool waitForToken(uint32_t number) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return held_ == number; });
+  }
+  void pass(uint32_t tokens) {
+    const std::lock_guard lock(mutex_);
+    passed_ += tokens;
+    changed_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint32_t held_ = 0, passed_ = 0;
+};
+
 class Serving : public testing::Test {
  protected:
   static constexpr uint32_t kPages = 64;
@@ -159,6 +186,26 @@ TEST_F(Serving, WhatCannotFitIsRefusedAtOnce) {
   auto asked = request(1, std::vector<int32_t>(100, 1), 90);
   asked.choices = 6;  // 12 pages each, of 64
   EXPECT_EQ(loop_->submit(asked, std::make_shared<Collector>()).code(), server::kKvCapacity);
+}
+
+TEST_F(Serving, AFullQueueIsKnownWhileTheStepRuns) {
+  start(/*failing=*/false, /*maxQueue=*/4);
+  auto gate = std::make_shared<Gate>();
+  auto all = request(1, {1, 2, 3}, 100);
+  all.choices = 8;  // every slot
+  ASSERT_TRUE(loop_->submit(all, gate));
+  ASSERT_TRUE(gate->waitForToken(1));
+  for (uint64_t id = 2; id <= 5; ++id)
+    ASSERT_TRUE(loop_->submit(request(id, {1, 2}, 1), std::make_shared<Collector>())) << id;
+  EXPECT_EQ(loop_->submit(request(6, {1, 2}, 1), std::make_shared<Collector>()).code(), server::kQueueFull);
+  gate->pass(1);
+  // This step has taken the four out of the inbox and is not over.
+  ASSERT_TRUE(gate->waitForToken(2));
+  EXPECT_EQ(loop_->submit(request(7, {1, 2}, 1), std::make_shared<Collector>()).code(), server::kQueueFull);
+  EXPECT_EQ(loop_->stats().waiting, 4u);
+  EXPECT_GE(loop_->stats().retryAfterSeconds, 1u);
+  loop_->cancel(1, server::kAllChoices);
+  gate->pass(200);
 }
 
 TEST_F(Serving, AStepThatFailsEndsEverythingAndIsTold) {

@@ -1,0 +1,103 @@
+"""The scripts of tests/bench that prove the server's bounds, with fewer streams: many at once, cancels, overload, start and end."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+import unittest
+
+import engine
+import tiny_models
+
+BENCH = engine.ROOT / "tests" / "bench"
+sys.path.insert(0, str(BENCH))
+
+import many_streams  # noqa: E402
+import overload  # noqa: E402
+
+
+def tiny():
+    spec = next(s for s in tiny_models.SPECS if s.name == "gguf-llama-q4_1")
+    return engine.build(tiny_models.write(spec, engine.work_dir() / "models"))
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Scripts(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
+    def run_script(self, name: str, *flags) -> dict:
+        command = [sys.executable, BENCH / name, tiny(), *map(str, flags)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"LLMC_BIN": str(engine.BIN)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return json.loads(done.stdout.splitlines()[0])
+
+    def test_many_streams_are_those_of_the_engine(self):
+        result = self.run_script("many_streams.py", "--streams", 600, "--tokens", 48, "--distinct", 60)
+        self.assertEqual((result["wrong"], result["tokens"]), (0, 600 * 48))
+
+    def test_cancels_are_noticed(self):
+        result = self.run_script("cancels.py", "--cancels", 600, "--idle-ms", 2000)
+        self.assertGreater(result["engine_log"]["abort"], 500)
+
+    def test_overload_is_refused_and_costs_no_goodput(self):
+        load = ("--seconds", 4, "--sequences", 8, "--queue", 16, "--prompt", 200, "--tokens", 200, "--vocabulary", 250, "--threads", 1)
+        result = self.run_script("overload.py", *load, "--late", 200, "--share", 0.6)
+        self.assertGreater(result["refused"], result["whole"])
+
+    def test_start_and_end(self):
+        bounds = ("--ready-ms", 3000, "--port-ms", 2000, "--unready-ms", 2000)
+        result = self.run_script("lifecycle.py", "--streams", 100, "--threads", 1, "--starts", 2, "--idle-seconds", 2, *bounds)
+        self.assertEqual((result["sigterm_cut"], result["second_signal_told"]), (0, 100))
+
+
+class Checks(unittest.TestCase):
+    """The inverse: each kind of fault is seen."""
+
+    def stream(self, ids, reasons=(b"length",), dones=1):
+        stream = many_streams.Stream(0)
+        stream.ids, stream.reasons, stream.dones = list(ids), list(reasons), dones
+        stream.outcome = types.SimpleNamespace(success=True)
+        return stream
+
+    def test_of_streams(self):
+        wanted = [4, 8, 15, 16]
+        self.assertEqual(self.stream(wanted).fault(wanted), "")
+        for ids in ([4, 8, 15], [4, 8, 8, 15, 16], [4, 15, 8, 16], [4, 8, 15, 16, 16], [4, 8, 15, 17]):
+            self.assertTrue(self.stream(ids).fault(wanted), ids)
+        self.assertTrue(self.stream(wanted, reasons=()).fault(wanted))
+        self.assertTrue(self.stream(wanted, reasons=(b"length", b"length")).fault(wanted))
+        self.assertTrue(self.stream(wanted, dones=2).fault(wanted))
+
+    def test_of_the_log_and_of_what_is_held(self):
+        args = types.SimpleNamespace(streams=2, tokens=3, kib=64)
+        result = {"at_once": 2, "kib_per_stream": 5, "faults": []}
+        right, held = {"stream-0": ("length", 3), "stream-1": ("length", 3)}, {"num_requests_running": 0.0}
+        self.assertEqual(many_streams.check(result, right, held, args), [])
+        for bad in (
+            (result | {"at_once": 1}, right, held),
+            (result | {"kib_per_stream": 65}, right, held),
+            (result, {"stream-0": ("length", 3)}, held),
+            (result, right | {"stream-1": ("abort", 3)}, held),
+            (result, right | {"stream-1": ("length", 4)}, held),
+            (result, right, {"num_requests_running": 1.0}),
+        ):
+            self.assertEqual(len(many_streams.check(*bad, args)), 1, bad)
+
+    def test_of_an_overload(self):
+        args = types.SimpleNamespace(tokens=10, times=10, late=10, share=0.9)
+        whole = types.SimpleNamespace(status=200, success=True, done=True, output_tokens=10, ttft=0.1)
+        refused = types.SimpleNamespace(status=429, success=False, headers={"retry-after": "1"}, first_byte=0.002)
+        judge = lambda outcomes, best=100.0: overload.judge(outcomes, 1.0, best, 1.0, args)[1]
+        self.assertEqual(judge([whole] * 10 + [refused] * 90), [])
+        cut = types.SimpleNamespace(**vars(whole) | {"output_tokens": 9})
+        late = types.SimpleNamespace(**vars(refused) | {"first_byte": 0.02})
+        silent = types.SimpleNamespace(**vars(refused) | {"headers": {}})
+        self.assertEqual(len(judge([whole] * 10 + [cut] + [refused] * 90)), 1)
+        self.assertEqual(len(judge([whole] * 10 + [refused] * 88 + [late] * 2)), 1)
+        self.assertEqual(len(judge([whole] * 10 + [refused] * 89 + [silent])), 1)
+        self.assertEqual(len(judge([whole] * 10 + [refused] * 90, best=120.0)), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
