@@ -77,8 +77,10 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
   walk_ = walk;
   times_ = times;
   if (times) {
-    times->calls.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
-    times->waits.assign(workers_, std::vector<uint64_t>(walk.phaseEnds.size()));
+    times->starts.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
+    times->ends = times->starts;
+    times->opens.assign(workers_, std::vector<uint64_t>(walk.phaseEnds.size()));
+    times->begin = __rdtsc();
   }
   failure_.store(0, std::memory_order_relaxed);
   if (workers_ > 1) {
@@ -86,6 +88,11 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
     if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(start_);
   }
   walkPhases(0);
+  if (times) {
+    times->end = __rdtsc();
+    for (auto& opens : times->opens)
+      if (!opens.empty()) opens.back() = times->end;
+  }
   return failure_.load(std::memory_order_relaxed);
 }
 
@@ -94,25 +101,20 @@ void WorkerPool::walkPhases(uint32_t worker) { times_ ? walkPhasesAs<true>(worke
 template <bool kTimed>
 void WorkerPool::walkPhasesAs(uint32_t worker) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
-  const auto now = [] { return kTimed ? __rdtsc() : 0; };
   uint32_t call = 0;
   for (size_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
     for (; call < walk.phaseEnds[phase]; ++call) {
       // After a failure all workers still meet at each barrier: one that left early would strand the others.
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
-      const uint64_t start = now();
+      if constexpr (kTimed) times_->starts[worker][call] = __rdtsc();
       if (const int32_t code = callKernel(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
-      if constexpr (kTimed) times_->calls[worker][call] = now() - start;
+      if constexpr (kTimed) times_->ends[worker][call] = __rdtsc();
     }
-    // The last wait cannot be written: once that barrier opens, run() returns and the caller may read.
-    if (kTimed && phase + 1 < walk.phaseEnds.size()) {
-      const uint64_t start = now();
-      barrier_.arrive();
-      times_->waits[worker][phase] = now() - start;
-    } else {
-      barrier_.arrive();
-    }
+    barrier_.arrive();
+    // The last one cannot be written: once that barrier opens, run() returns and the caller may read.
+    if constexpr (kTimed)
+      if (phase + 1 < walk.phaseEnds.size()) times_->opens[worker][phase] = __rdtsc();
   }
   // run() must not return while a worker may still read walk_, even if there was no phase.
   if (walk.phaseEnds.empty()) barrier_.arrive();

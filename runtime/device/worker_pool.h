@@ -25,11 +25,13 @@ struct Walk {
   std::span<const uint32_t> phaseEnds;
 };
 
-/// Where the time of one walk went, in TSC ticks. Filled by run(): each worker writes its own row, so that they do not
-/// meet.
+/// When things happened in one walk, on the TSC. Filled by run(): each worker writes its own rows, so that they do not
+/// meet. Of a walk in which a kernel failed the rest is 0.
 struct WalkTimes {
-  std::vector<std::vector<uint64_t>> calls;  ///< [worker][call] in the kernel
-  std::vector<std::vector<uint64_t>> waits;  ///< [worker][phase] at the barrier
+  uint64_t begin = 0, end = 0;                ///< of run(), seen by its caller
+  std::vector<std::vector<uint64_t>> starts;  ///< [worker][call] the kernel was entered
+  std::vector<std::vector<uint64_t>> ends;    ///< [worker][call] and left
+  std::vector<std::vector<uint64_t>> opens;   ///< [worker][phase] the barrier let the worker go; of the last one: end
 };
 
 struct PoolOptions {
