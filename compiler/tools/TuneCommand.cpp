@@ -90,11 +90,12 @@ std::string describeFound(const Level &level, const TunedProduct &found) {
          llvm::formatv(" # {0} instead of {1:f1}, {2} tried", times, found.tableSeconds * 1e6, found.tried).str();
 }
 
-rt::Status write(const std::string &path, const std::string &text) {
+/// Adds to `path`, or replaces what is in it.
+rt::Status write(const std::string &path, const std::string &text, bool append) {
   if (path == "-")
     return printText(text);
   std::error_code error;
-  llvm::raw_fd_ostream out(path, error);
+  llvm::raw_fd_ostream out(path, error, append ? llvm::sys::fs::OF_Append : llvm::sys::fs::OF_None);
   if (!error) {
     out << text;
     out.close();
@@ -115,6 +116,7 @@ rt::Status tune(const TuneRequest &request) {
   auto pool = rt::WorkerPool::create({.threads = request.threads});
   if (!pool)
     return pool.takeStatus();
+  LLMC_TRY(write(request.output, "", /*append=*/true)); // a path that cannot be written is told before the work
   std::string text = "# llmc " LLMC_VERSION " tune on " + rt::cpuBrand() + ", " + std::to_string((*pool)->workers()) +
                      " workers\n" + TuningDatabase::kHeader.str() + "\n";
   size_t faster = 0, all = 0;
@@ -135,7 +137,7 @@ rt::Status tune(const TuneRequest &request) {
   if (!request.quiet)
     llvm::errs() << faster << " of " << all << " are faster than the built-in table by "
                  << llvm::formatv("{0:f0}% or more\n", request.options.leastGain * 100);
-  return write(request.output, text);
+  return write(request.output, text, false);
 }
 
 } // namespace

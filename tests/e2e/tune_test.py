@@ -80,6 +80,7 @@ class Tune(unittest.TestCase):
     def test_what_cannot_be_tuned_is_told(self):
         self.assertEqual(refused("tune", self.engine)[0], 64)
         self.assertEqual(refused("tune", self.engine, "-o", "/nowhere/x", "--threads", "0x")[0], 64)
+        self.assertEqual(refused("tune", self.engine, "-o", "/nowhere/x")[0], 74)
         self.assertEqual(refused("tune", engine.work_dir() / "no.bin", "-o", "-")[0], 66)
         self.assertEqual(refused("tune", self.file, "-o", "-")[0], 65)
 
