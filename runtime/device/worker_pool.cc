@@ -11,9 +11,13 @@
 
 #include "runtime/base/limits.h"
 #include "runtime/device/cpu_topology.h"
+#include "runtime/device/time_slice.h"
 
 namespace llmc::rt {
 namespace {
+
+/// Some phases long. With the system's, a worker that wakes waits until the rival on its CPU has used up its own.
+constexpr uint64_t kSliceNanoseconds = 100'000;
 
 void setAffinity(pthread_t thread, std::span<const int> cpus) {
   cpu_set_t mask;
@@ -33,8 +37,10 @@ int32_t callKernel(const KernelCall& kernel, uint32_t worker, uint32_t workers) 
 
 }  // namespace
 
-WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers)
-    : workers_(workers), idleTicks_(tscTicks(options.idleNanoseconds)), barrier_(workers, options.spinNanoseconds) {}
+WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus)
+    : workers_(workers),
+      idleTicks_(tscTicks(options.idleNanoseconds)),
+      barrier_(workers, ownCpus ? options.spinNanoseconds : options.spinNanoseconds / 10) {}
 
 Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& options) {
   if (options.threads < 0 || options.threads > limits::kThreads)
@@ -43,9 +49,10 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& option
                              std::to_string(options.threads));
   const auto allowed = allowedCpus();
   const auto placed = placeWorkers(allowed, options.threads, cgroupCpuLimit());
-  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size())));
+  const bool ownCpus = placed.size() <= allowed.size();
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size()), ownCpus));
   // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
-  const bool pin = options.pin && placed.size() <= allowed.size();
+  const bool pin = options.pin && ownCpus;
   if (pin) {
     pool->cpus_ = placed;
     for (const auto& cpu : allowed) pool->callerCpus_.push_back(cpu.id);
@@ -62,6 +69,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& option
     if (pin) setAffinity(pool->threads_.back().native_handle(), std::span(placed).subspan(worker, 1));
   }
   if (pin) setAffinity(pthread_self(), std::span(placed).first(1));
+  pool->callerSlice_ = setTimeSlice(kSliceNanoseconds);
   return pool;
 }
 
@@ -71,6 +79,7 @@ WorkerPool::~WorkerPool() {
   futexWakeAll(start_);
   for (auto& thread : threads_) thread.join();
   if (!callerCpus_.empty()) setAffinity(pthread_self(), callerCpus_);
+  (void)setTimeSlice(callerSlice_);
 }
 
 int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
@@ -121,6 +130,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker) {
 }
 
 void WorkerPool::loop(uint32_t worker) {
+  (void)setTimeSlice(kSliceNanoseconds);
   for (uint32_t seen = 0;; ++seen) {
     spinThenSleep(start_, seen, idleTicks_, sleepers_);
     if (stopping_) return;

@@ -35,14 +35,17 @@ struct WalkTimes {
 };
 
 struct PoolOptions {
-  int threads = 0;                     ///< workers, the caller included; 0: one a physical core this process may use
-  bool pin = true;                     ///< bind each worker to a CPU (not when there are more workers than CPUs)
-  uint64_t spinNanoseconds = 30'000;   ///< at a barrier, before sleeping
+  int threads = 0;  ///< workers, the caller included; 0: one a physical core this process may use
+  bool pin = true;  ///< bind each worker to a CPU (not when there are more workers than CPUs)
+  /// At a barrier, before sleeping. Longer than it takes to wake a sleeper on a CPU that another process has taken:
+  /// else each worker that comes late sends the others to sleep, and their waking makes them late in turn. Workers
+  /// without a CPU of their own spin a tenth of it: they keep the one who works from working.
+  uint64_t spinNanoseconds = 300'000;
   uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
 };
 
 /// A fixed set of workers. The thread that creates the pool is worker 0 and the only one that may call run(); it is
-/// pinned as long as the pool lives. Idle workers use no CPU time.
+/// pinned, and has the workers' short time slices, as long as the pool lives. Idle workers use no CPU time.
 class WorkerPool {
  public:
   /// Error RT_THREADS (69) when the system refuses a thread, (64) when `threads` is out of range.
@@ -59,7 +62,7 @@ class WorkerPool {
   int32_t run(const Walk& walk, WalkTimes* times = nullptr);
 
  private:
-  explicit WorkerPool(const PoolOptions& options, uint32_t workers);
+  WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus);
   void loop(uint32_t worker);
   void walkPhases(uint32_t worker);
   template <bool kTimed>
@@ -69,6 +72,7 @@ class WorkerPool {
   const uint64_t idleTicks_;
   std::vector<int> cpus_;
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
+  uint64_t callerSlice_ = 0;     ///< time slice of that thread before, nanoseconds; 0: the system's
   PhaseBarrier barrier_;
   Walk walk_;                                   ///< written by run() before start_ moves, read by workers after
   WalkTimes* times_ = nullptr;                  ///< likewise; null: not measured
