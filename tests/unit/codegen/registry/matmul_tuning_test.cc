@@ -67,8 +67,9 @@ double worstError(const MatmulShape &shape, const Level &level) {
   const int rows = shape.mMax ? static_cast<int>(shape.mMax) : 70;
   TestActivations x(shape, rows, 2);
   const size_t stride = rt::rowStrideBytes(static_cast<uint64_t>(shape.n) * 4) / 4;
-  std::vector<float> out(stride * (static_cast<size_t>(rows) + 16));
-  kernel.run(x.bytes.data(), weight.packed.data(), out.data(), rows, 2);
+  Buffer memory(stride * 4 * (static_cast<size_t>(rows) + 16));
+  float *out = memory.as<float>();
+  kernel.run(x.bytes.data(), weight.packed.data(), out, rows, 2);
   double worst = 0;
   for (int row = 0; row < rows; row += row < 3 ? 1 : 5)
     for (int64_t n = 0; n < shape.n; n += 7) {
