@@ -32,7 +32,8 @@ constexpr uint64_t kRounds = 20'000;
       STEP(s7)                                                                                    \
       STEP(s8)                                                                                    \
       STEP(s9)                                                                                    \
-      STEP(s10) STEP(s11) /* Else equal chains would be one. */                                   \
+      STEP(s10)                                                                                   \
+      STEP(s11) /* Else equal chains would be one. */                                             \
           __asm__ volatile("" : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5));      \
       __asm__ volatile("" : "+v"(s6), "+v"(s7), "+v"(s8), "+v"(s9), "+v"(s10), "+v"(s11));        \
     }                                                                                             \

@@ -51,8 +51,8 @@ def cpu_list(text: str) -> list[int]:
     return cpus
 
 
-def bench(engine: str, cpus: list[int], threads: int) -> dict[str, float]:
-    command = [ROOT / "build/bin/llmc-run", engine, "--bench", "--json", "--repeat", "1", "--threads", threads, "--prompt-tokens", 128,
+def bench(flags, cpus: list[int], threads: int) -> dict[str, float]:
+    command = [flags.llmc_run, flags.engine, "--bench", "--json", "--repeat", "1", "--threads", threads, "--prompt-tokens", 128,
                "--output-tokens", 129]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True,
                           preexec_fn=lambda: os.sched_setaffinity(0, cpus))
@@ -60,12 +60,12 @@ def bench(engine: str, cpus: list[int], threads: int) -> dict[str, float]:
     return {"decode": repeat["decode_tokens_per_s"], "prefill": repeat["prefill_tokens_per_s"]}
 
 
-def measure(engine: str, cpus: list[int], threads: int, rounds: int) -> dict:
+def measure(flags, cpus: list[int], threads: int) -> dict:
     alone, beside = [], []
-    for _ in range(rounds):
-        alone.append(bench(engine, cpus, threads))
+    for _ in range(flags.rounds):
+        alone.append(bench(flags, cpus, threads))
         with Rival(cpus):
-            beside.append(bench(engine, cpus, threads))
+            beside.append(bench(flags, cpus, threads))
     table = {}
     for what in ("decode", "prefill"):
         quiet, loud = ([one[what] for one in samples] for samples in (alone, beside))
@@ -88,12 +88,13 @@ def main() -> int:
     parser.add_argument("--cpus", type=cpu_list, default=sorted(os.sched_getaffinity(0)))
     parser.add_argument("--threads", type=int)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--llmc-run", default=ROOT / "build/bin/llmc-run")
     parser.add_argument("--floor", type=float, default=0.4)
     parser.add_argument("--markdown")
     parser.add_argument("--json")
     flags = parser.parse_args()
     threads = flags.threads or len(flags.cpus)
-    table = measure(flags.engine, flags.cpus, threads, flags.rounds)
+    table = measure(flags, flags.cpus, threads)
     text = markdown(table, flags.cpus, threads)
     print(text, end="")
     if flags.markdown:
