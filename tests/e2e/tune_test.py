@@ -72,7 +72,7 @@ class Tune(unittest.TestCase):
             bad.write_text(text)
             status, said = refused("build", model_path(), "-o", out, "--tuning", bad)
             self.assertEqual(status, 65, said)
-            self.assertIn(f"error[TUNE_FILE]: {bad}{where}", said)
+            self.assertIn(f"error[TUNE_FILE] {bad}{where}", said)
             self.assertFalse(out.exists())
         self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", engine.work_dir() / "no.tuning")[0], 66)
         self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", self.file, "--target", "cuda:sm_80")[0], 64)
