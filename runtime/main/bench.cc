@@ -124,11 +124,9 @@ class Bench {
   Json profile(double bandwidth) const {
     const MachineLimits limits{bandwidth, measureComputePeaks(session_.pool(), session_.levelName())};
     const fb::Engine& plan = session_.engine().plan();
-    uint32_t level = 0;
-    while (plan.levels()->Get(level)->name()->string_view() != session_.levelName()) ++level;
     return {{"limits", limitsJson(limits)},
-            {"prefill", profileJson(prefillProfile_, plan, level, limits)},
-            {"decode", profileJson(decodeProfile_, plan, level, limits)}};
+            {"prefill", profileJson(prefillProfile_, plan, limits)},
+            {"decode", profileJson(decodeProfile_, plan, limits)}};
   }
 
  private:

@@ -30,13 +30,6 @@ const fb::Launch* launchOf(const fb::Engine& plan, uint32_t kernel) {
   return nullptr;
 }
 
-/// For people: what the compiler chose for this variant and level.
-std::string configOf(const fb::Engine& plan, const StepProfile::Key& key, uint32_t level) {
-  const auto* variant = plan.kernels()->Get(key.first)->variants()->Get(key.second);
-  const std::string own = textOf(variant->code()->Get(level)->config());
-  return own.empty() ? textOf(variant->config()) : own;
-}
-
 /// What of the model a kernel computes, layers left out: ["attention_norm", "attention.q_k_v"].
 Json originOf(const fb::Kernel& kernel) {
   Json parts = Json::array();
@@ -66,16 +59,20 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
   return work;
 }
 
-Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry, const std::string& config) {
+Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry) {
   const fb::KvSpec& kv = *plan.kv();
   const double tokenBytes = static_cast<double>(kv.layer_bytes()) / kv.page_tokens();
   // A query head multiplies with a key and adds a value for each token that it sees.
   const double pairOperations = 4.0 * plan.model()->heads() * plan.model()->head_dim();
-  return {entry.context * tokenBytes, entry.attended * pairOperations, config.starts_with("bf16") ? "bf16" : "f32"};
+  // With int8 activations the program for any number of tokens multiplies in bf16 where the level can; the one for few
+  // tokens never does.
+  constexpr uint64_t kFewTokens = 4;
+  const bool bf16 = textOf(plan.model()->activations()) == "int8" && entry.rows > kFewTokens * entry.calls;
+  return {entry.context * tokenBytes, entry.attended * pairOperations, bf16 ? "bf16" : "f32"};
 }
 
 double peakOf(const ComputePeaks& peaks, std::string_view unit) {
-  return unit == "int8" ? peaks.int8 : unit == "bf16" ? peaks.bf16 : peaks.f32;
+  return unit == "int8" ? peaks.int8 : unit == "bf16" && peaks.bf16 > 0 ? peaks.bf16 : peaks.f32;
 }
 
 /// Adds rates and limits of `work` that took `seconds`; returns the seconds that it would take at its limit.
@@ -85,15 +82,16 @@ double addRates(Json& json, const Work& work, double seconds, const MachineLimit
   const double peak = peakOf(limits.peaks, work.unit);
   if (limits.readBytes <= 0 || peak <= 0) return 0;
   const double reading = work.bytes / limits.readBytes, computing = work.operations / peak;
-  json["bound"] = reading > computing ? "memory" : work.unit;
+  const char* unit = std::string_view(work.unit) == "bf16" && limits.peaks.bf16 <= 0 ? "f32" : work.unit;
+  json["bound"] = reading > computing ? "memory" : unit;
   json["of_limit"] = std::max(reading, computing) / seconds;
   return std::max(reading, computing);
 }
 
 class Report {
  public:
-  Report(const StepProfile& profile, const fb::Engine& plan, uint32_t level, const MachineLimits& limits)
-      : profile_(profile), plan_(plan), level_(level), limits_(limits) {}
+  Report(const StepProfile& profile, const fb::Engine& plan, const MachineLimits& limits)
+      : profile_(profile), plan_(plan), limits_(limits) {}
 
   Json make() {
     const double ticks = profile_.ticks();
@@ -128,11 +126,10 @@ class Report {
 
   Json kernel(const StepProfile::Key& key, const StepProfile::Entry& entry) {
     const auto* kernel = plan_.kernels()->Get(key.first);
-    const std::string family = textOf(kernel->family()), config = configOf(plan_, key, level_);
+    const std::string family = textOf(kernel->family());
     Json json{{"name", nameOf(key)},
               {"family", family},
               {"origin", originOf(*kernel)},
-              {"config", config},
               {"m_max", kernel->variants()->Get(key.second)->m_max()},
               {"calls_per_step", static_cast<double>(entry.calls) / steps()},
               {"us_per_step", perStep(entry.ticks)},
@@ -141,8 +138,8 @@ class Report {
     const double seconds = secondsOf(entry.slowest);
     if (seconds <= 0 || (family != "linear" && family != "attend")) return json;
     limitSeconds_ +=
-        addRates(json, family == "linear" ? productWork(plan_, key.first, entry) : attentionWork(plan_, entry, config),
-                 seconds, limits_);
+        addRates(json, family == "linear" ? productWork(plan_, key.first, entry) : attentionWork(plan_, entry), seconds,
+                 limits_);
     return json;
   }
 
@@ -158,7 +155,6 @@ class Report {
 
   const StepProfile& profile_;
   const fb::Engine& plan_;
-  const uint32_t level_;
   const MachineLimits& limits_;
   const double ticksPerSecond_ = static_cast<double>(tscTicks(1'000'000)) * 1e3;
   double limitSeconds_ = 0;
@@ -206,8 +202,8 @@ Json limitsJson(const MachineLimits& limits) {
   return json;
 }
 
-Json profileJson(const StepProfile& profile, const fb::Engine& plan, uint32_t level, const MachineLimits& limits) {
-  return Report(profile, plan, level, limits).make();
+Json profileJson(const StepProfile& profile, const fb::Engine& plan, const MachineLimits& limits) {
+  return Report(profile, plan, limits).make();
 }
 
 std::string limitsLine(const Json& limits) {

@@ -63,12 +63,12 @@ def draw(profile: dict, out: pathlib.Path) -> None:
         for label, colour, share, limit in slices(steps):
             axis.barh(0, share, left=left, color=colour, edgecolor="white", linewidth=0.6)
             text = f"{label}\n{share:.0%}" + (f"\n({limit:.0%} of limit)" if limit is not None and share > 0.09 else "")
-            if share > 0.045:
+            if share > 0.075:
                 axis.text(left + share / 2, 0, text, ha="center", va="center", fontsize=7.5,
                           color="white" if colour != OTHER[1] else "black")
             elif share > 0.004:
                 axis.annotate(f"{label} {share:.1%}", (left + share / 2, 0.4), (left + share / 2, 0.62), fontsize=6.5, ha="right",
-                              rotation=0, arrowprops={"arrowstyle": "-", "linewidth": 0.5})
+                              arrowprops={"arrowstyle": "-", "linewidth": 0.5})
             left += share
         us = steps["us_per_step"]
         axis.set_title(title.format(us=us if name == "decode" else us * steps["steps"] / len(profile["repeats"]) / 1e3,

@@ -103,7 +103,7 @@ TEST_F(InventedTimes, BecomeSharesAndRates) {
   ASSERT_TRUE(executor_->step(step));
   ASSERT_TRUE(executor_->step(step));
   executor_->measure(nullptr);
-  const auto json = profileJson(profile, engine_.plan(), 0, {});
+  const auto json = profileJson(profile, engine_.plan(), {});
   EXPECT_EQ(json["steps"], 2);
   EXPECT_NEAR(json["us_per_step"].get<double>(), 3.5e6, 1e4);  // three calls and half a second between
   EXPECT_NEAR(json["idle_share"].get<double>(), 0.5 / 3.5, 1e-3);
