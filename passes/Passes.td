@@ -145,14 +145,16 @@ def DedupKernels : LlmcPass<"kern-dedup"> {
 }
 
 def SelectConfig : LlmcPass<"kern-select-config"> {
-  let summary = "decides which variants of each kernel exist, by class of row counts";
+  let summary = "decides which variants of each kernel exist, by class of row counts, and which measured numbers they get";
   let description = [{
     Why: one row is bound by memory, many by arithmetic: they need other instructions, not other bounds.
     Before: `kern.func @linear_0`   After: `kern.func @linear_0 attributes {config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>, ..]}`
+    With `tuning=FILE` a product that the file of `llmc tune` knows gets its numbers, level by level:
+    `#kern.config<m_max = 4, params = {"x86-64-v4" = {tile_rows = 2 : i64}}>`; all else comes from the table of codegen/registry.
     Limits: only products have classes; the exact row count is always a run-time argument. For cuda the classes are those of the tokens a
-    block takes at once, 8, 16, 32, 64 and any, in both programs.
+    block takes at once, 8, 16, 32, 64 and any, in both programs; their numbers are the kernel family's alone, a file changes nothing.
   }];
-  let options = [targetOption];
+  let options = [targetOption, Option<"tuning", "tuning", "std::string", /*default=*/"", "file that llmc tune has written">];
 }
 
 def AssignLayout : LlmcPass<"kern-assign-layout"> {

@@ -2,9 +2,12 @@
 #include "passes/Passes.h"
 #include "passes/Target.h"
 
+#include "codegen/registry/TuningDatabase.h"
+#include "codegen/registry/WeightLayout.h"
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
+#include <optional>
 
 namespace llmc {
 #define GEN_PASS_DEF_SELECTCONFIG
@@ -38,6 +41,37 @@ llvm::ArrayRef<int64_t> cudaRowClasses(bool product) {
   return product ? llvm::ArrayRef<int64_t>(kTiles) : llvm::ArrayRef<int64_t>(kAny);
 }
 
+/// The product of a kernel, if it has exactly one.
+std::optional<MatmulShape> productOf(kern::FuncOp kernel) {
+  auto linears = llvm::to_vector(kernel.getBody().getOps<llm::LinearOp>());
+  if (linears.size() != 1)
+    return std::nullopt;
+  llm::WeightType weight = linears.front().getW().getType();
+  MatmulShape shape;
+  shape.n = weight.rows();
+  shape.k = weight.cols();
+  shape.layout = layoutFor(weight.getQuant());
+  shape.act = isa<llm::QActType>(linears.front().getX().getType()) ? ActKind::Int8 : ActKind::F32;
+  return shape;
+}
+
+/// What `database` knows of a class of a product: {level = {name = value}}.
+DictionaryAttr tunedParams(Builder &builder, const TuningDatabase &database, kern::FuncOp kernel, int64_t mMax) {
+  llvm::SmallVector<NamedAttribute> levels;
+  std::optional<MatmulShape> product = productOf(kernel);
+  for (const Level &level : cpuLevels()) {
+    const TuningRecord *record =
+        product ? database.find("cpu", level.name, kernel.getHero(), productKey(*product), mMax) : nullptr;
+    if (!record)
+      continue;
+    llvm::SmallVector<NamedAttribute> numbers;
+    for (const TunedNumber &number : record->numbers)
+      numbers.push_back(builder.getNamedAttr(number.name, builder.getI64IntegerAttr(number.value)));
+    levels.push_back(builder.getNamedAttr(level.name, builder.getDictionaryAttr(numbers)));
+  }
+  return builder.getDictionaryAttr(levels);
+}
+
 struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
   using SelectConfigBase::SelectConfigBase;
 
@@ -46,6 +80,15 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
     auto machine = targetOf(module, target);
     if (failed(machine))
       return signalPassFailure();
+    TuningDatabase database;
+    if (!tuning.empty() && *machine == Target::Cpu) {
+      auto read = TuningDatabase::read(tuning);
+      if (!read) {
+        module.emitError(read.status().message());
+        return signalPassFailure();
+      }
+      database = read.take();
+    }
     llvm::DenseMap<Operation *, Callers> callers;
     module.walk([&](kern::CallOp call) {
       auto kernel = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr());
@@ -62,7 +105,9 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
         rows = rows || llm::rowsDim(type).isS();
       for (int64_t limit :
            *machine == Target::Cuda ? cudaRowClasses(product) : rowClasses(product, callers.lookup(kernel), rows))
-        variants.push_back(kern::ConfigAttr::get(&getContext(), limit));
+        variants.push_back(kern::ConfigAttr::get(&getContext(), limit,
+                                                 product ? tunedParams(builder, database, kernel, limit)
+                                                         : DictionaryAttr::get(&getContext())));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }
   }

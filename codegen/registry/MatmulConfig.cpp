@@ -1,6 +1,7 @@
 // The numbers behind each matrix product variant; measured with tests/bench/kernels/matmul_bench.
 #include "codegen/registry/MatmulConfig.h"
 
+#include "codegen/registry/MatmulTuning.h"
 #include "runtime/format/kernel_abi.h"
 #include <algorithm>
 #include <cmath>
@@ -53,6 +54,11 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
 }
 
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
+  if (shape.tuning)
+    if (auto numbers = shape.tuning->numbers(level.name, shape.mMax); !numbers.empty()) {
+      std::string fault; // databases are checked when they are read; a shape that pads otherwise keeps the table's
+      return matmulWith(level, shape, numbers, fault);
+    }
   MatmulConfig config;
   if (shape.act == ActKind::Int8)
     chooseInteger(level, shape, config);

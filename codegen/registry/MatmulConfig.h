@@ -2,11 +2,14 @@
 // configuration.
 #pragma once
 
+#include <memory>
 #include <string>
 #include "codegen/cpu/Level.h"
 #include "codegen/registry/PackedLayout.h"
 
 namespace llmc {
+
+class MatmulTuning;
 
 /// Element kind of the activations that meet the weight.
 enum class ActKind : uint8_t { F32, Int8 };
@@ -20,6 +23,7 @@ struct MatmulShape {
   int64_t mMax = 1;
   int64_t unitPanels = 1;
   bool unequalUnits = false; ///< some epilogue calls cost more than others (keys and values go to pages of the cache)
+  std::shared_ptr<const MatmulTuning> tuning = {}; ///< null: the table alone
 
   QuantFormat format() const { return quantFormat(layout); }
   bool asymmetric() const { return format().asymmetric; }
@@ -51,11 +55,14 @@ struct MatmulConfig {
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
   bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
+
+  bool operator==(const MatmulConfig &) const = default;
 };
 
 /// "direct, 8 x 16 sums in registers, 120 rows a block, 16-bit row scales, prefetch 5,760 B ahead".
 std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config);
 
+/// The table's choice, or what shape.tuning has for this level and class.
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
 /// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.

@@ -34,7 +34,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createFormKernels());
     passes.addPass(createFormFallback());
     passes.addPass(createDedupKernels());
-    passes.addPass(createSelectConfig());
+    passes.addPass(createSelectConfig(SelectConfigOptions{"", options.tuning}));
     passes.addPass(createAssignLayout());
     return;
   case Phase::Plan:

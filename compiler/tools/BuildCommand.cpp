@@ -2,6 +2,7 @@
 #include "compiler/tools/BuildCommand.h"
 
 #include "codegen/cpu/Level.h"
+#include "codegen/registry/TuningDatabase.h"
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/TargetFlag.h"
@@ -30,9 +31,11 @@ static cxxopts::Options buildFlags() {
       cxxopts::value<std::string>()->default_value("auto"),
       "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
               cxxopts::value<std::string>()->default_value("all"),
-              "LIST")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
-                      "N")("print-ir-before", "print the IR before a pass, or before all",
-                           cxxopts::value<std::string>()->default_value(""), "PASS")(
+              "LIST")("tuning", "configurations of products that llmc tune measured (default: the built-in table)",
+                      cxxopts::value<std::string>()->default_value(""),
+                      "FILE")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
+                              "N")("print-ir-before", "print the IR before a pass, or before all",
+                                   cxxopts::value<std::string>()->default_value(""), "PASS")(
       "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
       "PASS")("dump-dir",
               "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
@@ -118,6 +121,12 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
   passes.printBefore = parsed["print-ir-before"].as<std::string>();
   passes.printAfter = parsed["print-ir-after"].as<std::string>();
   passes.dumpDir = parsed["dump-dir"].as<std::string>();
+  passes.tuning = parsed["tuning"].as<std::string>();
+  if (!passes.tuning.empty()) {
+    auto readable = TuningDatabase::read(passes.tuning); // before the work
+    if (!readable)
+      return readable.takeStatus();
+  }
   LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4"}));
   LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
   std::vector<std::string> known = passFlags();
@@ -136,6 +145,9 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
   if (activations == "int8" || activations == "f32")
     return usageError("--activations " + activations + " is for --target cpu: tensor cores multiply bf16",
                       "expected auto or bf16");
+  if (parsed.count("tuning"))
+    return usageError("--tuning is for --target cpu: kernels for CUDA devices have no measured numbers yet",
+                      "leave it out");
   if (parsed.count("cpu-levels"))
     return usageError("--cpu-levels is for --target cpu", "leave it out");
   return options.selftestTokens.value_or(0) == 0

@@ -2,6 +2,7 @@
 #include "compiler/tools/BuildCommand.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/InspectCommand.h"
+#include "compiler/tools/TuneCommand.h"
 #include "runtime/base/standard_streams.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -19,6 +20,8 @@ static const char kUsage[] =
     "  llmc build MODEL -o engine.bin   compile a Hugging Face folder, a .safetensors or a .gguf\n"
     "  llmc inspect engine.bin          what is in an engine: model, sections, weights, memory formula\n"
     "  llmc explain engine.bin          for each kernel: where it came from, what was fused, what was not and why\n"
+    "  llmc tune engine.bin -o FILE     measure configurations of its products on this machine, for llmc build "
+    "--tuning\n"
     "  llmc help COMMAND                every flag with its default and unit\n"
     "  llmc --version\n"
     "\n"
@@ -29,6 +32,8 @@ static int help(const std::string &command) {
     std::fputs(buildHelp().c_str(), stdout);
   else if (command == "inspect" || command == "explain")
     std::fputs(inspectHelp(command).c_str(), stdout);
+  else if (command == "tune")
+    std::fputs(tuneHelp().c_str(), stdout);
   else if (command.empty())
     std::fputs(kUsage, stdout);
   else
@@ -52,6 +57,8 @@ static int run(int argc, char **argv) {
     return runBuild(argc - 1, argv + 1);
   if (command == "inspect" || command == "explain")
     return runInspect(argc - 1, argv + 1);
+  if (command == "tune")
+    return runTune(argc - 1, argv + 1);
   return report(usageError("unknown command '" + rt::escaped(command) + "'", "llmc --help"));
 }
 

@@ -57,6 +57,8 @@ inline constexpr int64_t kTopLogprobs = 20;
 inline constexpr int64_t kStopStrings = 16;
 inline constexpr uint64_t kStopStringBytes = 256;
 
+inline constexpr uint64_t kTuningFileBytes = 1ull << 20;  ///< of llmc build --tuning
+
 // HTTP connections. Seconds are of a clock that stands still while the process is stopped.
 inline constexpr uint64_t kRequestLineBytes = 8ull << 10;
 inline constexpr uint64_t kHeaderBytes = 16ull << 10;  ///< request line included

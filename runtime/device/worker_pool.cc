@@ -11,9 +11,13 @@
 
 #include "runtime/base/limits.h"
 #include "runtime/device/cpu_topology.h"
+#include "runtime/device/time_slice.h"
 
 namespace llmc::rt {
 namespace {
+
+/// Some phases long. With the system's, a worker that wakes waits until the rival on its CPU has used up its own.
+constexpr uint64_t kSliceNanoseconds = 100'000;
 
 void setAffinity(pthread_t thread, std::span<const int> cpus) {
   cpu_set_t mask;
@@ -33,8 +37,10 @@ int32_t callKernel(const KernelCall& kernel, uint32_t worker, uint32_t workers) 
 
 }  // namespace
 
-WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers)
-    : workers_(workers), idleTicks_(tscTicks(options.idleNanoseconds)), barrier_(workers, options.spinNanoseconds) {}
+WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus)
+    : workers_(workers),
+      idleTicks_(tscTicks(options.idleNanoseconds)),
+      barrier_(workers, ownCpus ? options.spinNanoseconds : options.spinNanoseconds / 10) {}
 
 Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& options) {
   if (options.threads < 0 || options.threads > limits::kThreads)
@@ -43,9 +49,10 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& option
                              std::to_string(options.threads));
   const auto allowed = allowedCpus();
   const auto placed = placeWorkers(allowed, options.threads, cgroupCpuLimit());
-  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size())));
+  const bool ownCpus = placed.size() <= allowed.size();
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size()), ownCpus));
   // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
-  const bool pin = options.pin && placed.size() <= allowed.size();
+  const bool pin = options.pin && ownCpus;
   if (pin) {
     pool->cpus_ = placed;
     for (const auto& cpu : allowed) pool->callerCpus_.push_back(cpu.id);
@@ -62,6 +69,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& option
     if (pin) setAffinity(pool->threads_.back().native_handle(), std::span(placed).subspan(worker, 1));
   }
   if (pin) setAffinity(pthread_self(), std::span(placed).first(1));
+  pool->callerSlice_ = setTimeSlice(kSliceNanoseconds);
   return pool;
 }
 
@@ -71,14 +79,17 @@ WorkerPool::~WorkerPool() {
   futexWakeAll(start_);
   for (auto& thread : threads_) thread.join();
   if (!callerCpus_.empty()) setAffinity(pthread_self(), callerCpus_);
+  (void)setTimeSlice(callerSlice_);
 }
 
 int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
   walk_ = walk;
   times_ = times;
   if (times) {
-    times->calls.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
-    times->waits.assign(workers_, std::vector<uint64_t>(walk.phaseEnds.size()));
+    times->starts.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
+    times->ends = times->starts;
+    times->opens.assign(workers_, std::vector<uint64_t>(walk.phaseEnds.size()));
+    times->begin = __rdtsc();
   }
   failure_.store(0, std::memory_order_relaxed);
   if (workers_ > 1) {
@@ -86,6 +97,11 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
     if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(start_);
   }
   walkPhases(0);
+  if (times) {
+    times->end = __rdtsc();
+    for (auto& opens : times->opens)
+      if (!opens.empty()) opens.back() = times->end;
+  }
   return failure_.load(std::memory_order_relaxed);
 }
 
@@ -94,31 +110,27 @@ void WorkerPool::walkPhases(uint32_t worker) { times_ ? walkPhasesAs<true>(worke
 template <bool kTimed>
 void WorkerPool::walkPhasesAs(uint32_t worker) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
-  const auto now = [] { return kTimed ? __rdtsc() : 0; };
   uint32_t call = 0;
   for (size_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
     for (; call < walk.phaseEnds[phase]; ++call) {
       // After a failure all workers still meet at each barrier: one that left early would strand the others.
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
-      const uint64_t start = now();
+      if constexpr (kTimed) times_->starts[worker][call] = __rdtsc();
       if (const int32_t code = callKernel(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
-      if constexpr (kTimed) times_->calls[worker][call] = now() - start;
+      if constexpr (kTimed) times_->ends[worker][call] = __rdtsc();
     }
-    // The last wait cannot be written: once that barrier opens, run() returns and the caller may read.
-    if (kTimed && phase + 1 < walk.phaseEnds.size()) {
-      const uint64_t start = now();
-      barrier_.arrive();
-      times_->waits[worker][phase] = now() - start;
-    } else {
-      barrier_.arrive();
-    }
+    barrier_.arrive();
+    // The last one cannot be written: once that barrier opens, run() returns and the caller may read.
+    if constexpr (kTimed)
+      if (phase + 1 < walk.phaseEnds.size()) times_->opens[worker][phase] = __rdtsc();
   }
   // run() must not return while a worker may still read walk_, even if there was no phase.
   if (walk.phaseEnds.empty()) barrier_.arrive();
 }
 
 void WorkerPool::loop(uint32_t worker) {
+  (void)setTimeSlice(kSliceNanoseconds);
   for (uint32_t seen = 0;; ++seen) {
     spinThenSleep(start_, seen, idleTicks_, sleepers_);
     if (stopping_) return;

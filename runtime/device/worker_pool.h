@@ -25,22 +25,27 @@ struct Walk {
   std::span<const uint32_t> phaseEnds;
 };
 
-/// Where the time of one walk went, in TSC ticks. Filled by run(): each worker writes its own row, so that they do not
-/// meet.
+/// When things happened in one walk, on the TSC. Filled by run(): each worker writes its own rows, so that they do not
+/// meet. Of a walk in which a kernel failed the rest is 0.
 struct WalkTimes {
-  std::vector<std::vector<uint64_t>> calls;  ///< [worker][call] in the kernel
-  std::vector<std::vector<uint64_t>> waits;  ///< [worker][phase] at the barrier
+  uint64_t begin = 0, end = 0;                ///< of run(), seen by its caller
+  std::vector<std::vector<uint64_t>> starts;  ///< [worker][call] the kernel was entered
+  std::vector<std::vector<uint64_t>> ends;    ///< [worker][call] and left
+  std::vector<std::vector<uint64_t>> opens;   ///< [worker][phase] the barrier let the worker go; of the last one: end
 };
 
 struct PoolOptions {
-  int threads = 0;                     ///< workers, the caller included; 0: one a physical core this process may use
-  bool pin = true;                     ///< bind each worker to a CPU (not when there are more workers than CPUs)
-  uint64_t spinNanoseconds = 30'000;   ///< at a barrier, before sleeping
+  int threads = 0;  ///< workers, the caller included; 0: one a physical core this process may use
+  bool pin = true;  ///< bind each worker to a CPU (not when there are more workers than CPUs)
+  /// At a barrier, before sleeping. Longer than it takes to wake a sleeper on a CPU that another process has taken:
+  /// else each worker that comes late sends the others to sleep, and their waking makes them late in turn. Workers
+  /// without a CPU of their own spin a tenth of it: they keep the one who works from working.
+  uint64_t spinNanoseconds = 300'000;
   uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
 };
 
 /// A fixed set of workers. The thread that creates the pool is worker 0 and the only one that may call run(); it is
-/// pinned as long as the pool lives. Idle workers use no CPU time.
+/// pinned, and has the workers' short time slices, as long as the pool lives. Idle workers use no CPU time.
 class WorkerPool {
  public:
   /// Error RT_THREADS (69) when the system refuses a thread, (64) when `threads` is out of range.
@@ -57,7 +62,7 @@ class WorkerPool {
   int32_t run(const Walk& walk, WalkTimes* times = nullptr);
 
  private:
-  explicit WorkerPool(const PoolOptions& options, uint32_t workers);
+  WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus);
   void loop(uint32_t worker);
   void walkPhases(uint32_t worker);
   template <bool kTimed>
@@ -67,6 +72,7 @@ class WorkerPool {
   const uint64_t idleTicks_;
   std::vector<int> cpus_;
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
+  uint64_t callerSlice_ = 0;     ///< time slice of that thread before, nanoseconds; 0: the system's
   PhaseBarrier barrier_;
   Walk walk_;                                   ///< written by run() before start_ moves, read by workers after
   WalkTimes* times_ = nullptr;                  ///< likewise; null: not measured

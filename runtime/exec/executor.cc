@@ -1,6 +1,8 @@
 // Picks the program for T, walks it on the workers; or hands the batch to a device.
 #include "runtime/exec/executor.h"
 
+#include <x86intrin.h>
+
 #include <string>
 
 #include "runtime/base/limits.h"
@@ -79,10 +81,17 @@ Status Executor::step(std::span<const StepSequence> sequences) {
   logits_ = program.logits();
   tiles_ = {program.argmax(), uint64_t{2} * program.tiles()};
   const Walk walk = program.walk(tokens, rows());
-  const int32_t code = pool_.run(walk, profile_ ? &times_ : nullptr);
-  if (profile_) profile_->add(program, walk, times_, tokens, rows());
+  const int32_t code = pool_.run(walk, observer_ ? &times_ : nullptr);
   if (code) return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
+  if (observer_) observer_->add({program, walk, times_, builder_.batch()});
   return Status::ok();
+}
+
+void Executor::measure(StepObserver* observer) {
+  const uint64_t now = __rdtsc();
+  if (observer_) observer_->end(now);
+  if (observer) observer->begin(now);
+  observer_ = observer;
 }
 
 std::span<const float> Executor::logits(uint32_t row) const {

@@ -12,7 +12,7 @@
 #include "runtime/exec/batch_builder.h"
 #include "runtime/exec/bound_program.h"
 #include "runtime/exec/step_backend.h"
-#include "runtime/exec/step_profile.h"
+#include "runtime/exec/step_observer.h"
 #include "runtime/format/engine_reader.h"
 
 namespace llmc::rt {
@@ -48,9 +48,9 @@ class Executor {
   /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed; those of the backend.
   Status step(std::span<const StepSequence> sequences);
 
-  /// From now on each step adds its times to `profile`, which must live as long as it is set; null: no more measuring.
-  /// Steps of a backend add nothing.
-  void measure(StepProfile* profile) { profile_ = profile; }
+  /// From now on `observer` hears of each step; it must live as long as it is set. Null: no more measuring. Steps of a
+  /// backend, and those that fail, are not told.
+  void measure(StepObserver* observer);
 
   /// Rows of the last step, in the order of its sequences and their tokens.
   uint32_t rows() const { return static_cast<uint32_t>(builder_.batch().rows); }
@@ -80,8 +80,8 @@ class Executor {
   std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
   const float* logits_ = nullptr;                        ///< of the last step
   std::span<const float> tiles_;                         ///< of its first row; empty: the engine finds none
-  StepProfile* profile_ = nullptr;
-  WalkTimes times_;  ///< of the last step while profile_ is set
+  StepObserver* observer_ = nullptr;
+  WalkTimes times_;  ///< of the last step while observer_ is set
 };
 
 }  // namespace llmc::rt

@@ -9,6 +9,7 @@
 #include "runtime/device/cuda/copy_bandwidth.h"
 #include "runtime/kv/sequence_cache.h"
 #include "runtime/main/json_output.h"
+#include "runtime/main/kernel_trace.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
@@ -60,26 +61,56 @@ std::vector<int32_t> madeUpIds(uint32_t count, uint32_t vocabulary, uint32_t see
   return ids;
 }
 
+/// Hands what it hears to a profile, a trace, or both.
+class Ears : public StepObserver {
+ public:
+  StepProfile* profile = nullptr;
+  KernelTrace* trace = nullptr;
+  void begin(uint64_t now) override {
+    each([&](StepObserver& o) { o.begin(now); });
+  }
+  void add(const MeasuredStep& step) override {
+    each([&](StepObserver& o) { o.add(step); });
+  }
+  void end(uint64_t now) override {
+    each([&](StepObserver& o) { o.end(now); });
+  }
+
+ private:
+  template <typename Tell>
+  void each(Tell&& tell) {
+    if (profile) tell(*profile);
+    if (trace) tell(*trace);
+  }
+};
+
 class Bench {
  public:
-  Bench(Session& session, const Flags& flags)
-      : session_(session), flags_(flags), sampler_(session.executor().vocabulary()) {
+  /// `trace`: of the last repeat; null: none.
+  Bench(Session& session, const Flags& flags, KernelTrace* trace)
+      : session_(session),
+        flags_(flags),
+        trace_(trace),
+        sampler_(session.executor().vocabulary()),
+        prefillProfile_(session.model().sliding_window()),
+        decodeProfile_(session.model().sliding_window()) {
     greedy_.temperature = 0;
     for (uint32_t s = 0; s < flags.benchStreams; ++s)
       prompts_.push_back(madeUpIds(flags.benchPromptTokens, session.executor().vocabulary(), s + 1));
   }
 
-  Result<Timing> repeat() {
+  Result<Timing> repeat(bool last) {
     caches_.clear();
     for (uint32_t s = 0; s < flags_.benchStreams; ++s) caches_.emplace_back(session_.kv(), session_.context());
     next_.assign(flags_.benchStreams, 0);
-    measure(prefillProfile_);
+    listen(prefillProfile_, last, "prefill");
     const double start = monotonicSeconds();
     LLMC_TRY(prefillAll());
     const double first = monotonicSeconds();
-    measure(decodeProfile_);
+    listen(decodeProfile_, last, "decode");
     for (uint32_t i = 1; i < flags_.benchOutputTokens; ++i) LLMC_TRY(decodeAll());
     const double decodeSeconds = monotonicSeconds() - first;
+    session_.executor().measure(nullptr);
     Timing timing;
     const double streams = flags_.benchStreams;
     timing.ttftMilliseconds = (first - start) * 1e3;
@@ -89,12 +120,22 @@ class Bench {
     return timing;
   }
 
-  const StepProfile& prefillProfile() const { return prefillProfile_; }
-  const StepProfile& decodeProfile() const { return decodeProfile_; }
+  /// Where the time of all repeats went, against limits of the same minute. `bandwidth`: bytes a second.
+  Json profile(double bandwidth) const {
+    const MachineLimits limits{bandwidth, measureComputePeaks(session_.pool(), session_.levelName())};
+    const fb::Engine& plan = session_.engine().plan();
+    return {{"limits", limitsJson(limits)},
+            {"prefill", profileJson(prefillProfile_, plan, limits)},
+            {"decode", profileJson(decodeProfile_, plan, limits)}};
+  }
 
  private:
-  void measure(StepProfile& profile) {
-    if (flags_.profile) session_.executor().measure(&profile);
+  void listen(StepProfile& profile, bool last, const char* steps) {
+    session_.executor().measure(nullptr);
+    ears_.profile = flags_.profile ? &profile : nullptr;
+    ears_.trace = last ? trace_ : nullptr;
+    if (ears_.trace) ears_.trace->name(steps);
+    if (ears_.profile || ears_.trace) session_.executor().measure(&ears_);
   }
 
   /// Fills each step with prompt tokens of as many streams as fit.
@@ -164,7 +205,9 @@ class Bench {
 
   Session& session_;
   const Flags& flags_;
+  KernelTrace* trace_;
   Sampler sampler_;
+  Ears ears_;
   StepProfile prefillProfile_, decodeProfile_;
   SamplingParams greedy_;
   std::vector<std::vector<int32_t>> prompts_;
@@ -216,7 +259,7 @@ std::string table(const Json& json) {
     text += line;
   }
   if (json.contains("profile"))
-    text += "\n" + profileTable(json["profile"]["prefill"], "prefill") + "\n" +
+    text += "\n" + limitsLine(json["profile"]["limits"]) + profileTable(json["profile"]["prefill"], "prefill") + "\n" +
             profileTable(json["profile"]["decode"], "decode");
   return text;
 }
@@ -232,13 +275,19 @@ Status runBench(const Flags& flags) {
     return Status::error(
         ErrorKind::kUsage, "RT_CONTEXT",
         std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
-  if (flags.profile && session.device())
+  if ((flags.profile || !flags.trace.empty()) && session.device())
     return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                         "--profile times the kernels of a CPU, this engine runs on a GPU",
-                         "leave it out; nsys profile shows a GPU's kernels by name");
+                         "--profile and --trace time the kernels of a CPU, this engine runs on a GPU",
+                         "leave them out; nsys profile shows a GPU's kernels by name");
   auto bandwidth = measureBandwidth(session);
   LLMC_TRY(bandwidth.status());
-  Bench bench(session, flags);
+  std::unique_ptr<KernelTrace> trace;
+  if (!flags.trace.empty()) {
+    auto created = KernelTrace::create(flags.trace, session.engine().plan(), session.pool().workers());
+    LLMC_TRY(created.status());
+    trace = created.take();
+  }
+  Bench bench(session, flags, trace.get());
   Json json = facts(session, flags, *bandwidth);
   // K and V of half the generated tokens are there on average.
   const double kvBytes = (flags.benchPromptTokens + flags.benchOutputTokens / 2.0) * flags.benchStreams *
@@ -248,16 +297,15 @@ Status runBench(const Flags& flags) {
   json["load_ms"] = session.loadMilliseconds();
   json["repeats"] = Json::array();
   for (uint32_t i = 0; i < flags.benchRepeat; ++i) {
-    auto timing = bench.repeat();
+    auto timing = bench.repeat(i + 1 == flags.benchRepeat);
     LLMC_TRY(timing.status());
     json["repeats"].push_back({{"ttft_ms", timing->ttftMilliseconds},
                                {"prefill_tokens_per_s", timing->prefillTokensPerSecond},
                                {"decode_tokens_per_s", timing->decodeTokensPerSecond},
                                {"bandwidth_share", *bandwidth > 0 ? timing->decodeSteps * stepBytes / *bandwidth : 0}});
   }
-  if (flags.profile)
-    json["profile"] = {{"prefill", profileJson(bench.prefillProfile(), session.engine().plan())},
-                       {"decode", profileJson(bench.decodeProfile(), session.engine().plan())}};
+  if (flags.profile) json["profile"] = bench.profile(*bandwidth);
+  if (trace) LLMC_TRY(trace->finish());
   return writeOutput(flags.json ? json.dump() + "\n" : table(json));
 }
 

@@ -70,7 +70,9 @@ constexpr FlagHelp kFlags[] = {
      "when KV pages run out: recompute the tokens later, or swap the pages to the host (default: recompute)", kServe},
     {"swap-space", "SIZE",
      "host memory for --preempt swap, in GiB or with suffix K, M, G; when full: recompute (default: 4)", kServe},
-    {"trace", "FILE", "steps, requests and decisions in Chrome's format, for Perfetto; at most 256 MiB (default: none)",
+    {"trace", "FILE",
+     "steps, requests and decisions in Chrome's format, for Perfetto; with --bench each worker's kernels of the last "
+     "repeat; at most 256 MiB (default: none)",
      kServe},
     {"deterministic", "",
      "a sequence's tokens do not depend on what runs beside it: one code path for all (default: off)", kServe},
@@ -88,7 +90,10 @@ constexpr FlagHelp kFlags[] = {
      kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
     {"step-cost", "FILE", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
-    {"profile", "", "--bench also says where the time goes, kernel by kernel (default: off)", kMeasure},
+    {"profile", "",
+     "--bench also says where the time goes, by kernel and phase, and what share of the machine's limits that is "
+     "(default: off)",
+     kMeasure},
     {"config", "FILE", "flags from a YAML or JSON file; those of the command line come first (default: none)", "About"},
     {"help", "", "print this", "About"},
     {"version", "", "print the version", "About"},

@@ -1,4 +1,5 @@
-// Ticks become microseconds and rates; weights of a launch tell how much it reads and multiplies.
+// Ticks become microseconds and rates; weights of a launch and the contexts of a batch tell how much a kernel reads and
+// multiplies.
 #include "runtime/main/profile_report.h"
 
 #include <algorithm>
@@ -11,87 +12,219 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// What one call reads and multiplies; launches of one kernel have weights of one shape.
-struct Matrix {
+/// What all calls of a kernel read and multiply, and with what.
+struct Work {
   double bytes = 0;
-  double elements = 0;
+  double operations = 0;
+  const char* unit = "f32";
 };
 
-Matrix matrixOf(const fb::Engine& plan, uint32_t kernel) {
-  Matrix matrix;
+std::string textOf(const flatbuffers::String* text) { return text ? text->str() : std::string(); }
+
+/// The first launch of a kernel; launches of one kernel have weights of one shape.
+const fb::Launch* launchOf(const fb::Engine& plan, uint32_t kernel) {
   for (const auto* program : *plan.programs())
     for (const auto* phase : *program->phases())
-      for (const auto* launch : *phase->launches()) {
-        if (launch->kernel() != kernel) continue;
-        for (const auto* arg : *launch->args()) {
-          if (arg->kind() != fb::ArgKind::Weight) continue;
-          const auto* weight = plan.weights()->Get(arg->index());
-          if (weight->rows() <= 1 || weight->cols() <= 1) continue;
-          matrix.bytes += static_cast<double>(weight->size());
-          matrix.elements += static_cast<double>(weight->rows()) * static_cast<double>(weight->cols());
-        }
-        return matrix;
-      }
-  return matrix;
+      for (const auto* launch : *phase->launches())
+        if (launch->kernel() == kernel) return launch;
+  return nullptr;
 }
 
-Json kernelJson(const StepProfile& profile, const StepProfile::Key& key, const StepProfile::Entry& entry,
-                const fb::Engine& plan, double ticksPerMicrosecond) {
-  const auto* kernel = plan.kernels()->Get(key.first);
-  const double steps = static_cast<double>(profile.steps());
-  const double seconds = entry.slowest / ticksPerMicrosecond / 1e6;
-  const std::string family = kernel->family() ? kernel->family()->str() : "";
-  Json json{{"name", kernel->name()->str()},
-            {"family", family},
-            {"m_max", kernel->variants()->Get(key.second)->m_max()},
-            {"calls_per_step", static_cast<double>(entry.calls) / steps},
-            {"us_per_step", entry.ticks / ticksPerMicrosecond / steps},
-            {"share", profile.ticks() > 0 ? entry.ticks / profile.ticks() : 0},
-            {"imbalance", entry.ticks > 0 ? entry.slowest / entry.ticks : 1}};
-  const Matrix matrix = matrixOf(plan, key.first);
-  if (family != "linear" || seconds <= 0) return json;
-  json["gb_per_s"] = matrix.bytes * static_cast<double>(entry.calls) / seconds / 1e9;
-  json["gop_per_s"] = 2 * matrix.elements * static_cast<double>(entry.rows) / seconds / 1e9;
-  return json;
+/// What of the model a kernel computes, layers left out: ["attention_norm", "attention.q_k_v"].
+Json originOf(const fb::Kernel& kernel) {
+  Json parts = Json::array();
+  if (!kernel.origin()) return parts;
+  for (const auto* origin : *kernel.origin()) {
+    std::string part = origin->str();
+    if (part.starts_with("layers.")) part = part.substr(part.find('.', 7) + 1);
+    if (std::ranges::find(parts, Json(part)) == parts.end()) parts.push_back(part);
+  }
+  return parts;
+}
+
+Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Entry& entry) {
+  Work work;
+  const fb::Launch* launch = launchOf(plan, kernel);
+  if (!launch) return work;
+  const bool int8 = textOf(plan.model()->activations()) == "int8";
+  for (const auto* arg : *launch->args()) {
+    if (arg->kind() != fb::ArgKind::Weight) continue;
+    const auto* weight = plan.weights()->Get(arg->index());
+    if (weight->rows() <= 1 || weight->cols() <= 1) continue;
+    const double elements = static_cast<double>(weight->rows()) * static_cast<double>(weight->cols());
+    work.bytes += static_cast<double>(weight->size()) * static_cast<double>(entry.calls);
+    work.operations += 2 * elements * static_cast<double>(entry.rows);
+    if (int8 && weight->dtype() >= fb::DType::I8) work.unit = "int8";
+  }
+  return work;
+}
+
+Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry) {
+  const fb::KvSpec& kv = *plan.kv();
+  const double tokenBytes = static_cast<double>(kv.layer_bytes()) / kv.page_tokens();
+  // A query head multiplies with a key and adds a value for each token that it sees.
+  const double pairOperations = 4.0 * plan.model()->heads() * plan.model()->head_dim();
+  // With int8 activations the program for any number of tokens multiplies in bf16 where the level can; the one for few
+  // tokens never does.
+  constexpr uint64_t kFewTokens = 4;
+  const bool bf16 = textOf(plan.model()->activations()) == "int8" && entry.rows > kFewTokens * entry.calls;
+  return {entry.context * tokenBytes, entry.attended * pairOperations, bf16 ? "bf16" : "f32"};
+}
+
+double peakOf(const ComputePeaks& peaks, std::string_view unit) {
+  return unit == "int8" ? peaks.int8 : unit == "bf16" && peaks.bf16 > 0 ? peaks.bf16 : peaks.f32;
+}
+
+/// Adds rates and limits of `work` that took `seconds`; returns the seconds that it would take at its limit.
+double addRates(Json& json, const Work& work, double seconds, const MachineLimits& limits) {
+  json["gb_per_s"] = work.bytes / seconds / 1e9;
+  json["gop_per_s"] = work.operations / seconds / 1e9;
+  const double peak = peakOf(limits.peaks, work.unit);
+  if (limits.readBytes <= 0 || peak <= 0) return 0;
+  const double reading = work.bytes / limits.readBytes, computing = work.operations / peak;
+  const char* unit = std::string_view(work.unit) == "bf16" && limits.peaks.bf16 <= 0 ? "f32" : work.unit;
+  json["bound"] = reading > computing ? "memory" : unit;
+  json["of_limit"] = std::max(reading, computing) / seconds;
+  return std::max(reading, computing);
+}
+
+class Report {
+ public:
+  Report(const StepProfile& profile, const fb::Engine& plan, const MachineLimits& limits)
+      : profile_(profile), plan_(plan), limits_(limits) {}
+
+  Json make() {
+    const double ticks = profile_.ticks();
+    const double barrier = shareOf(profile_.waitTicks()), idle = shareOf(profile_.idleTicks());
+    std::vector<Json> kernels, phases;
+    for (const auto& [key, entry] : profile_.kernels()) kernels.push_back(kernel(key, entry));
+    uint64_t count = 0;
+    for (const auto& [key, entry] : profile_.phases()) {
+      phases.push_back(phase(key, entry));
+      count += entry.count;
+    }
+    const auto slowFirst = [](const Json& a, const Json& b) { return a["us_per_step"] > b["us_per_step"]; };
+    std::ranges::sort(kernels, slowFirst);
+    std::ranges::sort(phases, slowFirst);
+    return {{"steps", profile_.steps()},
+            {"us_per_step", perStep(ticks)},
+            {"kernel_share", ticks > 0 ? 1 - barrier - idle : 0},
+            {"barrier_share", barrier},
+            {"idle_share", idle},
+            {"of_limit", ticks > 0 ? limitSeconds_ / secondsOf(ticks) : 0},
+            {"phases_per_step", static_cast<double>(count) / steps()},
+            {"kernels", std::move(kernels)},
+            {"phases", std::move(phases)}};
+  }
+
+ private:
+  double steps() const { return static_cast<double>(std::max<uint64_t>(profile_.steps(), 1)); }
+  double secondsOf(double ticks) const { return ticks / ticksPerSecond_; }
+  double perStep(double ticks) const { return secondsOf(ticks) * 1e6 / steps(); }
+  double shareOf(double ticks) const { return profile_.ticks() > 0 ? ticks / profile_.ticks() : 0; }
+  std::string nameOf(const StepProfile::Key& key) const { return plan_.kernels()->Get(key.first)->name()->str(); }
+
+  Json kernel(const StepProfile::Key& key, const StepProfile::Entry& entry) {
+    const auto* kernel = plan_.kernels()->Get(key.first);
+    const std::string family = textOf(kernel->family());
+    Json json{{"name", nameOf(key)},
+              {"family", family},
+              {"origin", originOf(*kernel)},
+              {"m_max", kernel->variants()->Get(key.second)->m_max()},
+              {"calls_per_step", static_cast<double>(entry.calls) / steps()},
+              {"us_per_step", perStep(entry.ticks)},
+              {"share", shareOf(entry.ticks)},
+              {"imbalance", entry.ticks > 0 ? entry.slowest / entry.ticks : 1}};
+    const double seconds = secondsOf(entry.slowest);
+    if (seconds <= 0 || (family != "linear" && family != "attend")) return json;
+    limitSeconds_ +=
+        addRates(json, family == "linear" ? productWork(plan_, key.first, entry) : attentionWork(plan_, entry), seconds,
+                 limits_);
+    return json;
+  }
+
+  Json phase(const std::vector<StepProfile::Key>& keys, const StepProfile::Phase& entry) const {
+    Json names = Json::array();
+    for (const auto& key : keys) names.push_back(nameOf(key));
+    return {{"kernels", names},
+            {"per_step", static_cast<double>(entry.count) / steps()},
+            {"us_per_step", perStep(entry.ticks)},
+            {"share", shareOf(entry.ticks)},
+            {"wait_share", entry.ticks > 0 ? entry.waitTicks / entry.ticks : 0}};
+  }
+
+  const StepProfile& profile_;
+  const fb::Engine& plan_;
+  const MachineLimits& limits_;
+  const double ticksPerSecond_ = static_cast<double>(tscTicks(1'000'000)) * 1e3;
+  double limitSeconds_ = 0;
+};
+
+template <typename... Values>
+std::string formatted(const char* format, Values... values) {
+  char line[256];
+  std::snprintf(line, sizeof line, format, values...);
+  return line;
+}
+
+double number(const Json& json, const char* field) { return json[field].get<double>(); }
+
+std::string kernelLine(const Json& kernel) {
+  std::string text =
+      formatted("%7.0f %9.1f %5.1f%% %10.2f", number(kernel, "calls_per_step"), number(kernel, "us_per_step"),
+                number(kernel, "share") * 100, number(kernel, "imbalance"));
+  text += kernel.contains("gop_per_s")
+              ? formatted(" %7.1f %7.1f", number(kernel, "gb_per_s"), number(kernel, "gop_per_s"))
+              : formatted(" %7s %7s", "", "");
+  text += kernel.contains("of_limit") ? formatted(" %5.0f%% of %-6s", number(kernel, "of_limit") * 100,
+                                                  kernel["bound"].get<std::string>().c_str())
+                                      : formatted(" %16s", "");
+  const int most = kernel["m_max"].get<int>();
+  return text + "  " + kernel["name"].get<std::string>() + " (" + (most ? std::to_string(most) : "any") + ")\n";
+}
+
+std::string phaseLine(const Json& phase) {
+  std::string names;
+  for (const auto& name : phase["kernels"]) names += (names.empty() ? "" : " + ") + name.get<std::string>();
+  return formatted("%7.0f %9.1f %5.1f%% %9.1f%%  ", number(phase, "per_step"), number(phase, "us_per_step"),
+                   number(phase, "share") * 100, number(phase, "wait_share") * 100) +
+         names + "\n";
 }
 
 }  // namespace
 
-Json profileJson(const StepProfile& profile, const fb::Engine& plan) {
-  const double ticksPerMicrosecond = static_cast<double>(tscTicks(1'000'000)) / 1e3;
-  const double steps = static_cast<double>(std::max<uint64_t>(profile.steps(), 1));
-  Json json{{"steps", profile.steps()},
-            {"us_per_step", profile.ticks() / ticksPerMicrosecond / steps},
-            {"wait_share", profile.ticks() > 0 ? profile.waitTicks() / profile.ticks() : 0}};
-  std::vector<Json> kernels;
-  for (const auto& [key, entry] : profile.kernels())
-    kernels.push_back(kernelJson(profile, key, entry, plan, ticksPerMicrosecond));
-  std::ranges::sort(kernels, [](const Json& a, const Json& b) { return a["us_per_step"] > b["us_per_step"]; });
-  json["kernels"] = std::move(kernels);
+Json limitsJson(const MachineLimits& limits) {
+  Json json{{"read_gb_per_s", limits.readBytes / 1e9},
+            {"int8_gop_per_s", limits.peaks.int8 / 1e9},
+            {"int8_how", limits.peaks.int8How},
+            {"f32_gop_per_s", limits.peaks.f32 / 1e9}};
+  if (limits.peaks.bf16 > 0) json["bf16_gop_per_s"] = limits.peaks.bf16 / 1e9;
   return json;
 }
 
+Json profileJson(const StepProfile& profile, const fb::Engine& plan, const MachineLimits& limits) {
+  return Report(profile, plan, limits).make();
+}
+
+std::string limitsLine(const Json& limits) {
+  std::string text = formatted("limits: read %.1f GB/s; int8 %.0f GOP/s (%s), f32 %.0f GOP/s",
+                               number(limits, "read_gb_per_s"), number(limits, "int8_gop_per_s"),
+                               limits["int8_how"].get<std::string>().c_str(), number(limits, "f32_gop_per_s"));
+  if (limits.contains("bf16_gop_per_s")) text += formatted(", bf16 %.0f GOP/s", number(limits, "bf16_gop_per_s"));
+  return text + "\n";
+}
+
 std::string profileTable(const Json& profile, const std::string& title) {
-  char line[256];
-  std::snprintf(line, sizeof line, "%s: %d steps of %.1f us, %.1f%% of it waiting at barriers\n", title.c_str(),
-                profile["steps"].get<int>(), profile["us_per_step"].get<double>(),
-                profile["wait_share"].get<double>() * 100);
-  std::string text = line;
-  text += "  calls   us/step  share  imbalance    GB/s   GOP/s  kernel (rows at most)\n";
-  for (const auto& kernel : profile["kernels"]) {
-    std::snprintf(line, sizeof line, "%7.0f %9.1f %5.1f%% %10.2f", kernel["calls_per_step"].get<double>(),
-                  kernel["us_per_step"].get<double>(), kernel["share"].get<double>() * 100,
-                  kernel["imbalance"].get<double>());
-    text += line;
-    if (kernel.contains("gop_per_s"))
-      std::snprintf(line, sizeof line, " %7.1f %7.1f", kernel["gb_per_s"].get<double>(),
-                    kernel["gop_per_s"].get<double>());
-    else
-      std::snprintf(line, sizeof line, " %7s %7s", "", "");
-    text += line;
-    const int most = kernel["m_max"].get<int>();
-    text += "  " + kernel["name"].get<std::string>() + " (" + (most ? std::to_string(most) : "any") + ")\n";
-  }
+  std::string text = title + formatted(
+                                 ": %d steps of %.1f us: %.1f%% in kernels, %.1f%% waiting at barriers, %.1f%% idle "
+                                 "between steps; %.0f%% of the limits\n",
+                                 profile["steps"].get<int>(), number(profile, "us_per_step"),
+                                 number(profile, "kernel_share") * 100, number(profile, "barrier_share") * 100,
+                                 number(profile, "idle_share") * 100, number(profile, "of_limit") * 100);
+  text += "  calls   us/step  share  imbalance    GB/s   GOP/s      of limit      kernel (rows at most)\n";
+  for (const auto& kernel : profile["kernels"]) text += kernelLine(kernel);
+  text += " phases   us/step  share    waiting  kernels between two barriers\n";
+  for (const auto& phase : profile["phases"]) text += phaseLine(phase);
   return text;
 }
 

@@ -1,6 +1,7 @@
 // Reads a kern.func with a linear: shape, prologue, epilogue unit.
 #include "codegen/cpu/matmul/MatmulKernel.h"
 
+#include "codegen/registry/MatmulTuning.h"
 #include "codegen/registry/WeightLayout.h"
 #include "dialects/LLM/LLMTypes.h"
 
@@ -52,6 +53,27 @@ static FailureOr<MatmulPlan> planHead(MatmulPlan plan, Operation *yield) {
   return plan;
 }
 
+/// Numbers that kern-select-config found in a database, for all variants: scratch has to do for each of them.
+static std::shared_ptr<const MatmulTuning> tuningOf(kern::FuncOp function) {
+  auto tuning = std::make_shared<MatmulTuning>();
+  bool any = false;
+  for (Attribute entry : function.getConfigAttr() ? function.getConfigAttr().getValue() : llvm::ArrayRef<Attribute>()) {
+    auto config = cast<kern::ConfigAttr>(entry);
+    for (NamedAttribute level : config.getParams()) {
+      auto values = dyn_cast<DictionaryAttr>(level.getValue());
+      if (!values)
+        continue; // a number that holds for all levels: no family has one
+      std::vector<TunedNumber> numbers;
+      for (NamedAttribute number : values)
+        if (auto value = dyn_cast<IntegerAttr>(number.getValue()))
+          numbers.push_back({number.getName().str(), value.getInt()});
+      tuning->set(level.getName(), config.getMMax(), std::move(numbers));
+      any = true;
+    }
+  }
+  return any ? tuning : nullptr;
+}
+
 FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   Block &block = function.getBody().front();
   auto linears = llvm::to_vector(block.getOps<llm::LinearOp>());
@@ -70,6 +92,7 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   plan.shape.layout = layoutFor(weight.getQuant());
   plan.shape.act = isa<llm::QActType>(plan.linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
   plan.shape.mMax = mMax;
+  plan.shape.tuning = tuningOf(function);
   plan.prologue = !isa<BlockArgument>(plan.linear.getX());
   if (plan.prologue && (mMax == 0 || mMax > kPrologueRows))
     plan.shape.mMax = kPrologueRows;

@@ -1,11 +1,10 @@
 // Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's
 // ceilings. Usage: matmul_bench [level substring [layout substring [M]]]
 #include "tests/bench/kernels/ceilings.h"
-#include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
+#include "tests/bench/kernels/matmul_speed.h"
 #include "runtime/device/cpu_features.h"
 #include <cstdio>
 #include <cstring>
-#include <random>
 
 namespace llmc {
 namespace {
@@ -25,57 +24,6 @@ const Kind kKinds[] = {{Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q8N16K4, A
 const int kRowCounts[] = {1, 2, 4, 8, 16, 64, 512};
 constexpr size_t kDramBytes = 256u << 20;
 
-int64_t classOf(int rows) {
-  for (int64_t mMax : kRowClasses)
-    if (mMax != 0 && rows <= mMax)
-      return mMax;
-  return 0;
-}
-
-/// Random bytes with small positive f16 scales: nothing denormal, nothing infinite.
-void fillWeights(uint8_t *data, size_t bytes, const MatmulShape &shape) {
-  std::mt19937_64 random(1);
-  for (size_t i = 0; i + 8 <= bytes; i += 8) {
-    uint64_t v = random();
-    if (!isQuantized(shape.layout))
-      v &= 0x3fff3fff3fff3fffull & ~0x4000400040004000ull;
-    std::memcpy(data + i, &v, 8);
-  }
-  if (!isQuantized(shape.layout))
-    return;
-  int64_t block = superblockBytes(shape.layout), scales = scalesOffset(shape.layout);
-  for (size_t at = 0; at + static_cast<size_t>(block) <= bytes; at += static_cast<size_t>(block))
-    for (int64_t i = scales; i < block; i += 2)
-      data[at + static_cast<size_t>(i) + 1] = 0x20;
-}
-
-/// Seconds a product; weights rotate over `copies` places so that large sets come from memory.
-double measure(BuiltMatmul &kernel, const MatmulShape &shape, const Level &level, int rows, size_t copies) {
-  size_t bytes = static_cast<size_t>(packedBytes(shape.layout, shape.n, shape.k));
-  Buffer weights(bytes * copies + 8192);
-  fillWeights(weights.data(), bytes * copies, shape);
-  TestActivations x(shape, rows, 3);
-  Buffer out(static_cast<size_t>(rows) * rt::rowStrideBytes(static_cast<uint64_t>(shape.n) * 4) + 4096);
-  Buffer scratch(static_cast<size_t>(matmulScratchBytes(shape)));
-  int32_t count = rows;
-  uint64_t words[5] = {reinterpret_cast<uint64_t>(x.bytes.data()), 0, reinterpret_cast<uint64_t>(out.data()),
-                       reinterpret_cast<uint64_t>(&count), reinterpret_cast<uint64_t>(scratch.data())};
-  size_t next = 0;
-  double once = typicalSeconds(0.0, [&] {
-    words[1] = reinterpret_cast<uint64_t>(weights.data());
-    kernel.runWorker(words, 0, 1);
-  });
-  size_t calls = copies > 1 ? copies : std::max<size_t>(1, static_cast<size_t>(50e-6 / once));
-  return typicalSeconds(copies > 1 ? 0.4 : 0.15,
-                        [&] {
-                          for (size_t i = 0; i < calls; ++i) {
-                            words[1] = reinterpret_cast<uint64_t>(weights.data() + bytes * (next++ % copies));
-                            kernel.runWorker(words, 0, 1);
-                          }
-                        }) /
-         static_cast<double>(calls);
-}
-
 void benchKind(const Level &level, const Kind &kind, int onlyRows) {
   printf("%s\n%-14s", layoutTestName(kind.layout, kind.act).c_str(), "N x K");
   printf(" %9s %9s", "M=1 GB/s", "dram GB/s");
@@ -93,16 +41,16 @@ void benchKind(const Level &level, const Kind &kind, int onlyRows) {
         printf(" %9s", "-");
         continue;
       }
-      MatmulShape shape{size.n, size.k, kind.layout, kind.act, classOf(rows), 1};
+      MatmulShape shape{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1};
       BuiltMatmul kernel(shape, level, false);
       double bytes = static_cast<double>(packedBytes(shape.layout, shape.n, shape.k));
       if (rows == 1) {
-        printf(" %9.1f", bytes / measure(kernel, shape, level, 1, 1) / 1e9);
+        printf(" %9.1f", bytes / secondsOfProduct(kernel, shape, 1, 1) / 1e9);
         size_t copies = static_cast<size_t>(static_cast<double>(kDramBytes) / bytes) + 1;
-        printf(" %9.1f", bytes / measure(kernel, shape, level, 1, copies) / 1e9);
+        printf(" %9.1f", bytes / secondsOfProduct(kernel, shape, 1, copies) / 1e9);
       } else {
         double ops = 2.0 * rows * static_cast<double>(size.n * size.k);
-        printf(" %9.0f", ops / measure(kernel, shape, level, rows, 1) / 1e9);
+        printf(" %9.0f", ops / secondsOfProduct(kernel, shape, rows, 1) / 1e9);
       }
       printf("[%.0f]", kernel.milliseconds);
       fflush(stdout);

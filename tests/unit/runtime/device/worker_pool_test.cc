@@ -122,12 +122,18 @@ TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
   WalkTimes times;
   ASSERT_EQ(pool->run({calls, ends}, &times), 0);
   const uint64_t half = tscTicks(10'000'000);
-  ASSERT_EQ(times.calls.size(), 2u);
-  ASSERT_EQ(times.calls[0].size(), 3u);
-  EXPECT_GT(times.calls[1][0], half);
-  EXPECT_LT(times.calls[0][0], half);
-  EXPECT_GT(times.waits[0][0], half);
-  EXPECT_EQ(times.waits[0][1], 0u);  // the end of the walk is not waited for
+  ASSERT_EQ(times.starts.size(), 2u);
+  ASSERT_EQ(times.starts[0].size(), 3u);
+  ASSERT_EQ(times.opens[0].size(), 2u);
+  const auto spent = [&](uint32_t worker) { return times.ends[worker][0] - times.starts[worker][0]; };
+  EXPECT_GT(spent(1), half);
+  EXPECT_LT(spent(0), half);
+  EXPECT_GT(times.opens[0][0] - times.ends[0][1], half);  // worker 0 waited
+  for (uint32_t worker : {0u, 1u}) {
+    EXPECT_GE(times.starts[worker][0], times.begin);
+    EXPECT_GE(times.starts[worker][2], times.opens[worker][0]);
+    EXPECT_EQ(times.opens[worker][1], times.end);
+  }
 }
 
 TEST(WorkerPool, BarrierCost) {

@@ -95,7 +95,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--api-key-file", "f"}, "S"},
     {{"--open-metrics"}, "S"},
     {{"--served-model-name", "n"}, "S"},
-    {{"--trace", "f"}, "S"},
+    {{"--trace", "f"}, "SB"},
     {{"--drain-seconds", "1"}, "S"},
     {{"--log-format", "json"}, "S"},
     {{"--access-log", "-"}, "S"},

@@ -1,0 +1,139 @@
+// What may vary in a configuration, and what must not.
+#include "codegen/registry/MatmulTuning.h"
+
+#include <algorithm>
+
+namespace llmc {
+
+static constexpr llvm::StringLiteral kNames[] = {"tile_rows",       "tail_rows",  "row_block", "group_block",
+                                                 "groups_per_iter", "row_scales", "unpack",    "prefetch_bytes"};
+
+llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
+
+static bool isMany(const MatmulShape &shape) { return shape.mMax == 0 || shape.mMax > 16; }
+
+/// False: no such name.
+static bool setNumber(MatmulConfig &config, llvm::StringRef name, int64_t value) {
+  if (name == "tile_rows")
+    config.tileRows = value;
+  else if (name == "tail_rows")
+    config.tailRows = value;
+  else if (name == "row_block")
+    config.rowBlock = value;
+  else if (name == "group_block")
+    config.groupBlock = value;
+  else if (name == "groups_per_iter")
+    config.groupsPerIter = value;
+  else if (name == "row_scales")
+    config.rowScales = value != 0;
+  else if (name == "unpack")
+    config.unpack = value != 0;
+  else if (name == "prefetch_bytes")
+    config.prefetchBytes = value;
+  else
+    return false;
+  return true;
+}
+
+static std::string outOf(llvm::StringRef name, int64_t value, const std::string &expected) {
+  return name.str() + " " + std::to_string(value) + ": expected " + expected;
+}
+
+/// Rows: tiles, tails and blocks.
+static std::string rowFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
+  // More sums than registers are legal and slow; more than this only make code that nobody wants to compile.
+  int64_t most = shape.mMax == 0 ? 16 : std::min<int64_t>(shape.mMax, 16);
+  most = std::min<int64_t>(most, level.avx512 ? 12 : 8);
+  if (config.tileRows < 1 || config.tileRows > most)
+    return outOf("tile_rows", config.tileRows, "1 to " + std::to_string(most));
+  if (config.tailRows < 0 || config.tailRows >= std::max<int64_t>(config.tileRows, 1))
+    return outOf("tail_rows", config.tailRows, "0 to less than tile_rows");
+  if (config.rowBlock % config.tileRows != 0 || config.rowBlock < config.tileRows || config.rowBlock > 1024)
+    return outOf("row_block", config.rowBlock,
+                 "a multiple of tile_rows (" + std::to_string(config.tileRows) + "), at most 1024");
+  if (shape.mMax != 0 && config.rowBlock < shape.mMax)
+    return outOf("row_block", config.rowBlock, "all " + std::to_string(shape.mMax) + " rows of the class");
+  return {};
+}
+
+std::string matmulFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
+  if (std::string fault = rowFault(level, shape, config); !fault.empty())
+    return fault;
+  const bool direct = config.style == TileStyle::Direct;
+  if (config.groupBlock != 0 && (direct || config.groupBlock < 0 || config.groupBlock % 8 != 0))
+    return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
+  if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
+    return outOf("groups_per_iter", config.groupsPerIter, direct ? "1 or 2" : "1");
+  if (config.rowScales && !(direct && level.vnni && shape.fourBit() && isMany(shape)))
+    return outOf("row_scales", 1, "0: they are for 4-bit weights, VNNI with 512 bits and more than 16 rows");
+  if (config.unpack && !(config.style == TileStyle::Steps && shape.format().bits < 8))
+    return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
+  if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
+    return outOf("unpack", 0, "1 for 5 and 6 bits");
+  if (config.prefetchBytes < 0 || config.prefetchBytes > 65536 || config.prefetchBytes % 64 != 0)
+    return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to 65536");
+  return {};
+}
+
+MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::ArrayRef<TunedNumber> numbers,
+                        std::string &fault) {
+  MatmulShape plain = shape;
+  plain.tuning.reset();
+  MatmulConfig config = chooseMatmul(level, plain);
+  const MatmulConfig table = config;
+  for (const TunedNumber &number : numbers)
+    if (number.name == "tile_rows" && number.value > 0) {
+      config.tileRows = number.value;
+      config.tailRows = table.tailRows ? number.value / 2 : 0;
+      config.rowBlock = shape.mMax ? roundUpTo(shape.mMax, number.value)
+                                   : std::max(number.value, table.rowBlock / number.value * number.value);
+    }
+  for (const TunedNumber &number : numbers)
+    if (!setNumber(config, number.name, number.value)) {
+      fault = "unknown number '" + number.name + "'";
+      return table;
+    }
+  fault = matmulFault(level, shape, config);
+  return fault.empty() ? config : table;
+}
+
+std::vector<MatmulAxis> matmulAxes(const Level &level, const MatmulShape &shape) {
+  std::string fault;
+  const MatmulConfig table = matmulWith(level, shape, {}, fault);
+  const int64_t superblock = isQuantized(shape.layout) ? superblockBytes(shape.layout) : 512;
+  std::vector<MatmulAxis> axes = {
+      {"tile_rows", {table.tileRows, 1, 2, 3, 4, 5, 6, 8, 10, 12}},
+      {"groups_per_iter", {table.groupsPerIter, 1, 2}},
+      {"row_scales", {table.rowScales, 0, 1}},
+      {"unpack", {table.unpack, 0, 1}},
+      {"group_block", {table.groupBlock, 0, 8, 16, 32, 64}},
+      {"prefetch_bytes",
+       {table.prefetchBytes, 0, roundUpTo(2 * superblock, 64), roundUpTo(4 * superblock, 64),
+        roundUpTo(8 * superblock, 64), roundUpTo(16 * superblock, 64)}}};
+  if (shape.mMax == 0)
+    axes.push_back({"row_block", {table.rowBlock, 48, 96, 120, 192, 240, 384}});
+  for (MatmulAxis &axis : axes) {
+    std::vector<int64_t> kept;
+    for (int64_t value : axis.values) {
+      matmulWith(level, shape, {{axis.name, value}}, fault);
+      if (fault.empty() && std::find(kept.begin(), kept.end(), value) == kept.end())
+        kept.push_back(value);
+    }
+    axis.values = kept;
+  }
+  std::erase_if(axes, [](const MatmulAxis &axis) { return axis.values.size() < 2; });
+  return axes;
+}
+
+void MatmulTuning::set(llvm::StringRef level, int64_t mMax, std::vector<TunedNumber> numbers) {
+  choices_.push_back({level.str(), mMax, std::move(numbers)});
+}
+
+llvm::ArrayRef<TunedNumber> MatmulTuning::numbers(llvm::StringRef level, int64_t mMax) const {
+  for (const Choice &choice : choices_)
+    if (choice.level == level && choice.mMax == mMax)
+      return choice.numbers;
+  return {};
+}
+
+} // namespace llmc

@@ -1,0 +1,46 @@
+// The text file that `llmc tune` writes and `llmc build --tuning` reads: configurations measured on some machine.
+#pragma once
+
+#include "codegen/registry/MatmulTuning.h"
+#include "runtime/base/status.h"
+
+namespace llmc {
+
+/// One line: what was measured to be best for one shape and class of row counts on one architecture.
+struct TuningRecord {
+  std::string target; ///< "cpu" or "cuda"
+  std::string arch;   ///< CPU level or CUDA architecture
+  std::string family; ///< hero of the kernel: "linear"
+  std::string shape;  ///< of the family: productKey()
+  int64_t mMax = 0;   ///< row class; 0: any number of rows
+  std::vector<TunedNumber> numbers;
+
+  /// "cpu x86-64-v4 linear 960x576,q4n16k4-asym,int8 4 tile_rows=2", as in the file.
+  std::string print() const;
+};
+
+/// "960x576,q4n16k4-asym,int8": what a product's configuration depends on besides level and row class.
+std::string productKey(const MatmulShape &shape);
+
+/// Records of a file, each for another (target, arch, family, shape, class). Lines are independent; `#` starts a
+/// comment; the first line that is not one is `llmc-tuning 1`.
+class TuningDatabase {
+public:
+  static constexpr llvm::StringLiteral kHeader = "llmc-tuning 1";
+
+  /// `name`: for messages. Error TUNE_FILE (65) with name, line, what was expected and what was found: numbers of CPU
+  /// records must be legal for their level, shape and class.
+  static rt::Result<TuningDatabase> parse(llvm::StringRef text, llvm::StringRef name);
+  /// Also TUNE_FILE (66) when the file cannot be read.
+  static rt::Result<TuningDatabase> read(const std::string &path);
+
+  llvm::ArrayRef<TuningRecord> records() const { return records_; }
+  /// Null: nothing is known of it.
+  const TuningRecord *find(llvm::StringRef target, llvm::StringRef arch, llvm::StringRef family, llvm::StringRef shape,
+                           int64_t mMax) const;
+
+private:
+  std::vector<TuningRecord> records_;
+};
+
+} // namespace llmc

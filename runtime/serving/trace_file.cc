@@ -1,0 +1,100 @@
+// Writes over its own closing brackets, so that the file is whole at every moment.
+#include "runtime/serving/trace_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace llmc::rt::serving {
+namespace {
+
+constexpr size_t kBufferBytes = 64 << 10;
+constexpr std::string_view kClose = "\n]}\n";
+
+std::string head(const TraceFile::Tracks& tracks) {
+  std::string text = R"({"displayTimeUnit":"ms","traceEvents":[
+{"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"llmc-run"}})";
+  for (const auto& [number, name] : tracks)
+    text += ",\n" + std::string(R"({"name":"thread_name","ph":"M","pid":1,"tid":)") + std::to_string(number) +
+            R"(,"args":{"name":)" + TraceFile::quoted(name) + "}}";
+  return text;
+}
+
+}  // namespace
+
+TraceFile::TraceFile(int file, const Tracks& tracks, uint64_t mostBytes)
+    : file_(file), mostBytes_(mostBytes), buffer_(head(tracks)) {
+  buffer_.reserve(kBufferBytes + 4096);
+}
+
+TraceFile::~TraceFile() {
+  (void)flush();
+  ::close(file_);
+}
+
+Result<std::unique_ptr<TraceFile>> TraceFile::create(const std::string& path, const Tracks& tracks,
+                                                     uint64_t mostBytes) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file < 0)
+    return Status::error(ErrorKind::kIo, "SV_TRACE",
+                         "cannot write the trace to '" + escaped(path) + "': " + std::strerror(errno));
+  std::unique_ptr<TraceFile> trace(new TraceFile(file, tracks, mostBytes));
+  LLMC_TRY(trace->flush());
+  return trace;
+}
+
+void TraceFile::add(std::string_view event) {
+  if (over_) return;
+  if (written_ + buffer_.size() + event.size() > mostBytes_) {
+    buffer_ += R"(,
+{"name":"the trace is full: nothing is recorded from here on","ph":"i","s":"g","pid":1,"tid":1,"ts":0})";
+    (void)flush();
+    over_ = true;
+    return;
+  }
+  buffer_ += ",\n";
+  buffer_ += event;
+  if (buffer_.size() > kBufferBytes) (void)flush();
+}
+
+void TraceFile::addSpan(int track, std::string_view name, double begin, double end, std::string_view arguments) {
+  std::string event = R"({"ph":"X","pid":1,"tid":)" + std::to_string(track) + R"(,"name":)" + quoted(name) +
+                      R"(,"ts":)" + microseconds(begin) + R"(,"dur":)" + microseconds(end - begin);
+  if (!arguments.empty()) event += R"(,"args":{)" + std::string(arguments) + "}";
+  add(event + "}");
+}
+
+Status TraceFile::flush() {
+  if (over_ || buffer_.empty()) return Status::ok();
+  const size_t size = buffer_.size();
+  buffer_ += kClose;
+  for (size_t done = 0; done < buffer_.size();) {
+    const ssize_t count =
+        ::pwrite(file_, buffer_.data() + done, buffer_.size() - done, static_cast<off_t>(written_ + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      over_ = true;
+      return Status::error(ErrorKind::kIo, "SV_TRACE", std::string("cannot write the trace: ") + std::strerror(errno));
+    }
+    done += static_cast<size_t>(count);
+  }
+  written_ += size;
+  buffer_.clear();
+  return Status::ok();
+}
+
+std::string TraceFile::quoted(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+std::string TraceFile::microseconds(double seconds) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.3f", seconds * 1e6);
+  return text;
+}
+
+}  // namespace llmc::rt::serving

@@ -1,0 +1,89 @@
+"""llmc tune on a tiny model: a database of its products, which a build takes, with the same answers; bad databases are told by line."""
+
+import json
+import re
+import subprocess
+import unittest
+
+import numpy as np
+
+import engine
+import tiny_models
+
+MODEL = "gguf-llama-q4_1"
+RECORD = re.compile(r"^(?:# )?(cpu \S+ linear \S+,\S+,\S+ \d+)(?::| \w+=\d+)")
+
+
+def model_path():
+    return tiny_models.write(next(s for s in tiny_models.SPECS if s.name == MODEL), engine.work_dir() / "models")
+
+
+def refused(*arguments) -> tuple[int, str]:
+    done = subprocess.run([engine.BIN / "llmc", *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    return done.returncode, done.stderr
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@unittest.skipUnless(engine.host_levels(), "this CPU has none of the levels")
+class Tune(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.engine = engine.build(model_path())
+        cls.file = engine.work_dir() / "tiny.tuning"
+        engine.call("llmc", "tune", cls.engine, "-o", cls.file, "--sample-ms", 1, "--threads", 2, "--quiet")
+        cls.lines = cls.file.read_text().splitlines()
+
+    def keys(self) -> list[str]:
+        return [match[1] for match in map(RECORD.match, self.lines[2:])]
+
+    def test_every_product_and_class_has_a_line(self):
+        self.assertEqual(self.lines[1], "llmc-tuning 1")
+        self.assertTrue(all(RECORD.match(line) for line in self.lines[2:]), self.lines)
+        explained = json.loads(engine.call("llmc", "explain", self.engine, "--json"))
+        shapes = {tuple(map(int, re.match(r"linear_(\d+)x(\d+)", k["name"]).groups())) for k in explained["kernels"]
+                  if k["family"] == "linear"}
+        found = {tuple(map(int, key.split()[3].split(",")[0].split("x"))) for key in self.keys()}
+        self.assertEqual(found, shapes)
+        self.assertEqual({key.split()[1] for key in self.keys()}, {engine.host_levels()[-1]})
+        self.assertEqual(len(set(self.keys())), len(self.lines) - 2)
+
+    def test_a_build_takes_it_and_answers_the_same(self):
+        ids = list(range(3, 90))
+        want = engine.logits(self.engine, ids)
+        forced = engine.work_dir() / "forced.tuning"
+        numbers = {"1": "prefetch_bytes=64", "4": "tile_rows=3 prefetch_bytes=64"}
+        forced.write_text("llmc-tuning 1\n" + "".join(
+            f"{key} {numbers.get(key.split()[4], 'tile_rows=3 prefetch_bytes=64')}\n" for key in self.keys()))
+        for tuning in (self.file, forced):
+            with self.subTest(tuning=tuning.name):
+                tuned = engine.build(model_path(), "--tuning", tuning)
+                # Tiles change no sum of a row but that of scales rounded for many rows.
+                np.testing.assert_allclose(engine.logits(tuned, ids), want, atol=0.02)
+        text = engine.call("llmc", "explain", engine.build(model_path(), "--tuning", forced))
+        self.assertIn("3 x 16 sums in registers", text)
+        self.assertIn("prefetch 64 B ahead", text)
+        self.assertNotIn("prefetch 64 B ahead", engine.call("llmc", "explain", self.engine))
+
+    def test_bad_databases_are_told_by_line(self):
+        bad, out = engine.work_dir() / "bad.tuning", engine.work_dir() / "never.bin"
+        for text, where in (("llmc-tuning 1\ncpu x86-64-v3 linear 1x1\n", ":2: expected TARGET ARCH FAMILY SHAPE M_MAX"),
+                            ("llmc-tuning 1\n\n# c\ncpu x86-64-v3 linear 96x64,q4n16k4-asym,int8 4 tile_rows=9\n", ":4: tile_rows 9: expected 1 to 4"),
+                            ("{}", ":1: expected 'llmc-tuning 1', found '{}'")):
+            bad.write_text(text)
+            status, said = refused("build", model_path(), "-o", out, "--tuning", bad)
+            self.assertEqual(status, 65, said)
+            self.assertIn(f"error[TUNE_FILE] {bad}{where}", said)
+            self.assertFalse(out.exists())
+        self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", engine.work_dir() / "no.tuning")[0], 66)
+        self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", self.file, "--target", "cuda:sm_80")[0], 64)
+
+    def test_what_cannot_be_tuned_is_told(self):
+        self.assertEqual(refused("tune", self.engine)[0], 64)
+        self.assertEqual(refused("tune", self.engine, "-o", "/nowhere/x", "--threads", "0x")[0], 64)
+        self.assertEqual(refused("tune", self.engine, "-o", "/nowhere/x")[0], 74)
+        self.assertEqual(refused("tune", engine.work_dir() / "no.bin", "-o", "-")[0], 66)
+        self.assertEqual(refused("tune", self.file, "-o", "-")[0], 65)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,23 @@
+// A database changes the classes it knows, level by level, and what code generation says of them. Near miss: another shape, another class.
+// RUN: llmc-opt %s --kern-select-config=tuning=%S/Inputs/good.tuning | FileCheck %s
+// RUN: not llmc-opt %s --kern-select-config=tuning=%S/Inputs/bad.tuning 2>&1 | FileCheck %s --check-prefix=BAD
+// RUN: not llmc-opt %s --kern-select-config=tuning=%S/Inputs/none.tuning 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: llmc-opt %s --kern-select-config="target=cuda tuning=%S/Inputs/bad.tuning" | FileCheck %s --check-prefix=CUDA
+
+// BAD: error: {{.*}}bad.tuning:3: tile_rows 5: expected 1 to 4
+// NONE: error: cannot read {{.*}}none.tuning: No such file or directory
+// CUDA-NOT: params
+!x = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!y = tensor<?x32xf32, #llm.dims<[T, 32]>>
+!w = !llm.weight<[32, 64], #llm.q<f16>>
+llm.weight @w : !w {sources = [#llm.source<"w", rows = 32>]}
+// CHECK: kern.func @few({{.*}}config = [#kern.config<m_max = 1>, #kern.config<m_max = 4, params = {"x86-64-v3" = {prefetch_bytes = 0 : i64, tile_rows = 2 : i64}, "x86-64-v4" = {tile_rows = 3 : i64}}>]
+kern.func @few(%x: !x, %w: !w, %b: !llm.batch) -> !y attributes {hero = "linear"} {
+  %y = llm.linear %x, %w : (!x, !w) -> !y
+  kern.yield %y : !y
+}
+func.func @decode(%b: !llm.batch, %x: !x) -> !y attributes {llmc.t_max = 8 : i64} {
+  %w = llm.use @w : !w
+  %y = kern.call @few(%x, %w, %b) : (!x, !w, !llm.batch) -> !y
+  return %y : !y
+}

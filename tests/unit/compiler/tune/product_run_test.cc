@@ -1,0 +1,57 @@
+// Products of every layout run on the workers, with memory of their own for each configuration.
+#include "compiler/tune/ProductRun.h"
+
+#include "runtime/device/cpu_features.h"
+#include "gtest/gtest.h"
+
+namespace llmc {
+namespace {
+
+TEST(ProductRun, RunsEveryKindOfProductAndTakesLongerForMore) {
+  auto pool = rt::WorkerPool::create({.threads = 2});
+  ASSERT_TRUE(pool);
+  for (const Level &level : cpuLevels()) {
+    if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()))
+      continue;
+    for (Layout layout : {Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Q6KN16K4, Layout::BF16N16K2, Layout::F32N16}) {
+      MatmulShape shape{200, 576, layout, isQuantized(layout) ? ActKind::Int8 : ActKind::F32, 4, 1};
+      auto memory = ProductMemory::make(shape);
+      ASSERT_TRUE(memory) << memory.status().toString();
+      EXPECT_EQ((*memory)->rows, 4);
+      EXPECT_GE((*memory)->copies * (*memory)->weightBytes, size_t{60} << 20);
+      auto run = ProductRun::compile(level, shape, {{"prefetch_bytes", 0}}, (*pool)->workers());
+      ASSERT_TRUE(run) << run.status().toString();
+      auto seconds = (*run)->seconds(**pool, **memory, 20);
+      ASSERT_TRUE(seconds);
+      EXPECT_GT(*seconds, 1e-7); // 0.46 million multiplications
+      EXPECT_LT(*seconds, 1);
+      // A product writes what it should: no sum of random numbers is 0.
+      EXPECT_NE(*reinterpret_cast<const float *>((*memory)->out.data() + size_t{4} * 100), 0);
+    }
+  }
+}
+
+TEST(ProductRun, TheNumbersChangeTheCode) {
+  const Level &level = *findLevel("x86-64-v3");
+  if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()))
+    GTEST_SKIP() << "no x86-64-v3";
+  MatmulShape shape{96, 576, Layout::BF16N16K2, ActKind::F32, 0, 1};
+  auto pool = rt::WorkerPool::create({.threads = 1});
+  auto memory = ProductMemory::make(shape);
+  ASSERT_TRUE(pool && memory);
+  double seconds[2] = {1, 1};
+  for (int round = 0; round < 5; ++round)
+    for (int slow : {0, 1}) {
+      auto run = ProductRun::compile(level, shape,
+                                     slow ? std::vector<TunedNumber>{{"tile_rows", 1}} : std::vector<TunedNumber>{}, 1);
+      ASSERT_TRUE(run);
+      auto once = (*run)->seconds(**pool, **memory, 3);
+      ASSERT_TRUE(once);
+      seconds[slow] = std::min(seconds[slow], *once);
+    }
+  // One row a tile reads and widens each weight for every row: three times the work on a Zen 4.
+  EXPECT_GT(seconds[1], 1.2 * seconds[0]);
+}
+
+} // namespace
+} // namespace llmc

@@ -1,0 +1,39 @@
+// The peaks are plausible, of every level that this machine has.
+#include "runtime/device/compute_peak.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "runtime/device/cpu_features.h"
+
+namespace llmc::rt {
+namespace {
+
+TEST(ComputePeak, IsPlausibleAtEveryLevel) {
+  auto pool = WorkerPool::create({.threads = 2});
+  ASSERT_TRUE(pool);
+  for (const char* level : {"x86-64-v3", "x86-64-v3-avxvnni", "x86-64-v4", "x86-64-v4-vnni", "x86-64-v4-vnni-bf16"}) {
+    if (!supportsLevel(level, detectCpuFeatures())) continue;
+    const ComputePeaks peaks = measureComputePeaks(**pool, level);
+    std::printf("%s, 2 workers: int8 %.0f (%s), f32 %.0f, bf16 %.0f GOP/s\n", level, peaks.int8 / 1e9,
+                peaks.int8How.c_str(), peaks.f32 / 1e9, peaks.bf16 / 1e9);
+    EXPECT_GT(peaks.f32, 1e9);
+    EXPECT_LT(peaks.f32, 1e13);
+    // Four bytes are where one float is; a machine that makes less than 1.5 of it is not one we know.
+    EXPECT_GT(peaks.int8, 1.5 * peaks.f32) << level;
+    EXPECT_LT(peaks.int8, 20 * peaks.f32) << level;
+    EXPECT_EQ(peaks.bf16 > 0, std::string_view(level).ends_with("bf16"));
+  }
+}
+
+TEST(ComputePeak, IsZeroForALevelWithoutAName) {
+  auto pool = WorkerPool::create({.threads = 1});
+  ASSERT_TRUE(pool);
+  const ComputePeaks peaks = measureComputePeaks(**pool, "m68k");
+  EXPECT_EQ(peaks.int8, 0);
+  EXPECT_EQ(peaks.f32, 0);
+}
+
+}  // namespace
+}  // namespace llmc::rt

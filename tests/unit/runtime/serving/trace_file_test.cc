@@ -1,0 +1,62 @@
+// The file is whole after each write and bounded; names are quoted.
+#include "runtime/serving/trace_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace llmc::rt::serving {
+namespace {
+
+using Json = nlohmann::json;
+
+class Written : public testing::Test {
+ protected:
+  Written() : path_(testing::TempDir() + "trace-file-" + std::to_string(getpid()) + ".json") {}
+  ~Written() override { std::filesystem::remove(path_); }
+  /// All events; an exception when the file is no JSON.
+  Json events() const {
+    std::ifstream file(path_);
+    return Json::parse(file)["traceEvents"];
+  }
+  const std::string path_;
+};
+
+TEST_F(Written, NamesItsTracksAndIsWholeAfterEachFlush) {
+  auto trace = TraceFile::create(path_, {{1, "one"}, {7, "a \"b\" \xff"}}, TraceFile::kMostBytes).take();
+  EXPECT_EQ(events().size(), 3u);
+  EXPECT_EQ(events()[2]["tid"], 7);
+  EXPECT_TRUE(events()[2]["args"]["name"].get<std::string>().starts_with("a \"b\" "));
+  trace->addSpan(7, "x\ny", 1.5, 1.75, R"("k":3)");
+  ASSERT_TRUE(trace->flush());
+  const Json span = events().back();
+  EXPECT_EQ(span["name"], "x\ny");
+  EXPECT_EQ(span["ph"], "X");
+  EXPECT_EQ(span["ts"], 1.5e6);
+  EXPECT_EQ(span["dur"], 0.25e6);
+  EXPECT_EQ(span["args"]["k"], 3);
+  trace->add(R"({"name":"n","ph":"i","pid":1,"tid":1,"ts":2})");
+  ASSERT_TRUE(trace->flush());
+  EXPECT_EQ(events().size(), 5u);
+}
+
+TEST_F(Written, IsBounded) {
+  auto trace = TraceFile::create(path_, {{1, "one"}}, 20'000).take();
+  for (int i = 0; i < 1000; ++i) trace->addSpan(1, "event", i, i + 1);
+  EXPECT_TRUE(trace->over());
+  trace.reset();
+  EXPECT_LT(std::filesystem::file_size(path_), 21'000u);
+  EXPECT_NE(events().back()["name"].get<std::string>().find("full"), std::string::npos);
+}
+
+TEST_F(Written, BadPathsAndFullDisksAreErrors) {
+  EXPECT_EQ(TraceFile::create("/nowhere/trace.json", {}, 1 << 20).status().code(), "SV_TRACE");
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  EXPECT_EQ(TraceFile::create("/dev/full", {}, 1 << 20).status().code(), "SV_TRACE");
+}
+
+}  // namespace
+}  // namespace llmc::rt::serving
