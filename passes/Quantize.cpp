@@ -28,7 +28,7 @@ Scheme parseScheme(llvm::StringRef text) {
 }
 
 /// Storage under `scheme` of a matrix stored as `from`; `wide` for the embedding and the head.
-llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, Target target) {
+llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, int64_t group, Target target) {
   MLIRContext *context = from.getContext();
   if (scheme == Scheme::Native && target == Target::Cuda && from.getKind() == llm::QuantKind::F32)
     scheme = Scheme::W16; // tensor cores take halves at most
@@ -39,7 +39,7 @@ llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, Target 
     return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
   case Scheme::W4:
     return wide ? llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true)
-                : llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
+                : llm::QuantAttr::get(context, llm::QuantKind::I4, group, false);
   case Scheme::Native:
   case Scheme::Unknown:
     return from;
@@ -54,6 +54,10 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     Scheme chosen = parseScheme(scheme);
     if (chosen == Scheme::Unknown) {
       getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8 or w4";
+      return signalPassFailure();
+    }
+    if (groupSize != 32 && (groupSize != 128 || chosen != Scheme::W4)) {
+      getOperation().emitError("expected a group size of 32, or of 128 for scheme w4, found ") << groupSize;
       return signalPassFailure();
     }
     auto machine = targetOf(getOperation(), target);
@@ -100,7 +104,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       llm::WeightType type = weight.weightType();
       if (!type.isMatrix() || weight.getGeneratedAttr())
         continue;
-      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight), machine);
+      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight), groupSize, machine);
       if (chosen == Scheme::Native && storage != type.getQuant())
         weight.emitRemark("stored as f16: target cuda has no f32 matrices");
       auto stored = llm::WeightType::get(&getContext(), type.getShape(), storage);

@@ -1,6 +1,7 @@
 // Names of packed layouts, the place of every element, and the scalar reference packing that tests compare with.
 #include "codegen/registry/PackedLayout.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <iterator>
@@ -11,18 +12,21 @@ namespace {
 constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",  "q4n16k4",      "q4n16k4-asym",
                                        "q8n16k4",  "plain",         "bf16m16k16", "f16m16k16",    "q8m16k32",
                                        "q4m16k64", "q4m16k64-asym", "q5n16k4",    "q5n16k4-asym", "q4kn16k4",
-                                       "q5kn16k4", "q6kn16k4"};
+                                       "q5kn16k4", "q6kn16k4",      "q4m16k128-asym"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   return row / kPanelRows * panelBytes(l, cols) + headerBytes(l, cols) + col / superblockCols(l) * superblockBytes(l);
 }
 
+/// Columns that share a min.
+int64_t minGroup(Layout l) { return std::max(quantFormat(l).group, kQuantGroup); }
+
 /// Offset in a superblock's scales or mins: [64 / group][16], fragment layouts [8][groups][2] f16.
 int64_t groupPlace(Layout l, int64_t group, int64_t row, int64_t col) {
   if (isFragment(l)) {
-    int64_t groups = superblockCols(l) / kQuantGroup, stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
-    return row % 8 * stride + col / kQuantGroup % groups * 4 + row % kPanelRows / 8 * 2;
+    int64_t groups = superblockGroups(l), stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
+    return row % 8 * stride + col / group % groups * 4 + row % kPanelRows / 8 * 2;
   }
   return (col % kSuperblockCols / group * kPanelRows + row % kPanelRows) * scaleBytes(l);
 }
@@ -70,7 +74,7 @@ ElementPlace fragmentPlace(Layout l, int64_t row, int64_t col) {
   int64_t lane = row % 8 * 4 + k % 8 / 2, pair = row % kPanelRows / 8 + k / 8 * 2, odd = k % 2;
   if (isFourBit(l)) {
     int64_t nibble = pair + odd * 4;
-    return {lane * 16 + step * 4 + nibble / 2, nibble % 2 != 0};
+    return {step / 4 * kFragmentBytes + lane * 16 + step % 4 * 4 + nibble / 2, nibble % 2 != 0};
   }
   if (isEightBit(l))
     return {lane * 16 + step * 8 + pair / 2 * 4 + odd * 2 + pair % 2, false};
@@ -90,6 +94,8 @@ std::optional<Layout> layoutByName(std::string_view name) {
 
 std::string_view deviceLayoutName(Layout layout) {
   constexpr std::string_view kStructs[] = {"Bf16M16K16", "F16M16K16", "Q8M16K32", "Q4M16K64", "Q4M16K64Asym"};
+  if (layout == Layout::Q4M16K128Asym)
+    return "Q4M16K128Asym";
   return isFragment(layout) ? kStructs[static_cast<int>(layout) - static_cast<int>(Layout::BF16M16K16)]
                             : std::string_view();
 }
@@ -131,7 +137,7 @@ int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col) {
 }
 
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, kQuantGroup, row, col);
+  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, minGroup(l), row, col);
 }
 
 int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
@@ -149,8 +155,8 @@ static void packGroup(Layout l, const LogicalWeight &weight, int64_t row, int64_
       store<uint16_t>(out + place, value);
   };
   put(scalePlace(l, weight.cols, row, col), weight.scales[index(format.group)]);
-  if (format.asymmetric && col % kQuantGroup == 0)
-    put(minPlace(l, weight.cols, row, col), weight.mins[index(kQuantGroup)]);
+  if (format.asymmetric && col % minGroup(l) == 0)
+    put(minPlace(l, weight.cols, row, col), weight.mins[index(minGroup(l))]);
   if (!format.byteScales || col % kScaleBlock != 0)
     return;
   int64_t header = headerPlace(l, weight.cols, row, col);

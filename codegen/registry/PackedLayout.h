@@ -41,6 +41,8 @@ enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6 };
 ///                [g][group][row g, row g+8];  value = scale * (q - 8)
 ///   Q4M16K64Asym [panel][K/64] superblock of 640 B: the same codes, then for each g 4 scales and 4 mins, each
 ///                [group][row g, row g+8];  value = scale * q + min
+///   Q4M16K128Asym [panel][K/128] superblock of 1088 B: codes of columns 0 to 63, then of 64 to 127, 512 B each as
+///                above, then for each g the scales and the mins of [row g, row g+8]: one group;  scale * q + min
 enum class Layout : uint8_t {
   F32N16,
   F16N16,
@@ -59,13 +61,15 @@ enum class Layout : uint8_t {
   Q4KN16K4,
   Q5KN16K4,
   Q6KN16K4,
+  Q4M16K128Asym,
 };
 
 inline constexpr int64_t kPanelRows = 16;
 inline constexpr int64_t kQuantGroup = 32;     ///< elements along K that share a scale
+inline constexpr int64_t kWideGroup = 128;     ///< the same, of w4 with --group-size 128
 inline constexpr int64_t kSuperblockCols = 64; ///< K of one quantized superblock
 inline constexpr int64_t kLineBytes = 64;
-inline constexpr int64_t kFragmentBytes = 512; ///< codes of a fragment layout's superblock: 32 lanes of 16 bytes
+inline constexpr int64_t kFragmentBytes = 512; ///< 32 lanes of 16 bytes: what a warp loads of a fragment layout at once
 
 inline constexpr int64_t kScaleBlock = 256; ///< K that shares an f16 where scales are bytes
 
@@ -85,6 +89,8 @@ constexpr QuantFormat quantFormat(Layout l) {
   case Layout::Q4N16K4Asym:
   case Layout::Q4M16K64Asym:
     return {4, 0, true, false, 32};
+  case Layout::Q4M16K128Asym:
+    return {4, 0, true, false, kWideGroup};
   case Layout::Q5N16K4Sym:
     return {5, 16, false, false, 32};
   case Layout::Q5N16K4Asym:
@@ -125,8 +131,13 @@ constexpr Layout layoutFor(WeightKind kind, bool symmetric, bool byteScales = fa
 }
 
 /// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly, for 5 and 6 bits, and for
-/// byte scales.
-constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false) {
+/// byte scales. I4 has groups of 32, and of 128 when it is not symmetric; `group` 0: 32.
+constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false,
+                                                  int64_t group = 0) {
+  if (group > kQuantGroup)
+    return kind == WeightKind::I4 && !symmetric && !byteScales && group == kWideGroup
+               ? std::optional(Layout::Q4M16K128Asym)
+               : std::nullopt;
   switch (kind) {
   case WeightKind::F16:
     return Layout::F16M16K16;
@@ -155,7 +166,7 @@ std::string_view deviceLayoutName(Layout layout);
 /// Laid out for the tensor cores of a CUDA device.
 constexpr bool isFragment(Layout l) {
   return l == Layout::BF16M16K16 || l == Layout::F16M16K16 || l == Layout::Q8M16K32 || l == Layout::Q4M16K64Sym ||
-         l == Layout::Q4M16K64Asym;
+         l == Layout::Q4M16K64Asym || l == Layout::Q4M16K128Asym;
 }
 /// Codes of 8 bits, of 4 bits; and whether a group has a min beside its scale.
 constexpr bool isEightBit(Layout l) { return quantFormat(l).bits == 8; }
@@ -170,6 +181,8 @@ constexpr int64_t superblockCols(Layout l) {
     return 16;
   if (l == Layout::Q8M16K32)
     return 32;
+  if (l == Layout::Q4M16K128Asym)
+    return 128;
   if (isQuantized(l))
     return kSuperblockCols;
   return l == Layout::F16N16 || l == Layout::BF16N16K2 ? 2 : 1;
@@ -179,17 +192,23 @@ constexpr int64_t codeLines(Layout l) { return quantFormat(l).bits == 8 ? 8 : 4;
 constexpr int64_t upperLines(Layout l) { return quantFormat(l).bits == 8 ? 0 : quantFormat(l).bits - 4; }
 /// Offset in a quantized superblock of the upper bits of half `h`, of the scales [64 / group][16], of the mins [2][16].
 constexpr int64_t upperOffset(Layout l, int64_t h) { return (2 * codeLines(l) + h * upperLines(l)) * kLineBytes; }
-constexpr int64_t scalesOffset(Layout l) { return isFragment(l) ? kFragmentBytes : upperOffset(l, 2); }
+constexpr int64_t scalesOffset(Layout l) {
+  if (!isFragment(l))
+    return upperOffset(l, 2);
+  return isQuantized(l) ? kPanelRows * superblockCols(l) * quantFormat(l).bits / 8 : kFragmentBytes;
+}
+/// Scales that a row has in one superblock of a fragment layout.
+constexpr int64_t superblockGroups(Layout l) { return isQuantized(l) ? superblockCols(l) / quantFormat(l).group : 0; }
 constexpr int64_t scaleBytes(Layout l) { return quantFormat(l).byteScales ? 1 : 2; }
 constexpr int64_t minsOffset(Layout l) {
   if (isFragment(l))
-    return scalesOffset(l) + 8; // of the first row's mins: each row has its scales, then its mins
+    return scalesOffset(l) + 4 * superblockGroups(l); // of the first row's mins: each row has its scales, then its mins
   return scalesOffset(l) + kSuperblockCols / quantFormat(l).group * kPanelRows * scaleBytes(l);
 }
 /// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
 constexpr int64_t superblockBytes(Layout l) {
   if (isFragment(l))
-    return kFragmentBytes + (isQuantized(l) ? superblockCols(l) / kQuantGroup * (isAsymmetric(l) ? 64 : 32) : 0);
+    return scalesOffset(l) + superblockGroups(l) * (isAsymmetric(l) ? 64 : 32);
   if (isQuantized(l))
     return minsOffset(l) + (isAsymmetric(l) ? 2 * kPanelRows * scaleBytes(l) : 0);
   return l == Layout::Plain ? 4 : kLineBytes;

@@ -239,7 +239,7 @@ private:
     progress_.phase("unquantized engine");
     std::unique_ptr<UnfinishedEngine> reference;
     auto build = [&](const std::string &level) -> rt::Result<std::string> {
-      LLMC_TRY(buildForCpu(level, "native", reference));
+      LLMC_TRY(buildForCpu(level, {}, reference));
       progress_.phase("quality");
       return reference->writer().beginPreview();
     };
@@ -247,7 +247,9 @@ private:
     EngineCheck checked = check;
     std::unique_ptr<UnfinishedEngine> twin;
     if (auto level = lowestRunnableLevel(options_.levels); cuda() && level) {
-      LLMC_TRY(buildForCpu(*level, options_.passes.scheme, twin));
+      PassOptions same;
+      same.scheme = options_.passes.scheme, same.groupSize = options_.passes.groupSize;
+      LLMC_TRY(buildForCpu(*level, same, twin));
       auto preview = twin->writer().beginPreview();
       if (!preview)
         return preview.takeStatus();
@@ -264,11 +266,10 @@ private:
     return rt::Status::ok();
   }
 
-  /// The model with its weights stored as `scheme` says, f32 activations, one level of the CPU.
-  rt::Status buildForCpu(const std::string &level, const std::string &scheme, std::unique_ptr<UnfinishedEngine> &file) {
+  /// The model with its weights stored as `passes` say, f32 activations, one level of the CPU.
+  rt::Status buildForCpu(const std::string &level, const PassOptions &passes, std::unique_ptr<UnfinishedEngine> &file) {
     BuildOptions options = options_;
-    options.passes = {};
-    options.passes.scheme = scheme;
+    options.passes = passes;
     options.passes.activations = "f32";
     options.levels = {level};
     options.cudaArchs.clear();

@@ -26,7 +26,8 @@ static cxxopts::Options buildFlags() {
       cxxopts::value<std::string>()->default_value("cpu"),
       "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4",
               cxxopts::value<std::string>()->default_value("native"), "SCHEME")(
-      "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
+      "group-size", "columns that share a scale under --quant w4: 32 or 128",
+      cxxopts::value<std::string>()->default_value("32"), "N")("activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
       "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
               cxxopts::value<std::string>()->default_value("all"),
@@ -119,6 +120,11 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
   passes.printAfter = parsed["print-ir-after"].as<std::string>();
   passes.dumpDir = parsed["dump-dir"].as<std::string>();
   LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4"}));
+  const std::string group = parsed["group-size"].as<std::string>();
+  LLMC_TRY(oneOf("group-size", group, {"32", "128"}));
+  if (parsed.count("group-size") && passes.scheme != "w4")
+    return usageError("--group-size is for --quant w4, found --quant " + passes.scheme, "leave it out");
+  passes.groupSize = group == "128" ? 128 : 32;
   LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
   std::vector<std::string> known = passFlags();
   known.insert(known.begin(), "all");

@@ -70,6 +70,8 @@ def LLM_QuantAttr : LLM_Attr<"Quant", "q"> {
     /// The `zero` that an activation must be quantized with to meet this weight: 8 for i4 sym, 16 for i5 sym, 32 for i6, 128 for i8, 0 for
     /// asym.
     int64_t activationZero() const;
+    /// i4 with minimums in groups of 128: the only wider groups that there is code for.
+    bool hasWideGroups() const;
     /// "i4 g32 asym k256"; float kinds: "bf16".
     std::string describe() const;
   }];

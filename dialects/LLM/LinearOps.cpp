@@ -9,9 +9,9 @@ void LinearOp::build(OpBuilder& b, OperationState& state, Value x, Value w, Valu
         w, bias);
 }
 
-/// C4: integer products need scales of equal groups on both sides and the bias word of this weight's zero point.
+/// C4: integer products need scales of groups that fit on both sides and the bias word of this weight's zero point.
 static LogicalResult verifyQuantized(LinearOp op, QActType x, QuantAttr quant) {
-  if (!quant.isInteger() || quant.getGroup() > 32)
+  if (!quant.isInteger() || (quant.getGroup() > 32 && !quant.hasWideGroups()))
     return op.emitOpError("C4: expected an integer weight of group 32, or of 16, for a quantized x, found ")
            << Attribute(quant);
   if (x.getZero() == quant.activationZero()) return success();

@@ -9,8 +9,8 @@ def LLM_LinearOp : LLM_TypedOp<"linear", [Pure]> {
   let summary = "y[t, n] = sum_k x[t, k] * w[n, k] + bias[n]";
   let description = [{
     x is f32 (weight-only quantization), bf16 (products of bf16 summed in f32, as tensor cores do) or !llm.qact (integer products).
-    C1: w is a matrix [N, K]. C2: x has K columns. C3: the result is [rows of x, N]. C4: a quantized x meets an integer weight of group 32 or 16
-    with the zero that this weight asks for. C5: bias is one-dimensional with N elements.
+    C1: w is a matrix [N, K]. C2: x has K columns. C3: the result is [rows of x, N]. C4: a quantized x meets an integer weight of group 32 or 16,
+    or i4 asym of group 128, with the zero that this weight asks for. C5: bias is one-dimensional with N elements.
   }];
   let arguments = (ins LLM_ProductInput:$x, LLM_WeightType:$w, Optional<LLM_WeightType>:$bias);
   let results = (outs LLM_Activation:$result);

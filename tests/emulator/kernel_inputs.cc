@@ -170,12 +170,13 @@ void KernelInputs::addWeight(mlir::Value argument) {
     if (auto rope = llvm::dyn_cast<llm::RopeOp>(user)) return addRopeTable(argument, rope.getRope());
   const WeightKind kind = weightKind(type.getQuant().getKind());
   const bool quantized = kind == WeightKind::I8 || kind == WeightKind::I4;
-  auto layout = type.isMatrix() ? fragmentLayoutFor(kind, type.getQuant().getSymmetric()) : Layout::Plain;
+  auto layout = type.isMatrix() ? fragmentLayoutFor(type.getQuant()) : Layout::Plain;
   if (!layout) {
     error_ = "a matrix of f32 has no layout on CUDA";
     return;
   }
-  const int64_t rows = type.rows(), cols = type.cols(), groups = (cols + kQuantGroup - 1) / kQuantGroup;
+  const int64_t rows = type.rows(), cols = type.cols(), group = std::max(type.getQuant().getGroup(), kQuantGroup),
+                groups = (cols + group - 1) / group;
   const double range = type.isMatrix() ? std::sqrt(3.0 / (double)cols) : 0.1, middle = type.isMatrix() ? 0 : 1;
   std::vector<int32_t> codes((size_t)(rows * cols));
   std::vector<uint16_t> scales((size_t)(rows * groups)), mins(scales.size());

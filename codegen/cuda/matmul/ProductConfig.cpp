@@ -60,6 +60,11 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   return false;
 }
 
+/// Registers of a superblock: a lane's codes, and its rows' scales and mins.
+int64_t heldRegisters(Layout l) {
+  return scalesOffset(l) / 128 + superblockGroups(l) * (isAsymmetric(l) ? 2 : 1);
+}
+
 /// Instructions of a stream's loop body, about: what its compilation takes grows with them.
 int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
   Layout l = shape.layout;
@@ -77,9 +82,11 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   ProductConfig config;
   config.tiles = ceilDiv(shape.mMax, 8);
-  // x: 64 columns a stage, fewer stages the larger they are.
+  // x: 64 columns a stage, or a superblock of 128; fewer stages the larger they are.
   int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / superblockCols(shape.layout));
   config.stages = config.tiles == 1 ? 4 : config.tiles == 2 ? 3 : 2;
+  if (superblockCols(shape.layout) > 64)
+    config.stages = config.tiles == 1 ? 3 : 2;
   for (config.kWarps = 4; config.kWarps <= 16; config.kWarps += 2)
     for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
       for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
@@ -102,17 +109,18 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
       config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
       config.panels = warps.panels, config.tiles = warps.tiles;
       config.stages = stages;
-      config.stageBlocks = 64 / superblockCols(shape.layout);
+      config.stageBlocks = std::max<int64_t>(1, 64 / superblockCols(shape.layout));
       if (config.blockPanels() % shape.unitPanels == 0)
         all.push_back(config);
     }
   return all;
 }
 
-/// Two warpgroups of 64 rows each, 4 stages of 64 columns.
+/// Two warpgroups of 64 rows each, 4 stages of 64 columns. Groups of 128 become bf16 on their way: sums of each group
+/// would be as many registers again as the sums.
 std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
-  if (isQuantized(shape.layout))
+  if (isQuantized(shape.layout) && shape.layout != Layout::Q4M16K128Asym)
     return all;
   for (int64_t tokens : {256, 128}) {
     ProductConfig config;
@@ -120,7 +128,7 @@ std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
     config.rowWarps = 8;
     config.tiles = tokens / 8;
     config.stages = 4;
-    config.stageBlocks = 64 / superblockCols(shape.layout);
+    config.stageBlocks = std::max<int64_t>(1, 64 / superblockCols(shape.layout));
     if (tokens == 128 || shape.layout == Layout::BF16M16K16) // two fragments a step leave no registers for 256
       all.push_back(config);
   }
@@ -156,10 +164,15 @@ double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
-  int64_t cols = config.stageBlocks * superblockCols(shape.layout),
-          pad = config.form == ProductForm::Warpgroup ? 0 : 16;
+  bool warpgroups = config.form == ProductForm::Warpgroup;
+  int64_t cols = warpgroups ? 64 : config.stageBlocks * superblockCols(shape.layout), pad = warpgroups ? 0 : 16;
   int64_t x = config.blockTokens() * (cols * 2 + pad);
   int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
+  if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
+    weights = roundUpTo(isQuantized(shape.layout)
+                            ? config.blockPanels() * (kFragmentBytes + 64)
+                            : weights,
+                        1024);
   int64_t ring = config.kWarps * config.stages * (x + weights);
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
@@ -169,14 +182,13 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (shape.layout == Layout::F16M16K16 ? 128 : 80);
+    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 ? 80 : 128);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
-  int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
   int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
-  return base + config.panels * held * (4 + scales) * (config.streams() ? 1 : 0) +
+  return base + config.panels * held * heldRegisters(shape.layout) * (config.streams() ? 1 : 0) +
          config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
 
@@ -251,7 +263,8 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
                   config.form == ProductForm::Warpgroup ? "warpgroups," : "tile",
                   static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
                   static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
-                  static_cast<int>(config.stageBlocks * superblockCols(shape.layout)));
+                  static_cast<int>(config.form == ProductForm::Warpgroup ? 64
+                                                                         : config.stageBlocks * superblockCols(shape.layout)));
   std::snprintf(costs, sizeof(costs),
                 "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
                 "limit %.3g us (%s)",

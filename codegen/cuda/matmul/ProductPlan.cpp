@@ -19,10 +19,11 @@ static FailureOr<Layout> checkOperands(llm::LinearOp linear) {
   if (!isa<BlockArgument>(linear.getX()))
     return linear.emitOpError("has no code on CUDA for an x that is computed in its kernel; expected rows in memory");
   llm::QuantAttr quant = linear.getW().getType().getQuant();
-  if (quant.isInteger() && quant.getGroup() != kQuantGroup)
-    return linear.emitOpError("has no code on CUDA for weight groups of ")
-           << quant.getGroup() << ", expected " << kQuantGroup;
   std::optional<Layout> layout = layoutOf(quant);
+  if (!layout && quant.isInteger() && quant.getGroup() > kQuantGroup)
+    return linear.emitOpError("has no code on CUDA for weight groups of ")
+           << quant.getGroup() << " of " << quant.describe() << ", expected " << kQuantGroup << ", or " << kWideGroup
+           << " of i4 asym";
   if (!layout)
     return linear.emitOpError(
         "has no code on CUDA for f32 weights: tensor cores do not take them; store them as f16 or "

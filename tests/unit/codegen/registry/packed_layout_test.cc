@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -17,7 +18,7 @@ constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,      Layout::BF1
                            Layout::Q4N16K4Asym, Layout::Q8N16K4,     Layout::Plain,       Layout::BF16M16K16,
                            Layout::F16M16K16,   Layout::Q8M16K32,    Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
                            Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym, Layout::Q4KN16K4,    Layout::Q5KN16K4,
-                           Layout::Q6KN16K4};
+                           Layout::Q6KN16K4,    Layout::Q4M16K128Asym};
 
 TEST(PackedLayout, NamesRoundTrip) {
   std::set<std::string_view> names;
@@ -59,6 +60,9 @@ TEST(PackedLayout, Sizes) {
   EXPECT_EQ(superblockBytes(Layout::Q4M16K64Sym), 576);
   EXPECT_EQ(superblockBytes(Layout::Q4M16K64Asym), 640);
   EXPECT_EQ(packedBytes(Layout::Q8M16K32, 17, 65), 2 * 3 * 544);
+  // 4.25 bits a weight; K is padded to whole groups.
+  EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 16, 4096), 16 * 4096 * 17 / 32);
+  EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 17, 129), 2 * 2 * 1088);
 }
 
 TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
@@ -68,6 +72,10 @@ TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, true), Layout::Q4M16K64Sym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false), Layout::Q4M16K64Asym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::F32, true), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, false, 128), Layout::Q4M16K128Asym);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, true, false, 128), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, false, 64), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I8, true, false, 128), std::nullopt);
 }
 
 /// Registers of mma.m16n8k16's operand A: rows and columns of lane l's pair i, from the PTX manual.
@@ -85,12 +93,17 @@ TEST(PackedLayout, LanesHoldTheFragmentsOfOneMma) {
           ElementPlace place = elementPlace(Layout::Q4M16K64Asym, 128, row, 64 + 16 * step + k);
           EXPECT_EQ(place.offset, 640 + lane * 16 + step * 4 + (pair + 4 * odd) / 2);
           EXPECT_EQ(place.highNibble, pair % 2 == 1);
+          ElementPlace wide = elementPlace(Layout::Q4M16K128Asym, 256, row, 128 + 64 + 16 * step + k);
+          EXPECT_EQ(wide.offset, 1088 + 512 + place.offset - 640);
+          EXPECT_EQ(wide.highNibble, place.highNibble);
         }
       }
   EXPECT_EQ(scalePlace(Layout::Q8M16K32, 64, 13, 40), 544 + 512 + 5 * 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K64Sym, 64, 13, 40), 512 + 5 * 8 + 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K64Asym, 64, 13, 40), 512 + 5 * 16 + 4 + 2);
   EXPECT_EQ(minPlace(Layout::Q4M16K64Asym, 64, 13, 40), 512 + 5 * 16 + 8 + 4 + 2);
+  EXPECT_EQ(scalePlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 2);
+  EXPECT_EQ(minPlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 4 + 2);
 }
 
 /// No two codes, scales or mins share a place, and together they fill the superblocks.
@@ -110,7 +123,7 @@ TEST(PackedLayout, FragmentPlacesFillTheSuperblocks) {
       for (int64_t col = 0; col < cols; ++col) {
         ElementPlace place = elementPlace(l, cols, row, col);
         take(place.offset * 2 + place.highNibble, width);
-        if (!isQuantized(l) || col % kQuantGroup != 0)
+        if (!isQuantized(l) || col % quantFormat(l).group != 0)
           continue;
         take(scalePlace(l, cols, row, col) * 2, 4);
         if (isAsymmetric(l))
@@ -170,6 +183,8 @@ TEST(PackedLayout, PlacesOfUpperBitsAndByteScales) {
   EXPECT_EQ(headerPlace(Layout::Q6KN16K4, 768, 16 + 3, 512), (128 + 12 * 832) + 64 + 6);
 }
 
+int64_t minSize(Layout l) { return std::max<int64_t>(quantFormat(l).group, 32); }
+
 /// A random weight in the form that packing takes, and the values that it stands for.
 struct RandomWeight {
   RandomWeight(Layout l, int64_t rows, int64_t cols);
@@ -204,19 +219,19 @@ float RandomWeight::quantized(Layout l, int64_t i) {
   QuantFormat format = quantFormat(l);
   auto at = [&](int64_t size) { return i / cols * groupsOf(size) + i % cols / size; };
   codes[i] = static_cast<int32_t>(random() % (1u << format.bits)) - (format.bits == 8 ? 128 : 0);
-  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(32)]);
+  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(minSize(l))]);
   if (format.byteScales) {
     auto byte = static_cast<uint8_t>(scales[at(format.group)]);
     int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
     scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
-    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(32)]);
+    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(minSize(l))]);
   }
   float product = scale * static_cast<float>(codes[i] - (format.bits == 8 ? 0 : format.zero));
   return format.asymmetric ? product + min : product;
 }
 
 RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
-    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(32)),
+    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(minSize(l))),
       blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), expected(n * k) {
   fillScales(l);
   for (int64_t i = 0; i < rows * cols; ++i) {

@@ -126,8 +126,9 @@ TEST_F(MatmulCompileTest, WeightsStreamInWideLoads) {
     const std::string &ptx = compiled->ptx;
     SCOPED_TRACE(kernel->config);
     auto held = static_cast<size_t>(config.panels * config.held);
-    EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held);
-    EXPECT_EQ(countOf(ptx, "ld.global.nc."), (isQuantized(layout) ? 4 : 2) * held);
+    auto codes = static_cast<size_t>(scalesOffset(layout) / kFragmentBytes);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held * codes);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc."), 2 * held * (codes + (isQuantized(layout) ? 1 : 0)));
     EXPECT_EQ(countOf(ptx, "ld.local"), 0u);
     EXPECT_GT(countOf(ptx, "cp.async.cg.shared.global"), 0u);
   }

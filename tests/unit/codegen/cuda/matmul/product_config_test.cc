@@ -10,7 +10,7 @@ namespace llmc {
 namespace {
 
 constexpr Layout kLayouts[] = {Layout::BF16M16K16, Layout::F16M16K16, Layout::Q8M16K32, Layout::Q4M16K64Sym,
-                               Layout::Q4M16K64Asym};
+                               Layout::Q4M16K64Asym, Layout::Q4M16K128Asym};
 constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
 
 struct Matrix {
@@ -134,11 +134,15 @@ TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
     if (config.form == ProductForm::Warpgroup) {
       EXPECT_TRUE(arch.wgmma);
       EXPECT_EQ(shape.mMax, 0);
-      EXPECT_FALSE(isQuantized(shape.layout));
+      EXPECT_TRUE(!isQuantized(shape.layout) || shape.layout == Layout::Q4M16K128Asym);
     }
   });
   ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  shape.layout = Layout::Q4M16K128Asym;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  shape.layout = Layout::Q4M16K64Asym; // whole numbers, scaled group by group: near miss
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
 }
 
 } // namespace

@@ -43,6 +43,7 @@ inline constexpr std::pair<const char *, Layout> kProductWeights[] = {{"bf16", L
                                                                       {"f16", Layout::F16M16K16},
                                                                       {"i8, 32, sym", Layout::Q8M16K32},
                                                                       {"i4, 32, sym", Layout::Q4M16K64Sym},
-                                                                      {"i4, 32, asym", Layout::Q4M16K64Asym}};
+                                                                      {"i4, 32, asym", Layout::Q4M16K64Asym},
+                                                                      {"i4, 128, asym", Layout::Q4M16K128Asym}};
 
 } // namespace llmc
