@@ -16,7 +16,7 @@ using namespace mlir;
 
 namespace {
 
-enum class Scheme { Native, W16, W8, W4, Unknown };
+enum class Scheme { Native, W16, W8, W4, Fp8, Unknown };
 
 Scheme parseScheme(llvm::StringRef text) {
   return llvm::StringSwitch<Scheme>(text)
@@ -24,6 +24,7 @@ Scheme parseScheme(llvm::StringRef text) {
       .Case("w16", Scheme::W16)
       .Case("w8", Scheme::W8)
       .Case("w4", Scheme::W4)
+      .Case("fp8", Scheme::Fp8)
       .Default(Scheme::Unknown);
 }
 
@@ -32,7 +33,11 @@ llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, int64_t
   MLIRContext *context = from.getContext();
   if (scheme == Scheme::Native && target == Target::Cuda && from.getKind() == llm::QuantKind::F32)
     scheme = Scheme::W16; // tensor cores take halves at most
+  if (scheme == Scheme::Fp8 && wide)
+    scheme = Scheme::W16;
   switch (scheme) {
+  case Scheme::Fp8:
+    return llm::QuantAttr::get(context, llm::QuantKind::E4M3);
   case Scheme::W16:
     return from.getKind() == llm::QuantKind::BF16 ? from : llm::QuantAttr::get(context, llm::QuantKind::F16);
   case Scheme::W8:
@@ -53,7 +58,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
   void runOnOperation() override {
     Scheme chosen = parseScheme(scheme);
     if (chosen == Scheme::Unknown) {
-      getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8 or w4";
+      getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8, w4 or fp8";
       return signalPassFailure();
     }
     if (groupSize != 32 && (groupSize != 128 || chosen != Scheme::W4)) {
@@ -64,6 +69,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     if (failed(machine) || failed(checkActivations(*machine)))
       return signalPassFailure();
     storeWeights(chosen, *machine);
+    roundInputs(*machine);
     if (*machine == Target::Cuda)
       return castInputs();
     // A model with int8 products already has errors that dwarf those of bf16 factors; one without keeps f32 throughout.
@@ -114,6 +120,27 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
       use.getResult().setType(weight.weightType());
     });
+  }
+
+  /// One e4m3 form of an input for all its products with e4m3 weights; a CPU, which has no such products, rounds.
+  void roundInputs(Target machine) {
+    llvm::MapVector<Value, llvm::SmallVector<llm::LinearOp>> users;
+    getOperation().walk([&](llm::LinearOp linear) {
+      if (linear.getW().getType().getQuant().getKind() == llm::QuantKind::E4M3 &&
+          llm::isActivation(linear.getX().getType()))
+        users[linear.getX()].push_back(linear);
+    });
+    for (auto &[input, linears] : users) {
+      OpBuilder builder(linears[0]);
+      Location loc = linears[0].getLoc();
+      Value rounded;
+      if (machine == Target::Cuda)
+        rounded = llm::QuantizeOp::create(builder, loc, input, llm::QActType::kE4M3);
+      else
+        rounded = llm::RoundRowsOp::create(builder, loc, input);
+      for (llm::LinearOp linear : linears)
+        linear.getXMutable().assign(rounded);
+    }
   }
 
   /// One cast to bf16 for all products of an input.

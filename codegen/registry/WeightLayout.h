@@ -22,6 +22,8 @@ inline WeightKind weightKind(llm::QuantKind kind) {
     return WeightKind::I5;
   case llm::QuantKind::I6:
     return WeightKind::I6;
+  case llm::QuantKind::E4M3:
+    return WeightKind::E4M3;
   }
   return WeightKind::F32;
 }

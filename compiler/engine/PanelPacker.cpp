@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "compiler/engine/BlockRepacker.h"
@@ -210,11 +211,12 @@ bool canPack(Layout layout, StorageType storage) {
   return repackedStorage(layout) == StorageType::F32 || repacksExactly(layout, storage);
 }
 
-PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square, int64_t group)
+PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square, int64_t group, bool e4m3)
     : layout_(layout),
       cols_(cols),
       padded_(roundUpTo(paddedCols(layout, cols), std::max<int64_t>(1, group))),
       group_(group > 0 ? group : quantFormat(layout).group),
+      e4m3_(e4m3 || layout == Layout::E4M3M16K32),
       quantizer_(quantizerFor(layout, square, group_)) {}
 
 LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
@@ -223,6 +225,7 @@ LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int cou
     return repackQuantBlocks(layout_, rows, count, cols_, out);
   if (isQuantized(layout_) && repacksExactly(layout_, storage, group_)) return repackBlocks(storage, rows, count, out);
   expand(storage, rows, count);
+  if (layout_ == Layout::E4M3M16K32) return packBytes(out);
   return isQuantized(layout_) ? packQuantized(out) : packFloats(out);
 }
 
@@ -245,9 +248,41 @@ void PanelPacker::expand(StorageType storage, const std::byte* rows, int count) 
   }
 }
 
+/// Replaces rows by their e4m3 values: x / scale with scale = max|x| / 448; 0 for a row of zeros.
+LaneFaults PanelPacker::scaleRows(float (&scales)[kPanelRows]) {
+  LaneFaults faults = 0;
+  for (int r = 0; r < kLanes; ++r) {
+    float *row = floats_.data() + r * padded_, largest = 0;
+    if (anyInfinite(row, cols_)) faults |= 1u << r;
+    for (int64_t k = 0; k < cols_; ++k) largest = std::max(largest, std::abs(row[k]));
+    // Below this the reciprocal overflows.
+    const bool any = largest > 1e-30f;
+    const float inverse = any ? 448.0f / largest : 0.0f;
+    scales[r] = any ? largest * (1.0f / 448.0f) : 0.0f;
+    for (int64_t k = 0; k < cols_; ++k) row[k] = e4m3ToF32(f32ToE4M3(row[k] * inverse));
+  }
+  return faults;
+}
+
+/// e4m3m16k32: the scales, then the codes as fragments.
+LaneFaults PanelPacker::packBytes(uint8_t* out) {
+  float scales[kPanelRows];
+  LaneFaults faults = scaleRows(scales);
+  std::memcpy(out, scales, sizeof(scales));
+  for (int r = 0; r < kLanes; ++r)
+    for (int64_t k = 0; k < padded_; ++k)
+      out[elementPlace(layout_, cols_, r, k).offset] = f32ToE4M3(floats_[static_cast<size_t>(r * padded_ + k)]);
+  return faults;
+}
+
 /// f32n16: [k][16].
 LaneFaults PanelPacker::packFloats(uint8_t* out) {
   LaneFaults faults = 0;
+  if (float scales[kPanelRows]; e4m3_) {
+    faults = scaleRows(scales);
+    for (int r = 0; r < kLanes; ++r)
+      for (int64_t k = 0; k < cols_; ++k) floats_[static_cast<size_t>(r * padded_ + k)] *= scales[r];
+  }
   auto* to = reinterpret_cast<float*>(out);
   for (int r = 0; r < kLanes; ++r) {
     const float* row = floats_.data() + r * padded_;

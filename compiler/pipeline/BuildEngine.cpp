@@ -156,7 +156,7 @@ private:
     Builder builder(&context_);
     const std::vector<std::string> names = levelNames(options_);
     llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
-    const char *activations = cuda() ? "bf16" : multipliesIntegers() ? "int8" : "f32";
+    const char *activations = cuda() ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16" : multipliesIntegers() ? "int8" : "f32";
     (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
@@ -260,7 +260,10 @@ private:
     if (!result)
       return result.takeStatus();
     summary_.quality =
-        result->shown + (twin ? "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16" : "");
+        result->shown + (!twin ? ""
+                         : options_.passes.scheme == "fp8"
+                             ? "\n  of weights and activations rounded to e4m3, multiplied by this CPU in f32"
+                             : "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16");
     if (!result->content.empty())
       model_.provenanceJson = withQuality(model_.provenanceJson, result->content);
     return rt::Status::ok();

@@ -46,6 +46,7 @@ std::vector<WeightSpec> weightSpecs(ModuleOp module, int64_t maxPositions) {
     spec.layout = layoutByName({layout.data(), layout.size()}).value_or(Layout::Plain);
     if (weight.weightType().getQuant().isInteger())
       spec.group = weight.weightType().getQuant().getGroup();
+    spec.e4m3 = weight.weightType().getQuant().getKind() == llm::QuantKind::E4M3;
     spec.arrange = arrangeOf(weight.getArrange());
     if (auto rope = weight.getGeneratedAttr())
       spec.rope = ropeSpec(rope, maxPositions);

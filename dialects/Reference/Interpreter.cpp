@@ -104,7 +104,10 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       })
       .Case([&](llm::LayerNormOp o) { return out(layernorm(in(o.getX()), in(o.getW()), maybe(o.getB()), o.getEps())); })
       .Case([&](llm::LinearOp o) { return out(linear(in(o.getX()), in(o.getW()), maybe(o.getBias()))); })
-      .Case([&](llm::QuantizeOp o) { return out(quantize(in(o.getX()), options_.roundActivations)); })
+      .Case([&](llm::QuantizeOp o) {
+        return out((o.getType().isE4M3() ? quantizeRows : quantize)(in(o.getX()), options_.roundActivations));
+      })
+      .Case([&](llm::RoundRowsOp o) { return out(quantizeRows(in(o.getX()), options_.roundActivations)); })
       .Case([&](llm::RopeOp o) { return out(rope(in(o.getX()), step.batch, o.getRope(), o.getHeadDim())); })
       .Case([&](llm::KvWriteOp o) {
         kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), options_.roundCache);

@@ -30,7 +30,7 @@ struct KernelCase {
   uint64_t seed = 1;
   double activations = 1.0;  ///< standard deviation of the input
   /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
-  /// 2e-5, f16 2e-3, bf16 1e-2.
+  /// 2e-5, f16 2e-3, bf16 1e-2, e4m3 3.5e-2.
   double tolerance = 0;
   /// Changes the CUDA text before it is compiled: how tests plant faults.
   std::function<std::string(std::string)> edit{};

@@ -111,6 +111,18 @@ struct Q4M16K128Asym {
   DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc300c300u); }
 };
 
+/// 8-bit floats, 32 columns a superblock. x is e4m3, too, so that a pair of neighbours takes the place of one bf16: here
+/// and in all sizes of product*.cuh a column is such a pair.
+struct E4m3M16K32 {
+  static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
+  static constexpr bool kMins = false, kRest = false;
+  DEVICE Fragment fragment(const u32 *codes, int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
+};
+/// Products of e4m3 pairs, and bytes of the scales before a panel's superblocks.
+template <typename Layout> constexpr bool kIsE4m3 = false;
+template <> constexpr bool kIsE4m3<E4m3M16K32> = true;
+template <typename Layout> constexpr int kHeaderBytes = kIsE4m3<Layout> ? 64 : 0;
+
 /// Element (row, col) of a packed weight of `paddedCols` columns (a multiple of the layout's).
 template <typename Layout> DEVICE float weightElement(const void *base, i64 paddedCols, int row, int col) {
   const i64 block = row / 16 * (paddedCols / Layout::kCols) + col / Layout::kCols;

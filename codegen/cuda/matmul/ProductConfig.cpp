@@ -38,14 +38,20 @@ const Gpu &gpuOf(const Arch &arch) {
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Columns of a superblock as the kernels count them, 16 bits of x each: of e4m3 two are one.
+int64_t tileCols(Layout l) { return l == Layout::E4M3M16K32 ? 16 : superblockCols(l); }
+
 /// Superblocks that hold whole groups of 32 columns.
-int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / superblockCols(l)); }
+int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / tileCols(l)); }
 
 /// Registers a thread can have when `blocks` blocks of `threads` share a multiprocessor: its four quarters have 512
 /// rows of 32 registers each, and their warps get multiples of 8.
 int64_t registerLimit(int64_t threads, int64_t blocks) {
   return std::min<int64_t>(255, 512 / ceilDiv(threads / 32 * blocks, 4) / 8 * 8);
 }
+
+/// Whether tensor cores take e4m3; before, it becomes f16 on its way to them.
+bool multipliesE4M3(const Arch &arch) { return arch.major * 10 + arch.minor >= 89; }
 
 /// Most blocks that fit, or none: sets blocksPerSm.
 bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductConfig &config) {
@@ -68,8 +74,8 @@ int64_t heldRegisters(Layout l) {
 /// Instructions of a stream's loop body, about: what its compilation takes grows with them.
 int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
   Layout l = shape.layout;
-  int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
-  int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  int64_t unpack = l == Layout::F16M16K16 ? 64 : superblockGroups(l) == 0 ? 4 : 32;
+  int64_t multiply = shape.e4m3() ? 20 : l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
   // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
   int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
           units = config.panels * config.held / turn;
@@ -83,9 +89,9 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   ProductConfig config;
   config.tiles = ceilDiv(shape.mMax, 8);
   // x: 64 columns a stage, or a superblock of 128; fewer stages the larger they are.
-  int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / superblockCols(shape.layout));
+  int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / tileCols(shape.layout));
   config.stages = config.tiles == 1 ? 4 : config.tiles == 2 ? 3 : 2;
-  if (superblockCols(shape.layout) > 64)
+  if (tileCols(shape.layout) > 64)
     config.stages = config.tiles == 1 ? 3 : 2;
   for (config.kWarps = 4; config.kWarps <= 16; config.kWarps += 2)
     for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
@@ -109,7 +115,7 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
       config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
       config.panels = warps.panels, config.tiles = warps.tiles;
       config.stages = stages;
-      config.stageBlocks = std::max<int64_t>(1, 64 / superblockCols(shape.layout));
+      config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
       if (config.blockPanels() % shape.unitPanels == 0)
         all.push_back(config);
     }
@@ -128,8 +134,8 @@ std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
     config.rowWarps = 8;
     config.tiles = tokens / 8;
     config.stages = 4;
-    config.stageBlocks = std::max<int64_t>(1, 64 / superblockCols(shape.layout));
-    if (tokens == 128 || shape.layout == Layout::BF16M16K16) // two fragments a step leave no registers for 256
+    config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
+    if (tokens == 128 || shape.layout == Layout::BF16M16K16 || shape.e4m3()) // two fragments a step leave no registers for 256
       all.push_back(config);
   }
   return all;
@@ -148,7 +154,7 @@ std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &s
 /// of a warp reads its panels' fragments and its tokens, and computes panels * tiles products of 4096 flops.
 double tileEfficiency(const Gpu &gpu, const ProductShape &shape, const ProductConfig &config) {
   double fragments =
-      static_cast<double>(superblockBytes(shape.layout)) * 16 / static_cast<double>(superblockCols(shape.layout));
+      static_cast<double>(superblockBytes(shape.layout)) * 16 / static_cast<double>(tileCols(shape.layout));
   double bytes = static_cast<double>(config.panels) * fragments + static_cast<double>(config.tiles) * 8 * 32;
   double flopsPerClock = gpu.bf16Tflops * 1e12 / static_cast<double>(gpu.multiprocessors) / 1.7e9;
   double computing = static_cast<double>(config.panels * config.tiles) * 4096 / flopsPerClock;
@@ -157,7 +163,10 @@ double tileEfficiency(const Gpu &gpu, const ProductShape &shape, const ProductCo
 
 } // namespace
 
-int64_t ProductShape::xStride() const { return static_cast<int64_t>(rt::rowStrideBytes(static_cast<uint64_t>(k) * 2)); }
+int64_t ProductShape::xStride() const {
+  auto columns = static_cast<uint64_t>(k);
+  return static_cast<int64_t>(rt::rowStrideBytes(e4m3() ? rt::e4m3RowBytes(columns) : columns * 2));
+}
 
 double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 
@@ -165,7 +174,7 @@ int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
   bool warpgroups = config.form == ProductForm::Warpgroup;
-  int64_t cols = warpgroups ? 64 : config.stageBlocks * superblockCols(shape.layout), pad = warpgroups ? 0 : 16;
+  int64_t cols = warpgroups ? 64 : config.stageBlocks * tileCols(shape.layout), pad = warpgroups ? 0 : 16;
   int64_t x = config.blockTokens() * (cols * 2 + pad);
   int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
   if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
@@ -182,12 +191,14 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 ? 80 : 128);
+    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 || shape.e4m3() ? 80 : 128);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
   int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
+  if (shape.e4m3() && !multipliesE4M3(arch)) // operands made f16
+    base += 24;
   return base + config.panels * held * heldRegisters(shape.layout) * (config.streams() ? 1 : 0) +
          config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
@@ -200,7 +211,7 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   auto blocks = static_cast<double>(rowBlocks * tokenBlocks);
   ProductCost cost;
   cost.weightBytes = static_cast<double>(shape.weightBytes());
-  cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * 2;
+  cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * (shape.e4m3() ? 1 : 2);
   cost.flops = 2 * m * static_cast<double>(shape.n) * static_cast<double>(shape.k);
 
   // Weights on their way: what the blocks at work have asked for, a panel's bytes at most.
@@ -223,7 +234,8 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
   double padded =
       blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) * static_cast<double>(shape.k);
-  double halves = shape.layout == Layout::F16M16K16 ? 2 : 1;
+  // Two products for each step of f16 weights; of e4m3 twice the columns a product, where there is one.
+  double halves = shape.layout == Layout::F16M16K16 ? 2 : shape.e4m3() && multipliesE4M3(arch) ? 0.5 : 1;
   double tflops =
       config.form == ProductForm::Warpgroup ? kWarpgroupTflops : gpu.bf16Tflops * tileEfficiency(gpu, shape, config);
   cost.computeUs = padded * halves * share * (sms / busy) / (tflops * 1e6);
@@ -264,13 +276,16 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
                   static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
                   static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
                   static_cast<int>(config.form == ProductForm::Warpgroup ? 64
-                                                                         : config.stageBlocks * superblockCols(shape.layout)));
+                                                                         : config.stageBlocks * tileCols(shape.layout)));
   std::snprintf(costs, sizeof(costs),
                 "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
                 "limit %.3g us (%s)",
                 static_cast<int>(tokens), cost.weightBytes / 1e6, cost.xBytes / 1e6, cost.flops / 1e9,
                 cost.inFlight / 1e3, cost.us(), limit);
-  return std::string(sizes) + costs;
+  const char *products = !shape.e4m3()            ? ""
+                         : multipliesE4M3(arch) ? "e4m3 products, "
+                                                : "e4m3 as f16: no such products before sm_89, ";
+  return std::string(products) + sizes + costs;
 }
 
 } // namespace llmc

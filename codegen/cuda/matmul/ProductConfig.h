@@ -7,7 +7,7 @@
 
 namespace llmc {
 
-/// y[M, N] = x[M, K] * w[N, K]^T with bf16 x, M <= mMax (0: any M). `unitPanels`: panels of 16 rows of w that one
+/// y[M, N] = x[M, K] * w[N, K]^T with bf16 x (e4m3 x for e4m3 weights), M <= mMax (0: any M). `unitPanels`: panels of 16 rows of w that one
 /// element of the result needs together (2: interleaved gate and up).
 struct ProductShape {
   int64_t n = 0, k = 0;
@@ -19,6 +19,8 @@ struct ProductShape {
   /// Superblocks of a panel.
   int64_t blocks() const { return paddedCols(layout, k) / superblockCols(layout); }
   int64_t weightBytes() const { return packedBytes(layout, n, k); }
+  /// 8-bit floats on both sides. The kernels count a pair of them as one column.
+  bool e4m3() const { return layout == Layout::E4M3M16K32; }
   /// Bytes from one row of x to the next.
   int64_t xStride() const;
 };

@@ -11,9 +11,11 @@
 // CHECK: @i4 : {{.*}}layout = "q4m16k64"
 // CHECK: @asym : {{.*}}layout = "q4m16k64-asym"
 // CHECK: @wide : {{.*}}layout = "q4m16k128-asym"
+// CHECK: @e4m3 : {{.*}}layout = "e4m3m16k32"
 // CHECK: @table : {{.*}}layout = "plain"
 // CPU: @bf16 : {{.*}}layout = "bf16n16k2"
 // CPU: @wide : {{.*}}layout = "q4n16k4-asym"
+// CPU: @e4m3 : {{.*}}layout = "f32n16"
 llm.weight @norm : !llm.weight<[32], #llm.q<f32>> {sources = [#llm.source<"norm", rows = 32>]}
 llm.weight @bf16 : !llm.weight<[32, 32], #llm.q<bf16>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @f16 : !llm.weight<[32, 32], #llm.q<f16>> {sources = [#llm.source<"a", rows = 32>]}
@@ -21,6 +23,7 @@ llm.weight @i8 : !llm.weight<[32, 32], #llm.q<i8, 32, sym>> {sources = [#llm.sou
 llm.weight @i4 : !llm.weight<[32, 32], #llm.q<i4, 32, sym>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @asym : !llm.weight<[32, 32], #llm.q<i4, 32, asym>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @wide : !llm.weight<[32, 32], #llm.q<i4, 128, asym>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @e4m3 : !llm.weight<[32, 32], #llm.q<e4m3>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @table : !llm.weight<[258, 16], #llm.q<f32>> {generated = #llm.rope<theta = 1.0e4, dim = 16, style = neox, scaling = none>}
 
 // -----

@@ -6,6 +6,8 @@
 // RUN: llmc-opt %s --llm-quantize="scheme=w4 group-size=128" | FileCheck %s --check-prefixes=WIDE,CPUWIDE
 // RUN: not llmc-opt %s --llm-quantize="target=cuda scheme=w8 group-size=128" 2>&1 | FileCheck %s --check-prefix=W8WIDE
 // RUN: not llmc-opt %s --llm-quantize="target=cuda scheme=w4 group-size=64" 2>&1 | FileCheck %s --check-prefix=SIXTYFOUR
+// RUN: llmc-opt %s --llm-quantize="target=cuda scheme=fp8" | FileCheck %s --check-prefixes=FP8,FP8CUDA
+// RUN: llmc-opt %s --llm-quantize="scheme=fp8 activations=f32" | FileCheck %s --check-prefixes=FP8,FP8CPU
 // RUN: llmc-opt %s --llm-quantize | FileCheck %s --check-prefix=CPU
 // RUN: not llmc-opt %s --llm-quantize="target=cuda activations=f32" 2>&1 | FileCheck %s --check-prefix=FLOAT
 // RUN: not llmc-opt %s --llm-quantize="target=cuda activations=int8" 2>&1 | FileCheck %s --check-prefix=INT8
@@ -39,6 +41,21 @@
 // CPUWIDE: llm.linear {{.*}}!llm.qact<[T, 32], zero = 0>, !llm.weight<[32, 32], #llm.q<i4, 128, asym>>
 // W8WIDE: error: expected a group size of 32, or of 128 for scheme w4, found 128
 // SIXTYFOUR: error: expected a group size of 32, or of 128 for scheme w4, found 64
+
+// 8-bit floats: one form of an input for its two products; the embedding and the head stay bf16. A CPU rounds f32 instead.
+// FP8: @embedding : !llm.weight<[48, 32], #llm.q<bf16>>
+// FP8: @a : !llm.weight<[32, 32], #llm.q<e4m3>>
+// FP8: @integer : !llm.weight<[32, 32], #llm.q<e4m3>>
+// FP8CUDA: %[[Q:.*]] = llm.quantize {{.*}} -> !llm.qact<[T, 32], e4m3>
+// FP8CUDA-NOT: llm.quantize
+// FP8CUDA: llm.linear %[[Q]],
+// FP8CUDA: llm.linear %[[Q]],
+// FP8CUDA: llm.cast {{.*}}xbf16
+// FP8CPU: %[[R:.*]] = llm.round_rows
+// FP8CPU-NOT: llm.round_rows
+// FP8CPU: llm.linear %[[R]], {{.*}}tensor<?x32xf32
+// FP8CPU: llm.linear %[[R]],
+// FP8CPU-NOT: llm.round_rows
 
 // CPU-NOT: llm.cast
 // FLOAT: error: activations 'f32' are not there for target cuda, whose products read bf16: expected auto or bf16
