@@ -9,11 +9,10 @@
 namespace llmc {
 namespace {
 
-constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",  "q4n16k4",      "q4n16k4-asym",
-                                       "q8n16k4",  "plain",         "bf16m16k16", "f16m16k16",    "q8m16k32",
-                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",    "q5n16k4-asym", "q4kn16k4",
-                                       "q5kn16k4", "q6kn16k4",      "q4m16k128-asym",
-                                       "e4m3m16k32"};
+constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",      "q4n16k4",      "q4n16k4-asym",
+                                       "q8n16k4",  "plain",         "bf16m16k16",     "f16m16k16",    "q8m16k32",
+                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",        "q5n16k4-asym", "q4kn16k4",
+                                       "q5kn16k4", "q6kn16k4",      "q4m16k128-asym", "e4m3m16k32"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {

@@ -105,8 +105,8 @@ GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group, LineGroup& l
           reinterpret_cast<uint16_t*>(block + minsOffset(layout) + half * 32)};
 }
 
-/// Codes of the superblock's group `group` of 32 columns from lines to the lanes of mma fragments. Nibble lines hold step 0 low and step 1 high. Eight
-/// rows g at a time, so that the compiler makes vectors of them.
+/// Codes of the superblock's group `group` of 32 columns from lines to the lanes of mma fragments. Nibble lines hold
+/// step 0 low and step 1 high. Eight rows g at a time, so that the compiler makes vectors of them.
 void scatterCodes(Layout layout, const uint32_t* lines, int64_t group, uint32_t* block) {
   constexpr uint32_t kLow = 0x000f000fu, kHigh = 0x00f000f0u;
   for (int t = 0; t < 4; ++t) {
@@ -258,7 +258,7 @@ LaneFaults PanelPacker::scaleRows(float (&scales)[kPanelRows]) {
     // Below this the reciprocal overflows.
     const bool any = largest > 1e-30f;
     const float inverse = any ? 448.0f / largest : 0.0f;
-    scales[r] = any ? largest * (1.0f / 448.0f) : 0.0f;
+    scales[r] = any ? largest / 448.0f : 0.0f;
     for (int64_t k = 0; k < cols_; ++k) row[k] = e4m3ToF32(f32ToE4M3(row[k] * inverse));
   }
   return faults;

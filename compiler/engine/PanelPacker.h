@@ -11,8 +11,8 @@
 
 namespace llmc {
 
-/// Whether `layout` holds values of `storage` exactly, without going through float. `group`: columns that share a scale,
-/// 0: as many as the layout says.
+/// Whether `layout` holds values of `storage` exactly, without going through float. `group`: columns that share a
+/// scale, 0: as many as the layout says.
 bool repacksExactly(Layout layout, StorageType storage, int64_t group = 0);
 
 /// Whether pack() makes `layout` from `storage`: 5-bit layouts and those with byte scales only take over what a file

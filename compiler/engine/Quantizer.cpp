@@ -211,8 +211,7 @@ LLMC_INLINE LaneFaults quantizeI4Asym(const float* values, uint32_t* lines, uint
     target static LaneFaults i4WideSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) { \
       return quantizeI4Asym<true, kWideGroup>(x, lines, scales, mins);                                         \
     }                                                                                                          \
-    static constexpr GroupQuantizers kAll{i8,           i4Sym,  i4Asym,      i4SymSquare,                      \
-                                          i4AsymSquare, i4Wide, i4WideSquare};                                 \
+    static constexpr GroupQuantizers kAll{i8, i4Sym, i4Asym, i4SymSquare, i4AsymSquare, i4Wide, i4WideSquare}; \
   }
 
 LLMC_QUANTIZERS(Portable, );

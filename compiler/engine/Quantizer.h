@@ -10,8 +10,8 @@ namespace llmc {
 using LaneFaults = uint32_t;
 
 /// x: [32][16] floats, 64-byte aligned, x[k][lane]. Writes the group's lines (8 for i8, 4 for i4; [16] dwords each, as
-/// in PackedLayout.h), its f16 scales [16] and, asymmetric only, mins [16]. Wide ones take x: [128][16] and write the lines
-/// of four groups, whose scales and mins are the same.
+/// in PackedLayout.h), its f16 scales [16] and, asymmetric only, mins [16]. Wide ones take x: [128][16] and write the
+/// lines of four groups, whose scales and mins are the same.
 using GroupQuantizer = LaneFaults (*)(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins);
 
 /// The same results on every CPU: lanes never mix and sums run in a fixed order.

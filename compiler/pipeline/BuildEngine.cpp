@@ -156,7 +156,9 @@ private:
     Builder builder(&context_);
     const std::vector<std::string> names = levelNames(options_);
     llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
-    const char *activations = cuda() ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16" : multipliesIntegers() ? "int8" : "f32";
+    const char *activations = cuda()                 ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16"
+                              : multipliesIntegers() ? "int8"
+                                                     : "f32";
     (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }

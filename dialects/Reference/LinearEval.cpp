@@ -53,7 +53,7 @@ Tensor quantizeRows(const Tensor& x, bool round) {
     for (int64_t j = 0; j < x.cols; ++j) largest = std::max(largest, static_cast<float>(std::abs(x.at(t, j))));
     // Below this the reciprocal overflows; such a row is as good as zero.
     if (largest <= 1e-30f) continue;
-    const float scale = largest * (1.0f / 448.0f), inverse = 448.0f / largest;
+    const float scale = largest / 448.0f, inverse = 448.0f / largest;
     for (int64_t j = 0; j < x.cols; ++j)
       y.at(t, j) = roundToE4M3(static_cast<float>(x.at(t, j)) * inverse) * static_cast<double>(scale);
   }

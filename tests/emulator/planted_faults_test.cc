@@ -133,14 +133,14 @@ struct Redundant {
   int count;
 };
 constexpr Redundant kRedundant[] = {
-    {"norm", FaultKind::kMissingBarrier, 1},            // before the block's first sum nobody reads
-    {"attend", FaultKind::kShortWait, 1},               // groups left after the last page are empty
-    {"attend_partial", FaultKind::kShortWait, 1},       // the same
-    {"product of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
-    {"product of any", FaultKind::kShortWait, 1},       // the same
-    {"product of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
-    {"wide groups of 8", FaultKind::kShortWait, 1},     // groups left after the last step are empty
-    {"wide groups of any", FaultKind::kShortWait, 1},   // the same
+    {"norm", FaultKind::kMissingBarrier, 1},                // before the block's first sum nobody reads
+    {"attend", FaultKind::kShortWait, 1},                   // groups left after the last page are empty
+    {"attend_partial", FaultKind::kShortWait, 1},           // the same
+    {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
+    {"product of any", FaultKind::kShortWait, 1},           // the same
+    {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
+    {"wide groups of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
+    {"wide groups of any", FaultKind::kShortWait, 1},       // the same
     {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
     {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
     {"e4m3 of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty

@@ -42,7 +42,7 @@ void RegionEmitter::prepare(llm::RoundRowsOp op, Value row) {
   // Below this the reciprocal overflows; such a row is as good as zero.
   Value any = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::OGT, largest, number(1e-30));
   Value inverse = select(k_, any, k_.divF(number(448), largest), zeros());
-  prepared_[op.getResult()] = {inverse, k_.mulF(largest, number(1.0f / 448.0f))};
+  prepared_[op.getResult()] = {inverse, k_.divF(largest, number(448))};
 }
 
 Value RegionEmitter::chunk(llm::RoundRowsOp op, Value row, Value column) {

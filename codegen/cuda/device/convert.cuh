@@ -45,7 +45,7 @@ DEVICE u32 f32ToE4m3(float value) {
   return (rest > 0x7f800000u ? 0x7fu : code) | (bits >> 24 & 0x80u);
 }
 /// Scale of a row of e4m3 with its largest magnitude, and what values are multiplied with; a row of zeros has 0.
-DEVICE float e4m3Scale(float largest) { return largest > 1e-30f ? largest * (1.0f / 448.0f) : 0.0f; }
+DEVICE float e4m3Scale(float largest) { return largest > 1e-30f ? largest / 448.0f : 0.0f; }
 DEVICE float e4m3Inverse(float largest) { return largest > 1e-30f ? 448.0f / largest : 0.0f; }
 
 /// A float format: its bytes, and a pair of it in one 32-bit register.

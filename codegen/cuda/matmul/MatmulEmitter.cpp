@@ -15,7 +15,7 @@ using llvm::Twine;
 class ProductWriter {
 public:
   ProductWriter(const CudaRequest &request, const ProductPlan &plan)
-      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape)),
+      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape, request.warpgroups)),
         neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
   FailureOr<KernelText> write() {
@@ -50,8 +50,9 @@ private:
     std::string_view layout = deviceLayoutName(plan_.shape.layout);
     w_.line("using Layout = " + Twine(llvm::StringRef(layout.data(), layout.size())) + ";");
     // Of e4m3 a column is a pair; zeros follow K in x up to 16.
-    int64_t columns = plan_.shape.e4m3() ? static_cast<int64_t>(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) / 2
-                                         : plan_.shape.k;
+    int64_t columns = plan_.shape.e4m3()
+                          ? static_cast<int64_t>(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) / 2
+                          : plan_.shape.k;
     constant("kN", plan_.shape.n), constant("kK", columns), constant("kXStride", plan_.shape.xStride());
     constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps);
     constant("kTokenWarps", config_.tokenWarps);
@@ -89,8 +90,8 @@ private:
       std::string sum = neighbours_ ? "pick(sums" + number + ", " + col + " - first" + number + ")"
                                     : "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
       if (plan_.shape.e4m3())
-        sum = "scaledSum<Product, " + std::to_string(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) + ">(" + sum +
-              ", " + x + ", " + weights + ", " + row + ", " + col + ")";
+        sum = "scaledSum<Product, " + std::to_string(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) + ">(" +
+              sum + ", " + x + ", " + weights + ", " + row + ", " + col + ")";
       return bias.empty() ? sum : "(" + sum + " + reinterpret_cast<const float *>(" + bias + ")[" + col + "])";
     });
   }

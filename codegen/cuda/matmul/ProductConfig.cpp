@@ -67,15 +67,17 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
 }
 
 /// Registers of a superblock: a lane's codes, and its rows' scales and mins.
-int64_t heldRegisters(Layout l) {
-  return scalesOffset(l) / 128 + superblockGroups(l) * (isAsymmetric(l) ? 2 : 1);
-}
+int64_t heldRegisters(Layout l) { return scalesOffset(l) / 128 + superblockGroups(l) * (isAsymmetric(l) ? 2 : 1); }
 
 /// Instructions of a stream's loop body, about: what its compilation takes grows with them.
 int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
   Layout l = shape.layout;
   int64_t unpack = l == Layout::F16M16K16 ? 64 : superblockGroups(l) == 0 ? 4 : 32;
-  int64_t multiply = shape.e4m3() ? 20 : l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  int64_t multiply = shape.e4m3()              ? 20
+                     : l == Layout::BF16M16K16 ? 2
+                     : l == Layout::F16M16K16  ? 4
+                     : isAsymmetric(l)         ? 10
+                                               : 6;
   // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
   int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
           units = config.panels * config.held / turn;
@@ -135,18 +137,23 @@ std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
     config.tiles = tokens / 8;
     config.stages = 4;
     config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
-    if (tokens == 128 || shape.layout == Layout::BF16M16K16 || shape.e4m3()) // two fragments a step leave no registers for 256
+    if (tokens == 128 || shape.layout == Layout::BF16M16K16 ||
+        shape.e4m3()) // two fragments a step leave no registers for 256
       all.push_back(config);
   }
   return all;
 }
 
-std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape) {
+std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape, bool warpgroups) {
   if (shape.mMax != 0 && shape.mMax <= 32)
     return streamCandidates(shape);
   std::vector<ProductConfig> all = tileCandidates(shape);
-  if (arch.wgmma && shape.mMax == 0)
-    llvm::append_range(all, warpgroupCandidates(shape));
+  if (!arch.wgmma || shape.mMax != 0)
+    return all;
+  std::vector<ProductConfig> hopper = warpgroupCandidates(shape);
+  if (warpgroups && !hopper.empty())
+    return hopper;
+  llvm::append_range(all, hopper);
   return all;
 }
 
@@ -178,10 +185,7 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
   int64_t x = config.blockTokens() * (cols * 2 + pad);
   int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
   if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
-    weights = roundUpTo(isQuantized(shape.layout)
-                            ? config.blockPanels() * (kFragmentBytes + 64)
-                            : weights,
-                        1024);
+    weights = roundUpTo(isQuantized(shape.layout) ? config.blockPanels() * (kFragmentBytes + 64) : weights, 1024);
   int64_t ring = config.kWarps * config.stages * (x + weights);
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
@@ -197,8 +201,8 @@ int64_t productRegisters(const Arch &arch, const ProductShape &shape, const Prod
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
   int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
-  if (shape.e4m3() && !multipliesE4M3(arch)) // operands made f16
-    base += 24;
+  if (shape.e4m3()) // scales of the epilogue; before sm_89 operands made f16
+    base += multipliesE4M3(arch) ? 16 : 24;
   return base + config.panels * held * heldRegisters(shape.layout) * (config.streams() ? 1 : 0) +
          config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
@@ -242,11 +246,11 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   return cost;
 }
 
-ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape) {
+ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups) {
   const Gpu &gpu = gpuOf(arch);
   ProductConfig best;
   double bestUs = 0;
-  for (ProductConfig config : candidatesFor(arch, shape)) {
+  for (ProductConfig config : candidatesFor(arch, shape, warpgroups)) {
     if (!fit(gpu, arch, shape, config))
       continue;
     // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
@@ -271,18 +275,18 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
                   static_cast<int>(config.kWarps), static_cast<int>(config.panels * 16),
                   static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
   else
-    std::snprintf(sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
-                  config.form == ProductForm::Warpgroup ? "warpgroups," : "tile",
-                  static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
-                  static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
-                  static_cast<int>(config.form == ProductForm::Warpgroup ? 64
-                                                                         : config.stageBlocks * tileCols(shape.layout)));
+    std::snprintf(
+        sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
+        config.form == ProductForm::Warpgroup ? "warpgroups," : "tile", static_cast<int>(config.blockPanels() * 16),
+        static_cast<int>(config.blockTokens()), static_cast<int>(config.threads() / 32),
+        static_cast<int>(config.stages),
+        static_cast<int>(config.form == ProductForm::Warpgroup ? 64 : config.stageBlocks * tileCols(shape.layout)));
   std::snprintf(costs, sizeof(costs),
                 "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
                 "limit %.3g us (%s)",
                 static_cast<int>(tokens), cost.weightBytes / 1e6, cost.xBytes / 1e6, cost.flops / 1e9,
                 cost.inFlight / 1e3, cost.us(), limit);
-  const char *products = !shape.e4m3()            ? ""
+  const char *products = !shape.e4m3()          ? ""
                          : multipliesE4M3(arch) ? "e4m3 products, "
                                                 : "e4m3 as f16: no such products before sm_89, ";
   return std::string(products) + sizes + costs;

@@ -38,8 +38,7 @@ static LogicalResult checkResults(kern::FuncOp function) {
       if (result.getDefiningOp<llm::QuantizeOp>())
         continue;
       return function.emitError("expected rows of e4m3 to come from llm.quantize");
-    } else if (!isa<RankedTensorType>(result.getType()) ||
-               cast<RankedTensorType>(result.getType()).getRank() != 2) {
+    } else if (!isa<RankedTensorType>(result.getType()) || cast<RankedTensorType>(result.getType()).getRank() != 2) {
       Operation *op = result.getDefiningOp() ? result.getDefiningOp() : function.getOperation();
       return op->emitOpError() << "has no code on CUDA here: its result " << result.getType()
                                << " is not rows of f32, f16 or bf16 (int8 rows are the CPU's)";

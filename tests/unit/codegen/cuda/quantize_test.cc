@@ -1,5 +1,5 @@
-// Rows of 8-bit floats on the emulator against the reference: the same codes and scales, whatever the width; what a norm
-// or a merge before them changes; planted faults.
+// Rows of 8-bit floats on the emulator against the reference: the same codes and scales, whatever the width; what a
+// norm or a merge before them changes; planted faults.
 #include "tests/emulator/kernel_case.h"
 #include "tests/unit/codegen/cuda/row_text.h"
 

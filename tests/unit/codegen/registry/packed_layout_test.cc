@@ -14,10 +14,10 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,      Layout::BF16N16K2,   Layout::Q4N16K4Sym,
-                           Layout::Q4N16K4Asym, Layout::Q8N16K4,     Layout::Plain,       Layout::BF16M16K16,
-                           Layout::F16M16K16,   Layout::Q8M16K32,    Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
-                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym, Layout::Q4KN16K4,    Layout::Q5KN16K4,
+constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,        Layout::BF16N16K2,   Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym, Layout::Q8N16K4,       Layout::Plain,       Layout::BF16M16K16,
+                           Layout::F16M16K16,   Layout::Q8M16K32,      Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
+                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym,   Layout::Q4KN16K4,    Layout::Q5KN16K4,
                            Layout::Q6KN16K4,    Layout::Q4M16K128Asym, Layout::E4M3M16K32};
 
 TEST(PackedLayout, NamesRoundTrip) {
@@ -105,9 +105,10 @@ TEST(PackedLayout, LanesHoldTheFragmentsOfOneMma) {
   for (int64_t lane = 0; lane < 32; ++lane)
     for (int64_t word = 0; word < 4; ++word)
       for (int64_t i = 0; i < 4; ++i)
-        EXPECT_EQ(elementPlace(Layout::E4M3M16K32, 64, 16 + lane / 4 + word % 2 * 8, 32 + word / 2 * 16 + lane % 4 * 4 + i)
-                      .offset,
-                  (64 + 1024) + 64 + 512 + lane * 16 + word * 4 + i);
+        EXPECT_EQ(
+            elementPlace(Layout::E4M3M16K32, 64, 16 + lane / 4 + word % 2 * 8, 32 + word / 2 * 16 + lane % 4 * 4 + i)
+                .offset,
+            (64 + 1024) + 64 + 512 + lane * 16 + word * 4 + i);
   EXPECT_EQ(rowScalePlace(64, 18), 64 + 1024 + 8);
   EXPECT_EQ(scalePlace(Layout::Q8M16K32, 64, 13, 40), 544 + 512 + 5 * 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K64Sym, 64, 13, 40), 512 + 5 * 8 + 4 + 2);
@@ -245,8 +246,7 @@ float RandomWeight::quantized(Layout l, int64_t i) {
 
 RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
     : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(minSize(l))),
-      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), rowScales(n),
-      expected(n * k) {
+      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), rowScales(n), expected(n * k) {
   for (float &scale : rowScales)
     scale = 0.001f * static_cast<float>(1 + random() % 100);
   fillScales(l);
@@ -328,7 +328,8 @@ TEST(E4M3, EveryByteRoundTripsAndHasTheValueOfItsFields) {
       EXPECT_EQ(f32ToE4M3(value) & 0x7f, 0x7f);
       continue;
     }
-    double magnitude = exponent == 0 ? std::ldexp(fraction, -9) : std::ldexp(8 + fraction, static_cast<int>(exponent) - 10);
+    double magnitude =
+        exponent == 0 ? std::ldexp(fraction, -9) : std::ldexp(8 + fraction, static_cast<int>(exponent) - 10);
     EXPECT_EQ(value, bits & 0x80 ? -magnitude : magnitude) << bits;
     EXPECT_EQ(f32ToE4M3(value), bits);
   }

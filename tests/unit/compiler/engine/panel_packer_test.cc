@@ -144,7 +144,8 @@ TEST(PanelPacker, WideGroupsAreTheSameOnBothTargets) {
         test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 31);
         auto packed = [&](Layout layout, int64_t group) {
           std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
-          EXPECT_EQ(PanelPacker(layout, cols, false, group).pack(storage, tensor.bytes.data(), count, panel.data()), 0u);
+          EXPECT_EQ(PanelPacker(layout, cols, false, group).pack(storage, tensor.bytes.data(), count, panel.data()),
+                    0u);
           return panel;
         };
         std::vector<uint8_t> device = packed(Layout::Q4M16K128Asym, kWideGroup), cpu = packed(Layout::Q4N16K4Asym, 128),
@@ -177,7 +178,8 @@ TEST(PanelPacker, E4M3IsTheSameOnBothTargets) {
         std::vector<float> values = test::valuesOf(tensor);
         auto packed = [&](Layout layout) {
           std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
-          EXPECT_EQ(PanelPacker(layout, cols, false, 0, true).pack(storage, tensor.bytes.data(), count, panel.data()), 0u);
+          EXPECT_EQ(PanelPacker(layout, cols, false, 0, true).pack(storage, tensor.bytes.data(), count, panel.data()),
+                    0u);
           return panel;
         };
         std::vector<uint8_t> device = packed(Layout::E4M3M16K32), cpu = packed(Layout::F32N16);

@@ -35,7 +35,8 @@ TEST(KvCache, PagesDecideWhereATokenLies) {
 
 /// Values of 8-bit floats, halves between neighbours, and what lies above the largest.
 TEST(Rounding, E4M3) {
-  for (double exact : {0.0, 0x1p-9, 7 * 0x1p-9, 0x1p-6, 1.125, -15.0, 416.0, 448.0}) EXPECT_EQ(roundToE4M3(exact), exact);
+  for (double exact : {0.0, 0x1p-9, 7 * 0x1p-9, 0x1p-6, 1.125, -15.0, 416.0, 448.0})
+    EXPECT_EQ(roundToE4M3(exact), exact);
   EXPECT_EQ(roundToE4M3(0x1p-10), 0.0);
   EXPECT_EQ(roundToE4M3(3 * 0x1p-10), 0x1p-8);
   EXPECT_EQ(roundToE4M3(1.0625), 1.0);

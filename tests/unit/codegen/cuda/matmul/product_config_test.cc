@@ -9,7 +9,7 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kLayouts[] = {Layout::BF16M16K16, Layout::F16M16K16, Layout::Q8M16K32, Layout::Q4M16K64Sym,
+constexpr Layout kLayouts[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,  Layout::Q4M16K64Sym,
                                Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32};
 constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
 
@@ -121,7 +121,8 @@ TEST(ProductConfigTest, DescriptionSaysHowE4M3IsMultiplied) {
   for (const Arch &arch : cudaArchs()) {
     std::string text = describeProduct(arch, shape, chooseProduct(arch, shape));
     bool has = arch.major * 10 + arch.minor >= 89;
-    EXPECT_EQ(text.rfind(has ? "e4m3 products, stream, " : "e4m3 as f16: no such products before sm_89, stream, ", 0), 0u)
+    EXPECT_EQ(text.rfind(has ? "e4m3 products, stream, " : "e4m3 as f16: no such products before sm_89, stream, ", 0),
+              0u)
         << text;
   }
 }
@@ -153,10 +154,16 @@ TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
   shape.layout = Layout::E4M3M16K32;
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  // Groups of 128 where there are rows enough for all multiprocessors; whole numbers scaled group by group never.
   shape.layout = Layout::Q4M16K128Asym;
-  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
-  shape.layout = Layout::Q4M16K64Asym; // whole numbers, scaled group by group: near miss
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape, true).form, ProductForm::Warpgroup);
+  shape.n = 28672;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  shape.layout = Layout::Q4M16K64Asym;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape, true).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_80"), {28672, 4096, Layout::BF16M16K16, 0, 1}, true).form, ProductForm::Tile);
 }
 
 } // namespace

@@ -113,6 +113,11 @@ TEST(ProductWarpgroupTest, ManyTokens) {
     SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
     KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
     test.archs = {"sm_90a"};
+    test.warpgroups = true;
+    test.edit = [](std::string text) {
+      EXPECT_NE(text.find("warpgroupProduct<Product>("), std::string::npos) << text;
+      return text;
+    };
     if (std::string_view(quant) == "i4, 128, asym")
       test.tolerance = kBf16Values;
     emu::checkKernelCase(test);
