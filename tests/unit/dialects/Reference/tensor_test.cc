@@ -50,7 +50,7 @@ TEST(Rounding, RowsHaveOneScale) {
   Tensor x(2, 3);
   x.data = {448.0, 1.0625, -300.0, 0.0, 0.0, 0.0};
   Tensor y = quantizeRows(x, true);
-  EXPECT_EQ(y.data, (std::vector<double>{448.0, 1.0, -304.0, 0.0, 0.0, 0.0}));
+  EXPECT_EQ(y.data, (std::vector<double>{448.0, 1.0, -288.0, 0.0, 0.0, 0.0}));
   EXPECT_EQ(quantizeRows(x, false).data, x.data);
 }
 

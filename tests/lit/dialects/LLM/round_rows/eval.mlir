@@ -2,12 +2,12 @@
 // RUN: llmc-opt %s --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,ROUND
 // RUN: llmc-opt %s --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1" | FileCheck %s --check-prefixes=CHECK,EXACT
 
-// The largest value 448 makes the scale 1: 1.0625 lies between 1 and 1.125 and goes to the even one, 300 goes to 304, the nearest.
+// The largest value 448 makes the scale 1: 1.0625 lies between 1 and 1.125 and goes to the even one, 300 goes to 288, steps being 32 there.
 // CHECK: // eval step 0 result 0 [1, 4]
-// ROUND-NEXT: // 448.00000 1.00000 -304.00000 0.00195
+// ROUND-NEXT: // 448.00000 1.00000 -288.00000 0.00195
 // EXACT-NEXT: // 448.00000 1.06250 -300.00000 0.00200
 // CHECK: // eval step 0 result 1 [1, 4]
-// ROUND-NEXT: // 448.00000 1.00000 -304.00000 0.00195
+// ROUND-NEXT: // 448.00000 1.00000 -288.00000 0.00195
 // EXACT-NEXT: // 448.00000 1.06250 -300.00000 0.00200
 !x = tensor<1x4xf32, #llm.dims<[1, 4]>>
 !q = !llm.qact<[1, 4], e4m3>
