@@ -62,7 +62,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       return signalPassFailure();
     }
     if (groupSize != 32 && (groupSize != 128 || chosen != Scheme::W4)) {
-      getOperation().emitError("expected a group size of 32, or of 128 for scheme w4, found ") << groupSize;
+      getOperation().emitError("expected a group size of 32, or of 128 for scheme w4, found ") << groupSize.getValue();
       return signalPassFailure();
     }
     auto machine = targetOf(getOperation(), target);

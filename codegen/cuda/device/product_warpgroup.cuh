@@ -1,8 +1,8 @@
 // Products of many tokens on Hopper: warpgroups multiply fragments in registers with tiles of x in shared memory.
 #pragma once
 
-/// d += a * b for 64 rows, 128 tokens, 16 columns of bf16 or 32 of e4m3; each warp of the warpgroup has 16 rows, as in mma.m16n8k16. b: a
-/// tile of x in shared memory, 128 bytes a token, swizzled. Runs on its own until waitProducts().
+/// d += a * b for 64 rows, 128 tokens, 16 columns of bf16 or 32 of e4m3; each warp of the warpgroup has 16 rows, as in
+/// mma.sync. b: a tile of x in shared memory, 128 bytes a token, swizzled. Runs on its own until waitProducts().
 template <bool kE4m3> DEVICE void multiplyWarpgroup(float (*d)[4], const Fragment &a, u64 b) {
 #define LLMC_TILE(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
 #define LLMC_SUMS                                                                                                      \
