@@ -154,6 +154,10 @@ private:
     auto quantize = result.hasOneUse() ? dyn_cast<llm::QuantizeOp>(*result.getUsers().begin()) : llm::QuantizeOp();
     if (!quantize)
       return;
+    if (quantize.getType().isE4M3()) {
+      missed(quantize, "F4") << "the scale of e4m3 needs the whole row, of which a block has a part";
+      return;
+    }
     if (llm::cols(result.getType()) % 32 != 0) {
       missed(quantize, "F4") << "columns are not a multiple of 32, the outputs a worker quantizes together";
       return;
@@ -328,10 +332,10 @@ private:
     outline(group, batch_);
   }
 
-  /// Attention leaves the halves that a product on tensor cores reads (F6).
+  /// Attention leaves the halves that a product on tensor cores reads (F6), its merge 8-bit floats, too.
   void addCast(KernelGroup &group, Value rows) {
     for (Operation *user : rows.getUsers()) {
-      if (!isa<llm::CastOp>(user))
+      if (!isa<llm::CastOp>(user) && !(isa<llm::QuantizeOp>(user) && rows.getDefiningOp<llm::AttendMergeOp>()))
         continue;
       if (!rows.hasOneUse()) {
         missed(rows.getDefiningOp(), "F6") << "the rows have another use than their cast";
@@ -348,6 +352,10 @@ private:
       if (!isa<llm::QuantizeOp>(user))
         continue;
       int64_t dim = attend.getKv().getType().getDim();
+      if (cast<llm::QuantizeOp>(user).getType().isE4M3()) {
+        missed(attend, "F6") << "the scale of e4m3 needs the whole row, of which a block has a part";
+        return;
+      }
       if (!attend.getResult().hasOneUse()) {
         missed(attend, "F6") << "the rows have another use than their quantization";
         return;

@@ -14,8 +14,8 @@ namespace {
 
 /// The activation a row-wise op with one activation operand works on, or null for any other op.
 Value rowInput(Operation *op) {
-  if (!op || !isa<llm::LinearOp, llm::QuantizeOp, llm::RMSNormOp, llm::LayerNormOp, llm::ScaleOp, llm::SoftcapOp,
-                  llm::ActOp, llm::CastOp>(op))
+  if (!op || !isa<llm::LinearOp, llm::QuantizeOp, llm::RoundRowsOp, llm::RMSNormOp, llm::LayerNormOp, llm::ScaleOp,
+                  llm::SoftcapOp, llm::ActOp, llm::CastOp>(op))
     return Value();
   return op->getOperand(0);
 }

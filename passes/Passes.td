@@ -39,14 +39,19 @@ def Quantize : LlmcPass<"llm-quantize"> {
     Before: `llm.linear %x, %w : (tensor<?x576xf32, ..>, !llm.weight<[960, 576], #llm.q<i4, 32, asym>>)`
     After:  `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], zero = 0>  llm.linear %q, %w`
     scheme: native keeps what the file has; w16 stores f16 (bf16 stays); w8, w4 quantize matrices in groups of 32, with the embedding and
-    the head at 8 bit. One quantize serves all products that ask for the same zero. Where a product has become int8, `llm.attend` gets
+    the head at 8 bit; under w4 group-size = 128 gives the others one scale for 128 columns, 4.25 bits a weight on a device. The CPU takes such
+    groups, too, but stores a scale for each 32 of them. One quantize serves all products that ask for the same zero. Where a product has become int8, `llm.attend` gets
     bf16_products: its rounding is far below that of int8.
     For cuda products read bf16: `%h = llm.cast %x : .. -> tensor<?x576xbf16, ..>  llm.linear %h, %w`, one cast for all products of an
     input; matrices that the file has in f32 become f16, with a remark.
+    fp8 stores e4m3 with a scale a row, but the embedding and the head as w16 does; x of such a product becomes e4m3 with a scale a token,
+    `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], e4m3>`. A CPU has no such products: it multiplies f32 that `llm.round_rows` and the packer
+    have rounded to the same numbers, which is for measuring.
     Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float. For cuda activations are auto or bf16.
   }];
   let options = [
-    Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8 or w4">,
+    Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8, w4 or fp8">,
+    Option<"groupSize", "group-size", "int64_t", "32", "columns that share a scale under w4: 32 or 128">,
     Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16">,
     targetOption];
 }

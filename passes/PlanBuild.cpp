@@ -25,7 +25,8 @@ int64_t scratchOf(kern::FuncOp kernel) {
 /// Bytes of one row of a value in memory.
 int64_t rowBytes(Type type) {
   if (auto quantized = dyn_cast<llm::QActType>(type))
-    return rt::rowStrideBytes(rt::quantizedRowBytes(quantized.getCols(), quantized.biasGroup()));
+    return rt::rowStrideBytes(quantized.isE4M3() ? rt::e4m3RowBytes(quantized.getCols())
+                                                 : rt::quantizedRowBytes(quantized.getCols(), quantized.biasGroup()));
   auto tensor = cast<RankedTensorType>(type);
   return rt::rowStrideBytes(llm::cols(type) * tensor.getElementTypeBitWidth() / 8);
 }

@@ -16,7 +16,7 @@ using namespace mlir;
 
 namespace {
 
-enum class Scheme { Native, W16, W8, W4, Unknown };
+enum class Scheme { Native, W16, W8, W4, Fp8, Unknown };
 
 Scheme parseScheme(llvm::StringRef text) {
   return llvm::StringSwitch<Scheme>(text)
@@ -24,22 +24,27 @@ Scheme parseScheme(llvm::StringRef text) {
       .Case("w16", Scheme::W16)
       .Case("w8", Scheme::W8)
       .Case("w4", Scheme::W4)
+      .Case("fp8", Scheme::Fp8)
       .Default(Scheme::Unknown);
 }
 
 /// Storage under `scheme` of a matrix stored as `from`; `wide` for the embedding and the head.
-llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, Target target) {
+llm::QuantAttr storageFor(Scheme scheme, llm::QuantAttr from, bool wide, int64_t group, Target target) {
   MLIRContext *context = from.getContext();
   if (scheme == Scheme::Native && target == Target::Cuda && from.getKind() == llm::QuantKind::F32)
     scheme = Scheme::W16; // tensor cores take halves at most
+  if (scheme == Scheme::Fp8 && wide)
+    scheme = Scheme::W16;
   switch (scheme) {
+  case Scheme::Fp8:
+    return llm::QuantAttr::get(context, llm::QuantKind::E4M3);
   case Scheme::W16:
     return from.getKind() == llm::QuantKind::BF16 ? from : llm::QuantAttr::get(context, llm::QuantKind::F16);
   case Scheme::W8:
     return llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true);
   case Scheme::W4:
     return wide ? llm::QuantAttr::get(context, llm::QuantKind::I8, 32, true)
-                : llm::QuantAttr::get(context, llm::QuantKind::I4, 32, false);
+                : llm::QuantAttr::get(context, llm::QuantKind::I4, group, false);
   case Scheme::Native:
   case Scheme::Unknown:
     return from;
@@ -53,13 +58,18 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
   void runOnOperation() override {
     Scheme chosen = parseScheme(scheme);
     if (chosen == Scheme::Unknown) {
-      getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8 or w4";
+      getOperation().emitError("unknown scheme '") << scheme << "', expected native, w16, w8, w4 or fp8";
+      return signalPassFailure();
+    }
+    if (groupSize != 32 && (groupSize != 128 || chosen != Scheme::W4)) {
+      getOperation().emitError("expected a group size of 32, or of 128 for scheme w4, found ") << groupSize.getValue();
       return signalPassFailure();
     }
     auto machine = targetOf(getOperation(), target);
     if (failed(machine) || failed(checkActivations(*machine)))
       return signalPassFailure();
     storeWeights(chosen, *machine);
+    roundInputs(*machine);
     if (*machine == Target::Cuda)
       return castInputs();
     // A model with int8 products already has errors that dwarf those of bf16 factors; one without keeps f32 throughout.
@@ -100,7 +110,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       llm::WeightType type = weight.weightType();
       if (!type.isMatrix() || weight.getGeneratedAttr())
         continue;
-      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight), machine);
+      llm::QuantAttr storage = storageFor(chosen, type.getQuant(), wide.contains(weight), groupSize, machine);
       if (chosen == Scheme::Native && storage != type.getQuant())
         weight.emitRemark("stored as f16: target cuda has no f32 matrices");
       auto stored = llm::WeightType::get(&getContext(), type.getShape(), storage);
@@ -110,6 +120,27 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
       use.getResult().setType(weight.weightType());
     });
+  }
+
+  /// One e4m3 form of an input for all its products with e4m3 weights; a CPU, which has no such products, rounds.
+  void roundInputs(Target machine) {
+    llvm::MapVector<Value, llvm::SmallVector<llm::LinearOp>> users;
+    getOperation().walk([&](llm::LinearOp linear) {
+      if (linear.getW().getType().getQuant().getKind() == llm::QuantKind::E4M3 &&
+          llm::isActivation(linear.getX().getType()))
+        users[linear.getX()].push_back(linear);
+    });
+    for (auto &[input, linears] : users) {
+      OpBuilder builder(linears[0]);
+      Location loc = linears[0].getLoc();
+      Value rounded;
+      if (machine == Target::Cuda)
+        rounded = llm::QuantizeOp::create(builder, loc, input, llm::QActType::kE4M3);
+      else
+        rounded = llm::RoundRowsOp::create(builder, loc, input);
+      for (llm::LinearOp linear : linears)
+        linear.getXMutable().assign(rounded);
+    }
   }
 
   /// One cast to bf16 for all products of an input.

@@ -83,6 +83,7 @@ private:
   void prepare(llm::AttendMergeOp op, mlir::Value row);
   void prepare(llm::RopeOp op, mlir::Value row);
   void prepare(llm::SelectRowsOp op, mlir::Value row);
+  void prepare(llm::RoundRowsOp op, mlir::Value row);
   mlir::Value loadChunk(mlir::Value argument, mlir::Value row, mlir::Value column);
   mlir::Value chunk(llm::RMSNormOp op, mlir::Value row, mlir::Value column);
   mlir::Value chunk(llm::LayerNormOp op, mlir::Value row, mlir::Value column);
@@ -91,6 +92,7 @@ private:
   mlir::Value chunk(llm::RopeOp op, mlir::Value row, mlir::Value column);
   mlir::Value chunk(llm::GluOp op, mlir::Value row, mlir::Value column);
   mlir::Value chunk(llm::CastOp op, mlir::Value row, mlir::Value column);
+  mlir::Value chunk(llm::RoundRowsOp op, mlir::Value row, mlir::Value column);
   void storePlain(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
   void storeTiles(llm::ArgmaxOp op, mlir::Value row, mlir::Value rowPointer);
   void storeQuantized(llm::QuantizeOp op, mlir::Value row, mlir::Value rowPointer);

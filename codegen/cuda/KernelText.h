@@ -36,6 +36,9 @@ struct CudaRequest {
   llvm::StringRef symbol;
   const Arch &arch;
   int64_t mMax = 0;
+  /// Products of any M take Hopper's form wherever it fits, not only where the model finds it faster: small ones in
+  /// tests.
+  bool warpgroups = false;
 };
 
 /// Writes `request` by its hero's family. Failure: a diagnostic on the op that has no lowering.

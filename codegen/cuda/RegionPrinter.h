@@ -68,6 +68,9 @@ public:
   void store(mlir::Value value, const std::string &row, const std::string &col, const std::string &pointer,
              int64_t count = 1);
 
+  /// Writes what a row has beside its elements: the scale of e4m3, and zeros up to it. For one block that has the row.
+  void storeRowEnd(mlir::Value value, const std::string &row, const std::string &pointer);
+
   /// Failure once an op without a lowering was met (a diagnostic was emitted on it).
   mlir::LogicalResult status() const { return mlir::failure(failed_); }
 
@@ -107,6 +110,9 @@ private:
   void prepareSegments(llm::RMSNormOp op, const std::string &row, int64_t segment);
   void prepare(llm::LayerNormOp op, const std::string &row);
   void prepare(llm::AttendMergeOp op, const std::string &row);
+  void prepare(llm::QuantizeOp op, const std::string &row);
+  void storeE4M3(llm::QuantizeOp op, const std::string &row, const std::string &col, const std::string &pointer,
+                 int64_t count);
   /// Keeps the row of x if it fits, and calls `body(element)` for each of a thread's elements of it.
   void forRow(mlir::Value x, const std::string &row, llvm::function_ref<void(const std::string &element)> body);
 

@@ -1,6 +1,7 @@
 // Names of packed layouts, the place of every element, and the scalar reference packing that tests compare with.
 #include "codegen/registry/PackedLayout.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <iterator>
@@ -8,21 +9,24 @@
 namespace llmc {
 namespace {
 
-constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",  "q4n16k4",      "q4n16k4-asym",
-                                       "q8n16k4",  "plain",         "bf16m16k16", "f16m16k16",    "q8m16k32",
-                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",    "q5n16k4-asym", "q4kn16k4",
-                                       "q5kn16k4", "q6kn16k4"};
+constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",      "q4n16k4",      "q4n16k4-asym",
+                                       "q8n16k4",  "plain",         "bf16m16k16",     "f16m16k16",    "q8m16k32",
+                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",        "q5n16k4-asym", "q4kn16k4",
+                                       "q5kn16k4", "q6kn16k4",      "q4m16k128-asym", "e4m3m16k32"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   return row / kPanelRows * panelBytes(l, cols) + headerBytes(l, cols) + col / superblockCols(l) * superblockBytes(l);
 }
 
+/// Columns that share a min.
+int64_t minGroup(Layout l) { return std::max(quantFormat(l).group, kQuantGroup); }
+
 /// Offset in a superblock's scales or mins: [64 / group][16], fragment layouts [8][groups][2] f16.
 int64_t groupPlace(Layout l, int64_t group, int64_t row, int64_t col) {
   if (isFragment(l)) {
-    int64_t groups = superblockCols(l) / kQuantGroup, stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
-    return row % 8 * stride + col / kQuantGroup % groups * 4 + row % kPanelRows / 8 * 2;
+    int64_t groups = superblockGroups(l), stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
+    return row % 8 * stride + col / group % groups * 4 + row % kPanelRows / 8 * 2;
   }
   return (col % kSuperblockCols / group * kPanelRows + row % kPanelRows) * scaleBytes(l);
 }
@@ -48,7 +52,7 @@ void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
     break;
   }
   uint8_t &byte = out[place.offset];
-  if (quantFormat(l).bits == 8)
+  if (quantFormat(l).bits == 8 || l == Layout::E4M3M16K32)
     byte = static_cast<uint8_t>(stored);
   else
     byte = static_cast<uint8_t>(place.highNibble ? (byte & 0x0f) | stored << 4 : (byte & 0xf0) | (stored & 15));
@@ -66,11 +70,15 @@ float storedScale(Layout l, const uint8_t *at, const uint8_t *header) {
 
 /// Place in a fragment layout, from the start of its superblock.
 ElementPlace fragmentPlace(Layout l, int64_t row, int64_t col) {
+  if (l == Layout::E4M3M16K32) {
+    int64_t k = col % 32, lane = row % 8 * 4 + k % 16 / 4, word = row % kPanelRows / 8 + k / 16 * 2;
+    return {lane * 16 + word * 4 + k % 4, false};
+  }
   int64_t step = col % superblockCols(l) / 16, k = col % 16;
   int64_t lane = row % 8 * 4 + k % 8 / 2, pair = row % kPanelRows / 8 + k / 8 * 2, odd = k % 2;
   if (isFourBit(l)) {
     int64_t nibble = pair + odd * 4;
-    return {lane * 16 + step * 4 + nibble / 2, nibble % 2 != 0};
+    return {step / 4 * kFragmentBytes + lane * 16 + step % 4 * 4 + nibble / 2, nibble % 2 != 0};
   }
   if (isEightBit(l))
     return {lane * 16 + step * 8 + pair / 2 * 4 + odd * 2 + pair % 2, false};
@@ -90,6 +98,10 @@ std::optional<Layout> layoutByName(std::string_view name) {
 
 std::string_view deviceLayoutName(Layout layout) {
   constexpr std::string_view kStructs[] = {"Bf16M16K16", "F16M16K16", "Q8M16K32", "Q4M16K64", "Q4M16K64Asym"};
+  if (layout == Layout::Q4M16K128Asym)
+    return "Q4M16K128Asym";
+  if (layout == Layout::E4M3M16K32)
+    return "E4m3M16K32";
   return isFragment(layout) ? kStructs[static_cast<int>(layout) - static_cast<int>(Layout::BF16M16K16)]
                             : std::string_view();
 }
@@ -131,7 +143,11 @@ int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col) {
 }
 
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
-  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, kQuantGroup, row, col);
+  return superblockPlace(l, cols, row, col) + minsOffset(l) + groupPlace(l, minGroup(l), row, col);
+}
+
+int64_t rowScalePlace(int64_t cols, int64_t row) {
+  return row / kPanelRows * panelBytes(Layout::E4M3M16K32, cols) + row % kPanelRows * 4;
 }
 
 int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
@@ -149,8 +165,8 @@ static void packGroup(Layout l, const LogicalWeight &weight, int64_t row, int64_
       store<uint16_t>(out + place, value);
   };
   put(scalePlace(l, weight.cols, row, col), weight.scales[index(format.group)]);
-  if (format.asymmetric && col % kQuantGroup == 0)
-    put(minPlace(l, weight.cols, row, col), weight.mins[index(kQuantGroup)]);
+  if (format.asymmetric && col % minGroup(l) == 0)
+    put(minPlace(l, weight.cols, row, col), weight.mins[index(minGroup(l))]);
   if (!format.byteScales || col % kScaleBlock != 0)
     return;
   int64_t header = headerPlace(l, weight.cols, row, col);
@@ -163,6 +179,8 @@ void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
   QuantFormat format = quantFormat(l);
   std::memset(out, 0, static_cast<size_t>(packedBytes(l, weight.rows, weight.cols)));
   for (int64_t row = 0; row < paddedRows(l, weight.rows); ++row) {
+    if (l == Layout::E4M3M16K32 && row < weight.rows)
+      store<float>(out + rowScalePlace(weight.cols, row), weight.rowScales[row]);
     for (int64_t col = 0; col < paddedCols(l, weight.cols); ++col) {
       bool inside = row < weight.rows && col < weight.cols;
       // Codes of 8 bits are stored from 128 on, the others as they are; padding is what stands for zero.
@@ -189,6 +207,8 @@ float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, 
   case Layout::BF16N16K2:
   case Layout::BF16M16K16:
     return std::bit_cast<float>(uint32_t{load<uint16_t>(at)} << 16);
+  case Layout::E4M3M16K32:
+    return load<float>(packed + rowScalePlace(cols, row)) * e4m3ToF32(*at);
   default:
     break;
   }
@@ -211,6 +231,27 @@ float f16ToF32(uint16_t bits) {
   // Scaling by 2^112 rebuilds the exponent, subnormals included; exact.
   float magnitude = std::bit_cast<float>(rest << 13) * 0x1p112f;
   return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+}
+
+float e4m3ToF32(uint8_t bits) {
+  uint32_t sign = uint32_t{bits} << 24 & 0x80000000u, rest = bits & 0x7fu;
+  if (rest == 0x7fu)
+    return std::bit_cast<float>(sign | 0x7fc00000u);
+  // Scaling by 2^120 rebuilds the exponent, subnormals included; exact.
+  float magnitude = std::bit_cast<float>(rest << 20) * 0x1p120f;
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+}
+
+uint8_t f32ToE4M3(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  auto sign = static_cast<uint8_t>(bits >> 24 & 0x80u);
+  uint32_t rest = bits & 0x7fffffffu;
+  if (rest > 0x7f800000u)
+    return sign | 0x7fu;
+  if (rest < 0x3c800000u) // below 2^-6: adding 2^14 leaves the wanted bits, rounded to even, at the end of the fraction
+    return sign | static_cast<uint8_t>(std::bit_cast<uint32_t>(std::bit_cast<float>(rest) + 0x1p14f) - 0x46800000u);
+  uint32_t rounded = rest - 0x3c000000u + 0x7ffffu + (rest >> 20 & 1u);
+  return sign | static_cast<uint8_t>(rounded >= 0x07f00000u ? 0x7eu : rounded >> 20);
 }
 
 uint16_t f32ToF16(float value) {

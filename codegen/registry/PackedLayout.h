@@ -9,7 +9,7 @@
 namespace llmc {
 
 /// Element kind of a stored weight; the integer kinds carry a scale for each group along K.
-enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6 };
+enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6, E4M3 };
 
 /// How a weight's bytes lie in memory. All but Plain are cut in panels of 16 output rows, lane r = row r of the panel.
 ///   F32N16       [panel][k][16] f32
@@ -41,6 +41,10 @@ enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6 };
 ///                [g][group][row g, row g+8];  value = scale * (q - 8)
 ///   Q4M16K64Asym [panel][K/64] superblock of 640 B: the same codes, then for each g 4 scales and 4 mins, each
 ///                [group][row g, row g+8];  value = scale * q + min
+///   Q4M16K128Asym [panel][K/128] superblock of 1088 B: codes of columns 0 to 63, then of 64 to 127, 512 B each as
+///                above, then for each g the scales and the mins of [row g, row g+8]: one group;  scale * q + min
+///   E4M3M16K32   [panel] f32 scales [16], then [K/32] superblocks of 512 B: what mma.m16n8k32 takes as its A operand,
+///                lane 4g + t has in dword i row g + 8 (i mod 2), columns 16 (i / 2) + 4t to + 3;  scale * e4m3
 enum class Layout : uint8_t {
   F32N16,
   F16N16,
@@ -59,13 +63,16 @@ enum class Layout : uint8_t {
   Q4KN16K4,
   Q5KN16K4,
   Q6KN16K4,
+  Q4M16K128Asym,
+  E4M3M16K32,
 };
 
 inline constexpr int64_t kPanelRows = 16;
 inline constexpr int64_t kQuantGroup = 32;     ///< elements along K that share a scale
+inline constexpr int64_t kWideGroup = 128;     ///< the same, of w4 with --group-size 128
 inline constexpr int64_t kSuperblockCols = 64; ///< K of one quantized superblock
 inline constexpr int64_t kLineBytes = 64;
-inline constexpr int64_t kFragmentBytes = 512; ///< codes of a fragment layout's superblock: 32 lanes of 16 bytes
+inline constexpr int64_t kFragmentBytes = 512; ///< 32 lanes of 16 bytes: what a warp loads of a fragment layout at once
 
 inline constexpr int64_t kScaleBlock = 256; ///< K that shares an f16 where scales are bytes
 
@@ -85,6 +92,8 @@ constexpr QuantFormat quantFormat(Layout l) {
   case Layout::Q4N16K4Asym:
   case Layout::Q4M16K64Asym:
     return {4, 0, true, false, 32};
+  case Layout::Q4M16K128Asym:
+    return {4, 0, true, false, kWideGroup};
   case Layout::Q5N16K4Sym:
     return {5, 16, false, false, 32};
   case Layout::Q5N16K4Asym:
@@ -120,13 +129,20 @@ constexpr Layout layoutFor(WeightKind kind, bool symmetric, bool byteScales = fa
     return symmetric ? Layout::Q5N16K4Sym : byteScales ? Layout::Q5KN16K4 : Layout::Q5N16K4Asym;
   case WeightKind::I6:
     return Layout::Q6KN16K4;
+  case WeightKind::E4M3: // rounded, for measuring: no CPU multiplies these
+    return Layout::F32N16;
   }
   return Layout::Plain;
 }
 
 /// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly, for 5 and 6 bits, and for
-/// byte scales.
-constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false) {
+/// byte scales. I4 has groups of 32, and of 128 when it is not symmetric; `group` 0: 32.
+constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false,
+                                                  int64_t group = 0) {
+  if (group > kQuantGroup)
+    return kind == WeightKind::I4 && !symmetric && !byteScales && group == kWideGroup
+               ? std::optional(Layout::Q4M16K128Asym)
+               : std::nullopt;
   switch (kind) {
   case WeightKind::F16:
     return Layout::F16M16K16;
@@ -138,6 +154,8 @@ constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetri
     if (byteScales)
       return std::nullopt;
     return symmetric ? Layout::Q4M16K64Sym : Layout::Q4M16K64Asym;
+  case WeightKind::E4M3:
+    return Layout::E4M3M16K32;
   case WeightKind::F32:
   case WeightKind::I5:
   case WeightKind::I6:
@@ -155,7 +173,7 @@ std::string_view deviceLayoutName(Layout layout);
 /// Laid out for the tensor cores of a CUDA device.
 constexpr bool isFragment(Layout l) {
   return l == Layout::BF16M16K16 || l == Layout::F16M16K16 || l == Layout::Q8M16K32 || l == Layout::Q4M16K64Sym ||
-         l == Layout::Q4M16K64Asym;
+         l == Layout::Q4M16K64Asym || l == Layout::Q4M16K128Asym || l == Layout::E4M3M16K32;
 }
 /// Codes of 8 bits, of 4 bits; and whether a group has a min beside its scale.
 constexpr bool isEightBit(Layout l) { return quantFormat(l).bits == 8; }
@@ -168,8 +186,10 @@ constexpr int64_t roundUpTo(int64_t value, int64_t unit) { return (value + unit 
 constexpr int64_t superblockCols(Layout l) {
   if (l == Layout::BF16M16K16 || l == Layout::F16M16K16)
     return 16;
-  if (l == Layout::Q8M16K32)
+  if (l == Layout::Q8M16K32 || l == Layout::E4M3M16K32)
     return 32;
+  if (l == Layout::Q4M16K128Asym)
+    return 128;
   if (isQuantized(l))
     return kSuperblockCols;
   return l == Layout::F16N16 || l == Layout::BF16N16K2 ? 2 : 1;
@@ -179,17 +199,23 @@ constexpr int64_t codeLines(Layout l) { return quantFormat(l).bits == 8 ? 8 : 4;
 constexpr int64_t upperLines(Layout l) { return quantFormat(l).bits == 8 ? 0 : quantFormat(l).bits - 4; }
 /// Offset in a quantized superblock of the upper bits of half `h`, of the scales [64 / group][16], of the mins [2][16].
 constexpr int64_t upperOffset(Layout l, int64_t h) { return (2 * codeLines(l) + h * upperLines(l)) * kLineBytes; }
-constexpr int64_t scalesOffset(Layout l) { return isFragment(l) ? kFragmentBytes : upperOffset(l, 2); }
+constexpr int64_t scalesOffset(Layout l) {
+  if (!isFragment(l))
+    return upperOffset(l, 2);
+  return isQuantized(l) ? kPanelRows * superblockCols(l) * quantFormat(l).bits / 8 : kFragmentBytes;
+}
+/// Scales that a row has in one superblock of a fragment layout.
+constexpr int64_t superblockGroups(Layout l) { return isQuantized(l) ? superblockCols(l) / quantFormat(l).group : 0; }
 constexpr int64_t scaleBytes(Layout l) { return quantFormat(l).byteScales ? 1 : 2; }
 constexpr int64_t minsOffset(Layout l) {
   if (isFragment(l))
-    return scalesOffset(l) + 8; // of the first row's mins: each row has its scales, then its mins
+    return scalesOffset(l) + 4 * superblockGroups(l); // of the first row's mins: each row has its scales, then its mins
   return scalesOffset(l) + kSuperblockCols / quantFormat(l).group * kPanelRows * scaleBytes(l);
 }
 /// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
 constexpr int64_t superblockBytes(Layout l) {
   if (isFragment(l))
-    return kFragmentBytes + (isQuantized(l) ? superblockCols(l) / kQuantGroup * (isAsymmetric(l) ? 64 : 32) : 0);
+    return scalesOffset(l) + superblockGroups(l) * (isAsymmetric(l) ? 64 : 32);
   if (isQuantized(l))
     return minsOffset(l) + (isAsymmetric(l) ? 2 * kPanelRows * scaleBytes(l) : 0);
   return l == Layout::Plain ? 4 : kLineBytes;
@@ -206,6 +232,8 @@ constexpr int64_t headerBlockBytes(Layout l) {
   return quantFormat(l).byteScales ? (quantFormat(l).asymmetric ? 2 : 1) * kPanelRows * 2 : 0;
 }
 constexpr int64_t headerBytes(Layout l, int64_t cols) {
+  if (l == Layout::E4M3M16K32)
+    return kPanelRows * 4;
   return roundUpTo(roundUpTo(cols, kScaleBlock) / kScaleBlock * headerBlockBytes(l), kLineBytes);
 }
 /// Bytes from one panel to the next: a multiple of 64, of 32 for fragment layouts. Not for Plain.
@@ -229,12 +257,15 @@ ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col);
 /// Byte offset of the scale (and min, where the layout has mins) of the group that holds (row, col).
 int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col);
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col);
+/// Byte offset of the f32 scale of a row of E4M3M16K32.
+int64_t rowScalePlace(int64_t cols, int64_t row);
 /// Byte offset of the f16 that (row, col)'s scale is multiplied with; its min's lies 32 bytes on. Byte scales only.
 int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col);
 
 /// Logical weight in the form that packing takes: `codes` row-major [rows][cols], one element each: float bits for
 /// F32N16/Plain, f16 or bf16 bits, q from 0 on, or q in [-128,127] as int32. scales, mins: [rows][groups of a row]: f16
 /// bits, or bytes (i8 bits for Q6KN16K4). `blocks`: f16 bits of d [rows][blocks of 256 columns], `blockMins` of dmin.
+/// `rowScales`: of E4M3M16K32, [rows].
 struct LogicalWeight {
   int64_t rows = 0, cols = 0;
   const int32_t *codes = nullptr;
@@ -242,6 +273,7 @@ struct LogicalWeight {
   const uint16_t *mins = nullptr;
   const uint16_t *blocks = nullptr;
   const uint16_t *blockMins = nullptr;
+  const float *rowScales = nullptr;
 };
 
 /// Scalar reference: writes packedBytes(l, rows, cols) bytes at `out`. Padding is the code of zero with scale 0.
@@ -251,6 +283,9 @@ float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, 
 
 /// IEEE half <-> float, to nearest even; by bits, the same on every machine. Too large becomes infinite.
 float f16ToF32(uint16_t bits);
+/// 8-bit floats of 4 and 3 bits: largest 448, no infinity; to nearest even, too large becomes 448.
+float e4m3ToF32(uint8_t bits);
+uint8_t f32ToE4M3(float value);
 uint16_t f32ToF16(float value);
 
 } // namespace llmc

@@ -22,18 +22,20 @@ inline WeightKind weightKind(llm::QuantKind kind) {
     return WeightKind::I5;
   case llm::QuantKind::I6:
     return WeightKind::I6;
+  case llm::QuantKind::E4M3:
+    return WeightKind::E4M3;
   }
   return WeightKind::F32;
 }
 
-/// Layout of a matrix stored as `quant`.
+/// Layout of a matrix stored as `quant` on the CPU, where every 32 columns have a scale: wider groups repeat theirs.
 inline Layout layoutFor(llm::QuantAttr quant) {
   return layoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales());
 }
 
 /// Fragment layout (CUDA) of a matrix stored as `quant`, if there is one.
 inline std::optional<Layout> fragmentLayoutFor(llm::QuantAttr quant) {
-  return fragmentLayoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales());
+  return fragmentLayoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales(), quant.getGroup());
 }
 
 } // namespace llmc

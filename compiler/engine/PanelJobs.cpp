@@ -73,7 +73,7 @@ rt::Status faultError(const WeightSource& source, const RowSource& found, int64_
 
 rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
   const WeightSpec& spec = *weight.spec;
-  PanelPacker packer(spec.layout, spec.cols, errorWeight == ErrorWeight::Square);
+  PanelPacker packer(spec.layout, spec.cols, errorWeight == ErrorWeight::Square, spec.group, spec.e4m3);
   std::vector<std::byte> rows;
   int64_t panelSize = panelBytes(spec.layout, spec.cols);
   for (int64_t panel = job.first; panel < job.first + job.count; ++panel, out += panelSize) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "compiler/engine/BlockRepacker.h"
@@ -43,11 +44,11 @@ uint16_t toBfloat(float value) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-/// x[k][lane] of columns [col, col + 32).
-void transposeGroup(const float* rows, int64_t stride, int64_t col, float* x) {
+/// x[k][lane] of columns [col, col + count).
+void transposeGroup(const float* rows, int64_t stride, int64_t col, int64_t count, float* x) {
   for (int r = 0; r < kLanes; ++r) {
     const float* row = rows + r * stride + col;
-    for (int k = 0; k < kQuantGroup; ++k) x[k * kLanes + r] = row[k];
+    for (int64_t k = 0; k < count; ++k) x[k * kLanes + r] = row[k];
   }
 }
 
@@ -104,8 +105,8 @@ GroupPlace groupPlace(Layout layout, uint8_t* panel, int64_t group, LineGroup& l
           reinterpret_cast<uint16_t*>(block + minsOffset(layout) + half * 32)};
 }
 
-/// Codes of one group from lines to the lanes of mma fragments. Nibble lines hold step 0 low and step 1 high. Eight
-/// rows g at a time, so that the compiler makes vectors of them.
+/// Codes of the superblock's group `group` of 32 columns from lines to the lanes of mma fragments. Nibble lines hold
+/// step 0 low and step 1 high. Eight rows g at a time, so that the compiler makes vectors of them.
 void scatterCodes(Layout layout, const uint32_t* lines, int64_t group, uint32_t* block) {
   constexpr uint32_t kLow = 0x000f000fu, kHigh = 0x00f000f0u;
   for (int t = 0; t < 4; ++t) {
@@ -127,21 +128,33 @@ void scatterCodes(Layout layout, const uint32_t* lines, int64_t group, uint32_t*
       words[0][g] = (a0 & kLow) | (a1 & kLow) << 4 | (a2 & kLow) << 8 | (a3 & kLow) << 12;
       words[1][g] = (a0 & kHigh) >> 4 | (a1 & kHigh) | (a2 & kHigh) << 4 | (a3 & kHigh) << 8;
     }
+    uint32_t* run = block + group / 2 * (kFragmentBytes / 4);  // of 64 columns
     for (int g = 0; g < 8; ++g)
-      for (int step = 0; step < 2; ++step) block[(g * 4 + t) * 4 + group % 2 * 2 + step] = words[step][g];
+      for (int step = 0; step < 2; ++step) run[(g * 4 + t) * 4 + group % 2 * 2 + step] = words[step][g];
   }
 }
 
 void scatterGroup(Layout layout, const LineGroup& from, int64_t group, uint8_t* panel) {
   uint8_t* block = panel + group * kQuantGroup / superblockCols(layout) * superblockBytes(layout);
-  scatterCodes(layout, from.lines, group, reinterpret_cast<uint32_t*>(block));
-  int64_t col = group * kQuantGroup % superblockCols(layout), first = scalePlace(layout, kSuperblockCols, 0, col);
-  int64_t step = scalePlace(layout, kSuperblockCols, 1, col) - first, mins = minsOffset(layout) - scalesOffset(layout);
+  int64_t col = group * kQuantGroup % superblockCols(layout), cols = superblockCols(layout);
+  scatterCodes(layout, from.lines, col / kQuantGroup, reinterpret_cast<uint32_t*>(block));
+  if (col % quantFormat(layout).group != 0) return;  // the scales are there
+  int64_t first = scalePlace(layout, cols, 0, col);
+  int64_t step = scalePlace(layout, cols, 1, col) - first, mins = minsOffset(layout) - scalesOffset(layout);
   for (int r = 0; r < kLanes; ++r) {
     uint8_t* at = block + first + r % 8 * step + r / 8 * 2;
     std::memcpy(at, &from.scales[r], 2);
     if (isAsymmetric(layout)) std::memcpy(at + mins, &from.mins[r], 2);
   }
+}
+
+/// A group of nibbles to where the layout has it.
+void placeGroup(Layout layout, LineGroup& from, int64_t group, uint8_t* panel) {
+  if (isFragment(layout)) return scatterGroup(layout, from, group, panel);
+  GroupPlace place = groupPlace(layout, panel, group, from);
+  std::memcpy(place.lines, from.lines, 4 * kLanes * sizeof(uint32_t));
+  std::memcpy(place.scales, from.scales, sizeof(from.scales));
+  std::memcpy(place.mins, from.mins, sizeof(from.mins));
 }
 
 /// [16][cols] words to superblocks of 16 columns.
@@ -157,8 +170,9 @@ bool holdsHalfWords(Layout l) {
   return l == Layout::F16N16 || l == Layout::BF16N16K2 || l == Layout::F16M16K16 || l == Layout::BF16M16K16;
 }
 
-GroupQuantizer quantizerFor(Layout layout, bool square) {
+GroupQuantizer quantizerFor(Layout layout, bool square, int64_t group) {
   const GroupQuantizers& all = groupQuantizers();
+  if (group == kWideGroup) return square ? all.i4WideSquare : all.i4Wide;
   if (isEightBit(layout)) return all.i8;
   if (isAsymmetric(layout)) return square ? all.i4AsymSquare : all.i4Asym;
   if (isFourBit(layout)) return square ? all.i4SymSquare : all.i4Sym;
@@ -167,7 +181,8 @@ GroupQuantizer quantizerFor(Layout layout, bool square) {
 
 }  // namespace
 
-bool repacksExactly(Layout layout, StorageType storage) {
+bool repacksExactly(Layout layout, StorageType storage, int64_t group) {
+  if (group > kQuantGroup) return false;  // no file has such groups
   switch (layout) {
     case Layout::F32N16:
     case Layout::Plain:
@@ -196,15 +211,21 @@ bool canPack(Layout layout, StorageType storage) {
   return repackedStorage(layout) == StorageType::F32 || repacksExactly(layout, storage);
 }
 
-PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square)
-    : layout_(layout), cols_(cols), padded_(paddedCols(layout, cols)), quantizer_(quantizerFor(layout, square)) {}
+PanelPacker::PanelPacker(Layout layout, int64_t cols, bool square, int64_t group, bool e4m3)
+    : layout_(layout),
+      cols_(cols),
+      padded_(roundUpTo(paddedCols(layout, cols), std::max<int64_t>(1, group))),
+      group_(group > 0 ? group : quantFormat(layout).group),
+      e4m3_(e4m3 || layout == Layout::E4M3M16K32),
+      quantizer_(quantizerFor(layout, square, group_)) {}
 
 LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int count, uint8_t* out) {
   if (holdsHalfWords(layout_)) return packHalfWords(storage, rows, count, out);
   if (hasQuantBlock(storage) && repacksExactly(layout_, storage))
     return repackQuantBlocks(layout_, rows, count, cols_, out);
-  if (isQuantized(layout_) && repacksExactly(layout_, storage)) return repackBlocks(storage, rows, count, out);
+  if (isQuantized(layout_) && repacksExactly(layout_, storage, group_)) return repackBlocks(storage, rows, count, out);
   expand(storage, rows, count);
+  if (layout_ == Layout::E4M3M16K32) return packBytes(out);
   return isQuantized(layout_) ? packQuantized(out) : packFloats(out);
 }
 
@@ -227,9 +248,41 @@ void PanelPacker::expand(StorageType storage, const std::byte* rows, int count) 
   }
 }
 
+/// Replaces rows by their e4m3 values: x / scale with scale = max|x| / 448; 0 for a row of zeros.
+LaneFaults PanelPacker::scaleRows(float (&scales)[kPanelRows]) {
+  LaneFaults faults = 0;
+  for (int r = 0; r < kLanes; ++r) {
+    float *row = floats_.data() + r * padded_, largest = 0;
+    if (anyInfinite(row, cols_)) faults |= 1u << r;
+    for (int64_t k = 0; k < cols_; ++k) largest = std::max(largest, std::abs(row[k]));
+    // Below this the reciprocal overflows.
+    const bool any = largest > 1e-30f;
+    const float inverse = any ? 448.0f / largest : 0.0f;
+    scales[r] = any ? largest / 448.0f : 0.0f;
+    for (int64_t k = 0; k < cols_; ++k) row[k] = e4m3ToF32(f32ToE4M3(row[k] * inverse));
+  }
+  return faults;
+}
+
+/// e4m3m16k32: the scales, then the codes as fragments.
+LaneFaults PanelPacker::packBytes(uint8_t* out) {
+  float scales[kPanelRows];
+  LaneFaults faults = scaleRows(scales);
+  std::memcpy(out, scales, sizeof(scales));
+  for (int r = 0; r < kLanes; ++r)
+    for (int64_t k = 0; k < padded_; ++k)
+      out[elementPlace(layout_, cols_, r, k).offset] = f32ToE4M3(floats_[static_cast<size_t>(r * padded_ + k)]);
+  return faults;
+}
+
 /// f32n16: [k][16].
 LaneFaults PanelPacker::packFloats(uint8_t* out) {
   LaneFaults faults = 0;
+  if (float scales[kPanelRows]; e4m3_) {
+    faults = scaleRows(scales);
+    for (int r = 0; r < kLanes; ++r)
+      for (int64_t k = 0; k < cols_; ++k) floats_[static_cast<size_t>(r * padded_ + k)] *= scales[r];
+  }
   auto* to = reinterpret_cast<float*>(out);
   for (int r = 0; r < kLanes; ++r) {
     const float* row = floats_.data() + r * padded_;
@@ -266,6 +319,7 @@ LaneFaults PanelPacker::packHalfWords(StorageType storage, const std::byte* rows
 }
 
 LaneFaults PanelPacker::packQuantized(uint8_t* out) {
+  if (group_ > kQuantGroup) return packWide(out);
   alignas(64) float x[kQuantGroup * kLanes];
   alignas(64) LineGroup lineGroup;
   LaneFaults faults = 0;
@@ -275,10 +329,31 @@ LaneFaults PanelPacker::packQuantized(uint8_t* out) {
     if (group * kQuantGroup >= cols_) {
       clearLanes(layout_, 0, place.lines, place.scales, place.mins);
     } else {
-      transposeGroup(floats_.data(), padded_, group * kQuantGroup, x);
+      transposeGroup(floats_.data(), padded_, group * kQuantGroup, kQuantGroup, x);
       faults |= quantizer_(x, place.lines, place.scales, place.mins);
     }
     if (isFragment(layout_)) scatterGroup(layout_, lineGroup, group, out);
+  }
+  return faults;
+}
+
+/// Groups of 128: quantized whole, then stored as four of 32 with the same scale and min, as far as the layout goes.
+LaneFaults PanelPacker::packWide(uint8_t* out) {
+  constexpr int64_t kParts = kWideGroup / kQuantGroup, kLineWords = 4 * kLanes;
+  alignas(64) float x[kWideGroup * kLanes];
+  alignas(64) uint32_t lines[kParts * kLineWords];
+  alignas(64) LineGroup part;
+  LaneFaults faults = 0;
+  int64_t stored = paddedCols(layout_, cols_) / kQuantGroup;
+  for (int64_t col = 0; col < padded_; col += kWideGroup) {
+    transposeGroup(floats_.data(), padded_, col, kWideGroup, x);
+    faults |= quantizer_(x, lines, part.scales, part.mins);
+    int64_t first = col / kQuantGroup;
+    for (int64_t group = first; group < std::min(first + kParts, stored); ++group) {
+      std::memcpy(part.lines, lines + (group - first) * kLineWords, kLineWords * sizeof(uint32_t));
+      if (group * kQuantGroup >= cols_) clearLanes(layout_, 0, part.lines, part.scales, part.mins);
+      placeGroup(layout_, part, group, out);
+    }
   }
   return faults;
 }

@@ -13,6 +13,7 @@ namespace llmc {
 namespace {
 
 constexpr int kGroup = 32, kLanes = 16;
+static_assert(kWideGroup % kGroup == 0);
 using F = float __attribute__((vector_size(64)));
 using I = int32_t __attribute__((vector_size(64)));
 
@@ -39,9 +40,9 @@ LLMC_INLINE uint32_t laneBits(const I& mask) {
   return bits;
 }
 
-LLMC_INLINE I notFinite(const F* x) {
+LLMC_INLINE I notFinite(const F* x, int count = kGroup) {
   I bad{};
-  for (int k = 0; k < kGroup; ++k) {
+  for (int k = 0; k < count; ++k) {
     I bits;
     std::memcpy(&bits, &x[k], sizeof(bits));
     bad |= (bits & 0x7f800000) == 0x7f800000;
@@ -98,17 +99,17 @@ LLMC_INLINE F fitSymmetric(const F* x, const SymmetricCodes& codes) {
   return best;
 }
 
-/// Least squares over scale and offset for codes in [0, 15].
-template <bool kSquare>
+/// Least squares over scale and offset of kCount elements for codes in [0, 15].
+template <bool kSquare, int kCount>
 LLMC_INLINE Fit fitAsymmetric(const F* x) {
   F low = x[0], high = x[0];
-  for (int k = 1; k < kGroup; ++k) {
+  for (int k = 1; k < kCount; ++k) {
     low = __builtin_elementwise_min(low, x[k]);
     high = __builtin_elementwise_max(high, x[k]);
   }
-  F y[kGroup], w[kGroup];
+  F y[kCount], w[kCount];
   F sumW{}, sumY{};
-  for (int k = 0; k < kGroup; ++k) {
+  for (int k = 0; k < kCount; ++k) {
     y[k] = x[k] - low;
     w[k] = kSquare ? x[k] * x[k] : splat(1.0f);
     sumW = sumW + w[k];
@@ -119,7 +120,7 @@ LLMC_INLINE Fit fitAsymmetric(const F* x) {
   for (int grid = 0; grid < kAsymmetricGrids; ++grid) {
     F scale = unit * (14.0f + 0.1f * static_cast<float>(grid));
     F sumQ{}, sumQq{}, sumYq{};
-    for (int k = 0; k < kGroup; ++k) {
+    for (int k = 0; k < kCount; ++k) {
       F q = clampRound(y[k] * scale, 0.0f, 15.0f);
       F weighted = kSquare ? q * w[k] : q;
       sumQ = sumQ + weighted;
@@ -171,16 +172,19 @@ LLMC_INLINE LaneFaults quantizeI4Sym(const float* values, uint32_t* lines, uint1
   return faults;
 }
 
-template <bool kSquare>
+template <bool kSquare, int kCount = kGroup>
 LLMC_INLINE LaneFaults quantizeI4Asym(const float* values, uint32_t* lines, uint16_t* scales, uint16_t* mins) {
   const F* x = reinterpret_cast<const F*>(values);
-  uint32_t faults = laneBits(notFinite(x));
-  Fit fit = fitAsymmetric<kSquare>(x);
+  uint32_t faults = laneBits(notFinite(x, kCount));
+  Fit fit = fitAsymmetric<kSquare, kCount>(x);
   F unit = inverse(roundToHalf(fit.scale, scales, faults));
   F min = roundToHalf(fit.offset, mins, faults);
-  I q[kGroup];
-  for (int k = 0; k < kGroup; ++k) q[k] = __builtin_convertvector(clampRound((x[k] - min) * unit, 0.0f, 15.0f), I);
-  storeNibbles(q, lines);
+  for (int first = 0; first < kCount; first += kGroup) {
+    I q[kGroup];
+    for (int k = 0; k < kGroup; ++k)
+      q[k] = __builtin_convertvector(clampRound((x[first + k] - min) * unit, 0.0f, 15.0f), I);
+    storeNibbles(q, lines + first / kGroup * 4 * kLanes);
+  }
   return faults;
 }
 
@@ -201,7 +205,13 @@ LLMC_INLINE LaneFaults quantizeI4Asym(const float* values, uint32_t* lines, uint
     target static LaneFaults i4AsymSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) { \
       return quantizeI4Asym<true>(x, lines, scales, mins);                                                     \
     }                                                                                                          \
-    static constexpr GroupQuantizers kAll{i8, i4Sym, i4Asym, i4SymSquare, i4AsymSquare};                       \
+    target static LaneFaults i4Wide(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) {       \
+      return quantizeI4Asym<false, kWideGroup>(x, lines, scales, mins);                                        \
+    }                                                                                                          \
+    target static LaneFaults i4WideSquare(const float* x, uint32_t* lines, uint16_t* scales, uint16_t* mins) { \
+      return quantizeI4Asym<true, kWideGroup>(x, lines, scales, mins);                                         \
+    }                                                                                                          \
+    static constexpr GroupQuantizers kAll{i8, i4Sym, i4Asym, i4SymSquare, i4AsymSquare, i4Wide, i4WideSquare}; \
   }
 
 LLMC_QUANTIZERS(Portable, );

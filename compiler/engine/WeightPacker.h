@@ -33,6 +33,8 @@ struct WeightSpec {
   Arrange arrange = Arrange::None;
   std::vector<WeightSource> sources;  ///< empty when `rope` is set
   std::optional<RopeSpec> rope;       ///< rows = ropeTableRows(maxPositions), cols = dim
+  int64_t group = 0;                  ///< columns that share a scale; 0: as many as the layout says
+  bool e4m3 = false;                  ///< values as e4m3 with a scale a row has them, whatever the layout stores
 };
 
 /// Where a weight lies in the section.

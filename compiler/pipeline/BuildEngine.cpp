@@ -156,7 +156,9 @@ private:
     Builder builder(&context_);
     const std::vector<std::string> names = levelNames(options_);
     llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
-    const char *activations = cuda() ? "bf16" : multipliesIntegers() ? "int8" : "f32";
+    const char *activations = cuda()                 ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16"
+                              : multipliesIntegers() ? "int8"
+                                                     : "f32";
     (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }
@@ -239,7 +241,7 @@ private:
     progress_.phase("unquantized engine");
     std::unique_ptr<UnfinishedEngine> reference;
     auto build = [&](const std::string &level) -> rt::Result<std::string> {
-      LLMC_TRY(buildForCpu(level, "native", reference));
+      LLMC_TRY(buildForCpu(level, {}, reference));
       progress_.phase("quality");
       return reference->writer().beginPreview();
     };
@@ -247,7 +249,9 @@ private:
     EngineCheck checked = check;
     std::unique_ptr<UnfinishedEngine> twin;
     if (auto level = lowestRunnableLevel(options_.levels); cuda() && level) {
-      LLMC_TRY(buildForCpu(*level, options_.passes.scheme, twin));
+      PassOptions same;
+      same.scheme = options_.passes.scheme, same.groupSize = options_.passes.groupSize;
+      LLMC_TRY(buildForCpu(*level, same, twin));
       auto preview = twin->writer().beginPreview();
       if (!preview)
         return preview.takeStatus();
@@ -258,17 +262,19 @@ private:
     if (!result)
       return result.takeStatus();
     summary_.quality =
-        result->shown + (twin ? "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16" : "");
+        result->shown + (!twin ? ""
+                         : options_.passes.scheme == "fp8"
+                             ? "\n  of weights and activations rounded to e4m3, multiplied by this CPU in f32"
+                             : "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16");
     if (!result->content.empty())
       model_.provenanceJson = withQuality(model_.provenanceJson, result->content);
     return rt::Status::ok();
   }
 
-  /// The model with its weights stored as `scheme` says, f32 activations, one level of the CPU.
-  rt::Status buildForCpu(const std::string &level, const std::string &scheme, std::unique_ptr<UnfinishedEngine> &file) {
+  /// The model with its weights stored as `passes` say, f32 activations, one level of the CPU.
+  rt::Status buildForCpu(const std::string &level, const PassOptions &passes, std::unique_ptr<UnfinishedEngine> &file) {
     BuildOptions options = options_;
-    options.passes = {};
-    options.passes.scheme = scheme;
+    options.passes = passes;
     options.passes.activations = "f32";
     options.levels = {level};
     options.cudaArchs.clear();

@@ -22,7 +22,8 @@ static void eachSource(const std::vector<WeightSpec> &specs, const RowSources &s
 bool losesPrecision(const std::vector<WeightSpec> &specs, const RowSources &sources) {
   bool loses = false;
   eachSource(specs, sources, [&](const WeightSpec &spec, const RowSource &source) {
-    loses = loses || (isQuantized(spec.layout) && !repacksExactly(spec.layout, source.storage()));
+    loses =
+        loses || spec.e4m3 || (isQuantized(spec.layout) && !repacksExactly(spec.layout, source.storage(), spec.group));
   });
   return loses;
 }

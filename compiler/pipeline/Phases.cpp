@@ -22,7 +22,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createVerifyModel());
     passes.addPass(createCanonicalizerPass());
     passes.addPass(createFuseHorizontal());
-    passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.activations}));
+    passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.groupSize, options.activations}));
     passes.addPass(createInsertSelectRows());
     passes.addPass(createInsertArgmax());
     passes.addPass(createChooseKvLayout());

@@ -44,6 +44,9 @@ std::vector<WeightSpec> weightSpecs(ModuleOp module, int64_t maxPositions) {
     spec.cols = weight.weightType().cols();
     auto layout = weight.getLayout().value_or("plain");
     spec.layout = layoutByName({layout.data(), layout.size()}).value_or(Layout::Plain);
+    if (weight.weightType().getQuant().isInteger())
+      spec.group = weight.weightType().getQuant().getGroup();
+    spec.e4m3 = weight.weightType().getQuant().getKind() == llm::QuantKind::E4M3;
     spec.arrange = arrangeOf(weight.getArrange());
     if (auto rope = weight.getGeneratedAttr())
       spec.rope = ropeSpec(rope, maxPositions);

@@ -25,8 +25,10 @@ static cxxopts::Options buildFlags() {
       "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
       "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",
       cxxopts::value<std::string>()->default_value("cpu"),
-      "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4",
-              cxxopts::value<std::string>()->default_value("native"), "SCHEME")(
+      "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4; cuda: fp8",
+              cxxopts::value<std::string>()->default_value("native"),
+              "SCHEME")("group-size", "columns that share a scale under --quant w4: 32 or 128",
+                        cxxopts::value<std::string>()->default_value("32"), "N")(
       "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
       "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
@@ -127,7 +129,12 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
     if (!readable)
       return readable.takeStatus();
   }
-  LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4"}));
+  LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4", "fp8"}));
+  const std::string group = parsed["group-size"].as<std::string>();
+  LLMC_TRY(oneOf("group-size", group, {"32", "128"}));
+  if (parsed.count("group-size") && passes.scheme != "w4")
+    return usageError("--group-size is for --quant w4, found --quant " + passes.scheme, "leave it out");
+  passes.groupSize = group == "128" ? 128 : 32;
   LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
   std::vector<std::string> known = passFlags();
   known.insert(known.begin(), "all");
@@ -139,9 +146,15 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
 /// What the other target has.
 static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
   const std::string &activations = options.passes.activations;
+  if (options.cudaArchs.empty() && options.passes.scheme == "fp8")
+    return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
+                      "expected native, w16, w8 or w4");
   if (options.cudaArchs.empty())
     return activations != "bf16" ? rt::Status::ok()
                                  : usageError("--activations bf16 is for --target cuda", "expected auto, int8 or f32");
+  if (options.passes.scheme == "fp8" && activations == "bf16")
+    return usageError("--activations bf16 does not go with --quant fp8, whose products read 8-bit floats",
+                      "leave it out");
   if (activations == "int8" || activations == "f32")
     return usageError("--activations " + activations + " is for --target cpu: tensor cores multiply bf16",
                       "expected auto or bf16");

@@ -65,7 +65,7 @@ Json levelFacts(const rt::EngineFile &engine) {
 }
 
 const char *dtypeName(fb::DType dtype) {
-  static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4", "i5", "i6"};
+  static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4", "i5", "i6", "e4m3"};
   size_t index = static_cast<size_t>(dtype);
   return index < std::size(names) ? names[index] : "unknown";
 }

@@ -154,6 +154,10 @@ int64_t QuantAttr::activationZero() const {
   }
 }
 
+bool QuantAttr::hasWideGroups() const {
+  return getKind() == QuantKind::I4 && !getSymmetric() && !getByteScales() && getGroup() == 128;
+}
+
 std::string QuantAttr::describe() const {
   std::string text = stringifyQuantKind(getKind()).str();
   if (!isInteger()) return text;

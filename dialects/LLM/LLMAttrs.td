@@ -15,7 +15,7 @@ class LLM_Enum<string name, string summary, list<I32EnumAttrCase> cases> : I32En
 def LLM_QuantKind : LLM_Enum<"QuantKind", "element storage of a weight", [
   I32EnumAttrCase<"F32", 0, "f32">, I32EnumAttrCase<"F16", 1, "f16">, I32EnumAttrCase<"BF16", 2, "bf16">,
   I32EnumAttrCase<"I8", 3, "i8">, I32EnumAttrCase<"I4", 4, "i4">,
-  I32EnumAttrCase<"I5", 5, "i5">, I32EnumAttrCase<"I6", 6, "i6">]>;
+  I32EnumAttrCase<"I5", 5, "i5">, I32EnumAttrCase<"I6", 6, "i6">, I32EnumAttrCase<"E4M3", 7, "e4m3">]>;
 def LLM_RopeStyle : LLM_Enum<"RopeStyle", "which elements of a head rotate together", [
   I32EnumAttrCase<"Neox", 0, "neox">, I32EnumAttrCase<"Gptj", 1, "gptj">]>;
 def LLM_RopeScaling : LLM_Enum<"RopeScaling", "how rotary frequencies are stretched", [
@@ -52,7 +52,7 @@ def LLM_DimsAttr : LLM_Attr<"Dims", "dims", [DeclareAttrInterfaceMethods<Verifia
 def LLM_QuantAttr : LLM_Attr<"Quant", "q"> {
   let summary = "storage of a weight";
   let description = [{
-    `#llm.q<f32|f16|bf16>`, `#llm.q<i8, 32, sym>`, `#llm.q<i4|i5, 32, sym|asym>`, `#llm.q<i4|i5, 32, asym, k256>`,
+    `#llm.q<f32|f16|bf16>`, `#llm.q<e4m3>` (8-bit floats with an f32 scale a row), `#llm.q<i8, 32, sym>`, `#llm.q<i4|i5, 32, sym|asym>`, `#llm.q<i4|i5, 32, asym, k256>`,
     `#llm.q<i6, 16, sym, k256>`: kind, elements that share a scale along K, symmetric or with a minimum; k256: scales and minimums are bytes
     times an f16 that 256 elements share (GGUF's K types).
     C1: float kinds have no group. C2: integer kinds have a group that is a multiple of 32; i6 has groups of 16. C3: i8 and i6 are symmetric.
@@ -70,6 +70,8 @@ def LLM_QuantAttr : LLM_Attr<"Quant", "q"> {
     /// The `zero` that an activation must be quantized with to meet this weight: 8 for i4 sym, 16 for i5 sym, 32 for i6, 128 for i8, 0 for
     /// asym.
     int64_t activationZero() const;
+    /// i4 with minimums in groups of 128: the only wider groups that there is code for.
+    bool hasWideGroups() const;
     /// "i4 g32 asym k256"; float kinds: "bf16".
     std::string describe() const;
   }];

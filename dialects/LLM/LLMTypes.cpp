@@ -111,19 +111,29 @@ Type QActType::parse(AsmParser& parser) {
   Dim rows;
   int64_t cols = 0, zero = 0;
   if (parser.parseLess() || parser.parseLSquare() || parseDim(parser, rows) || parser.parseComma() ||
-      parser.parseInteger(cols) || parser.parseRSquare() || parser.parseComma() || parser.parseKeyword("zero") ||
-      parser.parseEqual() || parser.parseInteger(zero) || parser.parseGreater())
+      parser.parseInteger(cols) || parser.parseRSquare() || parser.parseComma())
     return {};
+  if (succeeded(parser.parseOptionalKeyword("e4m3")))
+    zero = kE4M3;
+  else if (parser.parseKeyword("zero") || parser.parseEqual() || parser.parseInteger(zero))
+    return {};
+  if (zero < 0 && zero != kE4M3)
+    return parser.emitError(parser.getCurrentLocation(), "expected zero to be 0, 8, 16, 32 or 128"), Type();
+  if (parser.parseGreater()) return {};
   return parser.getChecked<QActType>(parser.getContext(), rows, cols, zero);
 }
 
 void QActType::print(AsmPrinter& printer) const {
-  printer << "<[" << toString(getRows()) << ", " << getCols() << "], zero = " << getZero() << ">";
+  printer << "<[" << toString(getRows()) << ", " << getCols() << "], ";
+  if (isE4M3())
+    printer << "e4m3>";
+  else
+    printer << "zero = " << getZero() << ">";
 }
 
 LogicalResult QActType::verify(EmitError emitError, Dim, int64_t cols, int64_t zero) {
   if (cols <= 0) return emitError() << "C1: expected positive columns, found " << cols;
-  if (zero != 0 && zero != 8 && zero != 16 && zero != 32 && zero != 128)
+  if (zero != 0 && zero != 8 && zero != 16 && zero != 32 && zero != 128 && zero != kE4M3)
     return emitError() << "C2: expected zero to be 0, 8, 16, 32 or 128, found " << zero;
   return success();
 }

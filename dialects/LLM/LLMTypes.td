@@ -25,10 +25,11 @@ def LLM_WeightType : LLM_Type<"Weight", "weight"> {
 }
 
 def LLM_QActType : LLM_Type<"QAct", "qact"> {
-  let summary = "int8 activation [rows, K] with a scale for every 16 columns and a bias for every 32 (zero = 32: for every 16)";
+  let summary = "int8 activation [rows, K] with a scale for every 16 columns and a bias for every 32 (zero = 32: for every 16), or e4m3 with one a row";
   let description = [{
     `!llm.qact<[T, 576], zero = 8>`. zero names the weight it meets: 8 (i4 sym), 16 (i5 sym), 32 (i6), 128 (i8), 0 (asym).
-    C1: K is positive. C2: zero is 0, 8, 16, 32 or 128.
+    `!llm.qact<[T, 576], e4m3>`: 8-bit floats and one f32 scale a row, for e4m3 weights on a CUDA device.
+    C1: K is positive. C2: zero is 0, 8, 16, 32, 128 or e4m3.
   }];
   let parameters = (ins "::llmc::llm::Dim":$rows, "int64_t":$cols, "int64_t":$zero);
   let hasCustomAssemblyFormat = 1;
@@ -36,6 +37,9 @@ def LLM_QActType : LLM_Type<"QAct", "qact"> {
   let extraClassDeclaration = [{
     /// Columns that share a bias: as many as share a scale of the weights.
     int64_t biasGroup() const { return getZero() == 32 ? 16 : 32; }
+    /// What getZero() is where the codes are 8-bit floats.
+    static constexpr int64_t kE4M3 = -1;
+    bool isE4M3() const { return getZero() == kE4M3; }
   }];
 }
 

@@ -1,4 +1,4 @@
-// Builders and rules of linear and quantize.
+// Builders and rules of linear, quantize and round_rows.
 #include "dialects/LLM/Verify.h"
 
 namespace llmc::llm {
@@ -9,9 +9,12 @@ void LinearOp::build(OpBuilder& b, OperationState& state, Value x, Value w, Valu
         w, bias);
 }
 
-/// C4: integer products need scales of equal groups on both sides and the bias word of this weight's zero point.
+/// C4: integer products need scales of groups that fit on both sides and the bias word of this weight's zero point.
 static LogicalResult verifyQuantized(LinearOp op, QActType x, QuantAttr quant) {
-  if (!quant.isInteger() || quant.getGroup() > 32)
+  if (x.isE4M3() && quant.getKind() != QuantKind::E4M3)
+    return op.emitOpError("C4: expected an e4m3 weight for x of e4m3, found ") << Attribute(quant);
+  if (x.isE4M3()) return success();
+  if (!quant.isInteger() || (quant.getGroup() > 32 && !quant.hasWideGroups()))
     return op.emitOpError("C4: expected an integer weight of group 32, or of 16, for a quantized x, found ")
            << Attribute(quant);
   if (x.getZero() == quant.activationZero()) return success();
@@ -31,6 +34,13 @@ LogicalResult LinearOp::verify() {
 
 void QuantizeOp::build(OpBuilder& b, OperationState& state, Value x, int64_t zero) {
   build(b, state, QActType::get(b.getContext(), rowsDim(x.getType()), cols(x.getType()), zero), x);
+}
+
+void RoundRowsOp::build(OpBuilder& b, OperationState& state, Value x) { build(b, state, x.getType(), x); }
+
+LogicalResult RoundRowsOp::verify() {
+  if (getType() == getX().getType()) return success();
+  return emitOpError("C1: expected a result of ") << getX().getType() << ", found " << getType();
 }
 
 LogicalResult QuantizeOp::verify() {

@@ -26,6 +26,10 @@ Tensor layernorm(const Tensor& x, const Tensor& w, const Tensor* b, double eps);
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor* bias);
 /// q * scale with scale = f32(max|x| / 127) of each 16 columns and q the nearest even integer; `round` false: x itself.
 Tensor quantize(const Tensor& x, bool round);
+/// The nearest e4m3 (8-bit float of 4 and 3 bits, largest 448, no infinity), ties to even.
+double roundToE4M3(double x);
+/// q * scale with scale = f32(max|x| / 448) of a row and q = the nearest e4m3 to f32(x * f32(448 / max|x|)).
+Tensor quantizeRows(const Tensor& x, bool round);
 
 Tensor rope(const Tensor& x, const Batch& batch, llm::RopeAttr rope, int64_t headDim);
 /// Stores k and v [T, heads * dim]; as f16 when `round`.

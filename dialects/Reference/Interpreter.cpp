@@ -51,6 +51,13 @@ static Tensor cast(const Tensor& x, Type type, bool round) {
   return map(x, elem.isF16() ? roundToHalf : roundToBFloat);
 }
 
+static Tensor coded(llm::RoundRowsOp, const Tensor& x, const InterpreterOptions& options) {
+  return quantizeRows(x, options.roundActivations);
+}
+static Tensor coded(llm::QuantizeOp op, const Tensor& x, const InterpreterOptions& options) {
+  return (op.getType().isE4M3() ? quantizeRows : quantize)(x, options.roundActivations);
+}
+
 template <typename Op>
 static AttendParams attendParams(Op op, int64_t layer) {
   return {.layer = layer + op.getLayer(),
@@ -104,7 +111,7 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       })
       .Case([&](llm::LayerNormOp o) { return out(layernorm(in(o.getX()), in(o.getW()), maybe(o.getB()), o.getEps())); })
       .Case([&](llm::LinearOp o) { return out(linear(in(o.getX()), in(o.getW()), maybe(o.getBias()))); })
-      .Case([&](llm::QuantizeOp o) { return out(quantize(in(o.getX()), options_.roundActivations)); })
+      .Case<llm::QuantizeOp, llm::RoundRowsOp>([&](auto o) { return out(coded(o, in(o.getX()), options_)); })
       .Case([&](llm::RopeOp o) { return out(rope(in(o.getX()), step.batch, o.getRope(), o.getHeadDim())); })
       .Case([&](llm::KvWriteOp o) {
         kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), options_.roundCache);

@@ -61,4 +61,8 @@ constexpr uint64_t quantizedRowBytes(uint64_t k, uint64_t biasGroup = 32) {
   return quantizedBiasesAt(k) + paddedK(k) / biasGroup * 4;
 }
 
+/// Row of 8-bit floats (CUDA): e4m3 values, zeros up to 16, then one float scale.
+constexpr uint64_t e4m3ScaleAt(uint64_t k) { return (k + 15) / 16 * 16; }
+constexpr uint64_t e4m3RowBytes(uint64_t k) { return e4m3ScaleAt(k) + 4; }
+
 }  // namespace llmc::rt

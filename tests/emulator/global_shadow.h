@@ -9,7 +9,7 @@
 
 namespace llmc::emu {
 
-/// Of two bytes of device memory. Blocks count from 1; 0 means nobody.
+/// Of one byte of device memory: kernels may store single bytes beside each other. Blocks count from 1; 0 means nobody.
 struct GlobalCell {
   u32 writerBlock = 0, writeClock = 0, readerBlock = 0, readClock = 0;
   u16 writer = 0, reader = 0;
@@ -18,7 +18,7 @@ struct GlobalCell {
 /// Sparse: pages appear when they are touched. Not thread-safe.
 class GlobalShadow {
  public:
-  static constexpr u64 kGrain = 2;
+  static constexpr u64 kGrain = 1;
   GlobalCell& at(u64 address) {
     const u64 page = address / kPageBytes;
     if (page != lastPage_ || !last_) {

@@ -24,13 +24,14 @@ struct KernelCase {
   std::string kernel{};                                   ///< the one to run; empty: the first
   std::vector<std::string> archs = {"sm_80", "sm_120a"};  ///< one of each of NVRTC's two code generators
   int64_t mMax = 0;
+  bool warpgroups = false;  ///< of CudaRequest
   std::vector<SequenceSpec> sequences = {{0, 3}, {21, 1}, {5, 12}, {70, 1}};
   bool sampleAll = false;   ///< S = T rather than one row a sequence
   int32_t vocabulary = 32;  ///< token ids are below
   uint64_t seed = 1;
   double activations = 1.0;  ///< standard deviation of the input
   /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
-  /// 2e-5, f16 2e-3, bf16 1e-2.
+  /// 2e-5, f16 2e-3, bf16 1e-2, e4m3 3.5e-2.
   double tolerance = 0;
   /// Changes the CUDA text before it is compiled: how tests plant faults.
   std::function<std::string(std::string)> edit{};

@@ -15,9 +15,20 @@ namespace {
 
 constexpr int64_t kPage = rt::kPageTokens;
 
-uint64_t elementBytes(const std::string& element) { return element == "f32" ? 4 : 2; }
+uint64_t elementBytes(const std::string& element) { return element == "f32" ? 4 : element == "e4m3" ? 1 : 2; }
+
+bool isE4M3(mlir::Type type) {
+  auto quantized = llvm::dyn_cast<llm::QActType>(type);
+  return quantized && quantized.isE4M3();
+}
+
+uint64_t strideOf(const std::string& element, int64_t cols) {
+  return rt::rowStrideBytes(element == "e4m3" ? rt::e4m3RowBytes((uint64_t)cols)
+                                              : (uint64_t)cols * elementBytes(element));
+}
 
 std::string elementOf(mlir::Type type) {
+  if (isE4M3(type)) return "e4m3";
   mlir::Type element = llvm::cast<mlir::RankedTensorType>(type).getElementType();
   return element.isF32() ? "f32" : element.isF16() ? "f16" : element.isBF16() ? "bf16" : "";
 }
@@ -130,7 +141,7 @@ int64_t KernelInputs::rowsOf(mlir::Type type) const {
 
 void KernelInputs::addArgument(const KernelCase& test, mlir::Value argument) {
   mlir::Type type = argument.getType();
-  if (llvm::isa<mlir::RankedTensorType>(type)) return addActivation(test, type);
+  if (llvm::isa<mlir::RankedTensorType>(type) || isE4M3(type)) return addActivation(test, type);
   if (llvm::isa<llm::WeightType>(type)) return addWeight(argument);
   if (auto kv = llvm::dyn_cast<llm::KvType>(type)) return addCache(kv);
   if (!llvm::isa<llm::BatchType>(type)) {
@@ -148,11 +159,22 @@ void KernelInputs::addActivation(const KernelCase& test, mlir::Type type) {
   matrix.element = elementOf(type);
   if (matrix.element.empty()) error_ = "an activation of an element type that CUDA kernels do not take";
   const int64_t rows = rowsOf(type), cols = llm::cols(type);
-  matrix.stride = rt::rowStrideBytes((uint64_t)cols * elementBytes(matrix.element));
+  matrix.stride = strideOf(matrix.element, cols);
   matrix.values = reference::Tensor(rows, cols);
   const std::string name = "x" + std::to_string(words_.size());
   matrix.buffer = addBuffer(name, matrix.stride * (uint64_t)(rows + rt::kPaddingRows), false, 0xff);
-  for (int64_t r = 0; r < rows; ++r)
+  for (int64_t r = 0; r < rows && matrix.element == "e4m3"; ++r) {
+    std::byte* row = buffers_[matrix.buffer].data.get() + (uint64_t)r * matrix.stride;
+    const auto scale = (float)(test.activations * (0.01 + 0.01 * uniform()));
+    std::memset(row, 0, rt::e4m3ScaleAt((uint64_t)cols));
+    std::memcpy(row + rt::e4m3ScaleAt((uint64_t)cols), &scale, 4);
+    for (int64_t c = 0; c < cols; ++c) {
+      const uint8_t code = f32ToE4M3((float)(normal() * 100));
+      row[c] = (std::byte)code;
+      matrix.values.at(r, c) = (double)scale * e4m3ToF32(code);
+    }
+  }
+  for (int64_t r = 0; r < rows && matrix.element != "e4m3"; ++r)
     for (int64_t c = 0; c < cols; ++c) {
       double& value = matrix.values.at(r, c);
       value = rounded(normal() * test.activations, matrix.element);
@@ -170,12 +192,13 @@ void KernelInputs::addWeight(mlir::Value argument) {
     if (auto rope = llvm::dyn_cast<llm::RopeOp>(user)) return addRopeTable(argument, rope.getRope());
   const WeightKind kind = weightKind(type.getQuant().getKind());
   const bool quantized = kind == WeightKind::I8 || kind == WeightKind::I4;
-  auto layout = type.isMatrix() ? fragmentLayoutFor(kind, type.getQuant().getSymmetric()) : Layout::Plain;
+  auto layout = type.isMatrix() ? fragmentLayoutFor(type.getQuant()) : Layout::Plain;
   if (!layout) {
     error_ = "a matrix of f32 has no layout on CUDA";
     return;
   }
-  const int64_t rows = type.rows(), cols = type.cols(), groups = (cols + kQuantGroup - 1) / kQuantGroup;
+  const int64_t rows = type.rows(), cols = type.cols(), group = std::max(type.getQuant().getGroup(), kQuantGroup),
+                groups = (cols + group - 1) / group;
   const double range = type.isMatrix() ? std::sqrt(3.0 / (double)cols) : 0.1, middle = type.isMatrix() ? 0 : 1;
   std::vector<int32_t> codes((size_t)(rows * cols));
   std::vector<uint16_t> scales((size_t)(rows * groups)), mins(scales.size());
@@ -191,10 +214,15 @@ void KernelInputs::addWeight(mlir::Value argument) {
   const double step = kind == WeightKind::I8 ? range / 127 : range / 8;
   for (uint16_t& scale : scales) scale = f32ToF16((float)(step * (0.5 + uniform())));
   for (uint16_t& min : mins) min = f32ToF16((float)(-range * (0.5 + uniform())));
+  std::vector<float> rowScales((size_t)rows);
+  for (float& scale : rowScales) scale = (float)(range / 448 * (0.5 + uniform()));
+  if (kind == WeightKind::E4M3)
+    for (int32_t& code : codes) code = f32ToE4M3((float)(896 * uniform() - 448));
   const uint64_t bytes = (uint64_t)packedBytes(*layout, rows, cols);
   size_t index = addBuffer("w" + std::to_string(words_.size()), bytes + 4096, false, 0xff);
   auto* packed = reinterpret_cast<uint8_t*>(buffers_[index].data.get());
-  packReference(*layout, {rows, cols, codes.data(), scales.data(), mins.data()}, packed);
+  packReference(*layout, {rows, cols, codes.data(), scales.data(), mins.data(), nullptr, nullptr, rowScales.data()},
+                packed);
   reference::Tensor tensor(rows, cols);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < cols; ++c) tensor.at(r, c) = unpackElement(*layout, packed, cols, r, c);
@@ -225,13 +253,13 @@ void KernelInputs::addRopeTable(mlir::Value argument, llm::RopeAttr rope) {
 
 void KernelInputs::addResult(mlir::Type type) {
   Matrix matrix;
-  matrix.element = llvm::isa<mlir::RankedTensorType>(type) ? elementOf(type) : "";
+  matrix.element = llvm::isa<mlir::RankedTensorType>(type) || isE4M3(type) ? elementOf(type) : "";
   if (matrix.element.empty()) {
     error_ = "a result of a type that the harness does not compare";
     return;
   }
   const int64_t rows = rowsOf(type), cols = llm::cols(type);
-  matrix.stride = rt::rowStrideBytes((uint64_t)cols * elementBytes(matrix.element));
+  matrix.stride = strideOf(matrix.element, cols);
   matrix.values = reference::Tensor(rows, cols);
   const std::string name = "result" + std::to_string(results_.size());
   // Rows past the live ones belong to the buffer, but nobody may write them: compare() looks.

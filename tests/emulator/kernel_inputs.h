@@ -41,7 +41,7 @@ class KernelInputs {
  private:
   struct Matrix {
     reference::Tensor values;
-    std::string element;  ///< "f32", "f16", "bf16"
+    std::string element;  ///< "f32", "f16", "bf16", "e4m3"
     uint64_t stride = 0;
     bool sampled = false;
     size_t buffer = 0;

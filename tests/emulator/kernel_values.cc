@@ -141,7 +141,20 @@ double load(const std::byte* from, const std::string& element) {
   return value;
 }
 
-double toleranceOf(const std::string& element) { return element == "f32" ? 2e-5 : element == "f16" ? 2e-3 : 1e-2; }
+/// e4m3: a value whose f32 differs in its last bit may go to the neighbour, 1/16 of it away at most.
+double toleranceOf(const std::string& element) {
+  return element == "f32" ? 2e-5 : element == "f16" ? 2e-3 : element == "e4m3" ? 3.5e-2 : 1e-2;
+}
+
+/// A row of 8-bit floats; NaN where the bytes between its columns and its scale are not zero.
+void loadE4M3(const std::byte* row, reference::Tensor& to, int64_t r) {
+  const uint64_t scaleAt = rt::e4m3ScaleAt((uint64_t)to.cols);
+  float scale;
+  std::memcpy(&scale, row + scaleAt, 4);
+  bool clear = true;
+  for (uint64_t i = (uint64_t)to.cols; i < scaleAt; ++i) clear = clear && row[i] == std::byte{0};
+  for (int64_t c = 0; c < to.cols; ++c) to.at(r, c) = clear ? (double)scale * e4m3ToF32((uint8_t)row[c]) : NAN;
+}
 
 std::string place(size_t index, int64_t row, int64_t column, double got, double want) {
   char text[160];
@@ -157,7 +170,9 @@ std::string KernelInputs::compareMatrix(const KernelCase& test, size_t index, do
   const std::byte* base = buffers_[matrix.buffer].data.get();
   reference::Tensor got = matrix.values, want = expected_[index];
   const uint64_t size = matrix.element == "f32" ? 4 : 2;
-  for (int64_t r = 0; r < got.rows; ++r)
+  for (int64_t r = 0; r < got.rows && matrix.element == "e4m3"; ++r)
+    loadE4M3(base + (uint64_t)r * matrix.stride, got, r);
+  for (int64_t r = 0; r < got.rows && matrix.element != "e4m3"; ++r)
     for (int64_t c = 0; c < got.cols; ++c)
       got.at(r, c) = load(base + (uint64_t)r * matrix.stride + (uint64_t)c * size, matrix.element);
   for (uint64_t i = (uint64_t)got.rows * matrix.stride; i < buffers_[matrix.buffer].bytes; ++i)

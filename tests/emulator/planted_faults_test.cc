@@ -59,14 +59,26 @@ std::string attend(bool partial) {
          (partial ? ", splits = 2" : "") + "} : (!q, !kv, !llm.batch) -> !r\n  kern.yield %0 : !r\n}\n";
 }
 
-std::string product() {
-  return R"(
-!x = tensor<?x512xbf16, #llm.dims<[T, 512]>>
+std::string product(const std::string& x, const std::string& quant) {
+  return "!x = " + x + "\n!w = !llm.weight<[48, 512], #llm.q<" + quant + ">>" + R"(
 !y = tensor<?x48xf32, #llm.dims<[T, 48]>>
-!w = !llm.weight<[48, 512], #llm.q<i4, 32, asym>>
 kern.func @k(%x: !x, %w: !w, %b: !llm.batch) -> !y attributes {hero = "linear"} {
   %0 = llm.linear %x, %w : (!x, !w) -> !y
   kern.yield %0 : !y
+}
+)";
+}
+
+const char* const kBf16Rows = "tensor<?x512xbf16, #llm.dims<[T, 512]>>";
+const char* const kE4M3Rows = "!llm.qact<[T, 512], e4m3>";
+
+std::string quantize() {
+  return R"(
+!x = tensor<?x1000xf32, #llm.dims<[T, 1000]>>
+!q = !llm.qact<[T, 1000], e4m3>
+kern.func @k(%x: !x, %b: !llm.batch) -> !q attributes {hero = "pointwise"} {
+  %0 = llm.quantize %x : (!x) -> !q
+  kern.yield %0 : !q
 }
 )";
 }
@@ -105,8 +117,13 @@ std::vector<Family> families() {
           {"kv_write", make(kvWrite(), mixed)},
           {"attend", make(attend(false), mixed, 4e-3)},
           {"attend_partial", partial},
-          {"product of 8", make(product(), decode, 0, 8)},
-          {"product of any", make(product(), {{0, 70}})}};
+          {"product of 8", make(product(kBf16Rows, "i4, 32, asym"), decode, 0, 8)},
+          {"product of any", make(product(kBf16Rows, "i4, 32, asym"), {{0, 70}})},
+          {"wide groups of 8", make(product(kBf16Rows, "i4, 128, asym"), decode, 0, 8)},
+          {"wide groups of any", make(product(kBf16Rows, "i4, 128, asym"), {{0, 70}})},
+          {"quantize", make(quantize(), decode, 1e-7)},
+          {"e4m3 of 8", make(product(kE4M3Rows, "e4m3"), decode, 0, 8)},
+          {"e4m3 of any", make(product(kE4M3Rows, "e4m3"), {{0, 70}})}};
 }
 
 /// Faults that change nothing in these kernels, counted and told apart so that a new miss shows.
@@ -116,12 +133,19 @@ struct Redundant {
   int count;
 };
 constexpr Redundant kRedundant[] = {
-    {"norm", FaultKind::kMissingBarrier, 1},            // before the block's first sum nobody reads
-    {"attend", FaultKind::kShortWait, 1},               // groups left after the last page are empty
-    {"attend_partial", FaultKind::kShortWait, 1},       // the same
-    {"product of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
-    {"product of any", FaultKind::kShortWait, 1},       // the same
-    {"product of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
+    {"norm", FaultKind::kMissingBarrier, 1},                // before the block's first sum nobody reads
+    {"attend", FaultKind::kShortWait, 1},                   // groups left after the last page are empty
+    {"attend_partial", FaultKind::kShortWait, 1},           // the same
+    {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
+    {"product of any", FaultKind::kShortWait, 1},           // the same
+    {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
+    {"wide groups of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
+    {"wide groups of any", FaultKind::kShortWait, 1},       // the same
+    {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
+    {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
+    {"e4m3 of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty
+    {"e4m3 of any", FaultKind::kShortWait, 1},              // the same
+    {"e4m3 of any", FaultKind::kMissingBarrier, 1},         // sums are parked where no step of this length lies
 };
 
 struct Tally {
@@ -197,6 +221,9 @@ constexpr TextFault kTextFaults[] = {
     {"norm", "another row", "(row) * ", "(row + 1) * "},
     {"embed", "another token", "tokenIds[row]", "tokenIds[row + 1]"},
     {"embed", "rows past the last one", "if (row >= ", "if (row > 1 + "},
+    {"quantize", "another row", "(row) * ", "(row + 1) * "},
+    {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},
+    {"e4m3 of 8", "scales of another row", ", row, ", ", row + 1, "},
     {"kv_write", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong token of the page", "slot % kPageTokens", "(slot + 1) % kPageTokens"},
     {"kv_write", "an index past the end", "< 16; ", "<= 16; "},

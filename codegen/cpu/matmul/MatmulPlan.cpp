@@ -11,7 +11,7 @@ namespace llmc {
 
 static LogicalResult checkTypes(llm::LinearOp linear) {
   llm::QuantAttr quant = linear.getW().getType().getQuant();
-  if (quant.isInteger() && quant.getGroup() != quantFormat(layoutFor(quant)).group)
+  if (quant.isInteger() && quant.getGroup() != quantFormat(layoutFor(quant)).group && !quant.hasWideGroups())
     return linear.emitOpError("has no code on the CPU for weight groups of ") << quant.getGroup();
   if (auto qact = dyn_cast<llm::QActType>(linear.getX().getType()))
     if (!quant.isInteger() || qact.getZero() != quant.activationZero())

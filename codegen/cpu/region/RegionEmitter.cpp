@@ -60,7 +60,7 @@ void RegionEmitter::prepareRow(Value value, Value row) {
     if (isa<RankedTensorType>(operand.getType()))
       prepareRow(operand, row);
   llvm::TypeSwitch<Operation *>(op)
-      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::EmbedOp, llm::AttendMergeOp, llm::RopeOp>(
+      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::EmbedOp, llm::AttendMergeOp, llm::RopeOp, llm::RoundRowsOp>(
           [&](auto typed) { prepare(typed, row); });
 }
 
@@ -101,8 +101,8 @@ Value RegionEmitter::chunk(Value value, Value row, Value column) {
   if (pointers_.contains(value))
     return loadChunk(value, row, column);
   return llvm::TypeSwitch<Operation *, Value>(value.getDefiningOp())
-      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::EmbedOp, llm::AttendMergeOp, llm::RopeOp, llm::GluOp, llm::CastOp>(
-          [&](auto op) { return chunk(op, row, column); })
+      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::EmbedOp, llm::AttendMergeOp, llm::RopeOp, llm::GluOp, llm::CastOp,
+            llm::RoundRowsOp>([&](auto op) { return chunk(op, row, column); })
       .Case([&](llm::AddOp op) { return k_.addF(chunk(op.getLhs(), row, column), chunk(op.getRhs(), row, column)); })
       .Case([&](llm::MulOp op) { return k_.mulF(chunk(op.getLhs(), row, column), chunk(op.getRhs(), row, column)); })
       .Case([&](llm::ScaleOp op) {

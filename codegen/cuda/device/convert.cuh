@@ -34,6 +34,20 @@ DEVICE float highBf16(u32 pair) { return __uint_as_float(pair & 0xffff0000u); }
 DEVICE float lowF16(u32 pair) { return f16ToF32(static_cast<u16>(pair)); }
 DEVICE float highF16(u32 pair) { return f16ToF32(static_cast<u16>(pair >> 16)); }
 
+/// The nearest e4m3 (4 and 3 bits, largest 448, no infinity), ties to even; too large becomes 448. In plain operations,
+/// which give the same bits on every architecture.
+DEVICE u32 f32ToE4m3(float value) {
+  const u32 bits = __float_as_uint(value), rest = bits & 0x7fffffffu;
+  // Below 2^-6: adding 2^14 leaves the wanted bits, rounded to even, at the end of the fraction.
+  const u32 small = __float_as_uint(__uint_as_float(rest) + 0x1p14f) - 0x46800000u;
+  const u32 rounded = (rest - 0x3c000000u + 0x7ffffu + (rest >> 20 & 1u)) >> 20;
+  const u32 code = rest < 0x3c800000u ? small : min(rounded, 0x7eu);
+  return (rest > 0x7f800000u ? 0x7fu : code) | (bits >> 24 & 0x80u);
+}
+/// Scale of a row of e4m3 with its largest magnitude, and what values are multiplied with; a row of zeros has 0.
+DEVICE float e4m3Scale(float largest) { return largest > 1e-30f ? largest / 448.0f : 0.0f; }
+DEVICE float e4m3Inverse(float largest) { return largest > 1e-30f ? 448.0f / largest : 0.0f; }
+
 /// A float format: its bytes, and a pair of it in one 32-bit register.
 struct F32 {
   static constexpr int kBytes = 4;

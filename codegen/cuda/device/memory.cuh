@@ -61,6 +61,28 @@ template <typename Format, int N> DEVICE void store(u8 *at, const Vec<N> &x) {
   }
 }
 
+/// Rounds N floats to e4m3 and writes them at `at`, a multiple of N.
+template <int N> DEVICE void storeE4m3(u8 *at, const Vec<N> &x) {
+  u32 word = 0;
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    word |= f32ToE4m3(x.v[i]) << (8 * i);
+  if constexpr (N == 4)
+    *reinterpret_cast<u32 *>(at) = word;
+  else if constexpr (N == 2)
+    *reinterpret_cast<u16 *>(at) = static_cast<u16>(word);
+  else
+    *at = static_cast<u8>(word);
+}
+/// What follows kColumns e4m3 in a row: zeros up to 16, then the scale. By the block's first threads.
+template <int kColumns> DEVICE void storeE4m3End(u8 *row, float scale) {
+  constexpr int kScaleAt = (kColumns + 15) / 16 * 16;
+  if (static_cast<int>(threadIdx.x) < kScaleAt - kColumns)
+    row[kColumns + threadIdx.x] = 0;
+  if (threadIdx.x == 0)
+    *reinterpret_cast<float *>(row + kScaleAt) = scale;
+}
+
 DEVICE u32 sharedAddress(const void *at) { return static_cast<u32>(__cvta_generic_to_shared(at)); }
 
 /// Starts to copy 16 bytes from global to shared memory (both 16-byte aligned); zeros arrive when `exists` is false, and

@@ -51,7 +51,10 @@ DEVICE void addFragments(float (&sums)[kTiles][4], const Fragment &a0, const Fra
                          const GroupScales<Layout> &scales, const StepOfX<Layout, kTiles> &x) {
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
-    if constexpr (Layout::kGroups == 0) {
+    if constexpr (kIsE4m3<Layout>) {
+      mmaAddE4m3(sums[tile], a0, x.b[tile][0], x.b[tile][1]);
+      mmaAddE4m3(sums[tile], a1, x.b[tile][2], x.b[tile][3]);
+    } else if constexpr (Layout::kGroups == 0) {
       mmaAdd(sums[tile], a0, x.b[tile][0], x.b[tile][1]);
       mmaAdd(sums[tile], a1, x.b[tile][2], x.b[tile][3]);
     } else {
@@ -91,7 +94,8 @@ DEVICE void addGroup(float (&sums)[kTiles][4], const Held<Layout> *unit, int k, 
 template <typename P> struct Sizes {
   using Layout = typename P::Layout;
   static constexpr int kBlocks = (P::kK + Layout::kCols - 1) / Layout::kCols; // superblocks of a panel
-  static constexpr i64 kPanelBytes = static_cast<i64>(kBlocks) * Layout::kBytes;
+  static constexpr i64 kCodeBytes = static_cast<i64>(kBlocks) * Layout::kBytes; // superblocks of a panel
+  static constexpr i64 kPanelBytes = kCodeBytes + kHeaderBytes<Layout>;
   static constexpr int kAllPanels = (P::kN + 15) / 16;
   static constexpr int kCols = P::kStageBlocks * Layout::kCols;                    // columns of one stage
   static constexpr int kSteps = (kBlocks + P::kStageBlocks - 1) / P::kStageBlocks; // stages along K
@@ -127,6 +131,15 @@ DEVICE void copyX(u8 *to, const u8 *x, int rows, int firstToken, int step, int t
     copyAsyncPart(at + token * S::kXRow + col * 2, from + token * P::kXStride + col * 2,
                   firstToken + token0 + token < rows ? left : 0);
   }
+}
+
+/// A sum of e4m3 products times the scales of its token and of row `row` of the weight. `weights`: the first panel's
+/// superblocks, the scales before them. kScaleAt: where a row of x has its scale.
+template <typename P, int kScaleAt> DEVICE float scaledSum(float sum, const u8 *x, const u8 *weights, int token, int row) {
+  const float *const scales =
+      reinterpret_cast<const float *>(weights + row / 16 * Sizes<P>::kPanelBytes - kHeaderBytes<typename P::Layout>);
+  const float scale = *reinterpret_cast<const float *>(x + static_cast<i64>(token) * P::kXStride + kScaleAt);
+  return sum * (scale * scales[row % 16] * kE4m3Products);
 }
 
 /// Leaves a warp's sums in shared memory.

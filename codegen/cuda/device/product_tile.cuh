@@ -13,7 +13,7 @@ template <typename P> DEVICE void copyWeights(u8 *to, const u8 *weights, int fir
       break;
     const int panel = i / kPieces, at = i % kPieces * 16;
     const i64 offset = static_cast<i64>(step) * kStepBytes + at;
-    const bool exists = offset < S::kPanelBytes && firstPanel + panel < S::kAllPanels;
+    const bool exists = offset < S::kCodeBytes && firstPanel + panel < S::kAllPanels;
     copyAsyncPart(to + panel * kStepBytes + at, weights + (firstPanel + panel) * S::kPanelBytes + offset,
                   exists ? 16 : 0);
   }

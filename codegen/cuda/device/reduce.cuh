@@ -17,6 +17,23 @@ DEVICE float warpMax(float x) {
   return x;
 }
 
+/// Every thread gets the largest of the block of kThreads (a multiple of 32). All threads must call it.
+template <int kThreads> DEVICE float blockMax(float x) {
+  x = warpMax(x);
+  if constexpr (kThreads == 32)
+    return x;
+  __shared__ float partial[kThreads / 32];
+  __syncthreads(); // the last call's maxima have been read
+  if (threadIdx.x % 32 == 0)
+    partial[threadIdx.x / 32] = x;
+  __syncthreads();
+  float top = partial[0];
+#pragma unroll
+  for (int warp = 1; warp < kThreads / 32; ++warp)
+    top = fmaxf(top, partial[warp]);
+  return top;
+}
+
 /// Every thread gets the sum over the block of kThreads (a multiple of 32). All threads must call it.
 template <int kThreads> DEVICE float blockSum(float x) {
   static_assert(kThreads % 32 == 0 && kThreads <= 1024, "a block is whole warps");

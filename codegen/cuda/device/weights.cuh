@@ -9,24 +9,24 @@ DEVICE int halfWordPlace(int row, int col) {
   return (row % 8 * 4 + col % 8 / 2) * 16 + (row / 8 + col / 8 * 2) * 4 + col % 2 * 2;
 }
 
-/// What a fragment layout is: columns and bytes of a superblock, groups of 32 columns with a scale (0: none), whether
-/// they have mins; element(): one of its values; fragment(): a lane's codes of a step of 16 columns as whole numbers
+/// What a fragment layout is: columns and bytes of a superblock, groups of columns with a scale (0: none), whether
+/// they have mins, words of codes of a lane; element(): one of its values; fragment(): a lane's codes of a step of 16 columns as whole numbers
 /// (or values, without groups) in bf16; kRest: what bf16 leaves of the values is a second fragment.
 struct Bf16M16K16 {
-  static constexpr int kCols = 16, kBytes = 512, kGroups = 0;
+  static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
     return bf16ToF32(*reinterpret_cast<const u16 *>(block + halfWordPlace(row, col)));
   }
-  DEVICE Fragment fragment(const u32 (&codes)[4], int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
+  DEVICE Fragment fragment(const u32 *codes, int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
 };
 struct F16M16K16 {
-  static constexpr int kCols = 16, kBytes = 512, kGroups = 0;
+  static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
   static constexpr bool kMins = false, kRest = true;
   DEVICE float element(const u8 *block, int row, int col) {
     return f16ToF32(*reinterpret_cast<const u16 *>(block + halfWordPlace(row, col)));
   }
-  DEVICE Fragment fragment(const u32 (&codes)[4], int) {
+  DEVICE Fragment fragment(const u32 *codes, int) {
     Fragment r;
 #pragma unroll
     for (int i = 0; i < 4; ++i)
@@ -34,7 +34,7 @@ struct F16M16K16 {
     return r;
   }
   /// An f16 has 11 significant bits: bf16 takes 8 of them, the difference needs no more.
-  DEVICE Fragment rest(const u32 (&codes)[4]) {
+  DEVICE Fragment rest(const u32 *codes) {
     const Fragment near = fragment(codes, 0);
     Fragment r;
 #pragma unroll
@@ -44,7 +44,7 @@ struct F16M16K16 {
   }
 };
 struct Q8M16K32 {
-  static constexpr int kCols = 32, kBytes = 544, kGroups = 1;
+  static constexpr int kCols = 32, kBytes = 544, kGroups = 1, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
     const int k = col % 16, lane = row % 8 * 4 + k % 8 / 2;
@@ -54,7 +54,7 @@ struct Q8M16K32 {
   }
   /// Stored q + 128 in two bytes of a pair. The low 7 bits become 128 + bits, from which 128 is taken when the top bit
   /// is set and 256 when not: all exact in bf16.
-  DEVICE Fragment fragment(const u32 (&codes)[4], int step) {
+  DEVICE Fragment fragment(const u32 *codes, int step) {
     Fragment r;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -78,16 +78,16 @@ DEVICE Fragment nibbleFragment(u32 codes, u32 minus) {
   return r;
 }
 struct Q4M16K64 {
-  static constexpr int kCols = 64, kBytes = 576, kGroups = 2;
+  static constexpr int kCols = 64, kBytes = 576, kGroups = 2, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
     const u16 scale = *reinterpret_cast<const u16 *>(block + 512 + row % 8 * 8 + col / 32 * 4 + row / 8 * 2);
     return f16ToF32(scale) * static_cast<float>(nibbleOf(block, row, col) - 8);
   }
-  DEVICE Fragment fragment(const u32 (&codes)[4], int step) { return nibbleFragment(codes[step], 0xc308c308u); }
+  DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc308c308u); }
 };
 struct Q4M16K64Asym {
-  static constexpr int kCols = 64, kBytes = 640, kGroups = 2;
+  static constexpr int kCols = 64, kBytes = 640, kGroups = 2, kCodes = 4;
   static constexpr bool kMins = true, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
     const u8 *group = block + 512 + row % 8 * 16 + col / 32 * 4 + row / 8 * 2;
@@ -95,8 +95,33 @@ struct Q4M16K64Asym {
         f16ToF32(*reinterpret_cast<const u16 *>(group)) * static_cast<float>(nibbleOf(block, row, col));
     return scaled + f16ToF32(*reinterpret_cast<const u16 *>(group + 8));
   }
-  DEVICE Fragment fragment(const u32 (&codes)[4], int step) { return nibbleFragment(codes[step], 0xc300c300u); }
+  DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc300c300u); }
 };
+
+/// One group of 128 columns: two runs of codes as above, 512 bytes each.
+struct Q4M16K128Asym {
+  static constexpr int kCols = 128, kBytes = 1088, kGroups = 1, kCodes = 8;
+  static constexpr bool kMins = true, kRest = false;
+  DEVICE float element(const u8 *block, int row, int col) {
+    const u8 *group = block + 1024 + row % 8 * 8 + row / 8 * 2;
+    const float scaled = f16ToF32(*reinterpret_cast<const u16 *>(group)) *
+                         static_cast<float>(nibbleOf(block + col / 64 * 512, row, col % 64));
+    return scaled + f16ToF32(*reinterpret_cast<const u16 *>(group + 4));
+  }
+  DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc300c300u); }
+};
+
+/// 8-bit floats, 32 columns a superblock. x is e4m3, too, so that a pair of neighbours takes the place of one bf16: here
+/// and in all sizes of product*.cuh a column is such a pair.
+struct E4m3M16K32 {
+  static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
+  static constexpr bool kMins = false, kRest = false;
+  DEVICE Fragment fragment(const u32 *codes, int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
+};
+/// Products of e4m3 pairs, and bytes of the scales before a panel's superblocks.
+template <typename Layout> constexpr bool kIsE4m3 = false;
+template <> constexpr bool kIsE4m3<E4m3M16K32> = true;
+template <typename Layout> constexpr int kHeaderBytes = kIsE4m3<Layout> ? 64 : 0;
 
 /// Element (row, col) of a packed weight of `paddedCols` columns (a multiple of the layout's).
 template <typename Layout> DEVICE float weightElement(const void *base, i64 paddedCols, int row, int col) {
@@ -107,12 +132,15 @@ template <typename Layout> DEVICE float weightElement(const void *base, i64 padd
 /// A superblock in registers: a lane's codes, and the scales (then mins) of its rows g and g+8, a pair for each group.
 template <typename Layout> struct Held {
   static constexpr int kPairs = Layout::kGroups * (Layout::kMins ? 2 : 1);
-  u32 codes[4];
+  static constexpr int kScales = Layout::kCodes * 128; // offset of the scales
+  u32 codes[Layout::kCodes];
   u32 scales[kPairs > 0 ? kPairs : 1];
 
   DEVICE Held zero() {
     Held r;
-    r.codes[0] = r.codes[1] = r.codes[2] = r.codes[3] = 0;
+#pragma unroll
+    for (int i = 0; i < Layout::kCodes; ++i)
+      r.codes[i] = 0;
 #pragma unroll
     for (int i = 0; i < (kPairs > 0 ? kPairs : 1); ++i)
       r.scales[i] = 0;
@@ -121,10 +149,12 @@ template <typename Layout> struct Held {
   /// From global memory, past the first-level cache: nothing reads it twice.
   DEVICE Held stream(const u8 *block, int lane) {
     Held r;
-    const u8 *scales = block + 512 + lane / 4 * (kPairs * 4);
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r.codes[0]), "=r"(r.codes[1]), "=r"(r.codes[2]), "=r"(r.codes[3])
-                 : "l"(block + lane * 16));
+    const u8 *scales = block + kScales + lane / 4 * (kPairs * 4);
+#pragma unroll
+    for (int i = 0; i < Layout::kCodes; i += 4)
+      asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+                   : "=r"(r.codes[i]), "=r"(r.codes[i + 1]), "=r"(r.codes[i + 2]), "=r"(r.codes[i + 3])
+                   : "l"(block + i * 128 + lane * 16));
     if constexpr (kPairs == 1)
       asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(r.scales[0]) : "l"(scales));
     else if constexpr (kPairs == 2)
@@ -135,13 +165,15 @@ template <typename Layout> struct Held {
                    : "l"(scales));
     return r;
   }
-  /// Group `k` of a superblock of two groups, or of two superblocks of one, as group 0.
+  /// Columns [32k, 32k + 32) of a superblock, or of two superblocks of 32, as the first.
   DEVICE Held group(const Held &first, const Held &second, int k) {
     Held r = first;
-    if constexpr (Layout::kGroups == 2) {
-      r.codes[0] = k == 0 ? first.codes[0] : first.codes[2], r.codes[1] = k == 0 ? first.codes[1] : first.codes[3];
+    if constexpr (Layout::kCols > 32) {
 #pragma unroll
-      for (int i = 0; i < kPairs; i += 2)
+      for (int i = 1; i < Layout::kCols / 32; ++i)
+        r.codes[0] = k == i ? first.codes[2 * i] : r.codes[0], r.codes[1] = k == i ? first.codes[2 * i + 1] : r.codes[1];
+#pragma unroll
+      for (int i = 0; Layout::kGroups == 2 && i < kPairs; i += 2)
         r.scales[i] = k == 0 ? first.scales[i] : first.scales[i + 1];
     } else {
 #pragma unroll
@@ -151,11 +183,11 @@ template <typename Layout> struct Held {
     }
     return r;
   }
-  /// One group of 32 columns from shared memory, as group 0: in `block`, or in two superblocks of 16 columns from
-  /// there.
+  /// Columns [32 group, 32 group + 32) from shared memory, as the first: in `block`, or in two superblocks of 16
+  /// columns from there.
   DEVICE void loadGroup(Held (&r)[Layout::kCols < 32 ? 2 : 1], const u8 *block, int group, int lane) {
-    if constexpr (Layout::kGroups == 2) {
-      const Words2 codes = *reinterpret_cast<const Words2 *>(block + lane * 16 + group * 8);
+    if constexpr (Layout::kCols > 32) {
+      const Words2 codes = *reinterpret_cast<const Words2 *>(block + group / 2 * 512 + lane * 16 + group % 2 * 8);
       r[0].codes[0] = codes.x, r[0].codes[1] = codes.y;
     } else {
 #pragma unroll
@@ -164,7 +196,7 @@ template <typename Layout> struct Held {
         r[i].codes[0] = codes.x, r[i].codes[1] = codes.y, r[i].codes[2] = codes.z, r[i].codes[3] = codes.w;
       }
     }
-    const u8 *scales = block + 512 + lane / 4 * (kPairs * 4) + group * 4;
+    const u8 *scales = block + kScales + lane / 4 * (kPairs * 4) + (Layout::kGroups == 2 ? group * 4 : 0);
 #pragma unroll
     for (int i = 0; i < kPairs; i += Layout::kGroups)
       r[0].scales[i] = *reinterpret_cast<const u32 *>(scales + i * 4);

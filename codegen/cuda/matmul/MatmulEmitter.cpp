@@ -3,6 +3,7 @@
 #include "codegen/cuda/KernelFrame.h"
 #include "codegen/cuda/RegionPrinter.h"
 #include "codegen/cuda/matmul/ProductPlan.h"
+#include "runtime/format/kernel_abi.h"
 
 using namespace mlir;
 
@@ -14,7 +15,7 @@ using llvm::Twine;
 class ProductWriter {
 public:
   ProductWriter(const CudaRequest &request, const ProductPlan &plan)
-      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape)),
+      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape, request.warpgroups)),
         neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
   FailureOr<KernelText> write() {
@@ -48,7 +49,11 @@ private:
     };
     std::string_view layout = deviceLayoutName(plan_.shape.layout);
     w_.line("using Layout = " + Twine(llvm::StringRef(layout.data(), layout.size())) + ";");
-    constant("kN", plan_.shape.n), constant("kK", plan_.shape.k), constant("kXStride", plan_.shape.xStride());
+    // Of e4m3 a column is a pair; zeros follow K in x up to 16.
+    int64_t columns = plan_.shape.e4m3()
+                          ? static_cast<int64_t>(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) / 2
+                          : plan_.shape.k;
+    constant("kN", plan_.shape.n), constant("kK", columns), constant("kXStride", plan_.shape.xStride());
     constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps);
     constant("kTokenWarps", config_.tokenWarps);
     constant("kPanels", config_.panels), constant("kTiles", config_.tiles), constant("kHeld", config_.held);
@@ -71,17 +76,22 @@ private:
     w_.line("if (firstToken >= rows)");
     w_.line("  return;");
     w_.origin(linear);
-    std::string operands =
-        "shared, " + region.pointer(linear.getX()) + ", " + region.pointer(linear.getW()) + ", rows, ";
+    std::string x = region.pointer(linear.getX()), weights = region.pointer(linear.getW());
+    if (int64_t header = headerBytes(plan_.shape.layout, plan_.shape.k))
+      weights += " + " + std::to_string(header); // scales come first in a panel
+    std::string operands = "shared, " + x + ", " + weights + ", rows, ";
     bool warpgroups = config_.form == ProductForm::Warpgroup;
     w_.line(config_.streams() ? "streamProduct<Product>(" + operands + "firstPanel);"
             : warpgroups      ? "warpgroupProduct<Product>(" + operands + "firstToken, firstPanel);"
                               : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
     std::string bias = linear.getBias() ? region.pointer(linear.getBias()) : "";
-    region.bind(linear.getResult(), [this, bias, &region](const std::string &row, const std::string &col) {
+    region.bind(linear.getResult(), [this, bias, x, weights, &region](const std::string &row, const std::string &col) {
       std::string number = std::to_string(region.half());
       std::string sum = neighbours_ ? "pick(sums" + number + ", " + col + " - first" + number + ")"
                                     : "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
+      if (plan_.shape.e4m3())
+        sum = "scaledSum<Product, " + std::to_string(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) + ">(" +
+              sum + ", " + x + ", " + weights + ", " + row + ", " + col + ")";
       return bias.empty() ? sum : "(" + sum + " + reinterpret_cast<const float *>(" + bias + ")[" + col + "])";
     });
   }

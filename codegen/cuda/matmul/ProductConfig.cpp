@@ -38,14 +38,20 @@ const Gpu &gpuOf(const Arch &arch) {
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/// Columns of a superblock as the kernels count them, 16 bits of x each: of e4m3 two are one.
+int64_t tileCols(Layout l) { return l == Layout::E4M3M16K32 ? 16 : superblockCols(l); }
+
 /// Superblocks that hold whole groups of 32 columns.
-int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / superblockCols(l)); }
+int64_t unitBlocks(Layout l) { return std::max<int64_t>(1, kQuantGroup / tileCols(l)); }
 
 /// Registers a thread can have when `blocks` blocks of `threads` share a multiprocessor: its four quarters have 512
 /// rows of 32 registers each, and their warps get multiples of 8.
 int64_t registerLimit(int64_t threads, int64_t blocks) {
   return std::min<int64_t>(255, 512 / ceilDiv(threads / 32 * blocks, 4) / 8 * 8);
 }
+
+/// Whether tensor cores take e4m3; before, it becomes f16 on its way to them.
+bool multipliesE4M3(const Arch &arch) { return arch.major * 10 + arch.minor >= 89; }
 
 /// Most blocks that fit, or none: sets blocksPerSm.
 bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductConfig &config) {
@@ -60,11 +66,18 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   return false;
 }
 
+/// Registers of a superblock: a lane's codes, and its rows' scales and mins.
+int64_t heldRegisters(Layout l) { return scalesOffset(l) / 128 + superblockGroups(l) * (isAsymmetric(l) ? 2 : 1); }
+
 /// Instructions of a stream's loop body, about: what its compilation takes grows with them.
 int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
   Layout l = shape.layout;
-  int64_t unpack = l == Layout::F16M16K16 ? 64 : l == Layout::BF16M16K16 ? 4 : 32;
-  int64_t multiply = l == Layout::BF16M16K16 ? 2 : l == Layout::F16M16K16 ? 4 : isAsymmetric(l) ? 10 : 6;
+  int64_t unpack = l == Layout::F16M16K16 ? 64 : superblockGroups(l) == 0 ? 4 : 32;
+  int64_t multiply = shape.e4m3()              ? 20
+                     : l == Layout::BF16M16K16 ? 2
+                     : l == Layout::F16M16K16  ? 4
+                     : isAsymmetric(l)         ? 10
+                                               : 6;
   // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
   int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
           units = config.panels * config.held / turn;
@@ -77,9 +90,11 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   ProductConfig config;
   config.tiles = ceilDiv(shape.mMax, 8);
-  // x: 64 columns a stage, fewer stages the larger they are.
-  int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / superblockCols(shape.layout));
+  // x: 64 columns a stage, or a superblock of 128; fewer stages the larger they are.
+  int64_t unit = unitBlocks(shape.layout), wide = std::max<int64_t>(unit, 64 / tileCols(shape.layout));
   config.stages = config.tiles == 1 ? 4 : config.tiles == 2 ? 3 : 2;
+  if (tileCols(shape.layout) > 64)
+    config.stages = config.tiles == 1 ? 3 : 2;
   for (config.kWarps = 4; config.kWarps <= 16; config.kWarps += 2)
     for (config.panels = shape.unitPanels; config.panels <= 4; config.panels *= 2)
       for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
@@ -102,17 +117,18 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
       config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
       config.panels = warps.panels, config.tiles = warps.tiles;
       config.stages = stages;
-      config.stageBlocks = 64 / superblockCols(shape.layout);
+      config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
       if (config.blockPanels() % shape.unitPanels == 0)
         all.push_back(config);
     }
   return all;
 }
 
-/// Two warpgroups of 64 rows each, 4 stages of 64 columns.
+/// Two warpgroups of 64 rows each, 4 stages of 64 columns. Groups of 128 become bf16 on their way: sums of each group
+/// would be as many registers again as the sums.
 std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
-  if (isQuantized(shape.layout))
+  if (isQuantized(shape.layout) && shape.layout != Layout::Q4M16K128Asym)
     return all;
   for (int64_t tokens : {256, 128}) {
     ProductConfig config;
@@ -120,19 +136,24 @@ std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
     config.rowWarps = 8;
     config.tiles = tokens / 8;
     config.stages = 4;
-    config.stageBlocks = 64 / superblockCols(shape.layout);
-    if (tokens == 128 || shape.layout == Layout::BF16M16K16) // two fragments a step leave no registers for 256
+    config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
+    if (tokens == 128 || shape.layout == Layout::BF16M16K16 ||
+        shape.e4m3()) // two fragments a step leave no registers for 256
       all.push_back(config);
   }
   return all;
 }
 
-std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape) {
+std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &shape, bool warpgroups) {
   if (shape.mMax != 0 && shape.mMax <= 32)
     return streamCandidates(shape);
   std::vector<ProductConfig> all = tileCandidates(shape);
-  if (arch.wgmma && shape.mMax == 0)
-    llvm::append_range(all, warpgroupCandidates(shape));
+  if (!arch.wgmma || shape.mMax != 0)
+    return all;
+  std::vector<ProductConfig> hopper = warpgroupCandidates(shape);
+  if (warpgroups && !hopper.empty())
+    return hopper;
+  llvm::append_range(all, hopper);
   return all;
 }
 
@@ -140,7 +161,7 @@ std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &s
 /// of a warp reads its panels' fragments and its tokens, and computes panels * tiles products of 4096 flops.
 double tileEfficiency(const Gpu &gpu, const ProductShape &shape, const ProductConfig &config) {
   double fragments =
-      static_cast<double>(superblockBytes(shape.layout)) * 16 / static_cast<double>(superblockCols(shape.layout));
+      static_cast<double>(superblockBytes(shape.layout)) * 16 / static_cast<double>(tileCols(shape.layout));
   double bytes = static_cast<double>(config.panels) * fragments + static_cast<double>(config.tiles) * 8 * 32;
   double flopsPerClock = gpu.bf16Tflops * 1e12 / static_cast<double>(gpu.multiprocessors) / 1.7e9;
   double computing = static_cast<double>(config.panels * config.tiles) * 4096 / flopsPerClock;
@@ -149,17 +170,22 @@ double tileEfficiency(const Gpu &gpu, const ProductShape &shape, const ProductCo
 
 } // namespace
 
-int64_t ProductShape::xStride() const { return static_cast<int64_t>(rt::rowStrideBytes(static_cast<uint64_t>(k) * 2)); }
+int64_t ProductShape::xStride() const {
+  auto columns = static_cast<uint64_t>(k);
+  return static_cast<int64_t>(rt::rowStrideBytes(e4m3() ? rt::e4m3RowBytes(columns) : columns * 2));
+}
 
 double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 
 int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
-  int64_t cols = config.stageBlocks * superblockCols(shape.layout),
-          pad = config.form == ProductForm::Warpgroup ? 0 : 16;
+  bool warpgroups = config.form == ProductForm::Warpgroup;
+  int64_t cols = warpgroups ? 64 : config.stageBlocks * tileCols(shape.layout), pad = warpgroups ? 0 : 16;
   int64_t x = config.blockTokens() * (cols * 2 + pad);
   int64_t weights = config.streams() ? 0 : config.blockPanels() * config.stageBlocks * superblockBytes(shape.layout);
+  if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
+    weights = roundUpTo(isQuantized(shape.layout) ? config.blockPanels() * (kFragmentBytes + 64) : weights, 1024);
   int64_t ring = config.kWarps * config.stages * (x + weights);
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
@@ -169,14 +195,15 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (shape.layout == Layout::F16M16K16 ? 128 : 80);
+    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 || shape.e4m3() ? 80 : 128);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
-  int64_t scales = isFourBit(shape.layout) ? (asymmetric ? 4 : 2) : grouped ? 1 : 0;
   int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);
-  return base + config.panels * held * (4 + scales) * (config.streams() ? 1 : 0) +
+  if (shape.e4m3()) // scales of the epilogue; before sm_89 operands made f16
+    base += multipliesE4M3(arch) ? 16 : 24;
+  return base + config.panels * held * heldRegisters(shape.layout) * (config.streams() ? 1 : 0) +
          config.panels * config.tiles * 4 * (grouped ? 2 : 1) + config.tiles * (asymmetric ? 6 : 4);
 }
 
@@ -188,7 +215,7 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   auto blocks = static_cast<double>(rowBlocks * tokenBlocks);
   ProductCost cost;
   cost.weightBytes = static_cast<double>(shape.weightBytes());
-  cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * 2;
+  cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * (shape.e4m3() ? 1 : 2);
   cost.flops = 2 * m * static_cast<double>(shape.n) * static_cast<double>(shape.k);
 
   // Weights on their way: what the blocks at work have asked for, a panel's bytes at most.
@@ -211,18 +238,19 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
   double padded =
       blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) * static_cast<double>(shape.k);
-  double halves = shape.layout == Layout::F16M16K16 ? 2 : 1;
+  // Two products for each step of f16 weights; of e4m3 twice the columns a product, where there is one.
+  double halves = shape.layout == Layout::F16M16K16 ? 2 : shape.e4m3() && multipliesE4M3(arch) ? 0.5 : 1;
   double tflops =
       config.form == ProductForm::Warpgroup ? kWarpgroupTflops : gpu.bf16Tflops * tileEfficiency(gpu, shape, config);
   cost.computeUs = padded * halves * share * (sms / busy) / (tflops * 1e6);
   return cost;
 }
 
-ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape) {
+ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups) {
   const Gpu &gpu = gpuOf(arch);
   ProductConfig best;
   double bestUs = 0;
-  for (ProductConfig config : candidatesFor(arch, shape)) {
+  for (ProductConfig config : candidatesFor(arch, shape, warpgroups)) {
     if (!fit(gpu, arch, shape, config))
       continue;
     // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
@@ -247,17 +275,21 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
                   static_cast<int>(config.kWarps), static_cast<int>(config.panels * 16),
                   static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
   else
-    std::snprintf(sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
-                  config.form == ProductForm::Warpgroup ? "warpgroups," : "tile",
-                  static_cast<int>(config.blockPanels() * 16), static_cast<int>(config.blockTokens()),
-                  static_cast<int>(config.threads() / 32), static_cast<int>(config.stages),
-                  static_cast<int>(config.stageBlocks * superblockCols(shape.layout)));
+    std::snprintf(
+        sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
+        config.form == ProductForm::Warpgroup ? "warpgroups," : "tile", static_cast<int>(config.blockPanels() * 16),
+        static_cast<int>(config.blockTokens()), static_cast<int>(config.threads() / 32),
+        static_cast<int>(config.stages),
+        static_cast<int>(config.form == ProductForm::Warpgroup ? 64 : config.stageBlocks * tileCols(shape.layout)));
   std::snprintf(costs, sizeof(costs),
                 "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
                 "limit %.3g us (%s)",
                 static_cast<int>(tokens), cost.weightBytes / 1e6, cost.xBytes / 1e6, cost.flops / 1e9,
                 cost.inFlight / 1e3, cost.us(), limit);
-  return std::string(sizes) + costs;
+  const char *products = !shape.e4m3()          ? ""
+                         : multipliesE4M3(arch) ? "e4m3 products, "
+                                                : "e4m3 as f16: no such products before sm_89, ";
+  return std::string(products) + sizes + costs;
 }
 
 } // namespace llmc

@@ -7,8 +7,8 @@
 
 namespace llmc {
 
-/// y[M, N] = x[M, K] * w[N, K]^T with bf16 x, M <= mMax (0: any M). `unitPanels`: panels of 16 rows of w that one
-/// element of the result needs together (2: interleaved gate and up).
+/// y[M, N] = x[M, K] * w[N, K]^T with bf16 x (e4m3 x for e4m3 weights), M <= mMax (0: any M). `unitPanels`: panels of
+/// 16 rows of w that one element of the result needs together (2: interleaved gate and up).
 struct ProductShape {
   int64_t n = 0, k = 0;
   Layout layout = Layout::BF16M16K16;
@@ -19,6 +19,8 @@ struct ProductShape {
   /// Superblocks of a panel.
   int64_t blocks() const { return paddedCols(layout, k) / superblockCols(layout); }
   int64_t weightBytes() const { return packedBytes(layout, n, k); }
+  /// 8-bit floats on both sides. The kernels count a pair of them as one column.
+  bool e4m3() const { return layout == Layout::E4M3M16K32; }
   /// Bytes from one row of x to the next.
   int64_t xStride() const;
 };
@@ -61,8 +63,9 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config);
 ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens);
 
-/// The fastest by productCost() of the configurations that fit. Classes up to 32 stream.
-ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape);
+/// The fastest by productCost() of the configurations that fit. Classes up to 32 stream. `warpgroups`: the fastest of
+/// Hopper's form, if there is one.
+ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups = false);
 
 /// "stream, 16 warps along K, 2 panels x 8 tokens, 4 superblocks held (72 KB in flight a SM); 9.4 MB, 0.27 GFLOP, 2.8
 /// us (memory)".

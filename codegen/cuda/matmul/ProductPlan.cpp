@@ -12,17 +12,23 @@ static std::optional<Layout> layoutOf(llm::QuantAttr quant) { return fragmentLay
 
 /// Layout of the weight, if x and w can meet in an mma.
 static FailureOr<Layout> checkOperands(llm::LinearOp linear) {
+  llm::QuantAttr quant = linear.getW().getType().getQuant();
   auto x = dyn_cast<RankedTensorType>(linear.getX().getType());
-  if (!x || !x.getElementType().isBF16())
+  auto quantized = dyn_cast<llm::QActType>(linear.getX().getType());
+  bool bytes = quantized && quantized.isE4M3();
+  if (quant.getKind() == llm::QuantKind::E4M3 && !bytes)
+    return linear.emitOpError("has no code on CUDA for e4m3 weights and x of ")
+           << linear.getX().getType() << ": expected e4m3 rows, as llm.quantize makes them";
+  if (!bytes && (!x || !x.getElementType().isBF16()))
     return linear.emitOpError("has no code on CUDA for x of ")
            << linear.getX().getType() << ": expected bf16 rows, as llm.cast makes them";
   if (!isa<BlockArgument>(linear.getX()))
     return linear.emitOpError("has no code on CUDA for an x that is computed in its kernel; expected rows in memory");
-  llm::QuantAttr quant = linear.getW().getType().getQuant();
-  if (quant.isInteger() && quant.getGroup() != kQuantGroup)
-    return linear.emitOpError("has no code on CUDA for weight groups of ")
-           << quant.getGroup() << ", expected " << kQuantGroup;
   std::optional<Layout> layout = layoutOf(quant);
+  if (!layout && quant.isInteger() && quant.getGroup() > kQuantGroup)
+    return linear.emitOpError("has no code on CUDA for weight groups of ")
+           << quant.getGroup() << " of " << quant.describe() << ", expected " << kQuantGroup << ", or " << kWideGroup
+           << " of i4 asym";
   if (!layout)
     return linear.emitOpError(
         "has no code on CUDA for f32 weights: tensor cores do not take them; store them as f16 or "

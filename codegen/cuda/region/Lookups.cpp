@@ -20,8 +20,8 @@ static std::string arguments(std::initializer_list<std::string> list) { return "
 Elements RegionPrinter::print(llm::EmbedOp op, const std::string &row, const std::string &col, int64_t count) {
   auto type = cast<llm::WeightType>(op.getTable().getType());
   auto layout = fragmentLayoutFor(type.getQuant());
-  if (!layout)
-    return failed(op, "f32, 5-bit and K tables have no layout on this target; store them as f16 or bf16", count);
+  if (!layout || *layout == Layout::E4M3M16K32)
+    return failed(op, "f32, 5-bit, e4m3 and K tables have no look-up on this target; store them as f16 or bf16", count);
   auto known = prepared_.find(op.getResult());
   std::string token = known != prepared_.end() ? known->second.front()
                                                : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));

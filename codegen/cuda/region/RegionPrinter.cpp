@@ -24,6 +24,8 @@ const std::string &RegionPrinter::pointer(Value blockArgument) const {
 }
 
 int64_t RegionPrinter::rowStride(Type type) {
+  if (auto quantized = dyn_cast<llm::QActType>(type))
+    return static_cast<int64_t>(rt::rowStrideBytes(rt::e4m3RowBytes(static_cast<uint64_t>(quantized.getCols()))));
   auto tensor = cast<RankedTensorType>(type);
   int64_t columns = tensor.getRank() == 2 ? tensor.getDimSize(1) : 1;
   return static_cast<int64_t>(rt::rowStrideBytes(columns * tensor.getElementTypeBitWidth() / 8));
@@ -99,7 +101,7 @@ bool RegionPrinter::needsRow(Value value) const {
   Operation *op = value.getDefiningOp();
   if (!op || bound_.contains(value))
     return false;
-  return isa<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp>(op) ||
+  return isa<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp, llm::QuantizeOp>(op) ||
          llvm::any_of(op->getOperands(), [&](Value operand) { return needsRow(operand); });
 }
 
@@ -116,12 +118,13 @@ void RegionPrinter::prepareRow(Value value, const std::string &row) {
   for (Value operand : op->getOperands())
     if (isa<RankedTensorType>(operand.getType()))
       prepareRow(operand, row);
-  if (threads_ == 0 && isa<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp>(op)) {
+  if (threads_ == 0 && isa<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp, llm::QuantizeOp>(op)) {
     fail(op, "this kernel has no whole row in one block");
     return;
   }
   llvm::TypeSwitch<Operation *>(op)
-      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp>([&](auto typed) { prepare(typed, row); })
+      .Case<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp, llm::QuantizeOp>(
+          [&](auto typed) { prepare(typed, row); })
       .Case([&](llm::EmbedOp typed) {
         prepared_[value] = {w_.let("int", "token", batchField(typed.getBatch(), "tokenIds", row))};
       })
@@ -224,6 +227,9 @@ RegionPrinter::Elements RegionPrinter::elements(Value value, const std::string &
 void RegionPrinter::store(Value value, const std::string &row, const std::string &col, const std::string &pointer,
                           int64_t count) {
   if (!isa<RankedTensorType>(value.getType())) {
+    auto quantize = value.getDefiningOp<llm::QuantizeOp>();
+    if (quantize && quantize.getType().isE4M3())
+      return storeE4M3(quantize, row, col, pointer, count);
     if (Operation *op = value.getDefiningOp())
       fail(op, "products on this target read bf16 rows, not int8 ones (activations auto or bf16)");
     return;

@@ -34,7 +34,11 @@ static LogicalResult checkResults(kern::FuncOp function) {
   if (yield->getNumOperands() == 0)
     return function.emitError("expected a kernel of rows to have a result");
   for (Value result : yield->getOperands())
-    if (!isa<RankedTensorType>(result.getType()) || cast<RankedTensorType>(result.getType()).getRank() != 2) {
+    if (auto quantized = dyn_cast<llm::QActType>(result.getType()); quantized && quantized.isE4M3()) {
+      if (result.getDefiningOp<llm::QuantizeOp>())
+        continue;
+      return function.emitError("expected rows of e4m3 to come from llm.quantize");
+    } else if (!isa<RankedTensorType>(result.getType()) || cast<RankedTensorType>(result.getType()).getRank() != 2) {
       Operation *op = result.getDefiningOp() ? result.getDefiningOp() : function.getOperation();
       return op->emitOpError() << "has no code on CUDA here: its result " << result.getType()
                                << " is not rows of f32, f16 or bf16 (int8 rows are the CPU's)";
@@ -83,6 +87,8 @@ FailureOr<KernelText> emitCudaRowKernel(const CudaRequest &request) {
     for (Value result : results)
       region.prepareRow(result, "row");
     printStores(writer, region, results, frame.results());
+    for (auto [result, target] : llvm::zip(results, frame.results()))
+      region.storeRowEnd(result, "row", target);
   } else {
     std::string scale = width == 1 ? "" : " * " + std::to_string(width);
     writer.line("const int col = (static_cast<int>(blockIdx.y) * " + std::to_string(threads) +

@@ -3,7 +3,7 @@
 // RUN: not llmc-opt %s --llm-quantize=activations=int4 2>&1 | FileCheck %s --check-prefix=ACTIVATIONS
 // RUN: llmc-opt %s --llm-quantize=activations=int8 | FileCheck %s
 
-// SCHEME: unknown scheme 'w5', expected native, w16, w8 or w4
+// SCHEME: unknown scheme 'w5', expected native, w16, w8, w4 or fp8
 // ACTIVATIONS: unknown activations 'int4', expected auto, int8 or f32
 // CHECK-NOT: llm.quantize
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>

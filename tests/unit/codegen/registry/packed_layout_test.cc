@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -13,11 +14,11 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,      Layout::BF16N16K2,   Layout::Q4N16K4Sym,
-                           Layout::Q4N16K4Asym, Layout::Q8N16K4,     Layout::Plain,       Layout::BF16M16K16,
-                           Layout::F16M16K16,   Layout::Q8M16K32,    Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
-                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym, Layout::Q4KN16K4,    Layout::Q5KN16K4,
-                           Layout::Q6KN16K4};
+constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,        Layout::BF16N16K2,   Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym, Layout::Q8N16K4,       Layout::Plain,       Layout::BF16M16K16,
+                           Layout::F16M16K16,   Layout::Q8M16K32,      Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
+                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym,   Layout::Q4KN16K4,    Layout::Q5KN16K4,
+                           Layout::Q6KN16K4,    Layout::Q4M16K128Asym, Layout::E4M3M16K32};
 
 TEST(PackedLayout, NamesRoundTrip) {
   std::set<std::string_view> names;
@@ -59,6 +60,10 @@ TEST(PackedLayout, Sizes) {
   EXPECT_EQ(superblockBytes(Layout::Q4M16K64Sym), 576);
   EXPECT_EQ(superblockBytes(Layout::Q4M16K64Asym), 640);
   EXPECT_EQ(packedBytes(Layout::Q8M16K32, 17, 65), 2 * 3 * 544);
+  // 4.25 bits a weight; K is padded to whole groups.
+  EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 16, 4096), 16 * 4096 * 17 / 32);
+  EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 17, 129), 2 * 2 * 1088);
+  EXPECT_EQ(packedBytes(Layout::E4M3M16K32, 17, 65), 2 * (64 + 3 * 512));
 }
 
 TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
@@ -68,6 +73,12 @@ TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, true), Layout::Q4M16K64Sym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false), Layout::Q4M16K64Asym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::F32, true), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::E4M3, true), Layout::E4M3M16K32);
+  EXPECT_EQ(layoutFor(WeightKind::E4M3, true), Layout::F32N16);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, false, 128), Layout::Q4M16K128Asym);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, true, false, 128), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, false, 64), std::nullopt);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I8, true, false, 128), std::nullopt);
 }
 
 /// Registers of mma.m16n8k16's operand A: rows and columns of lane l's pair i, from the PTX manual.
@@ -85,12 +96,26 @@ TEST(PackedLayout, LanesHoldTheFragmentsOfOneMma) {
           ElementPlace place = elementPlace(Layout::Q4M16K64Asym, 128, row, 64 + 16 * step + k);
           EXPECT_EQ(place.offset, 640 + lane * 16 + step * 4 + (pair + 4 * odd) / 2);
           EXPECT_EQ(place.highNibble, pair % 2 == 1);
+          ElementPlace wide = elementPlace(Layout::Q4M16K128Asym, 256, row, 128 + 64 + 16 * step + k);
+          EXPECT_EQ(wide.offset, 1088 + 512 + place.offset - 640);
+          EXPECT_EQ(wide.highNibble, place.highNibble);
         }
       }
+  // mma.m16n8k32 of bytes: lane 4g + t, dword i: row g + 8 (i mod 2), columns 16 (i / 2) + 4t to + 3.
+  for (int64_t lane = 0; lane < 32; ++lane)
+    for (int64_t word = 0; word < 4; ++word)
+      for (int64_t i = 0; i < 4; ++i)
+        EXPECT_EQ(
+            elementPlace(Layout::E4M3M16K32, 64, 16 + lane / 4 + word % 2 * 8, 32 + word / 2 * 16 + lane % 4 * 4 + i)
+                .offset,
+            (64 + 1024) + 64 + 512 + lane * 16 + word * 4 + i);
+  EXPECT_EQ(rowScalePlace(64, 18), 64 + 1024 + 8);
   EXPECT_EQ(scalePlace(Layout::Q8M16K32, 64, 13, 40), 544 + 512 + 5 * 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K64Sym, 64, 13, 40), 512 + 5 * 8 + 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K64Asym, 64, 13, 40), 512 + 5 * 16 + 4 + 2);
   EXPECT_EQ(minPlace(Layout::Q4M16K64Asym, 64, 13, 40), 512 + 5 * 16 + 8 + 4 + 2);
+  EXPECT_EQ(scalePlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 2);
+  EXPECT_EQ(minPlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 4 + 2);
 }
 
 /// No two codes, scales or mins share a place, and together they fill the superblocks.
@@ -100,17 +125,19 @@ TEST(PackedLayout, FragmentPlacesFillTheSuperblocks) {
     if (!isFragment(l))
       continue;
     std::set<int64_t> nibbles;
-    int64_t width = isFourBit(l) ? 1 : isEightBit(l) ? 2 : 4, count = 0;
+    int64_t width = isFourBit(l) ? 1 : isEightBit(l) || l == Layout::E4M3M16K32 ? 2 : 4, count = 0;
     auto take = [&](int64_t first, int64_t size) {
       for (int64_t i = 0; i < size; ++i)
         nibbles.insert(first + i);
       count += size;
     };
+    for (int64_t row = 0; row < rows && l == Layout::E4M3M16K32; ++row)
+      take(rowScalePlace(cols, row) * 2, 8);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t col = 0; col < cols; ++col) {
         ElementPlace place = elementPlace(l, cols, row, col);
         take(place.offset * 2 + place.highNibble, width);
-        if (!isQuantized(l) || col % kQuantGroup != 0)
+        if (!isQuantized(l) || col % quantFormat(l).group != 0)
           continue;
         take(scalePlace(l, cols, row, col) * 2, 4);
         if (isAsymmetric(l))
@@ -170,6 +197,8 @@ TEST(PackedLayout, PlacesOfUpperBitsAndByteScales) {
   EXPECT_EQ(headerPlace(Layout::Q6KN16K4, 768, 16 + 3, 512), (128 + 12 * 832) + 64 + 6);
 }
 
+int64_t minSize(Layout l) { return std::max<int64_t>(quantFormat(l).group, 32); }
+
 /// A random weight in the form that packing takes, and the values that it stands for.
 struct RandomWeight {
   RandomWeight(Layout l, int64_t rows, int64_t cols);
@@ -177,14 +206,14 @@ struct RandomWeight {
   void fillScales(Layout l);
   float quantized(Layout l, int64_t i);
   LogicalWeight logical() const {
-    return {rows, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()};
+    return {rows, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data(), rowScales.data()};
   }
 
   std::mt19937 random{7};
   int64_t rows, cols;
   std::vector<int32_t> codes;
   std::vector<uint16_t> scales, mins, blocks, blockMins;
-  std::vector<float> expected;
+  std::vector<float> rowScales, expected;
 };
 
 void RandomWeight::fillScales(Layout l) {
@@ -204,20 +233,22 @@ float RandomWeight::quantized(Layout l, int64_t i) {
   QuantFormat format = quantFormat(l);
   auto at = [&](int64_t size) { return i / cols * groupsOf(size) + i % cols / size; };
   codes[i] = static_cast<int32_t>(random() % (1u << format.bits)) - (format.bits == 8 ? 128 : 0);
-  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(32)]);
+  float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(minSize(l))]);
   if (format.byteScales) {
     auto byte = static_cast<uint8_t>(scales[at(format.group)]);
     int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
     scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
-    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(32)]);
+    min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(minSize(l))]);
   }
   float product = scale * static_cast<float>(codes[i] - (format.bits == 8 ? 0 : format.zero));
   return format.asymmetric ? product + min : product;
 }
 
 RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
-    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(32)),
-      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), expected(n * k) {
+    : rows(n), cols(k), codes(n * k), scales(n * groupsOf(quantFormat(l).group)), mins(n * groupsOf(minSize(l))),
+      blocks(n * groupsOf(256)), blockMins(n * groupsOf(256)), rowScales(n), expected(n * k) {
+  for (float &scale : rowScales)
+    scale = 0.001f * static_cast<float>(1 + random() % 100);
   fillScales(l);
   for (int64_t i = 0; i < rows * cols; ++i) {
     float value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) * 0.125f;
@@ -235,6 +266,10 @@ RandomWeight::RandomWeight(Layout l, int64_t n, int64_t k)
     case Layout::BF16M16K16:
       codes[i] = static_cast<int32_t>(std::bit_cast<uint32_t>(value) >> 16);
       expected[i] = std::bit_cast<float>(codes[i] << 16);
+      break;
+    case Layout::E4M3M16K32:
+      codes[i] = static_cast<int32_t>(random() % 2 * 128 + random() % 127);
+      expected[i] = rowScales[i / cols] * e4m3ToF32(static_cast<uint8_t>(codes[i]));
       break;
     default:
       expected[i] = quantized(l, i);
@@ -282,6 +317,35 @@ TEST(Half, RoundsToNearestEven) {
   }
   EXPECT_EQ(f32ToF16(65519.0f), 0x7bff);
   EXPECT_EQ(f32ToF16(65520.0f), 0x7c00);
+}
+
+TEST(E4M3, EveryByteRoundTripsAndHasTheValueOfItsFields) {
+  for (uint32_t bits = 0; bits < 256; ++bits) {
+    float value = e4m3ToF32(static_cast<uint8_t>(bits));
+    uint32_t exponent = bits >> 3 & 15, fraction = bits & 7;
+    if (exponent == 15 && fraction == 7) {
+      EXPECT_TRUE(std::isnan(value));
+      EXPECT_EQ(f32ToE4M3(value) & 0x7f, 0x7f);
+      continue;
+    }
+    double magnitude =
+        exponent == 0 ? std::ldexp(fraction, -9) : std::ldexp(8 + fraction, static_cast<int>(exponent) - 10);
+    EXPECT_EQ(value, bits & 0x80 ? -magnitude : magnitude) << bits;
+    EXPECT_EQ(f32ToE4M3(value), bits);
+  }
+}
+
+TEST(E4M3, RoundsToNearestEvenAndStopsAtTheLargest) {
+  for (uint32_t bits = 0; bits < 0x7e; ++bits) {
+    double low = e4m3ToF32(static_cast<uint8_t>(bits)), high = e4m3ToF32(static_cast<uint8_t>(bits + 1));
+    auto middle = static_cast<float>((low + high) / 2);
+    EXPECT_EQ(f32ToE4M3(middle), bits % 2 == 0 ? bits : bits + 1) << bits;
+    EXPECT_EQ(f32ToE4M3(std::nextafter(middle, 0.0f)), bits) << bits;
+    EXPECT_EQ(f32ToE4M3(std::nextafter(middle, 1e9f)), bits + 1) << bits;
+    EXPECT_EQ(f32ToE4M3(-middle), 0x80u | (bits % 2 == 0 ? bits : bits + 1));
+  }
+  for (float large : {449.0f, 464.0f, 480.0f, 1e30f, INFINITY})
+    EXPECT_EQ(f32ToE4M3(large), 0x7e) << large;
 }
 
 } // namespace

@@ -136,6 +136,75 @@ TEST(PanelPacker, OddColumnsOfFloatLayouts) {
   }
 }
 
+/// Groups of 128: the CPU's layout repeats what the device's has once, and neither takes a file's groups of 32 over.
+TEST(PanelPacker, WideGroupsAreTheSameOnBothTargets) {
+  for (StorageType storage : {StorageType::BF16, StorageType::Q4_1})
+    for (int64_t cols : {32, 128, 288, 576}) {
+      for (int count : {16, 5}) {
+        test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 31);
+        auto packed = [&](Layout layout, int64_t group) {
+          std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
+          EXPECT_EQ(PanelPacker(layout, cols, false, group).pack(storage, tensor.bytes.data(), count, panel.data()),
+                    0u);
+          return panel;
+        };
+        std::vector<uint8_t> device = packed(Layout::Q4M16K128Asym, kWideGroup), cpu = packed(Layout::Q4N16K4Asym, 128),
+                             narrow = packed(Layout::Q4N16K4Asym, 0);
+        std::vector<float> values = test::valuesOf(tensor);
+        double wideError = 0, narrowError = 0, energy = 0;
+        for (int64_t r = 0; r < 16; ++r)
+          for (int64_t k = 0; k < cols; ++k) {
+            const float value = r < count ? values[static_cast<size_t>(r * cols + k)] : 0.0f;
+            const float wide = unpackElement(Layout::Q4M16K128Asym, device.data(), cols, r, k);
+            ASSERT_EQ(wide, unpackElement(Layout::Q4N16K4Asym, cpu.data(), cols, r, k)) << r << "," << k;
+            wideError += std::pow(wide - value, 2), energy += value * value;
+            narrowError += std::pow(unpackElement(Layout::Q4N16K4Asym, narrow.data(), cols, r, k) - value, 2);
+            if (r >= count) ASSERT_EQ(wide, 0.0f);
+          }
+        EXPECT_LT(wideError / energy, 2e-2) << storageTypeName(storage) << " " << cols;
+        if (cols >= 128) EXPECT_GT(wideError, narrowError) << storageTypeName(storage) << " " << cols;
+      }
+    }
+  EXPECT_TRUE(repacksExactly(Layout::Q4N16K4Asym, StorageType::Q4_1));
+  EXPECT_FALSE(repacksExactly(Layout::Q4N16K4Asym, StorageType::Q4_1, kWideGroup));
+}
+
+/// 8-bit floats: the device's panel and the CPU's floats are the same numbers, the largest of a row exact.
+TEST(PanelPacker, E4M3IsTheSameOnBothTargets) {
+  for (StorageType storage : {StorageType::BF16, StorageType::F32, StorageType::Q8_0})
+    for (int64_t cols : {32, 96, 576})
+      for (int count : {16, 5}) {
+        test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 41);
+        std::vector<float> values = test::valuesOf(tensor);
+        auto packed = [&](Layout layout) {
+          std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(layout, cols)), 0xee);
+          EXPECT_EQ(PanelPacker(layout, cols, false, 0, true).pack(storage, tensor.bytes.data(), count, panel.data()),
+                    0u);
+          return panel;
+        };
+        std::vector<uint8_t> device = packed(Layout::E4M3M16K32), cpu = packed(Layout::F32N16);
+        for (int64_t r = 0; r < 16; ++r) {
+          float largest = 0, difference = 0;
+          for (int64_t k = 0; k < cols; ++k) {
+            const float value = r < count ? values[static_cast<size_t>(r * cols + k)] : 0.0f;
+            const float found = unpackElement(Layout::E4M3M16K32, device.data(), cols, r, k);
+            ASSERT_EQ(found, unpackElement(Layout::F32N16, cpu.data(), cols, r, k)) << r << "," << k;
+            largest = std::max(largest, std::abs(value));
+            // Half a step: 1/16 of the value, or of the smallest normal number.
+            difference = std::max(difference, std::abs(found - value) - std::abs(value) / 16);
+          }
+          EXPECT_LE(difference, largest / 448 * 0x1p-10f * 1.001f) << r;
+          EXPECT_TRUE(r < count || largest == 0);
+        }
+      }
+  uint16_t infinite = 0x7f80;
+  test::MemoryTensor tensor = test::randomTensor(StorageType::BF16, 16, 64, 4);
+  std::memcpy(tensor.bytes.data() + 7 * 128 + 6, &infinite, 2);
+  std::vector<uint8_t> panel(static_cast<size_t>(panelBytes(Layout::E4M3M16K32, 64)));
+  EXPECT_EQ(PanelPacker(Layout::E4M3M16K32, 64, false).pack(StorageType::BF16, tensor.bytes.data(), 16, panel.data()),
+            1u << 7);
+}
+
 TEST(PanelPacker, QuantizedPanelsAreCloseAndPadded) {
   for (Layout layout : {Layout::Q4N16K4Sym, Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Q4M16K64Sym,
                         Layout::Q4M16K64Asym, Layout::Q8M16K32}) {

@@ -33,6 +33,27 @@ TEST(KvCache, PagesDecideWhereATokenLies) {
   EXPECT_EQ(kv.key(1, 0, 3, 1, 0), 0);
 }
 
+/// Values of 8-bit floats, halves between neighbours, and what lies above the largest.
+TEST(Rounding, E4M3) {
+  for (double exact : {0.0, 0x1p-9, 7 * 0x1p-9, 0x1p-6, 1.125, -15.0, 416.0, 448.0})
+    EXPECT_EQ(roundToE4M3(exact), exact);
+  EXPECT_EQ(roundToE4M3(0x1p-10), 0.0);
+  EXPECT_EQ(roundToE4M3(3 * 0x1p-10), 0x1p-8);
+  EXPECT_EQ(roundToE4M3(1.0625), 1.0);
+  EXPECT_EQ(roundToE4M3(1.1875), 1.25);
+  EXPECT_EQ(roundToE4M3(431.9), 416.0);
+  EXPECT_EQ(roundToE4M3(1e9), 448.0);
+  EXPECT_EQ(roundToE4M3(-1e9), -448.0);
+}
+
+TEST(Rounding, RowsHaveOneScale) {
+  Tensor x(2, 3);
+  x.data = {448.0, 1.0625, -300.0, 0.0, 0.0, 0.0};
+  Tensor y = quantizeRows(x, true);
+  EXPECT_EQ(y.data, (std::vector<double>{448.0, 1.0, -288.0, 0.0, 0.0, 0.0}));
+  EXPECT_EQ(quantizeRows(x, false).data, x.data);
+}
+
 TEST(Rounding, TiesGoToEven) {
   EXPECT_EQ(roundToHalf(2049.0), 2048.0);
   EXPECT_EQ(roundToHalf(2051.0), 2052.0);

@@ -96,7 +96,7 @@ TEST(SemanticCheck, Weights) {
   for (uint64_t bad : {uint64_t{0}, uint64_t{1} << 32, uint64_t{1} << 63, kMax64})
     refused("EN_SEMANTIC", "weights[0] has ",
             [&](auto& p) { p.weights[0]->rows = bad, p.weights[0]->cols = uint64_t{1} << 32; });
-  refused("EN_SEMANTIC", "weights[0].dtype", [](auto& p) { p.weights[0]->dtype = static_cast<fb::DType>(7); });
+  refused("EN_SEMANTIC", "weights[0].dtype", [](auto& p) { p.weights[0]->dtype = static_cast<fb::DType>(8); });
 }
 
 TEST(SemanticCheck, WeightsNeedTheirTail) {

@@ -83,3 +83,25 @@ func.func @linear_c5(%x: !x, %w: !w, %bias: !bias) {
   %0 = llm.linear %x, %w, %bias : (!x, !w, !bias) -> !x
   return
 }
+
+// -----
+
+!x = !llm.qact<[T, 64], e4m3>
+!y = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!w = !llm.weight<[64, 64], #llm.q<i8, 32, sym>>
+func.func @linear_c4_e4m3(%x: !x, %w: !w) {
+  // expected-error @+1 {{C4: expected an e4m3 weight for x of e4m3, found #llm.q<i8, 32, sym>}}
+  %0 = llm.linear %x, %w : (!x, !w) -> !y
+  return
+}
+
+// -----
+
+!x = !llm.qact<[T, 64], zero = 128>
+!y = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!w = !llm.weight<[64, 64], #llm.q<e4m3>>
+func.func @linear_c4_int8_e4m3(%x: !x, %w: !w) {
+  // expected-error @+1 {{C4: expected an integer weight of group 32, or of 16, for a quantized x, found #llm.q<e4m3>}}
+  %0 = llm.linear %x, %w : (!x, !w) -> !y
+  return
+}

@@ -11,5 +11,7 @@ func.func @quantize(%x: !x) {
   %1 = llm.quantize %x : (!x) -> !llm.qact<[T, 64], zero = 128>
   // CHECK: -> !llm.qact<[T, 64], zero = 0>
   %2 = llm.quantize %x : (!x) -> !llm.qact<[T, 64], zero = 0>
+  // CHECK: -> !llm.qact<[T, 64], e4m3>
+  %3 = llm.quantize %x : (!x) -> !llm.qact<[T, 64], e4m3>
   return
 }

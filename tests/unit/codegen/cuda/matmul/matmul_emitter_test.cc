@@ -71,6 +71,17 @@ TEST(MatmulEmitterTest, ANormAfterAProductIsRefused) {
   EXPECT_NE(text.diagnostics().find("needs whole rows"), std::string::npos) << text.diagnostics();
 }
 
+/// sm_89 and later multiply e4m3, sm_80 and sm_86 f16 made of it; scales come last.
+TEST(MatmulEmitterTest, E4M3IsScaledInTheEpilogue) {
+  ModuleText text(ProductText{64, 96, "e4m3"}.plain());
+  auto kernel = emit(text, 8);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  EXPECT_NE(kernel->text.find("static constexpr int kK = 48;"), std::string::npos) << kernel->text; // pairs
+  EXPECT_NE(kernel->text.find("streamProduct<Product>(shared, x0, w1 + 64, rows, firstPanel);"), std::string::npos)
+      << kernel->text;
+  EXPECT_NE(kernel->text.find("scaledSum<Product, 96>("), std::string::npos) << kernel->text;
+}
+
 class MatmulCompileTest : public NvrtcFixture {};
 
 /// Every layout and class, with sizes that leave tails and sizes that do not: compile() fails where a thread spills.
@@ -93,6 +104,21 @@ TEST_F(MatmulCompileTest, NothingSpillsOnAnyArchitecture) {
         EXPECT_EQ(compiled->parameterBytes, 48);
         EXPECT_LE(compiled->registers * kernel->threads, 65536);
       }
+}
+
+TEST_F(MatmulCompileTest, E4M3MeetsTheProductsOfTheArchitecture) {
+  for (auto [arch, mMax, instruction] :
+       {std::tuple("sm_80", int64_t{8}, "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"),
+        {"sm_89", int64_t{8}, "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32"},
+        {"sm_90a", int64_t{0}, "wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3"}}) {
+    ModuleText text(ProductText{4096, 4096, "e4m3"}.plain());
+    auto kernel = emit(text, mMax, arch);
+    ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+    auto compiled = compiler().compile(*kernel, *findArch(arch));
+    ASSERT_TRUE(compiled) << compiled.status().toString();
+    EXPECT_GT(countOf(compiled->ptx, instruction), 0u) << arch;
+    EXPECT_EQ(countOf(compiled->ptx, "bf16.bf16"), 0u) << arch;
+  }
 }
 
 TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
@@ -126,8 +152,9 @@ TEST_F(MatmulCompileTest, WeightsStreamInWideLoads) {
     const std::string &ptx = compiled->ptx;
     SCOPED_TRACE(kernel->config);
     auto held = static_cast<size_t>(config.panels * config.held);
-    EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held);
-    EXPECT_EQ(countOf(ptx, "ld.global.nc."), (isQuantized(layout) ? 4 : 2) * held);
+    auto codes = static_cast<size_t>(scalesOffset(layout) / kFragmentBytes);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held * codes);
+    EXPECT_EQ(countOf(ptx, "ld.global.nc."), 2 * held * (codes + (isQuantized(layout) ? 1 : 0)));
     EXPECT_EQ(countOf(ptx, "ld.local"), 0u);
     EXPECT_GT(countOf(ptx, "cp.async.cg.shared.global"), 0u);
   }

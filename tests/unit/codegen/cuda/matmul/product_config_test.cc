@@ -9,8 +9,8 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kLayouts[] = {Layout::BF16M16K16, Layout::F16M16K16, Layout::Q8M16K32, Layout::Q4M16K64Sym,
-                               Layout::Q4M16K64Asym};
+constexpr Layout kLayouts[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,  Layout::Q4M16K64Sym,
+                               Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32};
 constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
 
 struct Matrix {
@@ -49,7 +49,7 @@ TEST(ProductConfigTest, FitsTheArchitecture) {
       EXPECT_EQ(config.held % config.stageBlocks, 0);
     }
     // The pieces of 16 bytes of a stage are shared out evenly, as copyX() wants them.
-    int64_t pieces = config.stageBlocks * superblockCols(shape.layout) / 8,
+    int64_t pieces = config.stageBlocks * superblockCols(shape.layout) / (shape.e4m3() ? 16 : 8),
             threads = config.streams() ? 32 : config.threads();
     EXPECT_TRUE(pieces % threads == 0 || threads % pieces == 0);
   });
@@ -70,7 +70,8 @@ TEST(ProductConfigTest, StreamsLoadEverySuperblockOnce) {
               seen.insert({panel, i}), ++loads;
     EXPECT_EQ(loads, shape.panels() * shape.blocks());
     EXPECT_EQ(static_cast<int64_t>(seen.size()), loads);
-    EXPECT_EQ(loads * superblockBytes(shape.layout), shape.weightBytes());
+    EXPECT_EQ(loads * superblockBytes(shape.layout) + shape.panels() * headerBytes(shape.layout, shape.k),
+              shape.weightBytes());
   });
 }
 
@@ -114,6 +115,18 @@ TEST(ProductConfigTest, ManyTokensAreLimitedByComputing) {
   }
 }
 
+/// Products of e4m3 are there from sm_89 on; before, the description says what is done instead.
+TEST(ProductConfigTest, DescriptionSaysHowE4M3IsMultiplied) {
+  ProductShape shape{4096, 4096, Layout::E4M3M16K32, 8, 1};
+  for (const Arch &arch : cudaArchs()) {
+    std::string text = describeProduct(arch, shape, chooseProduct(arch, shape));
+    bool has = arch.major * 10 + arch.minor >= 89;
+    EXPECT_EQ(text.rfind(has ? "e4m3 products, stream, " : "e4m3 as f16: no such products before sm_89, stream, ", 0),
+              0u)
+        << text;
+  }
+}
+
 TEST(ProductConfigTest, DescriptionHasBytesFlopsAndLimit) {
   ProductShape shape{4096, 4096, Layout::BF16M16K16, 8, 1};
   const Arch &arch = *findArch("sm_90a");
@@ -134,11 +147,23 @@ TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
     if (config.form == ProductForm::Warpgroup) {
       EXPECT_TRUE(arch.wgmma);
       EXPECT_EQ(shape.mMax, 0);
-      EXPECT_FALSE(isQuantized(shape.layout));
+      EXPECT_TRUE(!isQuantized(shape.layout) || shape.layout == Layout::Q4M16K128Asym);
     }
   });
   ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  shape.layout = Layout::E4M3M16K32;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  // Groups of 128 where there are rows enough for all multiprocessors; whole numbers scaled group by group never.
+  shape.layout = Layout::Q4M16K128Asym;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape, true).form, ProductForm::Warpgroup);
+  shape.n = 28672;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
+  shape.layout = Layout::Q4M16K64Asym;
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape, true).form, ProductForm::Tile);
+  EXPECT_EQ(chooseProduct(*findArch("sm_80"), {28672, 4096, Layout::BF16M16K16, 0, 1}, true).form, ProductForm::Tile);
 }
 
 } // namespace

@@ -11,6 +11,9 @@ namespace {
 using emu::KernelCase;
 using emu::KernelOutcome;
 
+/// Share of |expected| + the row's largest value by which sums of weights rounded to bf16 may differ (2^-9 each).
+constexpr double kBf16Values = 3e-3;
+
 /// The class that the runtime takes for M tokens.
 int64_t classOf(int64_t tokens) {
   return tokens <= 8 ? 8 : tokens <= 16 ? 16 : tokens <= 32 ? 32 : tokens <= 64 ? 64 : 0;
@@ -32,6 +35,8 @@ TEST_P(ProductNumericsTest, EveryTokenCount) {
     SCOPED_TRACE(std::to_string(tokens) + " tokens");
     KernelCase test = productCase(ProductText{50, 100, GetParam().first}.plain(), tokens);
     test.allOrders = tokens % 8 != 0; // the others run once, with all checks
+    if (GetParam().second == Layout::E4M3M16K32)
+      test.archs = {"sm_80", "sm_89"}; // products of f16, and of e4m3
     emu::checkKernelCase(test);
   }
 }
@@ -49,7 +54,8 @@ TEST_P(ProductNumericsTest, LongRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ProductNumericsTest, ::testing::ValuesIn(kProductWeights), [](const auto &info) {
-  return std::string(layoutName(info.param.second)).substr(0, 4) + (isAsymmetric(info.param.second) ? "Asym" : "");
+  return std::string(layoutName(info.param.second)).substr(0, 4) + (isAsymmetric(info.param.second) ? "Asym" : "") +
+         (quantFormat(info.param.second).group == kWideGroup ? "Wide" : "");
 });
 
 struct Epilogue {
@@ -97,10 +103,23 @@ TEST(ProductWarpgroupTest, ManyTokens) {
   for (auto [quant, n, k, tokens] : {std::tuple<const char *, int64_t, int64_t, int64_t>{"bf16", 50, 100, 65},
                                      {"bf16", 144, 460, 130},
                                      {"bf16", 128, 704, 300},
-                                     {"f16", 144, 460, 130}}) {
+                                     {"f16", 144, 460, 130},
+                                     {"e4m3", 50, 100, 65},
+                                     {"e4m3", 144, 460, 130},
+                                     {"e4m3", 128, 1400, 300},
+                                     {"i4, 128, asym", 50, 100, 65},
+                                     {"i4, 128, asym", 144, 460, 130},
+                                     {"i4, 128, asym", 128, 704, 300}}) {
     SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
     KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
     test.archs = {"sm_90a"};
+    test.warpgroups = true;
+    test.edit = [](std::string text) {
+      EXPECT_NE(text.find("warpgroupProduct<Product>("), std::string::npos) << text;
+      return text;
+    };
+    if (std::string_view(quant) == "i4, 128, asym")
+      test.tolerance = kBf16Values;
     emu::checkKernelCase(test);
   }
 }
@@ -127,12 +146,14 @@ TEST(ProductBudgetTest, EveryWeightByteIsReadOnceAndBanksDoNotConflict) {
         ProductConfig config = chooseProduct(*findArch(outcome.arch), shape);
         SCOPED_TRACE(outcome.arch + " " + quant + ": " + describeProduct(*findArch(outcome.arch), shape, config));
         // Codes once; four lanes share each scale; a thread reads one word of the batch. x is copied once a block.
-        auto codes = static_cast<uint64_t>(shape.panels() * shape.blocks() * kFragmentBytes);
+        auto codes = static_cast<uint64_t>(shape.panels() * shape.blocks() * scalesOffset(layout));
         auto scales = static_cast<uint64_t>(shape.weightBytes()) - codes;
         auto blocks = static_cast<uint64_t>(shape.panels() / config.blockPanels());
-        uint64_t x = blocks * static_cast<uint64_t>(tokens) * 1024 * 2;
+        uint64_t x = blocks * static_cast<uint64_t>(tokens) * 1024 * (shape.e4m3() ? 1 : 2);
+        // The epilogue of e4m3 reads two scales an element.
+        uint64_t scaleReads = shape.e4m3() ? static_cast<uint64_t>(shape.n * tokens) * 8 : 4 * scales;
         EXPECT_EQ(outcome.counters.globalReadBytes,
-                  codes + 4 * scales + x + blocks * static_cast<uint64_t>(config.threads()) * 4);
+                  codes + scaleReads + x + blocks * static_cast<uint64_t>(config.threads()) * 4);
         EXPECT_EQ(outcome.counters.blocks, blocks);
         EXPECT_EQ(outcome.counters.copiedBytes, x);
         // Only sums of 16 rows a token may meet in a bank: two tokens of one pass, 16 bytes a lane.

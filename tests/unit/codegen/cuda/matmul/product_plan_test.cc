@@ -49,7 +49,11 @@ TEST(ProductPlanTest, RefusesWhatTensorCoresDoNotTake) {
   std::string f32 = product.plain();
   f32.replace(f32.find("96xbf16"), 7, "96xf32");
   expectRefused(f32, "expected bf16 rows");
+  std::string mixed = ProductText{64, 96, "e4m3"}.plain();
+  mixed.replace(mixed.find("!llm.qact<[T, 96], e4m3>"), 24, ProductText::activation(96, "bf16"));
+  expectRefused(mixed, "expected e4m3 rows, as llm.quantize makes them");
   expectRefused(ProductText{64, 96, "i8, 64, sym"}.plain(), "weight groups of 64");
+  expectRefused(ProductText{64, 96, "i4, 128, sym"}.plain(), "weight groups of 128 of i4 g128 sym");
   expectRefused(product.module("  %0 = llm.cast %x : (!x) -> !x\n  %y = llm.linear %0, %w : (!x, !w) -> !y\n",
                                ProductText::activation(64)),
                 "computed in its kernel");

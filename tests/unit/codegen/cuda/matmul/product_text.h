@@ -22,11 +22,16 @@ struct ProductText {
     return "!llm.weight<[" + std::to_string(n) + ", " + std::to_string(k) + "], #llm.q<" + quant + ">>";
   }
 
+  /// Type of x: bf16 rows, 8-bit floats for weights of these.
+  std::string input(const std::string &rows = "T") const {
+    return quant == "e4m3" ? "!llm.qact<[" + rows + ", " + std::to_string(k) + "], e4m3>" : activation(k, "bf16", rows);
+  }
+
   /// The module: `body` after the arguments %x, %w, %batch, %other (f32 rows of `otherColumns`) and %bias; it yields
   /// %y of `result`.
   std::string module(const std::string &body, const std::string &result, int64_t otherColumns = 0,
                      const std::string &rows = "T") const {
-    return "!x = " + activation(k, "bf16", rows) + "\n!w = " + weight() + "\n!sums = " + activation(n, "f32", rows) +
+    return "!x = " + input(rows) + "\n!w = " + weight() + "\n!sums = " + activation(n, "f32", rows) +
            "\n!bias = " + vector(n) + "\n!other = " + activation(otherColumns ? otherColumns : n, "f32", rows) +
            "\n!y = " + result +
            "\nkern.func @product(%x: !x, %w: !w, %batch: !llm.batch, %other: !other, %bias: !bias) -> !y " +
@@ -43,6 +48,8 @@ inline constexpr std::pair<const char *, Layout> kProductWeights[] = {{"bf16", L
                                                                       {"f16", Layout::F16M16K16},
                                                                       {"i8, 32, sym", Layout::Q8M16K32},
                                                                       {"i4, 32, sym", Layout::Q4M16K64Sym},
-                                                                      {"i4, 32, asym", Layout::Q4M16K64Asym}};
+                                                                      {"i4, 32, asym", Layout::Q4M16K64Asym},
+                                                                      {"i4, 128, asym", Layout::Q4M16K128Asym},
+                                                                      {"e4m3", Layout::E4M3M16K32}};
 
 } // namespace llmc
