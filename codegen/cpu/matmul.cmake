@@ -1,7 +1,7 @@
 # Matrix products: the tiles and loops know no dialect, MatmulKernel lowers kern functions to them.
 add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulConfig.cpp)
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore)
-add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp
+add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntDirect.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp
   matmul/GroupScales.cpp matmul/RowScales.cpp matmul/MatmulDriver.cpp
             matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp)
 target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuKvWrite llmcPackedLayout)

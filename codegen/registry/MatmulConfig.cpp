@@ -63,9 +63,10 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
     config.tailRows = config.tileRows / 2;
   int64_t most = shape.mMax == 0 ? rowsInCache(shape, config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
-  if (few)
-    config.prefetchBytes = isQuantized(shape.layout) ? 4 * superblockBytes(shape.layout) : 2048;
-  else if (config.style == TileStyle::Direct)
+  // Few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
+  // instruction that fetches ahead, or a header passed over, costs up to half of it (README.md).
+  config.inOrder = few;
+  if (!few && config.style == TileStyle::Direct)
     config.prefetchBytes = panelBytes(shape.layout, shape.k);
   return config;
 }
@@ -83,6 +84,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
     text += ", codes unpacked to scratch";
   if (config.rowScales)
     text += ", 16-bit scales of rows";
+  if (config.inOrder)
+    text += ", lines in order";
   if (config.prefetchBytes)
     text += ", prefetch " + std::to_string(config.prefetchBytes) + " B ahead";
   return text;
