@@ -13,6 +13,8 @@ int64_t MatmulShape::xStride() const {
                                   : rt::rowStrideBytes(k * 4));
 }
 
+constexpr int64_t kL1Bytes = 32 * 1024;
+
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
 /// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
 static int64_t rowsInCache(const MatmulShape &shape, int64_t tileRows) {
@@ -66,6 +68,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   // Few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
   // instruction that fetches ahead, or a header passed over, costs up to half of it (README.md).
   config.inOrder = few;
+  config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   if (!few && config.style == TileStyle::Direct)
     config.prefetchBytes = panelBytes(shape.layout, shape.k);
   return config;

@@ -68,6 +68,8 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   second.scalesDisp += halfScaleBytes();
   second.xDisp = kQuantGroup;
   second.indexDisp = 4;
+  for (int64_t row = 0; config_.prefetchX && row < config_.tileRows; ++row)
+    k_.prefetch(first.x, Value(), row * xStride_ + 2 * kSuperblockCols);
   if (halves_ == 1) {
     std::vector<Loaded> loaded = loadGroups({first, second});
     directGroup(first, loaded[0], totals);
