@@ -89,6 +89,10 @@ Value KernelBuilder::loadIndex(Value array, Value index) {
   return arith::ExtSIOp::create(b_, i64(), load(i32(), array, mul(index, 4), 0, 4));
 }
 
+void KernelBuilder::touch(Value base, Value offset) {
+  LLVM::LoadOp::create(b_, i32(), address(base, offset, 0), 4, /*isVolatile=*/true);
+}
+
 void KernelBuilder::prefetch(Value base, Value offset, int64_t disp, int locality) {
   LLVM::Prefetch::create(b_, address(base, offset, disp), /*rw=*/0, /*hint=*/locality, /*cache=*/1);
 }

@@ -2,7 +2,7 @@
 add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulConfig.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulTuning.cpp ${CMAKE_CURRENT_SOURCE_DIR}/../registry/TuningDatabase.cpp)
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore llmcPackedLayout llmcBase)
-add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp
+add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntDirect.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp
   matmul/GroupScales.cpp matmul/RowScales.cpp matmul/MatmulDriver.cpp
             matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp)
 target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuKvWrite llmcPackedLayout)

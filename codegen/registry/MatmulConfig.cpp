@@ -14,6 +14,8 @@ int64_t MatmulShape::xStride() const {
                                   : rt::rowStrideBytes(k * 4));
 }
 
+constexpr int64_t kL1Bytes = 32 * 1024;
+
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
 /// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
 static int64_t rowsInCache(const MatmulShape &shape, int64_t tileRows) {
@@ -69,9 +71,11 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
     config.tailRows = config.tileRows / 2;
   int64_t most = shape.mMax == 0 ? rowsInCache(shape, config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
-  if (few)
-    config.prefetchBytes = isQuantized(shape.layout) ? 4 * superblockBytes(shape.layout) : 2048;
-  else if (config.style == TileStyle::Direct)
+  // Few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
+  // instruction that fetches ahead, or a header passed over, costs up to half of it (README.md).
+  config.inOrder = few;
+  config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
+  if (!few && config.style == TileStyle::Direct)
     config.prefetchBytes = panelBytes(shape.layout, shape.k);
   return config;
 }
@@ -89,6 +93,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
     text += ", codes unpacked to scratch";
   if (config.rowScales)
     text += ", 16-bit scales of rows";
+  if (config.inOrder)
+    text += ", lines in order";
   if (config.prefetchBytes)
     text += ", prefetch " + std::to_string(config.prefetchBytes) + " B ahead";
   return text;

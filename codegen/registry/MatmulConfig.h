@@ -55,6 +55,8 @@ struct MatmulConfig {
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
   bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
+  bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
+  bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
 
   bool operator==(const MatmulConfig &) const = default;
 };

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "runtime/format/layout.h"
+
 namespace llmc {
 namespace {
 
@@ -56,6 +58,8 @@ void reclaim(const fs::path& path) {
     ::close(fd);
   }
 }
+
+constexpr uint64_t kBlockBytes = rt::kWeightsAlignment;
 
 /// A write over RLIMIT_FSIZE should fail with EFBIG, not end the process with the temporary file left behind.
 void ignoreFileSizeSignal() {
@@ -102,8 +106,7 @@ rt::Status OutputFile::open(const std::string& path) {
   return failed("cannot create a file beside");
 }
 
-rt::Status OutputFile::writeAt(uint64_t offset, const void* data, uint64_t bytes) {
-  const auto* next = static_cast<const char*>(data);
+rt::Status OutputFile::write(uint64_t offset, const char* next, uint64_t bytes) {
   while (bytes > 0) {
     ssize_t wrote = ::pwrite(fd_, next, std::min<uint64_t>(bytes, 1u << 30), static_cast<off_t>(offset));
     if (wrote < 0 && errno == EINTR) continue;
@@ -116,13 +119,42 @@ rt::Status OutputFile::writeAt(uint64_t offset, const void* data, uint64_t bytes
     offset += static_cast<uint64_t>(wrote);
     bytes -= static_cast<uint64_t>(wrote);
   }
-  size_ = std::max(size_, offset);
   return rt::Status::ok();
 }
 
-rt::Status OutputFile::append(const void* data, uint64_t bytes) { return writeAt(size_, data, bytes); }
+rt::Status OutputFile::flush() {
+  uint64_t bytes = pending_.size();
+  LLMC_TRY(write(size_ - bytes, pending_.data(), bytes));
+  pending_.clear();
+  return rt::Status::ok();
+}
+
+rt::Status OutputFile::writeAt(uint64_t offset, const void* data, uint64_t bytes) {
+  LLMC_TRY(flush());
+  LLMC_TRY(write(offset, static_cast<const char*>(data), bytes));
+  size_ = std::max(size_, offset + bytes);
+  return rt::Status::ok();
+}
+
+rt::Status OutputFile::append(const void* data, uint64_t bytes) {
+  const auto* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    uint64_t now = std::min(bytes, kBlockBytes - size_ % kBlockBytes);
+    if (now == kBlockBytes) {
+      LLMC_TRY(write(size_, next, now));
+    } else {
+      pending_.insert(pending_.end(), next, next + now);
+    }
+    size_ += now;
+    next += now;
+    bytes -= now;
+    if (size_ % kBlockBytes == 0) LLMC_TRY(flush());
+  }
+  return rt::Status::ok();
+}
 
 rt::Status OutputFile::truncate(uint64_t bytes) {
+  LLMC_TRY(flush());
   if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return failed("cannot cut");
   size_ = bytes;
   return rt::Status::ok();
@@ -131,6 +163,7 @@ rt::Status OutputFile::truncate(uint64_t bytes) {
 rt::Status OutputFile::commit(bool durable) {
   if (fd_ < 0)
     return rt::Status::error(rt::ErrorKind::kInternal, "OUT_IO", "output '" + rt::escaped(path_) + "' is not open");
+  LLMC_TRY(flush());
   if (durable && ::fsync(fd_) != 0) return failed("cannot sync");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("cannot replace");
   temporary_.clear();

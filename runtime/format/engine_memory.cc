@@ -56,6 +56,10 @@ Result<Mapping> Mapping::anonymous(uint64_t size, bool huge) {
   return mapping;
 }
 
+void Mapping::preferHugePages() const {
+  if (data_ != nullptr) ::madvise(data_, size_, MADV_HUGEPAGE);
+}
+
 void Mapping::keepFromChildren() const {
   if (data_ != nullptr) ::madvise(data_, size_, MADV_DONTFORK);
 }

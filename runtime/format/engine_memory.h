@@ -27,6 +27,8 @@ class Mapping {
   /// Zeroed writable memory; `huge` asks for huge pages and aligns to them.
   static Result<Mapping> anonymous(uint64_t size, bool huge);
 
+  /// What is not in the page cache yet is read into huge pages, where the file system has them.
+  void preferHugePages() const;
   /// Children made by fork() do not have it: untrusted work runs in such children.
   void keepFromChildren() const;
   Status sealReadOnly();

@@ -94,6 +94,7 @@ Status EngineFile::State::mapSections() {
                                                   : Mapping::anonymous(entry.padded, true);
       if (!made) return made.takeStatus();
       mapping = made.take();
+      mapping.preferHugePages();
       mapping.keepFromChildren();
     } else if (!isKind(entry, SectionKind::kCode) && !isKind(entry, SectionKind::kDigests)) {
       uint64_t limit = isKind(entry, SectionKind::kPlan) ? limits::kPlanBytes : limits::kTokenizerBytes;

@@ -114,15 +114,6 @@ void TileEmitter::floatLine(const TilePlace &place, Value group, Value line, int
   }
 }
 
-void TileEmitter::prefetchColumns(const TilePlace &place, Value column) {
-  if (!config_.prefetchBytes)
-    return;
-  int64_t columnBytes = superblockBytes(shape_.layout) / superblockCols(shape_.layout);
-  Value at = k_.address(place.weights, k_.mul(column, columnBytes));
-  for (int64_t line = 0; line < kColumnsPerIter * columnBytes; line += kLineBytes)
-    k_.prefetch(at, Value(), config_.prefetchBytes + line);
-}
-
 /// Columns [begin, end) of the pass; the columns behind the last whole step or group are written out one by one.
 TileEmitter::Values TileEmitter::floatWeights(const TilePlace &place, Values totals) {
   int64_t whole = shape_.k / kColumnsPerIter * kColumnsPerIter;
@@ -130,7 +121,6 @@ TileEmitter::Values TileEmitter::floatWeights(const TilePlace &place, Values tot
   Value end = k_.minSI(k_.mul(place.groupEnd, kQuantGroup), k_.c(whole));
   totals = k_.forLoop(begin, end, kColumnsPerIter, totals, [&](Value column, ValueRange carried) {
     Values next(carried.begin(), carried.end());
-    prefetchColumns(place, column);
     floatColumns(place, column, kColumnsPerIter, next);
     return next;
   });
@@ -142,7 +132,6 @@ TileEmitter::Values TileEmitter::quantizedWeights(const TilePlace &place, Values
   int64_t whole = shape_.k / kQuantGroup, rest = shape_.k % kQuantGroup;
   Value end = k_.minSI(place.groupEnd, k_.c(whole));
   totals = k_.forLoop(place.groupBegin, end, 1, totals, [&](Value group, ValueRange carried) {
-    prefetchGroup(groupAt(place, group));
     return k_.forLoop(k_.c(0), k_.c(codeLines(shape_.layout)), 1, carried, [&](Value line, ValueRange inner) {
       Values next(inner.begin(), inner.end());
       floatLine(place, group, line, kQuantGroup, next);

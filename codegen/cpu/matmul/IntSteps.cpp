@@ -32,7 +32,6 @@ TileEmitter::Values TileEmitter::stepLoop(const TilePlace &place, const Group &g
 void TileEmitter::emitSteps(const TilePlace &place) {
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     Group group = groupAt(place, g);
-    prefetchGroup(group);
     Scales scales = scalesOf(group);
     // Half the lanes at a time: both sums of all rows fit the registers.
     for (int64_t h = 0; h < halves_; ++h) {
@@ -52,7 +51,7 @@ void TileEmitter::emitUnpack(const TilePlace &place) {
     Group group = groupAt(place, g);
     Value out = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));
     for (int64_t h = 0; h < halves_; ++h) {
-      Values codes = groupCodes(group, h);
+      Values codes = groupCodes(codeLinesOf(group, h), upperBits(group, h));
       for (int64_t step = 0; step < 8; ++step)
         k_.store(codes[step], out, Value(), step * kLineBytes + h * lanes_ * 4, 32);
     }

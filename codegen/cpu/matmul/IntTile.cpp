@@ -1,4 +1,4 @@
-// Integer tiles: products of u8 weights and int8 activations, group scales, and the Direct loop nest.
+// Integer tiles: products of u8 weights and int8 activations, and group scales.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 #include "codegen/cpu/matmul/GroupScales.h"
@@ -30,9 +30,8 @@ bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.format().
 
 Type TileEmitter::sumType() { return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints(); }
 
-/// Bytes of the scales that half a superblock has.
-static int64_t halfScaleBytes(Layout layout) {
-  return kQuantGroup / quantFormat(layout).group * kPanelRows * scaleBytes(layout);
+int64_t TileEmitter::halfScaleBytes() const {
+  return kQuantGroup / shape_.format().group * kPanelRows * scaleBytes(shape_.layout);
 }
 
 TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
@@ -43,7 +42,7 @@ TileEmitter::Group TileEmitter::groupAt(const TilePlace &place, Value g) {
   group.lines = k_.address(base, k_.mul(odd, codeLines(layout) * kLineBytes));
   group.upper = k_.address(base, k_.mul(odd, upperLines(layout) * kLineBytes));
   group.upperDisp = upperOffset(layout, 0);
-  group.scales = k_.address(base, k_.mul(odd, halfScaleBytes(layout)));
+  group.scales = k_.address(base, k_.mul(odd, halfScaleBytes()));
   group.scalesDisp = scalesOffset(layout);
   group.header = headerOf(place, g);
   group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
@@ -147,8 +146,10 @@ Value TileEmitter::signedDot(Value sum, Value weights, Value activations) {
 TileEmitter::Values TileEmitter::groupScales(const Group &group, int64_t part) {
   Values scales;
   for (int64_t h = 0; h < halves_; ++h)
-    scales.push_back(loadScales(
-        k_, shape_.layout, {group.scales, group.header, group.scalesDisp + part * kPanelRows, 0}, h * lanes_, lanes_));
+    scales.push_back(loadScales(k_, shape_.layout,
+                                {group.scales, group.header, group.scalesDisp + part * kPanelRows, 0,
+                                 group.factors.empty() ? Value() : group.factors[h]},
+                                h * lanes_, lanes_));
   return scales;
 }
 
@@ -156,7 +157,10 @@ TileEmitter::Values TileEmitter::groupMins(const Group &group) {
   Values mins;
   int64_t at = group.scalesDisp + minsOffset(shape_.layout) - scalesOffset(shape_.layout);
   for (int64_t h = 0; h < halves_; ++h)
-    mins.push_back(loadScales(k_, shape_.layout, {group.scales, group.header, at, 2 * kPanelRows}, h * lanes_, lanes_));
+    mins.push_back(loadScales(
+        k_, shape_.layout,
+        {group.scales, group.header, at, 2 * kPanelRows, group.factors.empty() ? Value() : group.factors[halves_ + h]},
+        h * lanes_, lanes_));
   return mins;
 }
 
@@ -239,89 +243,24 @@ TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
   return sums;
 }
 
-void TileEmitter::prefetchGroup(const Group &group) {
-  if (!config_.prefetchBytes)
-    return;
-  // A superblock's scales lie behind its second half; each group fetches its lines, the odd half of the scales too.
+TileEmitter::Values TileEmitter::codeLinesOf(const Group &group, int64_t half) {
+  Values lines;
   for (int64_t line = 0; line < codeLines(shape_.layout); ++line)
-    k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
-  for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
-    k_.prefetch(group.upper, Value(), config_.prefetchBytes + group.upperDisp + line * kLineBytes);
-  for (int64_t at = scalesOffset(shape_.layout); at < superblockBytes(shape_.layout); at += kLineBytes)
-    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + at - scalesOffset(shape_.layout));
+    lines.push_back(loadBytes(group.lines, group.linesDisp + line * kLineBytes + half * lanes_ * 4));
+  return lines;
 }
 
-/// A group's codes as bytes, one vector for each step of 4 columns, in lanes of half `half`.
-TileEmitter::Values TileEmitter::groupCodes(const Group &group, int64_t half) {
-  Values codes;
-  int64_t lines = codeLines(shape_.layout);
-  for (int64_t line = 0; line < lines; ++line)
-    codes.push_back(loadBytes(group.lines, group.linesDisp + line * kLineBytes + half * lanes_ * 4));
-  if (lines == 8)
+/// A group's codes as bytes, one vector for each step of 4 columns, in the lanes that `lines` and `upper` have.
+TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &upper) {
+  Values codes = lines;
+  int64_t count = static_cast<int64_t>(lines.size());
+  if (count == 8)
     return codes;
-  Values upper = upperBits(group, half);
-  for (int64_t line = 0; line < lines; ++line) {
-    Value both = codes[line];
-    codes[line] = withUpper(nibble(both, false), upper, line);
-    codes.push_back(withUpper(nibble(both, true), upper, line + 4));
+  for (int64_t line = 0; line < count; ++line) {
+    codes[line] = withUpper(nibble(lines[line], false), upper, line);
+    codes.push_back(withUpper(nibble(lines[line], true), upper, line + 4));
   }
   return codes;
-}
-
-void TileEmitter::directGroup(const Group &group, Values &totals) {
-  prefetchGroup(group);
-  llvm::SmallVector<Values> weights;
-  for (int64_t h = 0; h < halves_; ++h)
-    weights.push_back(groupCodes(group, h));
-  Scales scales = scalesOf(group);
-  for (int64_t row = 0; row < config_.tileRows; ++row) {
-    Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
-    for (Values &half : sums)
-      half.assign(halves_, k_.constant(sumType(), 0));
-    for (int64_t step = 0; step < 8; ++step) {
-      Value x = activation(group.x, row, group.xDisp + step * 4);
-      for (int64_t h = 0; h < halves_; ++h) {
-        Value &sum = sums[step / 4][h];
-        sum = dot(sum, weights[h][step], x);
-      }
-    }
-    for (int64_t h = 0; h < halves_; ++h) {
-      Value &total = totals[row * halves_ + h];
-      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], scales.first[h], total)
-                                : scaleSums(group, row, sums[0][h], sums[1][h], scales, h, total);
-    }
-  }
-}
-
-void TileEmitter::emitDirect(const TilePlace &place) {
-  int64_t perIter = config_.groupsPerIter;
-  Values totals = loadTotals(place);
-  totals = k_.forLoop(place.groupBegin, place.groupEnd, perIter, totals, [&](Value g, ValueRange carried) {
-    Values next(carried.begin(), carried.end());
-    if (perIter == 1) {
-      directGroup(groupAt(place, g), next);
-      return next;
-    }
-    Group group;
-    group.lines = group.upper = group.scales =
-        k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(shape_.layout)));
-    group.header = headerOf(place, g);
-    group.x = k_.address(place.x, k_.mul(g, kQuantGroup));
-    group.index = k_.address(place.x, k_.mul(g, 4));
-    group.pair = k_.address(place.x, k_.mul(g, 8));
-    if (config_.rowScales)
-      group.prepared = k_.address(place.rowScales, k_.mul(g, 4));
-    for (int64_t half = 0; half < 2; ++half) {
-      group.linesDisp = half * codeLines(shape_.layout) * kLineBytes;
-      group.upperDisp = upperOffset(shape_.layout, half);
-      group.scalesDisp = scalesOffset(shape_.layout) + half * halfScaleBytes(shape_.layout);
-      group.xDisp = half * kQuantGroup;
-      group.indexDisp = half * 4;
-      directGroup(group, next);
-    }
-    return next;
-  });
-  storeTotals(place, totals);
 }
 
 TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {

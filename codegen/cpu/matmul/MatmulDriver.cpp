@@ -88,6 +88,9 @@ private:
     TilePlace at;
     at.header = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
     at.weights = k_.address(at.header, Value(), headerBytes(shape_.layout, shape_.k));
+    if (config_.inOrder)
+      k_.forEach(k_.c(0), k_.c(headerBytes(shape_.layout, shape_.k)), kLineBytes,
+                 [&](Value line) { k_.touch(at.header, line); });
     if (config_.unpack)
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
     if (config_.rowScales)

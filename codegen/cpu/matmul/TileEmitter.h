@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/registry/MatmulConfig.h"
+#include <vector>
 
 namespace llmc {
 
@@ -42,6 +43,7 @@ private:
     mlir::Value index;        ///< first row of x plus 4 * g: where the biases count from
     mlir::Value prepared;     ///< rowScales: prepared scales of the first row plus 4 * g
     mlir::Value pair;         ///< first row of x plus 8 * g: where the two scales of a group count from
+    Values factors;           ///< those of byte scales, [mins][half], f32; empty: read from the header
     int64_t linesDisp = 0, upperDisp = 0, scalesDisp = 0, xDisp = 0, indexDisp = 0;
   };
 
@@ -51,11 +53,14 @@ private:
   mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
   bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
   mlir::Type sumType();
+  int64_t halfScaleBytes() const; ///< of half a superblock
   Group groupAt(const TilePlace &place, mlir::Value g);
   mlir::Value headerOf(const TilePlace &place, mlir::Value g);
   mlir::Value loadBytes(mlir::Value base, int64_t disp);
   mlir::Value nibble(mlir::Value line, bool high);
+  Values codeLinesOf(const Group &group, int64_t half);
   Values upperBits(const Group &group, int64_t half);
+  Values groupCodes(const Values &lines, const Values &upper);
   mlir::Value withUpper(mlir::Value nibbles, const Values &upper, int64_t step);
   mlir::Value activation(mlir::Value base, int64_t row, int64_t disp);
   mlir::Value dot(mlir::Value sum, mlir::Value weights, mlir::Value activations);
@@ -72,12 +77,19 @@ private:
   mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
                          mlir::Value total);
   Values minSums(const TilePlace &place);
-  void prefetchGroup(const Group &group);
 
-  // IntTile.cpp: Direct.
+  // IntDirect.cpp
   void emitDirect(const TilePlace &place);
-  Values groupCodes(const Group &group, int64_t half);
-  void directGroup(const Group &group, Values &totals);
+  void prefetchGroup(const Group &group);
+  /// A group as it lies in memory, one entry a half.
+  struct Loaded {
+    llvm::SmallVector<Values> lines, upper;
+    Scales scales;
+  };
+  std::vector<Loaded> loadGroups(llvm::ArrayRef<Group> groups);
+  void directGroup(const Group &group, const Loaded &loaded, Values &totals);
+  void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
+  Values directBlocks(const TilePlace &place, Values totals);
 
   // IntSteps.cpp
   void emitSteps(const TilePlace &place);
@@ -91,7 +103,6 @@ private:
   Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
   void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
   int64_t chains() const;
-  void prefetchColumns(const TilePlace &place, mlir::Value column);
   Values floatWeights(const TilePlace &place, Values totals);
   Values quantizedWeights(const TilePlace &place, Values totals);
   Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);

@@ -47,6 +47,28 @@ rt::Status writeAll(const std::string& path, char letter, int pieces, bool durab
   return out.commit(durable);
 }
 
+TEST(OutputFile, KeepsTheOrderOfAppendsAndWritesAcrossBlocks) {
+  Folder folder;
+  OutputFile out;
+  ASSERT_TRUE(out.open(folder.file()));
+  std::string expected;
+  // Pieces that end before, at and after multiples of 2 MiB, and one that holds several blocks.
+  for (size_t bytes : {1u, (2u << 20) - 1, 2u << 20, 5u << 20, 700u, (3u << 20) + 5}) {
+    std::string piece(bytes, static_cast<char>('a' + expected.size() % 23));
+    ASSERT_TRUE(out.append(piece.data(), piece.size()));
+    expected += piece;
+    EXPECT_EQ(out.size(), expected.size());
+    // In what may not be in the file yet.
+    ASSERT_TRUE(out.writeAt(expected.size() - 1, "!", 1));
+    expected.back() = '!';
+    ASSERT_TRUE(out.append("xyz", 3));
+    ASSERT_TRUE(out.truncate(expected.size() + 1));
+    expected += "x";
+  }
+  ASSERT_TRUE(out.commit(false));
+  EXPECT_TRUE(folder.read() == expected);
+}
+
 TEST(OutputFile, AppearsWholeAtCommit) {
   Folder folder;
   OutputFile out;

@@ -2,7 +2,10 @@
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
 #include <sstream>
 
 namespace llmc {
@@ -98,6 +101,69 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
   }
   if (!runs)
     GTEST_SKIP() << "compiled only: this CPU has no " << level->name.str();
+}
+
+/// The innermost loop with the most `vpdpbusd`: its instructions.
+std::vector<std::string> hotLoop(const std::string &assembly) {
+  std::vector<std::string> lines, best;
+  std::map<std::string, size_t> labels;
+  std::istringstream text(assembly);
+  long most = 0;
+  for (std::string line; std::getline(text, line); lines.push_back(line)) {
+    if (line.starts_with(".LBB"))
+      labels[line.substr(0, line.find(':'))] = lines.size();
+    size_t target = line.find("\t.LBB");
+    auto label = target == std::string::npos ? labels.end() : labels.find(line.substr(target + 1));
+    if (label == labels.end())
+      continue;
+    std::vector<std::string> body;
+    for (size_t i = label->second + 1; i < lines.size(); ++i)
+      if (lines[i].starts_with('\t') && !lines[i].starts_with("\t."))
+        body.push_back(lines[i]);
+    long dots = std::ranges::count_if(body, [](const std::string &l) { return l.contains("vpdpbusd"); });
+    if (dots > most) {
+      most = dots;
+      best = body;
+      best.push_back(line);
+    }
+    labels.clear(); // an outer loop holds this one
+  }
+  return best;
+}
+
+/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead, and the
+/// loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks' factors lie outside.
+TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
+  struct Bound {
+    Layout layout;
+    size_t instructions, lines;
+  };
+  const Level *level = nullptr;
+  for (const Level &l : cpuLevels())
+    if (l.vnni && l.avx512)
+      level = &l;
+  ASSERT_NE(level, nullptr);
+  for (const Bound &bound : {Bound{Layout::Q4KN16K4, 86, 8}, Bound{Layout::Q6KN16K4, 122, 12},
+                             Bound{Layout::Q4N16K4Sym, 84, 8}, Bound{Layout::Q8N16K4, 60, 16}}) {
+    BuiltMatmul kernel({64, 2048, bound.layout, ActKind::Int8, 1, 1}, *level, true);
+    ASSERT_EQ(kernel.error, "");
+    std::vector<std::string> loop = hotLoop(kernel.listing.assembly);
+    EXPECT_LE(loop.size(), bound.instructions) << layoutTestName(bound.layout, ActKind::Int8);
+    EXPECT_GE(loop.size(), bound.lines * 2);
+    size_t found = 0;
+    long before = std::numeric_limits<long>::min();
+    for (const std::string &line : loop) {
+      EXPECT_FALSE(line.contains("prefetch")) << line;
+      if (!line.contains("vmovdqa64") || !line.contains("(%"))
+        continue;
+      size_t number = line.find_first_of("-0123456789(", line.find("vmovdqa64") + 9);
+      long at = line[number] == '(' ? 0 : std::stol(line.substr(number));
+      EXPECT_LT(before, at) << line;
+      before = at;
+      ++found;
+    }
+    EXPECT_EQ(found, bound.lines) << layoutTestName(bound.layout, ActKind::Int8);
+  }
 }
 
 using Case = std::tuple<Kind, const Level *, int64_t>;

@@ -1,0 +1,121 @@
+// The Direct loop nest: a group's or a superblock's weights in registers for a few rows, f32 sums in registers.
+#include "codegen/cpu/matmul/TileEmitter.h"
+
+#include "codegen/cpu/matmul/GroupScales.h"
+
+using namespace mlir;
+
+namespace llmc {
+
+void TileEmitter::prefetchGroup(const Group &group) {
+  if (!config_.prefetchBytes)
+    return;
+  // A superblock's scales lie behind its second half; each group fetches its lines, the odd half of the scales too.
+  for (int64_t line = 0; line < codeLines(shape_.layout); ++line)
+    k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
+  for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
+    k_.prefetch(group.upper, Value(), config_.prefetchBytes + group.upperDisp + line * kLineBytes);
+  for (int64_t at = scalesOffset(shape_.layout); at < superblockBytes(shape_.layout); at += kLineBytes)
+    k_.prefetch(group.scales, Value(), config_.prefetchBytes + group.scalesDisp + at - scalesOffset(shape_.layout));
+}
+
+/// Groups of one superblock. Their lines are read in the order of addresses.
+std::vector<TileEmitter::Loaded> TileEmitter::loadGroups(llvm::ArrayRef<Group> groups) {
+  std::vector<Loaded> loaded(groups.size());
+  for (auto [group, into] : llvm::zip(groups, loaded))
+    for (int64_t h = 0; h < halves_; ++h)
+      into.lines.push_back(codeLinesOf(group, h));
+  for (auto [group, into] : llvm::zip(groups, loaded))
+    for (int64_t h = 0; h < halves_; ++h)
+      into.upper.push_back(upperBits(group, h));
+  for (auto [group, into] : llvm::zip(groups, loaded))
+    into.scales = scalesOf(group);
+  return loaded;
+}
+
+void TileEmitter::directGroup(const Group &group, const Loaded &loaded, Values &totals) {
+  llvm::SmallVector<Values> weights;
+  for (int64_t h = 0; h < halves_; ++h)
+    weights.push_back(groupCodes(loaded.lines[h], loaded.upper[h]));
+  for (int64_t row = 0; row < config_.tileRows; ++row) {
+    Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
+    for (Values &half : sums)
+      half.assign(halves_, k_.constant(sumType(), 0));
+    for (int64_t step = 0; step < 8; ++step) {
+      Value x = activation(group.x, row, group.xDisp + step * 4);
+      for (int64_t h = 0; h < halves_; ++h) {
+        Value &sum = sums[step / 4][h];
+        sum = dot(sum, weights[h][step], x);
+      }
+    }
+    for (int64_t h = 0; h < halves_; ++h) {
+      Value &total = totals[row * halves_ + h];
+      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], loaded.scales.first[h], total)
+                                : scaleSums(group, row, sums[0][h], sums[1][h], loaded.scales, h, total);
+    }
+  }
+}
+
+/// Groups g and g + 1, a superblock.
+void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values &factors, Values &totals) {
+  Group first = groupAt(place, g);
+  Layout layout = shape_.layout;
+  first.factors = factors;
+  first.lines = first.upper = first.scales = k_.address(place.weights, k_.mul(k_.divUI(g, 2), superblockBytes(layout)));
+  Group second = first;
+  second.linesDisp = codeLines(layout) * kLineBytes;
+  second.upperDisp = upperOffset(layout, 1);
+  second.scalesDisp += halfScaleBytes();
+  second.xDisp = kQuantGroup;
+  second.indexDisp = 4;
+  for (int64_t row = 0; config_.prefetchX && row < config_.tileRows; ++row)
+    k_.prefetch(first.x, Value(), row * xStride_ + 2 * kSuperblockCols);
+  if (halves_ == 1) {
+    std::vector<Loaded> loaded = loadGroups({first, second});
+    directGroup(first, loaded[0], totals);
+    directGroup(second, loaded[1], totals);
+    return;
+  }
+  // 16 registers do not hold a superblock: prefetches of its own lines put them in order.
+  for (int64_t at = 0; config_.inOrder && at < superblockBytes(layout); at += kLineBytes)
+    k_.prefetch(first.lines, Value(), at);
+  directGroup(first, loadGroups(first).front(), totals);
+  directGroup(second, loadGroups(second).front(), totals);
+}
+
+/// All superblocks of a pass; where scales are bytes, the factors of 256 columns are converted once for all of them.
+TileEmitter::Values TileEmitter::directBlocks(const TilePlace &place, Values totals) {
+  auto superblocks = [&](Value begin, Value end, const Values &factors, ValueRange carried) {
+    return k_.forLoop(begin, end, 2, carried, [&](Value g, ValueRange inner) {
+      Values next(inner);
+      directSuperblock(place, g, factors, next);
+      return next;
+    });
+  };
+  if (!shape_.format().byteScales || halves_ == 2)
+    return superblocks(place.groupBegin, place.groupEnd, {}, totals);
+  constexpr int64_t kBlockGroups = kScaleBlock / kQuantGroup;
+  return k_.forLoop(place.groupBegin, place.groupEnd, kBlockGroups, totals, [&](Value g, ValueRange carried) {
+    Value header = headerOf(place, g);
+    Values factors{loadHalfs(k_, header, 0, 0, lanes_)};
+    if (shape_.asymmetric())
+      factors.push_back(loadHalfs(k_, header, 2 * kPanelRows, 0, lanes_));
+    return superblocks(g, k_.minSI(k_.add(g, kBlockGroups), place.groupEnd), factors, carried);
+  });
+}
+
+void TileEmitter::emitDirect(const TilePlace &place) {
+  Values totals = loadTotals(place);
+  if (config_.groupsPerIter == 2)
+    return storeTotals(place, directBlocks(place, totals));
+  totals = k_.forLoop(place.groupBegin, place.groupEnd, 1, totals, [&](Value g, ValueRange carried) {
+    Values next(carried);
+    Group group = groupAt(place, g);
+    prefetchGroup(group);
+    directGroup(group, loadGroups(group).front(), next);
+    return next;
+  });
+  storeTotals(place, totals);
+}
+
+} // namespace llmc
