@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import unittest
 
@@ -17,6 +18,20 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
 
 def build(model, output, *flags, **how):
     return hostile.run("llmc", "build", model, "-o", output, *QUICK, *flags, **how)
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class DocumentedDumps(unittest.TestCase):
+    def test_files_that_readmes_name_are_written(self):
+        """A pass more or less shifts the numbers: READMEs that follow the IR through them must follow."""
+        dumps = hostile.fresh_folder("dumps")
+        ended = build(hostile.model_path(hostile.GGUF), dumps / "e.bin", "--print-ir-after=all", "--dump-dir", dumps / "d")
+        self.assertEqual(ended.status, 0, ended.err)
+        root = pathlib.Path(__file__).resolve().parents[2]
+        for readme in (root / "README.md", root / "examples" / "01_inspect_ir" / "README.md"):
+            named = set(re.findall(r"\b\d+-[a-z-]+\.mlir\b", readme.read_text()))
+            self.assertGreater(len(named), 3, readme)
+            self.assertEqual(sorted(named - set(os.listdir(dumps / "d"))), [], readme)
 
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
