@@ -120,7 +120,8 @@ std::vector<std::string> hotLoop(const std::string &assembly) {
     for (size_t i = label->second + 1; i < lines.size(); ++i)
       if (lines[i].starts_with('\t') && !lines[i].starts_with("\t."))
         body.push_back(lines[i]);
-    long dots = std::ranges::count_if(body, [](const std::string &l) { return l.contains("vpdpbusd"); });
+    long dots =
+        std::ranges::count_if(body, [](const std::string &l) { return l.find("vpdpbusd") != std::string::npos; });
     if (dots > most) {
       most = dots;
       best = body;
@@ -145,7 +146,7 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
   ASSERT_NE(level, nullptr);
   for (const Bound &bound : {Bound{Layout::Q4KN16K4, 86, 8}, Bound{Layout::Q6KN16K4, 122, 12},
                              Bound{Layout::Q4N16K4Sym, 84, 8}, Bound{Layout::Q8N16K4, 60, 16}}) {
-    BuiltMatmul kernel({64, 2048, bound.layout, ActKind::Int8, 1, 1}, *level, true);
+    BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
     ASSERT_EQ(kernel.error, "");
     std::vector<std::string> loop = hotLoop(kernel.listing.assembly);
     EXPECT_LE(loop.size(), bound.instructions) << layoutTestName(bound.layout, ActKind::Int8);
@@ -153,8 +154,8 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
     size_t found = 0;
     long before = std::numeric_limits<long>::min();
     for (const std::string &line : loop) {
-      EXPECT_FALSE(line.contains("prefetch")) << line;
-      if (!line.contains("vmovdqa64") || !line.contains("(%"))
+      EXPECT_EQ(line.find("prefetch"), std::string::npos) << line;
+      if (line.find("vmovdqa64") == std::string::npos || line.find("(%") == std::string::npos)
         continue;
       size_t number = line.find_first_of("-0123456789(", line.find("vmovdqa64") + 9);
       long at = line[number] == '(' ? 0 : std::stol(line.substr(number));
