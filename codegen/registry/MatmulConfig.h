@@ -22,7 +22,6 @@ struct MatmulShape {
   ActKind act = ActKind::F32;
   int64_t mMax = 1;
   int64_t unitPanels = 1;
-  bool unequalUnits = false; ///< some epilogue calls cost more than others (keys and values go to pages of the cache)
   std::shared_ptr<const MatmulTuning> tuning = {}; ///< null: the table alone
 
   QuantFormat format() const { return quantFormat(layout); }

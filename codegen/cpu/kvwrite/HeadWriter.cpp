@@ -62,14 +62,6 @@ void HeadWriter::storeValue(Value row, Value head, llvm::ArrayRef<Value> chunks)
     k_.store(k_.truncF16(x), page, k_.mul(token, kv_.getDim() * 2), keyBytes + i * kChunk * 2, 2);
 }
 
-void HeadWriter::prefetch(const HeadPart &part, Value row, Value head) {
-  if (part.kind != HeadPart::Key)
-    return;
-  auto [page, token] = place(row, head);
-  for (int64_t at = 0; at < kv_.getDim() * rt::kPageTokens * 2; at += 64)
-    k_.prefetch(page, Value(), at, /*locality=*/2);
-}
-
 void HeadWriter::emit(const HeadPart &part, Value row, Value head) {
   KernelBuilder::Values chunks = HeadEmitter(k_, region_, kv_.getDim()).head(part.value, row, head);
   if (part.kind == HeadPart::Result)

@@ -31,10 +31,6 @@ public:
   /// Computes head `head` of the part at `row` and stores it.
   void emit(const HeadPart &part, mlir::Value row, mlir::Value head);
 
-  /// Brings the lines that emit() will write into L2, if `part` is keys: a token's key is a column of its page, with a
-  /// line for each two dimensions, and a page that others have read meanwhile is not here.
-  void prefetch(const HeadPart &part, mlir::Value row, mlir::Value head);
-
 private:
   void storeResult(const HeadPart &part, mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
   void storeKey(mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);

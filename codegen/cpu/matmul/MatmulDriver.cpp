@@ -28,11 +28,9 @@ public:
       block = k_.mul(tiles, config_.tileRows);
       items = k_.mul(blocks, shape_.units());
     }
-    // Of unequal units each worker takes every so many, and so its share of each kind.
-    auto [begin, end] = shape_.unequalUnits ? turns(items) : k_.workerRange(items);
+    auto [begin, end] = k_.workerRange(items);
     // Carried: the row block whose scales are prepared.
-    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value turn, ValueRange prepared) {
-      Value item = shape_.unequalUnits ? k_.add(k_.mul(turn, k_.workers()), k_.worker()) : turn;
+    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
       if (shape_.mMax == 0) {
         unit = k_.remUI(item, shape_.units());
@@ -48,8 +46,6 @@ public:
               emitRowScales(k_, shape_, x, rows, rowScales());
               return KernelBuilder::Values();
             });
-      if (words_.beforeUnit)
-        k_.forEach(k_.c(0), rows, 1, [&](Value row) { words_.beforeUnit(k_.add(first, row), unit); });
       emitUnit(unit, first, rows);
       k_.forEach(k_.c(0), rows, 1, [&](Value row) {
         epilogue(k_.add(first, row), unit, k_.address(words_.scratch, k_.mul(row, sumsStride_)));
@@ -59,12 +55,6 @@ public:
   }
 
 private:
-  /// [0, n) of the n items that this worker owns when each takes one in turn.
-  std::pair<Value, Value> turns(Value items) {
-    Value left = k_.sub(k_.maxSI(items, k_.worker()), k_.worker());
-    return {k_.c(0), k_.divUI(k_.add(left, k_.add(k_.workers(), -1)), k_.workers())};
-  }
-
   Value rowScales() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
 
   void emitUnit(Value unit, Value first, Value rows) {

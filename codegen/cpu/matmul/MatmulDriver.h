@@ -13,15 +13,12 @@ struct MatmulWords {
   mlir::Value weights; ///< packed weight
   mlir::Value rows;    ///< M
   mlir::Value scratch; ///< this worker's matmulScratchBytes(), 64-byte aligned
-  /// When set: called with each row before a unit's sums are computed, to prefetch what the epilogue will write.
-  std::function<void(mlir::Value row, mlir::Value unit)> beforeUnit = {};
 };
 
 /// Emits code that takes unit `unit` of row `row`: unitPanels * 16 f32 sums at `sums` (a pointer, 64-byte aligned).
 using MatmulEpilogue = std::function<void(mlir::Value row, mlir::Value unit, mlir::Value sums)>;
 
-/// Emits the product on this worker's share of (row block, unit) items, row block by row block; contiguous ones, or in
-/// turn with the other workers where units are unequal.
+/// Emits the product on this worker's share of (row block, unit) items; items are contiguous, row block by row block.
 void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue);
 
 /// The plain epilogue: columns [16 * panel, ...) of `out` rows, `columns` in all; no column past them is written.

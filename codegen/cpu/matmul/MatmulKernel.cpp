@@ -64,11 +64,7 @@ private:
     });
   }
 
-  void writeProduct(MatmulWords words, Value first) {
-    if (plan_.shape.unequalUnits)
-      words.beforeUnit = [&](Value row, Value unit) {
-        forPart(unit, [&](const HeadPart &part, Value head) { heads_->prefetch(part, row, head); });
-      };
+  void writeProduct(const MatmulWords &words, Value first) {
     emitMatmul(k_, plan_.shape, words,
                [&](Value row, Value unit, Value sums) { writeResult(first ? k_.add(first, row) : row, unit, sums); });
   }
@@ -85,13 +81,13 @@ private:
     return success();
   }
 
-  /// The part that head `unit` of the product belongs to, and its place there.
-  void forPart(Value unit, llvm::function_ref<void(const HeadPart &, Value)> body) {
+  /// Head `unit` of the product's rows, to where the part that holds it goes.
+  void writeHead(Value row, Value unit) {
     for (const HeadPart &part : heads_->parts()) {
       int64_t first = *firstColumn(part.value) / (plan_.shape.unitPanels * kPanelRows);
       Value head = k_.add(unit, -first);
       Value here = arith::AndIOp::create(k_.b(), k_.less(k_.c(-1), head), k_.less(head, k_.c(part.heads)));
-      k_.ifThen(here, [&] { body(part, head); });
+      k_.ifThen(here, [&] { heads_->emit(part, row, head); });
     }
   }
 
@@ -118,7 +114,7 @@ private:
       return value;
     });
     if (heads_)
-      return forPart(unit, [&](const HeadPart &part, Value head) { heads_->emit(part, row, head); });
+      return writeHead(row, unit);
     if (plan_.argmax)
       return writeTile(row, unit);
     Value result = plan_.result;

@@ -27,8 +27,6 @@ static FailureOr<MatmulPlan> planHeads(MatmulPlan plan, llm::KvWriteOp write) {
            << plan.shape.n << " rows of the product are not heads of " << dim << ", a multiple of 16";
   plan.kvWrite = write;
   plan.shape.unitPanels = dim / kPanelRows;
-  // With few rows the weights are what counts, and a worker reads them best as they lie.
-  plan.shape.unequalUnits = plan.shape.mMax == 0 || plan.shape.mMax > kPrologueRows;
   return plan;
 }
 
