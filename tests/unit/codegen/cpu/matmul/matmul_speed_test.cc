@@ -60,7 +60,7 @@ protected:
     double amount = c.rows == 1 ? bytes : 2.0 * c.rows * static_cast<double>(c.n * c.k);
     size_t copies = c.bytes == 0 ? 1 : c.bytes / static_cast<size_t>(bytes) + 1;
     double rate = 0, most = 0;
-    for (int round = 0; round < 4; ++round) {
+    for (int round = 0; round < 3; ++round) {
       rate = std::max(rate, amount / secondsOfProduct(kernel, shape_, c.rows, copies, work));
       most = std::max(most, ceiling(level));
     }
