@@ -34,7 +34,13 @@ void EventInbox::push(std::shared_ptr<Sink> sink, GenerationEvent event) {
   if (!io_) return;
   sink->pending.fetch_add(1, std::memory_order_relaxed);
   items_.push_back({std::move(sink), std::move(event)});
-  if (items_.size() == 1) io_->post([self = shared_from_this()] { self->drain(); });
+  wake();
+}
+
+void EventInbox::wake() {
+  if (scheduled_) return;
+  scheduled_ = true;
+  io_->post([self = shared_from_this()] { self->drain(); });
 }
 
 void EventInbox::close() {
@@ -55,6 +61,8 @@ void EventInbox::drain() {
   // Under the lock, so that a sender between its look and its wait does not miss it.
   const std::lock_guard lock(mutex_);
   room_.notify_all();
+  scheduled_ = false;
+  if (io_ && !items_.empty()) wake();
 }
 
 }  // namespace llmc::rt::server

@@ -44,11 +44,14 @@ class EventInbox : public std::enable_shared_from_this<EventInbox> {
     GenerationEvent event;
   };
   void push(std::shared_ptr<Sink> sink, GenerationEvent event);
+  void wake();  ///< with the lock held
   void drain();
 
   std::mutex mutex_;
   std::condition_variable room_;
   IoThread* io_;  ///< null after close()
+  /// drain() was posted or runs: what comes meanwhile needs no system call of its sender, drain() posts itself again.
+  bool scheduled_ = false;
   std::vector<Item> items_, draining_;
 };
 
