@@ -97,9 +97,13 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     };
     getOperation().walk([&](llm::EmbedOp op) { mark(op.getTable()); });
     getOperation().walk([&](func::ReturnOp op) {
-      for (Value value : op.getOperands())
+      for (Value value : op.getOperands()) {
+        // Logits may be scaled or capped behind the head.
+        while (isa_and_nonnull<llm::ScaleOp, llm::SoftcapOp>(value.getDefiningOp()))
+          value = value.getDefiningOp()->getOperand(0);
         if (auto linear = value.getDefiningOp<llm::LinearOp>())
           mark(linear.getW());
+      }
     });
     return wide;
   }

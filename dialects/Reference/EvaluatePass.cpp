@@ -37,15 +37,15 @@ int64_t vocabulary(ModuleOp module) {
 }
 
 /// Fixed precision without a negative zero, so that the last bits of a sum do not show.
-void printNumber(double value) {
-  if (std::abs(value) < 0.5e-5) value = 0;
-  ::llvm::outs() << " " << ::llvm::format("%.5f", value);
+void printNumber(double value, int digits = 5) {
+  if (std::abs(value) < 0.5 * std::pow(10.0, -digits)) value = 0;
+  ::llvm::outs() << " " << ::llvm::format("%.*f", digits, value);
 }
 
-void printFull(const Tensor& tensor) {
+void printFull(const Tensor& tensor, int digits) {
   for (int64_t t = 0; t < tensor.rows; ++t) {
     ::llvm::outs() << "//  ";
-    for (int64_t j = 0; j < tensor.cols; ++j) printNumber(tensor.at(t, j));
+    for (int64_t j = 0; j < tensor.cols; ++j) printNumber(tensor.at(t, j), digits);
     ::llvm::outs() << "\n";
   }
 }
@@ -92,6 +92,7 @@ struct EvaluatePass : PassWrapper<EvaluatePass, OperationPass<ModuleOp>> {
   Option<bool> exact{*this, "exact", ::llvm::cl::init(true),
                      ::llvm::cl::desc("keep quantize, cast and the cache in doubles")};
   Option<bool> full{*this, "full", ::llvm::cl::init(false), ::llvm::cl::desc("print every value, not a digest")};
+  Option<int> digits{*this, "digits", ::llvm::cl::init(5), ::llvm::cl::desc("decimals of each value that full prints")};
   Option<bool> sampleAll{*this, "sample-all", ::llvm::cl::init(false), ::llvm::cl::desc("rows to sample: every token")};
 
   /// Token i of sequence s: a fixed formula that a reader can follow.
@@ -131,7 +132,7 @@ struct EvaluatePass : PassWrapper<EvaluatePass, OperationPass<ModuleOp>> {
       for (auto [i, tensor] : ::llvm::enumerate(*results)) {
         ::llvm::outs() << "// " << function << " step " << step << " result " << i << " [" << tensor.rows << ", "
                        << tensor.cols << "]\n";
-        full ? printFull(tensor) : printDigest(tensor);
+        full ? printFull(tensor, digits) : printDigest(tensor);
       }
     }
     markAllAnalysesPreserved();
