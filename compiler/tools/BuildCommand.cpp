@@ -20,8 +20,8 @@ namespace llmc {
 static cxxopts::Options buildFlags() {
   cxxopts::Options flags("llmc build",
                          "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
-  flags.positional_help("MODEL").add_options()("o,output", "engine file to write (required, but with --stop-after)",
-                                               cxxopts::value<std::string>(), "FILE")(
+  flags.add_options()("o,output", "engine file to write (required, but with --stop-after)",
+                      cxxopts::value<std::string>(), "FILE")(
       "target",
       "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
       "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",

@@ -48,7 +48,7 @@ rt::Result<int64_t> parseNumber(const char *flag, const std::string &text, int64
 
 std::string helpText(const cxxopts::Options &flags, const std::string &positional, const std::string &usage) {
   constexpr size_t kColumn = 29;
-  std::istringstream about(flags.help({"no group"}, false));
+  std::istringstream about(flags.help({"no group"}));
   std::string what;
   std::getline(about, what);
   std::string text = flags.program() + ": " + what + "\n\nusage: " + flags.program() + " " + usage + "\n\n";

@@ -255,11 +255,10 @@ cxxopts::Options flagsOf(const std::string &command) {
                                                 ? "For each kernel: where it came from, its configurations, what was "
                                                   "fused, what was not and why, and its size."
                                                 : "What is in an engine: model, levels, memory, sections, weights.");
-  flags.positional_help("engine.bin")
-      .add_options()("json", "print one JSON object instead of text; sizes in bytes")("h,help", "show this text")(
-          "engine", "", cxxopts::value<std::vector<std::string>>());
   if (explain)
     flags.add_options()("kernel", "only this kernel (default: all)", cxxopts::value<std::string>(), "NAME");
+  flags.add_options()("json", "print one JSON object instead of text; sizes in bytes")("h,help", "show this text")(
+      "engine", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"engine"});
   return flags;
 }
