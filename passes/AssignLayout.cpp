@@ -3,6 +3,7 @@
 #include "passes/Target.h"
 
 #include "codegen/registry/WeightLayout.h"
+#include "runtime/base/counted.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -58,8 +59,8 @@ struct AssignLayoutPass : impl::AssignLayoutBase<AssignLayoutPass> {
     }
     for (auto &[key, found] : packed)
       getOperation().emitRemark()
-          << "packed: " << found.matrices << " matrices stored as " << key.first.getValue() << " in layout "
-          << key.second.getValue() << ", "
+          << "packed: " << rt::counted(found.matrices, "matrix", "matrices") << " stored as " << key.first.getValue()
+          << " in layout " << key.second.getValue() << ", "
           << llvm::formatv("{0:f2}", 8.0 * static_cast<double>(found.bytes) / static_cast<double>(found.weights)).str()
           << " bits a weight with scales and padding";
   }

@@ -20,10 +20,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-rt::Status ioError(const std::string& what, const std::string& path, int error) {
-  const char* hint = error == ENOSPC || error == EDQUOT ? "free space on the disk; the old output is intact"
-                     : error == EFBIG                   ? "raise the file size limit; the old output is intact"
-                                                        : "the old output is intact";
+/// `old`: an earlier output is there and stays.
+rt::Status ioError(const std::string& what, const std::string& path, int error, bool old = false) {
+  std::string hint = error == ENOSPC || error == EDQUOT ? "free space on the disk"
+                     : error == EFBIG                   ? "raise the file size limit"
+                                                        : "";
+  if (old) hint += (hint.empty() ? "" : "; ") + std::string("the old output is intact");
   return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", what + " '" + rt::escaped(path) + "': " + std::strerror(error),
                            hint);
 }
@@ -69,7 +71,11 @@ void ignoreFileSizeSignal() {
 
 }  // namespace
 
-rt::Status OutputFile::failed(const char* what) const { return ioError(what, path_, errno); }
+rt::Status OutputFile::failed(const char* what) const {
+  const int error = errno;
+  struct stat info;
+  return ioError(what, path_, error, !renamed_ && ::lstat(path_.c_str(), &info) == 0);
+}
 
 rt::Status OutputFile::checkFolder(const std::string& path) {
   auto target = resolve(path);
@@ -167,6 +173,7 @@ rt::Status OutputFile::commit(bool durable) {
   if (durable && ::fsync(fd_) != 0) return failed("cannot sync");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed("cannot replace");
   temporary_.clear();
+  renamed_ = true;
   // Deferred write errors (quota, network file systems) show up here at the latest.
   int fd = fd_;
   fd_ = -1;

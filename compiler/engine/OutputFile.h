@@ -45,6 +45,7 @@ class OutputFile {
 
   std::string path_, temporary_;
   int fd_ = -1;
+  bool renamed_ = false;  ///< over the old output, which is gone
   uint64_t size_ = 0;
   std::vector<char> pending_;  ///< the last appended bytes, not in the file yet
 };

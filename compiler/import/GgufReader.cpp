@@ -66,7 +66,8 @@ Status readArray(GgufStream& in, GgufValue& value, uint32_t depth, bool keep) {
     return importError("GG_ARRAY", place, "an array of " + std::to_string(value.count) + " elements");
   if (*size > in.remaining())
     return importError("GG_TRUNCATED", place,
-                       "an array of " + std::to_string(value.count) + " elements does not fit in the rest of the file");
+                       "an array of " + std::to_string(value.count) + " elements does not fit in the rest of the file",
+                       "the download may be incomplete");
   if (nested || string) {
     for (uint64_t i = 0; i < value.count; ++i) {
       if (nested) {
@@ -110,6 +111,20 @@ Status readKeyValue(GgufStream& in, GgufFile& gguf) {
   return Status::ok();
 }
 
+/// Too many for a file of any size, or, before anything is allocated for them, for one of this size.
+Status checkCount(const GgufStream& in, const Place& place, uint64_t count, uint64_t most, uint64_t leastBytes,
+                  const std::string& what) {
+  const std::string found = std::to_string(count) + " " + what;
+  if (count > most)
+    return importError("GG_COUNT", place,
+                       found + " cannot be in a file; at most " + std::to_string(most) + " are read");
+  if (count > in.remaining() / leastBytes)
+    return importError("GG_TRUNCATED", place,
+                       found + " do not fit in the " + std::to_string(in.remaining()) + " bytes that follow",
+                       "the download may be incomplete");
+  return Status::ok();
+}
+
 struct Counts {
   uint64_t tensors = 0, keys = 0;
 };
@@ -130,13 +145,8 @@ Status readStart(GgufStream& in, GgufFile& gguf, Counts& counts) {
                        "versions 2 and 3 are supported");
   LLMC_TRY(in.number(counts.tensors));
   LLMC_TRY(in.number(counts.keys));
-  uint64_t size = gguf.file->size();
-  if (counts.tensors > limits::kTensors || counts.tensors > size / kMinTensorBytes)
-    return importError("GG_COUNT", {in.here().file, 8},
-                       std::to_string(counts.tensors) + " tensors cannot be in this file");
-  if (counts.keys > limits::kGgufKeys || counts.keys > size / kMinKeyValueBytes)
-    return importError("GG_COUNT", {in.here().file, 16},
-                       std::to_string(counts.keys) + " metadata keys cannot be in this file");
+  LLMC_TRY(checkCount(in, {in.here().file, 8}, counts.tensors, limits::kTensors, kMinTensorBytes, "tensors"));
+  LLMC_TRY(checkCount(in, {in.here().file, 16}, counts.keys, limits::kGgufKeys, kMinKeyValueBytes, "metadata keys"));
   return Status::ok();
 }
 

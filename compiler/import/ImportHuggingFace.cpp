@@ -77,25 +77,38 @@ std::string specialText(const Json& json, const char* key) {
   return "";
 }
 
-/// chat_template: a string, or a list of named ones of which "default" counts.
+/// What tokenizer_config.json says of chat_template: a string, or a list of named ones of which "default" counts. Null
+/// counts as absent.
+rt::Result<std::string> configuredTemplate(const JsonFile& config) {
+  const auto wrong = [&](const JsonPath& path, const char* wanted) {
+    return importError("CF_TYPE", JsonPlaces(config.text, config.name).at(path, "chat_template"), wanted);
+  };
+  auto it = config.json.find("chat_template");
+  if (it == config.json.end() || it->is_null()) return std::string();
+  if (it->is_string()) return it->get<std::string>();
+  if (!it->is_array()) return wrong({"chat_template"}, "must be a string or a list of named templates");
+  std::string text;
+  for (size_t i = 0; i < it->size(); ++i) {
+    const Json& entry = (*it)[i];
+    const auto isText = [&](const char* key) { return entry.contains(key) && entry[key].is_string(); };
+    if (!entry.is_object() || !isText("name") || !isText("template"))
+      return wrong({"chat_template", std::to_string(i)}, "must be an object with the strings 'name' and 'template'");
+    if (entry["name"] == "default") text = entry["template"].get<std::string>();
+  }
+  return text;
+}
+
+/// chat_template.jinja, else what tokenizer_config.json says; empty: none.
 rt::Result<std::string> chatTemplateOf(const std::string& folder, const JsonFile& config,
                                        const ImportOptions& options) {
-  const Json& tokenizerConfig = config.json;
-  std::string path = folder + "/chat_template.jinja", text;
-  if (exists(path)) {
-    auto file = readText(path, limits::kTemplateBytes, "TM_TOO_LARGE", options);
-    if (!file) return file.takeStatus();
-    text = file.take();
-  } else if (auto it = tokenizerConfig.find("chat_template"); it != tokenizerConfig.end() && it->is_string()) {
-    text = it->get<std::string>();
-  } else if (it != tokenizerConfig.end() && it->is_array()) {
-    for (const Json& entry : *it)
-      if (entry.is_object() && specialText(entry, "name") == "default") text = specialText(entry, "template");
-  }
-  if (text.size() > limits::kTemplateBytes)
+  const std::string path = folder + "/chat_template.jinja";
+  auto text =
+      exists(path) ? readText(path, limits::kTemplateBytes, "TM_TOO_LARGE", options) : configuredTemplate(config);
+  if (!text) return text;
+  if (text->size() > limits::kTemplateBytes)
     return importError("TM_TOO_LARGE", JsonPlaces(config.text, config.name).atKey("chat_template"),
-                       "has " + std::to_string(text.size()) + " bytes; at most 1 MiB is read");
-  if (size_t bad = utf8ValidPrefix(text); bad < text.size())
+                       "has " + std::to_string(text->size()) + " bytes; at most 1 MiB is read");
+  if (size_t bad = utf8ValidPrefix(*text); bad < text->size())
     return importError("TM_UTF8", {"chat_template.jinja", static_cast<int64_t>(bad)}, "not UTF-8 text");
   return text;
 }

@@ -36,7 +36,11 @@ public:
 
   rt::Result<BuildSummary> run() {
     LLMC_TRY(prepare());
-    LLMC_TRY(compile());
+    if (rt::Status compiled = compile(); !compiled) {
+      if (compiled.code() == "OUT_IO") // of what compile() does, only dumping writes
+        dumpFolder_.discard();
+      return compiled;
+    }
     if (options_.stopAfter == Phase::Engine)
       LLMC_TRY(write());
     else if (remarksFile_.isOpen())
@@ -75,7 +79,7 @@ private:
     std::vector<std::string> levels;
     for (const Level &level : cpuLevels())
       levels.push_back(level.name.str());
-    return prepareDumpFolder(dumps, levels, options_.force);
+    return dumpFolder_.prepare(dumps, levels, options_.force);
   }
 
   /// Up to machine code, or to where the user wants to stop.
@@ -331,18 +335,6 @@ private:
     return index ? rt::Status::ok() : index.takeStatus();
   }
 
-  /// "@linear_960x576 (linear): fused F2, F12 of layers.0.attention.q_k_v and others", empty when nothing was fused.
-  static std::string fusedRemark(kern::FuncOp kernel) {
-    std::string text;
-    for (Attribute tag : kernel.getFusedAttr() ? kernel.getFusedAttr().getValue() : ArrayRef<Attribute>())
-      text += (text.empty() ? "" : ", ") + cast<StringAttr>(tag).getValue().str();
-    if (text.empty())
-      return "";
-    size_t places = kernel.getOriginAttr() ? kernel.getOriginAttr().size() : 0;
-    return "@" + kernel.getSymName().str() + " (" + kernel.getHero().str() + "): fused " + text + ", from " +
-           std::to_string(places) + " ops\n";
-  }
-
   std::string remarksText() {
     std::string text;
     for (auto kernel : module_->getOps<kern::FuncOp>())
@@ -389,6 +381,7 @@ private:
   CompiledKernels kernels_;
   std::vector<std::string> remarks_;
   LateFile remarksFile_;
+  DumpFolder dumpFolder_;
   BuildSummary summary_;
   std::error_code ignored_; ///< of questions whose failure reads as "none"
 };

@@ -1,6 +1,7 @@
 // Inode comparisons, a sweep of old dumps, and a file that is opened early.
 #include "compiler/pipeline/BuildOutputs.h"
 
+#include "runtime/base/counted.h"
 #include "runtime/format/layout.h"
 #include <algorithm>
 #include <array>
@@ -85,33 +86,57 @@ static bool isDump(const fs::path &path) {
   return digits >= 3 && name.substr(digits, 1) == "-" && (kind == ".mlir" || kind == ".ll" || kind == ".s");
 }
 
-rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::string> &levels, bool force) {
+std::vector<fs::path> DumpFolder::dumps() const {
+  std::vector<fs::path> found;
+  for (const fs::path &each : folders_) {
+    std::error_code error;
+    for (fs::directory_iterator it(each, error), end; !error && it != end; it.increment(error))
+      if (isDump(it->path()) && it->is_regular_file(error))
+        found.push_back(it->path());
+  }
+  return found;
+}
+
+rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std::string> &levels, bool force) {
   if (folder.empty())
     return rt::Status::ok();
   std::error_code error;
+  const fs::path whole = fs::absolute(folder, error).lexically_normal();
+  for (fs::path each = whole.has_filename() ? whole : whole.parent_path(); !fs::exists(each, error) && !error;
+       each = each.parent_path())
+    made_.push_back(each);
   fs::create_directories(folder, error);
-  if (error || ::access(folder.c_str(), W_OK | X_OK) != 0)
-    return ioError(folder, error ? error.value() : errno);
-  std::vector<fs::path> folders = {folder};
+  if (error || ::access(folder.c_str(), W_OK | X_OK) != 0) {
+    rt::Status failed = ioError(folder, error ? error.value() : errno);
+    discard();
+    return failed;
+  }
+  folders_ = {folder};
   for (const std::string &level : levels)
-    folders.push_back(fs::path(folder) / ("kernels-" + level));
-  std::vector<fs::path> old;
-  for (const fs::path &each : folders)
-    for (fs::directory_iterator it(each, error), end; !error && it != end; it.increment(error))
-      if (isDump(it->path()) && it->is_regular_file(error))
-        old.push_back(it->path());
+    folders_.push_back(fs::path(folder) / ("kernels-" + level));
+  const std::vector<fs::path> old = dumps();
   if (!old.empty() && !force)
-    return rt::Status::error(
-        rt::ErrorKind::kUsage, "OUT_EXISTS",
-        "--dump-dir " + rt::escaped(folder) + " has " + std::to_string(old.size()) + " files of an earlier build, " +
-            rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) + " and others",
-        "name another folder, or pass --force to remove them");
+    return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
+                             "--dump-dir " + rt::escaped(folder) + " has " + rt::counted(old.size(), "file", "files") +
+                                 " of an earlier build, " +
+                                 rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) +
+                                 (old.size() > 1 ? " and others" : ""),
+                             "name another folder, or pass --force to remove them");
   for (const fs::path &file : old)
     if (::unlink(file.c_str()) != 0)
       return ioError(file.string(), errno);
-  for (size_t i = 1; i < folders.size(); ++i)
-    ::rmdir(folders[i].c_str()); // only when it is empty now
+  for (size_t i = 1; i < folders_.size(); ++i)
+    ::rmdir(folders_[i].c_str()); // only when it is empty now
   return rt::Status::ok();
+}
+
+void DumpFolder::discard() {
+  for (const fs::path &file : dumps())
+    ::unlink(file.c_str());
+  for (size_t i = 1; i < folders_.size(); ++i)
+    ::rmdir(folders_[i].c_str()); // this one and those below stay when something else is in them
+  for (const fs::path &each : made_)
+    ::rmdir(each.c_str());
 }
 
 LateFile::~LateFile() {

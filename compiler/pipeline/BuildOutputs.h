@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/base/status.h"
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,24 @@ rt::Status checkNotInput(const std::string &what, const std::string &path, const
 /// Refuses remarks that would replace the engine, or be replaced by it. Errors: OUT_PATH (64).
 rt::Status checkDiffer(const std::string &remarks, const std::string &output);
 
-/// Makes the folder that takes dumps, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir,
-/// .ll, .s, also in kernels-LEVEL of `levels`; *.sm_90a.cubin and the like) are removed when `force` says so, else
-/// refused. Errors: OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
-rt::Status prepareDumpFolder(const std::string &folder, const std::vector<std::string> &levels, bool force);
+/// The folder that takes dumps.
+class DumpFolder {
+public:
+  /// Makes it, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir, .ll, .s, also in
+  /// kernels-LEVEL of `levels`; *.sm_90a.cubin and the like) are removed when `force` says so, else refused. Errors:
+  /// OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
+  rt::Status prepare(const std::string &folder, const std::vector<std::string> &levels, bool force);
+
+  /// Removes the dumps in it, then the folders that prepare() made and those of levels, where nothing else is in them.
+  /// For a build that ends because a dump cannot be written: what a full disk holds of them helps nobody.
+  void discard();
+
+private:
+  std::vector<std::filesystem::path> dumps() const;
+
+  std::vector<std::filesystem::path> folders_; ///< the folder, then kernels-LEVEL in it
+  std::vector<std::filesystem::path> made_;    ///< by prepare(), innermost first
+};
 
 /// A small text that is opened before the work and written after it. What was there stays until write(); a file that
 /// open() made is removed again when nothing was written.

@@ -1,6 +1,7 @@
 // Walks kern.funcs and remarks.
 #include "codegen/cpu/KernelEmitter.h"
 #include "compiler/pipeline/ExplainJson.h"
+#include "runtime/base/counted.h"
 
 #include <map>
 #include <nlohmann/json.hpp>
@@ -70,6 +71,17 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
   }
   root["refused"] = refusals(remarks);
   return root.dump();
+}
+
+std::string fusedRemark(kern::FuncOp kernel) {
+  std::string text;
+  for (Attribute tag : kernel.getFusedAttr() ? kernel.getFusedAttr().getValue() : ArrayRef<Attribute>())
+    text += (text.empty() ? "" : ", ") + cast<StringAttr>(tag).getValue().str();
+  if (text.empty())
+    return "";
+  const size_t ops = kernel.getOriginAttr() ? kernel.getOriginAttr().size() : 0;
+  return "@" + kernel.getSymName().str() + " (" + kernel.getHero().str() + "): fused " + text + ", from " +
+         rt::counted(ops, "op", "ops") + "\n";
 }
 
 } // namespace llmc

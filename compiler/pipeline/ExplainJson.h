@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/pipeline/CompileKernels.h"
+#include "dialects/Kern/KernDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <string>
 #include <vector>
@@ -12,5 +13,8 @@ namespace llmc {
 /// text}}]}], "refused":
 /// [..]}. `remarks`: what the passes said; repeated ones (a line a layer) are counted once with their number of places.
 std::string explainJson(mlir::ModuleOp module, const CompiledKernels &kernels, const std::vector<std::string> &remarks);
+
+/// "@linear_960x576 (linear): fused F2, F12, from 3 ops", a line; empty when nothing was fused.
+std::string fusedRemark(kern::FuncOp kernel);
 
 } // namespace llmc

@@ -35,7 +35,8 @@ static rt::Status writeFile(const std::string &path, llvm::StringRef bytes) {
   }
   if (!error)
     return rt::Status::ok();
-  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message());
+  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message(),
+                           "free space or name another --dump-dir");
 }
 
 /// SYMBOL.ARCH.mlir, .cu, .ptx and .cubin for each variant and level; what only the PTX level has has no cubin.

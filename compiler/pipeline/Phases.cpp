@@ -66,7 +66,8 @@ rt::Status dumpText(const PassOptions &options, const std::string &name, const s
     }
   }
   if (error)
-    return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message());
+    return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message(),
+                             "free space or name another --dump-dir");
   return rt::Status::ok();
 }
 

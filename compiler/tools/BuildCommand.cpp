@@ -7,6 +7,7 @@
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/TargetFlag.h"
 #include "passes/Passes.h"
+#include "runtime/base/counted.h"
 #include "runtime/device/cpu_features.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -19,8 +20,8 @@ namespace llmc {
 static cxxopts::Options buildFlags() {
   cxxopts::Options flags("llmc build",
                          "Compiles MODEL (a Hugging Face folder, a .safetensors or a .gguf) into one engine file.");
-  flags.positional_help("MODEL").add_options()("o,output", "engine file to write", cxxopts::value<std::string>(),
-                                               "FILE")(
+  flags.add_options()("o,output", "engine file to write (required, but with --stop-after)",
+                      cxxopts::value<std::string>(), "FILE")(
       "target",
       "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
       "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",
@@ -36,33 +37,34 @@ static cxxopts::Options buildFlags() {
               "LIST")("tuning", "configurations of products that llmc tune measured (default: the built-in table)",
                       cxxopts::value<std::string>()->default_value(""),
                       "FILE")("jobs", "threads; 0: one a core", cxxopts::value<std::string>()->default_value("0"),
-                              "N")("print-ir-before", "print the IR before a pass, or before all",
-                                   cxxopts::value<std::string>()->default_value(""), "PASS")(
-      "print-ir-after", "print the IR after a pass, or after all", cxxopts::value<std::string>()->default_value(""),
-      "PASS")("dump-dir",
-              "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
-              "--stop-after for the IR there",
-              cxxopts::value<std::string>()->default_value(""),
-              "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine",
-                     cxxopts::value<std::string>()->default_value(""),
-                     "PHASE")("remarks", "write what was fused and what was not, and why, to a file or - (stderr)",
-                              cxxopts::value<std::string>()->default_value(""),
-                              "FILE")("quality",
-                                      "measure a quantized build against the unquantized model (KL divergence on a "
-                                      "built-in text): on, off or auto: not "
-                                      "above 1.5e9 parameters",
-                                      cxxopts::value<std::string>()->default_value("auto"), "MODE")(
-      "selftest-tokens",
-      "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
-      cxxopts::value<std::string>()->default_value("auto"),
-      "N")("force", "replace an output that is not an llmc engine; remove an earlier build's files from --dump-dir")(
+                              "N")("print-ir-before", "print the IR before a pass, or before all (default: none)",
+                                   cxxopts::value<std::string>()->default_value(""),
+                                   "PASS")("print-ir-after", "print the IR after a pass, or after all (default: none)",
+                                           cxxopts::value<std::string>()->default_value(""), "PASS")(
+      "dump-dir",
+      "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
+      "--stop-after for the IR there (default: printed IR goes to stderr, the texts nowhere)",
+      cxxopts::value<std::string>()->default_value(""),
+      "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine (default: go on to the engine)",
+             cxxopts::value<std::string>()->default_value(""), "PHASE")(
+      "remarks", "write what was fused and what was not, and why, to a file, or to stderr with - (default: none)",
+      cxxopts::value<std::string>()->default_value(""),
+      "FILE")("quality",
+              "measure a quantized build against the unquantized model (KL divergence on a "
+              "built-in text): on, off or auto: not "
+              "above 1.5e9 parameters",
+              cxxopts::value<std::string>()->default_value("auto"),
+              "MODE")("selftest-tokens",
+                      "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
+                      cxxopts::value<std::string>()->default_value("auto"), "N")(
+      "force", "replace an output that is not an llmc engine; remove an earlier build's files from --dump-dir")(
       "quiet", "print nothing but errors")("verbose", "say which pass ran and how long it took")(
       "h,help", "show this text")("model", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"model"});
   return flags;
 }
 
-std::string buildHelp() { return helpWithout(buildFlags(), "model"); }
+std::string buildHelp() { return helpText(buildFlags(), "model", "MODEL -o FILE [FLAG]..."); }
 
 static rt::Result<std::vector<std::string>> parseLevels(const std::string &text) {
   std::vector<std::string> names;
@@ -218,13 +220,15 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
 static void printSummary(const BuildOptions &options, const BuildSummary &summary) {
   auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
   llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
-               << ", code " << mib(summary.codeBytes) << " at " << summary.levels << " levels"
+               << ", code " << mib(summary.codeBytes) << " at " << rt::counted(summary.levels, "level", "levels")
                << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX") << ")\n"
                << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
                                 summary.codegenSeconds, mib(summary.peakBytes))
-               << "  " << summary.kernels << " kernels in " << summary.variants << " variants\n"
+               << "  " << rt::counted(summary.kernels, "kernel", "kernels") << " in "
+               << rt::counted(summary.variants, "variant", "variants") << "\n"
                << "  KV cache: " << summary.kvBytesPerToken << " bytes a token\n"
-               << "  workspace bytes: " << summary.memoryFormula << "\n";
+               << "  workspace bytes: " << summary.memoryFormula << "\n"
+               << "    T: tokens of a step; S: rows of logits of a step; workers: threads that compute\n";
   for (const std::string &lines : {summary.selftest, summary.quality}) {
     llvm::SmallVector<llvm::StringRef> parts;
     llvm::StringRef(lines).split(parts, '\n', -1, false);

@@ -3,6 +3,7 @@
 
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/LaunchText.h"
+#include "runtime/base/counted.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -218,7 +219,8 @@ std::string originText(const Json &origins) {
 std::string refusedText(const Json &refused, const char *indent) {
   std::string out;
   for (const Json &entry : refused)
-    out += indent + rt::escaped(entry["remark"].get<std::string>(), 400) + " (" + entry["places"].dump() + " places)\n";
+    out += indent + rt::escaped(entry["remark"].get<std::string>(), 400) + " (" +
+           rt::counted(entry["places"].get<uint64_t>(), "place", "places") + ")\n";
   return out;
 }
 

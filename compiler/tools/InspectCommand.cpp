@@ -7,6 +7,7 @@
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cxxopts.hpp>
@@ -254,11 +255,10 @@ cxxopts::Options flagsOf(const std::string &command) {
                                                 ? "For each kernel: where it came from, its configurations, what was "
                                                   "fused, what was not and why, and its size."
                                                 : "What is in an engine: model, levels, memory, sections, weights.");
-  flags.positional_help("engine.bin")
-      .add_options()("json", "print one JSON object; sizes in bytes")("h,help", "show this text")(
-          "engine", "", cxxopts::value<std::vector<std::string>>());
   if (explain)
-    flags.add_options()("kernel", "only this kernel; default: all", cxxopts::value<std::string>(), "NAME");
+    flags.add_options()("kernel", "only this kernel (default: all)", cxxopts::value<std::string>(), "NAME");
+  flags.add_options()("json", "print one JSON object instead of text; sizes in bytes")("h,help", "show this text")(
+      "engine", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"engine"});
   return flags;
 }
@@ -281,11 +281,13 @@ rt::Result<std::string> answer(const std::string &command, const cxxopts::ParseR
 
 rt::Status printText(const std::string &text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write to stdout");
+    return stdoutError(errno);
   return rt::Status::ok();
 }
 
-std::string inspectHelp(const std::string &command) { return helpWithout(flagsOf(command), "engine"); }
+std::string inspectHelp(const std::string &command) {
+  return helpText(flagsOf(command), "engine", "engine.bin [FLAG]...");
+}
 
 int runInspect(int argc, char **argv) {
   std::string command = argv[0];

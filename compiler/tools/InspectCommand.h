@@ -12,7 +12,7 @@ int runInspect(int argc, char **argv);
 /// Help text of `command`: "inspect" or "explain".
 std::string inspectHelp(const std::string &command);
 
-/// Writes `text` to stdout. Error: OUT_IO when not all of it could be written.
+/// Writes `text` to stdout. Errors: OUT_IO when not all of it could be written, OUT_READER when nobody reads it.
 rt::Status printText(const std::string &text);
 
 } // namespace llmc

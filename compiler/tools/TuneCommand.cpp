@@ -19,18 +19,17 @@ static cxxopts::Options tuneFlags() {
   cxxopts::Options flags("llmc tune",
                          "Measures the configurations that each matrix product of a CPU engine can have, on this "
                          "machine and at its best level, with weights that no cache holds.");
-  flags.positional_help("engine.bin")
-      .add_options()("o,output", "file to write for llmc build --tuning, -: stdout", cxxopts::value<std::string>(),
-                     "FILE")("threads", "workers; 0: one a physical core",
-                             cxxopts::value<std::string>()->default_value("0"), "N")(
-          "sample-ms", "milliseconds of a sample; more: slower, less noise",
-          cxxopts::value<std::string>()->default_value("3"), "N")("quiet", "print nothing but errors")(
-          "h,help", "show this text")("engine", "", cxxopts::value<std::vector<std::string>>());
+  flags.add_options()("o,output", "file to write for llmc build --tuning, -: stdout (required)",
+                      cxxopts::value<std::string>(), "FILE")("threads", "threads that compute; 0: one a physical core",
+                                                             cxxopts::value<std::string>()->default_value("0"), "N")(
+      "sample-ms", "milliseconds of a sample; more: slower, less noise",
+      cxxopts::value<std::string>()->default_value("3"), "N")("quiet", "print nothing but errors")(
+      "h,help", "show this text")("engine", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"engine"});
   return flags;
 }
 
-std::string tuneHelp() { return helpWithout(tuneFlags(), "engine"); }
+std::string tuneHelp() { return helpText(tuneFlags(), "engine", "engine.bin -o FILE [FLAG]..."); }
 
 namespace {
 

@@ -4,8 +4,10 @@
 #include "compiler/tools/InspectCommand.h"
 #include "compiler/tools/TuneCommand.h"
 #include "runtime/base/standard_streams.h"
+#include "runtime/device/cpu_features.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -53,6 +55,9 @@ static int run(int argc, char **argv) {
   }
   if (command == "--help" || command == "-h" || command == "help")
     return help(argc > 2 ? argv[2] : "");
+  if (command == "build" || command == "tune")
+    if (rt::Status status = rt::checkCpuEnvironment(); !status)
+      return report(status);
   if (command == "build")
     return runBuild(argc - 1, argv + 1);
   if (command == "inspect" || command == "explain")
@@ -64,13 +69,19 @@ static int run(int argc, char **argv) {
 
 /// LLVM's streams end the process by themselves when an error is left on them, so it is taken off and told here.
 static int closeStreams(int status) {
+  errno = 0;
+  bool lost = std::fflush(stdout) != 0 || std::ferror(stdout);
+  int error = errno;
   llvm::outs().flush();
-  bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) || llvm::outs().has_error();
+  if (llvm::outs().has_error()) {
+    lost = true;
+    error = llvm::outs().error().value();
+  }
   llvm::outs().clear_error();
   llvm::errs().clear_error();
   if (!lost || status != 0)
     return status;
-  return report(rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write to stdout"));
+  return report(stdoutError(error ? error : EIO));
 }
 
 } // namespace llmc

@@ -3,9 +3,11 @@
 
 #include <cpuid.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 namespace llmc::rt {
 namespace {
@@ -65,15 +67,42 @@ CpuFeatures decodeCpuFeatures(const CpuidWords& w) {
   return f;
 }
 
-CpuFeatures restrictFeatures(CpuFeatures features, std::string_view list) {
-  CpuFeatures kept;
+namespace {
+
+/// What each level's code uses; the names are the compiler's.
+struct LevelNeeds {
+  std::string_view name;
+  bool avxVnni, v4, avx512Vnni, avx512Bf16;
+};
+constexpr std::array<LevelNeeds, 5> kLevels = {{{"x86-64-v3", false, false, false, false},
+                                                {"x86-64-v3-avxvnni", true, false, false, false},
+                                                {"x86-64-v4", false, true, false, false},
+                                                {"x86-64-v4-vnni", false, true, true, false},
+                                                {"x86-64-v4-vnni-bf16", false, true, true, true}}};
+
+/// The words of a list with commas; an empty list has none.
+std::vector<std::string_view> wordsOf(std::string_view list) {
+  std::vector<std::string_view> words;
   while (!list.empty()) {
     const auto comma = list.find(',');
-    const auto word = list.substr(0, comma);
-    for (const auto& [name, member] : kFeatureNames)
-      if (word == name) kept.*member = features.*member;
+    words.push_back(list.substr(0, comma));
     list = comma == std::string_view::npos ? std::string_view{} : list.substr(comma + 1);
   }
+  return words;
+}
+
+Status unknownName(const char* variable, std::string_view found, std::span<const std::string_view> known) {
+  return Status::error(ErrorKind::kUsage, "CPU_ENVIRONMENT",
+                       std::string(variable) + " does not know '" + escaped(found) + "'", "expected " + join(known));
+}
+
+}  // namespace
+
+CpuFeatures restrictFeatures(CpuFeatures features, std::string_view list) {
+  CpuFeatures kept;
+  for (const auto word : wordsOf(list))
+    for (const auto& [name, member] : kFeatureNames)
+      if (word == name) kept.*member = features.*member;
   return kept;
 }
 
@@ -104,12 +133,26 @@ std::string cpuBrand() {
 }
 
 bool supportsLevel(std::string_view level, const CpuFeatures& f) {
-  if (level == "x86-64-v3") return f.v3;
-  if (level == "x86-64-v3-avxvnni") return f.v3 && f.avxVnni;
-  if (level == "x86-64-v4") return f.v4;
-  if (level == "x86-64-v4-vnni") return f.v4 && f.avx512Vnni;
-  if (level == "x86-64-v4-vnni-bf16") return f.v4 && f.avx512Vnni && f.avx512Bf16;
+  for (const LevelNeeds& needs : kLevels)
+    if (level == needs.name)
+      return f.v3 && (!needs.avxVnni || f.avxVnni) && (!needs.v4 || f.v4) && (!needs.avx512Vnni || f.avx512Vnni) &&
+             (!needs.avx512Bf16 || f.avx512Bf16);
   return false;
+}
+
+Status checkCpuEnvironment() {
+  std::vector<std::string_view> known = {"none"};
+  for (const auto& feature : kFeatureNames) known.push_back(feature.name);
+  if (const char* list = std::getenv("LLMC_CPU_FEATURES"))
+    for (const auto word : wordsOf(list))
+      if (std::find(known.begin(), known.end(), word) == known.end())
+        return unknownName("LLMC_CPU_FEATURES", word, known);
+  known.clear();
+  for (const LevelNeeds& level : kLevels) known.push_back(level.name);
+  const std::string_view level = levelOverride();
+  if (!level.empty() && std::find(known.begin(), known.end(), level) == known.end())
+    return unknownName("LLMC_CPU_LEVEL", level, known);
+  return Status::ok();
 }
 
 std::string_view levelOverride() {

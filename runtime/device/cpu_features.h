@@ -56,4 +56,8 @@ Result<size_t> selectLevel(std::span<const std::string_view> levels, const CpuFe
 /// Value of LLMC_CPU_LEVEL, empty when unset.
 std::string_view levelOverride();
 
+/// Refuses names in LLMC_CPU_FEATURES and LLMC_CPU_LEVEL that mean nothing: detectCpuFeatures() passes over them, and a
+/// misspelt one would run other code than was asked for. Error CPU_ENVIRONMENT (64) lists the known ones.
+Status checkCpuEnvironment();
+
 }  // namespace llmc::rt

@@ -26,7 +26,9 @@ Status checkMagic(int fd, uint64_t fileBytes) {
   LLMC_TRY(readExactly(fd, 0, found.data(), count));
   if (count == 0 || std::memcmp(found.data(), kEngineMagic.data(), count) != 0)
     return Status::error(ErrorKind::kBadInput, "EN_MAGIC",
-                         "not an llmc engine: the file starts with '" + escaped({found.data(), count}) + "'",
+                         count == 0
+                             ? "not an llmc engine: the file is empty"
+                             : "not an llmc engine: the file starts with '" + escaped({found.data(), count}) + "'",
                          "build one with `llmc build`");
   if (fileBytes < kHeaderBytes)
     return engineError("EN_TRUNCATED", "the file has " + std::to_string(fileBytes) + " bytes, its header alone has " +

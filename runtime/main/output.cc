@@ -15,7 +15,7 @@ Status writeOutput(std::string_view text) {
     const ssize_t written = write(STDOUT_FILENO, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0)
-      return Status::error(ErrorKind::kIo, "CLI_OUTPUT",
+      return Status::error(ErrorKind::kIo, errno == EPIPE ? "CLI_READER" : "CLI_OUTPUT",
                            std::string("cannot write to stdout: ") + std::strerror(errno));
     text.remove_prefix(static_cast<size_t>(written));
   }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "runtime/base/standard_streams.h"
+#include "runtime/device/cpu_features.h"
 #include "runtime/main/flags.h"
 #include "runtime/main/help.h"
 #include "runtime/main/modes.h"
@@ -18,6 +19,7 @@ namespace llmc::rt {
 namespace {
 
 Status runMode(const Flags& flags) {
+  if (flags.mode != Mode::kHelp && flags.mode != Mode::kVersion) LLMC_TRY(checkCpuEnvironment());
   switch (flags.mode) {
     case Mode::kHelp:
       return writeOutput(helpText());
@@ -67,6 +69,7 @@ int runMain(int argc, const char* const* argv) {
   auto flags = parseFlags(argc, argv);
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;
+  if (status.code() == "CLI_READER") return 128 + SIGPIPE;  // as a shell says it of a program that SIGPIPE ended
   std::fprintf(stderr, "%s\n", status.toString().c_str());
   return exitStatus(status.kind());
 }

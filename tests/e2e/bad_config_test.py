@@ -102,6 +102,24 @@ class Texts(unittest.TestCase):
         hostile.refuse_build(self, folder, 65, code, [name, *names])
 
 
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@each(
+    ("number", 5, ["'chat_template'", "a string or a list"]),
+    ("object", {"default": "{{ x }}"}, ["'chat_template'", "a string or a list"]),
+    ("list_of_texts", ["{{ x }}"], ["'chat_template'", "'name' and 'template'"]),
+    ("template_is_a_number", [{"name": "default", "template": 5}], ["'chat_template'", "'name' and 'template'"]),
+    ("name_is_missing", [{"name": "tool_use", "template": "x"}, {"template": "y"}], ["'chat_template'", "'name' and 'template'"]),
+)
+class ConfiguredTemplate(unittest.TestCase):
+    """chat_template of tokenizer_config.json, which counts when there is no chat_template.jinja."""
+
+    def check(self, value, names):
+        folder = hostile.model_copy()
+        (folder / "chat_template.jinja").unlink(missing_ok=True)
+        hostile.edit_json(folder / "tokenizer_config.json", {"chat_template": value})
+        hostile.refuse_build(self, folder, 65, "CF_TYPE", ["tokenizer_config.json", *names])
+
+
 def model(**change):
     return lambda t: t["model"].update(change)
 

@@ -41,7 +41,7 @@ class NoEngine(unittest.TestCase):
         for flags in (ASK, ("--check",), ("--tokenize", "a"), ("--chat",), ("--bench",), ("--selftest",)):
             hostile.refuse_run(self, path, *flags, status=65, code=code)
         for command in ("inspect", "explain"):
-            hostile.check_refusal(self, hostile.run("llmc", command, path), 65, code)
+            hostile.check_refusal(self, hostile.run("llmc", command, path), 65, code, [] if content else ["the file is empty"])
 
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
@@ -159,12 +159,19 @@ class OtherMachines(unittest.TestCase):
                                    env={"LLMC_CPU_FEATURES": features})
 
     def test_a_level_that_the_engine_or_the_cpu_lacks(self):
-        for level in ("x86-64-v4-vnni", "x86-64-v9", "", "\x1b[31m"):
-            ended = hostile.run("llmc-run", built(), *ASK, env={"LLMC_CPU_LEVEL": level})
-            if level:
-                hostile.check_refusal(self, ended, 78, "EN_CPU_ARCH", ["LLMC_CPU_LEVEL"])
-            else:
-                self.assertEqual(ended.status, 0, ended.err)
+        ended = hostile.run("llmc-run", built(), *ASK, env={"LLMC_CPU_LEVEL": "x86-64-v4-vnni"})
+        hostile.check_refusal(self, ended, 78, "EN_CPU_ARCH", ["LLMC_CPU_LEVEL"])
+        self.assertEqual(hostile.run("llmc-run", built(), *ASK, env={"LLMC_CPU_LEVEL": ""}).status, 0)
+
+    def test_names_in_the_environment_that_mean_nothing(self):
+        build = ("llmc", "build", hostile.model_path(), "-o", hostile.fresh_folder("out") / "engine.bin")
+        for variable, known in (("LLMC_CPU_LEVEL", "x86-64-v3-avxvnni"), ("LLMC_CPU_FEATURES", "avx512bf16")):
+            for value in ("x86-64-v9", "v3,avx2", "\x1b[31m"):
+                for command in (("llmc-run", built(), *ASK), ("llmc-run", built(), "--check"), build):
+                    ended = hostile.run(*command, env={variable: value})
+                    hostile.check_refusal(self, ended, 64, "CPU_ENVIRONMENT", [variable, known], cpu=0.5)
+        for flags in (("--help",), ("--version",)):
+            self.assertEqual(hostile.run("llmc-run", *flags, env={"LLMC_CPU_LEVEL": "x86-64-v9"}).status, 0)
 
     def test_check_and_tokenize_need_no_level(self):
         for flags in (("--check",), ("--tokenize", "In")):

@@ -136,6 +136,8 @@ def tokens_of(change_list):
     *((f"version_{n}", change(version=n), "GG_VERSION", ["byte 4"]) for n in (0, 1, 4)),
     ("version_swapped", change(version=3 << 24), "GG_ENDIAN", ["byte 4"]),
     *((f"tensor_count_{i}", change(tensor_count=n), "GG_COUNT", ["byte 8"]) for i, n in enumerate((1 << 64, 1 << 40)) for n in [n - 1]),
+    ("tensor_count_of_a_longer_file", change(tensor_count=60_000), "GG_TRUNCATED", ["byte 8", "60000 tensors", "download"]),
+    ("meta_count_of_a_longer_file", change(meta_count=60_000, data=bytearray(100)), "GG_TRUNCATED", ["byte 16", "60000 metadata keys", "download"]),
     ("meta_count_2_64", change(meta_count=(1 << 64) - 1), "GG_COUNT", ["byte 16"]),
     ("key_empty", again("", 1), "GG_KEY", ["byte"]),
     ("key_of_65536", again("k" * 65_536, 1), "GG_KEY", ["byte"]),
@@ -213,7 +215,7 @@ class Cut(unittest.TestCase):
                 os.truncate(path, length)
                 ended = hostile.run("llmc", "build", path, "-o", path.with_name("out.bin"), "--quiet")
                 self.assertEqual(ended.status, 65, ended.err)
-                self.assertRegex(ended.err, r"^error\[GG_(TRUNCATED|OFFSET|COUNT)\] model.gguf: ")
+                self.assertRegex(ended.err, r"^error\[GG_(TRUNCATED|OFFSET)\] model.gguf: .*incomplete")
                 self.assertEqual(os.listdir(path.parent), ["model.gguf"])
 
     def test_less_than_a_magic(self):

@@ -212,6 +212,33 @@ class Outputs(unittest.TestCase):
         (folder / "file").touch()
         self.refused(folder / "engine.bin", 74, "OUT_IO", ["file"], ("--print-ir-after", "all", "--dump-dir", folder / "file"))
 
+    def test_dumps_that_a_full_disk_cuts_are_removed(self):
+        """RLIMIT_FSIZE again: the first dump that is larger ends the build, and what the build made goes with it."""
+        flags = ("--print-ir-after", "all", "--dump-dir")
+        for stop in ((), ("--stop-after", "plan")):
+            folder = hostile.fresh_folder("out")
+            self.refused(folder / "engine.bin", 74, "OUT_IO", ["dumps/deep", ".mlir", "free space or name another --dump-dir"],
+                         (*flags, folder / "dumps" / "deep", *stop), limit=(resource.RLIMIT_FSIZE, 3000))
+            self.assertEqual(os.listdir(folder), [])
+        (folder / "dumps").mkdir()
+        (folder / "dumps" / "notes.txt").write_bytes(hostile.OLD)
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["dumps"], (*flags, folder / "dumps"), limit=(resource.RLIMIT_FSIZE, 3000))
+        self.assertEqual([p.name for p in folder.rglob("*")], ["dumps", "notes.txt"])
+
+    def test_dumps_of_a_build_that_fails_otherwise_stay(self):
+        folder = hostile.fresh_folder("out")
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["engine.bin", "raise the file size limit"],
+                     ("--dump-dir", folder / "dumps", "--quality", "off"), limit=(resource.RLIMIT_FSIZE, 1_000_000))
+        self.assertEqual(os.listdir(folder), ["dumps"])
+        self.assertTrue(list((folder / "dumps" / "kernels-x86-64-v3").glob("*.s")))
+
+    def test_an_output_that_was_not_there_is_not_called_intact(self):
+        folder = hostile.fresh_folder("out")
+        ended = hostile.run("llmc", "build", hostile.model_path(), "-o", folder / "engine.bin", *FLAGS, limit=(resource.RLIMIT_FSIZE, 500_000))
+        hostile.check_refusal(self, ended, 74, "OUT_IO", ["engine.bin", "raise the file size limit"], 30.0)
+        self.assertNotIn("intact", ended.err)
+        self.assertEqual(os.listdir(folder), [])
+
     def test_a_link_stays_a_link(self):
         folder = hostile.fresh_folder("out")
         (folder / "real").mkdir()

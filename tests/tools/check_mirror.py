@@ -2,7 +2,8 @@
 
 Usage: tests/tools/check_mirror.py [--list]     --list prints every gap, allowed or not
 runtime/kv/block_pool.cc -> tests/unit/runtime/kv/block_pool_test.cc; codegen/cpu/Level.cpp -> tests/unit/codegen/cpu/**/level_test.cc;
-passes/FormKernels.cpp -> tests/lit/passes/form_kernels/*.mlir; an op `llm.glu` -> tests/lit/dialects/LLM/glu/.
+passes/FormKernels.cpp -> tests/lit/passes/form_kernels/*.mlir; an op `llm.glu` -> tests/lit/dialects/LLM/glu/ with
+roundtrip.mlir, invalid.mlir and eval.mlir, and fold.mlir when, and only when, its .td says hasFolder or hasCanonicalize....
 The allowlist is mirror_allow.txt beside this script: `PATTERN  FILE`, where FILE is what tests it (or what it tests) instead
 and must exist.
 """
@@ -48,22 +49,33 @@ def unit_gaps() -> tuple[list[str], list[str], int]:
     return untested, homeless, len(sources.keys() & tests.keys())
 
 
+def ops_of(text: str) -> list[tuple[str, bool]]:
+    """Mnemonic of each op that a .td defines, and whether the op is folded or canonicalized."""
+    found = []
+    for part in re.split(r"^(?=def |class )", text, flags=re.M):
+        if match := re.match(r'def\s+\w+Op\s*:\s*\w+<"(\w+)"', part):
+            found.append((match[1], bool(re.search(r"\blet hasFolder = 1|\blet hasCanonicaliz\w+ = 1", part))))
+    return found
+
+
+def op_gaps(source: str, folder: str, folds: bool, files: set[str]) -> list[str]:
+    """What an op's folder lacks, and a fold test of an op that has no folder."""
+    missing = [f"{source}/{kind}" for kind in ("roundtrip", "invalid", "eval", *(["fold"] if folds else [])) if f"{folder}/{kind}.mlir" not in files]
+    return missing + ([f"{source}/fold-without-a-folder"] if not folds and f"{folder}/fold.mlir" in files else [])
+
+
 def lit_gaps() -> tuple[list[str], int]:
-    """Passes and ops without a folder of lit tests, and how many have one."""
-    folders = {str(pathlib.Path(p).parent) for p in tracked("tests/lit") if p.endswith((".mlir", ".test"))}
-    missing, found = [], 0
+    """Passes without a folder of lit tests, ops without one of their tests, and how many passes and ops have all."""
+    files = {p for p in tracked("tests/lit") if p.endswith((".mlir", ".test"))}
+    folders = {str(pathlib.Path(p).parent) for p in files}
     passes = re.findall(r'^def\s+(\w+)\s*:\s*\w*Pass<"', (ROOT / "passes/Passes.td").read_text(), re.M)
-    wanted = [(f"passes/Passes.td:{name}", f"tests/lit/passes/{snake(name)}") for name in passes]
+    gaps = {f"passes/Passes.td:{name}": [] if f"tests/lit/passes/{snake(name)}" in folders else [f"passes/Passes.td:{name}"] for name in passes}
     for path in tracked("dialects"):
         if path.endswith(".td"):
-            for name in re.findall(r'^def\s+\w+Op\s*:\s*\w+<"(\w+)"', (ROOT / path).read_text(), re.M):
-                wanted.append((f"{path}:{name}", f"tests/lit/dialects/{path.split('/')[1]}/{name}"))
-    for source, folder in wanted:
-        if folder in folders:
-            found += 1
-        else:
-            missing.append(source)
-    return missing, found
+            for name, folds in ops_of((ROOT / path).read_text()):
+                source = f"{path}:{name}"
+                gaps[source] = op_gaps(source, f"tests/lit/dialects/{path.split('/')[1]}/{name}", folds, files)
+    return [gap for of_one in gaps.values() for gap in of_one], sum(not of_one for of_one in gaps.values())
 
 
 def read_allowlist() -> tuple[list[str], list[str]]:

@@ -55,12 +55,13 @@ TEST(Gguf, GG1_MagicVersionEndian) {
   EXPECT_EQ(code(w), "GG_ENDIAN");
 }
 TEST(Gguf, GG2_Counts) {
-  for (uint64_t count : {UINT64_MAX - 1, uint64_t{1000}}) {
+  // What no file can have, and what a longer one could: this one was cut.
+  for (auto [count, expected] : {std::pair{UINT64_MAX - 1, "GG_COUNT"}, std::pair{uint64_t{1000}, "GG_TRUNCATED"}}) {
     GgufWriter tensors = small(), keys = small();
     tensors.tensorCount = count;
     keys.keyCount = count;
-    EXPECT_EQ(code(tensors), "GG_COUNT");
-    EXPECT_EQ(code(keys), "GG_COUNT");
+    EXPECT_EQ(code(tensors), expected);
+    EXPECT_EQ(code(keys), expected);
   }
 }
 TEST(Gguf, GG3_Keys) {
@@ -81,9 +82,7 @@ TEST(Gguf, GG4_CutAnywhere) {
   ASSERT_EQ(codeOfBytes(bytes), "ok");
   for (size_t length = 4; length < bytes.size(); ++length) {
     std::string code = codeOfBytes(bytes.substr(0, length));
-    if (length < 80)
-      EXPECT_TRUE(code == "GG_TRUNCATED" || code == "GG_COUNT") << length << code;
-    else if (length <= metadata - 32)
+    if (length <= metadata - 32)
       EXPECT_EQ(code, "GG_TRUNCATED") << length;
     else
       EXPECT_TRUE(code == "GG_OFFSET" || code == "GG_TRUNCATED") << length << code;

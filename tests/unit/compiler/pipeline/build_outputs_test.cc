@@ -71,7 +71,7 @@ TEST_F(BuildOutputs, RemarksAndEngineDiffer) {
 
 TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
   const std::string dumps = (folder_ / "new" / "dumps").string();
-  ASSERT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
+  ASSERT_TRUE(DumpFolder().prepare(dumps, {"v3"}, false));
   EXPECT_TRUE(fs::is_directory(dumps));
   const std::vector<std::string> ours = {
       "000-a.mlir",          "1000-b.ll",        "kernels-v3/012-c.s", "linear_m8.sm_90a.cubin",
@@ -79,17 +79,51 @@ TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
   const std::vector<std::string> theirs = {"notes.txt",          "00-a.mlir", "000a.mlir", "000-a.txt",
                                            "kernels-v9/012-c.s", "a.cubin",   "sm_90a.cu", "a.sm_90a.txt"};
   for (const std::string& name : theirs) write("new/dumps/" + name, "x");
-  EXPECT_TRUE(prepareDumpFolder(dumps, {"v3"}, false));
+  EXPECT_TRUE(DumpFolder().prepare(dumps, {"v3"}, false));
   for (const std::string& name : ours) write("new/dumps/" + name, "x");
-  rt::Status status = prepareDumpFolder(dumps, {"v3"}, false);
+  rt::Status status = DumpFolder().prepare(dumps, {"v3"}, false);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.code(), "OUT_EXISTS");
   for (const std::string& name : ours) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
-  ASSERT_TRUE(prepareDumpFolder(dumps, {"v3"}, true));
+  ASSERT_TRUE(DumpFolder().prepare(dumps, {"v3"}, true));
   for (const std::string& name : ours) EXPECT_FALSE(fs::exists(fs::path(dumps) / name)) << name;
   for (const std::string& name : theirs) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
   EXPECT_FALSE(fs::exists(fs::path(dumps) / "kernels-v3"));
-  EXPECT_EQ(prepareDumpFolder(write("file", "x"), {}, true).code(), "OUT_IO");
+  EXPECT_EQ(DumpFolder().prepare(write("file", "x"), {}, true).code(), "OUT_IO");
+}
+
+TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
+  const std::string dumps = (folder_ / "new" / "dumps").string();
+  const auto dumpAll = [&] {
+    for (const char* name : {"000-a.mlir", "kernels-v3/012-c.s", "a.sm_80.cubin"})
+      write("new/dumps/" + std::string(name), "x");
+  };
+  {
+    DumpFolder fresh;
+    ASSERT_TRUE(fresh.prepare(dumps + "/", {"v3"}, false));
+    dumpAll();
+    fresh.discard();
+    EXPECT_FALSE(fs::exists(folder_ / "new"));
+    EXPECT_TRUE(fs::exists(folder_));
+  }
+  {
+    DumpFolder kept;
+    write("new/dumps/notes.txt", "mine");
+    ASSERT_TRUE(kept.prepare(dumps, {"v3"}, false));
+    dumpAll();
+    kept.discard();
+    EXPECT_EQ(read((folder_ / "new/dumps/notes.txt").string()), "mine");
+    EXPECT_EQ(std::distance(fs::directory_iterator(dumps), fs::directory_iterator()), 1);
+  }
+  fs::remove(folder_ / "new/dumps/notes.txt");
+  DumpFolder theirs;  // a folder that was there before stays, empty as it was
+  ASSERT_TRUE(theirs.prepare(dumps, {"v3"}, false));
+  dumpAll();
+  theirs.discard();
+  EXPECT_TRUE(fs::is_empty(dumps));
+  DumpFolder never;  // half of the folders could be made
+  EXPECT_EQ(never.prepare((folder_ / "x" / std::string(300, 'n')).string(), {}, false).code(), "OUT_IO");
+  EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 
 TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {

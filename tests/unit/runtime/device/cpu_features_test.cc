@@ -94,6 +94,29 @@ TEST(CpuFeatures, RestrictionCanOnlyTakeAway) {
   unsetenv("LLMC_CPU_FEATURES");
 }
 
+TEST(CpuFeatures, UnknownNamesInTheEnvironmentAreListed) {
+  EXPECT_TRUE(checkCpuEnvironment());
+  const auto check = [](const char* variable, const char* value) {
+    setenv(variable, value, 1);
+    const Status status = checkCpuEnvironment();
+    unsetenv(variable);
+    return status.isOk() ? std::string("ok") : std::to_string(exitStatus(status.kind())) + " " + status.toString();
+  };
+  for (const char* list : {"", "none", "v3", "v3,avxvnni,v4,avx512vnni,avx512bf16"})
+    EXPECT_EQ(check("LLMC_CPU_FEATURES", list), "ok") << list;
+  for (auto level : kAll) EXPECT_EQ(check("LLMC_CPU_LEVEL", std::string(level).c_str()), "ok") << level;
+  EXPECT_EQ(check("LLMC_CPU_LEVEL", ""), "ok");
+  EXPECT_EQ(check("LLMC_CPU_FEATURES", "v3,avx2"),
+            "64 error[CPU_ENVIRONMENT] LLMC_CPU_FEATURES does not know 'avx2'; expected none, v3, avxvnni, v4, "
+            "avx512vnni, avx512bf16");
+  EXPECT_EQ(check("LLMC_CPU_FEATURES", "v3,,v4"),
+            "64 error[CPU_ENVIRONMENT] LLMC_CPU_FEATURES does not know ''; expected none, v3, avxvnni, v4, avx512vnni, "
+            "avx512bf16");
+  EXPECT_EQ(check("LLMC_CPU_LEVEL", "x86-64-v9"),
+            "64 error[CPU_ENVIRONMENT] LLMC_CPU_LEVEL does not know 'x86-64-v9'; expected x86-64-v3, "
+            "x86-64-v3-avxvnni, x86-64-v4, x86-64-v4-vnni, x86-64-v4-vnni-bf16");
+}
+
 TEST(CpuFeatures, ThisMachineAgreesWithTheCompilersRuntime) {
   EXPECT_EQ(detectCpuFeatures().v3,
             bool(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")));

@@ -48,6 +48,12 @@ TEST(Help, NamesEveryFlagOfTheInterface) {
     EXPECT_NE(text.find(name), std::string::npos) << name;
 }
 
+TEST(Help, NamesTheEnvironment) {
+  const std::string text = helpText();
+  for (const char* name : {"LLMC_CPU_LEVEL=", "LLMC_CPU_FEATURES=", "LLMC_CUDA_LEVEL="})
+    EXPECT_NE(text.find(name), std::string::npos) << name;
+}
+
 TEST(Help, EachSettingStatesItsDefault) {
   for (const FlagHelp& flag : allFlags()) {
     if (flag.group == "What to do (one of)" || flag.group == "About") continue;

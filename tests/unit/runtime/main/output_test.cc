@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "runtime/base/standard_streams.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -27,6 +29,20 @@ TEST(Output, AFullDiskIsAnError) {
   close(full);
   EXPECT_EQ(status.code(), "CLI_OUTPUT");
   EXPECT_EQ(exitStatus(status.kind()), 74);
+}
+
+TEST(Output, AReaderThatIsGoneIsToldApart) {
+  secureStandardStreams();  // EPIPE instead of a signal
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const int saved = dup(STDOUT_FILENO);
+  dup2(ends[1], STDOUT_FILENO);
+  const Status status = writeOutput("text");
+  dup2(saved, STDOUT_FILENO);
+  close(saved);
+  close(ends[1]);
+  EXPECT_EQ(status.code(), "CLI_READER");
 }
 
 }  // namespace
