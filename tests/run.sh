@@ -140,9 +140,9 @@ cudaTests() {
   echo "$((p + p2)) passed, $((f + f2)) failed, $((s + s2)) skipped"
 }
 
-# The last stage: as much of its 150 s as 40 minutes for all leave. What it does not reach counts as skipped.
+# The last stage: as much of its 150 s as 35 minutes for all leave. What it does not reach counts as skipped.
 tidySources() {
-  local left=$((2400 - (SECONDS - begin)))
+  local left=$((2100 - (SECONDS - begin)))
   python3 tests/tools/check_tidy.py build --seconds $((left < 20 ? 20 : left > 150 ? 150 : left))
 }
 

@@ -22,7 +22,8 @@ TEST(Server, APublicBindNeedsAKey) {
 
 TEST(Server, ADrainCutsNoStream) {
   MockOptions mock;
-  mock.step = std::chrono::milliseconds(1);
+  mock.step =
+      std::chrono::milliseconds(10);  // the first stream must last until the hundredth has begun, instrumented too
   Served served(mock);
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 100; ++i) {

@@ -36,17 +36,28 @@ const int kRows[] = {0, 1, 2, 3, 4, 5, 7, 12, 16, 17, 33, 64, 65, 130, 300};
 
 class MatmulTest : public testing::TestWithParam<std::tuple<Kind, const Level *, int64_t>> {};
 
+/// Exact outputs of one row with the size of their terms. A row gives the same in every batch, so each is computed
+/// once.
+using ReferenceRow = std::vector<std::pair<double, double>>;
+
+ReferenceRow referenceRow(const TestWeight &weight, const TestActivations &x, int row) {
+  ReferenceRow outputs;
+  for (int64_t n = 0; n < weight.shape.n; ++n)
+    outputs.push_back(referenceOutput(weight, x, row, n));
+  return outputs;
+}
+
 /// Compares all outputs of one run with the reference, whose terms may be off by `tolerance` of their size, and checks
 /// that nothing else was written.
 void checkRun(BuiltMatmul &kernel, const TestWeight &weight, const TestActivations &x, int rows, uint32_t workers,
-              double tolerance) {
+              const std::vector<ReferenceRow> &reference, double tolerance) {
   const MatmulShape &shape = weight.shape;
   int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape.n * 4)) / 4;
   Buffer out(static_cast<size_t>((rows + 1) * stride * 4), 0xff);
   kernel.run(x.bytes.data(), weight.packed.data(), out.as<float>(), rows, workers);
   for (int row = 0; row < rows; ++row)
     for (int64_t n = 0; n < shape.n; ++n) {
-      auto [sum, magnitude] = referenceOutput(weight, x, row, n);
+      auto [sum, magnitude] = reference[static_cast<size_t>(row)][static_cast<size_t>(n)];
       float got = out.as<float>()[row * stride + n];
       ASSERT_NEAR(got, sum, tolerance * magnitude) << "row " << row << " column " << n << " of M " << rows << " N "
                                                    << shape.n << " K " << shape.k << ", " << workers << " workers";
@@ -94,10 +105,14 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
     double tolerance = !chooseMatmul(*level, shape).rowScales ? 1e-6 : (shape.asymmetric() ? 4.0 : 1.0) / 32767;
     int rowLimit = mMax == 0 ? 300 : static_cast<int>(mMax);
     TestActivations x(shape, rowLimit, 2);
+    std::vector<ReferenceRow> reference;
     for (int rows : kRows)
-      if (rows <= rowLimit && (rows < 100 || size.n * size.k < 40000))
+      if (rows <= rowLimit && (rows < 100 || size.n * size.k < 40000)) {
+        while (std::ssize(reference) < rows)
+          reference.push_back(referenceRow(weight, x, static_cast<int>(reference.size())));
         for (uint32_t workers : {1u, 3u})
-          checkRun(kernel, weight, x, rows, workers, tolerance);
+          checkRun(kernel, weight, x, rows, workers, reference, tolerance);
+      }
   }
   if (!runs)
     GTEST_SKIP() << "compiled only: this CPU has no " << level->name.str();
