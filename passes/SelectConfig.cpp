@@ -46,13 +46,7 @@ std::optional<MatmulShape> productOf(kern::FuncOp kernel) {
   auto linears = llvm::to_vector(kernel.getBody().getOps<llm::LinearOp>());
   if (linears.size() != 1)
     return std::nullopt;
-  llm::WeightType weight = linears.front().getW().getType();
-  MatmulShape shape;
-  shape.n = weight.rows();
-  shape.k = weight.cols();
-  shape.layout = layoutFor(weight.getQuant());
-  shape.act = isa<llm::QActType>(linears.front().getX().getType()) ? ActKind::Int8 : ActKind::F32;
-  return shape;
+  return productShape(linears.front());
 }
 
 /// What `database` knows of a class of a product: {level = {name = value}}.

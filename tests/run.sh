@@ -140,12 +140,6 @@ cudaTests() {
   echo "$((p + p2)) passed, $((f + f2)) failed, $((s + s2)) skipped"
 }
 
-# The last stage: as much of its 150 s as 35 minutes for all leave. What it does not reach counts as skipped.
-tidySources() {
-  local left=$((2100 - (SECONDS - begin)))
-  python3 tests/tools/check_tidy.py build --seconds $((left < 20 ? 20 : left > 150 ? 150 : left))
-}
-
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1
@@ -159,7 +153,7 @@ runStage() {
     layers) stage layers python3 tests/tools/check_layers.py ;;
     size) stage size python3 tests/tools/size_report.py ;;
     mirror) stage mirror python3 tests/tools/check_mirror.py ;;
-    tidy) stage tidy tidySources ;;
+    tidy) stage tidy python3 tests/tools/check_tidy.py build ;;
     unit) stage unit unitTestsWithModel ;;
     lit) stage lit litTests ;;
     binaries) stage binaries tests/tools/check_binaries.sh build/bin ;;

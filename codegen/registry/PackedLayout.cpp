@@ -97,13 +97,24 @@ std::optional<Layout> layoutByName(std::string_view name) {
 }
 
 std::string_view deviceLayoutName(Layout layout) {
-  constexpr std::string_view kStructs[] = {"Bf16M16K16", "F16M16K16", "Q8M16K32", "Q4M16K64", "Q4M16K64Asym"};
-  if (layout == Layout::Q4M16K128Asym)
+  switch (layout) {
+  case Layout::BF16M16K16:
+    return "Bf16M16K16";
+  case Layout::F16M16K16:
+    return "F16M16K16";
+  case Layout::Q8M16K32:
+    return "Q8M16K32";
+  case Layout::Q4M16K64Sym:
+    return "Q4M16K64";
+  case Layout::Q4M16K64Asym:
+    return "Q4M16K64Asym";
+  case Layout::Q4M16K128Asym:
     return "Q4M16K128Asym";
-  if (layout == Layout::E4M3M16K32)
+  case Layout::E4M3M16K32:
     return "E4m3M16K32";
-  return isFragment(layout) ? kStructs[static_cast<int>(layout) - static_cast<int>(Layout::BF16M16K16)]
-                            : std::string_view();
+  default:
+    return {};
+  }
 }
 
 ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {

@@ -1,7 +1,9 @@
-// The packed layout of a weight type of the IR.
+// The packed layout of a weight type of the IR, and the shape of a product with it.
 #pragma once
 
+#include "codegen/registry/MatmulConfig.h"
 #include "codegen/registry/PackedLayout.h"
+#include "dialects/LLM/LLMDialect.h"
 #include "dialects/LLM/LLMTypes.h"
 
 namespace llmc {
@@ -36,6 +38,17 @@ inline Layout layoutFor(llm::QuantAttr quant) {
 /// Fragment layout (CUDA) of a matrix stored as `quant`, if there is one.
 inline std::optional<Layout> fragmentLayoutFor(llm::QuantAttr quant) {
   return fragmentLayoutFor(weightKind(quant.getKind()), quant.getSymmetric(), quant.getByteScales(), quant.getGroup());
+}
+
+/// What configurations of a product on the CPU depend on, for one row at most.
+inline MatmulShape productShape(llm::LinearOp linear) {
+  llm::WeightType weight = linear.getW().getType();
+  MatmulShape shape;
+  shape.n = weight.rows();
+  shape.k = weight.cols();
+  shape.layout = layoutFor(weight.getQuant());
+  shape.act = mlir::isa<llm::QActType>(linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
+  return shape;
 }
 
 } // namespace llmc

@@ -2,12 +2,12 @@
 #include "compiler/tools/TuneCommand.h"
 
 #include "codegen/cpu/Level.h"
+#include "compiler/pipeline/BuildOutputs.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/InspectCommand.h"
 #include "compiler/tune/TuneProducts.h"
 #include "runtime/base/limits.h"
 #include "runtime/device/cpu_features.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -89,22 +89,6 @@ std::string describeFound(const Level &level, const TunedProduct &found) {
          llvm::formatv(" # {0} instead of {1:f1}, {2} tried", times, found.tableSeconds * 1e6, found.tried).str();
 }
 
-/// Adds to `path`, or replaces what is in it.
-rt::Status write(const std::string &path, const std::string &text, bool append) {
-  if (path == "-")
-    return printText(text);
-  std::error_code error;
-  llvm::raw_fd_ostream out(path, error, append ? llvm::sys::fs::OF_Append : llvm::sys::fs::OF_None);
-  if (!error) {
-    out << text;
-    out.close();
-    error = out.error();
-    out.clear_error();
-  }
-  return error ? rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "cannot write " + path + ": " + error.message())
-               : rt::Status::ok();
-}
-
 rt::Status tune(const TuneRequest &request) {
   auto engine = rt::EngineFile::open(request.engine, {.verify = rt::Verify::kLazy});
   if (!engine)
@@ -115,7 +99,9 @@ rt::Status tune(const TuneRequest &request) {
   auto pool = rt::WorkerPool::create({.threads = request.threads});
   if (!pool)
     return pool.takeStatus();
-  LLMC_TRY(write(request.output, "", /*append=*/true)); // a path that cannot be written is told before the work
+  LateFile output;
+  if (request.output != "-")
+    LLMC_TRY(output.open(request.output)); // a path that cannot be written is told before the work
   std::string text = "# llmc " LLMC_VERSION " tune on " + rt::cpuBrand() + ", " + std::to_string((*pool)->workers()) +
                      " workers\n" + TuningDatabase::kHeader.str() + "\n";
   size_t faster = 0, all = 0;
@@ -136,7 +122,7 @@ rt::Status tune(const TuneRequest &request) {
   if (!request.quiet)
     llvm::errs() << faster << " of " << all << " are faster than the built-in table by "
                  << llvm::formatv("{0:f0}% or more\n", request.options.leastGain * 100);
-  return write(request.output, text, false);
+  return output.isOpen() ? output.write(text) : printText(text);
 }
 
 } // namespace

@@ -118,7 +118,7 @@ Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vect
   uint64_t offset = chunk * kChunkBytes, bytes = std::min(kChunkBytes, entry.padded - offset);
   std::byte* data = memory[section].data() == nullptr ? nullptr : memory[section].data() + offset;
   if (data == nullptr) {
-    buffer.resize(kChunkBytes);
+    if (buffer.size() < bytes) buffer.resize(bytes);
     data = buffer.data();
     LLMC_TRY(readExactly(file.get(), entry.offset + offset, data, bytes));
   } else if (weights && residency == Residency::kCopied) {

@@ -105,8 +105,9 @@ Status checkWeight(const std::string& path, const fb::Weight& weight, uint64_t a
     return engineError("EN_SEMANTIC", path + " has " + std::to_string(weight.rows()) + " x " +
                                           std::to_string(weight.cols()) + " elements in " +
                                           std::to_string(weight.size()) + " bytes");
-  if (weight.dtype() > fb::DType::E4M3)
-    return outside(path + ".dtype", static_cast<uint64_t>(weight.dtype()), "at most 6");
+  if (weight.dtype() > fb::DType::MAX)
+    return outside(path + ".dtype", static_cast<uint64_t>(weight.dtype()),
+                   "at most " + std::to_string(static_cast<int>(fb::DType::MAX)));
   return Status::ok();
 }
 

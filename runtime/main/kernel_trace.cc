@@ -6,10 +6,10 @@
 namespace llmc::rt {
 namespace {
 
+using serving::TraceFile;
+
 constexpr int kSteps = 0;
 int trackOf(uint32_t worker) { return static_cast<int>(worker) + 1; }
-
-std::string field(const char* name, uint64_t value) { return "\"" + std::string(name) + "\":" + std::to_string(value); }
 
 }  // namespace
 
@@ -18,10 +18,10 @@ KernelTrace::KernelTrace(std::unique_ptr<serving::TraceFile> file, const fb::Eng
 
 Result<std::unique_ptr<KernelTrace>> KernelTrace::create(const std::string& path, const fb::Engine& plan,
                                                          uint32_t workers) {
-  serving::TraceFile::Tracks tracks = {{kSteps, "steps"}};
+  TraceFile::Tracks tracks = {{kSteps, "steps"}};
   for (uint32_t worker = 0; worker < workers; ++worker)
     tracks.emplace_back(trackOf(worker), "worker " + std::to_string(worker));
-  auto file = serving::TraceFile::create(path, tracks, serving::TraceFile::kMostBytes);
+  auto file = TraceFile::create(path, tracks, TraceFile::kMostBytes);
   LLMC_TRY(file.status());
   return std::unique_ptr<KernelTrace>(new KernelTrace(file.take(), plan));
 }
@@ -35,8 +35,8 @@ void KernelTrace::begin(uint64_t now) {
 void KernelTrace::add(const MeasuredStep& step) {
   const auto tokens = static_cast<uint64_t>(step.batch.tokens);
   file_->addSpan(kSteps, steps_, seconds(step.times.begin), seconds(step.times.end),
-                 field("step", step_++) + "," + field("tokens", tokens) + "," +
-                     field("sequences", static_cast<uint64_t>(step.batch.sequences)));
+                 TraceFile::field("step", step_++) + "," + TraceFile::field("tokens", tokens) + "," +
+                     TraceFile::field("sequences", static_cast<uint64_t>(step.batch.sequences)));
   for (uint32_t worker = 0; worker < step.times.starts.size() && !file_->over(); ++worker) addWorker(step, worker);
 }
 
@@ -49,12 +49,12 @@ void KernelTrace::addWorker(const MeasuredStep& step, uint32_t worker) {
       const auto& origin = step.program.origins()[call];
       const auto* kernel = plan_.kernels()->Get(origin.kernel);
       last = times.ends[worker][call];
-      file_->addSpan(
-          trackOf(worker), kernel->name()->string_view(), seconds(times.starts[worker][call]), seconds(last),
-          field("phase", phase) + "," + field("rows_at_most", kernel->variants()->Get(origin.variant)->m_max()));
+      file_->addSpan(trackOf(worker), kernel->name()->string_view(), seconds(times.starts[worker][call]), seconds(last),
+                     TraceFile::field("phase", phase) + "," +
+                         TraceFile::field("rows_at_most", kernel->variants()->Get(origin.variant)->m_max()));
     }
     file_->addSpan(trackOf(worker), "barrier", seconds(last), seconds(times.opens[worker][phase]),
-                   field("phase", phase));
+                   TraceFile::field("phase", phase));
   }
 }
 

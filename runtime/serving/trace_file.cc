@@ -87,6 +87,10 @@ Status TraceFile::flush() {
   return Status::ok();
 }
 
+std::string TraceFile::field(std::string_view name, uint64_t value) {
+  return "\"" + std::string(name) + "\":" + std::to_string(value);
+}
+
 std::string TraceFile::quoted(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }

@@ -38,6 +38,8 @@ class TraceFile {
 
   /// `text` as a JSON string, with its quotes.
   static std::string quoted(std::string_view text);
+  /// `"name":value`, for the arguments of an event.
+  static std::string field(std::string_view name, uint64_t value);
   /// Seconds as the format's microseconds.
   static std::string microseconds(double seconds);
 

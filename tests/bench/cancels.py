@@ -105,8 +105,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1, help="workers of the server (default 1)")
     parser.add_argument("--flags", default="", help="more flags of llmc-run, separated by spaces")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--server-cpus", type=served.cpus, help="such as 0-2; default: all")
-    parser.add_argument("--client-cpus", type=served.cpus, help="default: all")
+    served.add_cpu_arguments(parser)
     args = parser.parse_args()
     served.allow_descriptors(4096)
     with tempfile.TemporaryDirectory() as folder:
@@ -125,10 +124,7 @@ def main() -> int:
             faults.append(f"{name}: {before[name]} before, {after[name]} after")
     if status != 0:
         faults.append(f"llmc-run ended with status {status}")
-    print(json.dumps(result))
-    for fault in faults:
-        print("FAULT", fault)
-    return 1 if faults else 0
+    return served.conclude(result, faults)
 
 
 if __name__ == "__main__":

@@ -165,8 +165,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=400, help="of each (default 400): the first must not end before the last has come")
     parser.add_argument("--kv-memory", default="1G", help="of the streams' server (default 1G)")
     parser.add_argument("--threads", type=int, default=2, help="workers of the server (default 2)")
-    parser.add_argument("--server-cpus", type=served.cpus, help="such as 0-2; default: all")
-    parser.add_argument("--client-cpus", type=served.cpus, help="default: all")
+    served.add_cpu_arguments(parser)
     args = parser.parse_args()
     args.load_engine = args.load_engine or args.engine
     served.allow_descriptors(args.streams + 512)
@@ -183,10 +182,7 @@ def main() -> int:
         faults.append(f"a taken port was told after {port:.0f} ms")
     if result["idle_percent_of_a_cpu"] > 0:
         faults.append(f"an idle server takes {result['idle_percent_of_a_cpu']}% of a CPU")
-    print(json.dumps(result))
-    for fault in faults:
-        print("FAULT", fault)
-    return 1 if faults else 0
+    return served.conclude(result, faults)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2, help="workers of the server (default 2)")
     parser.add_argument("--vocabulary", type=int, default=250, help="prompts are made of ids below it (default 250)")
     parser.add_argument("--kib", type=float, default=64, help="resident memory a stream at most, without the KV pool (default 64)")
-    parser.add_argument("--server-cpus", type=served.cpus, help="such as 0-1; default: all")
+    parser.add_argument("--server-cpus", type=served.cpus, help="such as 0-2; default: all")
     args = parser.parse_args()
     if args.tokens < 2 or len({tuple(body_of(i, args)["prompt"]) for i in range(args.distinct)}) < args.distinct:
         parser.error("--tokens must be 2 at least, and --prompt long enough for so many --distinct prompts")
@@ -185,10 +185,7 @@ def main() -> int:
             if (status := server.end()) != 0:
                 raise SystemExit(f"llmc-run ended with status {status}")
         faults = check(result, ends_in_trace(trace), left, args)
-    print(json.dumps({k: v for k, v in result.items() if k != "faults"} | {"wrong": len(faults)}))
-    for fault in faults[:20]:
-        print("FAULT", fault)
-    return 1 if faults else 0
+    return served.conclude({k: v for k, v in result.items() if k != "faults"} | {"wrong": len(faults)}, faults, shown=20)
 
 
 if __name__ == "__main__":

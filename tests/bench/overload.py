@@ -103,8 +103,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=3, help="workers of the server (default 3)")
     parser.add_argument("--late", type=float, default=10, help="ms to a 429 at the 99th percentile (default 10)")
     parser.add_argument("--share", type=float, default=0.9, help="goodput over the peak, at least (default 0.9)")
-    parser.add_argument("--server-cpus", type=served.cpus, help="such as 0-2; default: all")
-    parser.add_argument("--client-cpus", type=served.cpus, help="default: all")
+    served.add_cpu_arguments(parser)
     args = parser.parse_args()
     served.allow_descriptors(16_384)
     flags = ["--threads", args.threads, "--max-num-seqs", args.sequences, "--max-queue", args.queue, "--no-prefix-cache"]
@@ -119,10 +118,7 @@ def main() -> int:
     result, faults = judge(outcomes, took, best, rate, args)
     if status != 0:
         faults.append(f"llmc-run ended with status {status}")
-    print(json.dumps(result | {"cpus_of_others_meanwhile": round(others, 2)}))
-    for fault in faults:
-        print("FAULT", fault)
-    return 1 if faults else 0
+    return served.conclude(result | {"cpus_of_others_meanwhile": round(others, 2)}, faults)
 
 
 if __name__ == "__main__":

@@ -107,3 +107,16 @@ def cpus(text: str) -> set[int]:
     """`0-2` or `3`."""
     low, _, high = text.partition("-")
     return set(range(int(low), int(high or low) + 1))
+
+
+def add_cpu_arguments(parser):
+    parser.add_argument("--server-cpus", type=cpus, help="such as 0-2; default: all")
+    parser.add_argument("--client-cpus", type=cpus, help="default: all")
+
+
+def conclude(result: dict, faults: list[str], shown: int | None = None) -> int:
+    """Prints both, of the faults the first `shown`; the exit status."""
+    print(json.dumps(result))
+    for fault in faults[:shown]:
+        print("FAULT", fault)
+    return 1 if faults else 0

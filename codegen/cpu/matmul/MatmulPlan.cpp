@@ -84,11 +84,7 @@ FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax) {
   plan.linear = linears.front();
   if (failed(checkTypes(plan.linear)))
     return failure();
-  auto weight = plan.linear.getW().getType();
-  plan.shape.n = weight.rows();
-  plan.shape.k = weight.cols();
-  plan.shape.layout = layoutFor(weight.getQuant());
-  plan.shape.act = isa<llm::QActType>(plan.linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
+  plan.shape = productShape(plan.linear);
   plan.shape.mMax = mMax;
   plan.shape.tuning = tuningOf(function);
   plan.prologue = !isa<BlockArgument>(plan.linear.getX());

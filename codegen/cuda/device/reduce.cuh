@@ -17,37 +17,32 @@ DEVICE float warpMax(float x) {
   return x;
 }
 
-/// Every thread gets the largest of the block of kThreads (a multiple of 32). All threads must call it.
-template <int kThreads> DEVICE float blockMax(float x) {
-  x = warpMax(x);
-  if constexpr (kThreads == 32)
-    return x;
-  __shared__ float partial[kThreads / 32];
-  __syncthreads(); // the last call's maxima have been read
-  if (threadIdx.x % 32 == 0)
-    partial[threadIdx.x / 32] = x;
-  __syncthreads();
-  float top = partial[0];
-#pragma unroll
-  for (int warp = 1; warp < kThreads / 32; ++warp)
-    top = fmaxf(top, partial[warp]);
-  return top;
-}
+/// Of two values; DEVICE makes members static.
+struct Larger {
+  DEVICE float warp(float x) { return warpMax(x); }
+  DEVICE float of(float a, float b) { return fmaxf(a, b); }
+};
+struct Sum {
+  DEVICE float warp(float x) { return warpSum(x); }
+  DEVICE float of(float a, float b) { return a + b; }
+};
 
-/// Every thread gets the sum over the block of kThreads (a multiple of 32). All threads must call it.
-template <int kThreads> DEVICE float blockSum(float x) {
+/// Every thread gets what Op makes of all values of the block of kThreads (a multiple of 32). All threads must call it.
+template <class Op, int kThreads> DEVICE float blockReduce(float x) {
   static_assert(kThreads % 32 == 0 && kThreads <= 1024, "a block is whole warps");
-  x = warpSum(x);
+  x = Op::warp(x);
   if constexpr (kThreads == 32)
     return x;
   __shared__ float partial[kThreads / 32];
-  __syncthreads(); // the last call's sums have been read
+  __syncthreads(); // the last call's parts have been read
   if (threadIdx.x % 32 == 0)
     partial[threadIdx.x / 32] = x;
   __syncthreads();
-  float sum = partial[0];
+  float all = partial[0];
 #pragma unroll
   for (int warp = 1; warp < kThreads / 32; ++warp)
-    sum += partial[warp];
-  return sum;
+    all = Op::of(all, partial[warp]);
+  return all;
 }
+template <int kThreads> DEVICE float blockMax(float x) { return blockReduce<Larger, kThreads>(x); }
+template <int kThreads> DEVICE float blockSum(float x) { return blockReduce<Sum, kThreads>(x); }
