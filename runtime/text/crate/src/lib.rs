@@ -2,6 +2,7 @@
 //! No global mutable state but the allocator's count, which only the children of cell.rs use.
 
 mod added;
+mod bpe;
 mod cell;
 mod chat;
 mod clock;

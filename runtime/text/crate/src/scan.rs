@@ -1,8 +1,9 @@
 //! Checks of an untrusted tokenizer.json that the tokenizers crate does not make itself.
 
 use crate::failure::{Failure, Outcome};
+use crate::bpe::ModelText;
 use crate::{cell, limits};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use tokenizers::{Model, Tokenizer};
 
@@ -32,58 +33,62 @@ pub fn deeper_than(json: &[u8], limit: usize) -> bool {
     false
 }
 
-/// Returns the patterns that are not known to take linear time.
-pub fn check_tokenizer(json: &[u8]) -> Outcome<Vec<String>> {
+/// Of a tokenizer.json that is safe to read, if its unknown patterns compile.
+pub struct Checked<'a> {
+    /// All but the model.
+    pub parts: Map<String, Value>,
+    pub model: ModelText<'a>,
+    /// Patterns that are not known to take linear time.
+    pub unknown: Vec<String>,
+}
+
+pub fn check_tokenizer(json: &[u8]) -> Outcome<Checked<'_>> {
     if json.len() > limits::TOKENIZER_BYTES {
         return Err(Failure::file("TK_TOO_LARGE", "tokenizer.json is larger than 256 MiB"));
     }
     if deeper_than(json, limits::JSON_DEPTH) {
         return Err(Failure::file("TK_DEPTH", "tokenizer.json is nested deeper than 64"));
     }
-    std::str::from_utf8(json).map_err(|e| Failure::file("TK_UTF8", format!("tokenizer.json: {e}")))?;
-    let parts: Parts = serde_json::from_slice(json).map_err(|e| {
+    let text = std::str::from_utf8(json).map_err(|e| Failure::file("TK_UTF8", format!("tokenizer.json: {e}")))?;
+    let parts: Parts = serde_json::from_str(text).map_err(|e| {
         let text = e.to_string();
         Failure::file(if text.contains("token id") { "TK_ID" } else { "TK_JSON" }, text)
     })?;
-    check_added(parts.added_tokens.as_ref())?;
+    let Parts { others: parts, model } = parts;
+    check_added(parts.get("added_tokens").and_then(Value::as_array))?;
     let mut unknown = Vec::new();
-    for part in [&parts.normalizer, &parts.pre_tokenizer, &parts.post_processor, &parts.decoder] {
+    for name in ["normalizer", "pre_tokenizer", "post_processor", "decoder"] {
+        let part = parts.get(name).unwrap_or(&Value::Null);
         check_patterns(part, &mut unknown)?;
         if expansion(part) > limits::EXPANSION {
             return Err(Failure::file("TK_EXPANSION", "replace rules may lengthen a text too much"));
         }
     }
-    Ok(unknown)
+    Ok(Checked { parts, model, unknown })
 }
 
-/// The small parts of the file, as trees; the vocabulary is only counted.
+/// The small parts of the file, as trees, and the model.
 #[derive(Default)]
-struct Parts {
-    normalizer: Value,
-    pre_tokenizer: Value,
-    post_processor: Value,
-    decoder: Value,
-    added_tokens: Option<Vec<Value>>,
+struct Parts<'de> {
+    others: Map<String, Value>,
+    model: ModelText<'de>,
 }
 
-impl<'de> serde::Deserialize<'de> for Parts {
+impl<'de> serde::Deserialize<'de> for Parts<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         struct Visit;
         impl<'de> serde::de::Visitor<'de> for Visit {
-            type Value = Parts;
+            type Value = Parts<'de>;
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
                 f.write_str("a tokenizer.json object")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Parts<'de>, A::Error> {
                 let mut parts = Parts::default();
                 while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "normalizer" => parts.normalizer = map.next_value()?,
-                        "pre_tokenizer" => parts.pre_tokenizer = map.next_value()?,
-                        "post_processor" => parts.post_processor = map.next_value()?,
-                        "decoder" => parts.decoder = map.next_value()?,
-                        "added_tokens" => parts.added_tokens = map.next_value()?,
-                        _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
+                    if key == "model" {
+                        parts.model = map.next_value()?;
+                    } else {
+                        parts.others.insert(key, map.next_value()?);
                     }
                 }
                 Ok(parts)
@@ -235,8 +240,8 @@ pub fn parse_code(text: &str) -> &'static str {
     }
 }
 
-/// Largest id + 1. Two tokens must not share an id, and no id may pass the limit.
-pub fn check_ids(tokenizer: &Tokenizer) -> Outcome<u32> {
+/// Largest id + 1 of the model. Two tokens must not share an id, and no id may pass the limit.
+pub fn vocabulary_size(tokenizer: &Tokenizer) -> Outcome<u32> {
     let model = tokenizer.get_model();
     // Ids from 0 on until every entry of the vocabulary was met; entries that share an id leave some unmet.
     let (mut unmet, mut next) = (model.get_vocab_size(), 0);
@@ -244,9 +249,12 @@ pub fn check_ids(tokenizer: &Tokenizer) -> Outcome<u32> {
         unmet -= usize::from(model.id_to_token(next).is_some());
         next += 1;
     }
-    if unmet > 0 {
-        return Err(shared_or_large_id(&tokenizer.get_vocab(false)));
-    }
+    if unmet > 0 { Err(shared_or_large_id(&tokenizer.get_vocab(false))) } else { Ok(next) }
+}
+
+/// The same with the added tokens, from `next` for the model alone.
+pub fn check_added_ids(tokenizer: &Tokenizer, mut next: u32) -> Outcome<u32> {
+    let model = tokenizer.get_model();
     for (id, token) in tokenizer.get_added_vocabulary().get_added_tokens_decoder() {
         if *id >= limits::VOCAB {
             return Err(Failure::file("TK_ID", format!("token id {id} is too large")));

@@ -1,15 +1,14 @@
 //! A tokenizer.json made ready: encode with control over special tokens, decode, and the bytes of each token.
 
 use crate::added::{AddedTokens, Allowed};
+use crate::bpe::Bpe;
 use crate::failure::{Failure, Outcome};
 use crate::{cell, limits, scan};
+use serde_json::{Map, Value};
 use std::collections::HashSet;
 use tokenizers::tokenizer::pre_tokenizer::OffsetType;
 use tokenizers::models::bpe::BPE;
-use tokenizers::tokenizer::TokenizerImpl;
-use tokenizers::{
-    DecoderWrapper, Model, ModelWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizer, PreTokenizerWrapper, Tokenizer,
-};
+use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizer, Tokenizer};
 
 /// How a token's stored text becomes bytes.
 #[derive(Clone, Copy)]
@@ -37,22 +36,38 @@ fn broken(error: tokenizers::Error) -> Failure {
     Failure::request("TK_ENCODE", error.to_string())
 }
 
-/// Nearly all files hold a BPE model. Named as that type its vocabulary goes straight into the maps; the wrapper of all
-/// kinds of model builds a tree of the whole file first, which takes a third to a half of the time.
-fn parse(json: &[u8]) -> tokenizers::Result<Tokenizer> {
-    type OfBpe = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
-    match serde_json::from_slice::<OfBpe>(json) {
-        Ok(tokenizer) => Ok(tokenizer.into()),
-        Err(_) => Tokenizer::from_bytes(json), // another kind, or an error that this one words
+/// Nearly all files hold a byte-pair model: bpe.rs reads it in a third of the time. Others, and all faults, are the
+/// crate's. Also largest id + 1.
+fn parse(json: &[u8], checked: scan::Checked) -> Outcome<(Tokenizer, u32)> {
+    if let Some(Bpe { model, size }) = checked.model.build()
+        && let Some(tokenizer) = assemble(checked.parts, model)
+    {
+        let size = scan::check_added_ids(&tokenizer, size)?;
+        return Ok((tokenizer, size));
     }
+    let tokenizer =
+        Tokenizer::from_bytes(json).map_err(|e| Failure::file(scan::parse_code(&e.to_string()), e.to_string()))?;
+    let size = scan::check_added_ids(&tokenizer, scan::vocabulary_size(&tokenizer)?)?;
+    Ok((tokenizer, size))
+}
+
+/// As the crate makes one from a file: added tokens come last, they take ids from the model.
+fn assemble(mut parts: Map<String, Value>, model: BPE) -> Option<Tokenizer> {
+    let added = parts.remove("added_tokens").unwrap_or_else(|| Value::Array(Vec::new()));
+    let added: Vec<AddedToken> = serde_json::from_value(added).ok()?;
+    parts.insert("model".to_owned(), serde_json::json!({"type": "BPE", "vocab": {}, "merges": []}));
+    let mut tokenizer: Tokenizer = serde_json::from_value(Value::Object(parts)).ok()?;
+    tokenizer.with_model(model);
+    tokenizer.add_tokens(added).ok()?;
+    Some(tokenizer)
 }
 
 impl TextTokenizer {
     pub fn create(json: &[u8]) -> Outcome<Self> {
-        let unknown = scan::check_tokenizer(json)?;
-        scan::check_compilation(&unknown)?;
-        let mut inner = parse(json)
-            .map_err(|e| Failure::file(scan::parse_code(&e.to_string()), e.to_string()))?;
+        let checked = scan::check_tokenizer(json)?;
+        scan::check_compilation(&checked.unknown)?;
+        let no_unknown = checked.unknown.is_empty();
+        let (mut inner, size) = parse(json, checked)?;
         // Cutting and padding are the caller's business; files keep what the last training run left there.
         let _ = inner.with_truncation(None);
         inner.with_padding(None);
@@ -68,14 +83,13 @@ impl TextTokenizer {
             .filter(|(_, token)| token.special)
             .map(|(id, _)| *id)
             .collect();
-        let size = scan::check_ids(&inner)?;
         let decoder = inner.get_decoder().and_then(|d| serde_json::to_string(d).ok()).unwrap_or_default();
         let spelling = Spelling {
             byte_level: decoder.contains("\"ByteLevel\""),
             byte_fallback: decoder.contains("\"ByteFallback\""),
             metaspace: decoder.contains("\"Metaspace\"") || decoder.contains('\u{2581}'),
         };
-        let linear = unknown.is_empty() && matches!(inner.get_model(), ModelWrapper::BPE(_));
+        let linear = no_unknown && matches!(inner.get_model(), ModelWrapper::BPE(_));
         let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size };
         // A normaliser, splitter or pattern that cannot run fails here and not in the first request.
         tokenizer
