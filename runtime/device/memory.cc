@@ -49,6 +49,12 @@ Arena::~Arena() {
   if (data_) munmap(data_, size_);
 }
 
+void populate([[maybe_unused]] uint8_t* at, [[maybe_unused]] uint64_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  (void)madvise(at, bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 namespace {
 
 /// First number after `key` in a file of "key value" lines; nothing when absent.

@@ -33,6 +33,10 @@ class Arena {
   uint64_t size_ = 0;
 };
 
+/// Has the kernel find the physical memory of a range now, which else its first use waits for. The content stays; a
+/// kernel that cannot (before 5.14) does nothing. `at`: a multiple of the page size.
+void populate(uint8_t* at, uint64_t bytes);
+
 /// Bytes of memory that can be taken without swapping: MemAvailable, at most what the cgroup still allows.
 uint64_t availableMemoryBytes();
 

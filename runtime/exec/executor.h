@@ -66,6 +66,8 @@ class Executor {
   const StepLimits& limits() const { return limits_; }
   uint32_t vocabulary() const { return vocabulary_; }
   uint64_t workspaceBytes() const { return arenaBytes_; }  ///< exact, before rounding to huge pages
+  /// What steps compute in, whole huge pages; empty where a backend has it.
+  std::span<uint8_t> workspace() { return {arena_.data(), arena_.size()}; }
 
  private:
   Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics);

@@ -123,7 +123,7 @@ Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vect
     LLMC_TRY(readExactly(file.get(), entry.offset + offset, data, bytes));
   } else if (weights && residency == Residency::kCopied) {
     LLMC_TRY(readExactly(file.get(), entry.offset + offset, data, bytes));
-    if (verify == Verify::kLazy) return Status::ok();
+    if (verify != Verify::kFull) return Status::ok();
   } else if (weights) {
 #ifdef MADV_POPULATE_READ
     ::madvise(data, bytes,
@@ -146,8 +146,9 @@ Status EngineFile::State::checkDigests() {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < table.entries.size(); ++i) {
     const SectionEntry& entry = table.entries[i];
-    bool skipped = verify == Verify::kLazy && isKind(entry, SectionKind::kWeights) && residency == Residency::kMapped;
-    if (isKind(entry, SectionKind::kDigests) || skipped) continue;
+    bool weights = verify != Verify::kFull && isKind(entry, SectionKind::kWeights) && residency == Residency::kMapped;
+    bool code = verify == Verify::kText && isKind(entry, SectionKind::kCode);
+    if (isKind(entry, SectionKind::kDigests) || weights || code) continue;
     for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) tasks.push_back({i, chunk});
     bytes += entry.padded;
   }

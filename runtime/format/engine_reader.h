@@ -14,8 +14,9 @@
 
 namespace llmc::rt {
 
-/// kFull: digests of all bytes. kLazy: all but the weights; the start is faster and damaged weights go unseen.
-enum class Verify : uint8_t { kFull, kLazy };
+/// kFull: digests of all bytes. kLazy: all but the weights; the start is faster and damaged weights go unseen. kText:
+/// code neither, whose digest activateLevel() checks in any case.
+enum class Verify : uint8_t { kFull, kLazy, kText };
 /// kMapped: weights are the file's page cache, shared between processes. kCopied: private copy in huge pages, immune to
 /// later changes of the file; faster to walk.
 enum class Residency : uint8_t { kMapped, kCopied };

@@ -59,6 +59,7 @@ class Session {
   Status chooseLevel(const Flags& flags);
   Status planMemory(const Flags& flags, const SessionNeeds& needs);
   Status makeExecutor(const Flags& flags, const SessionNeeds& needs);
+  void populateWhileWaiting();
 
   // In order of construction: what is below uses what is above.
   std::future<Result<Tokenizer>> loadingTokenizer_;

@@ -6,8 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 namespace llmc::rt {
 namespace {
@@ -21,6 +23,21 @@ TEST(Arena, IsAlignedZeroAndWritableToTheLastByte) {
     EXPECT_EQ(arena->data()[arena->size() - 1], 0);
     arena->data()[arena->size() - 1] = 7;
   }
+}
+
+TEST(Arena, PopulatedPagesAreThereAndKeepTheirContent) {
+  auto arena = Arena::map(2 * kHugePageBytes, "a test", /*hugePages=*/false);
+  ASSERT_TRUE(arena);
+  arena->data()[kHugePageBytes + 9] = 7;
+  populate(arena->data(), arena->size());
+  std::vector<unsigned char> resident(arena->size() / 4096);
+  ASSERT_EQ(::mincore(arena->data(), arena->size(), resident.data()), 0);
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(arena->data(), 4096, MADV_POPULATE_WRITE) == 0)  // a kernel before 5.14 cannot
+    EXPECT_EQ(std::count(resident.begin(), resident.end(), 0), 0);
+#endif
+  EXPECT_EQ(arena->data()[kHugePageBytes + 9], 7);
+  EXPECT_EQ(arena->data()[9], 0);
 }
 
 TEST(Arena, MovesOwnership) {

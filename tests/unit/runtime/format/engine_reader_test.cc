@@ -132,6 +132,21 @@ TEST(EngineFile, LazyLeavesOnlyWeightsUnchecked) {
   EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy, .weights = Residency::kCopied}), "ok");
   tiny.write(tokenizer);
   EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy}), "EN_DIGEST");
+  EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kText}), "EN_DIGEST");
+}
+
+TEST(EngineFile, CodeThatATextOnlyViewLeavesIsCheckedWhenItIsActivated) {
+  std::string bytes = test::tinyEngine();
+  TemporaryFile tiny(bytes);
+  auto whole = EngineFile::open(tiny.path());
+  ASSERT_TRUE(whole);
+  bytes[whole->sections()[test::kTinyCode0].offset + 5] ^= 1;
+  tiny.write(bytes);
+  EXPECT_EQ(codeOf(tiny.path(), {.verify = Verify::kLazy}), "EN_DIGEST");
+  auto text = EngineFile::open(tiny.path(), {.verify = Verify::kText});
+  ASSERT_TRUE(text);
+  EXPECT_FALSE(text->text(SectionKind::kTokenizer).empty());
+  EXPECT_EQ(text->activateLevel(0).code(), "EN_DIGEST");
 }
 
 TEST(EngineFile, DamageIsNamedBySectionAndChunk) {
