@@ -66,6 +66,12 @@ class Chat:
         found, self.text = self.plain(), b""
         return found
 
+    def wait_for_editing(self, seconds: float = 30):
+        """libedit draws the prompt and then takes the terminal's own editing away: Ctrl-D in between is none to either."""
+        end = time.monotonic() + seconds
+        while termios.tcgetattr(self.main)[3] & termios.ICANON and time.monotonic() < end:
+            time.sleep(0.01)
+
     def type(self, text: str):
         os.write(self.main, text.encode())
 
@@ -93,6 +99,7 @@ class ChatOnATerminal(unittest.TestCase):
 
     def test_end_of_input_ends_it(self):
         with Chat() as chat:
+            chat.wait_for_editing()
             chat.type("\x04")
             self.assertEqual(chat.ends(), 0)
 
