@@ -11,6 +11,8 @@ import engine
 import hostile
 import tiny_models
 
+BESIDE_OTHERS = True  # run.py
+
 # Level -> (product of 8-bit values, vector register, instructions that only higher levels have)
 LEVELS = {
     "x86-64-v3": ("vpmaddubsw", "ymm", r"zmm|%k[0-7]|vpdpbusd|vdpbf16ps"),

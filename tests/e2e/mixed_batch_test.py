@@ -8,6 +8,8 @@ import numpy as np
 import reference
 import tiny_models
 
+BESIDE_OTHERS = True  # run.py
+
 # One of each family, storage and grouping of heads; --activations f32 leaves only float noise.
 MODELS = ("llama-9h3-d64-bf16", "qwen2-14h2-d80-f16", "gguf-llama-q4_1", "gguf-qwen2-q8_0")
 

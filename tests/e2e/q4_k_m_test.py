@@ -13,6 +13,8 @@ import reference
 import smollm2
 from smollm2_test import INT8_TIE, PEER_TIE, PROMPTS
 
+BESIDE_OTHERS = True  # run.py
+
 TOKENS = 256
 
 

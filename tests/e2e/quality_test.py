@@ -17,6 +17,8 @@ import hostile
 import numpy as np
 import tiny_models
 
+BESIDE_OTHERS = True  # run.py
+
 SAMPLE = engine.ROOT / "compiler" / "quality" / "Sample.txt"
 HEADER, ENTRY, CHUNK, SELFTEST = 4096, 56, 4 << 20, 9
 LEVEL = ("--cpu-levels", "x86-64-v3")

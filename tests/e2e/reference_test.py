@@ -14,6 +14,8 @@ import tiny_models
 import tiny_tokenizer
 import tokenizers
 
+BESIDE_OTHERS = True  # run.py
+
 SAMPLE = "In the beginning God created 1234 heavens;\n\n  and thé earth's 日本 \U0001f600 was\twithout form"
 
 
