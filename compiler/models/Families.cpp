@@ -1,7 +1,5 @@
 // The list of families.
-#include <array>
-
-#include "compiler/models/Family.h"
+#include "compiler/models/FamilyList.h"
 
 namespace llmc {
 namespace {
@@ -25,10 +23,7 @@ std::string listOf(std::string_view Family::*field) {
 
 } // namespace
 
-std::span<const Family *const> families() {
-  static constexpr std::array<const Family *, 4> kAll = {&kLlama, &kMistral, &kQwen2, &kQwen3};
-  return kAll;
-}
+std::span<const Family *const> families() { return kFamilies; }
 
 const Family *findFamily(std::string_view name) { return findBy(&Family::name, name); }
 const Family *familyOfArchitecture(std::string_view name) { return findBy(&Family::architecture, name); }

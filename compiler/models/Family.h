@@ -45,7 +45,7 @@ struct Family {
   LayerNames names = {};
 };
 
-/// All families.
+/// All families: kNAME of each NAME.cpp in this folder.
 std::span<const Family *const> families();
 
 /// By name, by config.json's architecture, by general.architecture of a GGUF; null when there is none.
@@ -56,7 +56,5 @@ const Family *familyOfGguf(std::string_view architecture);
 /// "LlamaForCausalLM, ..." and "llama, ...": for hints.
 std::string supportedArchitectures();
 std::string supportedGgufArchitectures();
-
-extern const Family kLlama, kMistral, kQwen2, kQwen3;
 
 } // namespace llmc

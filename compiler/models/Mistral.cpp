@@ -1,5 +1,5 @@
 // Mistral: llama without biases and with a sliding window in every layer.
-#include "compiler/models/Family.h"
+#include "compiler/models/FamilyList.h"
 
 namespace llmc {
 const Family kMistral = {.name = "mistral",

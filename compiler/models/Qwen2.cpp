@@ -1,5 +1,5 @@
 // Qwen 2 and 2.5 (dense): biases on q, k and v alone.
-#include "compiler/models/Family.h"
+#include "compiler/models/FamilyList.h"
 
 namespace llmc {
 const Family kQwen2 = {.name = "qwen2",

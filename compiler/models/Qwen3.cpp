@@ -1,5 +1,5 @@
 // Qwen 3 (dense): RMS norm over each head of q and k, heads of 128 unless the config says otherwise.
-#include "compiler/models/Family.h"
+#include "compiler/models/FamilyList.h"
 
 namespace llmc {
 const Family kQwen3 = {.name = "qwen3",

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # Puts the Python side of the end-to-end checks and benchmarks in .venv: numpy, tokenizers and a natively built llama.cpp.
-# Usage: tests/bench/install_peer.sh [--no-peer]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
+# Usage: tests/bench/install_peer.sh [--no-peer|--avx2]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
+#   --avx2   llama.cpp as a CPU without AVX-512 and AVX-VNNI builds it, in a venv of its own: LLMC_VENV=~/avx2 install_peer.sh --avx2
 set -euo pipefail
-usage="usage: tests/bench/install_peer.sh [--no-peer]     (into .venv, or \$LLMC_VENV; --no-peer leaves llama.cpp out)"
+usage="usage: tests/bench/install_peer.sh [--no-peer|--avx2]     (into .venv, or \$LLMC_VENV; --no-peer leaves llama.cpp out)"
 with_peer=yes
+instructions="-DGGML_NATIVE=ON"
 for argument in "$@"; do
   case "$argument" in
     -h|--help) echo "$usage"; exit 0 ;;
     --no-peer) with_peer= ;;
+    --avx2) instructions="-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX=ON -DGGML_SSE42=ON" ;;
     *) printf 'error: unknown argument %q\n%s\n' "$argument" "$usage" >&2; exit 64 ;;
   esac
 done
@@ -29,6 +32,6 @@ if "$py" -m pip freeze --disable-pip-version-check | grep -qx "llama_cpp_python=
 fi
 # Native flags, OpenMP, repacked weights and llamafile kernels are llama.cpp's own defaults; they are named so that a
 # change of default cannot weaken the peer unseen.
-export CMAKE_ARGS="-DGGML_NATIVE=ON -DGGML_OPENMP=ON -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
+export CMAKE_ARGS="$instructions -DGGML_OPENMP=ON -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
 export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-2}"
 nice "$py" -m pip install --disable-pip-version-check --no-binary llama-cpp-python "$peer"
