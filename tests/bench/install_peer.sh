@@ -34,4 +34,5 @@ fi
 # change of default cannot weaken the peer unseen.
 export CMAKE_ARGS="$instructions -DGGML_OPENMP=ON -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
 export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-2}"
-nice "$py" -m pip install --disable-pip-version-check --no-binary llama-cpp-python "$peer"
+# No cache: pip takes a wheel that was built with other flags for this one.
+nice "$py" -m pip install --disable-pip-version-check --no-cache-dir --no-binary llama-cpp-python "$peer"

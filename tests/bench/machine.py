@@ -13,6 +13,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 INTERESTING = "avx2 fma f16c avx_vnni avx512f avx512bw avx512_vnni avx512_bf16 avx512_fp16 amx_tile amx_int8".split()
 
 
+def peer_instructions() -> str:
+    """What llama.cpp was built to use: "AVX2 = 1 | FMA = 1 | ..."."""
+    import llama_cpp
+
+    return llama_cpp.llama_print_system_info().decode()
+
+
 def facts() -> dict:
     model, flags = "unknown", set()
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():

@@ -86,6 +86,7 @@ def main():
     parser.add_argument("--threads", default="1,2,all", help="default 1,2,all")
     parser.add_argument("--peers", default="", help="only llama.cpp's variants whose name contains this, as Q4_0")
     parser.add_argument("--cases", default="", help="only cases whose name contains one of these, comma-separated")
+    parser.add_argument("--level", help="llmc at this CPU level, such as x86-64-v3; the peer is the one of install_peer.sh --avx2 then")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=64, help="decode steps timed in a sample (default 64)")
     parser.add_argument("--quiet-limit", type=float, default=0.3, help="CPUs that others may use (default 0.3)")
@@ -102,6 +103,10 @@ def main():
     about["bandwidth_gb_s"] = machine.bandwidth(threads)
     about["peer"] = table.peer_version()
     vnni = bool({"avx_vnni", "avx512_vnni"} & set(about["flags"]))
+    if args.level:
+        os.environ["LLMC_CPU_LEVEL"], about["level"], vnni = args.level, args.level, "vnni" in args.level
+        if "AVX512 = 1" in machine.peer_instructions():
+            parser.error("this llama.cpp uses AVX-512: install_peer.sh --avx2 builds one that does not")
     report = {"machine": about, "rounds": args.rounds, "steps": args.steps, "results": []}
     for count in threads:
         for case in cases:

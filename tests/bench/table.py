@@ -40,7 +40,7 @@ def markdown(report: dict) -> str:
     family = "/".join(map(str, about["cpu_family_model_stepping"]))
     lines = [
         f"{about['date']}; {about['cpu']} (family/model/stepping {family}), {about['cores']} cores, {about['memory_gib']} GiB; "
-        f"{' '.join(about['flags'])}; caches {about['caches']}; {about['peer']}.",
+        f"{' '.join(about['flags'])}{'; both sides at ' + about['level'] if 'level' in about else ''}; caches {about['caches']}; {about['peer']}.",
         f"DRAM read, GB/s by threads: {reads}. Medians of {report['rounds']} interleaved rounds of fresh processes, tok/s; "
         "ratios round by round against the bold peer variant, with their range.",
         "",
