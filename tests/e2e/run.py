@@ -125,11 +125,13 @@ class Beside:
         return tuple(map(int, last.groups())) if last else (0, 1, 0)
 
 
-def run(tests, verbose: bool) -> tuple[int, int, int]:
+def run(tests, verbose: bool, beside: Beside | None = None) -> tuple[int, int, int]:
+    """Passed, failed, skipped; with those of the process beside, which ends before anything gets its second chance."""
     result = Result(verbose)
     unittest.TestSuite(tests).run(result)
+    others = beside.counts() if beside else (0, 0, 0)
     repeat(result)
-    return result.passed, len(result.failed), len(result.skipped)
+    return tuple(map(sum, zip((result.passed, len(result.failed), len(result.skipped)), others)))
 
 
 def main() -> int:
@@ -151,11 +153,10 @@ def main() -> int:
     if args.parts:
         counts = run(tests, args.v)
     elif args.beside_others:
-        counts = run(filter(beside_others, tests), args.v)
+        counts = run([t for t in tests if beside_others(t)], args.v)
     else:
         with Beside(args.v) as beside:
-            counts = run((t for t in tests if not beside_others(t)), args.v)
-            counts = tuple(map(sum, zip(counts, beside.counts())))
+            counts = run([t for t in tests if not beside_others(t)], args.v, beside)
     passed, failed, skipped = counts
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not tests else 0
