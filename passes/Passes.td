@@ -79,12 +79,14 @@ def InsertArgmax : LlmcPass<"llm-insert-argmax"> {
 }
 
 def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
-  let summary = "fixes the page of the cache: 16 tokens, the width of a score vector";
+  let summary = "fixes the page of the cache: 16 tokens, the width of a score vector; and what it stores";
   let description = [{
     Why: with 16 tokens a page of keys [D][16] gives one vector of scores an FMA, at every level.
     Before: `!llm.kv<layers = 30, heads = 3, dim = 64, page = 1>`   After: `page = 16`
-    Limits: the CPU kernels need head sizes that are a multiple of 16; others are an error.
+    For cuda, cache = bf16, int8 or fp8 stores keys and values so: `!llm.kv<.., page = 16, kind = i8>`.
+    Limits: the kernels need head sizes that are a multiple of 16; others are an error. The CPU stores f16.
   }];
+  let options = [Option<"cache", "cache", "std::string", "\"auto\"", "auto (f16), f16, bf16, int8 or fp8">, targetOption];
 }
 
 def SplitPrograms : LlmcPass<"llm-split-programs"> {

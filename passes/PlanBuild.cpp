@@ -38,8 +38,6 @@ plan::SlotUnit unitOf(Type type) {
   return rows.isS() ? plan::SlotUnit::Row : plan::SlotUnit::Fixed;
 }
 
-int64_t layerBytes(llm::KvType kv) { return 2 * kv.getHeads() * kv.getDim() * kv.getPage() * 2; }
-
 /// A program under construction: slots in one region a unit, launches by phase.
 class ProgramBuilder {
 public:
@@ -111,7 +109,7 @@ private:
     if (auto use = value.getDefiningOp<llm::UseOp>())
       return plan::weightArg(ctx_, use.getWeight());
     if (auto kv = dyn_cast<llm::KvType>(value.getType()))
-      return plan::kvArg(ctx_, layer * layerBytes(kv));
+      return plan::kvArg(ctx_, layer * kv.layerBytes());
     if (isa<llm::BatchType>(value.getType()))
       return plan::batchArg(ctx_);
     return plan::slotArg(ctx_, names_.lookup(value));
@@ -246,7 +244,9 @@ struct PlanBuildPass : impl::PlanBuildBase<PlanBuildPass> {
     if (!levels)
       levels = builder.getStrArrayAttr({machine == Target::Cuda ? "cuda:sm_80" : "x86-64-v3"});
     auto engine = plan::EngineOp::create(builder, module.getLoc(), model ? model : builder.getDictionaryAttr({}),
-                                         levels, kv.getPage(), layerBytes(kv), kv.getLayers() * layerBytes(kv));
+                                         levels, kv.getPage(), kv.layerBytes(), kv.getLayers() * kv.layerBytes());
+    if (kv.getKind() != llm::QuantKind::F16)
+      engine.setKvKind(llm::stringifyQuantKind(kv.getKind()));
     if (machine == Target::Cuda) {
       engine.setTarget(llvm::StringRef(rt::cuda::kTarget.data(), rt::cuda::kTarget.size()));
       engine.setAbiVersion(rt::cuda::kAbiVersion);

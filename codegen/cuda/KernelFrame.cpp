@@ -21,6 +21,13 @@ GridDim GridDim::rows(llm::Dim rows, int64_t tile, int64_t count) {
   return grid;
 }
 
+llvm::StringRef cacheFormat(llm::QuantKind kind) {
+  return kind == llm::QuantKind::I8     ? "I8"
+         : kind == llm::QuantKind::E4M3 ? "E4m3"
+         : kind == llm::QuantKind::BF16 ? "BF16"
+                                        : "F16";
+}
+
 static std::string spelled(Type type) {
   std::string text;
   llvm::raw_string_ostream(text) << type;

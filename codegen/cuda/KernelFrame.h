@@ -8,6 +8,9 @@
 
 namespace llmc {
 
+/// The struct of codegen/cuda/device/convert.cuh for what a cache of `kind` holds.
+llvm::StringRef cacheFormat(llm::QuantKind kind);
+
 /// Opens `extern "C" __global__ void SYMBOL(const __grid_constant__ Args args) {` and names the argument words. Every
 /// word becomes a `u8 *` called by its kind and number ("x0", "w1", "kv2", "out0"), a batch a `const Batch *`.
 class KernelFrame {

@@ -25,7 +25,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.groupSize, options.activations}));
     passes.addPass(createInsertSelectRows());
     passes.addPass(createInsertArgmax());
-    passes.addPass(createChooseKvLayout());
+    passes.addPass(createChooseKvLayout(ChooseKvLayoutOptions{options.kvCache}));
     passes.addPass(createAddRopeTable());
     passes.addPass(createSplitPrograms());
     passes.addPass(createCSEPass());

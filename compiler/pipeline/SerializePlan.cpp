@@ -66,7 +66,7 @@ public:
     out.kv->page_tokens = op.getPageTokens();
     out.kv->layer_bytes = op.getLayerBytes();
     out.kv->page_bytes = op.getPageBytes();
-    out.kv->dtype = fb::DType::F16;
+    out.kv->dtype = static_cast<fb::DType>(llm::symbolizeQuantKind(op.getKvKind()).value_or(llm::QuantKind::F16));
     if (op.getTarget() != "cpu")
       out.target = op.getTarget().str();
     for (size_t i = 0; i < sections_.code.size(); ++i) {

@@ -29,7 +29,9 @@ static cxxopts::Options buildFlags() {
       "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4; cuda: fp8",
               cxxopts::value<std::string>()->default_value("native"),
               "SCHEME")("group-size", "columns that share a scale under --quant w4: 32 or 128",
-                        cxxopts::value<std::string>()->default_value("32"), "N")(
+                        cxxopts::value<std::string>()->default_value("32"),
+                        "N")("kv-cache", "what keys and values are stored as: auto (f16), f16; cuda: bf16, int8, fp8",
+                             cxxopts::value<std::string>()->default_value("auto"), "TYPE")(
       "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
       "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
@@ -138,6 +140,8 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
     return usageError("--group-size is for --quant w4, found --quant " + passes.scheme, "leave it out");
   passes.groupSize = group == "128" ? 128 : 32;
   LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
+  passes.kvCache = parsed["kv-cache"].as<std::string>();
+  LLMC_TRY(oneOf("kv-cache", passes.kvCache, {"auto", "f16", "bf16", "int8", "fp8"}));
   std::vector<std::string> known = passFlags();
   known.insert(known.begin(), "all");
   known.push_back("");
@@ -151,6 +155,9 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
   if (options.cudaArchs.empty() && options.passes.scheme == "fp8")
     return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
                       "expected native, w16, w8 or w4");
+  if (const std::string &cache = options.passes.kvCache; options.cudaArchs.empty() && cache != "auto" && cache != "f16")
+    return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16",
+                      "expected auto or f16");
   if (options.cudaArchs.empty())
     return activations != "bf16" ? rt::Status::ok()
                                  : usageError("--activations bf16 is for --target cuda", "expected auto, int8 or f32");

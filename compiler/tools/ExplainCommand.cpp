@@ -240,7 +240,7 @@ std::string configText(const Json &variant) {
     }
   std::string out;
   for (const auto &[config, list] : levels)
-    out += "             " + rt::escaped(config, 400) + " (" + list + ")\n";
+    out += "             " + rt::escaped(config, 500) + " (" + list + ")\n";
   return out;
 }
 

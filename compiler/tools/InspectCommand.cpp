@@ -140,8 +140,13 @@ Json memoryFacts(const rt::EngineFile &engine) {
   }
   uint64_t page = plan.kv()->page_bytes(), pageTokens = plan.kv()->page_tokens();
   uint64_t pages = (plan.model()->max_positions() + pageTokens - 1) / pageTokens;
-  return {{"weights_bytes", weights}, {"kv_bytes_per_token", page / pageTokens},   {"kv_page_tokens", pageTokens},
-          {"kv_page_bytes", page},    {"kv_bytes_at_max_positions", pages * page}, {"programs", programs}};
+  return {{"weights_bytes", weights},
+          {"kv_dtype", dtypeName(plan.kv()->dtype())},
+          {"kv_bytes_per_token", page / pageTokens},
+          {"kv_page_tokens", pageTokens},
+          {"kv_page_bytes", page},
+          {"kv_bytes_at_max_positions", pages * page},
+          {"programs", programs}};
 }
 
 /// A section that holds JSON; its raw text when that cannot be parsed, null when there is none.
@@ -212,9 +217,9 @@ std::string memoryText(const Json &memory) {
       out += "            T=" + number(example["tokens"]) + " S=" + number(example["rows"]) +
              " workers=" + number(example["workers"]) + ": " + number(example["bytes"]) + "\n";
   }
-  out += "  KV        " + number(memory["kv_bytes_per_token"]) + " a token, in pages of " +
-         number(memory["kv_page_tokens"]) + " tokens; " + number(memory["kv_bytes_at_max_positions"]) +
-         " at the longest context\n";
+  out += "  KV        " + number(memory["kv_bytes_per_token"]) + " a token (" + memory["kv_dtype"].get<std::string>() +
+         "), in pages of " + number(memory["kv_page_tokens"]) + " tokens; " +
+         number(memory["kv_bytes_at_max_positions"]) + " at the longest context\n";
   return out + "  T: tokens of a step; S: rows of logits of a step (at most T)\n";
 }
 

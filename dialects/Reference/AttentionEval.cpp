@@ -22,16 +22,24 @@ Tensor rope(const Tensor& x, const Batch& batch, llm::RopeAttr rope, int64_t hea
   return y;
 }
 
-void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, int64_t layer, bool round) {
+void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, int64_t layer,
+             std::optional<llm::QuantKind> kind) {
   for (int64_t t = 0; t < k.rows; ++t) {
     int64_t position = batch.positions[t];
     int64_t page = batch.blockTable[batch.tokenSeq[t]][position / kv.pageTokens], offset = position % kv.pageTokens;
-    for (int64_t h = 0; h < kv.heads; ++h)
+    for (int64_t h = 0; h < kv.heads; ++h) {
+      std::vector<double> key, value;
       for (int64_t d = 0; d < kv.dim; ++d) {
-        double key = k.at(t, h * kv.dim + d), value = v.at(t, h * kv.dim + d);
-        kv.key(layer, h, page, offset, d) = round ? roundToHalf(key) : key;
-        kv.value(layer, h, page, offset, d) = round ? roundToHalf(value) : value;
+        key.push_back(k.at(t, h * kv.dim + d));
+        value.push_back(v.at(t, h * kv.dim + d));
       }
+      if (kind) storeAs(*kind, key);
+      if (kind) storeAs(*kind, value);
+      for (int64_t d = 0; d < kv.dim; ++d) {
+        kv.key(layer, h, page, offset, d) = key[static_cast<size_t>(d)];
+        kv.value(layer, h, page, offset, d) = value[static_cast<size_t>(d)];
+      }
+    }
   }
 }
 

@@ -4,6 +4,9 @@
 #include "dialects/LLM/LLMDialect.h"
 #include "dialects/Reference/Tensor.h"
 
+#include <optional>
+#include <span>
+
 namespace llmc::reference {
 
 /// y[t] = scale * table[token_ids[t]]; table [V, H].
@@ -28,12 +31,16 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor* bias);
 Tensor quantize(const Tensor& x, bool round);
 /// The nearest e4m3 (8-bit float of 4 and 3 bits, largest 448, no infinity), ties to even.
 double roundToE4M3(double x);
-/// q * scale with scale = f32(max|x| / 448) of a row and q = the nearest e4m3 to f32(x * f32(448 / max|x|)).
+/// Numbers as `kind` keeps them: rounded to f16 or bf16, or q * scale with one scale = f32(max|x| / M) for all and q =
+/// the nearest code to f32(x * f32(M / max|x|)), M 127 (i8) or 448 (e4m3).
+void storeAs(llm::QuantKind kind, std::span<double> x);
+/// Each row as e4m3; `round` false: x itself.
 Tensor quantizeRows(const Tensor& x, bool round);
 
 Tensor rope(const Tensor& x, const Batch& batch, llm::RopeAttr rope, int64_t headDim);
-/// Stores k and v [T, heads * dim]; as f16 when `round`.
-void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, int64_t layer, bool round);
+/// Stores k and v [T, heads * dim] as `kind`; none: as they are.
+void kvWrite(KvCache& kv, const Tensor& k, const Tensor& v, const Batch& batch, int64_t layer,
+             std::optional<llm::QuantKind> kind);
 
 /// Numbers that both attention ops take; heads are query heads.
 struct AttendParams {

@@ -58,6 +58,10 @@ static Tensor coded(llm::QuantizeOp op, const Tensor& x, const InterpreterOption
   return (op.getType().isE4M3() ? quantizeRows : quantize)(x, options.roundActivations);
 }
 
+static std::optional<llm::QuantKind> storedAs(llm::KvWriteOp op, const InterpreterOptions& options) {
+  return options.roundCache ? std::optional(op.getKv().getType().getKind()) : std::nullopt;
+}
+
 template <typename Op>
 static AttendParams attendParams(Op op, int64_t layer) {
   return {.layer = layer + op.getLayer(),
@@ -114,7 +118,7 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       .Case<llm::QuantizeOp, llm::RoundRowsOp>([&](auto o) { return out(coded(o, in(o.getX()), options_)); })
       .Case([&](llm::RopeOp o) { return out(rope(in(o.getX()), step.batch, o.getRope(), o.getHeadDim())); })
       .Case([&](llm::KvWriteOp o) {
-        kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), options_.roundCache);
+        kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), storedAs(o, options_));
         return success();
       })
       .Case(

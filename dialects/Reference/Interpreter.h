@@ -16,7 +16,7 @@ namespace llmc::reference {
 
 struct InterpreterOptions {
   bool roundActivations = true;  ///< llm.quantize and llm.cast round as kernels do; false: they keep their input
-  bool roundCache = true;        ///< the cache holds f16; false: doubles
+  bool roundCache = true;        ///< the cache holds what its type says; false: doubles
 };
 
 /// Gives the values of a weight, [N, K] or [N, 1]; those of quantized types dequantized. Failure: the provider has

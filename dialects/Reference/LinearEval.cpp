@@ -45,18 +45,29 @@ double roundToE4M3(double x) {
   return std::nearbyint(x / step) * step;
 }
 
+void storeAs(llm::QuantKind kind, std::span<double> x) {
+  if (kind == llm::QuantKind::F16 || kind == llm::QuantKind::BF16) {
+    for (double& one : x) one = kind == llm::QuantKind::F16 ? roundToHalf(one) : roundToBFloat(one);
+    return;
+  }
+  const float most = kind == llm::QuantKind::I8 ? 127.0f : 448.0f;
+  float largest = 0;
+  for (double one : x) largest = std::max(largest, static_cast<float>(std::abs(one)));
+  // Below this the reciprocal overflows; such numbers are as good as zeros.
+  const bool any = largest > 1e-30f;
+  const float inverse = any ? most / largest : 0.0f, scale = any ? largest / most : 0.0f;
+  for (double& one : x) {
+    const double code = static_cast<float>(one) * inverse;
+    const double near = kind == llm::QuantKind::I8 ? std::nearbyint(code) : roundToE4M3(code);
+    one = std::clamp(near, -static_cast<double>(most), static_cast<double>(most)) * static_cast<double>(scale);
+  }
+}
+
 Tensor quantizeRows(const Tensor& x, bool round) {
   if (!round) return x;
-  Tensor y(x.rows, x.cols);
-  for (int64_t t = 0; t < x.rows; ++t) {
-    float largest = 0;
-    for (int64_t j = 0; j < x.cols; ++j) largest = std::max(largest, static_cast<float>(std::abs(x.at(t, j))));
-    // Below this the reciprocal overflows; such a row is as good as zero.
-    if (largest <= 1e-30f) continue;
-    const float scale = largest / 448.0f, inverse = 448.0f / largest;
-    for (int64_t j = 0; j < x.cols; ++j)
-      y.at(t, j) = roundToE4M3(static_cast<float>(x.at(t, j)) * inverse) * static_cast<double>(scale);
-  }
+  Tensor y = x;
+  for (int64_t t = 0; t < y.rows; ++t)
+    storeAs(llm::QuantKind::E4M3, std::span(&y.at(t, 0), static_cast<size_t>(y.cols)));
   return y;
 }
 

@@ -15,7 +15,6 @@
 namespace llmc::rt {
 namespace {
 
-constexpr uint64_t kHalfBytes = 2;   // K and V are f16
 constexpr uint64_t kLineBytes = 64;  // a CPU weight starts on a cache line
 
 Status outside(const std::string& path, uint64_t value, const std::string& rule, const char* code = "EN_SEMANTIC") {
@@ -53,11 +52,16 @@ Status checkModel(const fb::Model& model) {
 }
 
 /// No product here can wrap: checkModel has bounded every factor.
-Status checkKv(const fb::KvSpec& kv, const fb::Model& model) {
+Status checkKv(const fb::KvSpec& kv, const fb::Model& model, bool cuda) {
   if (kv.page_tokens() != kPageTokens)
     return outside("kv.page_tokens", kv.page_tokens(), std::to_string(kPageTokens), "EN_PLAN");
-  if (kv.dtype() != fb::DType::F16) return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()), "F16 (1)", "EN_PLAN");
-  uint64_t layer = 2 * kHalfBytes * kPageTokens * model.kv_heads() * model.head_dim();
+  const bool bytes = kv.dtype() == fb::DType::I8 || kv.dtype() == fb::DType::E4M3;
+  const bool halves = kv.dtype() == fb::DType::F16 || (cuda && kv.dtype() == fb::DType::BF16);
+  if (!halves && !(cuda && bytes))
+    return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()),
+                   cuda ? "F16 (1), BF16 (2), I8 (3) or E4M3 (7)" : "F16 (1)", "EN_PLAN");
+  // Bytes come with an f32 scale for each token and head.
+  uint64_t layer = 2 * kPageTokens * model.kv_heads() * (model.head_dim() * (bytes ? 1 : 2) + (bytes ? 4 : 0));
   if (kv.layer_bytes() != layer)
     return outside("kv.layer_bytes", kv.layer_bytes(), std::to_string(layer) + " for the model's kv heads", "EN_PLAN");
   if (kv.page_bytes() != layer * model.layers())
@@ -160,7 +164,7 @@ Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections)
                              ", this runtime calls ABI " + std::to_string(oldest) + " to " + std::to_string(newest),
                          "build the engine again with the llmc of this runtime");
   LLMC_TRY(checkModel(*plan.model()));
-  LLMC_TRY(checkKv(*plan.kv(), *plan.model()));
+  LLMC_TRY(checkKv(*plan.kv(), *plan.model(), isCuda(plan)));
   LLMC_TRY(checkLevels(plan, sections));
   const uint64_t alignment = isCuda(plan) ? cuda::kWeightAlignment : kLineBytes;
   for (uint32_t i = 0; i < plan.weights()->size(); ++i)

@@ -1,4 +1,4 @@
-"""Schemes of the CUDA target beside those of the CPU: w4 in groups of 128, fp8; the emulator's logits against the CPU's."""
+"""Schemes of the CUDA target beside those of the CPU: w4 in groups of 128, fp8, types of the cache; the emulator's logits against the CPU's."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import compare
 import cuda_engine
 import engine
 import numpy as np
+import reference
 from cuda_build_test import nvrtc
 
 IDS = np.random.default_rng(12).integers(0, 500, 40)
@@ -18,12 +19,12 @@ ARCHS = ("sm_80", "sm_90a")  # one that has products of 8-bit floats, one that m
 BF16_KL, ORDER_KL = 6e-4, 2e-5
 
 
-def quantized(name: str, label: str, *flags):
+def quantized(name: str, label: str, *flags, archs=ARCHS):
     """The engine of a tiny model for ARCHS with its PTX beside it, and what the build said."""
     folder = engine.work_dir() / f"cuda-quant-{label}"
     path = engine.work_dir() / f"cuda-quant-{label}.bin"
     environment = dict(os.environ, LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / "nvrtc-cache"))
-    done = subprocess.run([engine.BIN / "llmc", "build", cuda_engine.model(name), "-o", path, "--target", "cuda:" + ",".join(ARCHS),
+    done = subprocess.run([engine.BIN / "llmc", "build", cuda_engine.model(name), "-o", path, "--target", "cuda:" + ",".join(archs),
                            *flags, "--dump-dir", folder, "--force"], env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise engine.CommandFailed(done.stderr)
@@ -110,6 +111,43 @@ class Fp8(unittest.TestCase):
         content = first.read_bytes()
         again, _, _ = quantized(self.NAME, "fp8-again", *self.FLAGS, "--jobs", "1")
         self.assertEqual(again.read_bytes(), content)
+
+
+@cuda_engine.needs_emulator
+class KvCache(unittest.TestCase):
+    """What keys and values are stored as: bytes a token, and the logits of numpy's reference with a cache of that type."""
+
+    CASES = (
+        ("llama-9h3-d64-bf16", "f16"),
+        ("llama-9h3-d64-bf16", "bf16"),
+        ("llama-9h3-d64-bf16", "int8"),
+        ("llama-9h3-d64-bf16", "fp8"),
+        ("mistral-9h3-d96-bf16", "int8"),
+        ("qwen2-7h1-d64-bf16", "fp8"),
+        ("qwen3-3h1-d128-f32", "bf16"),
+    )
+
+    def test_bytes_and_logits(self):
+        for name, kind in self.CASES:
+            path, folder, said = quantized(name, f"kv-{name}-{kind}", "--kv-cache", kind, archs=ARCHS[1:])
+            facts = inspected(path)
+            size = 2 * facts["model"]["layers"] * facts["model"]["kv_heads"]
+            size *= facts["model"]["head_dim"] * 2 if kind in ("f16", "bf16") else facts["model"]["head_dim"] + 4
+            with self.subTest(model=name, kind=kind):
+                self.assertEqual(facts["memory"]["kv_bytes_per_token"], size)
+                self.assertEqual(facts["memory"]["kv_dtype"], {"int8": "i8", "fp8": "e4m3"}.get(kind, kind))
+                self.assertIn(f"KV cache: {size} bytes a token", said)
+            exact, wanted = (reference.load(cuda_engine.model(name), kv=kv).logits(IDS) for kv in ("exact", kind))
+            cost = mean_kl(exact, wanted)
+            for step, program in ((32, "mixed"), (1, "decode")):
+                with self.subTest(model=name, kind=kind, program=program):
+                    found = logits(path, folder, "9.0", "--max-num-batched-tokens", step)
+                    near, far = mean_kl(wanted, found), mean_kl(exact, found)
+                    print(f"     {name}, {kind} ({size} bytes a token), {program}: mean KL {far:.1e} from exact math, {near:.1e} from "
+                          f"numpy with such a cache, itself {cost:.1e} from exact math")
+                    # x of bf16 flips codes, which costs about as much as they do.
+                    self.assertLess(near, BF16_KL + (cost / 2 if kind == "fp8" else cost))
+                    self.assertLess(far, BF16_KL + 1.5 * cost)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ TEST(ConvertTest, PairsOfShortFloats) {
   const PtxOperands operands = sampleOperands();
   std::vector<uint64_t> brain = evaluatePtx("cvt.rn.bf16x2.f32 %r9, %f1, %f2; cvt.u64.u32 %x9, %r9;", operands);
   std::vector<uint64_t> half = evaluatePtx("cvt.rn.f16x2.f32 %r9, %f1, %f2; cvt.u64.u32 %x9, %r9;", operands);
+  std::vector<uint64_t> finite =
+      evaluatePtx("cvt.rn.satfinite.f16x2.f32 %r9, %f1, %f2; cvt.u64.u32 %x9, %r9;", operands);
   std::vector<uint64_t> back = evaluatePtx("cvt.f32.f16 %f9, %h1; mov.b32 %r9, %f9; cvt.u64.u32 %x9, %r9;", operands);
   for (size_t i = 0; i < brain.size(); ++i) {
     const float a = f(operands.a[i]), b = f(operands.b[i]);
@@ -64,6 +66,8 @@ TEST(ConvertTest, PairsOfShortFloats) {
     ASSERT_EQ(brain[i] & 0xffff, toBrain(b)) << b;
     const auto top = std::bit_cast<_Float16>((uint16_t)(half[i] >> 16));
     if (!std::isnan(a)) ASSERT_EQ((float)top, (float)(_Float16)a);
+    const auto most = std::bit_cast<_Float16>((uint16_t)(finite[i] >> 16));
+    if (!std::isnan(a)) ASSERT_EQ((float)most, (float)(_Float16)std::clamp(a, -65504.0f, 65504.0f));
     const auto h = (float)std::bit_cast<_Float16>((uint16_t)operands.a[i]);
     if (!std::isnan(h)) ASSERT_EQ(f(back[i]), h);
   }

@@ -85,8 +85,8 @@ bool partsAllowed(const Statement& statement, size_t first, size_t tail,
 }
 
 uint32_t modeOf(const Statement& statement) {
-  static const std::map<std::string_view, uint32_t> kModes = {{"ftz", 1}, {"sat", 2},  {"rz", 4},   {"rm", 8},
-                                                              {"rp", 16}, {"NaN", 32}, {"relu", 64}};
+  static const std::map<std::string_view, uint32_t> kModes = {
+      {"ftz", 1}, {"sat", 2}, {"rz", 4}, {"rm", 8}, {"rp", 16}, {"NaN", 32}, {"relu", 64}, {"satfinite", 256}};
   uint32_t mode = 0;
   for (size_t i = 1; i < statement.op.size(); ++i) {
     auto found = kModes.find(statement.op[i]);

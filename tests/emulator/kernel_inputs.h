@@ -72,9 +72,11 @@ class KernelInputs {
   rt::Batch deviceBatch_;
   int64_t pages_ = 0;
   reference::KvCache cache_, expectedCache_;
+  std::vector<int64_t> tokensOfPage_;  ///< of sequences, this step's included
   size_t cacheBuffer_ = 0;
   uint64_t pageBytes_ = 0;
   int64_t layer_ = 0;
+  llm::KvType kv_;
   bool hasCache_ = false;
   std::vector<Matrix> activations_, results_;
   std::vector<reference::Tensor> weights_;  ///< in the order of arguments; empty for a table of angles

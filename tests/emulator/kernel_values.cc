@@ -1,10 +1,12 @@
 // The cache of kernel cases, their reference and the comparison with it.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "codegen/registry/PackedLayout.h"
 #include "dialects/LLM/LLMTypes.h"
+#include "dialects/Reference/Eval.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "tests/emulator/kernel_inputs.h"
@@ -14,60 +16,153 @@ namespace {
 
 constexpr int64_t kPage = rt::kPageTokens;
 
-/// Bytes from a page's start to an element of a key or a value: K is [head][dim][token], V [head][token][dim].
-uint64_t cacheOffset(const reference::KvCache& cache, bool value, int64_t layer, int64_t head, int64_t token,
-                     int64_t d) {
-  const int64_t headElements = cache.dim * kPage;
-  int64_t index = (layer * 2 + (value ? 1 : 0)) * cache.heads * headElements + head * headElements;
-  index += value ? token * cache.dim + d : d * kPage + token;
-  return (uint64_t)index * 2;
+/// The key or the value of one head of one token.
+struct CacheRow {
+  int64_t page, layer, head, token;
+  bool value;
+};
+
+double& element(reference::KvCache& cache, const CacheRow& row, int64_t d) {
+  return row.value ? cache.value(row.layer, row.head, row.page, row.token, d)
+                   : cache.key(row.layer, row.head, row.page, row.token, d);
+}
+
+std::vector<double> valuesOf(reference::KvCache& cache, const CacheRow& row) {
+  std::vector<double> x;
+  for (int64_t d = 0; d < cache.dim; ++d) x.push_back(element(cache, row, d));
+  return x;
 }
 
 template <class Visit>
-void eachElement(const reference::KvCache& cache, int64_t pages, Visit visit) {
+void eachRow(const reference::KvCache& cache, int64_t pages, Visit visit) {
   for (int64_t page = 0; page < pages; ++page)
     for (int64_t layer = 0; layer < cache.layers; ++layer)
       for (int64_t head = 0; head < cache.heads; ++head)
         for (int64_t token = 0; token < kPage; ++token)
-          for (int64_t d = 0; d < cache.dim; ++d)
-            for (bool value : {false, true}) visit(page, layer, head, token, d, value);
+          for (bool value : {false, true}) visit(CacheRow{page, layer, head, token, value});
+}
+
+/// Offset in a page of element d of a row: K is [head][dim][token], V [head][token][dim].
+uint64_t elementAt(llm::KvType kv, const CacheRow& row, int64_t d) {
+  const int64_t dim = kv.getDim(), part = kv.getHeads() * dim * kPage;
+  const int64_t inHead = row.value ? row.token * dim + d : d * kPage + row.token;
+  const int64_t index = (row.value ? part : 0) + row.head * dim * kPage + inHead;
+  return (uint64_t)(row.layer * kv.layerBytes() + index * kv.elementBytes());
+}
+
+/// Offset in a page of a row's scale: [K, V][head][token] behind the elements.
+uint64_t scaleAt(llm::KvType kv, const CacheRow& row) {
+  const int64_t elements = 2 * kv.getHeads() * kv.getDim() * kPage * kv.elementBytes();
+  const int64_t index = ((row.value ? kv.getHeads() : 0) + row.head) * kPage + row.token;
+  return (uint64_t)(row.layer * kv.layerBytes() + elements + index * 4);
+}
+
+/// What the numbers of a row are multiples of: 0 where they are zeros, 1 where they have no scale.
+float scaleOf(llm::KvType kv, const std::vector<double>& x) {
+  float largest = 0;
+  for (double one : x) largest = std::max(largest, (float)std::abs(one));
+  return !kv.hasScales() ? 1 : largest / (kv.getKind() == llm::QuantKind::I8 ? 127.0f : 448.0f);
+}
+
+/// `x` are numbers that the cache can hold.
+void storeRow(llm::KvType kv, std::byte* page, const CacheRow& row, const std::vector<double>& x) {
+  const float scale = scaleOf(kv, x);
+  if (kv.hasScales()) std::memcpy(page + scaleAt(kv, row), &scale, 4);
+  for (int64_t d = 0; d < kv.getDim(); ++d) {
+    const auto code = scale == 0 ? 0 : (float)(x[(size_t)d] / scale);
+    uint16_t bits = 0;
+    switch (kv.getKind()) {
+      case llm::QuantKind::F16:
+        bits = f32ToF16(code);
+        break;
+      case llm::QuantKind::BF16:
+        bits = (uint16_t)(std::bit_cast<uint32_t>(code) >> 16);
+        break;
+      case llm::QuantKind::I8:
+        bits = (uint8_t)(int8_t)std::nearbyint(code);
+        break;
+      default:
+        bits = f32ToE4M3(code);
+    }
+    std::memcpy(page + elementAt(kv, row, d), &bits, (size_t)kv.elementBytes());
+  }
+}
+
+std::vector<double> loadRow(llm::KvType kv, const std::byte* page, const CacheRow& row) {
+  float scale = 1;
+  if (kv.hasScales()) std::memcpy(&scale, page + scaleAt(kv, row), 4);
+  std::vector<double> x;
+  for (int64_t d = 0; d < kv.getDim(); ++d) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, page + elementAt(kv, row, d), (size_t)kv.elementBytes());
+    double code = 0;
+    switch (kv.getKind()) {
+      case llm::QuantKind::F16:
+        code = f16ToF32(bits);
+        break;
+      case llm::QuantKind::BF16:
+        code = std::bit_cast<float>((uint32_t)bits << 16);
+        break;
+      case llm::QuantKind::I8:
+        code = (int8_t)bits;
+        break;
+      default:
+        code = e4m3ToF32((uint8_t)bits);
+    }
+    x.push_back(code * (double)scale);
+  }
+  return x;
+}
+
+/// How far an element may be from `want`: a number whose f32 differs in its last bits may go to the next one.
+double roundingOf(llm::KvType kv, double want, float scale) {
+  switch (kv.getKind()) {
+    case llm::QuantKind::F16:
+      return 2e-3 * (std::fabs(want) + 0.05);
+    case llm::QuantKind::BF16:
+      return 1e-2 * (std::fabs(want) + 0.05);
+    case llm::QuantKind::I8:
+      return 1.01 * (double)scale;
+    default:
+      return std::fabs(want) / 7.9 + (double)scale * 0x1p-8;
+  }
 }
 
 }  // namespace
 
-/// Random keys and values where the sequences have past tokens (and, for kernels that only read, this step's), zeros in
-/// the other tokens of their pages as a cleared cache has them, NaN in pages of nobody.
+/// Random keys and values where the sequences have past tokens and, for kernels that only read, this step's; everything
+/// else is NaN, tokens of the sequences' last pages included.
 void KernelInputs::addCache(llm::KvType type) {
   hasCache_ = true;
   cache_ = reference::KvCache(type.getLayers(), type.getHeads(), type.getDim(), kPage, pages_);
   layer_ = type.getLayers() - 1;
-  pageBytes_ = (uint64_t)(type.getLayers() * 2 * type.getHeads() * type.getDim() * kPage * 2);
+  kv_ = type;
+  pageBytes_ = (uint64_t)(type.getLayers() * type.layerBytes());
   cacheBuffer_ = addBuffer("cache", pageBytes_ * (uint64_t)pages_, true, 0xff);
+  tokensOfPage_.assign((size_t)pages_, 0);
   for (size_t s = 0; s < batch_.contextLens.size(); ++s)
     for (int64_t token = 0; token < batch_.contextLens[s]; ++token) {
       const int64_t page = batch_.blockTable[s][(size_t)(token / kPage)];
+      tokensOfPage_[(size_t)page] = token % kPage + 1;
       for (int64_t layer = 0; layer < cache_.layers; ++layer)
         for (int64_t head = 0; head < cache_.heads; ++head)
-          for (int64_t d = 0; d < cache_.dim; ++d) {
-            cache_.key(layer, head, page, token % kPage, d) = reference::roundToHalf(normal());
-            cache_.value(layer, head, page, token % kPage, d) = reference::roundToHalf(normal());
+          for (bool value : {false, true}) {
+            std::vector<double> x((size_t)cache_.dim);
+            for (double& one : x) one = normal();
+            reference::storeAs(type.getKind(), x);
+            for (int64_t d = 0; d < cache_.dim; ++d)
+              element(cache_, {page, layer, head, token % kPage, value}, d) = x[(size_t)d];
           }
     }
-  const uint64_t layerBytes = pageBytes_ / (uint64_t)cache_.layers;
-  words_.push_back((uint64_t)buffers_[cacheBuffer_].data.get() + layerBytes * (uint64_t)layer_);
+  words_.push_back((uint64_t)buffers_[cacheBuffer_].data.get() + (uint64_t)(layer_ * type.layerBytes()));
 }
 
 void KernelInputs::writeCache() {
   std::byte* base = buffers_[cacheBuffer_].data.get();
   std::memset(base, 0xff, buffers_[cacheBuffer_].bytes);
-  std::vector<bool> owned((size_t)pages_, false);
-  for (const auto& pages : batch_.blockTable)
-    for (int32_t page : pages) owned[(size_t)page] = true;
-  eachElement(cache_, pages_, [&](int64_t page, int64_t layer, int64_t head, int64_t token, int64_t d, bool value) {
-    if (!owned[(size_t)page]) return;
-    const double x = value ? cache_.value(layer, head, page, token, d) : cache_.key(layer, head, page, token, d);
-    const uint16_t bits = f32ToF16((float)x);
-    std::memcpy(base + pageBytes_ * (uint64_t)page + cacheOffset(cache_, value, layer, head, token, d), &bits, 2);
+  eachRow(cache_, pages_, [&](const CacheRow& row) {
+    if (row.token < tokensOfPage_[(size_t)row.page])
+      storeRow(kv_, base + pageBytes_ * (uint64_t)row.page, row, valuesOf(cache_, row));
   });
 }
 
@@ -199,22 +294,21 @@ std::string KernelInputs::compareMatrix(const KernelCase& test, size_t index, do
 std::string KernelInputs::compareCache() {
   std::string first;
   const std::byte* base = buffers_[cacheBuffer_].data.get();
-  std::vector<bool> owned((size_t)pages_, false);
-  for (const auto& pages : batch_.blockTable)
-    for (int32_t page : pages) owned[(size_t)page] = true;
-  eachElement(cache_, pages_, [&](int64_t page, int64_t layer, int64_t head, int64_t token, int64_t d, bool value) {
-    const std::byte* at = base + pageBytes_ * (uint64_t)page + cacheOffset(cache_, value, layer, head, token, d);
-    const double got = load(at, "f16");
-    const double want =
-        value ? expectedCache_.value(layer, head, page, token, d) : expectedCache_.key(layer, head, page, token, d);
-    const bool fine = owned[(size_t)page] ? std::fabs(got - want) <= 2e-3 * (std::fabs(want) + 0.05) : std::isnan(got);
-    if (fine || !first.empty()) return;
-    char text[200];
-    std::snprintf(text, sizeof text,
-                  "cache %s, page %lld, layer %lld, head %lld, token %lld, element %lld: %.9g, expected %.9g",
-                  value ? "value" : "key", (long long)page, (long long)layer, (long long)head, (long long)token,
-                  (long long)d, got, owned[(size_t)page] ? want : NAN);
-    first = text;
+  eachRow(cache_, pages_, [&](const CacheRow& row) {
+    const std::vector<double> got = loadRow(kv_, base + pageBytes_ * (uint64_t)row.page, row),
+                              want = valuesOf(expectedCache_, row);
+    const bool owned = row.token < tokensOfPage_[(size_t)row.page];
+    const float scale = scaleOf(kv_, want);
+    for (size_t d = 0; d < got.size() && first.empty(); ++d) {
+      const bool fine = owned ? std::fabs(got[d] - want[d]) <= roundingOf(kv_, want[d], scale) : std::isnan(got[d]);
+      if (fine) continue;
+      char text[200];
+      std::snprintf(text, sizeof text,
+                    "cache %s, page %lld, layer %lld, head %lld, token %lld, element %zu: %.9g, expected %.9g",
+                    row.value ? "value" : "key", (long long)row.page, (long long)row.layer, (long long)row.head,
+                    (long long)row.token, d, got[d], owned ? want[d] : NAN);
+      first = text;
+    }
   });
   return first;
 }

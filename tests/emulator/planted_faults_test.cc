@@ -34,11 +34,10 @@ kern.func @k(%b: !llm.batch, %w: !w) -> !x attributes {hero = "embed"} {
 )";
 }
 
-std::string kvWrite() {
-  return R"(
+std::string kvWrite(const std::string& kind = "f16") {
+  return "!kv = !llm.kv<layers = 2, heads = 2, dim = 16, page = 16, kind = " + kind + ">" + R"(
 !x = tensor<?x64xf32, #llm.dims<[T, 64]>>
 !h = tensor<?x32xf32, #llm.dims<[T, 32]>>
-!kv = !llm.kv<layers = 2, heads = 2, dim = 16, page = 16>
 !t = !llm.weight<[257, 16], #llm.q<f32>>
 kern.func @k(%x: !x, %kv: !kv, %b: !llm.batch, %t: !t) -> () attributes {hero = "kv_write"} {
   %k = llm.slice %x {offset = 0, size = 32} : (!x) -> !h
@@ -50,10 +49,11 @@ kern.func @k(%x: !x, %kv: !kv, %b: !llm.batch, %t: !t) -> () attributes {hero = 
 )";
 }
 
-std::string attend(bool partial) {
+std::string attend(bool partial, const std::string& kind = "f16") {
   const std::string r = partial ? "tensor<?x272xf32, #llm.dims<[T, 272]>>" : "tensor<?x128xf32, #llm.dims<[T, 128]>>";
   return "!q = tensor<?x128xf32, #llm.dims<[T, 128]>>\n!r = " + r +
-         "\n!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>\n"
+         "\n!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16, kind = " + kind +
+         ">\n"
          "kern.func @k(%q: !q, %kv: !kv, %b: !llm.batch) -> !r attributes {hero = \"attend\"} {\n  %0 = llm.attend" +
          (partial ? "_partial" : "") + " %q, %kv, %b {layer = 0, heads = 4, scale = 0.25" +
          (partial ? ", splits = 2" : "") + "} : (!q, !kv, !llm.batch) -> !r\n  kern.yield %0 : !r\n}\n";
@@ -112,11 +112,16 @@ std::vector<Family> families() {
   const std::vector<SequenceSpec> decode = {{199, 1}, {330, 1}, {15, 1}};
   KernelCase partial = make(attend(true), decode, 4e-3);
   partial.adjust = ignoreEmptySplits;
+  KernelCase bytes = make(attend(true, "i8"), decode, 5e-3);
+  bytes.adjust = ignoreEmptySplits;
   return {{"norm", make(norm(), mixed)},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
           {"attend", make(attend(false), mixed, 4e-3)},
           {"attend_partial", partial},
+          {"kv_write of bytes", make(kvWrite("i8"), mixed)},
+          {"attend to bytes", make(attend(false, "e4m3"), mixed, 5e-3)},
+          {"attend_partial to bytes", bytes},
           {"product of 8", make(product(kBf16Rows, "i4, 32, asym"), decode, 0, 8)},
           {"product of any", make(product(kBf16Rows, "i4, 32, asym"), {{0, 70}})},
           {"wide groups of 8", make(product(kBf16Rows, "i4, 128, asym"), decode, 0, 8)},
@@ -136,6 +141,8 @@ constexpr Redundant kRedundant[] = {
     {"norm", FaultKind::kMissingBarrier, 1},                // before the block's first sum nobody reads
     {"attend", FaultKind::kShortWait, 1},                   // groups left after the last page are empty
     {"attend_partial", FaultKind::kShortWait, 1},           // the same
+    {"attend to bytes", FaultKind::kShortWait, 1},          // groups left after the last page are empty
+    {"attend_partial to bytes", FaultKind::kShortWait, 1},  // the same
     {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
     {"product of any", FaultKind::kShortWait, 1},           // the same
     {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
@@ -224,6 +231,8 @@ constexpr TextFault kTextFaults[] = {
     {"quantize", "another row", "(row) * ", "(row + 1) * "},
     {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},
     {"e4m3 of 8", "scales of another row", ", row, ", ", row + 1, "},
+    {"kv_write of bytes", "a wrong token's scale", " + token * 4)", " + (token ^ 1) * 4)"},
+    {"kv_write of bytes", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong token of the page", "slot % kPageTokens", "(slot + 1) % kPageTokens"},
     {"kv_write", "an index past the end", "< 16; ", "<= 16; "},

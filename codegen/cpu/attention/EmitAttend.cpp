@@ -75,6 +75,9 @@ LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &request) {
   std::optional<AttendFunction> found = matchAttend(function);
   if (!found)
     return function.emitOpError("expected a body of llm.attend, quantized or not, or llm.attend_partial");
+  if (auto kv = cast<llm::KvType>(function.getArgumentTypes()[found->arguments.cache]);
+      kv.getKind() != llm::QuantKind::F16)
+    return function.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv.getKind());
   int64_t multiple = found->quantize ? kQuantGroup : 16;
   if (found->shape.headDim % multiple != 0)
     return function.emitOpError("expected a head size that is a multiple of ")

@@ -11,6 +11,8 @@ namespace llmc {
 
 LogicalResult HeadWriter::collect(kern::FuncOp function) {
   const int64_t dim = kv_.getDim();
+  if (kv_.getKind() != llm::QuantKind::F16)
+    return write_.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv_.getKind());
   if (dim % kChunk != 0 || kv_.getPage() != rt::kPageTokens)
     return write_.emitOpError("has no code on the CPU: heads must be a multiple of 16 columns, pages 16 tokens");
   Block &block = function.getBody().front();

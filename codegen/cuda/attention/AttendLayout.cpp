@@ -12,14 +12,14 @@ static constexpr int64_t kParkedBytes = 512;
 
 /// attendSplitWarps(): rings and queries, then the rows of all warps over them.
 static int64_t splitBytes(const CudaAttendShape &shape, int64_t parked, int64_t warps, int64_t stages) {
-  int64_t rings = warps * (stages * shape.headPageBytes() + parked * kParkedBytes);
+  int64_t rings = warps * (stages * shape.headPageBytes() + shape.widePageBytes() + parked * kParkedBytes);
   int64_t merge = warps * CudaAttendShape::kWarpRows * (shape.headDim + 8 + 2) * 4;
   return std::max(rings, merge);
 }
 
 /// attendTile()
 static int64_t tileBytes(const CudaAttendShape &shape, const CudaAttendLayout &layout) {
-  return CudaAttendLayout::kTileStages * layout.tilePages * shape.headPageBytes() +
+  return layout.tilePages * (CudaAttendLayout::kTileStages * shape.headPageBytes() + shape.widePageBytes()) +
          CudaAttendLayout::kTileWarps * layout.rowBlocks * layout.tileParked * kParkedBytes;
 }
 
@@ -30,7 +30,9 @@ static void chooseTile(const CudaAttendShape &shape, int64_t room, CudaAttendLay
   layout.rowBlocks = dim <= 128 ? 2 : 1;
   layout.scorePages = dim <= 64 || dim > 128 ? 2 : 1;
   // Rows of 112 columns end at no regular place among the lanes that copy them, which costs registers for addresses.
-  layout.tileParked = dim > 128 ? dim / 16 : dim == 128 ? 2 : dim > 96 ? 4 : 0;
+  // Making f16 of a page takes some, too.
+  const bool made = shape.kind != llm::QuantKind::F16;
+  layout.tileParked = dim > 128 ? dim / 16 : dim == 128 ? (made ? 4 : 2) : dim > 96 ? 4 : 0;
   layout.tilePages = dim <= 128 ? 4 : 2;
   while (layout.tilePages > layout.scorePages && tileBytes(shape, layout) > room)
     layout.tilePages /= 2;
@@ -61,21 +63,26 @@ CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &ar
 }
 
 std::string describeAttend(const CudaAttendShape &shape, const CudaAttendLayout &layout) {
-  const int64_t dim = shape.headDim, keyBytes = 4 * dim;
+  const int64_t dim = shape.headDim, keyBytes = shape.headPageBytes() / CudaAttendShape::kPageTokens;
   std::string text;
   llvm::raw_string_ostream out(text);
-  out << "mma f16, ";
+  out << "mma f16";
+  if (shape.kind != llm::QuantKind::F16)
+    out << " of " << llm::stringifyQuantKind(shape.kind);
+  out << ", ";
+  auto perByte = [&](int64_t rows) { return llvm::format("%.3g", double(4 * dim * rows) / double(keyBytes)); };
   if (layout.tilePages) {
     const int64_t tokens = layout.tileRows() / shape.rowHeads(), rows = tokens * shape.rowHeads();
     out << "tiles of " << tokens << " tokens x " << shape.rowHeads() << " heads against "
         << layout.tilePages * CudaAttendShape::kPageTokens << " keys a step, " << keyBytes << " bytes and "
-        << 4 * dim * rows << " flops a key and tile: " << rows << " flops a byte, limit tensor cores; few rows: ";
+        << 4 * dim * rows << " flops a key and tile: " << perByte(rows)
+        << " flops a byte, limit tensor cores; few rows: ";
   }
   out << shape.rowHeads() << " heads of a KV head in 16 rows, " << layout.splitWarps << " warps x " << layout.stages
       << " pages of 16 keys, ";
   if (shape.splits)
     out << shape.splits << " splits, ";
-  out << keyBytes << " bytes and " << 4 * dim * shape.rowHeads() << " flops a key: " << shape.rowHeads()
+  out << keyBytes << " bytes and " << 4 * dim * shape.rowHeads() << " flops a key: " << perByte(shape.rowHeads())
       << " flops a byte, limit memory";
   return text;
 }

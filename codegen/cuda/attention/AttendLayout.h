@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/cuda/Arch.h"
+#include "dialects/LLM/LLMDialect.h"
 #include <cstdint>
 #include <string>
 
@@ -15,6 +16,7 @@ struct CudaAttendShape {
   int64_t window = 0; ///< keys visible behind a query, 0: all
   int64_t splits = 0;
   double scale = 1.0, softcap = 0.0;
+  llm::QuantKind kind = llm::QuantKind::F16; ///< what the cache holds; products are of f16
 
   static constexpr int64_t kPageTokens = 16;
   static constexpr int64_t kWarpRows = 16; ///< rows of one mma.m16n8k16: query heads of a KV head (times tokens)
@@ -23,8 +25,12 @@ struct CudaAttendShape {
   /// Blocks that read a KV head's keys, and the query heads that each of them takes.
   int64_t headBlocks() const { return (group() + kWarpRows - 1) / kWarpRows; }
   int64_t rowHeads() const { return (group() + headBlocks() - 1) / headBlocks(); }
-  /// K and V of one page of one head.
-  int64_t headPageBytes() const { return 2 * headDim * kPageTokens * 2; }
+  /// Bytes of a number in the cache; bytes with a scale for each token and head.
+  int64_t elementBytes() const { return scaled() ? 1 : 2; }
+  bool scaled() const { return kind == llm::QuantKind::I8 || kind == llm::QuantKind::E4M3; }
+  /// K and V of one page of one head in memory, and, of codes, what they need beside that as f16.
+  int64_t headPageBytes() const { return 2 * kPageTokens * (headDim * elementBytes() + (scaled() ? 4 : 0)); }
+  int64_t widePageBytes() const { return scaled() ? 2 * headDim * kPageTokens * 2 : 0; }
   int64_t pageBytes() const { return layers * kvHeads * headPageBytes(); }
 };
 

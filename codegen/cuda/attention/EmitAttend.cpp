@@ -28,6 +28,7 @@ template <typename OpT> static Attention attentionOf(OpT op, int64_t splits) {
   found.shape.kvHeads = kv.getHeads();
   found.shape.headDim = kv.getDim();
   found.shape.layers = kv.getLayers();
+  found.shape.kind = kv.getKind();
   found.shape.window = op.getWindow();
   found.shape.scale = op.getScale();
   found.shape.softcap = op.getSoftcap();
@@ -82,6 +83,7 @@ static void writeShape(SourceWriter &w, const Attention &attention, const CudaAt
                   ", dim = " + llvm::Twine(shape.headDim));
   line("int", "rowHeads = " + llvm::Twine(shape.rowHeads()) + ", headBlocks = " + llvm::Twine(shape.headBlocks()));
   line("int", "window = " + llvm::Twine(shape.window) + ", splits = " + llvm::Twine(shape.splits));
+  w.line("  using Kv = " + cacheFormat(shape.kind) + ";");
   line("float", "factor = " + floatLiteral(factor) + ", softcap = " + floatLiteral(shape.softcap * log2e));
   line("i64", "queryStride = " + llvm::Twine(queryStride) + ", pageBytes = " + llvm::Twine(shape.pageBytes()));
   line("int", "warps = " + llvm::Twine(layout.splitWarps) + ", stages = " + llvm::Twine(layout.stages) +

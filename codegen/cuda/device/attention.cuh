@@ -7,6 +7,7 @@
 //   window, splits          keys visible behind a query (0: all); parts of the context (0: whole)
 //   factor, softcap         by which queries are multiplied; > 0: scores are softcap * tanh of half of them (both make
 //                           the scores base 2 logarithms)
+//   Kv                      what the cache holds: F16, BF16, or I8 or E4m3 with a scale for each token
 //   queryStride, pageBytes  bytes from a token's queries to the next token's, from a page to the next
 //   warps, stages           of attendSplitWarps(): warps that share the keys, pages in the ring of each
 //   splitParked             QueryRows::parked there
@@ -49,6 +50,9 @@ DEVICE void multiplyF16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+template <class Format> constexpr bool kIsF16 = false;
+template <> constexpr bool kIsF16<F16> = true;
+
 /// A page of one head in shared memory: K [dim][16 keys], then V [16 keys][dim], f16 in chunks of 16 bytes. ldmatrix
 /// reads a chunk of 8 consecutive rows; `swizzled` puts those in 8 different groups of banks.
 template <int chunks> DEVICE constexpr int swizzled(int row, int chunk) {
@@ -56,42 +60,91 @@ template <int chunks> DEVICE constexpr int swizzled(int row, int chunk) {
   return row * chunks + (chunk ^ (row / (8 / spread) % spread));
 }
 
-/// The keys and values of one head of one sequence.
+/// The keys and values of one head of one sequence. Those that are not f16 become so in shared memory: bf16 where they
+/// lie, codes beside them. Scores are multiplied with the scales of keys, weights with those of values.
 template <class Shape> struct Context {
   const u8 *head;   // K of this head in page 0
+  const u8 *scales; // of this head's keys in page 0, if it has any
   const int *table; // pages of the sequence
 
+  using Kv = typename Shape::Kv;
+  static constexpr bool isF16 = kIsF16<Kv>, scaled = Kv::kBytes == 1;
   static constexpr int partBytes = Shape::dim * 32, tileBytes = 2 * partBytes;
+  // Of a page in memory, and as copies bring it: K or V; their scales; all. What codes need beside that as f16.
+  static constexpr int storedPart = Shape::dim * 16 * Kv::kBytes, scaleBytes = scaled ? 64 : 0;
+  static constexpr int storedBytes = 2 * (storedPart + scaleBytes), wideBytes = scaled ? tileBytes : 0;
 
   METHOD Context(const u8 *cache, const Batch *batch, int sequence, int kvHead)
-      : head(cache + kvHead * partBytes), table(batch->blockTable + (i64)sequence * batch->blockStride) {}
+      : head(cache + kvHead * storedPart), scales(cache + 2 * Shape::kvHeads * storedPart + kvHead * scaleBytes),
+        table(batch->blockTable + (i64)sequence * batch->blockStride) {}
 
   /// Copies a page to `tile` by `lanes` threads, asynchronously and 16 bytes a thread. Of its keys, `live` exist: what
-  /// lies behind them may be NaN, which a weight of 0 does not cancel, and is set to 0.
+  /// lies behind them may be NaN, which a weight of 0 does not cancel, and is set to 0; of codes, the scales are.
   template <int lanes> METHOD void fetch(u32 tile, int page, int live, int lane) const {
     const u8 *from = head + page * (i64)Shape::pageBytes + lane * 16;
-    if (live >= kPageTokens)
+    if constexpr (scaled)
+      fetchCodes<lanes>(tile + lane * 16, from, scales + page * (i64)Shape::pageBytes + lane * 16, live, lane);
+    else if (live >= kPageTokens)
       fetchRows<lanes, true>(tile, from, live, lane);
     else
       fetchRows<lanes, false>(tile, from, live, lane);
   }
 
+  /// Makes the f16 page at `tile` of the one at `stored`, by `lanes` threads.
+  template <int lanes> DEVICE void makeF16(u32 tile, u32 stored, int lane) {
+    eachChunk<lanes>(tile, lane, [&](u32 keys, u32 values, int i, int) {
+      if constexpr (scaled) {
+        const u32 codes = stored + (i + lane) * 8;
+        widen(keys, loadShared8(codes));
+        widen(values, loadShared8(codes + storedPart));
+      } else {
+        narrow(keys, loadShared16(keys));
+        narrow(values, loadShared16(values));
+      }
+    });
+  }
+
 private:
-  template <int lanes, bool whole> DEVICE void fetchRows(u32 tile, const u8 *from, int live, int lane) {
+  /// Calls visit(its keys, its values, i, row of its values) for chunks i + lane of K and V in a page at `tile`.
+  template <int lanes, class Visit> DEVICE void eachChunk(u32 tile, int lane, const Visit &visit) {
     constexpr int chunks = Shape::dim / 8, count = 2 * Shape::dim;
     const u32 keys = tile + swizzled<2>(lane / 2, lane % 2) * 16;
 #pragma unroll
     for (int i = 0; i < count; i += lanes) {
       if (i + lanes > count && i + lane >= count)
         return;
-      copyAsync16(keys + i * 16, from + i * 16, whole || lane % 2 * 8 < live);
       // Lanes that span whole rows: the row of a lane's chunks grows by a constant.
       constexpr bool spans = lanes % chunks == 0;
       const int row = spans ? i / chunks + lane / chunks : (i + lane) / chunks;
       const int chunk = spans ? lane % chunks : (i + lane) % chunks;
-      copyAsync16(tile + partBytes + swizzled<chunks>(row, chunk) * 16, from + Shape::kvHeads * partBytes + i * 16,
-                  whole || row < live);
+      visit(keys + i * 16, tile + partBytes + swizzled<chunks>(row, chunk) * 16, i, row);
     }
+  }
+  template <int lanes, bool whole> DEVICE void fetchRows(u32 tile, const u8 *from, int live, int lane) {
+    eachChunk<lanes>(tile, lane, [&](u32 keys, u32 values, int i, int row) {
+      copyAsync16(keys, from + i * 16, whole || lane % 2 * 8 < live);
+      copyAsync16(values, from + Shape::kvHeads * partBytes + i * 16, whole || row < live);
+    });
+  }
+  template <int lanes> DEVICE void fetchCodes(u32 to, const u8 *from, const u8 *scales, int live, int lane) {
+    constexpr int count = storedPart / 16;
+#pragma unroll
+    for (int i = 0; i < count; i += lanes) {
+      if (i + lanes > count && i + lane >= count)
+        break;
+      copyAsync16(to + i * 16, from + i * 16, live > 0);
+      copyAsync16(to + storedPart + i * 16, from + Shape::kvHeads * storedPart + i * 16, live > 0);
+    }
+    if (lane < 8) // of 4 tokens: the keys' first, then the values'
+      copyAsyncPart(to + 2 * storedPart, scales + (lane >= 4 ? (Shape::kvHeads - 1) * scaleBytes : 0),
+                    min(max(live - lane % 4 * 4, 0), 4) * 4);
+  }
+  DEVICE void widen(u32 at, const Words2 &x) {
+    storeShared16(at, {Kv::asF16(x.x, 0), Kv::asF16(x.x, 1), Kv::asF16(x.y, 0), Kv::asF16(x.y, 1)});
+  }
+  DEVICE void narrow(u32 at, const Words4 &x) {
+    auto pair = [](u32 x) { return packFiniteF16(lowBf16(x), highBf16(x)); };
+    storeShared16(at, {pair(x.x), pair(x.y), pair(x.z), pair(x.w)});
   }
 };
 
@@ -145,6 +198,7 @@ private:
 template <class Shape, int blocks> struct SoftmaxRows {
   float sums[blocks][Shape::dim / 8][4];       // columns 8j + 2t, + 1 of row g, then of row g + 8
   float largest[blocks][2], total[blocks][2]; // of rows g and g + 8; `total` is this lane's share until finish()
+  float unit = 0; // of codes, a power of two: the sums are relative to it until finish()
 
   METHOD SoftmaxRows() {
 #pragma unroll
@@ -157,9 +211,9 @@ template <class Shape, int blocks> struct SoftmaxRows {
     }
   }
 
-  /// Scores of the 16 keys of the page at `tile`: keys 8n + 2t, + 1 for row g, then for row g + 8.
+  /// Scores of the 16 keys of the page at `tile`: keys 8n + 2t, + 1 for row g, then for row g + 8. `scales`: of the keys.
   template <int parked>
-  DEVICE void score(float (&scores)[blocks][2][4], const QueryRows<Shape, parked> (&query)[blocks], u32 tile) {
+  DEVICE void score(float (&scores)[blocks][2][4], const QueryRows<Shape, parked> (&query)[blocks], u32 tile, u32 scales) {
     const int lane = threadIdx.x % 32;
     const u32 at = tile + swizzled<2>(lane % 16, lane / 16) * 16;
 #pragma unroll
@@ -175,6 +229,16 @@ template <class Shape, int blocks> struct SoftmaxRows {
         query[block].load(rows, k);
         multiplyF16(scores[block][0], rows, keys[0], keys[1]);
         multiplyF16(scores[block][1], rows, keys[2], keys[3]);
+      }
+    }
+    if constexpr (Context<Shape>::scaled) {
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+        const Words2 bits = loadShared8(scales + n * 32 + lane % 4 * 8);
+        const float by[2] = {Shape::Kv::kUnit * __uint_as_float(bits.x), Shape::Kv::kUnit * __uint_as_float(bits.y)};
+#pragma unroll
+        for (int i = 0; i < 4 * blocks; ++i)
+          scores[i / 4][n][i % 4] *= by[i % 2];
       }
     }
     if constexpr (Shape::softcap > 0) {
@@ -196,16 +260,20 @@ template <class Shape, int blocks> struct SoftmaxRows {
     }
   }
 
-  /// Takes in `pages` pages whose scores are known and that lie one after another from `tile` on.
-  template <int pages> METHOD void add(float (&scores)[pages][blocks][2][4], u32 tile) {
+  /// Takes in `pages` pages whose scores are known and that lie one after another from `tile` on. `scales`: of the first
+  /// one's values; those of the others are where they were stored.
+  template <int pages> METHOD void add(float (&scores)[pages][blocks][2][4], u32 tile, u32 scales) {
     rescale<pages>(scores);
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int page = 0; page < pages; ++page) {
       u32 weights[blocks][4];
+      float factors[2][2] = {};
+      if constexpr (Context<Shape>::scaled)
+        unitFactors(factors, scales + page * Context<Shape>::storedBytes);
 #pragma unroll
       for (int block = 0; block < blocks; ++block)
-        weigh(weights[block], scores[page][block], largest[block], total[block]);
+        weigh(weights[block], scores[page][block], factors, largest[block], total[block]);
       const u32 values = tile + page * Context<Shape>::tileBytes + Context<Shape>::partBytes;
 #pragma unroll
       for (int j = 0; j < Shape::dim / 16; ++j) {
@@ -220,7 +288,7 @@ template <class Shape, int blocks> struct SoftmaxRows {
     }
   }
 
-  /// Makes `total` the row's.
+  /// Makes `total` the row's, and the sums what they are called.
   METHOD void finish() {
 #pragma unroll
     for (int i = 0; i < 2 * blocks; ++i) {
@@ -228,6 +296,8 @@ template <class Shape, int blocks> struct SoftmaxRows {
       sum += __shfl_xor_sync(kWholeWarp, sum, 1);
       sum += __shfl_xor_sync(kWholeWarp, sum, 2);
     }
+    if constexpr (Context<Shape>::scaled)
+      multiplySums(unit * Shape::Kv::kUnit);
   }
 
 private:
@@ -261,12 +331,41 @@ private:
       }
     }
   }
+  METHOD void multiplySums(float factor) {
+#pragma unroll
+    for (int i = 0; i < blocks * (Shape::dim / 8) * 4; ++i)
+      sums[i / (Shape::dim / 2)][i / 4 % (Shape::dim / 8)][i % 4] *= factor;
+  }
+  /// Factors of the weights of a page: the scales of its values, divided by `unit` so that weights of f16 lose nothing
+  /// whatever the scales are. The unit is at least twice the largest of them so far and seldom changes.
+  METHOD void unitFactors(float (&factors)[2][2], u32 scales) {
+    const u32 at = scales + threadIdx.x % 4 * 8;
+    float most = 0;
+#pragma unroll
+    for (int n = 0; n < 2; ++n) {
+      const Words2 bits = loadShared8(at + n * 32);
+      factors[n][0] = __uint_as_float(bits.x), factors[n][1] = __uint_as_float(bits.y);
+      most = fmaxf(most, fmaxf(factors[n][0], factors[n][1]));
+    }
+    most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 1));
+    most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, 2));
+    if (most > unit) { // in all lanes alike
+      const float next = __uint_as_float((__float_as_uint(most) & 0x7f800000u) + 0x01000000u);
+      multiplySums(unit / next);
+      unit = next;
+    }
+    const float inverse = __uint_as_float(0x7f000000u - __float_as_uint(unit)); // exact
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      factors[i / 2][i % 2] *= inverse;
+  }
   /// Scores to weights, which become the first factor of products.
-  DEVICE void weigh(u32 (&weights)[4], float (&scores)[2][4], const float (&largest)[2], float (&total)[2]) {
+  DEVICE void weigh(u32 (&weights)[4], float (&scores)[2][4], const float (&factors)[2][2], const float (&largest)[2],
+                    float (&total)[2]) {
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       const float weight = exp2Fast(scores[i / 4][i % 4] - largest[i / 2 % 2]);
-      scores[i / 4][i % 4] = weight;
+      scores[i / 4][i % 4] = Context<Shape>::scaled ? weight * factors[i / 4][i % 2] : weight;
       total[i / 2 % 2] += weight;
     }
 #pragma unroll

@@ -28,22 +28,22 @@ template <class Shape> DEVICE const float *queryOfRow(const u8 *queries, const A
 /// A warp's pages: those of the item from its own number on, every Shape::warps-th. Its ring in shared memory is its own,
 /// so that warps never wait for one another.
 template <class Shape> struct WarpPages {
-  static constexpr int tileBytes = Context<Shape>::tileBytes, ringBytes = Shape::stages * tileBytes;
+  static constexpr int pageBytes = Context<Shape>::storedBytes, ringBytes = Shape::stages * pageBytes;
   const Context<Shape> &context;
   const int first, end; ///< first page, keys of the sequence
   int count;            ///< pages
   u32 ring, to;         ///< where the next page to use lies, and where the next one to fetch goes
-  u32 last;             ///< last tile of the ring
+  u32 last;             ///< last page of the ring
   int ids = 0;          ///< lane i: the page table's entry for page i of the current 32
 
   METHOD WarpPages(const Context<Shape> &context, u32 ring, const AttendItem &item, int warp)
       : context(context), first(item.begin / 16 + warp), end(item.end), ring(ring), to(ring),
-        last(ring + ringBytes - tileBytes) {
+        last(ring + ringBytes - pageBytes) {
     count = (max((item.end + 15) / 16 - first, 0) + Shape::warps - 1) / Shape::warps;
   }
   METHOD int key(int i) const { return (first + i * Shape::warps) * 16; }
-  METHOD u32 after(u32 tile) const { return tile == last ? last + tileBytes - ringBytes : tile + tileBytes; }
-  METHOD u32 tile() const { return ring; }
+  METHOD u32 after(u32 page) const { return page == last ? last + pageBytes - ringBytes : page + pageBytes; }
+  METHOD u32 stored() const { return ring; }
   METHOD void advance() { ring = after(ring); }
   /// Starts the copy of page i, called for each in turn; past the last an empty group, so that groups keep their count.
   METHOD void fetch(int i) {
@@ -121,6 +121,8 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
     Query query[1];
     query[0].fill(shared + Shape::warps * WarpPages<Shape>::ringBytes + warp * Query::areaBytes,
                   queryOfRow<Shape>(queries, item, g), queryOfRow<Shape>(queries, item, g + 8));
+    const u32 wide = sharedAddress(shared) + Shape::warps * (WarpPages<Shape>::ringBytes + Query::areaBytes) +
+                     warp * Context<Shape>::wideBytes;
     const int low = item.position + g / Shape::rowHeads, high = item.position + (g + 8) / Shape::rowHeads;
     for (int i = 0; i < pages.count; ++i) {
       waitCopies<Shape::stages - 2>();
@@ -128,11 +130,17 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
       pages.fetch(i + Shape::stages - 1);
       float scores[1][1][2][4];
       const int key = pages.key(i);
-      rows.score(scores[0], query, pages.tile());
+      const u32 stored = pages.stored(), tile = Context<Shape>::wideBytes > 0 ? wide : stored;
+      if constexpr (!Context<Shape>::isF16) {
+        Context<Shape>::template makeF16<32>(tile, stored, threadIdx.x % 32);
+        __syncwarp(); // every lane's part of the page is f16
+      }
+      const u32 scales = stored + 2 * Context<Shape>::storedPart;
+      rows.score(scores[0], query, tile, scales);
       if (key + 16 > min(item.end, item.position + 1) ||
           (Shape::window > 0 && key <= item.position + item.tokens - 1 - Shape::window))
         rows.hide(scores[0][0], key, low, high, item.end);
-      rows.template add<1>(scores, pages.tile());
+      rows.template add<1>(scores, tile, scales + Context<Shape>::scaleBytes);
       pages.advance();
     }
     waitCopies<0>();

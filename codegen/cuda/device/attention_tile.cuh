@@ -42,7 +42,8 @@ template <class Shape> DEVICE AttendItem findItem(const Batch *batch) {
 /// Shared memory of a tile: a ring of steps, `tilePages` pages each, which all threads fill together.
 template <class Shape> struct TilePages {
   static constexpr int stages = 2, lanes = Shape::tileThreads / Shape::tilePages; // threads a page
-  static constexpr int stepBytes = Shape::tilePages * Context<Shape>::tileBytes;
+  static constexpr int pageBytes = Context<Shape>::storedBytes, stepBytes = Shape::tilePages * pageBytes;
+  static constexpr int wideBytes = Shape::tilePages * Context<Shape>::wideBytes;
   const Context<Shape> &context;
   u32 ring;
   int first, pages, steps, end;
@@ -54,11 +55,18 @@ template <class Shape> struct TilePages {
   METHOD int page(int step) const { return step * Shape::tilePages + (int)threadIdx.x / lanes; }
   METHOD int lookUp(int step) const { return page(step) < pages ? context.table[first + page(step)] : 0; }
   METHOD int key(int step) const { return (first + step * Shape::tilePages) * 16; }
-  METHOD u32 tile(int step) const { return ring + step % stages * stepBytes; }
+  METHOD u32 stored(int step) const { return ring + step % stages * stepBytes; }
+  /// Pages of a step as f16: where they came, or behind the ring.
+  METHOD u32 tile(int step) const { return wideBytes > 0 ? ring + stages * stepBytes : stored(step); }
+  METHOD void makeF16(int step) const {
+    const int mine = threadIdx.x / lanes;
+    Context<Shape>::template makeF16<lanes>(tile(step) + mine * Context<Shape>::tileBytes,
+                                            stored(step) + mine * pageBytes, threadIdx.x % lanes);
+  }
   /// Starts the copies of a step. Pages behind the last one become zeros.
   METHOD void fetch(int step) {
     if (step < steps) {
-      const u32 to = tile(step) + threadIdx.x / lanes * Context<Shape>::tileBytes;
+      const u32 to = stored(step) + threadIdx.x / lanes * pageBytes;
       context.template fetch<lanes>(to, id, end - (first + page(step)) * 16, threadIdx.x % lanes);
       id = lookUp(step + 1); // here, so that the next step's copies need not wait for it
     }
@@ -99,7 +107,7 @@ DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Bat
 #pragma unroll
   for (int block = 0; block < blocks; ++block) {
     const int row = firstRow + 16 * block;
-    query[block].fill(shared + pages.stages * pages.stepBytes + row / 16 * Query::areaBytes,
+    query[block].fill(shared + pages.stages * pages.stepBytes + pages.wideBytes + row / 16 * Query::areaBytes,
                       queryOfRow<Shape>(queries, item, row + g), queryOfRow<Shape>(queries, item, row + g + 8));
   }
   SoftmaxRows<Shape, blocks> rows;
@@ -108,16 +116,21 @@ DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Bat
     waitCopies<0>();
     __syncthreads(); // every thread's part of this step is there, and the previous one is used up
     pages.fetch(step + 1);
+    if constexpr (!Context<Shape>::isF16) {
+      pages.makeF16(step);
+      __syncthreads(); // all pages of this step are f16
+    }
 #pragma unroll 1
     for (int first = 0; first < Shape::tilePages; first += group) {
       const int key = pages.key(step) + 16 * first;
       const u32 tile = pages.tile(step) + first * Context<Shape>::tileBytes;
+      const u32 scales = pages.stored(step) + first * pages.pageBytes + 2 * Context<Shape>::storedPart;
       if (!all.template sees<Shape>(key, 16 * group))
         continue;
       float scores[group][blocks][2][4];
 #pragma unroll
       for (int page = 0; page < group; ++page)
-        rows.score(scores[page], query, tile + page * Context<Shape>::tileBytes);
+        rows.score(scores[page], query, tile + page * Context<Shape>::tileBytes, scales + page * pages.pageBytes);
       if (all.template misses<Shape>(key, 16 * group)) {
 #pragma unroll
         for (int i = 0; i < group * blocks; ++i) {
@@ -125,7 +138,7 @@ DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Bat
           rows.hide(scores[i / blocks][i % blocks], key + i / blocks * 16, here.low, here.high, item.end);
         }
       }
-      rows.template add<group>(scores, tile);
+      rows.template add<group>(scores, tile, scales + Context<Shape>::scaleBytes);
     }
   }
   rows.finish();

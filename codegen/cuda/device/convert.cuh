@@ -1,4 +1,5 @@
-// Storage formats of floats: f32, f16 and bf16 in memory, f32 in registers; rounding to nearest even.
+// Storage formats: f32, f16 and bf16, or codes of one byte with a scale, in memory; f32 in registers; rounding to nearest
+// even.
 #pragma once
 
 DEVICE float f16ToF32(u16 bits) {
@@ -15,6 +16,12 @@ DEVICE u16 f32ToF16(float value) {
 DEVICE u32 packF16(float low, float high) {
   u32 bits;
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
+  return bits;
+}
+/// The same, but what is too large becomes 65504.
+DEVICE u32 packFiniteF16(float low, float high) {
+  u32 bits;
+  asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(high), "f"(low));
   return bits;
 }
 DEVICE float bf16ToF32(u16 bits) { return __uint_as_float(static_cast<u32>(bits) << 16); }
@@ -44,9 +51,6 @@ DEVICE u32 f32ToE4m3(float value) {
   const u32 code = rest < 0x3c800000u ? small : min(rounded, 0x7eu);
   return (rest > 0x7f800000u ? 0x7fu : code) | (bits >> 24 & 0x80u);
 }
-/// Scale of a row of e4m3 with its largest magnitude, and what values are multiplied with; a row of zeros has 0.
-DEVICE float e4m3Scale(float largest) { return largest > 1e-30f ? largest / 448.0f : 0.0f; }
-DEVICE float e4m3Inverse(float largest) { return largest > 1e-30f ? 448.0f / largest : 0.0f; }
 
 /// A float format: its bytes, and a pair of it in one 32-bit register.
 struct F32 {
@@ -71,3 +75,31 @@ struct BF16 {
   DEVICE u32 pack(float low, float high) { return packBf16(low, high); }
   DEVICE float round(float x) { return bf16ToF32(f32ToBf16(x)); }
 };
+
+/// Codes of numbers that share a scale: the largest, that of a number, and two of a word (bytes 0 and 1, or 2 and 3) as
+/// f16, less kUnit times.
+struct I8 {
+  static constexpr int kBytes = 1;
+  static constexpr float kMost = 127.0f, kUnit = 1.0f;
+  DEVICE u32 code(float x) { return static_cast<u32>(max(-127, min(127, __float2int_rn(x)))) & 0xffu; }
+  /// 1024 + 128 + code by bits, less 1152: exact.
+  DEVICE u32 asF16(u32 word, int half) {
+    const u32 raised = __byte_perm(word ^ 0x80808080u, 0x64646464u, half == 0 ? 0x4140 : 0x4342);
+    u32 pair;
+    asm("add.rn.f16x2 %0, %1, %2;" : "=r"(pair) : "r"(raised), "r"(0xe480e480u));
+    return pair;
+  }
+};
+struct E4m3 {
+  static constexpr int kBytes = 1;
+  static constexpr float kMost = 448.0f, kUnit = 256.0f;
+  DEVICE u32 code(float x) { return f32ToE4m3(x); }
+  /// Exact, subnormals included.
+  DEVICE u32 asF16(u32 word, int half) {
+    const u32 bytes = __byte_perm(word, 0, half == 0 ? 0x1404 : 0x3424);
+    return (bytes & 0x80008000u) | (bytes >> 1 & 0x3f803f80u);
+  }
+};
+/// Scale of numbers with their largest magnitude, and what they are multiplied with to be coded; zeros have 0.
+template <typename Codes> DEVICE float codeScale(float largest) { return largest > 1e-30f ? largest / Codes::kMost : 0.0f; }
+template <typename Codes> DEVICE float codeInverse(float largest) { return largest > 1e-30f ? Codes::kMost / largest : 0.0f; }

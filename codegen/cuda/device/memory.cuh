@@ -61,12 +61,12 @@ template <typename Format, int N> DEVICE void store(u8 *at, const Vec<N> &x) {
   }
 }
 
-/// Rounds N floats to e4m3 and writes them at `at`, a multiple of N.
-template <int N> DEVICE void storeE4m3(u8 *at, const Vec<N> &x) {
+/// Writes the codes of N floats at `at`, a multiple of N.
+template <typename Codes, int N> DEVICE void storeCodes(u8 *at, const Vec<N> &x) {
   u32 word = 0;
 #pragma unroll
   for (int i = 0; i < N; ++i)
-    word |= f32ToE4m3(x.v[i]) << (8 * i);
+    word |= Codes::code(x.v[i]) << (8 * i);
   if constexpr (N == 4)
     *reinterpret_cast<u32 *>(at) = word;
   else if constexpr (N == 2)
@@ -84,13 +84,28 @@ template <int kColumns> DEVICE void storeE4m3End(u8 *row, float scale) {
 }
 
 DEVICE u32 sharedAddress(const void *at) { return static_cast<u32>(__cvta_generic_to_shared(at)); }
+DEVICE Words4 loadShared16(u32 at) {
+  Words4 r;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "r"(at) : "memory");
+  return r;
+}
+DEVICE Words2 loadShared8(u32 at) {
+  Words2 r;
+  asm volatile("ld.shared.v2.u32 {%0, %1}, [%2];" : "=r"(r.x), "=r"(r.y) : "r"(at) : "memory");
+  return r;
+}
+DEVICE void storeShared16(u32 at, const Words4 &x) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(at), "r"(x.x), "r"(x.y), "r"(x.z), "r"(x.w) : "memory");
+}
 
-/// Starts to copy 16 bytes from global to shared memory (both 16-byte aligned); zeros arrive when `exists` is false, and
-/// `from` is not read then.
-DEVICE void copyAsync16(u32 to, const void *from, bool exists = true) {
-  const int bytes = exists ? 16 : 0;
+/// Starts to copy the first `bytes` (0 to 16) of 16 bytes from global to shared memory (both 16-byte aligned); the rest
+/// becomes zero.
+DEVICE void copyAsyncPart(u32 to, const void *from, int bytes) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
 }
+DEVICE void copyAsyncPart(void *to, const void *from, int bytes) { copyAsyncPart(sharedAddress(to), from, bytes); }
+/// All 16 bytes; zeros arrive when `exists` is false, and `from` is not read then.
+DEVICE void copyAsync16(u32 to, const void *from, bool exists = true) { copyAsyncPart(to, from, exists ? 16 : 0); }
 DEVICE void copyAsync16(void *to, const void *from, bool exists = true) {
   copyAsync16(sharedAddress(to), from, exists);
 }

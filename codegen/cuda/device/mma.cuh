@@ -13,11 +13,6 @@ DEVICE void mmaAdd(float (&d)[4], const Fragment &a, u32 b0, u32 b1) {
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a.pair[0]), "r"(a.pair[1]), "r"(a.pair[2]), "r"(a.pair[3]), "r"(b0), "r"(b1));
 }
-/// Two e4m3 in the halves of a word (bytes 0 and 1, or 2 and 3) as f16, less 2^8 times: exact, subnormals included.
-DEVICE u32 e4m3AsF16(u32 word, int half) {
-  const u32 bytes = half == 0 ? (word & 0xffu) << 8 | (word & 0xff00u) << 16 : (word & 0xff0000u) >> 8 | (word & 0xff000000u);
-  return (bytes & 0x80008000u) | (bytes >> 1 & 0x3f803f80u);
-}
 DEVICE void mmaAddF16(float (&d)[4], const Fragment &a, u32 b0, u32 b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%0, %1, %2, %3};"
@@ -42,9 +37,9 @@ DEVICE void mmaAddE4m3(float (&d)[4], const Fragment &a, u32 b0, u32 b1) {
   const u32 b[2] = {b0, b1};
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    const Fragment step = {{e4m3AsF16(a.pair[2 * i], 0), e4m3AsF16(a.pair[2 * i + 1], 0), e4m3AsF16(a.pair[2 * i], 1),
-                            e4m3AsF16(a.pair[2 * i + 1], 1)}};
-    mmaAddF16(d, step, e4m3AsF16(b[i], 0), e4m3AsF16(b[i], 1));
+    const Fragment step = {{E4m3::asF16(a.pair[2 * i], 0), E4m3::asF16(a.pair[2 * i + 1], 0), E4m3::asF16(a.pair[2 * i], 1),
+                            E4m3::asF16(a.pair[2 * i + 1], 1)}};
+    mmaAddF16(d, step, E4m3::asF16(b[i], 0), E4m3::asF16(b[i], 1));
   }
 #endif
 }
@@ -61,12 +56,6 @@ DEVICE void loadMatrices(u32 (&r)[4], const u8 *row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(sharedAddress(row))
-               : "memory");
-}
-
-/// Starts to copy the first `bytes` (0 to 16) of 16 bytes from global to shared memory; the rest becomes zero.
-DEVICE void copyAsyncPart(void *to, const void *from, int bytes) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(to)), "l"(from), "r"(bytes)
                : "memory");
 }
 

@@ -38,6 +38,9 @@ public:
 private:
   void printPart(const HeadPart &part);
   void printStore(const HeadPart &part, const std::string &head, const std::string &within, int64_t width);
+  void printScaled(const HeadPart &part, const std::string &head, int64_t width);
+  void printCells(const HeadPart &part, const std::string &head, const std::string &within,
+                  llvm::ArrayRef<std::string> x);
 
   SourceWriter &w_;
   RegionPrinter &region_;
@@ -66,23 +69,32 @@ LogicalResult HeadPrinter::collect(kern::FuncOp function, llvm::ArrayRef<std::st
 }
 
 void HeadPrinter::printStore(const HeadPart &part, const std::string &head, const std::string &within, int64_t width) {
-  const int64_t dim = kv_.getDim(), headBytes = dim * rt::kPageTokens * 2;
-  std::string col = w_.let("int", "col", head + " * " + std::to_string(dim) + " + " + within);
+  std::string col = w_.let("int", "col", head + " * " + std::to_string(kv_.getDim()) + " + " + within);
   if (part.kind == HeadPart::Result)
     return region_.store(part.value, "row", col, part.target, width);
   RegionPrinter::Elements x = region_.elements(part.value, "row", col, width);
   w_.origin(write_);
-  if (part.kind == HeadPart::Key) {
-    // [kv head][D][16 tokens]: a token is a column.
-    for (auto [i, value] : llvm::enumerate(x))
-      w_.line("store<F16, 1>(page + " + head + " * " + std::to_string(headBytes) + " + (" + within + " + " +
-              std::to_string(i) + ") * " + std::to_string(rt::kPageTokens * 2) + " + token * 2, Vec<1>{{" + value +
-              "}});");
-    return;
-  }
-  w_.line("store<F16, " + std::to_string(width) + ">(page + " + std::to_string(kv_.getHeads() * headBytes) + " + " +
-          head + " * " + std::to_string(headBytes) + " + token * " + std::to_string(dim * 2) + " + " + within +
-          " * 2, Vec<" + std::to_string(width) + ">{{" + llvm::join(x, ", ") + "}});");
+  printCells(part, head, within, x);
+}
+
+/// Writes `x`, neighbours of a head from column `within` on, to their places in the page.
+void HeadPrinter::printCells(const HeadPart &part, const std::string &head, const std::string &within,
+                             llvm::ArrayRef<std::string> x) {
+  const int64_t bytes = kv_.elementBytes(), headBytes = kv_.getDim() * rt::kPageTokens * bytes;
+  const std::string size = std::to_string(bytes), inHead = head + " * " + std::to_string(headBytes);
+  auto store = [&](const std::string &at, llvm::ArrayRef<std::string> values) {
+    std::string count = std::to_string(values.size());
+    w_.line((kv_.hasScales() ? "storeCodes<" : "store<") + cacheFormat(kv_.getKind()).str() + ", " + count +
+            ">(page + " + at + ", Vec<" + count + ">{{" + llvm::join(values, ", ") + "}});");
+  };
+  if (part.kind == HeadPart::Value) // [kv head][16 tokens][D]
+    return store(std::to_string(kv_.getHeads() * headBytes) + " + " + inHead + " + token * " +
+                     std::to_string(kv_.getDim() * bytes) + " + " + within + " * " + size,
+                 x);
+  for (auto [i, value] : llvm::enumerate(x)) // [kv head][D][16 tokens]: a token is a column
+    store(inHead + " + (" + within + " + " + std::to_string(i) + ") * " + std::to_string(rt::kPageTokens * bytes) +
+              " + token * " + size,
+          value);
 }
 
 void HeadPrinter::printPart(const HeadPart &part) {
@@ -92,6 +104,8 @@ void HeadPrinter::printPart(const HeadPart &part) {
   std::string head = w_.fresh("head"), within = w_.fresh("within");
   w_.line("const int " + head + " = item - " + llvm::Twine(part.first) + ";");
   region_.prepareHead(part.value, "row", head, dim);
+  if (kv_.hasScales() && part.kind != HeadPart::Result)
+    return printScaled(part, head, width);
   if (dim > 32 * width)
     w_.line("#pragma unroll");
   auto columns = w_.scope("for (int " + within + " = lane * " + std::to_string(width) + "; " + within + " < " +
@@ -99,8 +113,45 @@ void HeadPrinter::printPart(const HeadPart &part) {
   printStore(part, head, within, width);
 }
 
+/// Codes of one head of one token and their scale: its numbers stay in registers while a warp finds the largest.
+void HeadPrinter::printScaled(const HeadPart &part, const std::string &head, int64_t width) {
+  const int64_t dim = kv_.getDim(), steps = (dim + 32 * width - 1) / (32 * width);
+  const std::string codes = cacheFormat(kv_.getKind()).str();
+  std::string kept = w_.fresh("kept"), step = w_.fresh("step"), top = w_.fresh("largest");
+  w_.line("float " + kept + "[" + llvm::Twine(steps) + "][" + llvm::Twine(width) + "] = {}, " + top + " = 0.0f;");
+  RegionPrinter::Elements places, coded;
+  for (int64_t i = 0; i < width; ++i)
+    places.push_back(kept + "[" + step + "][" + std::to_string(i) + "]");
+  auto forSteps = [&](llvm::function_ref<void(const std::string &within)> body) {
+    w_.line("#pragma unroll");
+    auto loop = w_.scope("for (int " + step + " = 0; " + step + " < " + std::to_string(steps) + "; ++" + step + ")");
+    std::string within = w_.let("int", "within", "(" + step + " * 32 + lane) * " + std::to_string(width));
+    auto guard = w_.scope("if (" + within + " < " + std::to_string(dim) + ")");
+    body(within);
+  };
+  forSteps([&](const std::string &within) {
+    std::string col = w_.let("int", "col", head + " * " + std::to_string(dim) + " + " + within);
+    for (auto [place, x] : llvm::zip(places, region_.elements(part.value, "row", col, width))) {
+      w_.line(place + " = " + x + ";");
+      w_.line(top + " = fmaxf(" + top + ", fabsf(" + place + "));");
+    }
+  });
+  w_.origin(write_);
+  std::string whole = w_.let("float", "largest", "warpMax(" + top + ")");
+  std::string inverse = w_.let("float", "inverse", "codeInverse<" + codes + ">(" + whole + ")");
+  for (const std::string &place : places)
+    coded.push_back(place + " * " + inverse);
+  forSteps([&](const std::string &within) { printCells(part, head, within, coded); });
+  // Behind the codes of all heads: [kv head][16 tokens] of K, then of V.
+  const int64_t keys = 2 * kv_.getHeads() * dim * rt::kPageTokens, tokens = rt::kPageTokens * 4;
+  const int64_t first = keys + (part.kind == HeadPart::Value ? kv_.getHeads() * tokens : 0);
+  w_.line("if (lane == 0)");
+  w_.line("  *reinterpret_cast<float *>(page + " + llvm::Twine(first) + " + " + head + " * " + llvm::Twine(tokens) +
+          " + token * 4) = codeScale<" + codes + ">(" + whole + ");");
+}
+
 void HeadPrinter::print() {
-  const int64_t pageBytes = kv_.getLayers() * 2 * kv_.getHeads() * kv_.getDim() * rt::kPageTokens * 2;
+  const int64_t pageBytes = kv_.getLayers() * kv_.layerBytes();
   w_.line("const int item = static_cast<int>(blockIdx.y) * " + llvm::Twine(kWarps) +
           " + static_cast<int>(threadIdx.x / 32);");
   w_.line("const int lane = static_cast<int>(threadIdx.x % 32);");

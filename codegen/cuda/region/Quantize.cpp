@@ -17,8 +17,8 @@ void RegionPrinter::prepare(llm::QuantizeOp op, const std::string &row) {
   w_.line("float " + top + " = 0.0f;");
   forRow(op.getX(), row, [&](const std::string &x) { w_.line(top + " = fmaxf(" + top + ", fabsf(" + x + "));"); });
   std::string whole = w_.let("float", "largest", "blockMax<" + std::to_string(threads_) + ">(" + top + ")");
-  std::string inverse = w_.let("float", "inverse", "e4m3Inverse(" + whole + ")");
-  prepared_[op.getResult()] = {inverse, w_.let("float", "scale", "e4m3Scale(" + whole + ")")};
+  std::string inverse = w_.let("float", "inverse", "codeInverse<E4m3>(" + whole + ")");
+  prepared_[op.getResult()] = {inverse, w_.let("float", "scale", "codeScale<E4m3>(" + whole + ")")};
 }
 
 void RegionPrinter::storeE4M3(llm::QuantizeOp op, const std::string &row, const std::string &col,
@@ -31,7 +31,7 @@ void RegionPrinter::storeE4M3(llm::QuantizeOp op, const std::string &row, const 
   for (const std::string &x : elements(op.getX(), row, col, count))
     list += (list.empty() ? "" : ", ") + x + " * " + inverse;
   w_.origin(op);
-  w_.line("storeE4m3<" + std::to_string(count) + ">(" + pointer + " + static_cast<i64>(" + row + ") * " +
+  w_.line("storeCodes<E4m3, " + std::to_string(count) + ">(" + pointer + " + static_cast<i64>(" + row + ") * " +
           std::to_string(rowStride(op.getType())) + " + (" + col + "), Vec<" + std::to_string(count) + ">{{" + list +
           "}});");
 }

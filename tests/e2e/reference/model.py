@@ -32,7 +32,7 @@ class Cache:
 
 
 class Model:
-    """kv="f16" rounds keys and values as the engine's cache does; activations="int8" rounds the inputs of linears
+    """kv="f16", "bf16", "int8" or "fp8" rounds keys and values as the engine's cache does; activations="int8" rounds the inputs of linears
     whose weights are stored quantized (32 values share one scale, amax/127). The defaults are exact math."""
 
     def __init__(self, config: Config, source, dtype=np.float64, kv="exact", activations="f32"):
@@ -110,8 +110,7 @@ class Model:
         if block["q_norm"] is not None:
             q, k = self._norm(q, block["q_norm"]), self._norm(k, block["k_norm"])
         q, k = self._rotate(q, positions), self._rotate(k, positions)
-        if self.kv == "f16":
-            k, v = (t.astype(np.float16).astype(self.dtype) for t in (k, v))
+        k, v = as_cached(k, self.kv), as_cached(v, self.kv)
         cache.keys[layer] = np.concatenate([cache.keys[layer], k])
         cache.values[layer] = np.concatenate([cache.values[layer], v])
         return self._attend(q, cache.keys[layer], cache.values[layer], int(positions[0]), config.windows[layer])
@@ -148,6 +147,26 @@ class Model:
                 break
             row = self.forward(ids[-1:], cache)[-1]
         return ids, margins
+
+
+def round_to_digits(x: np.ndarray, digits: int, lowest: int) -> np.ndarray:
+    """To `digits` significant bits, ties to even; no step below 2**lowest."""
+    step = np.exp2(np.maximum(np.frexp(x)[1] - digits, lowest))
+    return np.rint(x / step) * step
+
+
+def as_cached(x: np.ndarray, kind: str) -> np.ndarray:
+    """Keys or values [T, heads, D] as a cache keeps them; int8 and fp8 (e4m3) have a scale for each token and head."""
+    if kind == "exact":
+        return x
+    if kind == "f16":
+        return x.astype(np.float16).astype(x.dtype)
+    if kind == "bf16":
+        return round_to_digits(x, 8, -133)
+    most = {"int8": 127, "fp8": 448}[kind]
+    scale = np.abs(x).max(axis=-1, keepdims=True) / most
+    codes = np.divide(x, scale, out=np.zeros_like(x), where=scale > 0)
+    return (np.rint(codes) if kind == "int8" else np.clip(round_to_digits(codes, 4, -9), -most, most)) * scale
 
 
 def round_to_int8(x: np.ndarray) -> np.ndarray:

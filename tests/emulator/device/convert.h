@@ -94,11 +94,20 @@ LLMC_DEVICE Raw<D> opCvt(Raw<S> raw) {
   }
 }
 
+/// Half of a pair; with satfinite what is too large becomes the largest finite number.
+template <class H, u32 M>
+LLMC_DEVICE u32 packHalf(u32 bits) {
+  constexpr float kLargest = kSame<H, F16> ? 65504.0f : 0x1.fep127f;
+  float value = bitCast<float>(bits);
+  if ((M & kFinite) != 0 && value > kLargest) value = kLargest;
+  if ((M & kFinite) != 0 && value < -kLargest) value = -kLargest;
+  return roundFloat<H, M>(value);
+}
 /// Two f32 to a packed pair: the first operand becomes the upper half.
 template <class D, u32 M>
 LLMC_DEVICE u32 packPair(u32 high, u32 low) {
   using H = typename HalfOf<D>::Type;
-  return (u32)roundFloat<H, M>(bitCast<float>(high)) << 16 | roundFloat<H, M>(bitCast<float>(low));
+  return packHalf<H, M>(high) << 16 | packHalf<H, M>(low);
 }
 
 /// One byte of e4m3 (bias 7, no infinity, NaN 0x7f) or e5m2 (bias 15, as the upper byte of f16).

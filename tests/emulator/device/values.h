@@ -96,7 +96,17 @@ struct HalfOf<F32x2> {
 };
 
 /// Modifiers of floating-point instructions, one bit each.
-enum Mode : u32 { kFtz = 1, kSat = 2, kZero = 4, kDown = 8, kUp = 16, kNan = 32, kRelu = 64, kAbs = 128 };
+enum Mode : u32 {
+  kFtz = 1,
+  kSat = 2,
+  kZero = 4,
+  kDown = 8,
+  kUp = 16,
+  kNan = 32,
+  kRelu = 64,
+  kAbs = 128,
+  kFinite = 256
+};
 
 template <class To, class From>
 LLMC_DEVICE To bitCast(From value) {

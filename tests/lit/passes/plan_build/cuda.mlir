@@ -1,12 +1,20 @@
 // Target cuda: the engine names it and the kernel ABI of cuda_abi.h; programs are ordered by tokens a sequence; bf16 rows take half the
 // bytes. Near miss: the option says cpu, and q_max is none of its programs' bounds.
 // RUN: llmc-opt %s --plan-build | FileCheck %s
+// A cache of int8: 16 codes and 4 bytes of a scale a token and head, for K and V.
+// RUN: sed 's/page = 16>/page = 16, kind = i8>/' %s | llmc-opt --plan-build | FileCheck %s --check-prefix=INT8
 // RUN: not llmc-opt %s --plan-build=target=cpu 2>&1 | FileCheck %s --check-prefix=CPU
 // RUN: not llmc-opt %s --plan-build=target=dsp 2>&1 | FileCheck %s --check-prefix=ERROR
 
 // CPU: error: 'plan.program' op C7 of plan.engine: expected q_max 0 for target cpu, found 1
 // ERROR: error: unknown target 'dsp', expected cpu or cuda
+// INT8: plan.engine
+// INT8-SAME: kv_kind = "i8"
+// INT8-SAME: layer_bytes = 640 : i64
+// INT8-SAME: page_bytes = 1280 : i64
 // CHECK: plan.engine
+// CHECK-NOT: kv_kind
+// CHECK-SAME: layer_bytes = 1024 : i64
 // CHECK-SAME: levels = ["cuda:sm_80"]
 // CHECK-SAME: target = "cuda"
 // CHECK: plan.program @decode t_max 0 logits @v2 regions [0, 384, 192, 0] attributes {q_max = 1 : i64}

@@ -16,6 +16,7 @@ struct Heads {
   bool normed = false; ///< head norms of queries and keys
   bool whole = false;  ///< a norm of the whole row before
   int64_t ropeDim = 0; ///< 0: dim
+  std::string kind = "f16";
 };
 
 std::string kvWrite(const Heads &h) {
@@ -24,8 +25,8 @@ std::string kvWrite(const Heads &h) {
   std::string types = "!x = " + rowsOf(q + 2 * k) + "\n!q = " + rowsOf(q) + "\n!k = " + rowsOf(k) +
                       "\n!w = " + vectorOf(h.dim) + "\n!v = " + vectorOf(q + 2 * k) + "\n!t = !llm.weight<[260, " +
                       number(ropeDim) + "], #llm.q<f32>>" + "\n!kv = !llm.kv<layers = 2, heads = " + number(h.keys) +
-                      ", dim = " + number(h.dim) +
-                      ", page = 16>\n#r = #llm.rope<theta = 1.0e4, dim = " + number(ropeDim) + ", style = " + h.style +
+                      ", dim = " + number(h.dim) + ", page = 16, kind = " + h.kind +
+                      ">\n#r = #llm.rope<theta = 1.0e4, dim = " + number(ropeDim) + ", style = " + h.style +
                       ", scaling = none>";
   std::string norm = " {eps = 1.0e-5, segment = " + number(h.dim) + "} : ",
               ropeText = " {rope = #r, head_dim = " + number(h.dim) + "} : ";
@@ -53,6 +54,20 @@ TEST(KvWriteKernelTest, HeadNorms) { checkKernelCase({.text = kvWrite({3, 1, 64,
 TEST(KvWriteKernelTest, WholeRowNormAndHeadNorms) {
   checkKernelCase({.text = kvWrite({2, 1, 32, "neox", true, true})});
 }
+/// Stored as bf16, or as codes with a scale for each token and head: page edges, odd head sizes, norms before them.
+TEST(KvWriteKernelTest, OtherKindsOfCache) {
+  for (const char *kind : {"bf16", "i8", "e4m3"}) {
+    SCOPED_TRACE(kind);
+    Heads small{4, 2, 16}, normed{3, 1, 64, "neox", true}, odd{5, 1, 80, "neox", true, false, 20}, wide{1, 1, 256};
+    for (Heads *heads : {&small, &normed, &odd, &wide})
+      heads->kind = kind;
+    checkKernelCase({.text = kvWrite(small), .sequences = {{15, 1}, {16, 1}, {14, 4}, {0, 33}}});
+    checkKernelCase({.text = kvWrite(normed)});
+    checkKernelCase({.text = kvWrite(odd), .sequences = {{3, 1}}});
+    checkKernelCase({.text = kvWrite(wide), .sequences = {{0, 2}}});
+  }
+}
+
 TEST(KvWriteKernelTest, WideHeadsOfPairs) { checkKernelCase({.text = kvWrite({2, 1, 128, "gptj", true})}); }
 TEST(KvWriteKernelTest, HeadsThatFillNoWarp) {
   checkKernelCase({.text = kvWrite({5, 1, 80, "neox", true, false, 20}), .sequences = {{3, 1}}});

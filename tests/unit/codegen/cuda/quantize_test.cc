@@ -71,7 +71,7 @@ TEST(QuantizeTest, FaultsWouldBeFound) {
     GTEST_SKIP() << missing;
   EXPECT_EQ(withFault("no such text", ""), "ok");
   EXPECT_NE(withFault("storeE4m3End<200>", "storeE4m3End<184>"), "ok") << "the scale where codes are";
-  EXPECT_NE(withFault("e4m3Scale(", "e4m3Inverse("), "ok") << "the wrong factor";
+  EXPECT_NE(withFault("codeScale<", "codeInverse<"), "ok") << "the wrong factor";
   EXPECT_NE(withFault("fabsf(", "("), "ok") << "negative values do not count";
   EXPECT_NE(withFault("return;", ""), "ok") << "rows written behind the last";
 }

@@ -1,8 +1,13 @@
-// What is written comes back: one key is attended to with weight 1; f16 unless exact.
+// What is written comes back: one key is attended to with weight 1; as the cache's type keeps it unless exact.
 // RUN: llmc-opt %s --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,ROUND
 // RUN: llmc-opt %s --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1" | FileCheck %s --check-prefixes=CHECK,EXACT
 
+// RUN: sed 's/page = 16>/page = 16, kind = i8>/' %s | llmc-opt --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,INT8
+// RUN: sed 's/page = 16>/page = 16, kind = bf16>/' %s | llmc-opt --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,BF16
+
 // CHECK: // eval step 0 result 0 [1, 2]
+// INT8-NEXT: // 0.00000 2048.99993
+// BF16-NEXT: // 1.00000 2048.00000
 // ROUND-NEXT: // 1.00000 2048.00000
 // EXACT-NEXT: // 1.00000 2049.00000
 !kv = !llm.kv<layers = 1, heads = 1, dim = 2, page = 16>

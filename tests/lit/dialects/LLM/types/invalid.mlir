@@ -28,3 +28,8 @@ func.func private @qact_c2(!llm.qact<[T, 64], zero = 7>)
 
 // expected-error @+1 {{C1: expected positive layers, heads, dim and page, found 2, 0, 64, 16}}
 func.func private @kv_c1(!llm.kv<layers = 2, heads = 0, dim = 64, page = 16>)
+
+// -----
+
+// expected-error @+1 {{C2: expected kind to be f16, bf16, i8 or e4m3, found i4}}
+func.func private @kv_c2(!llm.kv<layers = 2, heads = 1, dim = 64, page = 16, kind = i4>)

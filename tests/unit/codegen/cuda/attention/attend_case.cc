@@ -12,7 +12,7 @@ std::string AttendCase::text() const {
   out << "!q = tensor<?x" << width << "xf32, #llm.dims<[T, " << width << "]>>\n"
       << "!r = tensor<?x" << columns() << "xf32, #llm.dims<[T, " << columns() << "]>>\n"
       << "!h = tensor<?x" << columns() << "xbf16, #llm.dims<[T, " << columns() << "]>>\n"
-      << "!kv = !llm.kv<layers = 2, heads = " << kvHeads << ", dim = " << dim << ", page = 16>\n"
+      << "!kv = !llm.kv<layers = 2, heads = " << kvHeads << ", dim = " << dim << ", page = 16, kind = " << kind << ">\n"
       << "kern.func @attend(%q: !q, %kv: !kv, %b: !llm.batch) -> " << (splits ? "!r" : "!h")
       << " attributes {hero = \"attend\"} {\n"
       << "  %r = llm.attend" << (splits ? "_partial" : "") << " %q, %kv, %b {layer = 0, heads = " << heads

@@ -12,6 +12,7 @@ struct AttendCase {
   std::string name;
   int64_t heads = 1, kvHeads = 1, dim = 64, splits = 0, window = 0;
   double softcap = 0;
+  std::string kind = "f16"; ///< of the cache
 
   int64_t columns() const { return splits ? heads * splits * (dim + 2) : heads * dim; }
   std::string text() const;

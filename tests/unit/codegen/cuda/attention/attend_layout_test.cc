@@ -31,6 +31,23 @@ TEST(AttendLayoutTest, FitsEveryArchitecture) {
       }
 }
 
+/// bf16 needs what f16 does; codes need half as much in the ring, and room for pages of f16.
+TEST(AttendLayoutTest, OtherKindsFitToo) {
+  for (const Arch &arch : cudaArchs())
+    for (int64_t dim = 16; dim <= 256; dim += 16)
+      for (int64_t splits : {0, 8})
+        for (llm::QuantKind kind : {llm::QuantKind::BF16, llm::QuantKind::I8, llm::QuantKind::E4M3}) {
+          CudaAttendShape shape = shapeOf(4, dim, splits);
+          shape.kind = kind;
+          CudaAttendLayout layout = chooseAttendLayout(shape, arch);
+          EXPECT_LE(layout.sharedBytes, arch.sharedBytesMax) << arch.name.str() << " " << dim << " " << splits;
+          EXPECT_GE(layout.stages, 2);
+          const bool bytes = kind != llm::QuantKind::BF16;
+          EXPECT_EQ(shape.headPageBytes(), 2 * 16 * (dim * (bytes ? 1 : 2) + (bytes ? 4 : 0)));
+          EXPECT_EQ(shape.widePageBytes(), bytes ? 64 * dim : 0);
+        }
+}
+
 TEST(AttendLayoutTest, TwoBlocksOnAMultiprocessor) {
   // Heads of 128 on the GPUs with most memory: 64 KiB under way a multiprocessor hide the latency of HBM.
   CudaAttendLayout layout = chooseAttendLayout(shapeOf(8, 128, 8), *findArch("sm_90a"));
@@ -60,6 +77,11 @@ TEST(AttendLayoutTest, DescriptionNamesTheLimit) {
       "mma f16, tiles of 32 tokens x 4 heads against 64 keys a step, 512 bytes and 65536 flops a key and tile: 128 "
       "flops a byte, limit tensor cores; few rows: 4 heads of a KV head in 16 rows, 4 warps x 3 pages of 16 keys, "
       "512 bytes and 2048 flops a key: 4 flops a byte, limit memory");
+  shape.splits = 8, shape.kind = llm::QuantKind::E4M3;
+  EXPECT_EQ(
+      describeAttend(shape, chooseAttendLayout(shape, *findArch("sm_90a"))),
+      "mma f16 of e4m3, 4 heads of a KV head in 16 rows, 4 warps x 4 pages of 16 keys, 8 splits, 264 bytes and 2048 "
+      "flops a key: 7.76 flops a byte, limit memory");
 }
 
 } // namespace

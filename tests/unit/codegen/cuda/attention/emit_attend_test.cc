@@ -1,11 +1,13 @@
 // CUDA attention: NVRTC's own PTX on the emulator against the reference interpreter, code for every architecture
 // without spills, and what a kernel reads.
+#include "tests/emulator/kernel_case.h"
 #include "tests/unit/codegen/cuda/attention/attend_case.h"
 #include "tests/unit/codegen/cuda/attention/attend_step.h"
 #include "tests/unit/codegen/cuda/module_text.h"
 #include "tests/unit/codegen/cuda/nvrtc_fixture.h"
 
 #include <gtest/gtest.h>
+#include <cstdio>
 #include <thread>
 
 namespace llmc {
@@ -124,7 +126,8 @@ TEST_F(AttendTest, EveryArchitectureWithoutSpills) {
   std::vector<AttendCase> cases;
   for (int64_t dim : {128, 256})
     for (int64_t splits : {0, 8})
-      cases.push_back({"dim" + std::to_string(dim), 32, 4, dim, splits, 100, 30});
+      for (const char *kind : {"f16", "bf16", "i8", "e4m3"})
+        cases.push_back({"dim" + std::to_string(dim), 32, 4, dim, splits, 100, 30, kind});
   std::vector<std::thread> threads;
   for (const Arch &arch : cudaArchs())
     threads.emplace_back([&] {
@@ -138,6 +141,44 @@ TEST_F(AttendTest, EveryArchitectureWithoutSpills) {
     });
   for (std::thread &thread : threads)
     thread.join();
+}
+
+/// Of a split without keys sums mean nothing, and its kernel need not write them.
+void ignoreEmptySplits(int64_t dim, emu::KernelCase &test) {
+  test.adjust = [dim](size_t, reference::Tensor &want, reference::Tensor &got) {
+    for (int64_t row = 0; row < want.rows; ++row)
+      for (int64_t split = 0; split < want.cols; split += dim + 2)
+        for (int64_t i = 0; i < dim && want.at(row, split + dim + 1) == 0; ++i)
+          got.at(row, split + i) = want.at(row, split + i);
+  };
+}
+
+/// Caches of other kinds become f16 in shared memory: odd and wide heads, page edges, one token, tiles, windows.
+TEST(AttendKindsTest, AgreeWithTheReference) {
+  struct Case {
+    AttendCase attend;
+    std::vector<emu::SequenceSpec> sequences;
+    const char *arch;
+  };
+  for (const char *kind : {"bf16", "i8", "e4m3"})
+    for (const Case &one :
+         {Case{{"decode", 9, 3, 64, 8, 0, 0, kind}, {{0, 1}, {14, 1}, {15, 1}, {16, 1}, {63, 1}, {299, 1}}, "sm_90a"},
+          Case{{"odd", 2, 2, 80, 4, 24, 0, kind}, {{0, 1}, {130, 1}}, "sm_80"},
+          Case{{"wide", 4, 1, 256, 4, 0, 5, kind}, {{70, 1}, {15, 1}}, "sm_120a"},
+          Case{{"tiles", 9, 3, 64, 0, 0, 0, kind}, {{0, 65}, {40, 1}, {100, 7}, {20, 50}}, "sm_90a"},
+          Case{{"tiles96", 4, 1, 96, 0, 24, 0, kind}, {{3, 40}, {61, 2}, {15, 1}}, "sm_80"},
+          Case{{"tiles128", 4, 1, 128, 0, 0, 0, kind}, {{33, 40}, {0, 17}}, "sm_90a"}}) {
+      SCOPED_TRACE(one.attend.name + " " + kind);
+      emu::KernelCase test;
+      test.text = one.attend.text();
+      test.sequences = one.sequences;
+      test.archs = {one.arch};
+      test.allOrders = false;
+      test.tolerance = one.attend.splits ? 5e-3 : 1e-2;
+      if (one.attend.splits)
+        ignoreEmptySplits(one.attend.dim, test);
+      emu::checkKernelCase(test);
+    }
 }
 
 /// A decoded token's keys and values: each byte once a KV head, 16 bytes at once, whatever the number of query heads.
@@ -164,6 +205,28 @@ TEST_F(AttendTest, ReadsTheCacheOnce) {
         EXPECT_TRUE(line.starts_with("cp.async.cg.shared.global [") && line.find("], 16, ") != std::string::npos)
             << line;
       }
+  }
+}
+
+/// Each byte of other kinds once, too: of codes, columns and 4 bytes of a scale a token and head.
+TEST(AttendKindsTest, ReadTheCacheOnce) {
+  if (std::string missing = emu::missingNvrtc(); !missing.empty())
+    GTEST_SKIP() << missing;
+  for (const char *kind : {"f16", "bf16", "i8", "e4m3"}) {
+    const AttendCase attend{"once", 16, 2, 128, 4, 0, 0, kind};
+    emu::KernelCase test;
+    test.text = attend.text();
+    test.sequences = {{1023, 1}, {255, 1}};
+    test.archs = {"sm_90a"};
+    test.allOrders = false;
+    test.tolerance = 5e-3;
+    const emu::KernelOutcome outcome = emu::runKernelCase(test)[0];
+    ASSERT_TRUE(outcome.status.isOk()) << outcome.status.toString();
+    const int64_t tokenBytes = kind[0] == 'i' || kind[0] == 'e' ? 128 + 4 : 128 * 2;
+    EXPECT_EQ(outcome.counters.copiedBytes, (1024 + 256) * 2 * 2 * tokenBytes) << "tokens x KV heads x (K, V)";
+    EXPECT_LE(outcome.counters.sharedWavefronts * 20, outcome.counters.sharedRequests * 21) << "bank conflicts";
+    std::printf("cache of %s: %.1f instructions a key and KV head, largest error %.1e\n", kind,
+                double(outcome.counters.instructions) / (1280 * 2), outcome.worst);
   }
 }
 
