@@ -57,21 +57,27 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
 }
 
 Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) const {
-  const std::string name = "sequence " + std::to_string(index);
+  // Made for an error alone: this runs for each sequence of each step.
+  const auto named = [index](const std::string& fault) { return "sequence " + std::to_string(index) + fault; };
   const uint64_t end = uint64_t{sequence.start} + sequence.tokens.size();
-  if (sequence.tokens.empty()) return stepError(name + " has no tokens");
+  if (sequence.tokens.empty()) return stepError(named(" has no tokens"));
   if (sequence.apart && mostSequences_ < limits_.maxTokens)
-    return stepError(name + " has tokens apart: no room for it");
+    return stepError(named(" has tokens apart: no room for it"));
   if (end > limits_.maxContext)
-    return Status::error(
-        ErrorKind::kBadInput, "RT_CONTEXT",
-        name + " would hold " + std::to_string(end) + " tokens, the context is " + std::to_string(limits_.maxContext));
+    return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",
+                         named(" would hold " + std::to_string(end) + " tokens, the context is " +
+                               std::to_string(limits_.maxContext)));
   if (sequence.pages.size() < pagesFor(end))
-    return stepError(name + " has " + std::to_string(sequence.pages.size()) + " pages for " + std::to_string(end) +
-                     " tokens");
-  for (const int32_t page : sequence.pages.first(pagesFor(end)))
-    if (page < 0 || static_cast<uint32_t>(page) >= pages_)
-      return stepError(name + " has page " + std::to_string(page) + " of " + std::to_string(pages_));
+    return stepError(named(" has " + std::to_string(sequence.pages.size()) + " pages for " + std::to_string(end) +
+                           " tokens"));
+  const auto pages = sequence.pages.first(pagesFor(end));
+  const auto outside = [this](int32_t page) { return static_cast<uint32_t>(page) >= pages_; };
+  // Without an early end the compiler looks at many at once.
+  bool fault = false;
+  for (const int32_t page : pages) fault |= outside(page);
+  if (fault)
+    return stepError(named(" has page " + std::to_string(*std::find_if(pages.begin(), pages.end(), outside)) + " of " +
+                           std::to_string(pages_)));
   for (const int32_t id : sequence.tokens)
     if (id < 0 || static_cast<uint32_t>(id) >= vocabulary_)
       return Status::error(
@@ -80,8 +86,8 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
   if (sequence.rows != RowChoice::kList) return Status::ok();
   for (size_t i = 0; i < sequence.rowList.size(); ++i)
     if (sequence.rowList[i] >= sequence.tokens.size() || (i > 0 && sequence.rowList[i] <= sequence.rowList[i - 1]))
-      return stepError(name + " selects row " + std::to_string(sequence.rowList[i]) + " of " +
-                       std::to_string(sequence.tokens.size()));
+      return stepError(named(" selects row " + std::to_string(sequence.rowList[i]) + " of " +
+                             std::to_string(sequence.tokens.size())));
   return Status::ok();
 }
 

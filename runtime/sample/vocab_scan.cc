@@ -30,6 +30,16 @@ LLMC_WIDE inline __attribute__((always_inline)) float expWide(float x) {
 
 LLMC_WIDE MaxScan scanMax(const float* row, uint32_t count) {
   constexpr uint32_t kLanes = 32;
+  if (count < kLanes) {  // the few tiles of a small vocabulary: the lanes would cost more than the row
+    MaxScan result{row[0], true};
+    float sum = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      result.max = row[i] > result.max ? row[i] : result.max;
+      sum += row[i] * 0.0f;
+    }
+    result.finite = sum == 0.0f;
+    return result;
+  }
   float max[kLanes], zero[kLanes];
   for (uint32_t j = 0; j < kLanes; ++j) max[j] = row[0], zero[j] = 0;
   uint32_t i = 0;

@@ -25,6 +25,8 @@ struct RequestSpec {
   /// before its end gives its first rows again.
   bool allPromptRows = false;
   bool logits = true;  ///< StepSequence::logits of its rows
+  /// The caller's own record of the request, handed back with each sample: no search a token.
+  void* owner = nullptr;
 };
 
 /// README.md has the table of transitions.

@@ -53,7 +53,7 @@ Status Scheduler::submit(RequestSpec spec, double now) {
                       std::to_string(config.maxQueue) + " may");
   }
   Request& request = state_.requests[spec.id];
-  request = {spec.id, {}, spec.choices, false, false, spec.deadline};
+  request = {spec.id, {}, spec.choices, false, false, spec.deadline, spec.owner};
   nextDeadline_ = std::min(nextDeadline_, spec.deadline);
   for (uint32_t i = 0; i < spec.choices; ++i) newSequence(request, spec, now);
   Sequence& first = *request.choices[0];

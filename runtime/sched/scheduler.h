@@ -66,6 +66,9 @@ class Scheduler {
   /// What came of the plan: `outcomes` parallel to its samples; `faults` are indices in its batch, of sequences whose
   /// results must not be used (the outcome of such a sample is ignored). Requires: the plan was not empty.
   void complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now);
+  /// Of the sequence of sample `index` of the plan that was completed: kNone while it goes on. Until collect() or the
+  /// next plan().
+  EndReason endOfSample(size_t index) const { return planner_.sampled()[index]->end; }
   /// Sequences that ended since the last call. Valid until the next call.
   std::span<const FinishedSequence> takeFinished();
 

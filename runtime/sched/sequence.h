@@ -20,6 +20,7 @@ struct Request {
   bool forked = false;
   bool paused = false;
   double deadline = 0;
+  void* owner = nullptr;  ///< RequestSpec::owner
 };
 
 struct Sequence {

@@ -24,6 +24,7 @@ struct PlannedSample {
   uint32_t row = 0;        ///< of the step's logits
   uint32_t position = 0;   ///< of the new token in its sequence: counter of the random numbers
   uint32_t generated = 0;  ///< tokens generated before it
+  void* owner = nullptr;   ///< RequestSpec::owner
 };
 
 /// Valid until the scheduler is called again with plan() or complete(); it reads the sequences' own token arrays.

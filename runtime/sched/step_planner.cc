@@ -91,7 +91,8 @@ void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
   if (!complete) return;
   const auto length = static_cast<uint32_t>(sequence.tokens.size());
   const auto sample = [&](Sequence& choice) {
-    samples_.push_back({sequence.request->id, choice.choice, plan.rows - 1, length, length - choice.promptTokens});
+    samples_.push_back({sequence.request->id, choice.choice, plan.rows - 1, length, length - choice.promptTokens,
+                        sequence.request->owner});
     sampled_.push_back(&choice);
   };
   if (!sequence.leads()) return sample(sequence);

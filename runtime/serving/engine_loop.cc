@@ -147,6 +147,7 @@ void EngineLoop::admit(Command& command) {
   spec.salt = saltOf(request.cacheSalt);
   spec.allPromptRows = generation->wantsPromptRows();
   spec.logits = generation->needsLogits();
+  spec.owner = generation.get();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)
     extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices,
@@ -261,7 +262,7 @@ void EngineLoop::sample(const StepPlan& plan) {
   made_.clear();
   tasks_.clear();
   for (const PlannedSample& planned : plan.samples) {
-    Generation& generation = *generations_.at(planned.request);
+    auto& generation = *static_cast<Generation*>(planned.owner);
     made_.push_back({planned.request, &generation, {}});
     server::TokenEvent& event = made_.back().event;
     event.choice = planned.choice;
@@ -292,13 +293,17 @@ void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emp
 
 /// Tokens of the step, each with the reason if it was the last of its choice.
 void EngineLoop::tellTokens() {
-  for (Made& made : made_) {
-    const auto view = scheduler_->view(made.id, made.event.choice);
-    if (made.failed || !view || (!failures_.empty() && failures_.contains(made.id))) continue;
-    if (view->end == EndReason::kCancelled || view->end == EndReason::kFailed) continue;
-    made.generation->tellPrompt(view->cachedTokens, view->admittedAt - view->arrival);
-    if (view->end == EndReason::kStop) made.event.finish = FinishReason::kStop;
-    if (view->end == EndReason::kLength) made.event.finish = FinishReason::kLength;
+  for (size_t i = 0; i < made_.size(); ++i) {
+    Made& made = made_[i];
+    const EndReason end = scheduler_->endOfSample(i);
+    if (made.failed || (!failures_.empty() && failures_.contains(made.id))) continue;
+    if (end == EndReason::kCancelled || end == EndReason::kFailed) continue;
+    if (!made.generation->promptTold()) {
+      const auto view = *scheduler_->view(made.id, made.event.choice);
+      made.generation->tellPrompt(view.cachedTokens, view.admittedAt - view.arrival);
+    }
+    if (end == EndReason::kStop) made.event.finish = FinishReason::kStop;
+    if (end == EndReason::kLength) made.event.finish = FinishReason::kLength;
     made.generation->tell(std::move(made.event));
   }
   made_.clear();

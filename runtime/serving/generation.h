@@ -37,6 +37,7 @@ class Generation {
 
   /// The first call tells about the prompt.
   void tellPrompt(uint32_t cachedTokens, double queueSeconds);
+  bool promptTold() const { return promptTold_; }
   void tell(server::GenerationEvent event) { sink_->deliver(std::move(event)); }
 
  private:
