@@ -194,14 +194,16 @@ int32_t Sampler::pickFiltered(std::span<const float> row, float max, float scale
   return candidates.back().id;
 }
 
-void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count, TokenLogprobs& out) {
+void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t token, const SamplingParams& params,
+                           TokenLogprobs& out) {
   const double norm = static_cast<double>(max) + std::log(totalWeight(logits, max, 1.0f));
   const auto logprob = [&](float x) { return static_cast<float>(static_cast<double>(x) - norm); };
   out.logprob = logprob(logits[static_cast<size_t>(token)]);
   out.top.clear();
-  if (count <= 0) return;
+  for (const int32_t id : params.logprobIds) out.top.emplace_back(id, logprob(logits[static_cast<size_t>(id)]));
+  if (params.logprobs <= 0 || !params.logprobIds.empty()) return;
   selector_.setRow(logits);
-  for (const auto& c : selector_.take(static_cast<uint32_t>(count))) out.top.emplace_back(c.id, logprob(c.logit));
+  for (const auto& c : selector_.take(static_cast<uint32_t>(params.logprobs))) out.top.emplace_back(c.id, logprob(c.logit));
 }
 
 Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleRequest& request, TokenLogprobs* logprobs) {
@@ -226,7 +228,7 @@ Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleReque
   else
     token = pickFromAll(row, max, scale, uniformAt(params.seed, request.position));
 
-  if (params.logprobs >= 0 && logprobs) fillLogprobs(logits, raw.max, token, params.logprobs, *logprobs);
+  if (params.logprobs >= 0 && logprobs) fillLogprobs(logits, raw.max, token, params, *logprobs);
   return token;
 }
 

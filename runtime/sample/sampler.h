@@ -16,7 +16,7 @@ namespace llmc::rt {
 /// Natural logs of the model's own distribution: before bias, penalties, temperature and filters.
 struct TokenLogprobs {
   float logprob = 0;                           ///< of the token that was chosen
-  std::vector<std::pair<int32_t, float>> top;  ///< best first, (id, logprob)
+  std::vector<std::pair<int32_t, float>> top;  ///< best first, or as SamplingParams::logprobIds: (id, logprob)
 };
 
 /// What sample() needs beside the row.
@@ -50,7 +50,8 @@ class Sampler {
   std::vector<Candidate>& keepTopP(std::span<const float> row, float max, float scale, const SamplingParams& params);
   std::vector<Candidate>& keepMass(std::span<const float> row, float max, float scale, double wanted);
   double totalWeight(std::span<const float> row, float max, float scale);
-  void fillLogprobs(std::span<const float> logits, float max, int32_t token, int32_t count, TokenLogprobs& out);
+  void fillLogprobs(std::span<const float> logits, float max, int32_t token, const SamplingParams& params,
+                    TokenLogprobs& out);
 
   TopSelector selector_;
   std::vector<float> edit_;     ///< [vocab] row with bias and penalties

@@ -37,6 +37,8 @@ Status checkParams(const SamplingParams& p, uint32_t vocabulary) {
     if (!(bias >= -100 && bias <= 100)) return outOfRange("logit_bias", "in [-100, 100]", bias);
   }
   const auto outside = [&](int32_t id) { return id < 0 || static_cast<uint32_t>(id) >= vocabulary; };
+  for (const int32_t id : p.logprobIds)
+    if (outside(id)) return outOfRange("logprob_token_ids", "in the vocabulary", id);
   for (const int32_t id : p.allowedIds)
     if (outside(id)) return outOfRange("allowed_token_ids", "in the vocabulary", id);
   for (const auto& word : p.badWords) {

@@ -25,7 +25,8 @@ struct SamplingParams {
   std::vector<std::vector<int32_t>> badWords;        ///< token sequences that the output never contains
   uint32_t minTokens = 0;                            ///< stop tokens are impossible before so many were generated
   uint64_t seed = 0;
-  int32_t logprobs = -1;  ///< -1: none; N: of the chosen token and the N best
+  int32_t logprobs = -1;            ///< -1: none; N: of the chosen token and the N best
+  std::vector<int32_t> logprobIds;  ///< of these in place of the N best, in this order; empty: of the N best
 
   bool greedy() const { return temperature == 0.0 || topK == 1; }
   bool restricts() const { return !allowedIds.empty() || !badWords.empty(); }

@@ -11,6 +11,19 @@
 namespace llmc::rt::server {
 namespace {
 
+Counter counterOf(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return Counter::kStop;
+    case FinishReason::kLength:
+      return Counter::kLength;
+    case FinishReason::kRepetition:
+      return Counter::kRepetition;
+    default:
+      return Counter::kAbort;
+  }
+}
+
 uint64_t randomSeed() {
   thread_local std::mt19937_64 engine{uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
   return engine();
@@ -47,12 +60,16 @@ void Answer::start(EventInbox& inbox) {
     PromptState prompt;
     prompt.id = generation.id = services_.nextGeneration.fetch_add(1, std::memory_order_relaxed);
     prompt.tokens = generation.prompt.size();
-    if (request_.returnTokenIds || request_.echo || request_.promptLogprobs >= 0) prompt.ids = generation.prompt;
+    if (request_.returnTokenIds || request_.returnPromptText || request_.echo || request_.promptLogprobs >= 0)
+      prompt.ids = generation.prompt;
     prompt.live = generation.choices;
     if (request_.returnTokenIds) appendIds(prompt.idsJson, prompt.ids);
     if (request_.echo)
       if (auto text = services_.text.tokenizer.decode(prompt.ids, request_.skipSpecialTokens))
         prompt.text = text.take();
+    if (request_.returnPromptText)
+      if (const auto text = services_.text.tokenizer.decode(prompt.ids, /*skipSpecialTokens=*/false))
+        appendQuoted(prompt.textJson, replaceInvalid(*text));
     promptTokens_ += prompt.tokens;
     for (uint32_t i = 0; i < generation.choices; ++i)
       choices_.emplace_back(AnswerChoice(services_.text.tokenizer, request_, stopIds), logprobStyle(request_.api));
@@ -149,9 +166,7 @@ void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
   --live_;
   --prompt.live;
   const FinishReason reason = choice.text.finish();
-  count(reason == FinishReason::kStop     ? Counter::kStop
-        : reason == FinishReason::kLength ? Counter::kLength
-                                          : Counter::kAbort);
+  count(counterOf(reason));
   if (exchange_) exchange_->finish = finishText(reason);
   const auto now = Clock::now();
   const auto tokens = choice.text.tokens();

@@ -55,6 +55,7 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     std::vector<int32_t> ids;  ///< when the answer shows something of them
     std::string idsJson;       ///< when token ids were asked for
     std::string text;          ///< for echo
+    std::string textJson;      ///< when the prompt's text was asked for: special tokens are in it
     std::string logprobsJson;  ///< prompt_logprobs
     std::vector<PositionLogprobs> logprobs;
     uint32_t cached = 0;
@@ -70,6 +71,7 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     // Of answers that are not streamed.
     std::string whole;
     std::vector<int32_t> ids;
+    double logprob = 0;  ///< sum over the tokens, while answers compete
   };
 
   ApiFault submitAll(EventInbox& inbox);
@@ -77,12 +79,14 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void onPrompt(PromptState& prompt, PromptEvent event);
   void onToken(uint32_t prompt, TokenEvent event);
   void begin(PromptState& prompt, uint32_t index);
+  static PromptTexts textsOf(const PromptState& prompt) { return {prompt.idsJson, prompt.textJson}; }
   void echoPrompt(PromptState& prompt, uint32_t index);
   void show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event);
   void observeToken(ChoiceState& choice, Clock::time_point now);
   void choiceEnded(PromptState& prompt, ChoiceState& choice);
   void finishAll();
   std::string wholeBody();
+  std::vector<uint32_t> shownChoices() const;
   void cancelAll();
   void stop(std::string_view finish);
   void keepPace();

@@ -1,4 +1,6 @@
 // What an answer's choices show: one event a token, or text that is gathered for the end.
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "runtime/server/answer.h"
@@ -18,6 +20,7 @@ void Answer::onToken(uint32_t prompt, TokenEvent event) {
     if (event.finish == FinishReason::kNone) services_.backend.cancel(state.id, event.choice);
     return choiceEnded(state, choice);
   }
+  if (event.logprobs) choice.logprob += static_cast<double>(event.logprobs->logprob);
   std::string text = choice.text.push(event.token, event.finish);
   observeToken(choice, Clock::now());
   begin(state, index);
@@ -31,7 +34,7 @@ void Answer::begin(PromptState& prompt, uint32_t index) {
   if (std::exchange(choices_[index].begun, true)) return;
   if (request_.stream && !exchange_->streaming()) exchange_->beginStream("text/event-stream; charset=utf-8");
   if (request_.echo) return echoPrompt(prompt, index);
-  if (request_.stream) format_->appendBegin(buffer_, index, prompt.idsJson, usage());
+  if (request_.stream) format_->appendBegin(buffer_, index, textsOf(prompt), usage());
 }
 
 void Answer::echoPrompt(PromptState& prompt, uint32_t index) {
@@ -46,13 +49,14 @@ void Answer::echoPrompt(PromptState& prompt, uint32_t index) {
   piece.index = index;
   piece.text = prompt.text;
   piece.logprobs = logprobs;
-  piece.promptTokenIds = prompt.idsJson;
+  piece.prompt = textsOf(prompt);
   format_->appendPiece(buffer_, piece, usage());
 }
 
 void Answer::show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event) {
   ChoiceState& choice = choices_[index];
-  if (event && event->logprobs) choice.logprobs.add(spelling_, event->token, *event->logprobs);
+  if (event && event->logprobs && request_.sampling.logprobs >= 0)
+    choice.logprobs.add(spelling_, event->token, *event->logprobs);
   if (!request_.stream) {
     choice.whole += text;
     if (event && request_.returnTokenIds) choice.ids.push_back(event->token);
@@ -66,25 +70,44 @@ void Answer::show(PromptState& prompt, uint32_t index, std::string text, const T
   piece.text = text;
   piece.logprobs = logprobs;
   piece.tokenIds = ids;
-  if (choice.text.tokens() == 1 && !request_.echo) piece.promptTokenIds = prompt.idsJson;
+  if (choice.text.tokens() == 1 && !request_.echo) piece.prompt = textsOf(prompt);
   piece.finish = choice.text.finish();
   piece.stopReason = choice.text.stopReason();
   format_->appendPiece(buffer_, piece, usage());
 }
 
+/// Of each prompt the likeliest answers, by the mean of their tokens, in the order that they have been made in.
+std::vector<uint32_t> Answer::shownChoices() const {
+  std::vector<uint32_t> shown;
+  const auto mean = [&](uint32_t i) { return choices_[i].logprob / std::max(choices_[i].text.tokens(), 1u); };
+  for (uint32_t first = 0; first < choices_.size(); first += request_.choices) {
+    std::vector<uint32_t> order(request_.choices);
+    std::iota(order.begin(), order.end(), first);
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      const double left = mean(a), right = mean(b);
+      return left != right ? left > right : a < b;
+    });
+    order.resize(request_.shown);
+    std::sort(order.begin(), order.end());
+    shown.insert(shown.end(), order.begin(), order.end());
+  }
+  return shown;
+}
+
 std::string Answer::wholeBody() {
-  std::vector<ChoiceText> shown(choices_.size());
-  std::vector<std::string> logprobs(choices_.size()), ids(choices_.size());
-  for (uint32_t i = 0; i < choices_.size(); ++i) {
-    ChoiceState& choice = choices_[i];
-    const PromptState& prompt = prompts_[i / request_.choices];
+  const std::vector<uint32_t> indices = shownChoices();
+  std::vector<ChoiceText> shown(indices.size());
+  std::vector<std::string> logprobs(indices.size()), ids(indices.size());
+  for (uint32_t i = 0; i < indices.size(); ++i) {
+    ChoiceState& choice = choices_[indices[i]];
+    const PromptState& prompt = prompts_[indices[i] / request_.choices];
     logprobs[i] = choice.logprobs.take();
     if (request_.returnTokenIds) appendIds(ids[i], choice.ids);
     shown[i].index = i;
     shown[i].text = choice.whole;
     shown[i].logprobs = logprobs[i];
     shown[i].tokenIds = ids[i];
-    shown[i].promptTokenIds = prompt.idsJson;
+    shown[i].prompt = textsOf(prompt);
     shown[i].promptLogprobs = prompt.logprobsJson;
     shown[i].finish = choice.text.finish();
     shown[i].stopReason = choice.text.stopReason();

@@ -46,7 +46,8 @@ struct GenerationRequest {
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
-enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort };
+/// kRepetition: the server found one, no backend says it.
+enum class FinishReason : uint8_t { kNone, kStop, kLength, kAbort, kRepetition };
 
 /// Of one prompt token but the first, which nothing predicts.
 struct PositionLogprobs {

@@ -190,7 +190,9 @@ void Metrics::renderCounters(std::string& out) const {
           total(Counter::kCorrupted));
   head(out, "request_success_total", "counter", "Count of successfully processed requests.");
   for (const auto& [reason, which] : {std::pair{"stop", Counter::kStop}, std::pair{"length", Counter::kLength},
-                                      std::pair{"abort", Counter::kAbort}, std::pair{"error", Counter::kError}})
+                                      std::pair{"abort", Counter::kAbort},
+                                      std::pair{"repetition", Counter::kRepetition},
+                                      std::pair{"error", Counter::kError}})
     line(out, "request_success_total", "finished_reason=\"" + std::string(reason) + "\"",
          static_cast<double>(total(which)));
 }

@@ -40,6 +40,7 @@ enum class Counter : uint8_t {
   kStop,
   kLength,
   kAbort,
+  kRepetition,
   kError,
   kCorrupted,  ///< ended because logits were not numbers; also in kError
   kCount

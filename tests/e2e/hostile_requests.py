@@ -139,7 +139,7 @@ def request_rows():
         for path in paths:
             for value in values:
                 yield Row(id, field(path, name, value), 400, "invalid_value", name)
-    yield Row("RQ3", field(TEXT, "n", "2, \"best_of\": 1"), 400, "unsupported_parameter", "best_of")
+    yield Row("RQ3", field(TEXT, "n", "2, \"best_of\": 1"), 400, "invalid_value", "best_of")
     for path in (TEXT, CHAT):
         yield Row("RQ5", ask(path, max_tokens=CONTEXT + 1), 400, "context_length_exceeded", "prompt" if path == TEXT else "messages")
         yield Row("RQ6", field(path, "temperature", "1e999"), 400, "invalid_json")

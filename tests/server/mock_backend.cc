@@ -142,7 +142,9 @@ TokenEvent MockBackend::token(Sequence& sequence, uint32_t choice) {
     event.finish = FinishReason::kLength;
   if (request.sampling.logprobs >= 0) {
     event.logprobs = std::make_unique<TokenLogprobs>();
-    event.logprobs->logprob = -0.25f;
+    event.logprobs->logprob = -0.25f / static_cast<float>(1 + choice);  // the last answer is the likeliest
+    for (const int32_t id : request.sampling.logprobIds) event.logprobs->top.emplace_back(id, -3.0f);
+    if (!request.sampling.logprobIds.empty()) return event;
     for (int32_t k = 0; k < request.sampling.logprobs; ++k)
       event.logprobs->top.emplace_back(k == 0 ? event.token : 64 + k, k == 0 ? -0.25f : -2.0f - static_cast<float>(k));
   }

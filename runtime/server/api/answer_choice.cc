@@ -11,6 +11,7 @@ AnswerChoice::AnswerChoice(const Tokenizer& tokenizer, const GenerateRequest& re
                            std::shared_ptr<const std::vector<int32_t>> stopTokenIds)
     : stream_(tokenizer, request.skipSpecialTokens),
       matcher_(request.stops, request.includeStop),
+      repetition_(request.repetition),
       stopTokenIds_(std::move(stopTokenIds)),
       minTokens_(request.sampling.minTokens),
       includeStop_(request.includeStop) {}
@@ -42,6 +43,10 @@ std::string AnswerChoice::push(int32_t token, FinishReason reason) {
     if (auto certain = stream_.push(token)) shown = match(*certain);
     if (finish_ != FinishReason::kNone) return shown;
   }
+  if (repetition_.push(token) && reason == FinishReason::kNone && tokens_ >= minTokens_) {
+    reason = FinishReason::kRepetition;
+    stopReason_ = "\"repetition_detected\"";
+  }
   if (reason == FinishReason::kNone) return shown;
   finish_ = reason;
   if (reason == FinishReason::kStop &&
@@ -62,6 +67,8 @@ std::string_view finishText(FinishReason reason) {
       return "stop";
     case FinishReason::kLength:
       return "length";
+    case FinishReason::kRepetition:
+      return "repetition";
     default:
       return "abort";
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/server/api/generate_request.h"
+#include "runtime/server/api/repetition_watch.h"
 #include "runtime/server/backend.h"
 #include "runtime/text/detokenizer.h"
 #include "runtime/text/stop_matcher.h"
@@ -19,7 +20,8 @@ class AnswerChoice {
                std::shared_ptr<const std::vector<int32_t>> stopTokenIds);
 
   /// The text that this token makes certain. `reason`: the token is the last one; with kStop it is the stop token,
-  /// whose text is shown only if the request wants that. finish() may be set afterwards by a stop string, too.
+  /// whose text is shown only if the request wants that. finish() may be set afterwards by a stop string or a
+  /// repetition, too.
   std::string push(int32_t token, FinishReason reason);
   /// The end without a token; the text that was held back.
   std::string end(FinishReason reason);
@@ -36,6 +38,7 @@ class AnswerChoice {
 
   TokenStream stream_;
   StopMatcher matcher_;
+  RepetitionWatch repetition_;
   std::shared_ptr<const std::vector<int32_t>> stopTokenIds_;  ///< those that are named in stop_reason
   std::string stopReason_ = "null";
   uint32_t tokens_ = 0;
@@ -44,7 +47,7 @@ class AnswerChoice {
   FinishReason finish_ = FinishReason::kNone;
 };
 
-/// "stop", "length", "abort".
+/// "stop", "length", "abort", "repetition".
 std::string_view finishText(FinishReason reason);
 
 }  // namespace llmc::rt::server

@@ -23,13 +23,19 @@ struct AnswerHead {
   int64_t created = 0;
 };
 
+/// JSON values of a prompt, each empty when it was not asked for.
+struct PromptTexts {
+  std::string_view tokenIds;  ///< array
+  std::string_view text;      ///< text in quotes
+};
+
 /// A part of a choice, or the whole of it.
 struct ChoiceText {
   uint32_t index = 0;
   std::string_view text;
   std::string_view logprobs;        ///< JSON value in the API's style, or empty for none
   std::string_view tokenIds;        ///< JSON array, or empty: not asked for
-  std::string_view promptTokenIds;  ///< JSON array, or empty
+  PromptTexts prompt;
   std::string_view promptLogprobs;  ///< JSON array, or empty
   FinishReason finish = FinishReason::kNone;
   std::string_view stopReason = "null";  ///< JSON value: the stop string in quotes, the stop token, or null
@@ -42,7 +48,7 @@ class AnswerFormat {
 
   // A stream: each choice begins once and then has pieces; the end comes after the last piece of all, the error in its
   // place.
-  virtual void appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) = 0;
+  virtual void appendBegin(std::string& out, uint32_t index, const PromptTexts& prompt, const Usage& usage) = 0;
   virtual void appendPiece(std::string& out, const ChoiceText& piece, const Usage& usage) = 0;
   virtual void appendEnd(std::string& out, const Usage& usage) = 0;
   virtual void appendError(std::string& out, const ApiError& error) = 0;

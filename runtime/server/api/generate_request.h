@@ -29,6 +29,13 @@ struct ChatFields {
   bool addSpecialTokens = false;
 };
 
+/// vLLM's repetition_detection: an answer ends that says the same tokens over and over.
+struct RepetitionRule {
+  uint32_t longest = 0;   ///< tokens of a pattern; 0: off
+  uint32_t shortest = 1;  ///< at least 1
+  uint32_t count = 2;     ///< times that it stands at the end, at least 2
+};
+
 struct GenerateRequest {
   Api api = Api::kCompletions;
   std::string model;            ///< the name that was asked for
@@ -42,10 +49,12 @@ struct GenerateRequest {
   std::vector<int32_t> stopTokenIds;
   std::vector<std::string> badWords;
   bool ignoreEos = false, includeStop = false, skipSpecialTokens = true;
-  uint32_t choices = 1;
+  uint32_t choices = 1;  ///< made for each prompt
+  uint32_t shown = 1;    ///< of these, the likeliest ones are answered (best_of); equal to `choices` otherwise
+  RepetitionRule repetition;
   bool echo = false;
   bool stream = false, includeUsage = false, continuousUsage = false;
-  bool returnTokenIds = false, tokensAsIds = false;
+  bool returnTokenIds = false, tokensAsIds = false, returnPromptText = false;
   int32_t promptLogprobs = -1;
   int32_t priority = 0;
   std::string cacheSalt;

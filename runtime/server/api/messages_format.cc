@@ -43,7 +43,7 @@ MessagesFormat::MessagesFormat(const AnswerHead& head) {
   head_ += R"(,"content":[)";
 }
 
-void MessagesFormat::appendBegin(std::string& out, uint32_t, std::string_view, const Usage& usage) {
+void MessagesFormat::appendBegin(std::string& out, uint32_t, const PromptTexts&, const Usage& usage) {
   Usage before = usage;
   before.completionTokens = 0;
   appendEvent(out, "message_start", R"(,"message":)" + head_ + "]," + stop_ + ',' + usageField(before) + '}');

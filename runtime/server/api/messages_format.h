@@ -12,7 +12,7 @@ class MessagesFormat : public AnswerFormat {
  public:
   explicit MessagesFormat(const AnswerHead& head);
 
-  void appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) override;
+  void appendBegin(std::string& out, uint32_t index, const PromptTexts& prompt, const Usage& usage) override;
   void appendPiece(std::string& out, const ChoiceText& piece, const Usage& usage) override;
   void appendEnd(std::string& out, const Usage& usage) override;
   void appendError(std::string& out, const ApiError& error) override;

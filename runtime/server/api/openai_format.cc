@@ -14,6 +14,11 @@ void appendFinish(std::string& out, FinishReason reason) {
     appendQuoted(out, finishText(reason));
 }
 
+void appendPrompt(std::string& out, const PromptTexts& prompt) {
+  if (!prompt.tokenIds.empty()) (out += R"(,"prompt_token_ids":)") += prompt.tokenIds;
+  if (!prompt.text.empty()) (out += R"(,"prompt_text":)") += prompt.text;
+}
+
 std::string_view orNull(std::string_view json) { return json.empty() ? std::string_view("null") : json; }
 
 }  // namespace
@@ -53,13 +58,13 @@ void OpenAiFormat::closeEvent(std::string& out, const Usage& usage, bool shown) 
   out += "}\n\n";
 }
 
-void OpenAiFormat::appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) {
+void OpenAiFormat::appendBegin(std::string& out, uint32_t index, const PromptTexts& prompt, const Usage& usage) {
   if (!chat_) return;
   out += event_;
   out += R"({"index":)";
   appendNumber(out, index);
   out += R"(,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}])";
-  if (!promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += promptTokenIds;
+  appendPrompt(out, prompt);
   closeEvent(out, usage, usageEvents_.each);
 }
 
@@ -74,7 +79,7 @@ void OpenAiFormat::appendPiece(std::string& out, const ChoiceText& piece, const 
   out += R"(,"finish_reason":)";
   appendFinish(out, piece.finish);
   if (piece.finish != FinishReason::kNone || !chat_) (out += R"(,"stop_reason":)") += piece.stopReason;
-  if (!chat_ && !piece.promptTokenIds.empty()) (out += R"(,"prompt_token_ids":)") += piece.promptTokenIds;
+  if (!chat_) appendPrompt(out, piece.prompt);
   if (!piece.tokenIds.empty()) (out += R"(,"token_ids":)") += piece.tokenIds;
   out += "}]";
   closeEvent(out, usage, usageEvents_.each);
@@ -106,7 +111,8 @@ void OpenAiFormat::appendChoice(std::string& out, const ChoiceText& choice) cons
   (out += R"(,"token_ids":)") += orNull(choice.tokenIds);
   if (!chat_) {
     (out += R"(,"prompt_logprobs":)") += orNull(choice.promptLogprobs);
-    (out += R"(,"prompt_token_ids":)") += orNull(choice.promptTokenIds);
+    (out += R"(,"prompt_token_ids":)") += orNull(choice.prompt.tokenIds);
+    if (!choice.prompt.text.empty()) (out += R"(,"prompt_text":)") += choice.prompt.text;
   }
   out += '}';
 }
@@ -122,7 +128,8 @@ std::string OpenAiFormat::whole(std::span<const ChoiceText> choices, const Usage
   if (chat_ && !choices.empty()) {
     // A chat has one prompt, so they stand beside the choices.
     (out += R"(,"prompt_logprobs":)") += orNull(choices.front().promptLogprobs);
-    (out += R"(,"prompt_token_ids":)") += orNull(choices.front().promptTokenIds);
+    (out += R"(,"prompt_token_ids":)") += orNull(choices.front().prompt.tokenIds);
+    (out += R"(,"prompt_text":)") += orNull(choices.front().prompt.text);
   }
   return out += R"(,"kv_transfer_params":null})";
 }

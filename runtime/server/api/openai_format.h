@@ -21,7 +21,7 @@ class OpenAiFormat : public AnswerFormat {
  public:
   OpenAiFormat(bool chat, const AnswerHead& head, UsageEvents usageEvents);
 
-  void appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) override;
+  void appendBegin(std::string& out, uint32_t index, const PromptTexts& prompt, const Usage& usage) override;
   void appendPiece(std::string& out, const ChoiceText& piece, const Usage& usage) override;
   void appendEnd(std::string& out, const Usage& usage) override;
   void appendError(std::string& out, const ApiError& error) override;

@@ -19,18 +19,13 @@ constexpr const char* kUnsupported[] = {"tools",
                                         "guided_decoding_backend",
                                         "grammar",
                                         "json_schema",
-                                        "documents",
                                         "media_io_kwargs",
                                         "mm_processor_kwargs",
                                         "chat_template",
-                                        "logprob_token_ids",
                                         "thinking_token_budget",
                                         "use_beam_search",
                                         "kv_transfer_params",
                                         "vllm_xargs",
-                                        "repetition_detection",
-                                        "return_token_offsets",
-                                        "return_prompt_text",
                                         "prompt_embeds",
                                         "suffix",
                                         "audio",
@@ -41,13 +36,12 @@ constexpr const char* kUnsupported[] = {"tools",
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
   refuseOthers(fields, "tool_choice", {"none"}, "\"none\"");
-  refuseOthers(fields, "spaces_between_special_tokens", {true}, "true");
   refuseOthers(fields, "length_penalty", {1.0}, "1");
   refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
   refuseFormats(fields, fields.find("response_format"), "response_format");
 }
 
-void readLogprobs(FieldReader& fields, GenerateRequest& out) {
+void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out) {
   if (out.chat()) {
     bool wanted = false;
     int32_t top = 0;
@@ -62,6 +56,10 @@ void readLogprobs(FieldReader& fields, GenerateRequest& out) {
   fields.integer("prompt_logprobs", -1, limits::kTopLogprobs, out.promptLogprobs);
   if (out.stream && out.promptLogprobs >= 0)
     fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' cannot be streamed; leave out 'stream'"));
+  std::vector<int32_t>& ids = out.sampling.logprobIds;
+  fields.ids("logprob_token_ids", limits::kLogprobTokenIds, vocabulary, ids);
+  if (const Json* given = fields.find("logprob_token_ids"); given && (ids.empty() || out.sampling.logprobs < 0))
+    fields.fail(invalidValue("logprob_token_ids", "'logprob_token_ids' must not be empty, and needs 'logprobs'"));
   if (out.echo && out.sampling.logprobs >= 0) out.promptLogprobs = std::max(out.promptLogprobs, out.sampling.logprobs);
 }
 
@@ -70,9 +68,41 @@ void readCounts(FieldReader& fields, GenerateRequest& out) {
   // An echo without an answer is how prompts are scored.
   readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", out.echo ? 0 : 1, out);
   fields.integer("n", 1, limits::kChoices, out.choices);
-  uint32_t bestOf = out.choices;
-  fields.integer("best_of", 1, limits::kChoices, bestOf);
-  if (bestOf != out.choices) fields.fail(unsupported("best_of", "'best_of' may only be equal to 'n' here"));
+  out.shown = out.choices;
+  fields.integer("best_of", 1, limits::kChoices, out.choices);
+  if (out.choices < out.shown) fields.fail(invalidValue("best_of", "'best_of' must not be less than 'n'"));
+  // Which answers are best is known when all have ended.
+  if (out.choices > out.shown && out.stream)
+    fields.fail(invalidValue("best_of", "'best_of' cannot be streamed; leave out 'stream'"));
+}
+
+void readRepetition(FieldReader& fields, RepetitionRule& out) {
+  const Json* rule = fields.find("repetition_detection");
+  if (!rule) return;
+  if (!rule->is_object())
+    return fields.fail(invalidValue("repetition_detection", "'repetition_detection' must be an object"));
+  FieldReader inner(*rule, "repetition_detection.");
+  uint32_t shortest = 0, count = 0;
+  inner.integer("max_pattern_size", 0, limits::kRepeatedTokens, out.longest);
+  inner.integer("min_pattern_size", 0, limits::kRepeatedTokens, shortest);
+  inner.integer("min_count", 0, limits::kRepeatedTokens, count);
+  if (inner.fault()) return fields.fail(*inner.fault());
+  if (out.longest == 0 && shortest == 0) return;
+  out.shortest = std::max(shortest, 1u);
+  out.count = count;
+  const uint64_t tokens = uint64_t{out.longest} * count;
+  if (out.shortest > out.longest || count < 2 || tokens > static_cast<uint64_t>(limits::kRepeatedTokens))
+    fields.fail(invalidValue("repetition_detection",
+                             "'repetition_detection' needs min_pattern_size <= max_pattern_size, min_count >= 2, and "
+                             "max_pattern_size times min_count of at most " +
+                                 std::to_string(limits::kRepeatedTokens)));
+}
+
+/// What changes no answer here: no text of ours has spaces between special tokens, and offsets are of routes that vLLM
+/// alone has.
+void checkWithoutEffect(FieldReader& fields) {
+  bool ignored = false;
+  for (const char* name : {"spaces_between_special_tokens", "return_token_offsets"}) fields.boolean(name, ignored);
 }
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
@@ -97,8 +127,11 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   if (out.chat() && out.echo) fields.fail(unsupported("echo", "'echo' is supported by /v1/completions only"));
   readCounts(fields, out);
   readSampling(fields, facts, "stop", out);
-  readLogprobs(fields, out);
+  readLogprobs(fields, facts.vocabulary, out);
+  readRepetition(fields, out.repetition);
+  checkWithoutEffect(fields);
   fields.boolean("return_token_ids", out.returnTokenIds);
+  fields.boolean("return_prompt_text", out.returnPromptText);
   fields.boolean("return_tokens_as_token_ids", out.tokensAsIds);
   readOrderAndCache(fields, out);
   if (out.chat()) {

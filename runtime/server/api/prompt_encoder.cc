@@ -106,6 +106,8 @@ ApiFault PromptEncoder::prepare(const GenerateRequest& request, std::vector<Gene
   GenerationRequest model;
   model.choices = request.choices;
   model.sampling = request.sampling;
+  // Answers compete by the likelihood of their tokens.
+  if (request.choices > request.shown) model.sampling.logprobs = std::max(model.sampling.logprobs, 0);
   model.promptLogprobs = request.promptLogprobs;
   model.priority = request.priority;
   model.cacheSalt = request.cacheSalt;

@@ -135,6 +135,14 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
             unsupported("chat_template_kwargs", "'chat_template_kwargs' must not hold '" + std::string(taken) + "'"));
     variables = *given;
   }
+  if (const Json* documents = fields.find("documents")) {
+    const bool objects = documents->is_array() && documents->size() <= static_cast<size_t>(limits::kDocuments) &&
+                         std::all_of(documents->begin(), documents->end(), [](const Json& d) { return d.is_object(); });
+    if (!objects)
+      return fields.fail(invalidValue("documents", "'documents' must be a list of at most " +
+                                                       std::to_string(limits::kDocuments) + " objects"));
+    variables["documents"] = *documents;
+  }
   if (effort && !effort->is_null()) {
     if (!effort->is_string() || effort->get_ref<const std::string&>().size() > 16)
       return fields.fail(invalidValue("reasoning_effort", "'reasoning_effort' must be a text of at most 16 bytes"));

@@ -24,7 +24,7 @@ void readMaxTokens(FieldReader& fields, const char* name, int64_t least, Generat
 /// Priority, cache salt, truncation; names that are only checked.
 void readOrderAndCache(FieldReader& fields, GenerateRequest& out);
 
-/// Template variables: chat_template_kwargs and `effort`, which may be null.
+/// Template variables: chat_template_kwargs, documents, and `effort`, which may be null.
 void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out);
 
 /// What messages of an API may be.

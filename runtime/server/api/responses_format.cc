@@ -75,7 +75,7 @@ void ResponsesFormat::open(std::string& out, std::string_view type) {
   appendNumber(out, static_cast<int64_t>(sequence_++));
 }
 
-void ResponsesFormat::appendBegin(std::string& out, uint32_t, std::string_view, const Usage&) {
+void ResponsesFormat::appendBegin(std::string& out, uint32_t, const PromptTexts&, const Usage&) {
   const std::string started = R"(,"response":)" + response("in_progress", {}, nullptr) + "}\n\n";
   open(out, "response.created");
   out += started;

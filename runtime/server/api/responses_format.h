@@ -13,7 +13,7 @@ class ResponsesFormat : public AnswerFormat {
   /// `repeatedFields`: members of the request that the answer repeats, as JSON without braces.
   ResponsesFormat(const AnswerHead& head, std::string_view repeatedFields);
 
-  void appendBegin(std::string& out, uint32_t index, std::string_view promptTokenIds, const Usage& usage) override;
+  void appendBegin(std::string& out, uint32_t index, const PromptTexts& prompt, const Usage& usage) override;
   void appendPiece(std::string& out, const ChoiceText& piece, const Usage& usage) override;
   void appendEnd(std::string& out, const Usage& usage) override;
   void appendError(std::string& out, const ApiError& error) override;

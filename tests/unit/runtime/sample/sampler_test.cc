@@ -172,6 +172,11 @@ TEST(Sampler, LogprobsAreTheModelsOwn) {
   for (const auto& [id, logprob] : logprobs.top)
     EXPECT_NEAR(logprob, static_cast<double>(row[static_cast<size_t>(id)]) - std::log(total), 1e-5);
   EXPECT_GE(logprobs.top[0].second, logprobs.top[1].second);
+  params.logprobIds = {9, 2};
+  EXPECT_EQ(pick(sampler, row, params, 0, &logprobs), 3);
+  ASSERT_EQ(logprobs.top.size(), 2u) << "those and no others, in their order";
+  EXPECT_EQ(logprobs.top[0].first, 9);
+  EXPECT_NEAR(logprobs.top[1].second, static_cast<double>(row[2]) - std::log(total), 1e-5);
   EXPECT_NEAR(*sampler.logSumExp(row), std::log(total), 1e-6);
 }
 

@@ -109,6 +109,42 @@ TEST(Answer, ChatLogprobsAndPromptLogprobs) {
   EXPECT_EQ(body["usage"]["prompt_tokens_details"]["cached_tokens"], 4);
 }
 
+TEST(Answer, BestOfShowsTheLikeliest) {
+  Served served;
+  const json body = json::parse(served.post(kText, R"({"prompt":[[1],[9]],"n":2,"best_of":4,"max_tokens":3})").body);
+  ASSERT_EQ(body["choices"].size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(body["choices"][i]["index"], i);
+    EXPECT_EQ(body["choices"][i]["text"], letters((i < 2 ? 1 : 9) + 2 + i % 2, 3)) << "the mock's last are likeliest";
+    EXPECT_TRUE(body["choices"][i]["logprobs"].is_null()) << "they were not asked for";
+  }
+  EXPECT_EQ(body["usage"]["completion_tokens"], 24) << "all that were made";
+}
+
+TEST(Answer, RepetitionsCancelTheRest) {
+  Served served;
+  const json body = json::parse(served.post(kText, R"({"prompt":[0],"max_tokens":4000,"allowed_token_ids":[104,105],
+      "repetition_detection":{"max_pattern_size":4,"min_count":3}})").body);
+  EXPECT_EQ(body["choices"][0]["text"], "hihihi");
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "repetition");
+  EXPECT_EQ(body["choices"][0]["stop_reason"], "repetition_detected");
+  EXPECT_TRUE(eventually([&] { return served.backend.stats().running == 0; }));
+}
+
+TEST(Answer, PromptTextAndLogprobsOfChosenIds) {
+  Served served;
+  const json body = json::parse(served.post(kChat, R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1,
+      "return_prompt_text":true,"logprobs":true,"logprob_token_ids":[65,66]})").body);
+  EXPECT_EQ(body["prompt_text"], "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n");
+  const json& top = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"];
+  ASSERT_EQ(top.size(), 2u);
+  EXPECT_EQ(top[0]["token"], "A");
+  EXPECT_EQ(top[1]["logprob"], -3.0);
+  const Reply stream = served.post(kChat, R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1,"stream":true,
+      "return_prompt_text":true})");
+  EXPECT_EQ(json::parse(stream.events()[0])["prompt_text"], body["prompt_text"]);
+}
+
 TEST(Answer, ErrorsBeforeTheFirstTokenAreAnswers) {
   Served served;
   for (const auto& [salt, status, code] :

@@ -72,6 +72,28 @@ TEST(AnswerChoice, StopTokensAreNamedAndHidden) {
   EXPECT_EQ(eos.stopReason(), "null");
 }
 
+TEST(AnswerChoice, RepetitionsEndIt) {
+  GenerateRequest request;
+  request.repetition = {4, 1, 3};
+  request.stops = {"cX"};
+  AnswerChoice made = choice(request);
+  std::string shown;
+  for (const char c : std::string("xabcabcabc")) {
+    EXPECT_EQ(made.finish(), FinishReason::kNone);
+    shown += made.push(c, FinishReason::kNone);
+  }
+  EXPECT_EQ(shown, "xabcabcabc") << "what was withheld for the stop string comes with the end";
+  EXPECT_EQ(made.finish(), FinishReason::kRepetition);
+  EXPECT_EQ(made.stopReason(), "\"repetition_detected\"");
+  EXPECT_EQ(finishText(made.finish()), "repetition");
+  request.sampling.minTokens = 9;
+  AnswerChoice later = choice(request);
+  for (int i = 0; i < 8; ++i) (void)later.push('z', FinishReason::kNone);
+  EXPECT_EQ(later.finish(), FinishReason::kNone) << "min_tokens comes first";
+  (void)later.push('z', FinishReason::kNone);
+  EXPECT_EQ(later.finish(), FinishReason::kRepetition);
+}
+
 TEST(AnswerChoice, CharactersAreWhole) {
   AnswerChoice made = choice({});
   EXPECT_EQ(made.push(0xc3, FinishReason::kNone), "");

@@ -18,7 +18,7 @@ json eventOf(const std::string& text) {
 TEST(OpenAiFormat, ChatEvents) {
   OpenAiFormat writer(true, {"id1", "m\"x", 42}, {});
   std::string out;
-  writer.appendBegin(out, 2, "[1,2]", {});
+  writer.appendBegin(out, 2, {"[1,2]", R"("<s>hi")"}, {});
   json event = eventOf(out);
   EXPECT_EQ(event["id"], "chatcmpl-id1");
   EXPECT_EQ(event["object"], "chat.completion.chunk");
@@ -26,6 +26,7 @@ TEST(OpenAiFormat, ChatEvents) {
   EXPECT_EQ(event["model"], "m\"x");
   EXPECT_EQ(event["choices"][0]["delta"]["role"], "assistant");
   EXPECT_EQ(event["prompt_token_ids"], json({1, 2}));
+  EXPECT_EQ(event["prompt_text"], "<s>hi");
   EXPECT_FALSE(event.contains("usage"));
 
   out.clear();
@@ -63,7 +64,7 @@ TEST(OpenAiFormat, CompletionEvents) {
   piece.tokenIds = "[97]";
   piece.logprobs = R"({"tokens":["a"]})";
   std::string out;
-  writer.appendBegin(out, 0, "[1]", {});
+  writer.appendBegin(out, 0, {"[1]", "\"p\""}, {});
   EXPECT_EQ(out, "") << "only a chat has a role";
   writer.appendPiece(out, piece, {});
   const json event = eventOf(out);
@@ -80,6 +81,7 @@ TEST(OpenAiFormat, WholeAnswers) {
   choices[0].text = "one";
   choices[0].finish = FinishReason::kLength;
   choices[0].promptLogprobs = "[null]";
+  choices[0].prompt.text = "\"p\"";
   choices[1].index = 1;
   choices[1].finish = FinishReason::kStop;
   const json chat = json::parse(OpenAiFormat(true, {"i", "m", 1}, {}).whole(choices, {1, 2, 0}));
@@ -87,9 +89,12 @@ TEST(OpenAiFormat, WholeAnswers) {
   EXPECT_EQ(chat["choices"][0]["message"]["content"], "one");
   EXPECT_EQ(chat["choices"][1]["finish_reason"], "stop");
   EXPECT_EQ(chat["prompt_logprobs"], json::array({nullptr}));
+  EXPECT_EQ(chat["prompt_text"], "p");
   const json text = json::parse(OpenAiFormat(false, {"i", "m", 1}, {}).whole(choices, {1, 2, 0}));
   EXPECT_EQ(text["choices"][0]["text"], "one");
   EXPECT_EQ(text["choices"][0]["prompt_logprobs"], json::array({nullptr}));
+  EXPECT_EQ(text["choices"][0]["prompt_text"], "p");
+  EXPECT_FALSE(text["choices"][1].contains("prompt_text")) << "it was not asked for";
   EXPECT_EQ(text["usage"]["prompt_tokens"], 1);
 }
 

@@ -102,6 +102,19 @@ constexpr BadField kBadFields[] = {
     {R"("n":1000000000)", "n"},
     {R"("best_of":0)", "best_of"},
     {R"("n":2,"best_of":1)", "best_of"},
+    {R"("best_of":2,"stream":true)", "best_of"},
+    {R"("best_of":9)", "best_of"},
+    {R"("logprob_token_ids":[1])", "logprob_token_ids"},
+    {R"("logprob_token_ids":[],"logprobs":0)", "logprob_token_ids"},
+    {R"("logprob_token_ids":[265],"logprobs":0)", "logprob_token_ids"},
+    {R"("repetition_detection":3)", "repetition_detection"},
+    {R"("repetition_detection":{"max_pattern_size":2,"min_pattern_size":3,"min_count":2})", "repetition_detection"},
+    {R"("repetition_detection":{"max_pattern_size":2,"min_count":1})", "repetition_detection"},
+    {R"("repetition_detection":{"max_pattern_size":100,"min_count":100})", "repetition_detection"},
+    {R"("repetition_detection":{"max_pattern_size":-1})", "repetition_detection.max_pattern_size"},
+    {R"("return_prompt_text":1)", "return_prompt_text"},
+    {R"("return_token_offsets":"yes")", "return_token_offsets"},
+    {R"("spaces_between_special_tokens":0)", "spaces_between_special_tokens"},
     {R"("best_of":1e9)", "best_of"},
     {R"("logprobs":-1)", "logprobs"},
     {R"("logprobs":21)", "logprobs"},
@@ -170,9 +183,9 @@ TEST(OpenAiRequest, EachBadValueNamesItsField) {
 TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
   for (const char* fields :
        {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
-        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})" /* neutral, see below */, R"("documents":[{}])",
-        R"("chat_template":"x")", R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("logprob_token_ids":[1])",
-        R"("kv_transfer_params":{"a":1})", R"("spaces_between_special_tokens":false)", R"("echo":true)",
+        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})" /* neutral, see below */,
+        R"("chat_template":"x")", R"("use_beam_search":true)", R"("length_penalty":2.0)",
+        R"("kv_transfer_params":{"a":1})", R"("vllm_xargs":{"a":1})", R"("echo":true)",
         R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
@@ -196,6 +209,31 @@ TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {
   EXPECT_EQ(readFault(R"("logprobs":true,"top_logprobs":21)", true, out)->param, "top_logprobs");
   EXPECT_EQ(readOk(R"("logprobs":true)", true).sampling.logprobs, 0);
   EXPECT_EQ(readOk(R"("logprobs":false)", true).sampling.logprobs, -1);
+}
+
+TEST(OpenAiRequest, MoreAnswersMayBeMadeThanShown) {
+  const GenerateRequest r = readOk(R"("n":2,"best_of":5)");
+  EXPECT_EQ(r.choices, 5u);
+  EXPECT_EQ(r.shown, 2u);
+  EXPECT_EQ(readOk(R"("n":3)").shown, 3u);
+}
+
+TEST(OpenAiRequest, FieldsOfVllmAlone) {
+  const GenerateRequest r =
+      readOk(R"("logprobs":2,"logprob_token_ids":[7,3],"return_prompt_text":true,"return_token_offsets":true,
+             "spaces_between_special_tokens":false,
+             "repetition_detection":{"max_pattern_size":20,"min_pattern_size":2,"min_count":3})");
+  EXPECT_EQ(r.sampling.logprobIds, (std::vector<int32_t>{7, 3}));
+  EXPECT_TRUE(r.returnPromptText);
+  EXPECT_EQ(r.repetition.longest, 20u);
+  EXPECT_EQ(r.repetition.shortest, 2u);
+  EXPECT_EQ(r.repetition.count, 3u);
+  EXPECT_EQ(readOk(R"("repetition_detection":{"min_count":3})").repetition.longest, 0u);
+  EXPECT_EQ(readOk(R"("documents":[{"title":"t","text":"x"}])", true).messages.variables,
+            R"({"documents":[{"title":"t","text":"x"}]})");
+  GenerateRequest out;
+  for (const char* bad : {R"("documents":{})", R"("documents":["x"])"})
+    EXPECT_EQ(readFault(bad, true, out)->param, "documents");
 }
 
 TEST(OpenAiRequest, AnEchoMayAskForNoAnswer) {
