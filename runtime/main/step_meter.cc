@@ -13,6 +13,7 @@ namespace {
 constexpr int kMostRounds = 15, kFewestRounds = 3;
 constexpr double kSeconds = 8;
 /// A step of so few tokens follows one like it when it is served: its weights and pages are as near as they can be.
+/// Shapes come in ascending order, so that only one behind a long step has to run twice.
 constexpr uint32_t kFewTokens = 64;
 /// Context and sequences of the measurements with a long context.
 constexpr uint32_t kLong = 768, kLongSequences = 8, kChunk = 256;
@@ -26,10 +27,17 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// 1, 2, 4, ... and `most`.
-std::vector<uint32_t> doubling(uint32_t first, uint32_t most) {
+/// From `first` to `most`. Products take rows in tiles, so a step's time goes up in stairs: 17 tokens take as long as
+/// 24 and a third longer than 16. Few counts are all measured, of more the ends of stairs; among many a stair is small.
+std::vector<uint32_t> countsToMeasure(uint32_t first, uint32_t most) {
+  constexpr uint32_t kAll = 33, kFine = 64, kMiddle = 128;
   std::vector<uint32_t> counts;
-  for (uint64_t n = first; n < most; n *= 2) counts.push_back(static_cast<uint32_t>(n));
+  const auto add = [&](uint64_t n) {
+    if (n >= first && n < most) counts.push_back(static_cast<uint32_t>(n));
+  };
+  for (uint32_t n = 1; n <= kAll; ++n) add(n);
+  for (uint32_t n = 40; n < kMiddle; n += n < kFine ? 8 : 16) add(n), add(n + 1);
+  for (uint64_t n = kMiddle; n < most; n *= 2) add(n);
   if (most >= first) counts.push_back(most);
   return counts;
 }
@@ -73,10 +81,10 @@ Status StepMeter::once(const Shape& shape) {
 void StepMeter::chooseShapes() {
   const StepLimits& limits = session_.executor().limits();
   const uint32_t pages = session_.kv().pages();
-  for (const uint32_t tokens : doubling(1, std::min({limits.maxTokens, session_.context(), pages * kPageTokens})))
+  for (const uint32_t tokens : countsToMeasure(1, std::min({limits.maxTokens, session_.context(), pages * kPageTokens})))
     shapes_.push_back({.tokens = tokens});
   rowsAt_ = shapes_.size();
-  for (const uint32_t rows : doubling(2, std::min(limits.maxSequences, pages)))
+  for (const uint32_t rows : countsToMeasure(2, std::min(limits.maxSequences, pages)))
     shapes_.push_back({.sequences = rows, .allRows = true});
   contextAt_ = shapes_.size();
   const uint32_t sequences = std::min(kLongSequences, limits.maxSequences), chunk = std::min(kChunk, limits.maxTokens);
@@ -92,8 +100,11 @@ Status StepMeter::runRounds() {
   const double begin = monotonicSeconds();
   for (int round = 0; round <= kMostRounds; ++round) {
     if (round > kFewestRounds && monotonicSeconds() - begin > kSeconds) break;
+    uint32_t before = UINT32_MAX;
     for (Shape& shape : shapes_) {
-      if (shape.sequences * shape.tokens <= kFewTokens) LLMC_TRY(once(shape));
+      const uint32_t tokens = shape.sequences * shape.tokens;
+      if (tokens <= kFewTokens && before > kFewTokens) LLMC_TRY(once(shape));
+      before = tokens;
       const double start = monotonicSeconds();
       LLMC_TRY(once(shape));
       if (round > 0) shape.seconds.push_back(monotonicSeconds() - start);  // the first touches memory

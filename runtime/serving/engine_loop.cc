@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/format/digest.h"
+#include "runtime/sched/step_cost.h"
 
 namespace llmc::rt::serving {
 
@@ -217,8 +218,15 @@ Status EngineLoop::step() {
             static_cast<uint32_t>(plan.moves.size()),
             0,
             0,
+            0,
+            0,
             traced.begin,
             now()};
+  if (extras_.trace) {
+    const StepShape shape = shapeOf(plan);
+    traced.attended = shape.attended;
+    traced.attendedAlone = shape.attendedAlone;
+  }
   LLMC_TRY(move(plan.moves));
   traced.moved = traced.ran = now();
   outcomes_.clear();

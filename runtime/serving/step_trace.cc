@@ -37,7 +37,8 @@ void StepTrace::step(const TracedStep& s) {
                  TraceFile::field("step", s.number) + "," + TraceFile::field("tokens", s.tokens) + "," +
                      TraceFile::field("prompt_tokens", s.prefillTokens) + "," +
                      TraceFile::field("sequences", s.sequences) + "," + TraceFile::field("rows", s.rows) + "," +
-                     TraceFile::field("moved_pages", s.moves));
+                     TraceFile::field("moved_pages", s.moves) + "," + TraceFile::field("attended", s.attended) + "," +
+                     TraceFile::field("attended_alone", s.attendedAlone));
   file_->addSpan(kSteps, "plan", s.begin, s.planned);
   if (s.moves > 0) file_->addSpan(kSteps, "move pages", s.planned, s.moved);
   file_->addSpan(kSteps, "run", s.moved, s.ran);

@@ -18,6 +18,7 @@ struct TracedStep {
   uint64_t number = 0;
   uint32_t tokens = 0, prefillTokens = 0, sequences = 0, rows = 0, moves = 0;
   uint32_t running = 0, waiting = 0;
+  uint64_t attended = 0, attendedAlone = 0;  ///< as in StepShape
   double begin = 0, planned = 0, moved = 0, ran = 0, sampled = 0, told = 0;
 };
 
