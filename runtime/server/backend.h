@@ -94,6 +94,11 @@ class GenerationSink {
   /// choice ends with one TokenEvent that has a reason or one FinishEvent, or an ErrorEvent ends all. Nothing comes
   /// after a choice's end; after cancel() or pause() returned, events that were on their way may still come.
   virtual void deliver(GenerationEvent event) = 0;
+  /// The same, for one of many events of a moment: who takes it may learn of it only with the next deliver() or wake()
+  /// of any sink, so that the sender is done before the takers want its CPU.
+  virtual void deliverQuietly(GenerationEvent event) { deliver(std::move(event)); }
+  /// To be called on each sink after its deliverQuietly().
+  virtual void wake() {}
 };
 
 inline constexpr double kIterationTokenBounds[] = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};

@@ -1,6 +1,7 @@
 // Carries events from the backend's thread to an I/O thread: many for the price of one wake-up.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -43,8 +44,9 @@ class EventInbox : public std::enable_shared_from_this<EventInbox> {
     std::shared_ptr<Sink> sink;
     GenerationEvent event;
   };
-  void push(std::shared_ptr<Sink> sink, GenerationEvent event);
+  void push(std::shared_ptr<Sink> sink, GenerationEvent event, bool quietly);
   void wake();  ///< with the lock held
+  void wakeForQuiet();
   void drain();
 
   std::mutex mutex_;
@@ -52,6 +54,7 @@ class EventInbox : public std::enable_shared_from_this<EventInbox> {
   IoThread* io_;  ///< null after close()
   /// drain() was posted or runs: what comes meanwhile needs no system call of its sender, drain() posts itself again.
   bool scheduled_ = false;
+  std::atomic<bool> quiet_{false};  ///< events came quietly and nothing was woken for them
   std::vector<Item> items_, draining_;
 };
 

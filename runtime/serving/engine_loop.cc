@@ -312,8 +312,9 @@ void EngineLoop::tellTokens() {
     }
     if (end == EndReason::kStop) made.event.finish = FinishReason::kStop;
     if (end == EndReason::kLength) made.event.finish = FinishReason::kLength;
-    made.generation->tell(std::move(made.event));
+    made.generation->tellQuietly(std::move(made.event));
   }
+  for (Made& made : made_) made.generation->wake();
   made_.clear();
 }
 

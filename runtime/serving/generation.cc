@@ -61,7 +61,7 @@ Status Generation::score(Sampler& sampler, std::span<const float> logits, uint32
 void Generation::tellPrompt(uint32_t cachedTokens, double queueSeconds) {
   if (promptTold_) return;
   promptTold_ = true;
-  tell(server::PromptEvent{cachedTokens, queueSeconds, std::move(promptLogprobs_)});
+  tellQuietly(server::PromptEvent{cachedTokens, queueSeconds, std::move(promptLogprobs_)});
 }
 
 }  // namespace llmc::rt::serving

@@ -35,10 +35,13 @@ class Generation {
   /// Scores the prompt token after `position` by the row of logits at `position`. Nothing for the last one.
   Status score(Sampler& sampler, std::span<const float> logits, uint32_t position);
 
-  /// The first call tells about the prompt.
+  /// The first call tells about the prompt, quietly.
   void tellPrompt(uint32_t cachedTokens, double queueSeconds);
   bool promptTold() const { return promptTold_; }
   void tell(server::GenerationEvent event) { sink_->deliver(std::move(event)); }
+  /// With wake() later.
+  void tellQuietly(server::GenerationEvent event) { sink_->deliverQuietly(std::move(event)); }
+  void wake() { sink_->wake(); }
 
  private:
   server::GenerationRequest request_;

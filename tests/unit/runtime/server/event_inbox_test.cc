@@ -40,6 +40,34 @@ TEST(EventInbox, KeepsTheOrderOfEachSender) {
   }
 }
 
+TEST(EventInbox, QuietEventsComeWithTheNextWake) {
+  IoThread io(0);
+  auto inbox = std::make_shared<EventInbox>(io);
+  auto one = std::make_shared<Recorder>(), two = std::make_shared<Recorder>();
+  io.start();
+  {
+    const auto first = inbox->sink(one, 0), second = inbox->sink(two, 0);
+    for (int32_t k = 0; k < 100; ++k) {
+      first->deliverQuietly(TokenEvent{0, k, FinishReason::kNone, nullptr});
+      second->deliverQuietly(TokenEvent{0, k, FinishReason::kNone, nullptr});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    EXPECT_EQ(one->seen + two->seen, 0u);
+    first->wake();
+    second->wake();
+    for (int i = 0; i < 1000 && one->seen + two->seen < 200; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(one->seen + two->seen, 200u);
+    // A sender that has to wait for room wakes who makes it.
+    for (int32_t k = 100; k < 1000; ++k) first->deliverQuietly(TokenEvent{0, k, FinishReason::kNone, nullptr});
+    first->wake();
+    for (int i = 0; i < 1000 && one->seen < 1000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  io.stop();
+  EXPECT_EQ(one->seen, 1000u);
+  EXPECT_EQ(one->wrong + two->wrong, 0u);
+}
+
 TEST(EventInbox, ClosingFreesASenderThatWaits) {
   IoThread io(0);  // never started: nothing is taken
   auto inbox = std::make_shared<EventInbox>(io);
