@@ -81,6 +81,15 @@ std::vector<int> placeWorkers(std::span<const LogicalCpu> cpus, int workers, int
   return placed;
 }
 
+bool keepOffCpus(std::span<const int> taken) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  for (const LogicalCpu& cpu : allowedCpus())
+    if (std::find(taken.begin(), taken.end(), cpu.id) == taken.end()) CPU_SET(cpu.id, &mask);
+  // A refusal only costs speed.
+  return CPU_COUNT(&mask) > 0 && sched_setaffinity(0, sizeof mask, &mask) == 0;
+}
+
 uint64_t lastLevelCacheBytes() {
   uint64_t best = 0;
   for (int index = 0; index < 8; ++index) {

@@ -28,6 +28,10 @@ int parseCpuMax(std::string_view text);
 /// a physical core, at most `quota` (0: no quota). More workers than CPUs: ids repeat. Pure.
 std::vector<int> placeWorkers(std::span<const LogicalCpu> cpus, int workers, int quota);
 
+/// Keeps this thread, and those that it starts from here on, off the CPUs `taken` by others; if it may run on no other
+/// ones, nothing changes. True: it is kept off.
+bool keepOffCpus(std::span<const int> taken);
+
 /// Bytes of the largest data cache (the last level) of CPU 0; 32 MiB when the kernel does not say.
 uint64_t lastLevelCacheBytes();
 

@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
+#include "runtime/device/cpu_topology.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
@@ -28,6 +30,7 @@ struct Loaded {
   const Tokenizer* tokenizer = nullptr;
   std::optional<ChatTemplate> chatTemplate;
   std::string screen;
+  std::vector<int> workerCpus;  ///< empty when they are not pinned
 };
 
 server::ModelFacts factsOf(const Session& session, const Flags& flags) {
@@ -77,6 +80,7 @@ Result<Loaded> load(Session& session, const Flags& flags, const std::string& add
   else if (chat.status().code() != "EN_TEMPLATE")
     return chat.takeStatus();
   loaded.screen = startScreen(session, flags, address);
+  loaded.workerCpus.assign(session.pool().cpus().begin(), session.pool().cpus().end());
   return loaded;
 }
 
@@ -157,6 +161,8 @@ Status runServe(const Flags& flags) {
   }
   writeNotice(loaded->screen);
   loading.reset();
+  // The server's threads wake after each step. On a worker's CPU they would hold up the next one.
+  keepOffCpus(loaded->workerCpus);
   auto server = server::Server::create(options.take(), listener.take(), *loaded->loop,
                                        {*loaded->tokenizer, std::move(loaded->chatTemplate)});
   if (server) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 namespace llmc::rt {
 namespace {
 
@@ -36,6 +38,23 @@ TEST(CpuTopology, CpuMaxOfTheCgroup) {
   EXPECT_EQ(parseCpuMax("junk"), 0);
   EXPECT_EQ(parseCpuMax("-1 100000"), 0);
   EXPECT_EQ(parseCpuMax("100 0"), 0);
+}
+
+TEST(CpuTopology, AThreadAndItsOwnKeepOffTakenCpus) {
+  std::vector<int> all;
+  for (const LogicalCpu& cpu : allowedCpus()) all.push_back(cpu.id);
+  std::thread([&] {
+    EXPECT_FALSE(keepOffCpus(all)) << "no other one is left";
+    EXPECT_EQ(allowedCpus().size(), all.size());
+    if (all.size() < 2) return;
+    EXPECT_TRUE(keepOffCpus(std::span(all).first(1)));
+    std::thread([&] {
+      const auto left = allowedCpus();
+      EXPECT_EQ(left.size(), all.size() - 1);
+      EXPECT_EQ(left.front().id, all[1]);
+    }).join();
+  }).join();
+  EXPECT_EQ(allowedCpus().size(), all.size()) << "others are free";
 }
 
 TEST(CpuTopology, ThisMachineHasACpu) {
