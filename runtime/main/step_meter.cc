@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 
 #include "runtime/main/process_clock.h"
@@ -15,6 +16,9 @@ constexpr double kSeconds = 8;
 /// A step of so few tokens follows one like it when it is served: its weights and pages are as near as they can be.
 /// Shapes come in ascending order, so that only one behind a long step has to run twice.
 constexpr uint32_t kFewTokens = 64;
+/// Steps of so few tokens are most of what is served and cost least: they are run so often in a round.
+constexpr uint32_t kOftenTokens = 8;
+constexpr int kOften = 3;
 /// Context and sequences of the measurements with a long context.
 constexpr uint32_t kLong = 768, kLongSequences = 8, kChunk = 256;
 /// 0x2E2E is 0.097 as f16: memory that was never written would be read from one cached page of zeros.
@@ -25,6 +29,16 @@ uint32_t pagesFor(uint32_t tokens) { return (tokens + kPageTokens - 1) / kPageTo
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
+}
+
+/// Times of ever larger steps. One that took much longer than a larger one was disturbed: it takes that one's.
+void dropDisturbed(std::vector<StepPoint>& points) {
+  constexpr double kDisturbed = 1.1;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t i = points.size(); i-- > 0;) {
+    if (points[i].seconds > kDisturbed * least) points[i].seconds = least;
+    least = std::min(least, points[i].seconds);
+  }
 }
 
 /// From `first` to `most`. Products take rows in tiles, so a step's time goes up in stairs: 17 tokens take as long as
@@ -105,9 +119,11 @@ Status StepMeter::runRounds() {
       const uint32_t tokens = shape.sequences * shape.tokens;
       if (tokens <= kFewTokens && before > kFewTokens) LLMC_TRY(once(shape));
       before = tokens;
-      const double start = monotonicSeconds();
-      LLMC_TRY(once(shape));
-      if (round > 0) shape.seconds.push_back(monotonicSeconds() - start);  // the first touches memory
+      for (int i = 0; i < (tokens <= kOftenTokens ? kOften : 1); ++i) {
+        const double start = monotonicSeconds();
+        LLMC_TRY(once(shape));
+        if (round > 0) shape.seconds.push_back(monotonicSeconds() - start);  // the first touches memory
+      }
     }
   }
   return Status::ok();
@@ -122,12 +138,14 @@ double StepMeter::slope(size_t near, uint32_t tokens) const {
 Result<StepCosts> StepMeter::costs() {
   StepCosts costs;
   for (size_t i = 0; i < rowsAt_; ++i) costs.tokens.push_back({shapes_[i].tokens, median(shapes_[i].seconds)});
+  dropDisturbed(costs.tokens);
+  for (size_t i = rowsAt_; i < contextAt_; ++i)
+    costs.rows.push_back({shapes_[i].sequences, median(shapes_[i].seconds)});
+  dropDisturbed(costs.rows);
   // The points are ascending and positive: a clock that stood still is the only way to fail.
   const auto bare = MeasuredStepCost::create({costs.tokens, {}});
-  for (size_t i = rowsAt_; i < contextAt_ && bare; ++i) {
-    const uint32_t rows = shapes_[i].sequences;
-    costs.rows.push_back({rows, std::max(0.0, median(shapes_[i].seconds) - bare->seconds({.tokens = rows}))});
-  }
+  for (StepPoint& point : costs.rows)
+    point.seconds = std::max(0.0, point.seconds - (bare ? bare->seconds({.tokens = point.count}) : 0));
   auto move = secondsPerMove();
   LLMC_TRY(move.status());
   costs.perMovedPage = *move;
