@@ -75,6 +75,20 @@ class OpenAiClient(unittest.TestCase):
         self.assertEqual(answer.choices[0].token_ids, [104, 105, 104])
         self.assertEqual(answer.usage.prompt_tokens_details.cached_tokens, 2)
 
+    def test_best_of_and_fields_of_vllm(self):
+        answer = self.client.completions.create(model="mock", prompt=[[1], [5]], n=2, best_of=4, max_tokens=3)
+        self.assertEqual([c.text for c in answer.choices], [letters(s, 3) for s in (3, 4, 7, 8)])  # the mock's last are likeliest
+        self.assertEqual([c.index for c in answer.choices], [0, 1, 2, 3])
+        self.assertIsNone(answer.choices[0].logprobs)
+        self.assertEqual(answer.usage.completion_tokens, 24)
+        answer = self.client.chat.completions.create(model="mock", messages=HELLO, max_tokens=500, logprobs=True, extra_body={
+            "allowed_token_ids": [104, 105], "repetition_detection": {"max_pattern_size": 5, "min_count": 4},
+            "return_prompt_text": True, "logprob_token_ids": [97, 98], "return_token_offsets": False})
+        choice = answer.choices[0]
+        self.assertEqual((choice.message.content, choice.finish_reason), ("hihihihi", "repetition"))
+        self.assertEqual([t.token for t in choice.logprobs.content[0].top_logprobs], ["a", "b"])
+        self.assertIn("hello", answer.prompt_text)
+
     def test_errors_are_the_clients_own(self):
         def ask(**fields):
             return self.client.completions.create(**{"model": "mock", "prompt": [0]} | fields)
