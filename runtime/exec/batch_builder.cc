@@ -64,12 +64,12 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
   if (sequence.apart && mostSequences_ < limits_.maxTokens)
     return stepError(named(" has tokens apart: no room for it"));
   if (end > limits_.maxContext)
-    return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",
-                         named(" would hold " + std::to_string(end) + " tokens, the context is " +
-                               std::to_string(limits_.maxContext)));
+    return Status::error(
+        ErrorKind::kBadInput, "RT_CONTEXT",
+        named(" would hold " + std::to_string(end) + " tokens, the context is " + std::to_string(limits_.maxContext)));
   if (sequence.pages.size() < pagesFor(end))
-    return stepError(named(" has " + std::to_string(sequence.pages.size()) + " pages for " + std::to_string(end) +
-                           " tokens"));
+    return stepError(
+        named(" has " + std::to_string(sequence.pages.size()) + " pages for " + std::to_string(end) + " tokens"));
   const auto pages = sequence.pages.first(pagesFor(end));
   const auto outside = [this](int32_t page) { return static_cast<uint32_t>(page) >= pages_; };
   // Without an early end the compiler looks at many at once.

@@ -95,7 +95,8 @@ Status StepMeter::once(const Shape& shape) {
 void StepMeter::chooseShapes() {
   const StepLimits& limits = session_.executor().limits();
   const uint32_t pages = session_.kv().pages();
-  for (const uint32_t tokens : countsToMeasure(1, std::min({limits.maxTokens, session_.context(), pages * kPageTokens})))
+  for (const uint32_t tokens :
+       countsToMeasure(1, std::min({limits.maxTokens, session_.context(), pages * kPageTokens})))
     shapes_.push_back({.tokens = tokens});
   rowsAt_ = shapes_.size();
   for (const uint32_t rows : countsToMeasure(2, std::min(limits.maxSequences, pages)))

@@ -203,7 +203,8 @@ void Sampler::fillLogprobs(std::span<const float> logits, float max, int32_t tok
   for (const int32_t id : params.logprobIds) out.top.emplace_back(id, logprob(logits[static_cast<size_t>(id)]));
   if (params.logprobs <= 0 || !params.logprobIds.empty()) return;
   selector_.setRow(logits);
-  for (const auto& c : selector_.take(static_cast<uint32_t>(params.logprobs))) out.top.emplace_back(c.id, logprob(c.logit));
+  for (const auto& c : selector_.take(static_cast<uint32_t>(params.logprobs)))
+    out.top.emplace_back(c.id, logprob(c.logit));
 }
 
 Result<int32_t> Sampler::sample(std::span<const float> logits, const SampleRequest& request, TokenLogprobs* logprobs) {

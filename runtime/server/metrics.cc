@@ -189,10 +189,9 @@ void Metrics::renderCounters(std::string& out) const {
   counter(out, "corrupted_requests", "Corrupted requests, in terms of total number of requests with NaNs in logits.",
           total(Counter::kCorrupted));
   head(out, "request_success_total", "counter", "Count of successfully processed requests.");
-  for (const auto& [reason, which] : {std::pair{"stop", Counter::kStop}, std::pair{"length", Counter::kLength},
-                                      std::pair{"abort", Counter::kAbort},
-                                      std::pair{"repetition", Counter::kRepetition},
-                                      std::pair{"error", Counter::kError}})
+  for (const auto& [reason, which] :
+       {std::pair{"stop", Counter::kStop}, std::pair{"length", Counter::kLength}, std::pair{"abort", Counter::kAbort},
+        std::pair{"repetition", Counter::kRepetition}, std::pair{"error", Counter::kError}})
     line(out, "request_success_total", "finished_reason=\"" + std::string(reason) + "\"",
          static_cast<double>(total(which)));
 }

@@ -33,8 +33,8 @@ struct PromptTexts {
 struct ChoiceText {
   uint32_t index = 0;
   std::string_view text;
-  std::string_view logprobs;        ///< JSON value in the API's style, or empty for none
-  std::string_view tokenIds;        ///< JSON array, or empty: not asked for
+  std::string_view logprobs;  ///< JSON value in the API's style, or empty for none
+  std::string_view tokenIds;  ///< JSON array, or empty: not asked for
   PromptTexts prompt;
   std::string_view promptLogprobs;  ///< JSON array, or empty
   FinishReason finish = FinishReason::kNone;

@@ -8,9 +8,8 @@ namespace llmc::rt::server {
 bool RepetitionWatch::repeats(size_t length) const {
   // Shifted by one pattern the end equals itself.
   const size_t compared = length * (rule_.count - 1);
-  return compared + length <= tail_.size() &&
-         std::equal(tail_.end() - static_cast<long>(compared), tail_.end(),
-                    tail_.end() - static_cast<long>(compared + length));
+  return compared + length <= tail_.size() && std::equal(tail_.end() - static_cast<long>(compared), tail_.end(),
+                                                         tail_.end() - static_cast<long>(compared + length));
 }
 
 bool RepetitionWatch::push(int32_t token) {

@@ -139,8 +139,8 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
     const bool objects = documents->is_array() && documents->size() <= static_cast<size_t>(limits::kDocuments) &&
                          std::all_of(documents->begin(), documents->end(), [](const Json& d) { return d.is_object(); });
     if (!objects)
-      return fields.fail(invalidValue("documents", "'documents' must be a list of at most " +
-                                                       std::to_string(limits::kDocuments) + " objects"));
+      return fields.fail(invalidValue(
+          "documents", "'documents' must be a list of at most " + std::to_string(limits::kDocuments) + " objects"));
     variables["documents"] = *documents;
   }
   if (effort && !effort->is_null()) {

@@ -123,8 +123,10 @@ TEST(Answer, BestOfShowsTheLikeliest) {
 
 TEST(Answer, RepetitionsCancelTheRest) {
   Served served;
-  const json body = json::parse(served.post(kText, R"({"prompt":[0],"max_tokens":4000,"allowed_token_ids":[104,105],
-      "repetition_detection":{"max_pattern_size":4,"min_count":3}})").body);
+  const json body = json::parse(served
+                                    .post(kText, R"({"prompt":[0],"max_tokens":4000,"allowed_token_ids":[104,105],
+      "repetition_detection":{"max_pattern_size":4,"min_count":3}})")
+                                    .body);
   EXPECT_EQ(body["choices"][0]["text"], "hihihi");
   EXPECT_EQ(body["choices"][0]["finish_reason"], "repetition");
   EXPECT_EQ(body["choices"][0]["stop_reason"], "repetition_detected");
@@ -133,8 +135,10 @@ TEST(Answer, RepetitionsCancelTheRest) {
 
 TEST(Answer, PromptTextAndLogprobsOfChosenIds) {
   Served served;
-  const json body = json::parse(served.post(kChat, R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1,
-      "return_prompt_text":true,"logprobs":true,"logprob_token_ids":[65,66]})").body);
+  const json body = json::parse(served
+                                    .post(kChat, R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1,
+      "return_prompt_text":true,"logprobs":true,"logprob_token_ids":[65,66]})")
+                                    .body);
   EXPECT_EQ(body["prompt_text"], "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n");
   const json& top = body["choices"][0]["logprobs"]["content"][0]["top_logprobs"];
   ASSERT_EQ(top.size(), 2u);

@@ -113,7 +113,8 @@ TEST(EngineLoopSpeed, OfAStepWith256Sequences) {
   std::sort(watch.microseconds.begin(), watch.microseconds.end());
   const double best = watch.microseconds.front(), median = watch.microseconds[watch.microseconds.size() / 2];
   std::printf(
-      "engine loop, 256 greedy sequences on a device that takes no time, vocabulary %u: %.1f us a step at best, %.1f in "
+      "engine loop, 256 greedy sequences on a device that takes no time, vocabulary %u: %.1f us a step at best, %.1f "
+      "in "
       "the median, %.1f of its thread's CPU time in the mean; %llu allocations in %u steps\n",
       test::kVocabulary, best, median, (watch.cpuTo - watch.cpuFrom) / (kTo - kFrom),
       static_cast<unsigned long long>(watch.allocationsTo - watch.allocationsFrom), kTo - kFrom);

@@ -185,8 +185,8 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
        {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
         R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})" /* neutral, see below */,
         R"("chat_template":"x")", R"("use_beam_search":true)", R"("length_penalty":2.0)",
-        R"("kv_transfer_params":{"a":1})", R"("vllm_xargs":{"a":1})", R"("echo":true)",
-        R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
+        R"("kv_transfer_params":{"a":1})", R"("vllm_xargs":{"a":1})", R"("echo":true)", R"("thinking_token_budget":5)",
+        R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
     const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
