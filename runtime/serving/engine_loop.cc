@@ -40,6 +40,7 @@ EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts
   outcomes_.reserve(most);
   made_.reserve(most);
   tasks_.reserve(most);
+  ended_.reserve(most);
 }
 
 Result<std::unique_ptr<EngineLoop>> EngineLoop::create(Executor& executor, KvStore& kv, server::ModelFacts facts,
@@ -194,6 +195,7 @@ Status EngineLoop::move(std::span<const PageMove> moves) {
 void EngineLoop::rest() {
   tellEnds();
   publishStats(0);
+  wakeTakers();
   if (extras_.trace) {
     extras_.trace->decisions(scheduler_->trace());
     (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
@@ -241,6 +243,7 @@ Status EngineLoop::step() {
   tellTokens();
   tellEnds();
   publishStats(traced.tokens);
+  wakeTakers();
   if (extras_.trace) traceStep(traced);
   return Status::ok();
 }
@@ -314,8 +317,14 @@ void EngineLoop::tellTokens() {
     if (end == EndReason::kLength) made.event.finish = FinishReason::kLength;
     made.generation->tellQuietly(std::move(made.event));
   }
+}
+
+/// Last of a step: whoever hears of an end finds it in the numbers, and the step's work is done before others want its
+/// CPU.
+void EngineLoop::wakeTakers() {
   for (Made& made : made_) made.generation->wake();
   made_.clear();
+  ended_.clear();
 }
 
 /// Ends that came without a token, and what is over.
@@ -332,6 +341,7 @@ void EngineLoop::tellEnds() {
     if (finished.reason == EndReason::kDeadline && !failures_.contains(finished.request))
       found->second->tell(FinishEvent{finished.choice, FinishReason::kAbort});
     if (!finished.last) continue;
+    ended_.push_back(std::move(found->second));
     generations_.erase(found);
     scheduler_->collect(finished.request);
   }

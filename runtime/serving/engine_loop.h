@@ -70,6 +70,7 @@ class EngineLoop final : public server::Backend {
   void fail(server::GenerationId id, const Status& status);
   void tellTokens();
   void tellEnds();
+  void wakeTakers();
   void breakDown(const Status& status);
   void publishQueue();
   void publishStats(uint32_t tokens);
@@ -88,6 +89,7 @@ class EngineLoop final : public server::Backend {
   uint32_t unsettled_ = 0;  ///< submits that were taken and that stats_ does not have yet
   std::vector<SampleOutcome> outcomes_;
   std::vector<Made> made_;
+  std::vector<std::unique_ptr<Generation>> ended_;             ///< in this step: their takers were not woken yet
   std::vector<SampleTask> tasks_;                              ///< parallel to made_
   std::unordered_map<server::GenerationId, Status> failures_;  ///< of this step
   std::atomic<bool> broken_{false};

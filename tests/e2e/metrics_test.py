@@ -120,7 +120,7 @@ class Metrics(unittest.TestCase):
             self.assertGreater(after.sum(f"vllm:{name}"), before.sum(f"vllm:{name}"), name)
         reasons = lambda scrape: {s.labels["finished_reason"]: s.value for s in scrape.samples["vllm:request_success_total"]}
         grown = {reason: count - reasons(before)[reason] for reason, count in reasons(after).items()}
-        self.assertEqual(grown, {"stop": 0, "length": 10, "abort": 1, "error": 0})
+        self.assertEqual(grown, {"stop": 0, "length": 10, "abort": 1, "repetition": 0, "error": 0})
         for title, query in panels():
             found = names_in(query)
             self.assertTrue(found or query.startswith("sum(up{"), query)
