@@ -8,12 +8,26 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORDER = ("runtime/", "compiler/import/", "compiler/engine/", "codegen/registry/", "passes/", "compiler/", "dialects/", "codegen/")
+
+
+def database(build: pathlib.Path) -> pathlib.Path:
+    """A folder whose compile_commands.json has an entry a source: where several compile as one, CMake's has one for all of them."""
+    entries = []
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        joint = pathlib.Path(entry["directory"], entry["file"])
+        parts = re.findall(r'#include "(.+)"', joint.read_text()) if joint.parent.name == "Unity" else [entry["file"]]
+        entries += [entry | {"file": part, "command": entry["command"].replace(entry["file"], part)} for part in parts]
+    folder = build / "tidy"
+    folder.mkdir(exist_ok=True)
+    (folder / "compile_commands.json").write_text(json.dumps(entries))
+    return folder
 
 
 def sources(build: pathlib.Path) -> list[str]:
@@ -36,10 +50,11 @@ def main() -> int:
     def check(path: str):
         if time.monotonic() > deadline:
             return path, None, ""
-        run = subprocess.run(["clang-tidy-22", "--quiet", "-p", str(args.build), path], cwd=ROOT, capture_output=True, text=True)
+        run = subprocess.run(["clang-tidy-22", "--quiet", "-p", str(commands), path], cwd=ROOT, capture_output=True, text=True)
         return path, run.returncode, run.stdout
 
-    files = args.files or sources(args.build)
+    commands = database(args.build)
+    files = args.files or sources(commands)
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for path, code, text in pool.map(check, files):
             if code is None:
