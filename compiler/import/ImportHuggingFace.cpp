@@ -137,6 +137,7 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
   LLMC_TRY(copyDefault(fields, "temperature", 0, 100, defaults));
   LLMC_TRY(copyDefault(fields, "top_p", 0, 1, defaults));
   LLMC_TRY(copyDefault(fields, "min_p", 0, 1, defaults));
+  LLMC_TRY(copyDefault(fields, "typical_p", 1e-6, 1, defaults));
   LLMC_TRY(copyDefault(fields, "repetition_penalty", 0.01, 100, defaults));
   int64_t topK = -1;
   LLMC_TRY(fields.integer("top_k", topK));
@@ -144,6 +145,9 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
   bool sample = true;
   LLMC_TRY(fields.boolean("do_sample", sample));
   if (!sample) defaults["temperature"] = 0.0;
+  // transformers' own temperature is 1.
+  if (sample && generation.json.contains("do_sample") && !defaults.contains("temperature"))
+    defaults["temperature"] = 1.0;
   // The generation config speaks for the chat model; config.json often keeps the base model's ids.
   LLMC_TRY(fields.ids("eos_token_id", config.eosIds));
   return validateConfig(config, generation.name,

@@ -39,6 +39,8 @@ public:
     if (rt::Status compiled = compile(); !compiled) {
       if (compiled.code() == "OUT_IO") // of what compile() does, only dumping writes
         dumpFolder_.discard();
+      else
+        dumpFolder_.removeEmpty();
       return compiled;
     }
     if (options_.stopAfter == Phase::Engine)

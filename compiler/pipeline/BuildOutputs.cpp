@@ -5,6 +5,7 @@
 #include "runtime/format/layout.h"
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -133,15 +134,33 @@ rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std:
 void DumpFolder::discard() {
   for (const fs::path &file : dumps())
     ::unlink(file.c_str());
+  removeEmpty();
+}
+
+void DumpFolder::removeEmpty() {
   for (size_t i = 1; i < folders_.size(); ++i)
     ::rmdir(folders_[i].c_str()); // this one and those below stay when something else is in them
   for (const fs::path &each : made_)
     ::rmdir(each.c_str());
 }
 
+/// The path of a file that its LateFile made, until that is written or gone.
+static std::atomic<const char *> unwritten;
+
+void LateFile::removeUnwritten() {
+  if (const char *path = unwritten.load())
+    ::unlink(path);
+}
+
+void LateFile::forget() {
+  if (made_)
+    unwritten = nullptr;
+}
+
 LateFile::~LateFile() {
   if (fd_ < 0)
     return;
+  forget();
   ::close(fd_);
   if (made_)
     ::unlink(path_.c_str());
@@ -151,12 +170,15 @@ rt::Status LateFile::open(const std::string &path) {
   path_ = path;
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   made_ = fd_ >= 0;
+  if (made_)
+    unwritten = path_.c_str();
   if (fd_ < 0 && errno == EEXIST)
     fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   return fd_ >= 0 ? rt::Status::ok() : ioError(path, errno);
 }
 
 rt::Status LateFile::write(const std::string &text) {
+  forget();
   struct stat info{};
   bool cut = ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
   if (cut && ::ftruncate(fd_, 0) != 0)

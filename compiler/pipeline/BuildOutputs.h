@@ -28,6 +28,10 @@ public:
   /// For a build that ends because a dump cannot be written: what a full disk holds of them helps nobody.
   void discard();
 
+  /// The folders alone, where nothing is in them: a model that is refused leaves none, one that fails later leaves the
+  /// dumps up to there for whoever asked for them.
+  void removeEmpty();
+
 private:
   std::vector<std::filesystem::path> dumps() const;
 
@@ -49,8 +53,12 @@ public:
   bool isOpen() const { return fd_ >= 0; }
   /// Replaces the content and closes. Errors: OUT_IO (74).
   rt::Status write(const std::string &text);
+  /// Removes a file that open() made and nothing was written to. Async-signal-safe; knows the last one that was opened.
+  static void removeUnwritten();
 
 private:
+  void forget();
+
   std::string path_;
   int fd_ = -1;
   bool made_ = false;

@@ -2,6 +2,7 @@
 #include "compiler/pipeline/UnfinishedEngine.h"
 
 #include "compiler/pipeline/BuildEngine.h"
+#include "compiler/pipeline/BuildOutputs.h"
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -15,6 +16,7 @@ static void onSignal(int signal) {
   for (auto &entry : writers)
     if (EngineWriter *writer = entry.load())
       writer->abort();
+  LateFile::removeUnwritten();
   _exit(128 + signal);
 }
 

@@ -262,6 +262,8 @@ int runBuild(int argc, char **argv) {
     return report(summary.takeStatus());
   if (!options->quiet && options->stopAfter == Phase::Engine)
     printSummary(*options, *summary);
+  else if (!options->quiet && options->passes.dumpDir.empty() && options->passes.printAfter.empty())
+    llvm::errs() << "stopped as asked; nothing was written: --dump-dir DIR takes the IR that is there now\n";
   return 0;
 }
 

@@ -238,6 +238,8 @@ std::string factsText(const Json &facts, const std::string &path) {
     out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";
   out += "\n" + memoryText(facts["memory"]);
   out += qualityText(facts);
+  if (facts["sampling_defaults"].is_object() && !facts["sampling_defaults"].contains("temperature"))
+    out += "\nllmc-run is greedy unless it is told otherwise: the model names no temperature\n";
   for (auto [key, title] : {std::pair{"sampling_defaults", "sampling defaults"}, std::pair{"provenance", "provenance"}})
     if (facts[key].is_object())
       out += "\n" + std::string(title) + "\n" + pairs(facts[key]);

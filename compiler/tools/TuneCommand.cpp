@@ -2,6 +2,7 @@
 #include "compiler/tools/TuneCommand.h"
 
 #include "codegen/cpu/Level.h"
+#include "compiler/pipeline/BuildEngine.h"
 #include "compiler/pipeline/BuildOutputs.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/InspectCommand.h"
@@ -139,6 +140,7 @@ int runTune(int argc, char **argv) {
   auto request = readRequest(*parsed);
   if (!request)
     return report(request.takeStatus());
+  installBuildSignalHandlers(); // an interrupted search leaves no empty file
   rt::Status status = tune(*request);
   return status ? 0 : report(status);
 }

@@ -8,6 +8,7 @@ import unittest
 
 import engine
 import hostile
+import smollm2
 
 QUICK = ("--cpu-levels", "x86-64-v3", "--quality", "off", "--selftest-tokens", "0")
 
@@ -32,6 +33,24 @@ class DocumentedDumps(unittest.TestCase):
             named = set(re.findall(r"\b\d+-[a-z-]+\.mlir\b", readme.read_text()))
             self.assertGreater(len(named), 3, readme)
             self.assertEqual(sorted(named - set(os.listdir(dumps / "d"))), [], readme)
+
+    def test_excerpts_are_what_the_real_model_gives(self):
+        """Each line of the layer that the README follows stands in its dump; `...` is anything within a line."""
+        text = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+        blocks = re.findall(r"\*\*`([^`]+)`.*?```(?:mlir|asm)\n(.*?)```", text.split("## One layer")[1].split("\n## ")[0], re.DOTALL)
+        self.assertGreaterEqual(len(blocks), 7)
+        dumps = hostile.fresh_folder("excerpts")
+        ended = hostile.run("llmc", "build", smollm2.gguf(), "-o", dumps / "e.bin", "--print-ir-after=all", "--dump-dir", dumps / "d",
+                            "--cpu-levels", "x86-64-v4-vnni-bf16", seconds=120)
+        self.assertEqual(ended.status, 0, ended.err)
+        for name, lines in blocks:
+            pattern = name.replace("NNN", "*")
+            found = [*(dumps / "d").glob(pattern), *(dumps / "d").glob("kernels-*/" + pattern)]
+            self.assertEqual(len(found), 1, name)
+            dump = re.sub(r"\s+", " ", found[0].read_text())
+            for line in filter(None, (re.sub(r"\s+", " ", line.strip()) for line in lines.splitlines())):
+                with self.subTest(name, line=line):
+                    self.assertTrue(line == "..." or re.search(".{0,400}?".join(map(re.escape, line.split("..."))), dump))
 
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
@@ -90,6 +109,9 @@ class Outputs(unittest.TestCase):
         ended = build(folder, remarks.parent / "e.bin", "--remarks", remarks)
         hostile.check_refusal(self, ended, 66, "IX_MISSING", [f"{folder}/tokenizer.json"])
         self.assertFalse(remarks.exists())
+        ended = build(folder, remarks.parent / "e.bin", "--print-ir-after=all", "--dump-dir", remarks.parent / "made" / "dump")
+        hostile.check_refusal(self, ended, 66, "IX_MISSING", [f"{folder}/tokenizer.json"])
+        self.assertFalse((remarks.parent / "made").exists())
         remarks.write_bytes(hostile.OLD)
         build(folder, remarks.parent / "e.bin", "--remarks", remarks)
         self.assertEqual(remarks.read_bytes(), hostile.OLD)

@@ -39,14 +39,14 @@ class Interrupted(unittest.TestCase):
     def whole(self) -> str:
         return digest(engine.build(hostile.model_path(), *FLAGS[:2]))
 
-    def stopped(self, number, count: int, seed: int):
+    def stopped(self, number, count: int, seed: int, remarks: bool = False):
         """Starts builds over an old file and signals each at another time. Yields (child's status, folder, output)."""
         seconds, choice = build_seconds(), random.Random(seed)
         for turn in range(count):
             folder = hostile.fresh_folder("stopped")
             output = folder / "engine.bin"
             output.write_bytes(hostile.OLD)
-            child = start(output)
+            child = start(output, *(["--remarks", folder / "remarks"] if remarks else []))
             # Half of them near the end, where the file is written.
             time.sleep(choice.uniform(0.02, seconds) if turn % 2 else choice.uniform(0.8, 1.05) * seconds)
             child.send_signal(number)
@@ -58,11 +58,13 @@ class Interrupted(unittest.TestCase):
     def test_ctrl_c_and_its_kin_at_random_times(self):
         ended = set()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            for status, folder, output, err in self.stopped(number, 10, int(number)):
+            for status, folder, output, err in self.stopped(number, 10, int(number), remarks=True):
                 # The first milliseconds, before the handler is there, end by the signal itself.
                 self.assertIn(status, (0, 128 + number, -number), err)
                 ended.add(status)
-                self.assertEqual(os.listdir(folder), ["engine.bin"], f"left behind after signal {number}")
+                if (folder / "remarks").exists() and status != -number:  # they are written whole before the engine gets its name
+                    self.assertGreater((folder / "remarks").stat().st_size, 0, f"after signal {number}")
+                self.assertEqual(set(os.listdir(folder)) - {"remarks"}, {"engine.bin"}, f"left behind after signal {number}")
                 content = output.read_bytes()
                 if status == 0:
                     self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())

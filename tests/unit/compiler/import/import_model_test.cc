@@ -84,6 +84,12 @@ TEST(ImportModel, GenerationConfigBecomesDefaults) {
           R"({"temperature":0.6,"top_p":0.9,"top_k":8,"repetition_penalty":1.1,"eos_token_ids":[7,6],"eos_token":"<|end|>"})"));
   folder.write("generation_config.json", R"({"temperature":0.6,"do_sample":false})");
   EXPECT_EQ(nlohmann::json::parse(importModel(folder.path())->defaultsJson)["temperature"], 0.0);
+  folder.write("generation_config.json", R"({"do_sample":true,"typical_p":0.5})");  // transformers' temperature is 1
+  auto sampled = nlohmann::json::parse(importModel(folder.path())->defaultsJson);
+  EXPECT_EQ(sampled["temperature"], 1.0);
+  EXPECT_EQ(sampled["typical_p"], 0.5);
+  folder.write("generation_config.json", R"({"top_p":0.5})");  // nothing says that it samples
+  EXPECT_FALSE(nlohmann::json::parse(importModel(folder.path())->defaultsJson).contains("temperature"));
   folder.write("generation_config.json", R"({"temperature":-1})");
   EXPECT_EQ(codeOf(importModel(folder.path())), "CF_RANGE");
   folder.write("generation_config.json", R"({"eos_token_id":99})");
