@@ -146,8 +146,7 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
   LLMC_TRY(fields.boolean("do_sample", sample));
   if (!sample) defaults["temperature"] = 0.0;
   // transformers' own temperature is 1.
-  if (sample && generation.json.contains("do_sample") && !defaults.contains("temperature"))
-    defaults["temperature"] = 1.0;
+  if (sample && fields.find("do_sample") && !defaults.contains("temperature")) defaults["temperature"] = 1.0;
   // The generation config speaks for the chat model; config.json often keeps the base model's ids.
   LLMC_TRY(fields.ids("eos_token_id", config.eosIds));
   return validateConfig(config, generation.name,

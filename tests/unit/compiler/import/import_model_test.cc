@@ -88,8 +88,10 @@ TEST(ImportModel, GenerationConfigBecomesDefaults) {
   auto sampled = nlohmann::json::parse(importModel(folder.path())->defaultsJson);
   EXPECT_EQ(sampled["temperature"], 1.0);
   EXPECT_EQ(sampled["typical_p"], 0.5);
-  folder.write("generation_config.json", R"({"top_p":0.5})");  // nothing says that it samples
-  EXPECT_FALSE(nlohmann::json::parse(importModel(folder.path())->defaultsJson).contains("temperature"));
+  for (const char* greedy : {R"({"top_p":0.5})", R"({"do_sample":null})"}) {  // nothing says that it samples
+    folder.write("generation_config.json", greedy);
+    EXPECT_FALSE(nlohmann::json::parse(importModel(folder.path())->defaultsJson).contains("temperature"));
+  }
   folder.write("generation_config.json", R"({"temperature":-1})");
   EXPECT_EQ(codeOf(importModel(folder.path())), "CF_RANGE");
   folder.write("generation_config.json", R"({"eos_token_id":99})");
