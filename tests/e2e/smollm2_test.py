@@ -53,10 +53,13 @@ def exact_model():
 
 @functools.cache
 def exact_greedy() -> list:
+    """For each prompt its ids, the exact continuation and the margins. The engine proposes and the exact forward decides, many tokens
+    in one pass: what it proposes changes the time, not the result."""
+    path = engine.build(smollm2.gguf(), "--activations", "f32")
     found = []
     for text in PROMPTS:
         ids = tokenizer().encode(text).ids
-        found.append((ids, *exact_model().greedy(ids, 48)))
+        found.append((ids, *exact_model().greedy(ids, 48, lambda known, n: engine.generate(path, known, n)["token_ids"])))
     return found
 
 
@@ -83,7 +86,7 @@ class SmolLM2(unittest.TestCase):
         """The two tests below take it: 9e-12 here, a millionth of their narrowest bound."""
         for model in (smollm2.gguf(), smollm2.folder()):
             with self.subTest(model):
-                self.assertLess(kl.check_single(model, text_ids()[:CHUNK]), 1e-10)
+                self.assertLess(kl.check_single(model, text_ids()[: CHUNK // 4]), 1e-10)
 
     def test_q4_1_beside_llama_cpp(self):
         """int8 activations: no worse than llama.cpp in the same run; f32 activations: exact but for float32."""

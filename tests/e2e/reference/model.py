@@ -135,17 +135,19 @@ class Model:
         """Logits [T, V] of a sequence from an empty cache."""
         return self.forward(list(ids), self.cache())
 
-    def greedy(self, prompt, count: int, stop=()) -> tuple[list[int], list[float]]:
-        """Token ids of the greedy continuation and, for each, how far it is ahead of the second best (nats)."""
-        cache, ids, margins = self.cache(), [], []
-        row = self.forward(list(prompt), cache)[-1]
-        for step in range(count):
-            second, best = np.partition(row, -2)[-2:]
-            ids.append(int(np.argmax(row)))
-            margins.append(float(best - second))
-            if ids[-1] in stop or step + 1 == count:
-                break
-            row = self.forward(ids[-1:], cache)[-1]
+    def greedy(self, prompt, count: int, draft) -> tuple[list[int], list[float]]:
+        """Token ids of the greedy continuation and, for each, how far it is ahead of the second best (nats). `draft` guesses n ids
+        that follow those so far: one pass over a guess gives the tokens up to its first wrong one, which is put right."""
+        ids, margins = [], []
+        while len(ids) < count:
+            known = list(prompt) + ids
+            guess = draft(known, count - len(ids))
+            for row, token in zip(self.logits(known + guess[:-1])[len(known) - 1 :], guess, strict=True):
+                second, best = np.partition(row, -2)[-2:]
+                ids.append(int(np.argmax(row)))
+                margins.append(float(best - second))
+                if ids[-1] != token:
+                    break
         return ids, margins
 
 

@@ -29,9 +29,11 @@ const Kind kKinds[] = {
 struct Size {
   int64_t n, k, unitPanels;
 };
-// K: one superblock, half a superblock of padding, a ragged group, the sizes of a 135M model, K blocks; N ragged;
+// A size of a 135M model, which every variant has.
+const Size kPlain{64, 576, 2};
+// K: one superblock, half a superblock of padding, a ragged group, a large size of that model, K blocks; N ragged;
 // units.
-const Size kSizes[] = {{16, 64, 1}, {24, 96, 1}, {40, 75, 1}, {64, 576, 2}, {48, 1536, 2}, {32, 2112, 1}, {80, 576, 4}};
+const Size kSizes[] = {{16, 64, 1}, {24, 96, 1}, {40, 75, 1}, {48, 1536, 2}, {32, 2112, 1}, {80, 576, 4}};
 const int kRows[] = {0, 1, 2, 3, 4, 5, 7, 12, 16, 17, 33, 64, 65, 130, 300};
 
 class MatmulTest : public testing::TestWithParam<std::tuple<Kind, const Level *, int64_t>> {};
@@ -39,6 +41,16 @@ class MatmulTest : public testing::TestWithParam<std::tuple<Kind, const Level *,
 /// Exact outputs of one row with the size of their terms. A row gives the same in every batch, so each is computed
 /// once.
 using ReferenceRow = std::vector<std::pair<double, double>>;
+
+/// The plain size and half of the others, by turns: each kind at each level meets all of them in its classes of rows.
+/// (All sizes for all variants are twice the compilations and found nothing more.)
+std::vector<Size> sizesFor(const Kind &kind, int64_t mMax) {
+  auto turn = std::ranges::find(kRowClasses, mMax) - std::begin(kRowClasses) + static_cast<int64_t>(kind.layout);
+  std::vector<Size> sizes{kPlain};
+  for (int64_t i = turn % 2; i < std::ssize(kSizes); i += 2)
+    sizes.push_back(kSizes[i]);
+  return sizes;
+}
 
 ReferenceRow referenceRow(const TestWeight &weight, const TestActivations &x, int row) {
   ReferenceRow outputs;
@@ -90,13 +102,15 @@ int vectorStackReferences(const std::string &assembly) {
 TEST_P(MatmulTest, MatchesDoubleReference) {
   auto [kind, level, mMax] = GetParam();
   bool runs = rt::supportsLevel(level->name.str(), rt::detectCpuFeatures());
-  for (const Size &size : kSizes) {
+  for (const Size &size : sizesFor(kind, mMax)) {
     MatmulShape shape{size.n, size.k, kind.layout, kind.act, mMax, size.unitPanels};
-    BuiltMatmul kernel(shape, *level, true);
+    bool listed = size.k >= kPlain.k; // LLVM writes code and its listing in two runs
+    BuiltMatmul kernel(shape, *level, listed);
     ASSERT_EQ(kernel.error, "");
-    EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
-    if (size.k % 32 == 0) // the columns behind the last group are straight-line code that runs once
+    if (listed) {
+      EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
       EXPECT_LE(vectorStackReferences(kernel.listing.assembly), spillBudget(*level, kind)) << kernel.mlirOps << " ops";
+    }
     if (!runs)
       continue;
     TestWeight weight(shape, 1);
