@@ -73,8 +73,14 @@ def build(model, *flags) -> pathlib.Path:
     return _engines[key]
 
 
+def threads(flags) -> tuple:
+    """LLMC_TEST_THREADS workers unless the flags say how many: beside other tests (run.py) workers that wait for one another mostly spin."""
+    wanted = os.environ.get("LLMC_TEST_THREADS")
+    return ("--threads", wanted) if wanted and "--threads" not in flags else ()
+
+
 def run_json(engine, *flags) -> dict:
-    return json.loads(call("llmc-run", engine, *flags, "--json"))
+    return json.loads(call("llmc-run", engine, *flags, *threads(flags), "--json"))
 
 
 def id_list(ids) -> str:
@@ -85,7 +91,7 @@ def logits(engine, ids, *flags) -> np.ndarray:
     """[T, V] float32 of all prompt positions."""
     path = work_dir() / f"logits-{os.getpid()}.f32"
     arguments = ("--prompt-ids", id_list(ids), "--dump-logits", path)
-    call("llmc-run", engine, *arguments, *flags)
+    call("llmc-run", engine, *arguments, *flags, *threads(flags))
     values = np.fromfile(path, "<f4")
     path.unlink()
     if values.size == 0 or values.size % len(ids):

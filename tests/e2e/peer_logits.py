@@ -13,7 +13,7 @@ except ImportError:
 class PeerModel:
     """Computes chunks of up to `longest` tokens, each from an empty cache."""
 
-    def __init__(self, path, longest: int = 512, threads: int = 2):
+    def __init__(self, path, longest: int = 512, threads: int = 1):
         ll = llama_cpp
         self._quiet = ll.llama_log_callback(lambda level, text, data: None)
         ll.llama_log_set(self._quiet, None)

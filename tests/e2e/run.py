@@ -1,11 +1,12 @@
 """Runs the end-to-end checks of this folder and prints `N passed, N failed, N skipped` as its last line.
 
 Usage: tests/e2e/run.py [-v] [--list] [NAME_PART...]   LLMC_BIN names the folder of the binaries (build/bin).
-Without NAME_PART the modules that say BESIDE_OTHERS (they compute much and bound no time) run in a process of their own, in the
-kernel's idle class: half of the time of the others is waiting. Its lines come after theirs.
+Without NAME_PART the modules that say BESIDE_OTHERS (they compute much and bound no time) run in two processes of their own, in the
+kernel's idle class: half of the time of the others is waiting. Their lines come after those.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
 import re
@@ -16,8 +17,8 @@ import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The matrices here are small, and the machine may be shared: a thread for each core is slower than two.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+# In company a second thread of numpy's products mostly spins while the first is away: measured, seven times the CPU time for the same.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
 
 import engine  # noqa: E402  (after the paths above)
@@ -86,17 +87,28 @@ def repeat(result: Result):
             result.passed += again.passed
 
 
+BESIDE = 2  # processes
+
+
 def beside_others(test) -> bool:
     return getattr(sys.modules[type(test).__module__], "BESIDE_OTHERS", False)
 
 
-class Beside:
-    """The other process; ends with this object."""
+def share(tests, number: int) -> list:
+    """Those of the process `number`: every other module of those that run beside."""
+    tests = [test for test in tests if beside_others(test)]
+    modules = sorted({type(test).__module__ for test in tests})
+    return [test for test in tests if type(test).__module__ in modules[number::BESIDE]]
 
-    def __init__(self, verbose: bool):
-        command = [sys.executable, __file__, "--beside-others", *(["-v"] if verbose else [])]
+
+class Beside:
+    """One of the other processes; ends with this object."""
+
+    def __init__(self, number: int, verbose: bool):
+        command = [sys.executable, __file__, "--beside-others", str(number), *(["-v"] if verbose else [])]
         self.output = tempfile.TemporaryFile("w+")
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, preexec_fn=self._idle)
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, preexec_fn=self._idle,
+                                      env=os.environ | {"LLMC_TEST_THREADS": "1"})
 
     @staticmethod
     def _idle():
@@ -125,13 +137,13 @@ class Beside:
         return tuple(map(int, last.groups())) if last else (0, 1, 0)
 
 
-def run(tests, verbose: bool, beside: Beside | None = None) -> tuple[int, int, int]:
-    """Passed, failed, skipped; with those of the process beside, which ends before anything gets its second chance."""
+def run(tests, verbose: bool, beside=()) -> tuple[int, int, int]:
+    """Passed, failed, skipped; with those of the processes beside, which end before anything gets its second chance."""
     result = Result(verbose)
     unittest.TestSuite(tests).run(result)
-    others = beside.counts() if beside else (0, 0, 0)
+    others = [one.counts() for one in beside]
     repeat(result)
-    return tuple(map(sum, zip((result.passed, len(result.failed), len(result.skipped)), others)))
+    return tuple(map(sum, zip((result.passed, len(result.failed), len(result.skipped)), *others)))
 
 
 def main() -> int:
@@ -139,7 +151,7 @@ def main() -> int:
     parser.add_argument("-v", action="store_true", help="a line for passed tests too")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("--reference-only", action="store_true", help="without binaries: skip what needs them")
-    parser.add_argument("--beside-others", action="store_true", help="the modules that say so, and no others")
+    parser.add_argument("--beside-others", type=int, choices=range(BESIDE), help="a share of the modules that say so, and no others")
     parser.add_argument("parts", nargs="*", help="run only tests whose name contains one of these")
     args = parser.parse_args()
     found = flatten(unittest.defaultTestLoader.discover(str(HERE), pattern="*_test.py", top_level_dir=str(HERE)))
@@ -152,10 +164,11 @@ def main() -> int:
         return 2
     if args.parts:
         counts = run(tests, args.v)
-    elif args.beside_others:
-        counts = run([t for t in tests if beside_others(t)], args.v)
+    elif args.beside_others is not None:
+        counts = run(share(tests, args.beside_others), args.v)
     else:
-        with Beside(args.v) as beside:
+        with contextlib.ExitStack() as stack:
+            beside = [stack.enter_context(Beside(number, args.v)) for number in range(BESIDE)]
             counts = run([t for t in tests if not beside_others(t)], args.v, beside)
     passed, failed, skipped = counts
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
