@@ -219,6 +219,20 @@ Status readSpecials(const GgufFile& gguf, const Vocabulary& vocabulary, bool add
   return Status::ok();
 }
 
+/// Empty when the file has none.
+rt::Result<std::string> chatTemplateOf(const GgufFile& gguf) {
+  const char* key = "tokenizer.chat_template";
+  const GgufValue* chat = gguf.find(key);
+  if (!chat) return std::string();
+  const Place place = placeOf(gguf, *chat, key);
+  if (chat->type != GgufType::String) return importError("CF_TYPE", place, "must be a string");
+  if (chat->text.size() > limits::kTemplateBytes)
+    return importError("TM_TOO_LARGE", place,
+                       "has " + std::to_string(chat->text.size()) + " bytes; at most 1 MiB is read");
+  if (!validUtf8(chat->text)) return importError("TM_UTF8", place, "not UTF-8 text");
+  return chat->text;
+}
+
 }  // namespace
 
 rt::Result<GgufTokenizer> readGgufTokenizer(const GgufFile& gguf, ModelConfig& config) {
@@ -241,13 +255,9 @@ rt::Result<GgufTokenizer> readGgufTokenizer(const GgufFile& gguf, ModelConfig& c
   tokenizer.json = writeTokenizerJson(parts);
   if (config.bosId >= 0) tokenizer.bosToken = (*vocabulary->tokens)[static_cast<size_t>(config.bosId)];
   if (!config.eosIds.empty()) tokenizer.eosToken = (*vocabulary->tokens)[static_cast<size_t>(config.eosIds[0])];
-  if (const GgufValue* chat = gguf.find("tokenizer.chat_template")) {
-    bool valid = chat->type == GgufType::String && chat->text.size() <= limits::kTemplateBytes && validUtf8(chat->text);
-    if (!valid)
-      return importError("GG_LIMIT", placeOf(gguf, *chat, "tokenizer.chat_template"),
-                         "must be a UTF-8 string of at most 1 MiB");
-    tokenizer.chatTemplate = chat->text;
-  }
+  auto chat = chatTemplateOf(gguf);
+  if (!chat) return chat.takeStatus();
+  tokenizer.chatTemplate = chat.take();
   return tokenizer;
 }
 

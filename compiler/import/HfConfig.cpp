@@ -23,7 +23,13 @@ Status readFamily(const JsonFields& fields, ModelConfig& config) {
   config.family = familyOfArchitecture(name);
   if (!config.family)
     return importError("CF_ARCH", {place.file, place.offset, name}, "architecture is not supported", hint);
-  return Status::ok();
+  std::string type(config.family->name);
+  LLMC_TRY(fields.text("model_type", type));
+  if (type == config.family->name) return Status::ok();
+  return importError("CF_INCONSISTENT", fields.place("model_type"),
+                     "is '" + rt::escaped(type) + "' where architectures says '" + name + "', whose model_type is '" +
+                         std::string(config.family->name) + "'",
+                     "correct the one that is wrong, or leave model_type out");
 }
 
 Status readSizes(const JsonFields& fields, ModelConfig& config) {
@@ -196,6 +202,7 @@ rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string
   LLMC_TRY(readVariants(fields, config));
   LLMC_TRY(readTokens(fields, config));
   LLMC_TRY(validateConfig(config, file, [&](std::string_view name) { return offsetOfName(places, name); }));
+  LLMC_TRY(checkSpecialId(fields, "bos_token_id", config.vocab));
   return config;
 }
 

@@ -39,13 +39,13 @@ struct JsonFile {
 };
 
 /// An empty object when there is no such file.
-rt::Result<JsonFile> readOptionalJson(const std::string& folder, const std::string& name,
+rt::Result<JsonFile> readOptionalJson(const std::string& folder, const std::string& name, uint64_t limit,
                                       const ImportOptions& options) {
   JsonFile file;
   file.name = name;
   std::string path = folder + "/" + name;
   if (!exists(path)) return file;
-  auto text = readText(path, limits::kConfigBytes, "CF_TOO_LARGE", options);
+  auto text = readText(path, limit, "CF_TOO_LARGE", options);
   if (!text) return text.takeStatus();
   file.text = text.take();
   auto json = parseStrictJson(file.text, name, "CF");
@@ -147,6 +147,7 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
   if (!sample) defaults["temperature"] = 0.0;
   // transformers' own temperature is 1.
   if (sample && fields.find("do_sample") && !defaults.contains("temperature")) defaults["temperature"] = 1.0;
+  LLMC_TRY(checkSpecialId(fields, "bos_token_id", config.vocab));  // not used: no text starts from it alone
   // The generation config speaks for the chat model; config.json often keeps the base model's ids.
   LLMC_TRY(fields.ids("eos_token_id", config.eosIds));
   return validateConfig(config, generation.name,
@@ -165,9 +166,9 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
                        "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " +
                            std::to_string(model.config.vocab));
   model.tokenizerJson = text.take();
-  auto tokenizerConfig = readOptionalJson(folder, "tokenizer_config.json", options);
+  auto tokenizerConfig = readOptionalJson(folder, "tokenizer_config.json", limits::kTokenizerConfigBytes, options);
   if (!tokenizerConfig) return tokenizerConfig.takeStatus();
-  auto generation = readOptionalJson(folder, "generation_config.json", options);
+  auto generation = readOptionalJson(folder, "generation_config.json", limits::kConfigBytes, options);
   if (!generation) return generation.takeStatus();
   auto chat = chatTemplateOf(folder, *tokenizerConfig, options);
   if (!chat) return chat.takeStatus();

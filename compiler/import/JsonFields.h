@@ -57,7 +57,8 @@ class JsonFields {
     if (!field) return rt::Status::ok();
     std::vector<int64_t> found;
     auto add = [&](const nlohmann::json& id) {
-      bool valid = id.is_number_unsigned() && id.get<uint64_t>() <= INT32_MAX;
+      // A negative one is a number all the same: that no vocabulary has it is for validateConfig to say.
+      bool valid = id.is_number_integer() && (!id.is_number_unsigned() || id.get<uint64_t>() <= INT32_MAX);
       if (valid) found.push_back(id.get<int64_t>());
       return valid;
     };

@@ -56,6 +56,12 @@ struct ModelConfig {
 rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string& file,
                                       std::vector<std::string>& warnings);
 
+class JsonFields;
+
+/// A special token that the object names by one id has to be in the vocabulary: null or no field says that there is
+/// none, -1 does not, as it may be a mistake. Error CF_INCONSISTENT.
+rt::Status checkSpecialId(const JsonFields& fields, const char* key, int64_t vocab);
+
 /// Byte in the file of what an error calls `name` ("hidden size", "eos_token_id").
 using OffsetOfName = std::function<int64_t(std::string_view name)>;
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "compiler/import/ImportError.h"
+#include "compiler/import/JsonFields.h"
 #include "compiler/import/ModelConfig.h"
 #include "runtime/base/limits.h"
 
@@ -34,10 +35,11 @@ Status inRange(const Source& source, const char* name, T value, T low, T high) {
   return importError("CF_RANGE", source.at(name), shown(value) + " is not in " + shown(low) + " to " + shown(high));
 }
 
-Status inVocabulary(const Source& source, const char* name, int64_t id, int64_t lowest, int64_t vocab) {
+Status inVocabulary(Place place, int64_t id, int64_t lowest, int64_t vocab) {
   if (id >= lowest && id < vocab) return Status::ok();
-  return importError("CF_INCONSISTENT", source.at(name),
-                     std::to_string(id) + " is not in the vocabulary of " + std::to_string(vocab));
+  return importError("CF_INCONSISTENT", std::move(place),
+                     std::to_string(id) + " is not in the vocabulary of " + std::to_string(vocab),
+                     "correct it, or leave it out where the model has no such token");
 }
 
 Status checkRope(const ModelConfig& config, const Source& source) {
@@ -85,9 +87,15 @@ Status validateConfig(const ModelConfig& config, const std::string& file, const 
         "CF_INCONSISTENT", source.at("KV head count"),
         std::to_string(config.kvHeads) + " does not divide the head count, " + std::to_string(config.heads));
   LLMC_TRY(checkRope(config, source));
-  LLMC_TRY(inVocabulary(source, "bos_token_id", config.bosId, -1, config.vocab));
-  for (int64_t id : config.eosIds) LLMC_TRY(inVocabulary(source, "eos_token_id", id, 0, config.vocab));
+  LLMC_TRY(inVocabulary(source.at("bos_token_id"), config.bosId, -1, config.vocab));
+  for (int64_t id : config.eosIds) LLMC_TRY(inVocabulary(source.at("eos_token_id"), id, 0, config.vocab));
   return Status::ok();
+}
+
+Status checkSpecialId(const JsonFields& fields, const char* key, int64_t vocab) {
+  int64_t id = 0;
+  LLMC_TRY(fields.integer(key, id));
+  return fields.find(key) ? inVocabulary(fields.place(key), id, 0, vocab) : Status::ok();
 }
 
 }  // namespace llmc

@@ -31,7 +31,7 @@ enum class Window : uint8_t {
 /// Pre-norm decoder: norm, attention, add, norm, gated MLP, add. Sizes come from the model's own config; a family says
 /// which parts it has at all, so that a config cannot turn on what the family never had.
 struct Family {
-  std::string_view name;             ///< "qwen3": in engines and errors
+  std::string_view name;             ///< "qwen3": in engines and errors, and config.json's model_type
   std::string_view architecture;     ///< of config.json: "Qwen3ForCausalLM"
   std::string_view ggufArchitecture; ///< general.architecture; empty: the family has none of its own
   Bias qkvBias = Bias::Never;        ///< of the q, k and v projections

@@ -199,6 +199,7 @@ private:
     LLMC_TRY(addText(writer, rt::SectionKind::kSelftest, selftest));
     if (remarksFile_.isOpen()) // before the engine is there: a build that fails leaves none
       LLMC_TRY(remarksFile_.write(remarksText()));
+    dumpFolder_.keep();
     return writer.finish();
   }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -70,29 +71,38 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
                            "name another file");
 }
 
+/// What stands before the last dot of `name`, and what follows from it on. Allocates nothing.
+static std::pair<std::string_view, std::string_view> splitAtDot(std::string_view name) {
+  const size_t dot = std::min(name.rfind('.'), name.size());
+  return {name.substr(0, dot), name.substr(dot)};
+}
+
 /// "linear_960x576_m8.sm_90a.cubin": what a build for CUDA makes of each variant.
-static bool isCudaDump(const fs::path &path) {
-  const std::string arch = path.stem().extension().string(), kind = path.extension().string();
+static bool isCudaDump(std::string_view name) {
+  const auto [stem, kind] = splitAtDot(name);
+  const std::string_view arch = splitAtDot(stem).second;
   return (arch.starts_with(".sm_") || arch.starts_with(".compute_")) &&
          (kind == ".mlir" || kind == ".cu" || kind == ".ptx" || kind == ".cubin");
 }
 
-/// "012-llm-quantize.mlir": what dumpText makes.
-static bool isDump(const fs::path &path) {
-  if (isCudaDump(path))
+/// "012-llm-quantize.mlir": what dumpText makes. Async-signal-safe.
+static bool isDump(std::string_view name) {
+  if (isCudaDump(name))
     return true;
-  std::string name = path.filename().string();
-  size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
-  std::string kind = path.extension().string();
+  const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  const std::string_view kind = splitAtDot(name).second;
   return digits >= 3 && name.substr(digits, 1) == "-" && (kind == ".mlir" || kind == ".ll" || kind == ".s");
 }
+
+/// The one whose dumps go with an interrupted build.
+static std::atomic<const DumpFolder *> unfinished;
 
 std::vector<fs::path> DumpFolder::dumps() const {
   std::vector<fs::path> found;
   for (const fs::path &each : folders_) {
     std::error_code error;
     for (fs::directory_iterator it(each, error), end; !error && it != end; it.increment(error))
-      if (isDump(it->path()) && it->is_regular_file(error))
+      if (isDump(it->path().filename().native()) && it->is_regular_file(error))
         found.push_back(it->path());
   }
   return found;
@@ -106,12 +116,6 @@ rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std:
   for (fs::path each = whole.has_filename() ? whole : whole.parent_path(); !fs::exists(each, error) && !error;
        each = each.parent_path())
     made_.push_back(each);
-  fs::create_directories(folder, error);
-  if (error || ::access(folder.c_str(), W_OK | X_OK) != 0) {
-    rt::Status failed = ioError(folder, error ? error.value() : errno);
-    discard();
-    return failed;
-  }
   folders_ = {folder};
   for (const std::string &level : levels)
     folders_.push_back(fs::path(folder) / ("kernels-" + level));
@@ -123,6 +127,13 @@ rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std:
                                  rt::escaped(std::min_element(old.begin(), old.end())->filename().string()) +
                                  (old.size() > 1 ? " and others" : ""),
                              "name another folder, or pass --force to remove them");
+  unfinished = this;
+  fs::create_directories(folder, error);
+  if (error || ::access(folder.c_str(), W_OK | X_OK) != 0) {
+    rt::Status failed = ioError(folder, error ? error.value() : errno);
+    removeEmpty();
+    return failed;
+  }
   for (const fs::path &file : old)
     if (::unlink(file.c_str()) != 0)
       return ioError(file.string(), errno);
@@ -131,13 +142,45 @@ rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std:
   return rt::Status::ok();
 }
 
+DumpFolder::~DumpFolder() { keep(); }
+
+void DumpFolder::keep() {
+  const DumpFolder *mine = this;
+  unfinished.compare_exchange_strong(mine, nullptr);
+}
+
+/// The dumps in `folder`, with system calls alone: the rest of the process may hold any lock.
+static void unlinkDumps(const char *folder) {
+  const int fd = ::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  alignas(dirent64) std::array<char, 4096> entries;
+  for (ssize_t bytes; (bytes = ::getdents64(fd, entries.data(), entries.size())) > 0;)
+    for (ssize_t at = 0; at < bytes;) {
+      const auto *entry = reinterpret_cast<const dirent64 *>(entries.data() + at);
+      if (isDump(entry->d_name))
+        ::unlinkat(fd, entry->d_name, 0);
+      at += entry->d_reclen;
+    }
+  ::close(fd);
+}
+
+void DumpFolder::removeUnfinished() {
+  const DumpFolder *folder = unfinished.load();
+  if (!folder)
+    return;
+  for (const fs::path &each : folder->folders_)
+    unlinkDumps(each.c_str());
+  folder->removeEmpty();
+}
+
 void DumpFolder::discard() {
   for (const fs::path &file : dumps())
     ::unlink(file.c_str());
   removeEmpty();
 }
 
-void DumpFolder::removeEmpty() {
+void DumpFolder::removeEmpty() const {
   for (size_t i = 1; i < folders_.size(); ++i)
     ::rmdir(folders_[i].c_str()); // this one and those below stay when something else is in them
   for (const fs::path &each : made_)

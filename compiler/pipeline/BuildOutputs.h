@@ -19,6 +19,11 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output);
 /// The folder that takes dumps.
 class DumpFolder {
 public:
+  DumpFolder() = default;
+  DumpFolder(const DumpFolder &) = delete;
+  DumpFolder &operator=(const DumpFolder &) = delete;
+  ~DumpFolder();
+
   /// Makes it, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir, .ll, .s, also in
   /// kernels-LEVEL of `levels`; *.sm_90a.cubin and the like) are removed when `force` says so, else refused. Errors:
   /// OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
@@ -30,7 +35,14 @@ public:
 
   /// The folders alone, where nothing is in them: a model that is refused leaves none, one that fails later leaves the
   /// dumps up to there for whoever asked for them.
-  void removeEmpty();
+  void removeEmpty() const;
+
+  /// From here on the dumps stay, whatever signal comes.
+  void keep();
+
+  /// Does discard() for the folder that was prepared last, unless that is kept or gone. Async-signal-safe. Whoever dumps
+  /// must not go on: the thread that dumps is the one that takes signals.
+  static void removeUnfinished();
 
 private:
   std::vector<std::filesystem::path> dumps() const;

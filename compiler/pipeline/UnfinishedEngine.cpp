@@ -17,6 +17,7 @@ static void onSignal(int signal) {
     if (EngineWriter *writer = entry.load())
       writer->abort();
   LateFile::removeUnwritten();
+  DumpFolder::removeUnfinished();
   _exit(128 + signal);
 }
 

@@ -18,10 +18,10 @@ Status failure(int32_t kind, LlmcTextBytes error) {
   ErrorKind errorKind = ErrorKind::kInternal;
   switch (kind) {
     case LLMC_TEXT_BAD_FILE:
+    case LLMC_TEXT_RAISED:  // what the messages say is data, which this model's template does not take
       errorKind = ErrorKind::kBadInput;
       break;
     case LLMC_TEXT_BAD_REQUEST:
-    case LLMC_TEXT_RAISED:
     case LLMC_TEXT_LIMIT:
       errorKind = ErrorKind::kUsage;
       break;

@@ -35,8 +35,9 @@ class ChatTemplate {
   /// Errors: TM_TOO_LARGE, TM_DEPTH, TM_SYNTAX, TM_UNSUPPORTED, TM_MEMORY, TM_TIME, TK_UTF8, TX_PROCESS (no child).
   static Result<ChatTemplate> create(std::string_view source, std::string_view bos, std::string_view eos);
 
-  /// The chat as text. Errors: TM_RAISED (the template refuses these messages: its own words), TM_JSON, TM_ERROR,
-  /// TM_FUEL, TM_DEPTH, TM_OUTPUT, TM_MEMORY, TM_TIME: all kind kUsage; TX_PROCESS: kInternal.
+  /// The chat as text. Errors of kind kBadInput (exit status 65): TM_RAISED (the template refuses these messages: its
+  /// own words), TM_ERROR, TM_UNSUPPORTED, TM_FUEL, TM_DEPTH, TM_OUTPUT, TM_MEMORY, TM_TIME. Of kind kUsage, for a
+  /// `request` that is no list of messages: TM_JSON, TM_TOO_LARGE, TM_DEPTH. TX_PROCESS: kInternal.
   Result<std::string> render(const ChatRequest& request) const;
 
   /// The chat as segments for Tokenizer::encodeSegments: text of the messages (and of `extra`) that spells a special

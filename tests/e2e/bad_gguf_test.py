@@ -187,6 +187,7 @@ def tokens_of(change_list):
     ("tokenizer_model_unknown", meta("tokenizer.ggml.model", "rwkv"), "TK_UNSUPPORTED", ["rwkv"]),
     ("token_twice", tokens_of(lambda names: names.__setitem__(5, names[6])), "TK_ID", []),
     ("template_broken", meta("tokenizer.chat_template", "{% if %}"), "TM_SYNTAX", []),
+    ("template_of_10_mb", meta("tokenizer.chat_template", "x" * 10_000_000), "TM_TOO_LARGE", ["10000000", "1 MiB"]),
 )
 class Gguf(unittest.TestCase):
     def check(self, damage, code, names):

@@ -39,14 +39,18 @@ class Interrupted(unittest.TestCase):
     def whole(self) -> str:
         return digest(engine.build(hostile.model_path(), *FLAGS[:2]))
 
-    def stopped(self, number, count: int, seed: int, remarks: bool = False):
-        """Starts builds over an old file and signals each at another time. Yields (child's status, folder, output)."""
+    def stopped(self, number, count: int, seed: int, beside: bool = False):
+        """Starts builds over an old file and signals each at another time. Yields (child's status, folder, output, stderr).
+        beside: with remarks and dumps, which every second build finds a folder for."""
         seconds, choice = build_seconds(), random.Random(seed)
         for turn in range(count):
             folder = hostile.fresh_folder("stopped")
             output = folder / "engine.bin"
             output.write_bytes(hostile.OLD)
-            child = start(output, *(["--remarks", folder / "remarks"] if remarks else []))
+            if beside and turn % 4 < 2:
+                (folder / "dumps").mkdir()
+                (folder / "dumps" / "notes").write_bytes(hostile.OLD)
+            child = start(output, *(["--remarks", folder / "remarks", "--print-ir-after=all", "--dump-dir", folder / "dumps"] if beside else []))
             # Half of them near the end, where the file is written.
             time.sleep(choice.uniform(0.02, seconds) if turn % 2 else choice.uniform(0.8, 1.05) * seconds)
             child.send_signal(number)
@@ -56,21 +60,42 @@ class Interrupted(unittest.TestCase):
             yield status, folder, output, err
 
     def test_ctrl_c_and_its_kin_at_random_times(self):
-        ended = set()
+        ended, stopped_dumps = set(), 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            for status, folder, output, err in self.stopped(number, 6, int(number), remarks=True):
+            for status, folder, output, err in self.stopped(number, 8, int(number), beside=True):
                 # The first milliseconds, before the handler is there, end by the signal itself.
                 self.assertIn(status, (0, 128 + number, -number), err)
                 ended.add(status)
                 if (folder / "remarks").exists() and status != -number:  # they are written whole before the engine gets its name
                     self.assertGreater((folder / "remarks").stat().st_size, 0, f"after signal {number}")
-                self.assertEqual(set(os.listdir(folder)) - {"remarks"}, {"engine.bin"}, f"left behind after signal {number}")
+                self.assertEqual(set(os.listdir(folder)) - {"remarks", "dumps"}, {"engine.bin"}, f"left behind after signal {number}")
                 content = output.read_bytes()
+                if content == hostile.OLD and status != -number:
+                    left = [p.name for p in (folder / "dumps").glob("**/*")]
+                    self.assertIn(left, ([], ["notes"]), f"dumps left behind after signal {number}")
+                    self.assertEqual((folder / "dumps").exists(), bool(left))
+                    stopped_dumps += status == 128 + number
                 if status == 0:
                     self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())
                 elif content != hostile.OLD:  # the signal came after the rename
                     self.assertEqual(hashlib.sha256(content).hexdigest(), self.whole())
         self.assertIn(128 + signal.SIGINT, ended, "no build was caught in the middle")
+        self.assertGreater(stopped_dumps, 0)
+
+    def test_ctrl_c_right_after_a_dump_takes_it_along(self):
+        for mine in (False, True):
+            folder = hostile.fresh_folder("stopped")
+            dumps = folder / "deep" / "dumps"
+            if mine:
+                dumps.mkdir(parents=True)
+            child = start(folder / "engine.bin", "--print-ir-after=all", "--dump-dir", dumps)
+            until = time.monotonic() + 30
+            while time.monotonic() < until and child.poll() is None and not list(dumps.glob("*.mlir")):
+                time.sleep(0.001)
+            child.send_signal(signal.SIGINT)
+            self.assertEqual(child.wait(timeout=20), 128 + signal.SIGINT, child.stderr.read())
+            child.stderr.close()
+            self.assertEqual([p.relative_to(folder) for p in folder.rglob("*")], [dumps.parent.relative_to(folder), dumps.relative_to(folder)] if mine else [])
 
     def test_kill_9_at_random_times_and_the_next_run_reclaims(self):
         for status, folder, output, err in self.stopped(signal.SIGKILL, 10, 9):

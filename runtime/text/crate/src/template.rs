@@ -79,7 +79,7 @@ impl ChatTemplate {
             cell::End::Excess(excess) => {
                 let (code, text) = describe(excess);
                 let line = self.locate(&context).map(|line| format!(" (line {line})")).unwrap_or_default();
-                Err(Failure::limit(code, format!("the chat template {text}{line}")))
+                Err(Failure::file(code, format!("the chat template {text}{line}")))
             }
             end => String::from_utf8(end.outcome(gave_up)?)
                 .map_err(|e| Failure::new(Kind::Internal, "TM_UTF8", e.to_string())),
@@ -285,6 +285,7 @@ fn build_error(error: Error) -> Failure {
     Failure::file("TM_SYNTAX", format!("{text}{}", place(&error)))
 }
 
+/// Whatever a template does wrong while it runs is the fault of the file it came from, but for its own refusal of the messages.
 fn render_error(error: Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(current) = cause {
@@ -296,15 +297,15 @@ fn render_error(error: Error) -> Failure {
     let text = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
     let text = format!("{text:.500}{}", place(&error));
     match error.kind() {
-        ErrorKind::OutOfFuel => Failure::limit("TM_FUEL", "the chat template runs too long"),
-        ErrorKind::WriteFailure => Failure::limit("TM_OUTPUT", "the chat template's text is larger than 4 MiB"),
-        ErrorKind::InvalidOperation if text.contains("recursion limit") => Failure::limit("TM_DEPTH", text),
+        ErrorKind::OutOfFuel => Failure::file("TM_FUEL", "the chat template runs too long"),
+        ErrorKind::WriteFailure => Failure::file("TM_OUTPUT", "the chat template's text is larger than 4 MiB"),
+        ErrorKind::InvalidOperation if text.contains("recursion limit") => Failure::file("TM_DEPTH", text),
         ErrorKind::InvalidOperation if text.contains("too many elements") || text.contains("too large") => {
-            Failure::limit("TM_FUEL", text)
+            Failure::file("TM_FUEL", text)
         }
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownMethod | ErrorKind::UnknownFunction => {
             Failure::file("TM_UNSUPPORTED", text)
         }
-        _ => Failure::request("TM_ERROR", text),
+        _ => Failure::file("TM_ERROR", text),
     }
 }

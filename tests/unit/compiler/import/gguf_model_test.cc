@@ -125,6 +125,34 @@ TEST(GgufModel, TokensAndMerges) {
   EXPECT_EQ(codeWith("tokenizer.ggml.model", [](auto& w) { w.string("tokenizer.ggml.model", "t5"); }),
             "TK_UNSUPPORTED");
 }
+TEST(GgufModel, SpecialIdsThatAreNoTokens) {
+  const auto with = [](const std::string& key, const auto& write) {
+    return import(tinyGguf([&](GgufWriter& w, const std::string& now) {
+      if (now == "tokenizer.ggml.pre") write(w, "tokenizer.ggml." + key);
+      return now == "tokenizer.ggml.eos_token_id" && key == "eos_token_id";
+    }));
+  };
+  for (const char* key : {"bos_token_id", "eos_token_id", "eot_token_id"}) {
+    for (uint32_t outside : {8u, 4711u, 0xfffffffeu})
+      EXPECT_EQ(codeOf(with(key, [&](auto& w, const auto& name) { w.u32(name, outside); })), "CF_INCONSISTENT") << key;
+    // Converters write "none" as -1 in 32 bits.
+    auto none = with(key, [&](auto& w, const auto& name) { w.u32(name, 0xffffffff); });
+    ASSERT_EQ(codeOf(none), "ok") << key;
+    EXPECT_EQ(none->config.bosId, -1);
+    EXPECT_EQ(none->config.eosIds, (std::vector<int64_t>{7}));  // <|end|> is a text that ends turns
+  }
+}
+TEST(GgufModel, Templates) {
+  const auto code = [](const auto& write) { return codeWith("tokenizer.ggml.pre", [&](auto& w) {
+      w.string("tokenizer.ggml.pre", "smollm");
+      write(w, "tokenizer.chat_template");
+    });
+  };
+  EXPECT_EQ(code([](auto& w, const char* key) { w.string(key, std::string(1 << 20, 'x')); }), "ok");
+  EXPECT_EQ(code([](auto& w, const char* key) { w.string(key, std::string(10 << 20, 'x')); }), "TM_TOO_LARGE");
+  EXPECT_EQ(code([](auto& w, const char* key) { w.string(key, "\xff"); }), "TM_UTF8");
+  EXPECT_EQ(code([](auto& w, const char* key) { w.u32(key, 1); }), "CF_TYPE");
+}
 TEST(GgufModel, BosIsPutFirstOnlyWhenAsked) {
   for (bool add : {false, true}) {
     auto model = import(tinyGguf([&](GgufWriter& w, const std::string& key) {

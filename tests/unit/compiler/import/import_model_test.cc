@@ -94,8 +94,29 @@ TEST(ImportModel, GenerationConfigBecomesDefaults) {
   }
   folder.write("generation_config.json", R"({"temperature":-1})");
   EXPECT_EQ(codeOf(importModel(folder.path())), "CF_RANGE");
-  folder.write("generation_config.json", R"({"eos_token_id":99})");
-  EXPECT_EQ(codeOf(importModel(folder.path())), "CF_INCONSISTENT");
+  for (const char* outside : {R"({"eos_token_id":99})", R"({"eos_token_id":-1})", R"({"bos_token_id":99})",
+                              R"({"bos_token_id":-1})", R"({"eos_token_id":[7,-1]})"}) {
+    folder.write("generation_config.json", outside);
+    EXPECT_EQ(codeOf(importModel(folder.path())), "CF_INCONSISTENT") << outside;
+  }
+  folder.write("generation_config.json", R"({"bos_token_id":null,"eos_token_id":7,"pad_token_id":-1})");
+  EXPECT_EQ(codeOf(importModel(folder.path())), "ok");
+}
+TEST(ImportModel, ALargeTemplateIsRefusedWithTheLimitOfTemplates) {
+  TempFolder folder;
+  writeTinyFolder(folder);
+  const auto refused = [&](const std::string& place) {
+    auto model = importModel(folder.path());
+    EXPECT_EQ(codeOf(model), "TM_TOO_LARGE") << place;
+    EXPECT_NE(model.status().message().find(place), std::string::npos) << model.status().message();
+  };
+  folder.write("tokenizer_config.json", R"({"chat_template":")" + std::string(10 << 20, 'x') + "\"}");
+  refused("tokenizer_config.json: byte 17: 'chat_template': has 10485760 bytes; at most 1 MiB is read");
+  folder.write("chat_template.jinja", std::string(10 << 20, 'x'));
+  refused("chat_template.jinja");
+  folder.write("chat_template.jinja", "x");
+  ASSERT_EQ(::truncate((folder.path() + "/tokenizer_config.json").c_str(), (64 << 20) + 1), 0);
+  EXPECT_EQ(codeOf(importModel(folder.path())), "CF_TOO_LARGE");
 }
 TEST(ImportModel, OddPaths) {
   TempFolder folder;

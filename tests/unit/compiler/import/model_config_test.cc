@@ -41,6 +41,8 @@ TEST(ModelConfig, ErrorsPointAtTheValueThatIsWrong) {
                         {with("hidden_size", "\"77\""), "\"77\"", "CF_TYPE"},
                         {with("rms_norm_eps", "55.5"), "55.5", "CF_RANGE"},
                         {with("eos_token_id", "[3, 4711]"), "[3, 4711]", "CF_INCONSISTENT"},
+                        {with("bos_token_id", "-1"), "-1", "CF_INCONSISTENT"},
+                        {with("model_type", "\"qwen3\""), "\"qwen3\"", "CF_INCONSISTENT"},
                         {with("rope_scaling", R"({"type":"linear", "factor": 1e55})"), "1e55", "CF_RANGE"},
                         {with("rope_scaling", R"({"rope_type":"yarn"})"), R"({"rope_type":"yarn"})", "CF_RANGE"},
                         {with("rope_scaling", R"({"rope_type":"linear"})"), R"({"rope_type":"linear"})", "CF_MISSING"},
@@ -67,6 +69,16 @@ TEST(ModelConfig, Families) {
   ASSERT_TRUE(qwen3.isOk());
   EXPECT_TRUE(qwen3->qkNorm);
   EXPECT_EQ(qwen3->headDim, 128);
+}
+TEST(ModelConfig, ModelTypeAgreesWithArchitectures) {
+  EXPECT_EQ(code("model_type", R"("llama")"), "ok");
+  EXPECT_EQ(code("model_type", "null"), "ok");
+  EXPECT_EQ(code("model_type", "7"), "CF_TYPE");
+  auto config = parse(with("model_type", R"("qwen2")"));
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.status().code(), "CF_INCONSISTENT");
+  for (const char* named : {"model_type", "'qwen2'", "'LlamaForCausalLM'"})
+    EXPECT_NE(config.status().message().find(named), std::string::npos) << config.status().message();
 }
 TEST(ModelConfig, RopeScaling) {
   auto llama3 = parse(with(
@@ -109,6 +121,14 @@ TEST(ModelConfig, CF5_TokensOutsideTheVocabulary) {
   EXPECT_EQ(code("eos_token_id", "8"), "CF_INCONSISTENT");
   EXPECT_EQ(code("eos_token_id", "[7,9]"), "CF_INCONSISTENT");
   EXPECT_EQ(code("bos_token_id", "-7"), "CF_INCONSISTENT");
+  // Published configs say "none" with null or by leaving it out; -1 occurs for pad_token_id, which nothing here uses.
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    EXPECT_EQ(code(key, "-1"), "CF_INCONSISTENT");
+    EXPECT_EQ(code(key, "null"), "ok");
+    EXPECT_NE(parse(with(key, "-1")).status().message().find("-1 is not in the vocabulary of 8"), std::string::npos);
+  }
+  EXPECT_EQ(code("eos_token_id", "[7,-1]"), "CF_INCONSISTENT");
+  EXPECT_EQ(code("pad_token_id", "-1"), "ok");
 }
 TEST(ModelConfig, CF6_Numbers) {
   for (const char* value : {"0", "-1e-5", "2.0"}) EXPECT_EQ(code("rms_norm_eps", value), "CF_RANGE") << value;

@@ -126,6 +126,46 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   EXPECT_FALSE(fs::exists(folder_ / "x"));
 }
 
+TEST_F(BuildOutputs, AnInterruptedDumpGoesUnlessItIsKept) {
+  const std::string dumps = (folder_ / "new" / "dumps").string();
+  const auto dumpAll = [&] {
+    for (int i = 0; i < 300; ++i)  // more entries than one read of the folder holds
+      write("new/dumps/" + std::to_string(1000 + i) + "-pass-" + std::string(40, 'n') + ".mlir", "x");
+    write("new/dumps/kernels-v3/012-c.s", "x");
+  };
+  {
+    DumpFolder fresh;
+    ASSERT_TRUE(fresh.prepare(dumps, {"v3"}, false));
+    dumpAll();
+    DumpFolder second;  // of a build within the build: it has none
+    DumpFolder::removeUnfinished();
+    EXPECT_FALSE(fs::exists(folder_ / "new"));
+  }
+  write("new/dumps/notes.txt", "mine");
+  {
+    DumpFolder shared;
+    ASSERT_TRUE(shared.prepare(dumps, {"v3"}, false));
+    dumpAll();
+    DumpFolder::removeUnfinished();
+    EXPECT_EQ(std::distance(fs::directory_iterator(dumps), fs::directory_iterator()), 1);
+    EXPECT_EQ(read(dumps + "/notes.txt"), "mine");
+    dumpAll();
+    shared.keep();
+    DumpFolder::removeUnfinished();
+    EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
+    EXPECT_FALSE(DumpFolder().prepare(dumps, {"v3"}, false));  // refused: not its own to remove
+    DumpFolder::removeUnfinished();
+    EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
+  }
+  {
+    DumpFolder failed;
+    ASSERT_TRUE(failed.prepare(dumps, {"v3"}, true));
+    dumpAll();
+  }
+  DumpFolder::removeUnfinished();  // the build ended by itself
+  EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
+}
+
 TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
   const std::string old = write("old", "what was there before"), fresh = (folder_ / "fresh").string();
   {

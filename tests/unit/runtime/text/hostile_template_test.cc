@@ -82,6 +82,20 @@ TEST(HostileTemplate, Sizes) {
   EXPECT_EQ(codeOf("x", "\xff"), "TK_UTF8");
 }
 
+TEST(HostileTemplate, WhatATemplateDoesWrongAtRunTimeIsBadInput) {
+  for (const char* source :
+       {"{{ raise_exception('no') }}", "{{ nowhere.x }}", "{{ 1 | surprise }}", "{{ 'x'.surprise() }}",
+        "{% for i in range(1000000000) %}x{% endfor %}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% set n = 99999999 %}{{ ('a' * n) | length }}", "{% for i in range(90000) %}{{ 'x' * 99 }}{% endfor %}"}) {
+    auto made = ChatTemplate::create(source, "", "");
+    auto text = made ? made->render({.messages = "[]"}) : Result<std::string>(made.takeStatus());
+    ASSERT_FALSE(text.isOk()) << source;
+    EXPECT_EQ(exitStatus(text.status().kind()), 65) << source << text.status().toString();
+  }
+  auto made = ChatTemplate::create("x", "", "");
+  EXPECT_EQ(exitStatus(made->render({.messages = "[1,"}).status().kind()), 64);
+}
+
 TEST(HostileTemplate, RaisedTextIsCut) {
   auto made = ChatTemplate::create("{{ raise_exception(x) }}", "", "");
   ASSERT_TRUE(made.isOk());
