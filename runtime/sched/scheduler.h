@@ -14,6 +14,7 @@
 #include "runtime/base/status.h"
 #include "runtime/sched/scheduler_config.h"
 #include "runtime/sched/scheduler_state.h"
+#include "runtime/sched/state_check.h"
 #include "runtime/sched/step_plan.h"
 #include "runtime/sched/step_planner.h"
 
@@ -79,8 +80,8 @@ class Scheduler {
   SchedulerStats stats() const;
   uint32_t waiting() const { return static_cast<uint32_t>(state_.waiting.size()); }
   const DecisionTrace& trace() const { return state_.trace; }
-  /// For tests: all invariants, O(everything). Error RT_SCHEDULER_STATE (70).
-  Status check() const;
+  /// For tests: checkState().
+  Status check() const { return checkState(state_); }
 
  private:
   explicit Scheduler(const SchedulerConfig& config);
@@ -91,8 +92,6 @@ class Scheduler {
   void fail(Sequence& sequence);
   void append(Sequence& sequence, const SampleOutcome& outcome);
   void learnAdmissionRate();
-  Status checkSequences() const;
-  Status checkOwners() const;
 
   SchedulerState state_;
   StepPlanner planner_;

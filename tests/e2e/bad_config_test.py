@@ -196,14 +196,14 @@ class Warned(unittest.TestCase):
         (folder / "chat_template.jinja").write_text("{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}")
         ended = hostile.run("llmc", "build", folder, "-o", out, "--cpu-levels", "x86-64-v3", "--quiet")
         self.assertEqual(ended.status, 0, ended.err)
-        hostile.refuse_run(self, out, "--message", "hi", status=64, code="TM_FUEL", cpu=5)
+        hostile.refuse_run(self, out, "--message", "hi", status=65, code="TM_FUEL", cpu=5)
 
     def test_a_template_that_raises(self):
         folder, out = hostile.model_copy(), hostile.fresh_folder("out") / "engine.bin"
         (folder / "chat_template.jinja").write_text("{{ raise_exception('x' * 1000000) }}")
         ended = hostile.run("llmc", "build", folder, "-o", out, "--cpu-levels", "x86-64-v3", "--quiet")
         self.assertEqual(ended.status, 0, ended.err)
-        hostile.refuse_run(self, out, "--message", "hi", status=64, code="TM_RAISED", cpu=5)
+        hostile.refuse_run(self, out, "--message", "hi", status=65, code="TM_RAISED", cpu=5)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
+#include <sys/resource.h>
 
 namespace llmc {
 namespace {
@@ -29,6 +30,20 @@ TEST(ProductRun, RunsEveryKindOfProductAndTakesLongerForMore) {
       EXPECT_NE(*reinterpret_cast<const float *>((*memory)->out.data() + size_t{4} * 100), 0);
     }
   }
+}
+
+TEST(ProductRun, SaysWhyThereIsNoCode) {
+  MatmulShape shape{96, 576, Layout::BF16N16K2, ActKind::F32, 4, 1};
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max}; // the linker's memory files cannot be opened
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  auto run = ProductRun::compile(*findLevel("x86-64-v3"), shape, {}, 1);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(run);
+  EXPECT_EQ(run.status().code(), "TUNE_COMPILE");
+  EXPECT_EQ(rt::exitStatus(run.status().kind()), 70);
+  EXPECT_NE(run.status().message().find("cannot make a memory file"), std::string::npos) << run.status().toString();
 }
 
 TEST(ProductRun, TheNumbersChangeTheCode) {
