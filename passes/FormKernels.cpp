@@ -143,7 +143,7 @@ private:
     addArgmax(group, result);
     if (result == linear.getResult() && !result.hasOneUse())
       for (Operation *user : result.getUsers())
-        if (isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user))
+        if (user->hasTrait<llm::Elementwise>())
           missed(linear, epilogueTag(user))
               << "the product has " << std::distance(result.use_begin(), result.use_end()) << " uses";
   }

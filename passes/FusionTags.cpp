@@ -13,7 +13,7 @@ Operation *epilogueUser(Value value) {
   Operation *user = *value.getUsers().begin();
   if (auto glu = dyn_cast<llm::GluOp>(user))
     return glu.getInterleave() == 16 ? user : nullptr;
-  return isa<llm::AddOp, llm::MulOp, llm::ActOp, llm::ScaleOp, llm::SoftcapOp, llm::CastOp>(user) ? user : nullptr;
+  return user->hasTrait<llm::Elementwise>() ? user : nullptr;
 }
 
 llvm::StringRef epilogueTag(Operation *op) {

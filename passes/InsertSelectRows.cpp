@@ -14,10 +14,11 @@ namespace {
 
 /// The activation a row-wise op with one activation operand works on, or null for any other op.
 Value rowInput(Operation *op) {
-  if (!op || !isa<llm::LinearOp, llm::QuantizeOp, llm::RoundRowsOp, llm::RMSNormOp, llm::LayerNormOp, llm::ScaleOp,
-                  llm::SoftcapOp, llm::ActOp, llm::CastOp>(op))
-    return Value();
-  return op->getOperand(0);
+  const auto rowWise = [](Operation *op) {
+    return isa<llm::LinearOp, llm::QuantizeOp, llm::RoundRowsOp, llm::RMSNormOp, llm::LayerNormOp>(op) ||
+           (op->hasTrait<llm::Elementwise>() && op->getNumOperands() == 1);
+  };
+  return op && rowWise(op) ? op->getOperand(0) : Value();
 }
 
 /// The same type with S rows.

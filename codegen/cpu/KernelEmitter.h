@@ -27,13 +27,18 @@ int64_t scratchBytes(kern::FuncOp function, int64_t tMax);
 /// The configuration of a variant for people: "direct, 8 x 16 sums in registers, 120 rows a block, ...".
 std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level);
 
-// Families; emitKernel() picks one.
-mlir::LogicalResult emitRowKernel(mlir::ModuleOp module, const EmitRequest &request);
-mlir::LogicalResult emitKvWriteKernel(mlir::ModuleOp module, const EmitRequest &request);
-mlir::LogicalResult emitMatmulKernel(mlir::ModuleOp module, const EmitRequest &request);
-mlir::LogicalResult emitAttendKernel(mlir::ModuleOp module, const EmitRequest &request);
+/// All kern.funcs of one hero: what the three functions above do for them. NAMEFamily.cpp in a folder of its own
+/// defines `const KernelFamily kNAME`; KernelFamilies.cmake finds it.
+struct KernelFamily {
+  llvm::StringRef hero;
+  mlir::LogicalResult (*emit)(mlir::ModuleOp module, const EmitRequest &request);
+  int64_t (*scratchBytes)(kern::FuncOp function, int64_t tMax) = nullptr; ///< null: none
+  /// Null, or an empty text: as the row kernels.
+  std::string (*describe)(kern::FuncOp function, int64_t mMax, const Level &level) = nullptr;
+};
 
-/// scratchBytes() of the families that use scratch.
-int64_t matmulScratchBytes(kern::FuncOp function, int64_t tMax);
+/// All of them; a hero without one is computed row by row.
+llvm::ArrayRef<const KernelFamily *> kernelFamilies();
+mlir::LogicalResult emitRowKernel(mlir::ModuleOp module, const EmitRequest &request);
 
 } // namespace llmc

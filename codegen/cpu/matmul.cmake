@@ -4,6 +4,6 @@ add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/Matm
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore llmcPackedLayout llmcBase)
 add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntDirect.cpp matmul/IntSteps.cpp matmul/FloatTile.cpp
   matmul/GroupScales.cpp matmul/RowScales.cpp matmul/MatmulDriver.cpp
-            matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp)
+            matmul/MatmulPlan.cpp matmul/MatmulKernel.cpp matmul/MatmulFamily.cpp)
 target_link_libraries(llmcCpuMatmul PUBLIC llmcMatmulConfig llmcCpuKvWrite llmcPackedLayout)
 target_precompile_headers(llmcCpuMatmul REUSE_FROM llmcMlirHeaders)

@@ -40,8 +40,8 @@ public:
   /// From here on the dumps stay, whatever signal comes.
   void keep();
 
-  /// Does discard() for the folder that was prepared last, unless that is kept or gone. Async-signal-safe. Whoever dumps
-  /// must not go on: the thread that dumps is the one that takes signals.
+  /// Does discard() for the folder that was prepared last, unless that is kept or gone. Async-signal-safe. Whoever
+  /// dumps must not go on: the thread that dumps is the one that takes signals.
   static void removeUnfinished();
 
 private:

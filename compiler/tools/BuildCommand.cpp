@@ -45,7 +45,8 @@ static cxxopts::Options buildFlags() {
                                            cxxopts::value<std::string>()->default_value(""), "PASS")(
       "dump-dir",
       "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
-      "--stop-after for the IR there; a build that fails keeps them, an interrupted one takes them along (default: printed IR goes to stderr, the texts nowhere)",
+      "--stop-after for the IR there; a build that fails keeps them, an interrupted one takes them along (default: "
+      "printed IR goes to stderr, the texts nowhere)",
       cxxopts::value<std::string>()->default_value(""),
       "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine (default: go on to the engine)",
              cxxopts::value<std::string>()->default_value(""), "PHASE")(

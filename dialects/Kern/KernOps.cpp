@@ -3,6 +3,7 @@
 
 #include "mlir/Interfaces/FunctionImplementation.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 
 #define GET_OP_CLASSES
 #include "dialects/Kern/KernOps.cpp.inc"
@@ -21,8 +22,8 @@ bool isHeroName(::llvm::StringRef name) { return ::llvm::is_contained(heroNames(
 
 static LogicalResult verifyHero(Operation* op, ::llvm::StringRef hero) {
   if (isHeroName(hero)) return success();
-  return op->emitOpError("C1: expected hero to be linear, norm, attend, embed, kv_write or pointwise, found '")
-         << hero << "'";
+  return op->emitOpError("C1: expected hero to be ")
+         << ::llvm::join(heroNames().drop_back(), ", ") << " or " << heroNames().back() << ", found '" << hero << "'";
 }
 
 /// Fails on an op outside the llm dialect; the interpreter and the code generators know no other.

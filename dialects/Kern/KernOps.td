@@ -18,7 +18,7 @@ def Kern_DispatchOp : Kern_Op<"dispatch", [IsolatedFromAbove, RecursiveMemoryEff
     }
     ```
     hero names the op that decides the kernel family; origin the places in the model; fused the patterns of the fusion table that applied.
-    C1: hero is linear, norm, attend, embed, kv_write or pointwise. C2: block arguments have the operand types. C3: the body holds llm ops
+    C1: hero is one of heroNames() in KernOps.cpp. C2: block arguments have the operand types. C3: the body holds llm ops
     only. C4: kern.yield has the result types.
   }];
   let arguments = (ins Variadic<AnyType>:$inputs, StrAttr:$hero, OptionalAttr<StrArrayAttr>:$origin, OptionalAttr<StrArrayAttr>:$fused);

@@ -23,6 +23,10 @@ struct KvResource : ::mlir::SideEffects::Resource::Base<KvResource> {
   ::llvm::StringRef getName() final { return "llm.kv"; }
 };
 
+/// LLM_Elementwise of LLMDialect.td.
+template <typename ConcreteType>
+class Elementwise : public ::mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
+
 /// True for `tensor<rows x cols x f32, #llm.dims<[.., ..]>>`.
 bool isActivation(::mlir::Type type);
 /// The same with f32, f16 or bf16 elements.

@@ -21,6 +21,12 @@ def LLM_Dialect : Dialect {
   }];
 }
 
+// Of ops that compute each element of the result from the elements at its place: passes take them into the kernel that makes
+// their operand, whichever they are.
+def LLM_Elementwise : NativeOpTrait<"Elementwise"> {
+  let cppNamespace = "::llmc::llm";
+}
+
 class LLM_Op<string mnemonic, list<Trait> traits = []> : Op<LLM_Dialect, mnemonic, traits>;
 
 // Ops whose operand and result types differ print all of them; ops over one type print it once.

@@ -6,12 +6,13 @@ include "dialects/LLM/LLMTypes.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-class LLM_UnaryOp<string mnemonic> : LLM_Op<mnemonic, [Pure, TypesMatchWith<"C1: the result has the type of x", "x", "result", "$_self">]> {
+class LLM_UnaryOp<string mnemonic> : LLM_Op<mnemonic, [Pure, LLM_Elementwise,
+    TypesMatchWith<"C1: the result has the type of x", "x", "result", "$_self">]> {
   let results = (outs LLM_Activation:$result);
   let assemblyFormat = "$x attr-dict `:` type($x)";
 }
 
-class LLM_BinaryOp<string mnemonic> : LLM_Op<mnemonic, [Pure, Commutative,
+class LLM_BinaryOp<string mnemonic> : LLM_Op<mnemonic, [Pure, LLM_Elementwise, Commutative,
     TypesMatchWith<"C1: rhs has the type of lhs", "lhs", "rhs", "$_self">,
     TypesMatchWith<"C2: the result has the type of lhs", "lhs", "result", "$_self">]> {
   let arguments = (ins LLM_Activation:$lhs, LLM_Activation:$rhs);
@@ -53,7 +54,7 @@ def LLM_SoftcapOp : LLM_UnaryOp<"softcap"> {
   let hasVerifier = 1;
 }
 
-def LLM_CastOp : LLM_TypedOp<"cast", [Pure]> {
+def LLM_CastOp : LLM_TypedOp<"cast", [Pure, LLM_Elementwise]> {
   let summary = "changes the element type, rounding to nearest even";
   let description = [{ C1: the result has the dimensions of x. }];
   let arguments = (ins LLM_FloatActivation:$x);

@@ -25,7 +25,8 @@ inline constexpr uint64_t kTokenBytes = 4096;
 inline constexpr uint64_t kMerges = 4'000'000;
 inline constexpr uint64_t kAddedTokens = 100'000;
 inline constexpr uint64_t kConfigBytes = 8ull << 20;
-inline constexpr uint64_t kTokenizerConfigBytes = 64ull << 20;  ///< it may hold a template, whose own limit is then told
+inline constexpr uint64_t kTokenizerConfigBytes = 64ull
+                                                  << 20;  ///< it may hold a template, whose own limit is then told
 inline constexpr uint64_t kIndexBytes = 64ull << 20;
 inline constexpr uint64_t kTokenizerBytes = 256ull << 20;
 inline constexpr uint64_t kTemplateBytes = 1ull << 20;

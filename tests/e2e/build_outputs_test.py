@@ -34,6 +34,16 @@ class DocumentedDumps(unittest.TestCase):
             self.assertGreater(len(named), 3, readme)
             self.assertEqual(sorted(named - set(os.listdir(dumps / "d"))), [], readme)
 
+    def test_the_first_screen_of_the_readme_has_all_that_a_reader_looks_for(self):
+        """What it is, the stages as a picture, two commands, results with machine and peer, limits, where to add what."""
+        text = "\n".join((pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text().splitlines()[:60])
+        parts = re.split(r"^#+ ", text, flags=re.M)[1:]
+        self.assertEqual([part.splitlines()[0] for part in parts], ["llmc", "Results", "Limits", "Where to add"])
+        for part, wanted in zip(parts, (("--1-->", "--6-->", "./examples/quickstart.sh", "./tests/run.sh"), ("llama.cpp", "Machine:", "| decode"),
+                                        ("- ",), ("| a model family |", "| an op |", "| a kernel family |", "| a pass |", "CONTRIBUTING.md"))):
+            for each in wanted:
+                self.assertIn(each, part)
+
     def test_excerpts_are_what_the_real_model_gives(self):
         """Each line of the layer that the README follows stands in its dump; `...` is anything within a line."""
         text = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()

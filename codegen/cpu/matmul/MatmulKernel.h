@@ -26,7 +26,10 @@ struct MatmulPlan {
 /// Failure: a diagnostic that says which op or type has no kernel.
 mlir::FailureOr<MatmulPlan> planMatmul(kern::FuncOp function, int64_t mMax);
 
-// matmulScratchBytes(function, tMax) of KernelEmitter.h: sums and unpacked weights, then the prologue's 16 rows; the
-// same for every variant and tMax; 0 when planMatmul() refuses the function.
+/// scratchBytes() of a product: sums and unpacked weights, then the prologue's 16 rows; the same for every variant and
+/// tMax; 0 when planMatmul() refuses the function.
+int64_t matmulScratchBytes(kern::FuncOp function, int64_t tMax);
+/// emitKernel() of a product.
+mlir::LogicalResult emitMatmulKernel(mlir::ModuleOp module, const EmitRequest &request);
 
 } // namespace llmc

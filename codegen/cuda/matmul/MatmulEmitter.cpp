@@ -115,8 +115,7 @@ private:
   /// Whether an element of a result needs the linear at its own column only, or at its gate's and up's.
   static bool columnsStay(Block &block) {
     return llvm::all_of(block.without_terminator(), [](Operation &op) {
-      return isa<llm::LinearOp, llm::AddOp, llm::MulOp, llm::ScaleOp, llm::SoftcapOp, llm::ActOp, llm::CastOp,
-                 llm::GluOp>(op);
+      return isa<llm::LinearOp, llm::GluOp>(op) || op.hasTrait<llm::Elementwise>();
     });
   }
 

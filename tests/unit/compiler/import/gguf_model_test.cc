@@ -143,7 +143,8 @@ TEST(GgufModel, SpecialIdsThatAreNoTokens) {
   }
 }
 TEST(GgufModel, Templates) {
-  const auto code = [](const auto& write) { return codeWith("tokenizer.ggml.pre", [&](auto& w) {
+  const auto code = [](const auto& write) {
+    return codeWith("tokenizer.ggml.pre", [&](auto& w) {
       w.string("tokenizer.ggml.pre", "smollm");
       write(w, "tokenizer.chat_template");
     });

@@ -1,4 +1,5 @@
-// Every invariant of the scheduler's state, broken by hand one at a time: what the random loads rely on sees each of them.
+// Every invariant of the scheduler's state, broken by hand one at a time: what the random loads rely on sees each of
+// them.
 #include "runtime/sched/state_check.h"
 
 #include <functional>

@@ -1,4 +1,5 @@
 // Attention that leaves int8 rows: the same bytes as attention in floats and a kernel that quantizes its rows.
+#include "codegen/cpu/KernelFamilyList.h"
 #include "codegen/cpu/attention/AttendFunction.h"
 #include "runtime/format/kernel_abi.h"
 #include "tests/unit/codegen/cpu/rows/row_case.h"
@@ -71,11 +72,11 @@ struct Prompt {
 void checkShape(const Shape &s) {
   for (const Level &level : cpuLevels()) {
     SCOPED_TRACE(level.name.str());
-    auto fused = buildKernel(attendText(s, true), level, emitAttendKernel);
+    auto fused = buildKernel(attendText(s, true), level, kAttend.emit);
     ASSERT_TRUE(fused);
     if (!canRun(level))
       continue;
-    auto floats = buildKernel(attendText(s, false), level, emitAttendKernel);
+    auto floats = buildKernel(attendText(s, false), level, kAttend.emit);
     auto quantize = buildKernel(quantizeText(s), level, emitRowKernel);
     ASSERT_TRUE(floats && quantize);
     const int64_t bytes = static_cast<int64_t>(rt::quantizedRowBytes(s.columns()));
@@ -102,7 +103,7 @@ TEST(AttendQuantize, HeadsOf128) { checkShape({4, 2, 128, 8}); }
 TEST(AttendQuantize, OddNumberOfGroups) { checkShape({3, 3, 32}); }
 
 TEST(AttendQuantize, HeadsOf80HaveNoCode) {
-  EXPECT_NE(emitError(attendText({2, 1, 80}, true), cpuLevels()[0], emitAttendKernel).find("multiple of 32, found 80"),
+  EXPECT_NE(emitError(attendText({2, 1, 80}, true), cpuLevels()[0], kAttend.emit).find("multiple of 32, found 80"),
             std::string::npos);
 }
 

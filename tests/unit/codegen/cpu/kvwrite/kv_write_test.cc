@@ -1,4 +1,5 @@
 // kv_write kernels: rope and per-head norms of queries and keys, and where K and V land in the pages.
+#include "codegen/cpu/KernelFamilyList.h"
 #include "tests/unit/codegen/cpu/rows/row_case.h"
 
 #include "gtest/gtest.h"
@@ -174,7 +175,7 @@ void checkRun(Run &run) {
 void checkShape(const Shape &s) {
   for (const Level &level : cpuLevels()) {
     SCOPED_TRACE(level.name.str() + " heads of " + std::to_string(s.dim));
-    auto kernel = buildKernel(kernelText(s), level, s.projected ? emitMatmulKernel : emitKvWriteKernel);
+    auto kernel = buildKernel(kernelText(s), level, s.projected ? kMatmul.emit : kKvWrite.emit);
     ASSERT_TRUE(kernel);
     if (!canRun(level))
       continue;
@@ -210,12 +211,12 @@ TEST(KvWrite, AfterTheProductWithNorms) { checkShape(projected({4, 2, 128, 128, 
 TEST(KvWrite, AfterTheProductHeadsOf80) { checkShape(projected({2, 1, 80, 80})); }
 
 TEST(KvWrite, AfterTheProductHeadsOf40HaveNoCode) {
-  EXPECT_NE(emitError(kernelText(projected({2, 1, 40, 40})), cpuLevels()[0], emitMatmulKernel).find("multiple of 16"),
+  EXPECT_NE(emitError(kernelText(projected({2, 1, 40, 40})), cpuLevels()[0], kMatmul.emit).find("multiple of 16"),
             std::string::npos);
 }
 
 TEST(KvWrite, HeadsOf40HaveNoCode) {
-  EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], emitKvWriteKernel).find("multiple of 16"),
+  EXPECT_NE(emitError(kernelText({2, 1, 40, 40}), cpuLevels()[0], kKvWrite.emit).find("multiple of 16"),
             std::string::npos);
 }
 

@@ -1,4 +1,5 @@
 // Linear kernels from kern.func text: prologues, epilogues, interleaved glu, refusals; at every level.
+#include "codegen/cpu/matmul/MatmulKernel.h"
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "tests/unit/codegen/cpu/rows/row_case.h"
 

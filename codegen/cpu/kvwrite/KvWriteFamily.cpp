@@ -1,5 +1,5 @@
 // Kernels that end in kv_write: heads of queries, keys and values of all tokens are the work items of the workers.
-#include "codegen/cpu/KernelEmitter.h"
+#include "codegen/cpu/KernelFamilyList.h"
 
 #include "codegen/cpu/kvwrite/HeadWriter.h"
 #include "codegen/cpu/rows/RowCount.h"
@@ -21,7 +21,7 @@ static void emitItems(KernelBuilder &k, HeadWriter &writer, Value rows) {
   });
 }
 
-LogicalResult emitKvWriteKernel(ModuleOp module, const EmitRequest &request) {
+static LogicalResult emitKvWriteKernel(ModuleOp module, const EmitRequest &request) {
   kern::FuncOp function = request.function;
   Block &block = function.getBody().front();
   auto writes = block.getOps<llm::KvWriteOp>();
@@ -43,5 +43,7 @@ LogicalResult emitKvWriteKernel(ModuleOp module, const EmitRequest &request) {
   k.finish();
   return status;
 }
+
+const KernelFamily kKvWrite = {"kv_write", emitKvWriteKernel};
 
 } // namespace llmc

@@ -1,5 +1,5 @@
 // The attention family: from a kern.func with hero "attend" to an attention kernel.
-#include "codegen/cpu/KernelEmitter.h"
+#include "codegen/cpu/KernelFamilyList.h"
 #include "codegen/cpu/RegionEmitter.h"
 #include "codegen/cpu/attention/AttendFunction.h"
 #include "codegen/cpu/attention/AttendKernel.h"
@@ -70,7 +70,7 @@ static AttendSink quantizeHeads(KernelBuilder &k, RegionEmitter &region, AttendF
   };
 }
 
-LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &request) {
+static LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &request) {
   kern::FuncOp function = request.function;
   std::optional<AttendFunction> found = matchAttend(function);
   if (!found)
@@ -92,5 +92,25 @@ LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &request) {
   kernel.finish();
   return region.status();
 }
+
+static int64_t attendScratchBytes(kern::FuncOp function, int64_t) {
+  std::optional<AttendFunction> attend = matchAttend(function);
+  return attend ? attendScratchBytes(attend->shape) : 0;
+}
+
+static std::string describeAttend(kern::FuncOp function, int64_t, const Level &level) {
+  std::optional<AttendFunction> attend = matchAttend(function);
+  if (!attend)
+    return "";
+  const AttendShape &shape = attend->shape;
+  if (usesBf16(shape, level))
+    return "bf16 products, scores and values of 12 rows x 32 in registers";
+  AttendTile tile = chooseTile(shape, level, /*decode=*/shape.splits > 0);
+  std::string parts = shape.splits ? ", context in " + std::to_string(shape.splits) + " parts" : "";
+  return "scores " + std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.pages) + ", values " +
+         std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.columns) + " in registers" + parts;
+}
+
+const KernelFamily kAttend = {"attend", emitAttendKernel, attendScratchBytes, describeAttend};
 
 } // namespace llmc
