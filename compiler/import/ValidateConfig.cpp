@@ -35,9 +35,9 @@ Status inRange(const Source& source, const char* name, T value, T low, T high) {
   return importError("CF_RANGE", source.at(name), shown(value) + " is not in " + shown(low) + " to " + shown(high));
 }
 
-Status inVocabulary(Place place, int64_t id, int64_t lowest, int64_t vocab) {
+Status inVocabulary(const Place& place, int64_t id, int64_t lowest, int64_t vocab) {
   if (id >= lowest && id < vocab) return Status::ok();
-  return importError("CF_INCONSISTENT", std::move(place),
+  return importError("CF_INCONSISTENT", place,
                      std::to_string(id) + " is not in the vocabulary of " + std::to_string(vocab),
                      "correct it, or leave it out where the model has no such token");
 }
