@@ -30,8 +30,8 @@ struct ChooseKvLayoutPass : impl::ChooseKvLayoutBase<ChooseKvLayoutPass> {
                     .Default(std::nullopt);
     if (!kind)
       return getOperation().emitError("unknown cache type '") << cache << "', expected auto, f16, bf16, int8 or fp8";
-    if (*kind != llm::QuantKind::F16 && *machine == Target::Cpu)
-      return getOperation().emitError("cache type '") << cache << "' is for target cuda: expected auto or f16";
+    if (*kind != llm::QuantKind::F16 && *kind != llm::QuantKind::I8 && *machine == Target::Cpu)
+      return getOperation().emitError("cache type '") << cache << "' is for target cuda: expected auto, f16 or int8";
     return *kind;
   }
 

@@ -47,12 +47,13 @@ def Quantize : LlmcPass<"llm-quantize"> {
     fp8 stores e4m3 with a scale a row, but the embedding and the head as w16 does; x of such a product becomes e4m3 with a scale a token,
     `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], e4m3>`. A CPU has no such products: it multiplies f32 that `llm.round_rows` and the packer
     have rounded to the same numbers, which is for measuring.
-    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float. For cuda activations are auto or bf16.
+    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float; bf16, too, and gives those with bf16 weights
+    bf16_products, and attention. For cuda activations are auto or bf16.
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8, w4 or fp8">,
     Option<"groupSize", "group-size", "int64_t", "32", "columns that share a scale under w4: 32 or 128">,
-    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16">,
+    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16 (cpu: where weights are bf16)">,
     targetOption];
 }
 

@@ -72,6 +72,8 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     roundInputs(*machine);
     if (*machine == Target::Cuda)
       return castInputs();
+    if (activations == "bf16")
+      return roundFactors();
     // A model with int8 products already has errors that dwarf those of bf16 factors; one without keeps f32 throughout.
     if (activations != "f32" && quantizeInputs())
       getOperation().walk([](llm::AttendOp attend) { attend.setBf16Products(true); });
@@ -81,11 +83,18 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     if (machine == Target::Cuda && (activations == "int8" || activations == "f32"))
       return getOperation().emitError("activations '")
              << activations << "' are not there for target cuda, whose products read bf16: expected auto or bf16";
-    if (machine == Target::Cpu && activations == "bf16")
-      return getOperation().emitError("activations 'bf16' are for target cuda: expected auto, int8 or f32");
     if (activations == "auto" || activations == "int8" || activations == "f32" || activations == "bf16")
       return success();
-    return getOperation().emitError("unknown activations '") << activations << "', expected auto, int8 or f32";
+    return getOperation().emitError("unknown activations '") << activations << "', expected auto, int8, bf16 or f32";
+  }
+
+  /// Leaves all products in float, and lets those with bf16 weights and attention round the other factor, too.
+  void roundFactors() {
+    getOperation().walk([](llm::LinearOp linear) {
+      if (linear.getW().getType().getQuant().getKind() == llm::QuantKind::BF16)
+        linear.setBf16Products(true);
+    });
+    getOperation().walk([](llm::AttendOp attend) { attend.setBf16Products(true); });
   }
 
   /// Embedding tables and the product that makes the logits keep 8 bits under w4: both are seen by every token.

@@ -14,12 +14,14 @@ int64_t MatmulShape::xStride() const {
                                   : rt::rowStrideBytes(k * 4));
 }
 
+int64_t MatmulShape::roundedStride() const { return static_cast<int64_t>(rt::rowStrideBytes(k * 2)); }
+
 constexpr int64_t kL1Bytes = 32 * 1024;
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
 /// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
-static int64_t rowsInCache(const MatmulShape &shape, int64_t tileRows) {
-  int64_t rows = std::clamp<int64_t>(512 * 1024 / shape.xStride(), 48, 120);
+static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
+  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, 120);
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
@@ -48,6 +50,14 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
 
 static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   config.style = TileStyle::Float;
+  bool many = shape.mMax == 0 || shape.mMax > 16;
+  if (many && shape.bf16Products && level.bf16 && shape.layout == Layout::BF16N16K2 && shape.k % kQuantGroup == 0) {
+    config.style = TileStyle::Pairs;
+    config.tileRows = 12;
+    // 12 rows of 256 columns and a panel of as many are 14 KB.
+    config.groupBlock = shape.groups() > 16 ? 8 : 0;
+    return;
+  }
   bool few = shape.mMax == 1 || shape.mMax == 4;
   config.tileRows = few ? shape.mMax : level.avx512 ? 8 : 4;
   // 8 rows of 256 columns of f32 and a panel of as many are 24 KB at most.
@@ -69,7 +79,8 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
-  int64_t most = shape.mMax == 0 ? rowsInCache(shape, config.tileRows) : shape.mMax;
+  int64_t stride = config.style == TileStyle::Pairs ? shape.roundedStride() : shape.xStride();
+  int64_t most = shape.mMax == 0 ? rowsInCache(stride, config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // Few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
   // instruction that fetches ahead, or a header passed over, costs up to half of it (README.md).
@@ -83,6 +94,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
 std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config) {
   const char *style = config.style == TileStyle::Direct  ? "direct"
                       : config.style == TileStyle::Steps ? "steps"
+                      : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
   std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x 16 sums in registers";
   if (shape.mMax == 0)
@@ -124,6 +136,10 @@ int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &confi
   return config.rowBlock * RowScalesLayout(shape).stride + (shape.asymmetric() ? minSumBytes(shape) : 0);
 }
 
+int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config) {
+  return config.style == TileStyle::Pairs ? config.rowBlock * shape.roundedStride() : 0;
+}
+
 int64_t matmulScratchBytes(MatmulShape shape) {
   int64_t most = 0;
   for (const Level &level : cpuLevels())
@@ -131,7 +147,7 @@ int64_t matmulScratchBytes(MatmulShape shape) {
       shape.mMax = mMax;
       MatmulConfig config = chooseMatmul(level, shape);
       most = std::max(most, matmulSumsBytes(shape, config) + matmulUnpackBytes(shape, config) +
-                                matmulRowScalesBytes(shape, config));
+                                matmulRowScalesBytes(shape, config) + matmulRoundedBytes(shape, config));
     }
   return roundUpTo(most, 64);
 }

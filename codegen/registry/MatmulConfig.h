@@ -23,6 +23,7 @@ struct MatmulShape {
   int64_t mMax = 1;
   int64_t unitPanels = 1;
   std::shared_ptr<const MatmulTuning> tuning = {}; ///< null: the table alone
+  bool bf16Products = false; ///< f32 activations may be rounded to bf16 (llm.linear)
 
   QuantFormat format() const { return quantFormat(layout); }
   bool asymmetric() const { return format().asymmetric; }
@@ -35,6 +36,8 @@ struct MatmulShape {
   int64_t units() const { return (panels() + unitPanels - 1) / unitPanels; }
   /// Bytes from one row of x to the next (kernel ABI).
   int64_t xStride() const;
+  /// The same of rows that a worker has rounded to bf16.
+  int64_t roundedStride() const;
 };
 
 /// How a tile (rows of x) x (one panel) is computed.
@@ -42,6 +45,7 @@ enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
   Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
   Float,  ///< f32 activations: weights widened in registers, f32 sums in registers
+  Pairs,  ///< bf16 weights, activations rounded to bf16 once a row block: two products a lane (vdpbf16ps)
 };
 
 struct MatmulConfig {
@@ -78,11 +82,12 @@ int64_t minSumLargest(int64_t groups);
 constexpr int64_t minSumUnitsAt(const MatmulShape &shape) { return shape.groups() / 2 * kLineBytes; }
 constexpr int64_t minSumBytes(const MatmulShape &shape) { return minSumUnitsAt(shape) + kLineBytes; }
 
-/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel or the
-/// prepared scales of a row block.
+/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel, the
+/// prepared scales or the rounded rows of a row block.
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config);
+int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulScratchBytes(MatmulShape shape);
 
 /// Row classes that variants are made for.

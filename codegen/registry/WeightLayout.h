@@ -48,6 +48,7 @@ inline MatmulShape productShape(llm::LinearOp linear) {
   shape.k = weight.cols();
   shape.layout = layoutFor(weight.getQuant());
   shape.act = mlir::isa<llm::QActType>(linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
+  shape.bf16Products = linear.getBf16Products();
   return shape;
 }
 

@@ -30,7 +30,7 @@ static cxxopts::Options buildFlags() {
               cxxopts::value<std::string>()->default_value("native"),
               "SCHEME")("group-size", "columns that share a scale under --quant w4: 32 or 128",
                         cxxopts::value<std::string>()->default_value("32"),
-                        "N")("kv-cache", "what keys and values are stored as: auto (f16), f16; cuda: bf16, int8, fp8",
+                        "N")("kv-cache", "what keys and values are stored as: auto (f16), f16, int8; cuda: bf16, fp8",
                              cxxopts::value<std::string>()->default_value("auto"), "TYPE")(
       "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
@@ -156,12 +156,11 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
   if (options.cudaArchs.empty() && options.passes.scheme == "fp8")
     return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
                       "expected native, w16, w8 or w4");
-  if (const std::string &cache = options.passes.kvCache; options.cudaArchs.empty() && cache != "auto" && cache != "f16")
-    return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16",
-                      "expected auto or f16");
+  if (const std::string &cache = options.passes.kvCache; options.cudaArchs.empty() && (cache == "bf16" || cache == "fp8"))
+    return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16 or int8",
+                      "expected auto, f16 or int8");
   if (options.cudaArchs.empty())
-    return activations != "bf16" ? rt::Status::ok()
-                                 : usageError("--activations bf16 is for --target cuda", "expected auto, int8 or f32");
+    return rt::Status::ok();
   if (options.passes.scheme == "fp8" && activations == "bf16")
     return usageError("--activations bf16 does not go with --quant fp8, whose products read 8-bit floats",
                       "leave it out");

@@ -11,8 +11,9 @@ def LLM_LinearOp : LLM_TypedOp<"linear", [Pure]> {
     x is f32 (weight-only quantization), bf16 (products of bf16 summed in f32, as tensor cores do) or !llm.qact (integer products).
     C1: w is a matrix [N, K]. C2: x has K columns. C3: the result is [rows of x, N]. C4: a quantized x meets an integer weight of group 32 or 16,
     or i4 asym of group 128, with the zero that this weight asks for; x of e4m3 an e4m3 weight. C5: bias is one-dimensional with N elements.
+    bf16_products is a permission: x of f32 may be rounded to bf16 where w is bf16, sums stay f32. CPUs with vdpbf16ps use it for many rows.
   }];
-  let arguments = (ins LLM_ProductInput:$x, LLM_WeightType:$w, Optional<LLM_WeightType>:$bias);
+  let arguments = (ins LLM_ProductInput:$x, LLM_WeightType:$w, Optional<LLM_WeightType>:$bias, UnitAttr:$bf16_products);
   let results = (outs LLM_Activation:$result);
   let builders = [OpBuilder<(ins "::mlir::Value":$x, "::mlir::Value":$w, CArg<"::mlir::Value", "{}">:$bias)>];
   let hasVerifier = 1;

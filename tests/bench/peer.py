@@ -1,6 +1,7 @@
 """One llama.cpp process: loads a model through the low-level API, runs one benchmark case, prints one JSON line."""
 
 import argparse
+import ctypes
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ STARTED = time.perf_counter()
 import llama_cpp as ll  # noqa: E402  (its import time is reported apart: Python is no part of llama.cpp)
 
 IMPORTED = time.perf_counter()
+CACHE_TYPES = {"f16": 1, "q8_0": 8}  # ggml's numbers
 
 
 @ll.llama_log_callback
@@ -28,7 +30,7 @@ def token_ids(count: int, vocab: int, seed: int = 1) -> list[int]:
 
 
 class Peer:
-    def __init__(self, path: str, threads: int, flash: bool, context: int, sequences: int):
+    def __init__(self, path: str, threads: int, flash: bool, context: int, sequences: int, cache: str):
         ll.llama_backend_init()
         self.model = ll.llama_model_load_from_file(path.encode(), ll.llama_model_default_params())
         params = ll.llama_context_default_params()
@@ -38,6 +40,7 @@ class Peer:
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads
         params.flash_attn_type = 1 if flash else 0
+        params.type_k = params.type_v = CACHE_TYPES[cache]
         params.no_perf = True
         self.context = ll.llama_init_from_model(self.model, params)
         self.memory = ll.llama_get_memory(self.context)
@@ -62,16 +65,30 @@ class Peer:
             part = range(begin, min(begin + 2048, len(ids)))
             self.decode([(ids[i], i, sequence, i == last) for i in part])
 
+    def prompt_kept(self, ids: list[int], path: str):
+        """As prompt, but from the file at `path` if it is there; written else."""
+        if not os.path.exists(path):
+            self.prompt(ids)
+            if not ll.llama_state_seq_save_file(self.context, path.encode(), 0, (ll.llama_token * len(ids))(*ids), len(ids)):
+                raise SystemExit(f"{path}: not written")
+            return
+        count = ctypes.c_size_t()
+        if not ll.llama_state_seq_load_file(self.context, path.encode(), 0, (ll.llama_token * len(ids))(), len(ids), count):
+            raise SystemExit(f"{path}: not read")
+
     def clear(self):
         ll.llama_memory_clear(self.memory, False)
 
 
-def run_decode(peer: Peer, context: int, count: int, streams: int, repeat: int) -> list[float]:
+def run_decode(peer: Peer, context: int, count: int, streams: int, repeat: int, keep: str | None) -> list[float]:
     """Tokens a second, all sequences together, from `context` tokens on."""
     ids = [token_ids(context + count, peer.vocab, seed=s + 1) for s in range(streams)]
     rates = []
     for s in range(streams):
-        peer.prompt(ids[s][:context], s)
+        if keep:
+            peer.prompt_kept(ids[s][:context], keep)
+        else:
+            peer.prompt(ids[s][:context], s)
     for _ in range(repeat):
         for s in range(streams):
             ll.llama_memory_seq_rm(peer.memory, s, context, -1)
@@ -100,18 +117,20 @@ def main():
     parser.add_argument("--flash", type=int, default=1)
     parser.add_argument("--case", required=True, help="decode:CONTEXT:STREAMS | prefill:TOKENS | first:TOKENS")
     parser.add_argument("--tokens", type=int, default=64, help="decode steps timed (default 64)")
+    parser.add_argument("--cache", default="f16", choices=CACHE_TYPES, help="type of keys and values")
+    parser.add_argument("--keep", help="file for the cache after the prompt of a decode case of one sequence: read if there, written else")
     parser.add_argument("--repeat", type=int, default=1)
     args = parser.parse_args()
     ll.llama_log_set(_silent, None)
     kind, size, *rest = args.case.split(":")
     size, streams = int(size), int(rest[0]) if rest else 1
-    peer = Peer(args.model, args.threads, bool(args.flash), size + args.tokens + 64, streams)
+    peer = Peer(args.model, args.threads, bool(args.flash), size + args.tokens + 64, streams, args.cache)
     loaded = time.perf_counter()
     result = {"case": args.case, "threads": args.threads, "flash": bool(args.flash), "import_s": IMPORTED - STARTED}
     if kind == "decode":
         peer.prompt([1] * 16)  # the first use touches pages and starts threads: not timed
         peer.clear()
-        result["tok_s"] = run_decode(peer, size, args.tokens, streams, args.repeat)
+        result["tok_s"] = run_decode(peer, size, args.tokens, streams, args.repeat, args.keep)
     elif kind == "prefill":
         peer.prompt([1] * 16)
         result["tok_s"] = run_prefill(peer, size, args.repeat)

@@ -15,6 +15,7 @@ import sys
 
 import machine
 import table
+import targets
 from cases import CASES, run_ours, run_peer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,6 +37,8 @@ def contestants(args) -> dict:
             if args.peers not in name:
                 continue
             found[name] = lambda case, threads, m=model, f=flash: run_peer(m, f, case, threads, args.steps)
+        if args.q8_0_cache:  # which needs flash attention
+            found[f"llama.cpp {title} q8_0 cache"] = lambda case, threads, m=model: run_peer(m, True, case, threads, args.steps, "q8_0")
     return found
 
 
@@ -60,20 +63,23 @@ def measure_case(case, threads: int, sides: dict, args) -> dict:
     return samples
 
 
-def summarize(case, threads: int, samples: dict, vnni: bool) -> dict:
+def summarize(case, threads: int, samples: dict, weights: str, vnni: bool) -> dict:
     """Medians, the peer's best variant by median, ratios round by round against it."""
     lower = case.kind == "first"
     medians = {name: statistics.median(s["value"] for s in rows) for name, rows in samples.items()}
     peers = {name: value for name, value in medians.items() if name != "llmc"}
     best = (min if lower else max)(peers, key=peers.get)
     result = {"case": case.name, "threads": threads, "unit": "ms" if lower else "tok/s", "medians": medians}
-    result |= {"best_peer": best, "samples": samples, "floor": case.floor(vnni)}
+    ratio, limit = targets.target(weights, case.name, vnni)
+    result |= {"best_peer": best, "samples": samples, "target": ratio, "limit_target": limit}
     others = [s["others_cpus"] for rows in samples.values() for s in rows]
     result["others_cpus_median"] = statistics.median(others)
     if "llmc" in samples:
         pairs = zip(samples["llmc"], samples[best], strict=True)
         ratios = [(b["value"] / a["value"]) if lower else (a["value"] / b["value"]) for a, b in pairs]
         result |= {"ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
+        if "of_limit" in samples["llmc"][0]:
+            result["of_limit"] = statistics.median(s["of_limit"] for s in samples["llmc"])
     return result
 
 
@@ -85,7 +91,9 @@ def main():
     parser.add_argument("--engine", type=pathlib.Path, help="what llmc built from --gguf")
     parser.add_argument("--threads", default="1,2,all", help="default 1,2,all")
     parser.add_argument("--peers", default="", help="only llama.cpp's variants whose name contains this, as Q4_0")
-    parser.add_argument("--cases", default="", help="only cases whose name contains one of these, comma-separated")
+    parser.add_argument("--cases", default="", help="only cases whose name begins with one of these, separated by ';' (default: those of at most 2,048 tokens)")
+    parser.add_argument("--weights", default="135M", choices=targets.TARGETS, help="whose targets count (default 135M)")
+    parser.add_argument("--q8-0-cache", action="store_true", help="llama.cpp also with keys and values in q8_0")
     parser.add_argument("--level", help="llmc at this CPU level, such as x86-64-v3; the peer is the one of install_peer.sh --avx2 then")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=64, help="decode steps timed in a sample (default 64)")
@@ -97,8 +105,8 @@ def main():
     args = parser.parse_args()
     cores = os.cpu_count() or 1
     threads = sorted({min(cores, cores if t == "all" else int(t)) for t in args.threads.split(",")})
-    parts = [p for p in args.cases.split(",") if p]
-    cases = [c for c in CASES if not parts or any(p in c.name for p in parts)]
+    parts = [p for p in args.cases.split(";") if p]
+    cases = [c for c in CASES if any(c.name.startswith(p) for p in parts)] if parts else [c for c in CASES if c.tokens <= 2048]
     sides, about = contestants(args), machine.facts()
     about["bandwidth_gb_s"] = machine.bandwidth(threads)
     about["peer"] = table.peer_version()
@@ -107,11 +115,11 @@ def main():
         os.environ["LLMC_CPU_LEVEL"], about["level"], vnni = args.level, args.level, "vnni" in args.level
         if "AVX512 = 1" in machine.peer_instructions():
             parser.error("this llama.cpp uses AVX-512: install_peer.sh --avx2 builds one that does not")
-    report = {"machine": about, "rounds": args.rounds, "steps": args.steps, "results": []}
+    report = {"machine": about, "weights": args.weights, "rounds": args.rounds, "steps": args.steps, "results": []}
     for count in threads:
         for case in cases:
             samples = measure_case(case, count, sides, args)
-            report["results"].append(summarize(case, count, samples, vnni))
+            report["results"].append(summarize(case, count, samples, args.weights, vnni))
             print(table.line(report["results"][-1]), file=sys.stderr, flush=True)
             if args.json:
                 args.json.write_text(json.dumps(report, indent=1))

@@ -15,7 +15,7 @@ def number(value: float) -> str:
 
 
 def line(result: dict) -> str:
-    """One row: ours, each peer variant, ratio to the best one with its spread, the floor."""
+    """One row: ours, each peer variant, ratio to the best one with its spread, the share of the machine's limit, the target."""
     cells = [result["case"], str(result["threads"])]
     peers = {k: v for k, v in result["medians"].items() if k != "llmc"}
     ours = result["medians"].get("llmc")
@@ -23,12 +23,11 @@ def line(result: dict) -> str:
     for name, value in peers.items():
         cells.append(f"**{number(value)}**" if name == result["best_peer"] else number(value))
     if ours is None:
-        cells += ["-", "-"]
+        cells += ["-", "-", "-"]
     else:
         cells.append(f"{result['ratio']:.2f} ({result['ratio_min']:.2f}-{result['ratio_max']:.2f})")
-        met = result["ratio"] >= result["floor"] if result["floor"] else ours <= 150
-        goal = f"{result['floor']}x" if result["floor"] else "150 ms"
-        cells.append(f"{goal} {'met' if met else 'MISSED'}")
+        cells.append(f"{result['of_limit']:.0%}" if "of_limit" in result else "-")
+        cells += [f"{result['target']}x {'met' if result['ratio'] >= result['target'] else 'MISSED'}" if result["target"] else "-"]
     cells.append(f"{result['others_cpus_median']:.1f}")
     return "| " + " | ".join(cells) + " |"
 
@@ -46,13 +45,13 @@ def markdown(report: dict) -> str:
         "",
     ]
     peers = [n for n in report["results"][0]["medians"] if n != "llmc"]
-    head = ["what", "threads", "llmc", *peers, "ratio", "floor", "others' CPUs"]
+    head = ["what", "threads", "llmc", *peers, "ratio", "of the limit", "target", "others' CPUs"]
     lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return "\n".join(lines + [line(r) for r in report["results"]]) + "\n"
 
 
 def plot(report: dict, path: pathlib.Path):
-    """Ratio bars, one a case and thread count; the floor as a tick."""
+    """Ratio bars, one a case and thread count; the target as a tick."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -66,7 +65,7 @@ def plot(report: dict, path: pathlib.Path):
     ratios = [r["ratio"] for r in rows]
     spread = [[r["ratio"] - r["ratio_min"] for r in rows], [r["ratio_max"] - r["ratio"] for r in rows]]
     axes.barh(at, ratios, xerr=spread, color="#4878a8", ecolor="#222222", capsize=2)
-    axes.scatter([r["floor"] or 1 for r in rows], at, marker="|", s=200, color="#c03030", zorder=3, label="floor")
+    axes.scatter([r["target"] or 1 for r in rows], at, marker="|", s=200, color="#c03030", zorder=3, label="target")
     axes.set_yticks(at, [f"{r['case']}, {r['threads']} thr." for r in rows])
     axes.axvline(1, color="#888888", linewidth=0.8)
     axes.invert_yaxis()

@@ -99,8 +99,9 @@ void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endK
   k_.forEach(from, item.tokenCount, tile_.tokens, [&](Value token) {
     Tile tile = tileAt(item, token, firstKey, endKey);
     forEachHeads([&](Value head) { emitScores(item, tile, head); });
+    KernelBuilder::Values valueScales = scaleAddresses(item, tile);
     auto softmax = [&](bool masked) {
-      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked); });
+      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked, valueScales); });
       return KernelBuilder::Values();
     };
     k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
@@ -139,6 +140,29 @@ Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t ext
   Value offset = k_.mul(k_.loadIndex(table_, page), shape_.pageBytes());
   offset = k_.add(offset, k_.mul(item.kvHead, shape_.headBytes()));
   return k_.address(words_.cache, offset, extra);
+}
+
+/// Where the scales of the values of each page of the tile's block lie; nothing if they have none.
+KernelBuilder::Values AttendEmitter::scaleAddresses(const AttendItem &item, const Tile &tile) {
+  KernelBuilder::Values found;
+  if (!shape_.int8Cache)
+    return found;
+  Value first = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
+  Value last = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
+  for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p) {
+    Value page = k_.mul(k_.loadIndex(table_, k_.minSI(k_.add(first, p), last)), shape_.pageBytes());
+    Value head = k_.mul(item.kvHead, shape_.scaleBytes());
+    found.push_back(
+        k_.address(words_.cache, k_.add(page, head), shape_.scalesAt() + shape_.kvHeads * shape_.scaleBytes()));
+  }
+  return found;
+}
+
+Value loadCached(KernelBuilder &k, const AttendShape &shape, Value base, Value offset, int64_t disp) {
+  if (!shape.int8Cache)
+    return k.extF(k.load(k.vec(16, k.f16()), base, offset, disp, 32));
+  Value codes = arith::ExtSIOp::create(k.b(), k.vec(16, k.i32()), k.load(k.vec(16, k.i8()), base, offset, disp, 16));
+  return arith::SIToFPOp::create(k.b(), k.vec(16, k.f32()), codes);
 }
 
 void AttendEmitter::storeRows(const AttendItem &item) {

@@ -47,6 +47,9 @@ mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value sc
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
 
+/// 16 keys' or values' elements at `base` + `offset` + `disp` as f32, not yet times their scales.
+mlir::Value loadCached(KernelBuilder &k, const AttendShape &shape, mlir::Value base, mlir::Value offset, int64_t disp);
+
 /// Stores sums * factor of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,
                mlir::Value sums, mlir::Value total);
@@ -87,12 +90,13 @@ private:
   Tile tileAt(const AttendItem &item, mlir::Value token, mlir::Value firstKey, mlir::Value endKey);
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
-  void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked);
+  void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);
   void rescaleRow(mlir::Value row, mlir::Value largest, mlir::Value now);
   void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
   void storeRows(const AttendItem &item);
   void storeRow(const AttendItem &item, mlir::Value row);
   mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t extra);
+  KernelBuilder::Values scaleAddresses(const AttendItem &item, const Tile &tile);
 
   KernelBuilder &k_;
   const AttendShape &shape_;

@@ -18,6 +18,7 @@ template <typename OpT> static AttendShape shapeOf(OpT op, int64_t splits) {
   shape.kvHeads = kv.getHeads();
   shape.headDim = kv.getDim();
   shape.layers = kv.getLayers();
+  shape.int8Cache = kv.getKind() == llm::QuantKind::I8;
   shape.window = op.getWindow();
   shape.softcap = op.getSoftcap();
   shape.scale = op.getScale();
@@ -76,7 +77,7 @@ static LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &reques
   if (!found)
     return function.emitOpError("expected a body of llm.attend, quantized or not, or llm.attend_partial");
   if (auto kv = cast<llm::KvType>(function.getArgumentTypes()[found->arguments.cache]);
-      kv.getKind() != llm::QuantKind::F16)
+      kv.getKind() != llm::QuantKind::F16 && kv.getKind() != llm::QuantKind::I8)
     return function.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv.getKind());
   int64_t multiple = found->quantize ? kQuantGroup : 16;
   if (found->shape.headDim % multiple != 0)

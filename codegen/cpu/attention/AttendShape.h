@@ -16,10 +16,19 @@ struct AttendShape {
   int64_t splits = 0;
   double scale = 1.0, softcap = 0.0;
   bool bf16Products = false; ///< factors may be rounded to bf16 (llm.attend)
+  bool int8Cache = false;    ///< keys and values are int8 and not f16, with an f32 scale for each token and head
 
   int64_t group() const { return heads / kvHeads; }
-  int64_t headBytes() const { return headDim * kPageTokens * 2; } ///< K or V of one head in a page
-  int64_t layerBytes() const { return 2 * kvHeads * headBytes(); }
+  int64_t elementBytes() const { return int8Cache ? 1 : 2; }
+  int64_t rowBytes() const { return headDim * elementBytes(); }       ///< V of one token and head
+  int64_t lineBytes() const { return kPageTokens * elementBytes(); }  ///< one dimension of K of one head in a page
+  int64_t headBytes() const { return kPageTokens * rowBytes(); }      ///< K or V of one head in a page
+  int64_t valuesAt() const { return kvHeads * headBytes(); }          ///< V of the first head in a layer of a page
+  /// Scales of one head's keys or values in a page.
+  int64_t scaleBytes() const { return int8Cache ? kPageTokens * 4 : 0; }
+  /// Scales of the first head's keys in a layer of a page; those of its values follow all keys'.
+  int64_t scalesAt() const { return 2 * valuesAt(); }
+  int64_t layerBytes() const { return scalesAt() + 2 * kvHeads * scaleBytes(); }
   int64_t pageBytes() const { return layers * layerBytes(); }
 
   static constexpr int64_t kPageTokens = 16;

@@ -21,10 +21,13 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
   Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
   Value lastPage = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
   VectorType f32x16 = k_.vec(16, k_.f32());
+  int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
-    KernelBuilder::Values pages, nexts;
+    KernelBuilder::Values pages, nexts, scales;
     for (int64_t p = 0; p < tile_.pages; ++p) // past the end: the last page again, masked later
       pages.push_back(pageAddress(item, k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage), 0));
+    for (int64_t p = 0; shape_.int8Cache && p < tile_.pages; ++p)
+      scales.push_back(k_.address(pages[p], k_.mul(item.kvHead, shape_.scaleBytes() - shape_.headBytes()), shape_.scalesAt()));
     for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
       nexts.push_back(ahead(item, k_.add(page, p), 0));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
@@ -33,14 +36,14 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
       // One query row a head reads each page once. Beside the K lines those of the next block are fetched; where an
       // item may have no other block, the V lines that it needs next.
       for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
-        k_.prefetch(nexts[p], k_.mul(d, 32), 0, kIntoL2);
+        k_.prefetch(nexts[p], k_.mul(d, line), 0, kIntoL2);
       if (tile_.tokens == 1 && !item.heads)
         for (Value address : pages)
-          k_.prefetch(address, k_.mul(d, 32), shape_.kvHeads * shape_.headBytes());
+          k_.prefetch(address, k_.mul(d, line), shape_.valuesAt());
       for (int64_t u = 0; u < 2; ++u) {
         KernelBuilder::Values keys;
         for (Value address : pages)
-          keys.push_back(k_.extF(k_.load(k_.vec(16, k_.f16()), address, k_.mul(d, 32), u * 32, 32)));
+          keys.push_back(loadCached(k_, shape_, address, k_.mul(d, line), u * line));
         for (int64_t t = 0; t < tile_.tokens; ++t)
           for (int64_t h = 0; h < tile_.heads; ++h) {
             Value q = k_.loadSplat(k_.f32(), 16, query, k_.mul(d, 4), t * stride + h * dim * 4 + u * 4);
@@ -57,7 +60,10 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
       for (int64_t h = 0; h < tile_.heads; ++h)
         for (int64_t p = 0; p < tile_.pages; ++p) {
           int64_t row = t * shape_.group() + h;
-          k_.store(sums[(t * tile_.heads + h) * tile_.pages + p], words_.scratch, at,
+          Value sum = sums[(t * tile_.heads + h) * tile_.pages + p];
+          if (shape_.int8Cache)
+            sum = k_.mulF(sum, k_.load(f32x16, scales[p], Value(), 0, 64));
+          k_.store(sum, words_.scratch, at,
                    row * AttendShape::kBlockTokens * 4 + p * 64, 4);
         }
   });
@@ -115,7 +121,8 @@ void AttendEmitter::rescaleRow(Value row, Value largest, Value now) {
 /// Weights of one row of the tile from its scores. They are relative to the largest score seen when that was last
 /// updated, not to the largest now: as long as no score exceeds it by 5 (weights up to 148) floats lose nothing, and
 /// neither the maximum across lanes nor a correction of older sums is needed.
-void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
+/// What is stored is times the scale of the key's values.
+void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, ValueRange valueScales) {
   constexpr int64_t kBlock = AttendShape::kBlockTokens;
   VectorType f32x16 = k_.vec(16, k_.f32());
   Value at = k_.mul(row, kBlock * 4), itemRow = k_.add(k_.mul(tile.token, shape_.group()), row);
@@ -147,6 +154,8 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
   for (int64_t i = 0; i < kBlock / 16; ++i) {
     Value weight = k_.exp(k_.subF(scores[i], largest));
     total = k_.addF(total, weight);
+    if (!valueScales.empty())
+      weight = k_.mulF(weight, k_.load(f32x16, valueScales[i], Value(), 0, 64));
     k_.store(weight, words_.scratch, at, i * 64, 4);
   }
   k_.store(total, state_, k_.mul(itemRow, 64), at_.totals, 4);
@@ -154,16 +163,16 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked) {
 
 /// Brings V of key `key` of the next block into L2: `columns` vectors from byte `column` of a row of sums on.
 void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value column, int64_t columns) {
-  int64_t bytes = shape_.headBytes() / AttendShape::kPageTokens;
-  Value page = ahead(item, k_.divUI(key, AttendShape::kPageTokens), shape_.kvHeads * shape_.headBytes());
-  Value at = k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), bytes), k_.divUI(column, 2));
-  for (int64_t line = 0; line < columns * 32; line += 64)
+  Value page = ahead(item, k_.divUI(key, AttendShape::kPageTokens), shape_.valuesAt());
+  Value at =
+      k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes()), k_.divUI(column, 4 / shape_.elementBytes()));
+  for (int64_t line = 0; line < columns * shape_.lineBytes(); line += 64)
     k_.prefetch(page, at, line, kIntoL2);
 }
 
 /// sums[row][16 columns] += sum over visible keys of p[row][key] * V[key][columns].
 void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value head) {
-  int64_t dim = shape_.headDim, valuesAt = shape_.kvHeads * shape_.headBytes();
+  int64_t dim = shape_.headDim;
   Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
   Value sums = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
   Value weights = k_.mul(head, AttendShape::kBlockTokens * 4);
@@ -177,7 +186,7 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
-      Value values = k_.address(pageAddress(item, page, valuesAt), k_.divUI(column, 2));
+      Value values = k_.address(pageAddress(item, page, shape_.valuesAt()), k_.divUI(column, 4 / shape_.elementBytes()));
       Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       Value nextKeys; // the same page of the next block: its K lines arrive while this page's V is summed
@@ -189,15 +198,14 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
         if (nextKeys) {
-          int64_t bytes = shape_.headBytes() / AttendShape::kPageTokens;
-          for (int64_t line = 0; line < bytes; line += 64)
-            k_.prefetch(nextKeys, k_.mul(t, bytes), line);
+          for (int64_t line = 0; line < shape_.rowBytes(); line += 64)
+            k_.prefetch(nextKeys, k_.mul(t, shape_.rowBytes()), line);
         }
         if (item.heads)
           prefetchValues(item, k_.add(key, t), column, tile_.columns);
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
-          vs.push_back(k_.extF(k_.load(k_.vec(16, k_.f16()), values, k_.mul(t, dim * 2), v * 32, 2)));
+          vs.push_back(loadCached(k_, shape_, values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes()));
         for (int64_t r = 0; r < tile_.rows(); ++r) {
           Value weight = k_.loadSplat(k_.f32(), 16, p, k_.mul(t, 4), rowOf(r) * AttendShape::kBlockTokens * 4);
           for (int64_t v = 0; v < tile_.columns; ++v)

@@ -81,15 +81,28 @@ Value Bf16AttendEmitter::interleave(Value low, Value high) {
   return k_.bitcast(mixed, k_.vec(16, k_.i32()));
 }
 
+/// Scales of the keys or values in the page of `key`, 16 floats; null if they have none.
+Value Bf16AttendEmitter::scales(Value block, Value key, bool ofValues) {
+  if (!shape_.int8Cache)
+    return Value();
+  Value page = pageAddress(block, key, shape_.scalesAt() + (ofValues ? shape_.kvHeads * shape_.scaleBytes() : 0));
+  // kvHead_ is in elements' bytes.
+  return k_.address(page, k_.sub(k_.divUI(kvHead_, shape_.headBytes() / shape_.scaleBytes()), kvHead_));
+}
+
 /// Pages of keys are [D][16]: dimensions d and d + 1 are neighbouring lines. Keys past `live` in the last page are
 /// whatever the page holds, hidden by the softmax.
 void Bf16AttendEmitter::packKeys(Value block, Value live) {
-  VectorType f16x16 = k_.vec(16, k_.f16());
+  int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), live, kPage, [&](Value key) {
-    Value page = pageAddress(block, key, 0), target = k_.mul(key, 4);
+    Value page = pageAddress(block, key, 0), target = k_.mul(key, 4), factors = scales(block, key, false);
+    if (factors)
+      factors = k_.load(k_.vec(16, k_.f32()), factors, Value(), 0, 64);
     k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
-      Value low = k_.extF(k_.load(f16x16, page, k_.mul(d, 32), 0, 32));
-      Value high = k_.extF(k_.load(f16x16, page, k_.mul(d, 32), 32, 32));
+      Value low = loadCached(k_, shape_, page, k_.mul(d, line), 0);
+      Value high = loadCached(k_, shape_, page, k_.mul(d, line), line);
+      if (factors)
+        low = k_.mulF(low, factors), high = k_.mulF(high, factors);
       k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 4);
     });
   });
@@ -99,18 +112,24 @@ void Bf16AttendEmitter::packKeys(Value block, Value live) {
 /// the page may be NaN.
 void Bf16AttendEmitter::packValues(Value block, Value live) {
   int64_t dim = shape_.headDim;
-  VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
-    Value page = pageAddress(block, firstKey, shape_.kvHeads * shape_.headBytes());
+    Value page = pageAddress(block, firstKey, shape_.valuesAt()), factors = scales(block, firstKey, true);
     Value count = k_.minSI(k_.sub(live, firstKey), k_.c(kPage)), last = k_.add(count, -1);
     Value target = k_.mul(firstKey, dim * 2);
     k_.forEach(k_.c(0), count, 2, [&](Value key) {
-      Value even = k_.address(page, k_.mul(key, dim * 2));
-      Value odd = k_.address(page, k_.mul(k_.minSI(k_.add(key, 1), last), dim * 2));
+      Value partner = k_.minSI(k_.add(key, 1), last), lowFactor, highFactor;
+      Value even = k_.address(page, k_.mul(key, shape_.rowBytes()));
+      Value odd = k_.address(page, k_.mul(partner, shape_.rowBytes()));
+      if (factors) {
+        lowFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(key, 4));
+        highFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(partner, 4));
+      }
       Value line = k_.add(target, k_.mul(key, dim * 2));
       for (int64_t column = 0; column < dim; column += 16) {
-        Value low = k_.extF(k_.load(f16x16, even, Value(), column * 2, 32));
-        Value high = k_.extF(k_.load(f16x16, odd, Value(), column * 2, 32));
+        Value low = loadCached(k_, shape_, even, Value(), column * shape_.elementBytes());
+        Value high = loadCached(k_, shape_, odd, Value(), column * shape_.elementBytes());
+        if (factors)
+          low = k_.mulF(low, lowFactor), high = k_.mulF(high, highFactor);
         k_.store(interleave(low, high), words_.scratch, line, at_.values + column * 4, 4);
       }
     });

@@ -29,6 +29,7 @@ private:
   };
   void packQueries(const AttendItem &item);
   void clearState();
+  mlir::Value scales(mlir::Value block, mlir::Value key, bool ofValues);
   void packKeys(mlir::Value block, mlir::Value live);
   void packValues(mlir::Value block, mlir::Value live);
   void emitBlock(const AttendItem &item, mlir::Value block, mlir::Value live);

@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/region/Lanes.h"
 #include "runtime/format/kernel_abi.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -11,7 +12,7 @@ namespace llmc {
 
 LogicalResult HeadWriter::collect(kern::FuncOp function) {
   const int64_t dim = kv_.getDim();
-  if (kv_.getKind() != llm::QuantKind::F16)
+  if (kv_.getKind() != llm::QuantKind::F16 && !int8())
     return write_.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv_.getKind());
   if (dim % kChunk != 0 || kv_.getPage() != rt::kPageTokens)
     return write_.emitOpError("has no code on the CPU: heads must be a multiple of 16 columns, pages 16 tokens");
@@ -30,13 +31,36 @@ LogicalResult HeadWriter::collect(kern::FuncOp function) {
   return success();
 }
 
-std::pair<Value, Value> HeadWriter::place(Value row, Value head) {
-  const int64_t headBytes = kv_.getDim() * rt::kPageTokens * 2;
-  const int64_t pageBytes = kv_.getLayers() * 2 * kv_.getHeads() * headBytes;
+HeadWriter::Place HeadWriter::place(Value row, Value head) {
   Value slots = k_.batchPtr(region_.pointer(write_.getBatch()), offsetof(rt::Batch, slots));
   Value slot = k_.loadIndex(slots, row);
-  Value offset = k_.add(k_.mul(k_.divUI(slot, rt::kPageTokens), pageBytes), k_.mul(head, headBytes));
-  return {k_.address(region_.pointer(write_.getKv()), offset), k_.remUI(slot, rt::kPageTokens)};
+  Value offset = k_.mul(k_.divUI(slot, rt::kPageTokens), kv_.getLayers() * kv_.layerBytes());
+  return {k_.address(region_.pointer(write_.getKv()), offset), k_.remUI(slot, rt::kPageTokens), head};
+}
+
+KernelBuilder::Values HeadWriter::encoded(const Place &at, llvm::ArrayRef<Value> chunks, bool values) {
+  KernelBuilder::Values codes;
+  if (!int8()) {
+    for (Value x : chunks)
+      codes.push_back(k_.truncF16(x));
+    return codes;
+  }
+  ImplicitLocOpBuilder &b = k_.b();
+  Value most = math::AbsFOp::create(b, chunks.front());
+  for (Value x : chunks.drop_front())
+    most = k_.maxF(most, math::AbsFOp::create(b, x));
+  Value top = k_.reduceMax(most), zero = k_.constant(k_.f32(), 0.0);
+  // Below this the reciprocal overflows; such a head is as good as zero.
+  Value any = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, top, k_.constant(k_.f32(), 1e-30));
+  Value scale = arith::SelectOp::create(b, any, k_.mulF(top, k_.constant(k_.f32(), 1.0 / 127)), zero);
+  Value inverse = arith::SelectOp::create(b, any, k_.divF(k_.constant(k_.f32(), 127), top), zero);
+  Value factor = k_.splat(inverse, kChunk);
+  for (Value x : chunks)
+    codes.push_back(arith::TruncIOp::create(b, k_.vec(kChunk, k_.i8()), roundToInt(k_, k_.mulF(x, factor))));
+  const int64_t elements = 2 * kv_.getHeads() * kv_.getDim() * rt::kPageTokens, scales = rt::kPageTokens * 4;
+  Value index = k_.add(k_.mul(at.head, scales), k_.mul(at.token, 4));
+  k_.store(scale, at.layer, index, elements + (values ? kv_.getHeads() * scales : 0), 4);
+  return codes;
 }
 
 void HeadWriter::storeResult(const HeadPart &part, Value row, Value head, llvm::ArrayRef<Value> chunks) {
@@ -46,22 +70,22 @@ void HeadWriter::storeResult(const HeadPart &part, Value row, Value head, llvm::
 }
 
 void HeadWriter::storeKey(Value row, Value head, llvm::ArrayRef<Value> chunks) {
-  auto [page, token] = place(row, head);
-  Value at = k_.address(page, k_.mul(token, 2));
-  for (auto [i, x] : llvm::enumerate(chunks)) {
-    Value halves = k_.truncF16(x);
+  const int64_t size = kv_.elementBytes(), line = rt::kPageTokens * size;
+  Place to = place(row, head);
+  Value at = k_.add(k_.mul(head, kv_.getDim() * line), k_.mul(to.token, size));
+  for (auto [i, codes] : llvm::enumerate(encoded(to, chunks, false)))
     for (int64_t lane = 0; lane < kChunk; ++lane) {
-      Value half = vector::ExtractOp::create(k_.b(), halves, llvm::ArrayRef<int64_t>{lane});
-      k_.store(half, at, Value(), (i * kChunk + lane) * rt::kPageTokens * 2, 2);
+      Value code = vector::ExtractOp::create(k_.b(), codes, llvm::ArrayRef<int64_t>{lane});
+      k_.store(code, to.layer, at, (i * kChunk + lane) * line, size);
     }
-  }
 }
 
 void HeadWriter::storeValue(Value row, Value head, llvm::ArrayRef<Value> chunks) {
-  const int64_t keyBytes = kv_.getHeads() * kv_.getDim() * rt::kPageTokens * 2;
-  auto [page, token] = place(row, head);
-  for (auto [i, x] : llvm::enumerate(chunks))
-    k_.store(k_.truncF16(x), page, k_.mul(token, kv_.getDim() * 2), keyBytes + i * kChunk * 2, 2);
+  const int64_t size = kv_.elementBytes(), headBytes = kv_.getDim() * rt::kPageTokens * size;
+  Place to = place(row, head);
+  Value at = k_.add(k_.mul(head, headBytes), k_.mul(to.token, kv_.getDim() * size));
+  for (auto [i, codes] : llvm::enumerate(encoded(to, chunks, true)))
+    k_.store(codes, to.layer, at, kv_.getHeads() * headBytes + i * kChunk * size, size);
 }
 
 void HeadWriter::emit(const HeadPart &part, Value row, Value head) {

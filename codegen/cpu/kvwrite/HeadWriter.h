@@ -16,7 +16,8 @@ struct HeadPart {
   mlir::Value target = {}; ///< Result: pointer of its row 0
 };
 
-/// A layer of a page (f16): K [kv head][D][16 tokens], then V [kv head][16 tokens][D].
+/// A layer of a page, f16 or int8: K [kv head][D][16 tokens], V [kv head][16 tokens][D]; with int8 the f32 scales of K,
+/// then those of V [kv head][16 tokens]. An int8 times its scale is the value; a head's largest one is 127.
 class HeadWriter {
 public:
   HeadWriter(KernelBuilder &k, RegionEmitter &region, llm::KvWriteOp write)
@@ -32,11 +33,19 @@ public:
   void emit(const HeadPart &part, mlir::Value row, mlir::Value head);
 
 private:
+  /// Where a row's head lies.
+  struct Place {
+    mlir::Value layer; ///< of the page of the row's slot
+    mlir::Value token; ///< the slot's place in its page
+    mlir::Value head;
+  };
   void storeResult(const HeadPart &part, mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
   void storeKey(mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
   void storeValue(mlir::Value row, mlir::Value head, llvm::ArrayRef<mlir::Value> chunks);
-  /// Address of (page of the row's slot, head), and the slot's place in its page.
-  std::pair<mlir::Value, mlir::Value> place(mlir::Value row, mlir::Value head);
+  bool int8() const { return kv_.getKind() == llm::QuantKind::I8; }
+  /// The chunks as the cache's elements; with int8 their scale is stored as that of keys or values.
+  KernelBuilder::Values encoded(const Place &at, llvm::ArrayRef<mlir::Value> chunks, bool values);
+  Place place(mlir::Value row, mlir::Value head);
 
   KernelBuilder &k_;
   RegionEmitter &region_;

@@ -2,6 +2,7 @@
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -159,6 +160,41 @@ TileEmitter::Values TileEmitter::lastPass(const TilePlace &place, bool needed, V
         return last;
       },
       [&] { return totals; });
+}
+
+/// Rows of x hold bf16, the odd column of each pair first, as the panel's lines do.
+void TileEmitter::emitPairs(const TilePlace &place) {
+  constexpr int64_t kColumns = 8;
+  VectorType pairs = k_.vec(2 * lanes_, k_.bf16());
+  Value begin = k_.mul(place.groupBegin, kQuantGroup);
+  Value end = k_.minSI(k_.mul(place.groupEnd, kQuantGroup), k_.c(shape_.k));
+  Values totals = k_.forLoop(begin, end, kColumns, loadTotals(place), [&](Value column, ValueRange carried) {
+    Values next(carried.begin(), carried.end());
+    Value line = k_.address(place.weights, k_.mul(column, kPanelRows * 2)), x = k_.address(place.x, k_.mul(column, 2));
+    for (int64_t i = 0; i < kColumns / 2; ++i) {
+      Value weights = k_.load(pairs, line, Value(), i * kLineBytes, kLineBytes);
+      for (int64_t row = 0; row < config_.tileRows; ++row) {
+        Value a = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, x, Value(), row * xStride_ + i * 4), pairs);
+        next[row] = k_.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", floats(), {next[row], weights, a});
+      }
+    }
+    return next;
+  });
+  storeTotals(place, totals);
+}
+
+void emitRoundedRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out) {
+  llvm::SmallVector<int64_t> swapped;
+  for (int64_t i = 0; i < 16; ++i)
+    swapped.push_back(i ^ 1);
+  k.forEach(k.c(0), rows, 1, [&](Value row) {
+    Value from = k.address(x, k.mul(row, shape.xStride())), to = k.address(out, k.mul(row, shape.roundedStride()));
+    k.forEach(k.c(0), k.c(shape.k), 16, [&](Value column) {
+      Value values = k.load(k.vec(16, k.f32()), from, k.mul(column, 4), 0, 64);
+      Value rounded = arith::TruncFOp::create(k.b(), k.vec(16, k.bf16()), values);
+      k.store(vector::ShuffleOp::create(k.b(), rounded, rounded, swapped), to, k.mul(column, 2), 0, 32);
+    });
+  });
 }
 
 void TileEmitter::emitFloat(const TilePlace &place) {

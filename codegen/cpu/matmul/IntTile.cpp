@@ -12,7 +12,8 @@ namespace llmc {
 
 TileEmitter::TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const MatmulConfig &config,
                          int64_t sumsStride)
-    : k_(kernel), shape_(shape), config_(config), sumsStride_(sumsStride), xStride_(shape.xStride()),
+    : k_(kernel), shape_(shape), config_(config), sumsStride_(sumsStride),
+      xStride_(config.style == TileStyle::Pairs ? shape.roundedStride() : shape.xStride()),
       lanes_(kernel.level().avx512 ? 16 : 8), halves_(16 / lanes_) {}
 
 void TileEmitter::emit(const TilePlace &place) {
@@ -23,6 +24,8 @@ void TileEmitter::emit(const TilePlace &place) {
     return emitSteps(place);
   case TileStyle::Float:
     return emitFloat(place);
+  case TileStyle::Pairs:
+    return emitPairs(place);
   }
 }
 

@@ -38,12 +38,15 @@ public:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
-      if (config_.rowScales)
+      if (config_.rowScales || rounds())
         k_.ifElse(
             k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
             [&] {
               Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
-              emitRowScales(k_, shape_, x, rows, rowScales());
+              if (rounds())
+                emitRoundedRows(k_, shape_, x, rows, preparedRows());
+              else
+                emitRowScales(k_, shape_, x, rows, preparedRows());
               return KernelBuilder::Values();
             });
       emitUnit(unit, first, rows);
@@ -55,7 +58,10 @@ public:
   }
 
 private:
-  Value rowScales() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+  bool rounds() const { return config_.style == TileStyle::Pairs; }
+  int64_t xStride() const { return rounds() ? shape_.roundedStride() : shape_.xStride(); }
+  /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
+  Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
 
   void emitUnit(Value unit, Value first, Value rows) {
     if (tile_.accumulates())
@@ -84,13 +90,13 @@ private:
     if (config_.unpack)
       at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
     if (config_.rowScales)
-      at.rowScales = rowScales();
+      at.rowScales = preparedRows();
     if (config_.rowScales && shape_.asymmetric()) {
-      at.mins = k_.address(rowScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
+      at.mins = k_.address(preparedRows(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
-    Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
     int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
     auto pass = [&](Value begin, Value end) {
@@ -112,9 +118,9 @@ private:
       return emitTile(at, rows);
     k_.forEach(k_.c(0), rows, config_.tileRows, [&](Value row) {
       at.sums = k_.address(sums, k_.mul(row, sumsStride_));
-      at.x = k_.address(x, k_.mul(row, shape_.xStride()));
+      at.x = k_.address(x, k_.mul(row, xStride()));
       if (config_.rowScales)
-        at.rowScales = k_.address(rowScales(), k_.mul(row, RowScalesLayout(shape_).stride));
+        at.rowScales = k_.address(preparedRows(), k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
     });
   }

@@ -103,6 +103,7 @@ private:
   Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
   void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
   int64_t chains() const;
+  void emitPairs(const TilePlace &place);
   Values floatWeights(const TilePlace &place, Values totals);
   Values quantizedWeights(const TilePlace &place, Values totals);
   Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);
@@ -115,5 +116,8 @@ private:
   const MatmulConfig &config_;
   int64_t sumsStride_, xStride_, lanes_, halves_;
 };
+
+/// For TileStyle::Pairs: `rows` rows of f32 at `x` as bf16 at `out`, neighbouring columns swapped.
+void emitRoundedRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out);
 
 } // namespace llmc

@@ -4,7 +4,7 @@
 // RUN: llmc-opt %s --llm-quantize=activations=int8 | FileCheck %s
 
 // SCHEME: unknown scheme 'w5', expected native, w16, w8, w4 or fp8
-// ACTIVATIONS: unknown activations 'int4', expected auto, int8 or f32
+// ACTIVATIONS: unknown activations 'int4', expected auto, int8, bf16 or f32
 // CHECK-NOT: llm.quantize
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !w = !llm.weight<[32, 32], #llm.q<f16>>

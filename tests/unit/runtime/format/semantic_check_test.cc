@@ -73,7 +73,8 @@ TEST(SemanticCheck, KvGeometry) {
     refused("EN_PLAN", "kv.page_bytes", [&](auto& p) { p.kv->page_bytes = bad; });
   }
   refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::I4; });
-  refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::I8; });  // for the CPU
+  refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::E4M3; });  // for CUDA
+  refused("EN_PLAN", "kv.layer_bytes", [](auto& p) { p.kv->dtype = fb::DType::I8; });
   refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = static_cast<fb::DType>(200); });
 }
 

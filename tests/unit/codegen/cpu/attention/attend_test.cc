@@ -85,9 +85,11 @@ struct Step {
       starts.push_back(starts.back() + added);
       for (int key = 0; key < added + before; ++key)
         for (int64_t h = 0; h < shape.kvHeads; ++h)
-          for (int64_t d = 0; d < shape.headDim; ++d) {
-            *kv(static_cast<int>(s), key, h, d, false) = static_cast<_Float16>(normal(random));
-            *kv(static_cast<int>(s), key, h, d, true) = static_cast<_Float16>(normal(random));
+          for (bool value : {false, true}) {
+            if (shape.int8Cache) // the largest code stands for 3 deviations or so, differently for each token and head
+              *scale(static_cast<int>(s), key, h, value) = static_cast<float>(0.02 + 0.01 * (key % 3));
+            for (int64_t d = 0; d < shape.headDim; ++d)
+              set(static_cast<int>(s), key, h, d, value, normal(random));
           }
     }
     queryStride = rt::rowStrideBytes(shape.heads * shape.headDim * 4) / 4;
@@ -108,14 +110,32 @@ struct Step {
   static constexpr int64_t kLayer = 1; // of two: the offset must count
   char *layer() { return base() + kLayer * shape.layerBytes(); }
   char *base() { return cache.data() + (64 - reinterpret_cast<uintptr_t>(cache.data()) % 64) % 64; }
-  _Float16 *kv(int sequence, int key, int64_t head, int64_t d, bool value) {
-    int64_t page = table[sequence * stride + key / 16];
-    char *at = base() + page * shape.pageBytes() + kLayer * shape.layerBytes() + head * shape.headBytes();
-    if (value)
-      at += shape.kvHeads * shape.headBytes() + (key % 16 * shape.headDim + d) * 2;
+  char *page(int sequence, int key) {
+    return base() + table[sequence * stride + key / 16] * shape.pageBytes() + kLayer * shape.layerBytes();
+  }
+  char *element(int sequence, int key, int64_t head, int64_t d, bool value) {
+    int64_t size = shape.int8Cache ? 1 : 2, headBytes = shape.headDim * 16 * size;
+    char *at = page(sequence, key) + head * headBytes;
+    return value ? at + shape.kvHeads * headBytes + (key % 16 * shape.headDim + d) * size
+                 : at + (d * 16 + key % 16) * size;
+  }
+  float *scale(int sequence, int key, int64_t head, bool value) {
+    int64_t elements = 2 * shape.kvHeads * shape.headDim * 16;
+    return reinterpret_cast<float *>(page(sequence, key) + elements + ((value ? shape.kvHeads : 0) + head) * 64) +
+           key % 16;
+  }
+  void set(int sequence, int key, int64_t head, int64_t d, bool value, float x) {
+    char *at = element(sequence, key, head, d, value);
+    if (shape.int8Cache)
+      *at = static_cast<char>(std::clamp(std::lround(x / *scale(sequence, key, head, value)), -127l, 127l));
     else
-      at += (d * 16 + key % 16) * 2;
-    return reinterpret_cast<_Float16 *>(at);
+      *reinterpret_cast<_Float16 *>(at) = static_cast<_Float16>(x);
+  }
+  double kv(int sequence, int key, int64_t head, int64_t d, bool value) {
+    char *at = element(sequence, key, head, d, value);
+    if (shape.int8Cache)
+      return double(static_cast<signed char>(*at)) * double(*scale(sequence, key, head, value));
+    return double(*reinterpret_cast<_Float16 *>(at));
   }
 
   std::vector<double> expected(int token, int64_t head) {
@@ -127,7 +147,7 @@ struct Step {
     for (int key = begin; key <= here; ++key) {
       double dot = 0;
       for (int64_t d = 0; d < shape.headDim; ++d)
-        dot += double(query[token * queryStride + head * shape.headDim + d]) * double(*kv(s, key, kvHead, d, false));
+        dot += double(query[token * queryStride + head * shape.headDim + d]) * kv(s, key, kvHead, d, false);
       dot *= shape.scale;
       if (shape.softcap > 0)
         dot = shape.softcap * std::tanh(dot / shape.softcap);
@@ -138,7 +158,7 @@ struct Step {
       total += score = std::exp(score - largest);
     for (int key = begin; key <= here; ++key)
       for (int64_t d = 0; d < shape.headDim; ++d)
-        out[d] += scores[key - begin] / total * double(*kv(s, key, kvHead, d, true));
+        out[d] += scores[key - begin] / total * kv(s, key, kvHead, d, true);
     return out;
   }
 
@@ -176,6 +196,16 @@ AttendShape shapeOf(int64_t heads, int64_t kvHeads, int64_t dim, int64_t splits,
   return shape;
 }
 
+AttendShape rounded(AttendShape shape) {
+  shape.bf16Products = true;
+  return shape;
+}
+
+AttendShape int8(AttendShape shape) {
+  shape.int8Cache = true;
+  return shape;
+}
+
 const Case kCases[] = {
     {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
     {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
@@ -193,12 +223,14 @@ const Case kCases[] = {
     {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
     {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
     {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
+    {"int8_smol_prompt", int8(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
+    {"int8_smol_decode", int8(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
+    {"int8_mha_dim80_decode", int8(shapeOf(3, 3, 80, 16)), {{1, 333}}},
+    {"int8_gqa7_dim96", int8(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}}},
+    {"int8_gqa4_dim128_decode", int8(shapeOf(8, 2, 128, 16)), {{1, 700}, {1, 3}}},
+    {"int8_window", int8(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}}},
 };
 
-AttendShape rounded(AttendShape shape) {
-  shape.bf16Products = true;
-  return shape;
-}
 
 /// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
 /// with bf16 and at one without, which ignores the permission.
@@ -213,6 +245,8 @@ const Case kRoundedCases[] = {
     {"bf16_window", rounded(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}, {150, 70}}},
     {"bf16_wide_window", rounded(shapeOf(2, 2, 64, 0, 200)), {{500, 30}}},
     {"bf16_softcap", rounded(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {90, 10}}},
+    {"bf16_int8_smol_prompt", int8(rounded(shapeOf(9, 3, 64, 0))), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
+    {"bf16_int8_mha_dim80", int8(rounded(shapeOf(3, 3, 80, 0))), {{233, 5}, {1, 9}}},
 };
 
 /// Runs the kernel as `workers` would, one after the other; rows of the result, 16 more than tokens.

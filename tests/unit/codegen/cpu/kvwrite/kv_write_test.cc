@@ -12,16 +12,18 @@ struct Shape {
   int64_t heads, kvHeads, dim, ropeDim;
   bool neox = true, norms = false, separate = false;
   bool projected = false; ///< q, k and v are the rows of a product with bias
+  bool int8 = false;      ///< what the cache holds, instead of f16
   int64_t q() const { return heads * dim; }
   int64_t kv() const { return kvHeads * dim; }
-  int64_t layerBytes() const { return 2 * kv() * 16 * 2; }
+  int64_t elementBytes() const { return int8 ? 1 : 2; }
+  int64_t layerBytes() const { return 2 * 16 * (kv() * elementBytes() + (int8 ? kvHeads * 4 : 0)); }
 };
 
 constexpr int64_t kLayers = 2, kLayer = 1, kInner = 32;
 
 std::string kvType(const Shape &s) {
   return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) +
-         ", page = 16>";
+         ", page = 16" + (s.int8 ? ", kind = i8>" : ">");
 }
 
 /// norm (optional) and rope of %in with n columns; the result is %out.
@@ -134,9 +136,16 @@ struct Run {
 
   /// Byte offset of one cached element.
   int64_t place(int64_t t, int64_t head, int64_t d, bool value) const {
-    int64_t slot = step.slots[t], headBytes = shape.dim * 16 * 2;
-    int64_t at = slot / 16 * kLayers * shape.layerBytes() + kLayer * shape.layerBytes() + head * headBytes;
-    return value ? at + shape.kvHeads * headBytes + (slot % 16 * shape.dim + d) * 2 : at + (d * 16 + slot % 16) * 2;
+    int64_t slot = step.slots[t], size = shape.elementBytes(), headBytes = shape.dim * 16 * size;
+    int64_t at = layer(slot) + head * headBytes;
+    return value ? at + shape.kvHeads * headBytes + (slot % 16 * shape.dim + d) * size
+                 : at + (d * 16 + slot % 16) * size;
+  }
+  int64_t layer(int64_t slot) const { return (slot / 16 * kLayers + kLayer) * shape.layerBytes(); }
+  /// That of the scale of a head (int8).
+  int64_t scalePlace(int64_t t, int64_t head, bool value) const {
+    int64_t slot = step.slots[t], elements = 2 * 16 * shape.kv();
+    return layer(slot) + elements + ((value ? shape.kvHeads : 0) + head) * 64 + slot % 16 * 4;
   }
 
   Shape shape;
@@ -149,6 +158,25 @@ struct Run {
   std::vector<char> cache;
 };
 
+/// A cached element, and how far it may be off besides rounding in proportion.
+std::pair<double, double> decodedHalf(const Run &run, int64_t at) {
+  _Float16 half;
+  std::memcpy(&half, run.cache.data() + at, 2);
+  return {double(half), 0};
+}
+
+std::pair<double, double> decodedInt8(const Run &run, int64_t t, int64_t head, int64_t at, bool value) {
+  float scale;
+  std::memcpy(&scale, run.cache.data() + run.scalePlace(t, head, value), 4);
+  double code = static_cast<signed char>(run.cache[at]);
+  // The scale must be that of the head's largest value: one code of it is 127.
+  int most = 0;
+  for (int64_t d = 0; d < run.shape.dim; ++d)
+    most = std::max(most, std::abs(int(static_cast<signed char>(run.cache[run.place(t, head, d, value)]))));
+  EXPECT_EQ(most, 127);
+  return {code * double(scale), 0.501 * double(scale)};
+}
+
 void checkRun(Run &run) {
   const Shape &s = run.shape;
   Matrix queries = run.expected(run.q, s.q(), run.qw), keys = run.expected(run.k, s.kv(), run.kw);
@@ -160,11 +188,12 @@ void checkRun(Run &run) {
       for (bool value : {false, true}) {
         int64_t at = run.place(t, i / s.dim, i % s.dim, value);
         double expected = value ? double(run.v.at(t, i)) : keys[t][i];
-        _Float16 half;
-        std::memcpy(&half, run.cache.data() + at, 2);
-        touched[at] = touched[at + 1] = 1;
-        ASSERT_NEAR(double(half), expected, 1e-3 * std::fabs(expected) + 1e-5)
+        auto [got, tolerance] = s.int8 ? decodedInt8(run, t, i / s.dim, at, value) : decodedHalf(run, at);
+        std::fill_n(touched.begin() + at, s.elementBytes(), 1);
+        ASSERT_NEAR(got, expected, tolerance + 1e-3 * std::fabs(expected) + 1e-5)
             << (value ? "v " : "k ") << t << " " << i;
+        if (s.int8)
+          std::fill_n(touched.begin() + run.scalePlace(t, i / s.dim, value), 4, 1);
       }
   }
   for (size_t i = 0; i < touched.size(); ++i)
@@ -205,6 +234,17 @@ constexpr Shape projected(Shape s) {
   s.projected = true;
   return s;
 }
+
+constexpr Shape int8(Shape s) {
+  s.int8 = true;
+  return s;
+}
+
+TEST(KvWrite, Int8) {
+  checkShape(int8({9, 3, 64, 64}));
+  checkShape(int8({2, 1, 80, 80}));
+}
+TEST(KvWrite, Int8AfterTheProduct) { checkShape(int8(projected({9, 3, 64, 64}))); }
 
 TEST(KvWrite, AfterTheProduct) { checkShape(projected({9, 3, 64, 64})); }
 TEST(KvWrite, AfterTheProductWithNorms) { checkShape(projected({4, 2, 128, 128, true, true})); }

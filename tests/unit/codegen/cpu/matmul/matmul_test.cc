@@ -14,6 +14,7 @@ namespace {
 struct Kind {
   Layout layout;
   ActKind act;
+  bool bf16Products = false;
 };
 
 const Kind kKinds[] = {
@@ -23,7 +24,7 @@ const Kind kKinds[] = {
     {Layout::Q5N16K4Sym, ActKind::F32},   {Layout::Q5N16K4Asym, ActKind::F32}, {Layout::Q4KN16K4, ActKind::F32},
     {Layout::Q5KN16K4, ActKind::F32},     {Layout::Q6KN16K4, ActKind::F32},    {Layout::Q5N16K4Sym, ActKind::Int8},
     {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},   {Layout::Q5KN16K4, ActKind::Int8},
-    {Layout::Q6KN16K4, ActKind::Int8},
+    {Layout::Q6KN16K4, ActKind::Int8},    {Layout::BF16N16K2, ActKind::F32, true},
 };
 
 struct Size {
@@ -104,11 +105,16 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
   bool runs = rt::supportsLevel(level->name.str(), rt::detectCpuFeatures());
   for (const Size &size : sizesFor(kind, mMax)) {
     MatmulShape shape{size.n, size.k, kind.layout, kind.act, mMax, size.unitPanels};
+    shape.bf16Products = kind.bf16Products;
+    MatmulConfig config = chooseMatmul(*level, shape);
+    bool rounds = config.style == TileStyle::Pairs;
+    EXPECT_EQ(rounds, kind.bf16Products && (mMax == 0 || mMax > 16) && size.k % 32 == 0);
     bool listed = size.k >= kPlain.k; // LLVM writes code and its listing in two runs
     BuiltMatmul kernel(shape, *level, listed);
     ASSERT_EQ(kernel.error, "");
     if (listed) {
       EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
+      EXPECT_EQ(kernel.listing.assembly.find("vdpbf16ps") != std::string::npos, rounds);
       EXPECT_LE(vectorStackReferences(kernel.listing.assembly), spillBudget(*level, kind)) << kernel.mlirOps << " ops";
     }
     if (!runs)
@@ -116,7 +122,9 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
     TestWeight weight(shape, 1);
     // Scales rounded to 1/32767 of the largest of a row, which has them all within a factor of 2. Biases and mins of
     // asymmetric weights are rounded too, and a group of extreme values has a bias ten times the others.
-    double tolerance = !chooseMatmul(*level, shape).rowScales ? 1e-6 : (shape.asymmetric() ? 4.0 : 1.0) / 32767;
+    double tolerance = !config.rowScales ? 1e-6 : (shape.asymmetric() ? 4.0 : 1.0) / 32767;
+    if (rounds) // bf16 has 8 bits: a factor of each term is off by 2^-9 at most
+      tolerance = 1.01 / 512;
     int rowLimit = mMax == 0 ? 300 : static_cast<int>(mMax);
     TestActivations x(shape, rowLimit, 2);
     std::vector<ReferenceRow> reference;
@@ -205,14 +213,14 @@ std::vector<Case> cases() {
   for (const Kind &kind : kKinds)
     for (const Level &level : cpuLevels())
       for (int64_t mMax : kRowClasses)
-        if (kind.act != ActKind::F32 || !level.vnni || level.bf16)
+        if (kind.bf16Products ? level.bf16 : kind.act != ActKind::F32 || !level.vnni || level.bf16)
           all.emplace_back(kind, &level, mMax);
   return all;
 }
 
 std::string caseName(const testing::TestParamInfo<Case> &info) {
   auto [kind, level, mMax] = info.param;
-  std::string name = layoutTestName(kind.layout, kind.act) + "_" + level->name.str() + "_m" + std::to_string(mMax);
+  std::string name = layoutTestName(kind.layout, kind.act) + (kind.bf16Products ? "_rounded_" : "_") + level->name.str() + "_m" + std::to_string(mMax);
   for (char &c : name)
     if (c == '-')
       c = '_';
