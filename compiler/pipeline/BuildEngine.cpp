@@ -130,6 +130,8 @@ private:
     if (phase == Phase::Graph && options_.passes.activations == "int8" && !options_.quiet && !multipliesIntegers())
       llvm::errs() << "warning: --activations int8 has no effect: no matrix has integer weights, so all products stay "
                       "f32 (--quant w8 or w4 makes integer weights)\n";
+    if (phase == Phase::Graph && options_.passes.activations == "bf16" && !options_.quiet && !cuda() && !roundsFactors())
+      llvm::errs() << "warning: --activations bf16 has no effect: no matrix has bf16 weights, so all products stay f32\n";
     return rt::Status::ok();
   }
 
@@ -137,6 +139,12 @@ private:
 
   bool multipliesIntegers() {
     return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  }
+
+  /// On a CPU; where one may, all with bf16 weights may.
+  bool roundsFactors() {
+    return module_->walk([](llm::LinearOp op) { return op.getBf16Products() ? WalkResult::interrupt() : WalkResult::advance(); })
+        .wasInterrupted();
   }
 
   rt::Status dump(const char *name) {
@@ -164,6 +172,7 @@ private:
     llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
     const char *activations = cuda()                 ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16"
                               : multipliesIntegers() ? "int8"
+                              : roundsFactors()      ? "bf16"
                                                      : "f32";
     (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));

@@ -46,7 +46,7 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
   Work work;
   const fb::Launch* launch = launchOf(plan, kernel);
   if (!launch) return work;
-  const bool int8 = textOf(plan.model()->activations()) == "int8";
+  const std::string activations = textOf(plan.model()->activations());
   for (const auto* arg : *launch->args()) {
     if (arg->kind() != fb::ArgKind::Weight) continue;
     const auto* weight = plan.weights()->Get(arg->index());
@@ -54,7 +54,8 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
     const double elements = static_cast<double>(weight->rows()) * static_cast<double>(weight->cols());
     work.bytes += static_cast<double>(weight->size()) * static_cast<double>(entry.calls);
     work.operations += 2 * elements * static_cast<double>(entry.rows);
-    if (int8 && weight->dtype() >= fb::DType::I8) work.unit = "int8";
+    if (activations == "int8" && weight->dtype() >= fb::DType::I8) work.unit = "int8";
+    if (activations == "bf16" && weight->dtype() == fb::DType::BF16) work.unit = "bf16";
   }
   return work;
 }
@@ -64,9 +65,9 @@ Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry) {
   const double tokenBytes = static_cast<double>(kv.layer_bytes()) / kv.page_tokens();
   // A query head multiplies with a key and adds a value for each token that it sees.
   const double pairOperations = 4.0 * plan.model()->heads() * plan.model()->head_dim();
-  // With int8 activations tokens of prompts multiply in bf16 where the level can; a sequence that brings one token,
+  // With int8 or bf16 activations tokens of prompts multiply in bf16 where the level can; a sequence that brings one token,
   // which pairs with each cached one once, never does.
-  const bool bf16 = textOf(plan.model()->activations()) == "int8" && entry.attended > entry.context;
+  const bool bf16 = textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context;
   return {entry.context * tokenBytes, entry.attended * pairOperations, bf16 ? "bf16" : "f32"};
 }
 

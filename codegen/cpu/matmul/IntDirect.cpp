@@ -70,6 +70,8 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   second.indexDisp = 4;
   for (int64_t row = 0; config_.prefetchX && row < config_.tileRows; ++row)
     k_.prefetch(first.x, Value(), row * xStride_ + 2 * kSuperblockCols);
+  prefetchGroup(first);
+  prefetchGroup(second);
   if (halves_ == 1) {
     std::vector<Loaded> loaded = loadGroups({first, second});
     directGroup(first, loaded[0], totals);
