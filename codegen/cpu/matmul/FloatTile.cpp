@@ -172,6 +172,8 @@ void TileEmitter::emitPairs(const TilePlace &place) {
     Values next(carried.begin(), carried.end());
     Value line = k_.address(place.weights, k_.mul(column, kPanelRows * 2)), x = k_.address(place.x, k_.mul(column, 2));
     for (int64_t i = 0; i < kColumns / 2; ++i) {
+      if (config_.prefetchBytes)
+        k_.prefetch(line, Value(), config_.prefetchBytes + i * kLineBytes);
       Value weights = k_.load(pairs, line, Value(), i * kLineBytes, kLineBytes);
       for (int64_t row = 0; row < config_.tileRows; ++row) {
         Value a = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, x, Value(), row * xStride_ + i * 4), pairs);
