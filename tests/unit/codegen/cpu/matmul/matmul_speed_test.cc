@@ -34,6 +34,7 @@ struct SpeedCase {
 };
 constexpr SpeedCase kCases[] = {
     {"decode, 4 bits, from memory", Layout::Q4N16K4Asym, ActKind::Int8, 4096, 4096, 1, 128u << 20, 0.42, 0.42},
+    {"eight sequences, 4 bits, from memory", Layout::Q4N16K4Sym, ActKind::Int8, 4096, 4096, 8, 128u << 20, 0.3, 0.25},
     {"decode, 4 bits, from a cache", Layout::Q4N16K4Asym, ActKind::Int8, 576, 1536, 1, 0, 0.45, 0.3},
     {"prefill, 4 bits", Layout::Q4N16K4Asym, ActKind::Int8, 576, 1536, 64, 0, 0.36, 0.34},
     {"prefill, 8 bits", Layout::Q8N16K4, ActKind::Int8, 576, 1536, 64, 0, 0.38, 0.2},
