@@ -84,9 +84,9 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   int64_t stride = config.style == TileStyle::Pairs ? shape.roundedStride() : shape.xStride();
   int64_t most = shape.mMax == 0 ? rowsInCache(stride, config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
-  // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
-  // instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so much
-  // longer to use than to read that they stop too early, and fetching the next panel pays (README.md).
+  // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
+  // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so
+  // much longer to use than to read that they stop too early, and fetching the next panel pays (README.md).
   bool waits = shape.mMax == 1 || shape.mMax == 4;
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;

@@ -23,7 +23,7 @@ struct MatmulShape {
   int64_t mMax = 1;
   int64_t unitPanels = 1;
   std::shared_ptr<const MatmulTuning> tuning = {}; ///< null: the table alone
-  bool bf16Products = false; ///< f32 activations may be rounded to bf16 (llm.linear)
+  bool bf16Products = false;                       ///< f32 activations may be rounded to bf16 (llm.linear)
 
   QuantFormat format() const { return quantFormat(layout); }
   bool asymmetric() const { return format().asymmetric; }

@@ -127,24 +127,18 @@ private:
   rt::Status passes(const char *name, Phase phase) {
     progress_.phase(name);
     LLMC_TRY(runPhase(*module_, phase, options_.passes, remarks_));
-    if (phase == Phase::Graph && options_.passes.activations == "int8" && !options_.quiet && !multipliesIntegers())
-      llvm::errs() << "warning: --activations int8 has no effect: no matrix has integer weights, so all products stay "
-                      "f32 (--quant w8 or w4 makes integer weights)\n";
-    if (phase == Phase::Graph && options_.passes.activations == "bf16" && !options_.quiet && !cuda() && !roundsFactors())
-      llvm::errs() << "warning: --activations bf16 has no effect: no matrix has bf16 weights, so all products stay f32\n";
+    if (phase == Phase::Graph && !cuda() && !options_.quiet)
+      warnOfActivations(options_.passes.activations);
     return rt::Status::ok();
   }
 
   bool cuda() const { return !options_.cudaArchs.empty(); }
 
-  bool multipliesIntegers() {
-    return module_->walk([](llm::QuantizeOp) { return WalkResult::interrupt(); }).wasInterrupted();
-  }
-
-  /// On a CPU; where one may, all with bf16 weights may.
-  bool roundsFactors() {
-    return module_->walk([](llm::LinearOp op) { return op.getBf16Products() ? WalkResult::interrupt() : WalkResult::advance(); })
-        .wasInterrupted();
+  void warnOfActivations(llvm::StringRef wanted) {
+    if ((wanted == "int8" || wanted == "bf16") && productInputs(*module_) != wanted)
+      llvm::errs() << "warning: --activations " << wanted << " has no effect: no matrix has "
+                   << (wanted == "int8" ? "integer" : "bf16") << " weights, so all products stay f32"
+                   << (wanted == "int8" ? " (--quant w8 or w4 makes integer weights)\n" : "\n");
   }
 
   rt::Status dump(const char *name) {
@@ -170,10 +164,9 @@ private:
     Builder builder(&context_);
     const std::vector<std::string> names = levelNames(options_);
     llvm::SmallVector<llvm::StringRef> levels(names.begin(), names.end());
-    const char *activations = cuda()                 ? options_.passes.scheme == "fp8" ? "e4m3" : "bf16"
-                              : multipliesIntegers() ? "int8"
-                              : roundsFactors()      ? "bf16"
-                                                     : "f32";
+    std::string activations = productInputs(*module_);
+    if (cuda())
+      activations = options_.passes.scheme == "fp8" ? "e4m3" : "bf16";
     (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
     (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
   }

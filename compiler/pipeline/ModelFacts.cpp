@@ -41,6 +41,18 @@ static std::string schemeOf(ModuleOp module, int64_t &parameters) {
   return text;
 }
 
+std::string productInputs(ModuleOp module) {
+  std::string found = "f32";
+  module.walk([&](Operation *op) {
+    auto linear = dyn_cast<llm::LinearOp>(op);
+    if (isa<llm::QuantizeOp>(op))
+      found = "int8";
+    else if (linear && linear.getBf16Products())
+      found = "bf16";
+  });
+  return found;
+}
+
 DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std::string &path,
                           const std::string &activations) {
   const ModelConfig &config = model.config;

@@ -6,6 +6,9 @@
 
 namespace llmc {
 
+/// What inputs of products have become on a CPU: "int8" or "bf16" where any has, else "f32".
+std::string productInputs(mlir::ModuleOp module);
+
 /// Fields of engine.fbs' Model. `name`: what the API calls the model, from the path it was built from.
 mlir::DictionaryAttr modelFacts(mlir::ModuleOp module, const ImportedModel &model, const std::string &path,
                                 const std::string &activations);

@@ -156,7 +156,8 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
   if (options.cudaArchs.empty() && options.passes.scheme == "fp8")
     return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
                       "expected native, w16, w8 or w4");
-  if (const std::string &cache = options.passes.kvCache; options.cudaArchs.empty() && (cache == "bf16" || cache == "fp8"))
+  if (const std::string &cache = options.passes.kvCache;
+      options.cudaArchs.empty() && (cache == "bf16" || cache == "fp8"))
     return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16 or int8",
                       "expected auto, f16 or int8");
   if (options.cudaArchs.empty())

@@ -59,7 +59,8 @@ LogicalResult EngineOp::verify() {
     return emitOpError("C7: expected target cpu or cuda, found '") << getTarget() << "'";
   bool cuda = getTarget() == "cuda";
   if (getKvKind() != "f16" && getKvKind() != "i8" && (!cuda || (getKvKind() != "bf16" && getKvKind() != "e4m3")))
-    return emitOpError("C8: expected kv_kind f16 or i8, or bf16 or e4m3 for target cuda, found '") << getKvKind() << "'";
+    return emitOpError("C8: expected kv_kind f16 or i8, or bf16 or e4m3 for target cuda, found '")
+           << getKvKind() << "'";
   for (auto level : getLevels().getAsRange<StringAttr>())
     if (level.getValue().starts_with("cuda:") != cuda)
       return emitOpError("C7: expected levels of target ") << getTarget() << ", found " << level;

@@ -65,8 +65,8 @@ Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry) {
   const double tokenBytes = static_cast<double>(kv.layer_bytes()) / kv.page_tokens();
   // A query head multiplies with a key and adds a value for each token that it sees.
   const double pairOperations = 4.0 * plan.model()->heads() * plan.model()->head_dim();
-  // With int8 or bf16 activations tokens of prompts multiply in bf16 where the level can; a sequence that brings one token,
-  // which pairs with each cached one once, never does.
+  // With int8 or bf16 activations tokens of prompts multiply in bf16 where the level can; a sequence that brings one
+  // token, which pairs with each cached one once, never does.
   const bool bf16 = textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context;
   return {entry.context * tokenBytes, entry.attended * pairOperations, bf16 ? "bf16" : "f32"};
 }

@@ -20,10 +20,10 @@ struct AttendShape {
 
   int64_t group() const { return heads / kvHeads; }
   int64_t elementBytes() const { return int8Cache ? 1 : 2; }
-  int64_t rowBytes() const { return headDim * elementBytes(); }       ///< V of one token and head
-  int64_t lineBytes() const { return kPageTokens * elementBytes(); }  ///< one dimension of K of one head in a page
-  int64_t headBytes() const { return kPageTokens * rowBytes(); }      ///< K or V of one head in a page
-  int64_t valuesAt() const { return kvHeads * headBytes(); }          ///< V of the first head in a layer of a page
+  int64_t rowBytes() const { return headDim * elementBytes(); }      ///< V of one token and head
+  int64_t lineBytes() const { return kPageTokens * elementBytes(); } ///< one dimension of K of one head in a page
+  int64_t headBytes() const { return kPageTokens * rowBytes(); }     ///< K or V of one head in a page
+  int64_t valuesAt() const { return kvHeads * headBytes(); }         ///< V of the first head in a layer of a page
   /// Scales of one head's keys or values in a page.
   int64_t scaleBytes() const { return int8Cache ? kPageTokens * 4 : 0; }
   /// Scales of the first head's keys in a layer of a page; those of its values follow all keys'.

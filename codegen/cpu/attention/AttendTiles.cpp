@@ -27,7 +27,8 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
     for (int64_t p = 0; p < tile_.pages; ++p) // past the end: the last page again, masked later
       pages.push_back(pageAddress(item, k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage), 0));
     for (int64_t p = 0; shape_.int8Cache && p < tile_.pages; ++p)
-      scales.push_back(k_.address(pages[p], k_.mul(item.kvHead, shape_.scaleBytes() - shape_.headBytes()), shape_.scalesAt()));
+      scales.push_back(
+          k_.address(pages[p], k_.mul(item.kvHead, shape_.scaleBytes() - shape_.headBytes()), shape_.scalesAt()));
     for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
       nexts.push_back(ahead(item, k_.add(page, p), 0));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
@@ -63,8 +64,7 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
           Value sum = sums[(t * tile_.heads + h) * tile_.pages + p];
           if (shape_.int8Cache)
             sum = k_.mulF(sum, k_.load(f32x16, scales[p], Value(), 0, 64));
-          k_.store(sum, words_.scratch, at,
-                   row * AttendShape::kBlockTokens * 4 + p * 64, 4);
+          k_.store(sum, words_.scratch, at, row * AttendShape::kBlockTokens * 4 + p * 64, 4);
         }
   });
 }
@@ -164,8 +164,8 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, Val
 /// Brings V of key `key` of the next block into L2: `columns` vectors from byte `column` of a row of sums on.
 void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value column, int64_t columns) {
   Value page = ahead(item, k_.divUI(key, AttendShape::kPageTokens), shape_.valuesAt());
-  Value at =
-      k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes()), k_.divUI(column, 4 / shape_.elementBytes()));
+  Value at = k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes()),
+                    k_.divUI(column, 4 / shape_.elementBytes()));
   for (int64_t line = 0; line < columns * shape_.lineBytes(); line += 64)
     k_.prefetch(page, at, line, kIntoL2);
 }
@@ -186,7 +186,8 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
-      Value values = k_.address(pageAddress(item, page, shape_.valuesAt()), k_.divUI(column, 4 / shape_.elementBytes()));
+      Value values =
+          k_.address(pageAddress(item, page, shape_.valuesAt()), k_.divUI(column, 4 / shape_.elementBytes()));
       Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       Value nextKeys; // the same page of the next block: its K lines arrive while this page's V is summed

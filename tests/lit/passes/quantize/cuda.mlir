@@ -11,7 +11,6 @@
 // RUN: llmc-opt %s --llm-quantize | FileCheck %s --check-prefix=CPU
 // RUN: not llmc-opt %s --llm-quantize="target=cuda activations=f32" 2>&1 | FileCheck %s --check-prefix=FLOAT
 // RUN: not llmc-opt %s --llm-quantize="target=cuda activations=int8" 2>&1 | FileCheck %s --check-prefix=INT8
-// RUN: not llmc-opt %s --llm-quantize="activations=bf16" 2>&1 | FileCheck %s --check-prefix=BF16
 // RUN: not llmc-opt %s --llm-quantize="target=rocm" 2>&1 | FileCheck %s --check-prefix=ROCM
 
 // CHECK: remark: stored as f16: target cuda has no f32 matrices
@@ -60,7 +59,6 @@
 // CPU-NOT: llm.cast
 // FLOAT: error: activations 'f32' are not there for target cuda, whose products read bf16: expected auto or bf16
 // INT8: error: activations 'int8' are not there for target cuda
-// BF16: error: activations 'bf16' are for target cuda: expected auto, int8 or f32
 // ROCM: error: unknown target 'rocm', expected cpu or cuda
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !l = tensor<?x48xf32, #llm.dims<[T, 48]>>

@@ -231,7 +231,6 @@ const Case kCases[] = {
     {"int8_window", int8(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}}},
 };
 
-
 /// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
 /// with bf16 and at one without, which ignores the permission.
 const Case kRoundedCases[] = {
@@ -245,7 +244,9 @@ const Case kRoundedCases[] = {
     {"bf16_window", rounded(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}, {150, 70}}},
     {"bf16_wide_window", rounded(shapeOf(2, 2, 64, 0, 200)), {{500, 30}}},
     {"bf16_softcap", rounded(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {90, 10}}},
-    {"bf16_int8_smol_prompt", int8(rounded(shapeOf(9, 3, 64, 0))), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
+    {"bf16_int8_smol_prompt",
+     int8(rounded(shapeOf(9, 3, 64, 0))),
+     {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
     {"bf16_int8_mha_dim80", int8(rounded(shapeOf(3, 3, 80, 0))), {{233, 5}, {1, 9}}},
 };
 

@@ -18,12 +18,12 @@ struct Kind {
 };
 
 const Kind kKinds[] = {
-    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},      {Layout::BF16N16K2, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},  {Layout::Q4N16K4Asym, ActKind::F32},
-    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8}, {Layout::Q4N16K4Asym, ActKind::Int8},
-    {Layout::Q5N16K4Sym, ActKind::F32},   {Layout::Q5N16K4Asym, ActKind::F32}, {Layout::Q4KN16K4, ActKind::F32},
-    {Layout::Q5KN16K4, ActKind::F32},     {Layout::Q6KN16K4, ActKind::F32},    {Layout::Q5N16K4Sym, ActKind::Int8},
-    {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},   {Layout::Q5KN16K4, ActKind::Int8},
+    {Layout::F32N16, ActKind::F32},       {Layout::F16N16, ActKind::F32},          {Layout::BF16N16K2, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32},      {Layout::Q4N16K4Sym, ActKind::F32},      {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::Int8},     {Layout::Q4N16K4Sym, ActKind::Int8},     {Layout::Q4N16K4Asym, ActKind::Int8},
+    {Layout::Q5N16K4Sym, ActKind::F32},   {Layout::Q5N16K4Asym, ActKind::F32},     {Layout::Q4KN16K4, ActKind::F32},
+    {Layout::Q5KN16K4, ActKind::F32},     {Layout::Q6KN16K4, ActKind::F32},        {Layout::Q5N16K4Sym, ActKind::Int8},
+    {Layout::Q5N16K4Asym, ActKind::Int8}, {Layout::Q4KN16K4, ActKind::Int8},       {Layout::Q5KN16K4, ActKind::Int8},
     {Layout::Q6KN16K4, ActKind::Int8},    {Layout::BF16N16K2, ActKind::F32, true},
 };
 
@@ -220,7 +220,8 @@ std::vector<Case> cases() {
 
 std::string caseName(const testing::TestParamInfo<Case> &info) {
   auto [kind, level, mMax] = info.param;
-  std::string name = layoutTestName(kind.layout, kind.act) + (kind.bf16Products ? "_rounded_" : "_") + level->name.str() + "_m" + std::to_string(mMax);
+  std::string name = layoutTestName(kind.layout, kind.act) + (kind.bf16Products ? "_rounded_" : "_") +
+                     level->name.str() + "_m" + std::to_string(mMax);
   for (char &c : name)
     if (c == '-')
       c = '_';
