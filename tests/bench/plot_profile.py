@@ -59,7 +59,7 @@ def draw(profile: dict, out: pathlib.Path) -> None:
              ("prefill", profile["profile"]["prefill"], "prefill of {tokens} tokens: {us:.1f} ms")]
     figure, axes = plt.subplots(len(kinds), 1, figsize=(9, 3.9))
     for axis, (name, steps, title) in zip(axes, kinds):
-        left = 0.0
+        left, outside = 0.0, 0  # labels beside their slices go up and down, so that neighbours' do not meet
         for label, colour, share, limit in slices(steps):
             axis.barh(0, share, left=left, color=colour, edgecolor="white", linewidth=0.6)
             text = f"{label}\n{share:.0%}" + (f"\n({limit:.0%} of limit)" if limit is not None and share > 0.09 else "")
@@ -67,14 +67,15 @@ def draw(profile: dict, out: pathlib.Path) -> None:
                 axis.text(left + share / 2, 0, text, ha="center", va="center", fontsize=7.5,
                           color="white" if colour != OTHER[1] else "black")
             elif share > 0.004:
-                axis.annotate(f"{label} {share:.1%}", (left + share / 2, 0.4), (left + share / 2, 0.62), fontsize=6.5, ha="right",
+                outside += 1
+                axis.annotate(f"{label} {share:.1%}", (left + share / 2, 0.4), (left + share / 2, 0.74 - outside % 2 * 0.2), fontsize=6.5, ha="right",
                               arrowprops={"arrowstyle": "-", "linewidth": 0.5})
             left += share
         us = steps["us_per_step"]
         axis.set_title(title.format(us=us if name == "decode" else us * steps["steps"] / len(profile["repeats"]) / 1e3,
                                     tokens=profile["prompt_tokens"]), fontsize=9.5, loc="left", pad=16)
         axis.set_xlim(0, 1)
-        axis.set_ylim(-0.4, 0.62)
+        axis.set_ylim(-0.4, 0.76)
         axis.axis("off")
     limits = profile["profile"]["limits"]
     figure.text(0.5, 0.01, f"{profile['model']} ({profile['scheme']}), {profile['cpu']}, {profile['threads']} threads; limits of the same "
