@@ -12,6 +12,11 @@ AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, co
                              const AttendTile &tile, int64_t itemTokens)
     : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens) {}
 
+Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
+  Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);
+  return k.maxSI(k.mul(pages, AttendShape::kPageTokens), k.c(AttendShape::kSplitTokens));
+}
+
 AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
   Value end = k_.add(first_, item.tokenCount); // the last query sees itself
   Value begin = k_.c(0);
@@ -19,8 +24,7 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
     begin = k_.maxSI(begin, k_.add(first_, 1 - shape_.window));
   if (item.split) {
     // Splits depend on the sequence's length alone, so a token's sum does not change with its neighbours.
-    Value unit = k_.ceilDiv(k_.ceilDiv(end, shape_.splits), AttendShape::kPageTokens);
-    unit = k_.maxSI(k_.mul(unit, AttendShape::kPageTokens), k_.c(AttendShape::kSplitTokens));
+    Value unit = splitTokens(k_, shape_, end);
     Value from = k_.mul(item.split, unit);
     begin = k_.maxSI(begin, from);
     end = k_.minSI(end, k_.add(from, unit));
@@ -65,7 +69,7 @@ void AttendEmitter::emitItem(const AttendItem &item) {
     });
   };
   k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens, [&](Value firstKey) {
-    if (item.heads)
+    if (item.next.table)
       noteAhead(item, firstKey, keys.end);
     forHeads([&](const AttendItem &one) { emitBlock(one, firstKey, keys.end); });
   });
@@ -82,14 +86,17 @@ void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endK
   Value last = choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage);
   for (int64_t p = 0; p < kPages; ++p) {
     Value page = k_.loadIndex(table, k_.minSI(k_.add(first, p), last));
-    k_.store(k_.address(words_.cache, k_.mul(page, shape_.pageBytes())), words_.scratch, Value(), at_.ahead + p * 8, 8);
+    Value address = k_.address(words_.cache, k_.mul(page, shape_.pageBytes()));
+    if (!item.heads)
+      address = k_.address(address, k_.mul(choose(item.kvHead, item.next.kvHead), shape_.headBytes()));
+    k_.store(address, words_.scratch, Value(), at_.ahead + p * 8, 8);
   }
 }
 
-/// K of the item's head in page `page` of the block that comes next; `extra` bytes on.
+/// K of the head that is read in page `page` of the block that comes next; `extra` bytes on.
 Value AttendEmitter::ahead(const AttendItem &item, Value page, int64_t extra) {
   Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
-  return k_.address(address, k_.mul(item.kvHead, shape_.headBytes()), extra);
+  return k_.address(address, item.heads ? k_.mul(item.kvHead, shape_.headBytes()) : Value(), extra);
 }
 
 void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endKey) {
@@ -106,7 +113,7 @@ void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endK
     };
     k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
     forEachHeads([&](Value head) { emitValues(item, tile, head); });
-    if (item.heads) // a last block with few keys has not come to the end of the next one
+    if (item.next.table) // a last block with few keys has not come to the end of the next one
       k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
                  [&](Value key) { prefetchValues(item, key, k_.c(0), shape_.headDim / 16); });
   });

@@ -20,18 +20,22 @@ struct AttendWords {
   AttendSink sink;     ///< when set, takes the values of whole contexts instead of `result`
 };
 
-/// The first keys of another sequence: pages [firstPage, lastPage] of its row of the block table.
+/// The first keys of what a worker reads next: pages [firstPage, lastPage] of a sequence's row of the block table, by
+/// KV head `kvHead` (null: of all heads).
 struct AttendNext {
-  mlir::Value table, firstPage, lastPage;
+  mlir::Value table, firstPage, lastPage, kvHead;
 };
 
 /// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`.
 struct AttendItem {
   mlir::Value firstToken, tokenCount, sequence, kvHead;
   mlir::Value split; ///< null when the whole context is one
-  mlir::Value heads; ///< null, or how many KV heads from `kvHead` on; with it:
-  AttendNext next;   ///< what this worker reads after the item
+  mlir::Value heads; ///< null, or how many KV heads from `kvHead` on
+  AttendNext next;   ///< what this worker reads after the item; null for blocks of query tokens
 };
+
+/// Keys in one of shape.splits parts of a context of `length` keys: whole pages.
+mlir::Value splitTokens(KernelBuilder &k, const AttendShape &shape, mlir::Value length);
 
 /// Keys of a block that one row sees, relative to the block: [begin, end), without `begin` all before `end`.
 struct VisibleKeys {
@@ -57,9 +61,10 @@ void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &wo
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
 ///
-/// An item of several heads goes block by block through all of them: K and V of all heads of a page lie side by side,
-/// and while a block is computed the next one comes into L2. One prefetch to L1 after another leaves a core of a Zen 4
-/// at 12 of the 20 GB/s that it reads this way: it has few places for what misses L1.
+/// An item of several heads goes block by block through all of them: K and V of all heads of a page lie side by side.
+/// Where items have one token, the next block, of the item or of what follows, comes into L2 while a block is computed.
+/// One prefetch to L1 after another leaves a core of a Zen 4 at 12 of the 20 GB/s that it reads this way: it has few
+/// places for what misses L1.
 class AttendEmitter {
 public:
   AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words, const AttendTile &tile,

@@ -18,12 +18,22 @@ static void emitSplitItems(KernelBuilder &k, const AttendShape &shape, const Att
   int64_t perToken = shape.kvHeads * shape.splits;
   Value items = k.mul(tokens, perToken);
   Value mine = k.divUI(k.add(k.sub(k.maxSI(items, k.worker()), k.worker()), k.add(k.workers(), -1)), k.workers());
-  k.forEach(k.c(0), mine, 1, [&](Value i) {
-    Value index = k.add(k.worker(), k.mul(i, k.workers()));
+  Value positions = k.batchPtr(words.batch, offsetof(rt::Batch, positions));
+  Value table = k.batchPtr(words.batch, offsetof(rt::Batch, blockTable));
+  Value stride = k.batchInt(words.batch, offsetof(rt::Batch, blockStride));
+  auto itemAt = [&](Value index) {
     Value token = k.divUI(index, perToken), rest = k.remUI(index, perToken);
-    AttendItem item{
+    return AttendItem{
         token,   k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits), k.remUI(rest, shape.splits),
         Value(), {}};
+  };
+  k.forEach(k.c(0), mine, 1, [&](Value i) {
+    Value index = k.add(k.worker(), k.mul(i, k.workers()));
+    AttendItem item = itemAt(index), next = itemAt(k.minSI(k.add(index, k.workers()), k.add(items, -1)));
+    Value length = k.add(k.loadIndex(positions, next.firstToken), 1);
+    Value last = k.divUI(k.add(length, -1), AttendShape::kPageTokens);
+    Value first = k.divUI(k.mul(next.split, splitTokens(k, shape, length)), AttendShape::kPageTokens);
+    item.next = {k.address(table, k.mul(k.mul(next.sequence, stride), 4)), k.minSI(first, last), last, next.kvHead};
     emitter.emitItem(item);
   });
 }
@@ -112,7 +122,7 @@ private:
     if (shape_.window > 0)
       first = k_.mul(k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), AttendShape::kBlockTokens),
                      AttendShape::kBlockTokens / AttendShape::kPageTokens);
-    return {k_.address(table_, k_.mul(k_.mul(which, stride_), 4)), choose(first, last), last};
+    return {k_.address(table_, k_.mul(k_.mul(which, stride_), 4)), choose(first, last), last, Value()};
   }
 
   KernelBuilder &k_;

@@ -29,18 +29,13 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
     for (int64_t p = 0; shape_.int8Cache && p < tile_.pages; ++p)
       scales.push_back(
           k_.address(pages[p], k_.mul(item.kvHead, shape_.scaleBytes() - shape_.headBytes()), shape_.scalesAt()));
-    for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
+    for (int64_t p = 0; item.next.table && p < tile_.pages; ++p)
       nexts.push_back(ahead(item, k_.add(page, p), 0));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
-      // One query row a head reads each page once. Beside the K lines those of the next block are fetched; where an
-      // item may have no other block, the V lines that it needs next.
-      for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
+      for (int64_t p = 0; item.next.table && p < tile_.pages; ++p)
         k_.prefetch(nexts[p], k_.mul(d, line), 0, kIntoL2);
-      if (tile_.tokens == 1 && !item.heads)
-        for (Value address : pages)
-          k_.prefetch(address, k_.mul(d, line), shape_.valuesAt());
       for (int64_t u = 0; u < 2; ++u) {
         KernelBuilder::Values keys;
         for (Value address : pages)
@@ -190,19 +185,9 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
           k_.address(pageAddress(item, page, shape_.valuesAt()), k_.divUI(column, 4 / shape_.elementBytes()));
       Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
-      Value nextKeys; // the same page of the next block: its K lines arrive while this page's V is summed
-      if (tile_.tokens == 1 && !item.heads) {
-        Value lastPage = k_.divUI(k_.add(tile.endKey, -1), AttendShape::kPageTokens);
-        nextKeys = pageAddress(
-            item, k_.minSI(k_.add(page, AttendShape::kBlockTokens / AttendShape::kPageTokens), lastPage), 0);
-      }
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
-        if (nextKeys) {
-          for (int64_t line = 0; line < shape_.rowBytes(); line += 64)
-            k_.prefetch(nextKeys, k_.mul(t, shape_.rowBytes()), line);
-        }
-        if (item.heads)
+        if (item.next.table)
           prefetchValues(item, k_.add(key, t), column, tile_.columns);
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
