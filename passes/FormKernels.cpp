@@ -36,6 +36,7 @@ public:
     forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
     forEach<llm::AttendOp>([&](llm::AttendOp op) { formAttend(op); });
     forEach<llm::AttendPartialOp>([&](llm::AttendPartialOp op) { formAttend(op); });
+    forEach<llm::ArgmaxOp>([&](llm::ArgmaxOp op) { formArgmax(op); });
     removeDead();
   }
 
@@ -168,6 +169,8 @@ private:
 
   /// Logits meet their argmax in the head's registers (F8): rows that are not asked for are never in memory.
   void addArgmax(KernelGroup &group, Value logits) {
+    if (cuda_)
+      return; // formArgmax
     llm::KeepRowsOp keep;
     llm::ArgmaxOp argmax;
     for (Operation *user : logits.getUsers()) {
@@ -316,6 +319,16 @@ private:
       addHeadQuantize(group, cast<llm::AttendOp>(attend));
       addCast(group, attend->getResult(0));
     }
+    outline(group, batch_);
+  }
+
+  /// Blocks of a product on a device have fewer columns than a tile, and all logits are stored.
+  void formArgmax(llm::ArgmaxOp argmax) {
+    if (!cuda_)
+      return;
+    KernelGroup group;
+    group.hero = "argmax";
+    group.ops.insert(argmax);
     outline(group, batch_);
   }
 

@@ -30,10 +30,6 @@ struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
     if (ret.getNumOperands() != 1 || function.getNumArguments() == 0 ||
         !isa<llm::BatchType>(function.getArgument(0).getType()))
       return; // no program, or done already
-    if (machine == Target::Cuda) {
-      missed(ret, "F8") << "products for cuda write all logits";
-      return;
-    }
     Value logits = ret.getOperand(0);
     Operation *source = logits.getDefiningOp();
     if (!llm::isActivation(logits.getType()) || !llm::rowsDim(logits.getType()).isS() || !source) {
@@ -41,9 +37,13 @@ struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
       return;
     }
     OpBuilder builder(ret);
-    auto kept = llm::KeepRowsOp::create(builder, source->getLoc(), logits, function.getArgument(0));
-    auto best = llm::ArgmaxOp::create(builder, source->getLoc(), logits, kArgmaxTile);
-    ret.getOperandsMutable().assign({kept.getResult(), best.getResult()});
+    const bool cuda = machine == Target::Cuda;
+    Value kept = logits;
+    // A device keeps all logits: what crosses the bus is chosen when it is copied.
+    if (!cuda)
+      kept = llm::KeepRowsOp::create(builder, source->getLoc(), logits, function.getArgument(0));
+    auto best = llm::ArgmaxOp::create(builder, source->getLoc(), logits, cuda ? kCudaArgmaxTile : kArgmaxTile);
+    ret.getOperandsMutable().assign({kept, best.getResult()});
     function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), ret.getOperandTypes()));
   }
 };

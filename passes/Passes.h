@@ -32,6 +32,8 @@ inline constexpr int64_t kDecodeSplits = 16;
 /// Columns of a tile of logits that the head gives the largest of: 384 tiles of a vocabulary of 49,152 spread over many
 /// workers, and a row's tiles are 1/64 of its bytes.
 inline constexpr int64_t kArgmaxTile = 128;
+/// The same on a device, where a tile is a block of its own and fewer of them are copied to the host.
+inline constexpr int64_t kCudaArgmaxTile = 1024;
 
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"

@@ -14,6 +14,8 @@ FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
     return emitCudaAttend(request);
   if (hero == "kv_write")
     return emitCudaKvWrite(request);
+  if (hero == "argmax")
+    return emitCudaArgmax(request);
   return emitCudaRowKernel(request);
 }
 

@@ -12,7 +12,8 @@ namespace llmc::kern {
 using namespace mlir;
 
 ::llvm::ArrayRef<::llvm::StringRef> heroNames() {
-  static constexpr ::llvm::StringRef kHeroes[] = {"linear", "norm", "attend", "embed", "kv_write", "pointwise"};
+  static constexpr ::llvm::StringRef kHeroes[] = {"linear",   "norm",      "attend", "embed",
+                                                  "kv_write", "pointwise", "argmax", "sample"};
   return kHeroes;
 }
 

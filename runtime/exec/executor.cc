@@ -69,9 +69,10 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
 Status Executor::step(std::span<const StepSequence> sequences) {
   LLMC_TRY(builder_.build(sequences));
   if (backend_) {
-    auto logits = backend_->run(builder_.batch());
-    LLMC_TRY(logits.status());
-    logits_ = *logits;
+    auto results = backend_->run(builder_.batch());
+    LLMC_TRY(results.status());
+    logits_ = results->logits;
+    tiles_ = {results->argmax, uint64_t{2} * results->tiles};
     return Status::ok();
   }
   const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);

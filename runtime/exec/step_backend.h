@@ -8,13 +8,22 @@
 
 namespace llmc::rt {
 
+/// What a step leaves in host memory, valid until the next one.
+struct StepResults {
+  /// [S, vocab] f32, row stride rowStrideBytes(4 * vocab). Only rows that Batch::logitsWanted names are there when the
+  /// program finds the largest ones.
+  const float* logits = nullptr;
+  uint32_t tiles = 0;  ///< of a row of logits; 0: the program finds no largest ones
+  const float* argmax =
+      nullptr;  ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles), as the plan's argmax slot
+};
+
 /// Used by the executor's thread. One virtual call a step.
 class StepBackend {
  public:
   virtual ~StepBackend() = default;
-  /// Runs a step over `batch`, whose arrays are in host memory, and returns its logits in host memory: [S, vocab] f32,
-  /// row stride rowStrideBytes(4 * vocab), valid until the next call.
-  virtual Result<const float*> run(const Batch& batch) = 0;
+  /// Runs a step over `batch`, whose arrays are in host memory.
+  virtual Result<StepResults> run(const Batch& batch) = 0;
   virtual uint64_t workspaceBytes() const = 0;
 };
 

@@ -83,6 +83,17 @@ kern.func @k(%x: !x, %b: !llm.batch) -> !q attributes {hero = "pointwise"} {
 )";
 }
 
+std::string argmax() {
+  return R"(
+!x = tensor<?x3000xf32, #llm.dims<[S, 3000]>>
+!a = tensor<?x6xf32, #llm.dims<[S, 6]>>
+kern.func @k(%x: !x, %b: !llm.batch) -> !a attributes {hero = "argmax"} {
+  %0 = llm.argmax %x {tile = 1024} : (!x) -> !a
+  kern.yield %0 : !a
+}
+)";
+}
+
 /// Sums of a split without keys mean nothing, and its kernel need not write them.
 void ignoreEmptySplits(size_t, reference::Tensor& want, reference::Tensor& got) {
   for (int64_t row = 0; row < want.rows; ++row)
@@ -127,6 +138,7 @@ std::vector<Family> families() {
           {"wide groups of 8", make(product(kBf16Rows, "i4, 128, asym"), decode, 0, 8)},
           {"wide groups of any", make(product(kBf16Rows, "i4, 128, asym"), {{0, 70}})},
           {"quantize", make(quantize(), decode, 1e-7)},
+          {"argmax", make(argmax(), decode, 1e-30)},
           {"e4m3 of 8", make(product(kE4M3Rows, "e4m3"), decode, 0, 8)},
           {"e4m3 of any", make(product(kE4M3Rows, "e4m3"), {{0, 70}})}};
 }
@@ -150,6 +162,7 @@ constexpr Redundant kRedundant[] = {
     {"wide groups of any", FaultKind::kShortWait, 1},       // the same
     {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
     {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
+    {"argmax", FaultKind::kMissingBarrier, 1},              // before the block's first comparison nobody reads
     {"e4m3 of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty
     {"e4m3 of any", FaultKind::kShortWait, 1},              // the same
     {"e4m3 of any", FaultKind::kMissingBarrier, 1},         // sums are parked where no step of this length lies
@@ -231,6 +244,8 @@ constexpr TextFault kTextFaults[] = {
     {"quantize", "another row", "(row) * ", "(row + 1) * "},
     {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},
     {"e4m3 of 8", "scales of another row", ", row, ", ", row + 1, "},
+    {"argmax", "an index past the end", "col < 3000", "col < 3004"},
+    {"argmax", "another tile", "tile * 1024", "tile * 1023"},
     {"kv_write of bytes", "a wrong token's scale", " + token * 4)", " + (token ^ 1) * 4)"},
     {"kv_write of bytes", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong page", "slots[row]", "slots[row] + 16"},

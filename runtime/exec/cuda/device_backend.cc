@@ -35,6 +35,7 @@ Result<std::unique_ptr<DeviceBackend>> DeviceBackend::create(const Stream& strea
   LLMC_TRY(stream.fill(backend->arena_.address(), 0, *bytes));
   LLMC_TRY(backend->reserveLogits(std::min(limits.maxRows, limits.maxSequences)));
   LLMC_TRY(backend->bindPrograms(kv, options));
+  LLMC_TRY(backend->reserveTiles());
   if (options.graphs) LLMC_TRY(backend->recordGraphs());
   LLMC_TRY(stream.synchronize());
   return backend;
@@ -75,6 +76,17 @@ Status DeviceBackend::reserveLogits(uint32_t rows) {
   return Status::ok();
 }
 
+Status DeviceBackend::reserveTiles() {
+  uint64_t row = 0;
+  for (const auto& program : programs_)
+    if (program->tiles() > 0) row = std::max(row, rowStrideBytes(uint64_t{8} * program->tiles()));
+  if (row == 0) return Status::ok();
+  auto buffer = PinnedBuffer::create(stream_.context(), row * std::max(limits_.maxRows, 1u), "the largest logits");
+  LLMC_TRY(buffer.status());
+  tiles_ = buffer.take();
+  return Status::ok();
+}
+
 const DeviceProgram& DeviceBackend::programFor(const Batch& batch) const {
   int32_t most = 0;
   for (int32_t i = 0; i < batch.sequences; ++i) most = std::max(most, batch.queryStarts[i + 1] - batch.queryStarts[i]);
@@ -91,19 +103,40 @@ Status DeviceBackend::enqueue(const Batch& batch, const DeviceProgram& program) 
   return program.enqueue(stream_, {static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(batch.rows), sequences});
 }
 
-Result<const float*> DeviceBackend::run(const Batch& batch) {
-  LLMC_TRY(reserveLogits(static_cast<uint32_t>(batch.rows)));
+/// Tiles of all rows; logits of those that somebody reads, neighbours in one copy. Without tiles all logits.
+Status DeviceBackend::copyBack(const Batch& batch, const DeviceProgram& program) {
+  const auto rows = static_cast<uint32_t>(batch.rows);
+  if (rows == 0) return Status::ok();
+  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
+  const bool all = program.tiles() == 0;
+  if (!all)
+    LLMC_TRY(stream_.copy(hostAddress(tiles_.data()), program.argmax(),
+                          rows * rowStrideBytes(uint64_t{8} * program.tiles())));
+  for (uint32_t first = 0, end = 0; first < rows; first = end) {
+    const auto wanted = [&](uint32_t row) { return all || batch.logitsWanted[row] > 0; };
+    end = first + 1;
+    if (!wanted(first)) continue;
+    while (end < rows && wanted(end)) ++end;
+    LLMC_TRY(stream_.copy(hostAddress(logits_.data() + first * stride), program.logits() + first * stride,
+                          (end - first) * stride));
+  }
+  return Status::ok();
+}
+
+Result<StepResults> DeviceBackend::run(const Batch& batch) {
   const DeviceProgram& program = programFor(batch);
+  uint32_t rows = static_cast<uint32_t>(batch.rows);  // whose logits come back: up to the last one that is read
+  while (program.tiles() > 0 && rows > 0 && batch.logitsWanted[rows - 1] <= 0) --rows;
+  if (rows > 0) LLMC_TRY(reserveLogits(rows));
   Status status = batch_.send(stream_, batch);
   if (status) status = enqueue(batch, program);
-  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
-  if (status)
-    status = stream_.copy(hostAddress(logits_.data()), program.logits(), static_cast<uint64_t>(batch.rows) * stride);
+  if (status) status = copyBack(batch, program);
   // Also after a failure: what was enqueued reads the block that the next step fills.
   const Status waited = stream_.synchronize();
   if (!status) return status;
   LLMC_TRY(waited);
-  return reinterpret_cast<const float*>(logits_.data());
+  return StepResults{reinterpret_cast<const float*>(logits_.data()), program.tiles(),
+                     reinterpret_cast<const float*>(tiles_.data())};
 }
 
 }  // namespace llmc::rt::cuda

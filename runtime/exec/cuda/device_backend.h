@@ -39,7 +39,7 @@ class DeviceBackend : public StepBackend {
   /// Device memory beside weights and pages, for plans of what fits; nothing on overflow.
   static std::optional<uint64_t> bytesFor(const fb::Engine& plan, const StepLimits& limits, Numerics numerics);
 
-  Result<const float*> run(const Batch& batch) override;
+  Result<StepResults> run(const Batch& batch) override;
   uint64_t workspaceBytes() const override { return arena_.size(); }
   uint32_t graphs() const { return static_cast<uint32_t>(graphs_.size()); }
 
@@ -49,6 +49,8 @@ class DeviceBackend : public StepBackend {
   Status bindPrograms(CuAddress kv, const BackendOptions& options);
   Status recordGraphs();
   Status reserveLogits(uint32_t rows);
+  Status reserveTiles();
+  Status copyBack(const Batch& batch, const DeviceProgram& program);
   Status enqueue(const Batch& batch, const DeviceProgram& program);
   const DeviceProgram& programFor(const Batch& batch) const;
 
@@ -63,6 +65,7 @@ class DeviceBackend : public StepBackend {
   DeviceBuffer arena_;
   DeviceBatch batch_;
   PinnedBuffer logits_;  ///< grows with the rows that steps ask for
+  PinnedBuffer tiles_;   ///< of all rows; empty when no program finds the largest logits
   std::vector<std::unique_ptr<DeviceProgram>> programs_;
   const DeviceProgram* graphed_ = nullptr;  ///< the program that graphs_ are of
   std::vector<Bucket> graphs_;              ///< ascending

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "runtime/format/program_check.h"
+
 namespace llmc::rt::cuda {
 namespace {
 
@@ -72,6 +74,10 @@ Result<std::unique_ptr<DeviceProgram>> DeviceProgram::bind(const fb::Engine& pla
   bound->maxQueries_ = source.q_max();
   bound->numerics_ = numerics;
   bound->logits_ = addresses.arena + slotOffset(source, *source.slots()->Get(source.logits_slot()), units);
+  bound->tiles_ = argmaxTiles(source, plan);
+  if (bound->tiles_ > 0)
+    bound->argmax_ =
+        addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(source.argmax_slot())), units);
   return bound;
 }
 

@@ -45,6 +45,8 @@ class DeviceProgram {
   /// Puts all launches into `stream`; those on rows are left out when there are none. Errors name the kernel.
   Status enqueue(const Stream& stream, const StepCounts& counts) const;
   CuAddress logits() const { return logits_; }
+  CuAddress argmax() const { return argmax_; }  ///< as the plan's argmax slot; 0 without one
+  uint32_t tiles() const { return tiles_; }     ///< of a row of logits; 0 without an argmax
 
  private:
   DeviceProgram() = default;
@@ -71,7 +73,8 @@ class DeviceProgram {
   std::vector<Launch> launches_;
   uint32_t maxTokens_ = 0, maxQueries_ = 0;
   Numerics numerics_ = Numerics::kFast;
-  CuAddress logits_ = 0;
+  CuAddress logits_ = 0, argmax_ = 0;
+  uint32_t tiles_ = 0;
 };
 
 }  // namespace llmc::rt::cuda

@@ -29,7 +29,7 @@ STAGES = [
     ("kern-form-fallback", AFTER_SPLIT), ("kern-dedup", AFTER_SPLIT), ("kern-select-config", AFTER_SPLIT), ("kern-assign-layout", AFTER_SPLIT),
     # A plan has launches instead of functions: there is nothing to interpret, but it must come into being and be proven.
     ("plan-build", []), ("plan-memory", []), ("plan-verify", [])]
-ARGMAX_TILE = 128
+ARGMAX_TILE = {"cpu": 128, "cuda": 1024}
 DIFFERENT = "DIFFERENT"  # what a comparison says; an edited text that does not even parse is a fault of the edit, not noticed
 # In the place of a pass: the IR as it comes.
 DRAWN, EDITED = "model", "edit"
@@ -57,6 +57,7 @@ class Run:
     """One seed: its model, how it is built and evaluated, and what was found."""
 
     def __init__(self, seed: int, target: str):
+        self.target = target
         self.shape, text = random_ir.random_model(seed)
         self.text = text.replace("module attributes {", f'module attributes {{llmc.target = "{target}", ', 1)
         rng = random.Random(f"run {seed}")
@@ -118,7 +119,7 @@ class Run:
                 self.rounded = logits
             off = difference(logits, self.expected(self.exact if exact else self.rounded))
             if best:
-                off = max(off, difference(best, [[tops(row) for row in step] for step in logits]))
+                off = max(off, difference(best, [[tops(row, ARGMAX_TILE[self.target]) for row in step] for step in logits]))
             if off > TOLERANCE:
                 faults.append(f"{name} @{function} {'exact' if exact else 'rounded'}: {DIFFERENT} by {off:.2g}")
         return faults
@@ -139,10 +140,10 @@ class Run:
         return text
 
 
-def tops(row: list[float]) -> list[float]:
+def tops(row: list[float], width: int) -> list[float]:
     """Largest value of each tile, then the columns that have them."""
-    tiles = [row[i : i + ARGMAX_TILE] for i in range(0, len(row), ARGMAX_TILE)]
-    return [max(tile) for tile in tiles] + [ARGMAX_TILE * i + tile.index(max(tile)) for i, tile in enumerate(tiles)]
+    tiles = [row[i : i + width] for i in range(0, len(row), width)]
+    return [max(tile) for tile in tiles] + [width * i + tile.index(max(tile)) for i, tile in enumerate(tiles)]
 
 
 def difference(found: list, expected: list) -> float:

@@ -35,6 +35,9 @@ const Sample kSamples[] = {
       %1 = llm.rmsnorm %0, %w {eps = 1.0e-5, unit_offset = true} : (!x, !w) -> !x
       %2 = llm.cast %1 : (!x) -> !xb
       kern.yield %0, %2 : !x, !xb })"},
+    {"argmax", R"(kern.func @k(%x: !s, %b: !b) -> tensor<?x4xf32, #llm.dims<[S, 4]>> attributes {hero = "argmax"} {
+      %0 = llm.argmax %x {tile = 128} : (!s) -> tensor<?x4xf32, #llm.dims<[S, 4]>>
+      kern.yield %0 : tensor<?x4xf32, #llm.dims<[S, 4]>> })"},
     {"segments", R"(kern.func @k(%x: !x, %w: !ws, %b: !b) -> !x attributes {hero = "norm"} {
       %0 = llm.rmsnorm %x, %w {eps = 1.0e-5, segment = 32} : (!x, !ws) -> !x
       kern.yield %0 : !x })"},

@@ -3,7 +3,7 @@
 
 !x = tensor<?x64xf32, #llm.dims<[T, 64]>>
 func.func @dispatch_c1(%x: !x) {
-  // expected-error @+1 {{C1: expected hero to be linear, norm, attend, embed, kv_write or pointwise, found 'matmul'}}
+  // expected-error @+1 {{C1: expected hero to be linear, norm, attend, embed, kv_write, pointwise, argmax or sample, found 'matmul'}}
   %y = kern.dispatch "matmul" (%bx = %x : !x) -> !x {
     %s = llm.add %bx, %bx : !x
     kern.yield %s : !x

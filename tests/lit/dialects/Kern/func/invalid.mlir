@@ -2,7 +2,7 @@
 // RUN: llmc-opt %s -split-input-file -verify-diagnostics
 
 !x = tensor<?x64xf32, #llm.dims<[T, 64]>>
-// expected-error @+1 {{C1: expected hero to be linear, norm, attend, embed, kv_write or pointwise, found ''}}
+// expected-error @+1 {{C1: expected hero to be linear, norm, attend, embed, kv_write, pointwise, argmax or sample, found ''}}
 kern.func @func_c1(%x: !x) -> !x attributes {hero = ""} {
   %y = llm.add %x, %x : !x
   kern.yield %y : !x

@@ -116,6 +116,34 @@ TEST(DeviceBackend, RowsGrowBeyondTheSequences) {
   for (uint32_t row = 0; row < 40; ++row) expectRow(machine, row, static_cast<int>(row) + 1, 2, true);
 }
 
+TEST(DeviceBackend, LogitsThatNobodyReadsStayOnTheDevice) {
+  CudaMachine machine({16, 8, 6, 200});
+  const std::vector<int32_t> pages[] = {{1}, {2}, {3}, {4}, {5}};
+  const std::vector<int32_t> ids = {1, 2, 3, 4, 5};
+  const auto run = [&](const std::vector<bool>& read, int32_t more) {
+    std::vector<int32_t> now(5);
+    std::vector<StepSequence> batch;
+    for (size_t s = 0; s < 5; ++s) {
+      now[s] = ids[s] + more;
+      batch.push_back({std::span(now).subspan(s, 1), pages[s], 0, RowChoice::kLast, {}, /*apart=*/false, read[s]});
+    }
+    ASSERT_TRUE(machine.executor->step(batch));
+  };
+  run({true, true, true, true, true}, 0);
+  run({false, true, true, false, true}, 10);
+  for (uint32_t row = 0; row < 5; ++row) {
+    const bool copied = row != 0 && row != 3;
+    // What was not copied is what the step before has left.
+    expectRow(machine, row, ids[row] + (copied ? 10 : 0), 2, false);
+    const auto tiles = machine.executor->tiles(row);
+    ASSERT_EQ(tiles.size(), 2 * FakeEngine::kTiles);
+    EXPECT_EQ(tiles[2], static_cast<float>((ids[row] + 10) * 40 + 2000));
+    EXPECT_EQ(tiles[5], 39.0f);
+  }
+  run({false, false, false, false, false}, 20);
+  EXPECT_EQ(machine.executor->tiles(4)[2], static_cast<float>(25 * 40 + 2000));
+}
+
 TEST(DeviceBackend, RefusesMoreTokensThanAGridCounts) {
   CudaMachine machine;
   auto device = machine.engine.load(*machine.context);
