@@ -36,7 +36,8 @@ public:
     forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
     forEach<llm::AttendOp>([&](llm::AttendOp op) { formAttend(op); });
     forEach<llm::AttendPartialOp>([&](llm::AttendPartialOp op) { formAttend(op); });
-    forEach<llm::ArgmaxOp>([&](llm::ArgmaxOp op) { formArgmax(op); });
+    forEach<llm::ArgmaxOp>([&](llm::ArgmaxOp op) { formAlone("argmax", op); });
+    forEach<llm::SampleOp>([&](llm::SampleOp op) { formAlone("sample", op); });
     removeDead();
   }
 
@@ -170,7 +171,7 @@ private:
   /// Logits meet their argmax in the head's registers (F8): rows that are not asked for are never in memory.
   void addArgmax(KernelGroup &group, Value logits) {
     if (cuda_)
-      return; // formArgmax
+      return; // formAlone
     llm::KeepRowsOp keep;
     llm::ArgmaxOp argmax;
     for (Operation *user : logits.getUsers()) {
@@ -322,13 +323,13 @@ private:
     outline(group, batch_);
   }
 
-  /// Blocks of a product on a device have fewer columns than a tile, and all logits are stored.
-  void formArgmax(llm::ArgmaxOp argmax) {
+  /// On a device, what reads the logits once they are stored: blocks of the product have fewer columns than a tile.
+  void formAlone(llvm::StringRef hero, Operation *op) {
     if (!cuda_)
       return;
     KernelGroup group;
-    group.hero = "argmax";
-    group.ops.insert(argmax);
+    group.hero = hero;
+    group.ops.insert(op);
     outline(group, batch_);
   }
 

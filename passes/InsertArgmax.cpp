@@ -1,4 +1,4 @@
-// Beside the logits, the function returns the best token of each tile of them.
+// Beside the logits, the function returns the best token of each tile of them, and on a device the sampled token.
 #include "passes/Passes.h"
 
 #include "dialects/LLM/LLMTypes.h"
@@ -43,7 +43,10 @@ struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
     if (!cuda)
       kept = llm::KeepRowsOp::create(builder, source->getLoc(), logits, function.getArgument(0));
     auto best = llm::ArgmaxOp::create(builder, source->getLoc(), logits, cuda ? kCudaArgmaxTile : kArgmaxTile);
-    ret.getOperandsMutable().assign({kept, best.getResult()});
+    llvm::SmallVector<Value> results = {kept, best.getResult()};
+    if (cuda && llm::cols(logits.getType()) <= llm::SampleOp::kMostColumns)
+      results.push_back(llm::SampleOp::create(builder, source->getLoc(), logits, best, function.getArgument(0)));
+    ret.getOperandsMutable().assign(results);
     function.setFunctionType(builder.getFunctionType(function.getArgumentTypes(), ret.getOperandTypes()));
   }
 };

@@ -74,7 +74,8 @@ def InsertArgmax : LlmcPass<"llm-insert-argmax"> {
     Before: `return %l : [S, V]`
     After:  `%k = llm.keep_rows %l, %batch : [S, V]  %a = llm.argmax %l {tile = 128} : [S, 2 * ceil(V / 128)]  return %k, %a`
     The runtime takes the first largest tile: that is sampling.
-    For cuda the logits stay whole on the device, and tiles have 1024 columns: `%a = llm.argmax %l {tile = 1024}  return %l, %a`.
+    For cuda the logits stay whole on the device, tiles have 1024 columns, and the token comes with them:
+    `%a = llm.argmax %l {tile = 1024}  %t = llm.sample %l, %a, %batch : [S, 1]  return %l, %a, %t`; rows of more than 2^19 columns have none.
     Limits: f32 logits of selected rows; others stay as they are, with a remark.
   }];
   let options = [targetOption];

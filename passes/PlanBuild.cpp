@@ -38,6 +38,13 @@ plan::SlotUnit unitOf(Type type) {
   return rows.isS() ? plan::SlotUnit::Row : plan::SlotUnit::Fixed;
 }
 
+/// The op in a kernel whose result `value` is; null for what no kernel makes.
+Operation *sourceOf(Value value) {
+  auto call = value.getDefiningOp<kern::CallOp>();
+  auto kernel = call ? SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr()) : nullptr;
+  return kernel ? kernel.getYield().getOperand(cast<OpResult>(value).getResultNumber()).getDefiningOp() : nullptr;
+}
+
 /// A program under construction: slots in one region a unit, launches by phase.
 class ProgramBuilder {
 public:
@@ -54,8 +61,10 @@ public:
                                            names_.lookup(ret.getOperand(0)), regions_);
     if (ret.getNumOperands() > 1) {
       program.setArgmax(names_.lookup(ret.getOperand(1)));
-      program.setArgmaxTile(tileOf(ret.getOperand(1)));
+      program.setArgmaxTile(cast<llm::ArgmaxOp>(sourceOf(ret.getOperand(1))).getTile());
     }
+    if (ret.getNumOperands() > 2)
+      program.setSample(names_.lookup(ret.getOperand(2)));
     if (auto most = function_->getAttrOfType<IntegerAttr>(kQueryMaxAttr))
       program.setQMax(most.getInt());
     OpBuilder body = OpBuilder::atBlockEnd(&program.getBlock());
@@ -81,16 +90,6 @@ private:
     llvm::SmallVector<Attribute> args;
     int64_t layer;
   };
-
-  /// Tile of the llm.argmax that a kernel's result is.
-  static int64_t tileOf(Value value) {
-    auto call = value.getDefiningOp<kern::CallOp>();
-    auto kernel = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr());
-    return kernel.getYield()
-        .getOperand(cast<OpResult>(value).getResultNumber())
-        .getDefiningOp<llm::ArgmaxOp>()
-        .getTile();
-  }
 
   int64_t claim(plan::SlotUnit unit, int64_t bytes) {
     int64_t &end = regions_[static_cast<int>(unit)];
@@ -215,16 +214,13 @@ struct PlanBuildPass : impl::PlanBuildBase<PlanBuildPass> {
         return op.emitOpError(
             "is not part of a kernel, expected kern.call, llm.use and return alone: run the kern passes first");
     auto results = function.front().getTerminator()->getOperands();
-    if (results.empty() || results.size() > 2)
-      return function.emitOpError("expected logits, or logits and their argmax, found ")
+    if (results.empty() || results.size() > 3)
+      return function.emitOpError("expected logits, their argmax and their tokens, or the first of them, found ")
              << results.size() << " results";
-    if (results.size() == 1)
-      return success();
-    auto call = results[1].getDefiningOp<kern::CallOp>();
-    auto kernel = call ? SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(call, call.getCalleeAttr()) : nullptr;
-    unsigned number = cast<OpResult>(results[1]).getResultNumber();
-    if (!kernel || !kernel.getYield().getOperand(number).getDefiningOp<llm::ArgmaxOp>())
+    if (results.size() > 1 && !isa_and_nonnull<llm::ArgmaxOp>(sourceOf(results[1])))
       return function.emitOpError("expected its second result to be the llm.argmax of a kernel");
+    if (results.size() > 2 && !isa_and_nonnull<llm::SampleOp>(sourceOf(results[2])))
+      return function.emitOpError("expected its third result to be the llm.sample of a kernel");
     return success();
   }
 

@@ -23,6 +23,8 @@ llvm::MapVector<llvm::StringRef, SlotLife> slotLives(plan::ProgramOp program) {
   lives[program.getLogits()].last = phase;
   if (program.getArgmax())
     lives[*program.getArgmax()].last = phase;
+  if (program.getSample())
+    lives[*program.getSample()].last = phase;
   return lives;
 }
 

@@ -7,7 +7,7 @@
 namespace llmc {
 
 /// Phases [first, last] in which a slot is named; last = number of phases for the logits
-/// and their argmax, which outlive the program.
+/// their argmax and their tokens, which outlive the program.
 struct SlotLife {
   int64_t first = -1, last = -1;
   bool overlaps(const SlotLife &other) const { return first <= other.last && other.first <= last; }

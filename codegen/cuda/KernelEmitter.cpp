@@ -16,6 +16,8 @@ FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
     return emitCudaKvWrite(request);
   if (hero == "argmax")
     return emitCudaArgmax(request);
+  if (hero == "sample")
+    return emitCudaSample(request);
   return emitCudaRowKernel(request);
 }
 

@@ -47,6 +47,7 @@ mlir::FailureOr<KernelText> emitCudaKernel(const CudaRequest &request);
 // Families; emitCudaKernel() picks one.
 mlir::FailureOr<KernelText> emitCudaRowKernel(const CudaRequest &request);
 mlir::FailureOr<KernelText> emitCudaArgmax(const CudaRequest &request);
+mlir::FailureOr<KernelText> emitCudaSample(const CudaRequest &request);
 mlir::FailureOr<KernelText> emitCudaKvWrite(const CudaRequest &request);
 mlir::FailureOr<KernelText> emitCudaMatmul(const CudaRequest &request);
 mlir::FailureOr<KernelText> emitCudaAttend(const CudaRequest &request);

@@ -183,6 +183,8 @@ private:
       table->argmax_slot = static_cast<int32_t>(slots.lookup(*op.getArgmax()));
       table->argmax_tile = static_cast<uint32_t>(*op.getArgmaxTile());
     }
+    if (op.getSample())
+      table->sample_slot = static_cast<int32_t>(slots.lookup(*op.getSample()));
     for (auto phase : op.getBlock().getOps<plan::PhaseOp>()) {
       auto entry = std::make_unique<fb::PhaseT>();
       for (auto launch : phase.getBlock().getOps<plan::LaunchOp>())

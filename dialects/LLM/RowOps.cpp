@@ -1,4 +1,4 @@
-// Builders and rules of embed, select_rows, keep_rows, slice and argmax.
+// Builders and rules of embed, select_rows, keep_rows, slice, argmax and sample.
 #include "dialects/LLM/Verify.h"
 
 namespace llmc::llm {
@@ -65,6 +65,19 @@ LogicalResult ArgmaxOp::verify() {
   if (cols(getLogits().getType()) > kMostColumns)
     return emitOpError("C3: expected at most ") << kMostColumns << " columns, found " << cols(getLogits().getType());
   return expectShape(*this, "C2", getType(), rowsDim(getLogits().getType()), 2 * tiles());
+}
+
+void SampleOp::build(OpBuilder& b, OperationState& state, Value logits, Value best, Value batch) {
+  build(b, state, withCols(logits.getType(), 1), logits, best, batch);
+}
+
+LogicalResult SampleOp::verify() {
+  const Dim rows = rowsDim(getLogits().getType());
+  if (rowsDim(getBest().getType()) != rows || cols(getBest().getType()) % 2 != 0)
+    return emitOpError("C1: expected best to be the argmax of the logits, found ") << getBest().getType();
+  if (cols(getLogits().getType()) > kMostColumns)
+    return emitOpError("C3: expected at most ") << kMostColumns << " columns, found " << cols(getLogits().getType());
+  return expectShape(*this, "C2", getType(), rows, 1);
 }
 
 }  // namespace llmc::llm

@@ -1,4 +1,4 @@
-// Ops that choose rows or columns: embed, select_rows, keep_rows, slice, argmax.
+// Ops that choose rows or columns: embed, select_rows, keep_rows, slice, argmax, sample.
 #ifndef LLMC_DIALECTS_LLM_ROWOPS_TD
 #define LLMC_DIALECTS_LLM_ROWOPS_TD
 
@@ -60,6 +60,24 @@ def LLM_ArgmaxOp : LLM_TypedOp<"argmax", [Pure]> {
   let extraClassDeclaration = [{
     /// Tiles of a row.
     int64_t tiles();
+  }];
+}
+
+def LLM_SampleOp : LLM_TypedOp<"sample", [Pure]> {
+  let summary = "y[s] = the token that row s of the logits is sampled to, as a number, or -1";
+  let description = [{
+    What the batch asks for its row: the best token, or a draw from what penalties, bias, temperature and filters leave. Without requests, as in the
+    interpreter, the best token: the column of the first largest tile of best (llm.argmax). -1 where the host must choose: it asked for
+    the row, or no logit or not every one of it is a finite number.
+    C1: best is the [rows, 2 * tiles] of an argmax. C2: the result is [rows of logits, 1]. C3: at most 2^19 columns.
+  }];
+  let arguments = (ins LLM_Activation:$logits, LLM_Activation:$best, LLM_BatchType:$batch);
+  let results = (outs LLM_Activation:$result);
+  let builders = [OpBuilder<(ins "::mlir::Value":$logits, "::mlir::Value":$best, "::mlir::Value":$batch)>];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Columns of logits that the op takes.
+    static constexpr int64_t kMostColumns = int64_t{1} << 19;
   }];
 }
 

@@ -192,6 +192,7 @@ LogicalResult ProgramOp::verifyRegions() {
   }
   if (failed(verifyRowSlot(*this, slots, "logits", getLogits()))) return failure();
   if (getArgmax() && failed(verifyRowSlot(*this, slots, "argmax", *getArgmax()))) return failure();
+  if (getSample() && failed(verifyRowSlot(*this, slots, "sample", *getSample()))) return failure();
   if (getArgmax().has_value() != getArgmaxTile().has_value() || (getArgmaxTile() && *getArgmaxTile() <= 0))
     return emitOpError("C7: expected argmax with a tile > 0, found a tile of ") << getArgmaxTile().value_or(0);
   return verifySlotArgs(*this, slots);

@@ -55,16 +55,16 @@ def Plan_ProgramOp : Plan_Op<"program", [Symbol, SymbolTable, SingleBlock, NoTer
     ```
     regions: bytes a unit of the fixed, token, row and worker region. t_max 0: any T. `{q_max = 1 : i64}`: steps with at most that many
     tokens of any sequence; 0: any. argmax: where the largest of each tile of logits are (llm.argmax); with it, logits hold only the rows
-    that a batch asks for. Without it, all.
+    that a batch asks for. Without it, all. sample: where the sampled tokens are (llm.sample); with it, logits hold all rows.
     C1: it holds plan.slot and plan.phase only, slots first. C2: regions has 4 entries, multiples of 64. C3: a slot ends inside its region.
-    C4: logits and argmax name slots counted in rows. C5: a slot argument names a slot of this program. C6: t_max and q_max >= 0. C7: argmax
+    C4: logits, argmax and sample name slots counted in rows. C5: a slot argument names a slot of this program. C6: t_max and q_max >= 0. C7: argmax
     comes with a tile > 0, and a tile with an argmax.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Plan_I64Attr:$t_max, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$argmax,
-                       OptionalAttr<Plan_I64Attr>:$argmax_tile, DenseI64ArrayAttr:$region_bytes,
+                       OptionalAttr<Plan_I64Attr>:$argmax_tile, OptionalAttr<FlatSymbolRefAttr>:$sample, DenseI64ArrayAttr:$region_bytes,
                        DefaultValuedAttr<Plan_I64Attr, "0">:$q_max);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `t_max` $t_max `logits` $logits (`argmax` $argmax^ `tile` $argmax_tile)? `regions` $region_bytes attr-dict-with-keyword $body";
+  let assemblyFormat = "$sym_name `t_max` $t_max `logits` $logits (`argmax` $argmax^ `tile` $argmax_tile)? (`sample` $sample^)? `regions` $region_bytes attr-dict-with-keyword $body";
   let hasRegionVerifier = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "int64_t":$tMax, "::llvm::StringRef":$logits, "::llvm::ArrayRef<int64_t>":$regionBytes)>];

@@ -19,6 +19,7 @@ Tensor slice(const Tensor& x, int64_t offset, int64_t size);
 Tensor keepRows(const Tensor& x, const Batch& batch);
 /// [rows, 2 * tiles]: of each tile the largest value, then of each tile the first column that has it.
 Tensor argmax(const Tensor& logits, int64_t tile);
+Tensor sample(const Tensor& best);
 
 /// segment 0: the mean runs over the whole row; w [cols or segment, 1].
 Tensor rmsnorm(const Tensor& x, const Tensor& w, double eps, bool unitOffset, int64_t segment);

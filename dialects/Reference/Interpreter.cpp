@@ -109,6 +109,7 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       .Case([&](llm::SelectRowsOp o) { return out(selectRows(in(o.getX()), step.batch)); })
       .Case([&](llm::SliceOp o) { return out(slice(in(o.getX()), o.getOffset(), o.getSize())); })
       .Case([&](llm::ArgmaxOp o) { return out(argmax(in(o.getLogits()), o.getTile())); })
+      .Case([&](llm::SampleOp o) { return out(sample(in(o.getBest()))); })
       .Case([&](llm::KeepRowsOp o) { return out(keepRows(in(o.getX()), step.batch)); })
       .Case([&](llm::RMSNormOp o) {
         return out(rmsnorm(in(o.getX()), in(o.getW()), o.getEps(), o.getUnitOffset(), o.getSegment()));

@@ -49,4 +49,16 @@ Tensor argmax(const Tensor& logits, int64_t tile) {
   return y;
 }
 
+Tensor sample(const Tensor& best) {
+  const int64_t tiles = best.cols / 2;
+  Tensor y(best.rows, 1);
+  for (int64_t t = 0; t < y.rows; ++t) {
+    int64_t first = 0;
+    for (int64_t i = 1; i < tiles; ++i)
+      if (best.at(t, i) > best.at(t, first)) first = i;
+    y.at(t, 0) = std::isfinite(best.at(t, first)) ? best.at(t, tiles + first) : -1;
+  }
+  return y;
+}
+
 }  // namespace llmc::reference

@@ -66,13 +66,20 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
   return executor;
 }
 
-Status Executor::step(std::span<const StepSequence> sequences) {
+Status Executor::step(std::span<const StepSequence> sequences, const StepSampling& sampling) {
   LLMC_TRY(builder_.build(sequences));
+  tokens_ = nullptr;
+  if (!sampling.rows.empty() &&
+      (!samples() || sampling.rows.size() != rows() || sampling.edits.size() > cuda::kMostEdits))
+    return Status::error(ErrorKind::kInternal, "RT_STEP",
+                         std::to_string(sampling.rows.size()) + " rows to sample with " +
+                             std::to_string(sampling.edits.size()) + " edits in a step of " + std::to_string(rows()));
   if (backend_) {
-    auto results = backend_->run(builder_.batch());
+    auto results = backend_->run(builder_.batch(), sampling);
     LLMC_TRY(results.status());
     logits_ = results->logits;
     tiles_ = {results->argmax, uint64_t{2} * results->tiles};
+    tokens_ = results->tokens;
     return Status::ok();
   }
   const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
@@ -98,6 +105,11 @@ void Executor::measure(StepObserver* observer) {
 std::span<const float> Executor::logits(uint32_t row) const {
   const uint64_t stride = rowStrideBytes(uint64_t{vocabulary_} * 4) / 4;
   return {logits_ + row * stride, vocabulary_};
+}
+
+int32_t Executor::token(uint32_t row) const {
+  const float token = tokens_ ? tokens_[row * (rowStrideBytes(4) / 4)] : -1.0f;
+  return token >= 0 && token < static_cast<float>(vocabulary_) ? static_cast<int32_t>(token) : -1;
 }
 
 std::span<const float> Executor::tiles(uint32_t row) const {

@@ -46,7 +46,9 @@ class Executor {
 
   /// Runs one step: K and V of all tokens go to the cache, logits of the chosen rows become readable. Errors as
   /// BatchBuilder::build, before anything has run; RT_KERNEL (70) when generated code failed; those of the backend.
-  Status step(std::span<const StepSequence> sequences);
+  /// `sampling`: for a backend that samples(); as many rows as the step has, or none.
+  Status step(std::span<const StepSequence> sequences, const StepSampling& sampling = {});
+  bool samples() const { return backend_ && backend_->samples(); }
 
   /// From now on `observer` hears of each step; it must live as long as it is set. Null: no more measuring. Steps of a
   /// backend, and those that fail, are not told.
@@ -57,6 +59,10 @@ class Executor {
   /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows(), and its sequence asked for logits or
   /// tiles(row) is empty.
   std::span<const float> logits(uint32_t row) const;
+  /// The token that the last step's sampling has chosen for row `row`; -1: the host must. Requires: row < rows().
+  int32_t token(uint32_t row) const;
+  /// Makes logits(row) readable where the sampling had the row and chose no token. Errors of the backend.
+  Status fetchLogits(uint32_t row) { return backend_ ? backend_->fetchLogits(row) : Status::ok(); }
   /// [2 n] f32, valid until the next step: the largest logit of each of n tiles, then its first column as a number;
   /// empty when the engine does not find them. Requires: row < rows().
   std::span<const float> tiles(uint32_t row) const;
@@ -82,6 +88,7 @@ class Executor {
   std::vector<std::unique_ptr<BoundProgram>> programs_;  ///< ascending maxTokens, the last one takes any T
   const float* logits_ = nullptr;                        ///< of the last step
   std::span<const float> tiles_;                         ///< of its first row; empty: the engine finds none
+  const float* tokens_ = nullptr;                        ///< of its rows; null: no sampling
   StepObserver* observer_ = nullptr;
   WalkTimes times_;  ///< of the last step while observer_ is set
 };

@@ -2,20 +2,28 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "runtime/base/status.h"
+#include "runtime/format/cuda_abi.h"
 #include "runtime/format/kernel_abi.h"
 
 namespace llmc::rt {
 
+/// What a backend that samples does with the rows of a step. None: it finds the best tokens alone.
+struct StepSampling {
+  std::span<const cuda::SampleRow> rows;  ///< [S], or empty
+  std::span<const cuda::SampleEdit> edits;
+};
+
 /// What a step leaves in host memory, valid until the next one.
 struct StepResults {
-  /// [S, vocab] f32, row stride rowStrideBytes(4 * vocab). Only rows that Batch::logitsWanted names are there when the
-  /// program finds the largest ones.
+  /// [S, vocab] f32, row stride rowStrideBytes(4 * vocab). Only rows that Batch::logitsWanted names, and that StepSampling
+  /// leaves to the host, are there when the program finds the largest ones.
   const float* logits = nullptr;
-  uint32_t tiles = 0;  ///< of a row of logits; 0: the program finds no largest ones
-  const float* argmax =
-      nullptr;  ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles), as the plan's argmax slot
+  uint32_t tiles = 0;             ///< of a row of logits; 0: the program finds no largest ones, or tokens are there
+  const float* argmax = nullptr;  ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles), as the plan's argmax slot
+  const float* tokens = nullptr;  ///< [S] as StepSampling asks, -1: the host's; row stride rowStrideBytes(4). Or null
 };
 
 /// Used by the executor's thread. One virtual call a step.
@@ -23,7 +31,11 @@ class StepBackend {
  public:
   virtual ~StepBackend() = default;
   /// Runs a step over `batch`, whose arrays are in host memory.
-  virtual Result<StepResults> run(const Batch& batch) = 0;
+  virtual Result<StepResults> run(const Batch& batch, const StepSampling& sampling) = 0;
+  /// Whether it takes a StepSampling.
+  virtual bool samples() const = 0;
+  /// Brings row `row` of the last step's logits to StepResults::logits, which had been left where it was.
+  virtual Status fetchLogits(uint32_t row) = 0;
   virtual uint64_t workspaceBytes() const = 0;
 };
 

@@ -1,4 +1,5 @@
-// What CUDA kernels and the runtime that launches them agree on: names, limits and the size of a launch. ABI version 1.
+// What CUDA kernels and the runtime that launches them agree on: names, limits the size of a launch, and how rows are
+// sampled. ABI version 2.
 //
 // A kernel is `extern "C" __global__ void SYMBOL(const __grid_constant__ Args args)` with
 // `struct Args { unsigned long long word[N]; }`: device addresses, the words of Launch.args in their order, as a CPU
@@ -14,7 +15,9 @@
 namespace llmc::rt::cuda {
 
 /// Bumped whenever a generated kernel and the runtime would disagree; Engine.abi_version of engines for this target.
-inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kAbiVersion = 2;
+/// Kernels from this version on run: what they read of a batch lies where it lay. Since 2: Batch.samples, sample_slot.
+inline constexpr uint32_t kOldestAbi = 1;
 
 /// Engine.target, and what the names of levels start with: "cuda:sm_90a" holds cubins for that architecture alone,
 /// "cuda:compute_90" PTX, zero-terminated texts, for that architecture and later ones.
@@ -39,6 +42,40 @@ inline constexpr uint32_t kMaxParameterBytes = 4096;
 inline constexpr uint64_t kMaxGridX = 0x7fffffff, kMaxGridYZ = 65535;
 /// Most tokens, rows and sequences of one step on this target, so that a dimension may count any of them.
 inline constexpr uint32_t kMaxStepTokens = 65535;
+
+/// Who chooses the token of a row.
+enum class SampleMode : int32_t {
+  kHost,  ///< the host; the kernel writes -1
+  kBest,  ///< the first of the largest, edits counted
+  kDraw,  ///< a draw from what the filters leave
+};
+
+/// What one row of a step is sampled by (SamplingParams, made ready). Values that the kernel does not check.
+struct SampleRow {
+  uint64_t seed = 0, position = 0;  ///< of the random number
+  double topP = 1;
+  float minWeight = 0;  ///< least weight, the best token's is 1: min_p, rounded up
+  float scale = 1;      ///< 1 / temperature
+  float repetition = 1;
+  SampleMode mode = SampleMode::kHost;
+  int32_t topK = 0;  ///< 0: off; at most kMostTopK
+  int32_t firstEdit = 0, edits = 0;  ///< in Batch.edits, by rising id, each id once
+};
+
+/// One token's logit becomes lowest when it is forbidden, else (x / repetition, or x * repetition below 0, if seen)
+/// - subtract + bias.
+struct SampleEdit {
+  int32_t id = 0;
+  uint32_t flags = 0;  ///< kEditSeen, kEditForbidden
+  float subtract = 0, bias = 0;
+};
+inline constexpr uint32_t kEditSeen = 1, kEditForbidden = 2;
+static_assert(sizeof(SampleRow) == 56 && sizeof(SampleEdit) == 16);
+
+/// Larger top-k is the host's.
+inline constexpr int32_t kMostTopK = 1024;
+/// Edits of a step; rows that find no room are the host's.
+inline constexpr uint32_t kMostEdits = 1u << 16;
 
 /// Blocks of a launch in one dimension:
 /// base + ceil(T / tTile) * tCount + ceil(S / sTile) * sCount + sequences * seqCount, at least 1. A tile of 0: without

@@ -34,12 +34,15 @@ struct Batch {
   const int32_t* sampleRows = nullptr;   ///< [S] token index of each selected row
   /// [S] above 0: the row's logits are read; else they need not be written, its largest ones are enough. Since ABI 2.
   const int32_t* logitsWanted = nullptr;
+  const void* samples = nullptr;  ///< CUDA: [S] SampleRow of cuda_abi.h; null: the best token of each row
+  const void* edits = nullptr;    ///< CUDA: SampleEdit, in runs that SampleRow names
 };
 
 static_assert(offsetof(Batch, tokenIds) == 16 && offsetof(Batch, positions) == 24 && offsetof(Batch, slots) == 32);
 static_assert(offsetof(Batch, tokenSeq) == 40 && offsetof(Batch, queryStarts) == 48);
 static_assert(offsetof(Batch, contextLens) == 56 && offsetof(Batch, blockTable) == 64);
-static_assert(offsetof(Batch, sampleRows) == 72 && offsetof(Batch, logitsWanted) == 80 && sizeof(Batch) == 88);
+static_assert(offsetof(Batch, sampleRows) == 72 && offsetof(Batch, logitsWanted) == 80);
+static_assert(offsetof(Batch, samples) == 88 && offsetof(Batch, edits) == 96 && sizeof(Batch) == 104);
 
 /// A generated kernel. `args`: one absolute address a launch argument. Called once by every worker of a phase; workers
 /// split the rows or panels among themselves by (worker, workers). Imports nothing, keeps no state. Returns 0.

@@ -133,6 +133,23 @@ Status checkArgmax(const std::string& path, const fb::Program& program, const fb
   return Status::ok();
 }
 
+/// Tokens beside logits that are all kept.
+Status checkSample(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
+  if (program.sample_slot() == -1) return Status::ok();
+  if (program.sample_slot() < 0 || !isCuda(plan))
+    return engineError("EN_PLAN", path + " has sample_slot " + std::to_string(program.sample_slot()) +
+                                      ", must have -1, or a slot for target cuda");
+  const auto index = static_cast<uint32_t>(program.sample_slot());
+  LLMC_TRY(checkIndex(path + ".sample_slot", index, program.slots()->size()));
+  if (index == program.logits_slot() || program.sample_slot() == program.argmax_slot())
+    return wrong(path + ".sample_slot", index, "another slot than logits_slot and argmax_slot");
+  const fb::Slot& slot = *program.slots()->Get(index);
+  if (slot.unit() != fb::Unit::Row || slot.bytes() < rowStrideBytes(4))
+    return engineError("EN_PLAN", path + ".sample_slot has " + std::to_string(slot.bytes()) +
+                                      " bytes a unit, must have " + std::to_string(rowStrideBytes(4)) + " a row");
+  return Status::ok();
+}
+
 /// Phases [first, last] in which a slot holds something; none before a launch names it.
 struct SlotLife {
   uint32_t first = kNever, last = 0;
@@ -140,7 +157,7 @@ struct SlotLife {
 };
 
 /// As the compiler counts them (passes/SlotLife.h): from the first phase that names the slot to the last one, the
-/// logits and their argmax to the end of the program.
+/// logits, their argmax and their tokens to the end of the program.
 std::vector<SlotLife> slotLives(const fb::Program& program) {
   std::vector<SlotLife> lives(program.slots()->size());
   for (uint32_t phase = 0; phase < program.phases()->size(); ++phase)
@@ -153,6 +170,7 @@ std::vector<SlotLife> slotLives(const fb::Program& program) {
       }
   lives[program.logits_slot()].last = program.phases()->size();
   if (program.argmax_slot() >= 0) lives[static_cast<size_t>(program.argmax_slot())].last = program.phases()->size();
+  if (program.sample_slot() >= 0) lives[static_cast<size_t>(program.sample_slot())].last = program.phases()->size();
   return lives;
 }
 
@@ -178,6 +196,7 @@ Status checkLives(const std::string& path, const fb::Program& program) {
   };
   LLMC_TRY(named("logits_slot", program.logits_slot()));
   if (program.argmax_slot() >= 0) LLMC_TRY(named("argmax_slot", static_cast<uint32_t>(program.argmax_slot())));
+  if (program.sample_slot() >= 0) LLMC_TRY(named("sample_slot", static_cast<uint32_t>(program.sample_slot())));
   std::vector<std::vector<uint32_t>> born(phases), dying(phases + 1);
   for (uint32_t i = 0; i < lives.size(); ++i) {
     if (lives[i].first == SlotLife::kNever) continue;
@@ -216,6 +235,7 @@ Status checkProgram(const std::string& path, const fb::Program& program, const f
     LLMC_TRY(checkSlot(at(path, "slots", i), *program.slots()->Get(i), program));
   LLMC_TRY(checkLogits(path, program, plan));
   LLMC_TRY(checkArgmax(path, program, plan));
+  LLMC_TRY(checkSample(path, program, plan));
   for (uint32_t i = 0; i < program.phases()->size(); ++i) {
     const fb::Phase& phase = *program.phases()->Get(i);
     std::string phasePath = at(path, "phases", i);

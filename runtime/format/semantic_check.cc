@@ -157,7 +157,7 @@ Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections)
     return engineError("EN_VERIFY", "a program's region_bytes do not start at a multiple of 8 bytes");
   LLMC_TRY(checkTarget(plan));
   const uint32_t newest = isCuda(plan) ? cuda::kAbiVersion : kKernelAbiVersion;
-  const uint32_t oldest = isCuda(plan) ? cuda::kAbiVersion : kOldestKernelAbi;
+  const uint32_t oldest = isCuda(plan) ? cuda::kOldestAbi : kOldestKernelAbi;
   if (plan.abi_version() < oldest || plan.abi_version() > newest)
     return Status::error(ErrorKind::kMismatch, "EN_VERSION",
                          "engine has kernels of ABI " + std::to_string(plan.abi_version()) +

@@ -170,13 +170,17 @@ std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max,
                                        : std::numeric_limits<float>::lowest();
   auto& candidates = selector_.takeAbove(bound);
   for (auto& c : candidates) c.weight = static_cast<double>(weights_[static_cast<size_t>(c.id)]);
-  const auto whole =
-      std::partition(candidates.begin(), candidates.end(), [&](const auto& c) { return binOf(c.logit) < last; });
-  const auto end = std::partition(whole, candidates.end(), [&](const auto& c) { return binOf(c.logit) == last; });
-  std::sort(whole, end, better);
-  auto keep = whole;
-  for (; keep != end && above < wanted; ++keep) above += keep->weight;
-  candidates.erase(keep, candidates.end());
+  edge_.clear();
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(edge_),
+               [&](const auto& c) { return binOf(c.logit) == last; });
+  std::sort(edge_.begin(), edge_.end(), better);
+  auto keep = edge_.begin();
+  for (; keep != edge_.end() && above < wanted; ++keep) above += keep->weight;
+  // By ascending id: an order that a device can draw in, too, without sorting them all.
+  std::erase_if(candidates, [&](const auto& c) {
+    const int bin = binOf(c.logit);
+    return bin > last || (bin == last && (keep == edge_.begin() || better(*(keep - 1), c)));
+  });
   return candidates;
 }
 

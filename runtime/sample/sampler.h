@@ -58,6 +58,7 @@ class Sampler {
   std::vector<float> kept_;     ///< logits of the allowed ids
   std::vector<float> sums_;     ///< [blocks] sums of exp
   std::vector<float> weights_;  ///< [vocab] exps, when first needed
+  std::vector<Candidate> edge_;  ///< of the bin in which a share is reached
 };
 
 }  // namespace llmc::rt

@@ -18,6 +18,9 @@ class TokenHistory {
   void addPrompt(std::span<const int32_t> ids);
   void addGenerated(int32_t id);
 
+  std::span<const int32_t> distinct() const { return distinct_; }  ///< each id once, in the order they came
+  uint32_t timesGenerated(int32_t id) const { return generated_[static_cast<size_t>(id)]; }
+
   /// Applies the three penalties of `params` to `logits` [vocab] f32. O(distinct tokens).
   void penalize(const SamplingParams& params, float* logits) const;
 

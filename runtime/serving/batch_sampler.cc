@@ -32,6 +32,7 @@ void BatchSampler::takeTasks(uint32_t worker) {
 }
 
 void BatchSampler::take(SampleTask& task, uint32_t worker) {
+  if (task.token >= 0) return;
   auto token =
       task.tiles.empty() ? samplers_[worker].sample(task.logits, task.request, task.logprobs) : bestOfTiles(task.tiles);
   if (token)
@@ -43,7 +44,7 @@ void BatchSampler::take(SampleTask& task, uint32_t worker) {
 void BatchSampler::run(std::span<SampleTask> tasks) {
   tasks_ = tasks;
   next_.store(0, std::memory_order_relaxed);
-  const auto rows = std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty(); });
+  const auto rows = std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty() && t.token < 0; });
   if (rows < 2 || static_cast<uint64_t>(rows) * vocabulary_ < kFewLogits) return takeTasks(0);
   // work() returns 0 always.
   (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});

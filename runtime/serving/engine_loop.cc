@@ -35,6 +35,7 @@ EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts
       scheduler_(std::move(scheduler)),
       extras_(std::move(extras)),
       sampler_(executor.pool(), executor.vocabulary()),
+      sampleRows_(executor.vocabulary()),
       saltSecret_{randomWord(), randomWord()} {
   const size_t most = executor.limits().maxSequences;
   outcomes_.reserve(most);
@@ -233,10 +234,10 @@ Status EngineLoop::step() {
   traced.moved = traced.ran = now();
   outcomes_.clear();
   if (!plan.batch.empty()) {
-    LLMC_TRY(executor_.step(plan.batch));
+    LLMC_TRY(executor_.step(plan.batch, samplingOf(plan)));
     traced.ran = now();
     scorePrompts(plan);
-    sample(plan);
+    LLMC_TRY(sample(plan));
   }
   traced.sampled = now();
   scheduler_->complete(outcomes_, {}, traced.sampled);
@@ -255,49 +256,6 @@ void EngineLoop::traceStep(TracedStep& traced) {
   traced.told = now();
   extras_.trace->step(traced);
   extras_.trace->decisions(scheduler_->trace());
-}
-
-void EngineLoop::scorePrompts(const StepPlan& plan) {
-  for (size_t i = 0; i < plan.batch.size(); ++i) {
-    if (plan.batch[i].rows != RowChoice::kAll) continue;
-    Generation& generation = *generations_.at(plan.sequences[i].request);
-    for (uint32_t t = 0; t < plan.batch[i].tokens.size(); ++t) {
-      const auto logits = executor_.logits(plan.sequences[i].firstRow + t);
-      if (Status status = generation.score(sampler_.first(), logits, plan.batch[i].start + t); !status)
-        fail(plan.sequences[i].request, status);
-    }
-  }
-}
-
-void EngineLoop::sample(const StepPlan& plan) {
-  made_.clear();
-  tasks_.clear();
-  for (const PlannedSample& planned : plan.samples) {
-    auto& generation = *static_cast<Generation*>(planned.owner);
-    made_.push_back({planned.request, &generation, {}});
-    server::TokenEvent& event = made_.back().event;
-    event.choice = planned.choice;
-    if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
-    SampleTask& task = tasks_.emplace_back();
-    if (!generation.needsLogits()) task.tiles = executor_.tiles(planned.row);
-    if (task.tiles.empty()) task.logits = executor_.logits(planned.row);  // asked for, or an engine without tiles
-    task.request = generation.sampling(planned.choice, planned.position);
-    task.logprobs = event.logprobs.get();
-  }
-  sampler_.run(tasks_);
-  for (size_t i = 0; i < tasks_.size(); ++i) {
-    const SampleTask& task = tasks_[i];
-    Made& made = made_[i];
-    if (task.failure) {
-      fail(made.id, *task.failure);
-      made.failed = true;
-      outcomes_.push_back({0, Verdict::kFail});
-      continue;
-    }
-    made.generation->append(made.event.choice, task.token);
-    made.event.token = task.token;
-    outcomes_.push_back({task.token, made.generation->stops(task.token) ? Verdict::kStop : Verdict::kContinue});
-  }
 }
 
 void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emplace(id, status); }

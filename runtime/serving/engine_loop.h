@@ -12,6 +12,7 @@
 
 #include "runtime/exec/executor.h"
 #include "runtime/kv/kv_store.h"
+#include "runtime/sample/sample_rows.h"
 #include "runtime/sched/scheduler.h"
 #include "runtime/server/backend.h"
 #include "runtime/serving/batch_sampler.h"
@@ -66,7 +67,8 @@ class EngineLoop final : public server::Backend {
   void rest();
   void traceStep(TracedStep& traced);
   void scorePrompts(const StepPlan& plan);
-  void sample(const StepPlan& plan);
+  StepSampling samplingOf(const StepPlan& plan);
+  Status sample(const StepPlan& plan);
   void fail(server::GenerationId id, const Status& status);
   void tellTokens();
   void tellEnds();
@@ -82,6 +84,8 @@ class EngineLoop final : public server::Backend {
   std::unique_ptr<Scheduler> scheduler_;
   const LoopExtras extras_;
   BatchSampler sampler_;
+  SampleRows sampleRows_;              ///< what the device samples in this step
+  std::vector<uint32_t> samplesOfRow_;  ///< how many choices take their token from a row
   Inbox inbox_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   const uint64_t saltSecret_[2];  ///< of this process, so that nobody can make two salts collide

@@ -110,7 +110,7 @@ std::vector<KernelOutcome> runKernelCase(const KernelCase& test) {
   std::unique_ptr<KernelInputs> inputs;
   if (status) {
     inputs = std::make_unique<KernelInputs>(test, parsed.function);
-    if (!inputs->error().empty() || !inputs->evaluate())
+    if (!inputs->error().empty() || !inputs->evaluate(test))
       status = failure("EMU_CASE", inputs->error() + ": " + parsed.diagnostics);
   }
   std::vector<KernelOutcome> outcomes;

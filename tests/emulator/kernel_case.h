@@ -9,6 +9,7 @@
 
 #include "dialects/Reference/Tensor.h"
 #include "runtime/base/status.h"
+#include "runtime/sample/sampling_params.h"
 #include "tests/emulator/launch.h"
 
 namespace llmc::emu {
@@ -16,6 +17,14 @@ namespace llmc::emu {
 /// One sequence of a step: tokens that the cache holds already, and tokens of this step.
 struct SequenceSpec {
   int32_t past, tokens;
+};
+
+/// How a row is sampled, for a kernel with llm.sample. The oracle is rt::Sampler.
+struct SampledRow {
+  rt::SamplingParams params;
+  std::vector<int32_t> prompt{}, generated{};  ///< what the penalties count
+  std::vector<int32_t> stopIds{};              ///< impossible before params.minTokens
+  uint64_t position = 0;
 };
 
 /// A kernel and the step that it runs on.
@@ -30,6 +39,9 @@ struct KernelCase {
   int32_t vocabulary = 32;  ///< token ids are below
   uint64_t seed = 1;
   double activations = 1.0;  ///< standard deviation of the input
+  /// One for each row; then the kernel's first two activations are logits and their argmax. Rows that the device does not
+  /// take, as SampleRows says, give -1.
+  std::vector<SampledRow> samples{};
   /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
   /// 2e-5, f16 2e-3, bf16 1e-2, e4m3 3.5e-2.
   double tolerance = 0;

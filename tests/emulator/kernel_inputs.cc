@@ -79,8 +79,10 @@ size_t KernelInputs::addBuffer(std::string name, uint64_t bytes, bool writable, 
 KernelInputs::KernelInputs(const KernelCase& test, kern::FuncOp function)
     : function_(function), random_(test.seed * 0x9E3779B97F4A7C15ull + 1) {
   makeBatch(test);
+  addSamples(test);
   for (mlir::Value argument : function.getBody().front().getArguments()) addArgument(test, argument);
   for (mlir::Type type : function.getResultTypes()) addResult(type);
+  if (!test.samples.empty()) findBest();
 }
 
 /// Pages of all sequences are drawn from one pool, in random order; the table has room for one page more.

@@ -34,7 +34,7 @@ class KernelInputs {
   const rt::Batch& batch() const { return deviceBatch_; }
 
   /// Computes what is expected. Failure leaves a text in error().
-  bool evaluate();
+  bool evaluate(const KernelCase& test);
   /// Compares results and cache with the reference: an empty text, or the first difference.
   std::string compare(const KernelCase& test, double* worst);
 
@@ -55,6 +55,9 @@ class KernelInputs {
   void addCache(llm::KvType type);
   void addResult(mlir::Type type);
   void writeCache();
+  void addSamples(const KernelCase& test);
+  void findBest();
+  void expectSamples(const KernelCase& test);
   std::string compareCache();
   std::string compareMatrix(const KernelCase& test, size_t index, double* worst);
   size_t addBuffer(std::string name, uint64_t bytes, bool writable, int fill);

@@ -174,7 +174,7 @@ std::vector<uint64_t> KernelInputs::prepare() {
 }
 
 /// Wraps the kernel in a func.func that calls it, weights as symbols, for the interpreter.
-bool KernelInputs::evaluate() {
+bool KernelInputs::evaluate(const KernelCase& test) {
   auto module = function_->getParentOfType<mlir::ModuleOp>();
   mlir::OwningOpRef<mlir::ModuleOp> copy(module.clone());
   auto kernel = copy->lookupSymbol<kern::FuncOp>(function_.getSymName());
@@ -221,6 +221,7 @@ bool KernelInputs::evaluate() {
     return false;
   }
   expected_ = std::move(*results);
+  expectSamples(test);
   return true;
 }
 

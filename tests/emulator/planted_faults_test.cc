@@ -94,6 +94,37 @@ kern.func @k(%x: !x, %b: !llm.batch) -> !a attributes {hero = "argmax"} {
 )";
 }
 
+std::string sample() {
+  return R"(
+!l = tensor<?x1200xf32, #llm.dims<[S, 1200]>>
+!a = tensor<?x4xf32, #llm.dims<[S, 4]>>
+!t = tensor<?x1xf32, #llm.dims<[S, 1]>>
+kern.func @k(%l: !l, %a: !a, %b: !llm.batch) -> !t attributes {hero = "sample"} {
+  %0 = llm.sample %l, %a, %b : (!l, !a, !llm.batch) -> !t
+  kern.yield %0 : !t
+}
+)";
+}
+
+/// A row for each way through the kernel.
+std::vector<SampledRow> sampledRows() {
+  std::vector<SampledRow> rows;
+  std::vector<rt::SamplingParams> asked(6);
+  asked[0].temperature = 0;
+  asked[0].logitBias = {{3, 2.0F}, {700, 4.0F}};
+  asked[2].topK = 300;
+  asked[2].topP = 0.9;
+  asked[3].topP = 0.97;
+  asked[4].topP = 0.3;
+  asked[4].presencePenalty = 1;
+  asked[5].minP = 0.2;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    asked[i].seed = 11 + i;
+    rows.push_back({.params = asked[i], .generated = {5, 900, 5}});
+  }
+  return rows;
+}
+
 /// Sums of a split without keys mean nothing, and its kernel need not write them.
 void ignoreEmptySplits(size_t, reference::Tensor& want, reference::Tensor& got) {
   for (int64_t row = 0; row < want.rows; ++row)
@@ -125,6 +156,8 @@ std::vector<Family> families() {
   partial.adjust = ignoreEmptySplits;
   KernelCase bytes = make(attend(true, "i8"), decode, 5e-3);
   bytes.adjust = ignoreEmptySplits;
+  KernelCase sampled = make(sample(), std::vector<SequenceSpec>(6, {0, 1}), 1e-30);
+  sampled.samples = sampledRows();
   return {{"norm", make(norm(), mixed)},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
@@ -139,6 +172,7 @@ std::vector<Family> families() {
           {"wide groups of any", make(product(kBf16Rows, "i4, 128, asym"), {{0, 70}})},
           {"quantize", make(quantize(), decode, 1e-7)},
           {"argmax", make(argmax(), decode, 1e-30)},
+          {"sample", sampled},
           {"e4m3 of 8", make(product(kE4M3Rows, "e4m3"), decode, 0, 8)},
           {"e4m3 of any", make(product(kE4M3Rows, "e4m3"), {{0, 70}})}};
 }
@@ -244,6 +278,9 @@ constexpr TextFault kTextFaults[] = {
     {"quantize", "another row", "(row) * ", "(row + 1) * "},
     {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},
     {"e4m3 of 8", "scales of another row", ", row, ", ", row + 1, "},
+    {"sample", "another row", "(row) * 4800", "(row ^ 1) * 4800"},
+    {"sample", "half of the tiles", "kTiles = 2", "kTiles = 1"},
+    {"sample", "an index past the end", "kVocabulary = 1200", "kVocabulary = 1216"},
     {"argmax", "an index past the end", "col < 3000", "col < 3004"},
     {"argmax", "another tile", "tile * 1024", "tile * 1023"},
     {"kv_write of bytes", "a wrong token's scale", " + token * 4)", " + (token ^ 1) * 4)"},

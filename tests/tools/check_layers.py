@@ -18,7 +18,8 @@ MAY_INCLUDE = {
     "runtime/format": ["runtime/base"],
     "runtime/device": ["runtime/base"],
     "runtime/text": ["runtime/base"],
-    "runtime/sample": ["runtime/base"],
+    # The format for cuda_abi.h: what a device samples by is laid out there.
+    "runtime/sample": ["runtime/base", "runtime/format"],
     "runtime/exec": ["runtime/base", "runtime/format", "runtime/device"],
     "runtime/kv": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec"],
     "runtime/sched": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv"],

@@ -174,14 +174,6 @@ template <typename P, int N> DEVICE Vec<N> sumsOf(const u8 *shared, int token, i
   }
   return sum;
 }
-/// One of N numbers; `i` becomes a constant when the compiler has seen through the columns, and no memory is needed.
-template <int N> DEVICE float pick(const Vec<N> &x, int i) {
-  float r = x.v[0];
-#pragma unroll
-  for (int j = 1; j < N; ++j)
-    r = i == j ? x.v[j] : r;
-  return r;
-}
 /// The sum of one token and one row of the block over its K warps, in their order.
 template <typename P> DEVICE float sumOf(const u8 *shared, int token, int row) {
   using S = Sizes<P>;

@@ -15,14 +15,40 @@ typedef long long i64;
 /// Tokens of one page of the cache.
 constexpr int kPageTokens = 16;
 
+/// How a row is sampled, and what is done to a token's logit before (cuda_abi.h).
+struct SampleRow {
+  u64 seed, position;
+  double topP;
+  float minWeight, scale, repetition;
+  i32 mode, topK, firstEdit, edits;
+};
+struct SampleEdit {
+  i32 id;
+  u32 flags;
+  float subtract, bias;
+};
+constexpr int kSampleHost = 0, kSampleBest = 1;
+constexpr u32 kEditSeen = 1, kEditForbidden = 2;
+static_assert(sizeof(SampleRow) == 56 && sizeof(SampleEdit) == 16, "laid out as in cuda_abi.h");
+
 /// One step's batch (kernel_abi.h). Lives in device memory; its pointers are device pointers.
 struct Batch {
   i32 tokens, rows, sequences, blockStride;
   const i32 *tokenIds, *positions, *slots, *tokenSeq, *queryStarts, *contextLens, *blockTable, *sampleRows, *logitsWanted;
+  const SampleRow *samples;
+  const SampleEdit *edits;
 };
-static_assert(sizeof(Batch) == 88, "the batch is laid out as in kernel_abi.h");
+static_assert(sizeof(Batch) == 104, "the batch is laid out as in kernel_abi.h");
 
 /// N neighbouring floats of a row.
 template <int N> struct Vec {
   float v[N];
 };
+/// One of N numbers; `i` becomes a constant when the compiler has seen through the columns, and no memory is needed.
+template <int N> DEVICE float pick(const Vec<N> &x, int i) {
+  float r = x.v[0];
+#pragma unroll
+  for (int j = 1; j < N; ++j)
+    r = i == j ? x.v[j] : r;
+  return r;
+}

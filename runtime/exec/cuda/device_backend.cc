@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <string>
+#include <tuple>
 
 #include "runtime/base/checked.h"
 
@@ -35,7 +36,7 @@ Result<std::unique_ptr<DeviceBackend>> DeviceBackend::create(const Stream& strea
   LLMC_TRY(stream.fill(backend->arena_.address(), 0, *bytes));
   LLMC_TRY(backend->reserveLogits(std::min(limits.maxRows, limits.maxSequences)));
   LLMC_TRY(backend->bindPrograms(kv, options));
-  LLMC_TRY(backend->reserveTiles());
+  LLMC_TRY(backend->reserveResults());
   if (options.graphs) LLMC_TRY(backend->recordGraphs());
   LLMC_TRY(stream.synchronize());
   return backend;
@@ -76,14 +77,18 @@ Status DeviceBackend::reserveLogits(uint32_t rows) {
   return Status::ok();
 }
 
-Status DeviceBackend::reserveTiles() {
-  uint64_t row = 0;
-  for (const auto& program : programs_)
-    if (program->tiles() > 0) row = std::max(row, rowStrideBytes(uint64_t{8} * program->tiles()));
-  if (row == 0) return Status::ok();
-  auto buffer = PinnedBuffer::create(stream_.context(), row * std::max(limits_.maxRows, 1u), "the largest logits");
-  LLMC_TRY(buffer.status());
-  tiles_ = buffer.take();
+Status DeviceBackend::reserveResults() {
+  uint64_t tiles = 0, tokens = rowStrideBytes(4);
+  for (const auto& program : programs_) {
+    if (program->tiles() > 0) tiles = std::max(tiles, rowStrideBytes(uint64_t{8} * program->tiles()));
+    if (program->tokens() == 0) tokens = 0;
+  }
+  for (const auto& [row, buffer, what] : {std::tuple{tiles, &tiles_, "the largest logits"}, {tokens, &tokens_, "tokens"}}) {
+    if (row == 0) continue;
+    auto made = PinnedBuffer::create(stream_.context(), row * std::max(limits_.maxRows, 1u), what);
+    LLMC_TRY(made.status());
+    *buffer = made.take();
+  }
   return Status::ok();
 }
 
@@ -103,40 +108,59 @@ Status DeviceBackend::enqueue(const Batch& batch, const DeviceProgram& program) 
   return program.enqueue(stream_, {static_cast<uint32_t>(batch.tokens), static_cast<uint32_t>(batch.rows), sequences});
 }
 
-/// Tiles of all rows; logits of those that somebody reads, neighbours in one copy. Without tiles all logits.
-Status DeviceBackend::copyBack(const Batch& batch, const DeviceProgram& program) {
+Status DeviceBackend::copyLogits(const DeviceProgram& program, uint32_t first, uint32_t end) {
+  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
+  return stream_.copy(hostAddress(logits_.data() + first * stride), program.logits() + first * stride,
+                      (end - first) * stride);
+}
+
+/// Tokens of all rows where they are sampled here, else their tiles; logits of those that somebody reads, neighbours in
+/// one copy. Without tiles all logits.
+Status DeviceBackend::copyBack(const Batch& batch, const StepSampling& sampling, const DeviceProgram& program) {
   const auto rows = static_cast<uint32_t>(batch.rows);
   if (rows == 0) return Status::ok();
-  const uint64_t stride = rowStrideBytes(uint64_t{engine_.plan->model()->vocab_size()} * 4);
-  const bool all = program.tiles() == 0;
-  if (!all)
+  const bool all = program.tiles() == 0, sampled = !sampling.rows.empty();
+  if (sampled)
+    LLMC_TRY(stream_.copy(hostAddress(tokens_.data()), program.tokens(), rows * rowStrideBytes(4)));
+  else if (!all)
     LLMC_TRY(stream_.copy(hostAddress(tiles_.data()), program.argmax(),
                           rows * rowStrideBytes(uint64_t{8} * program.tiles())));
+  const auto wanted = [&](uint32_t row) {
+    return all || (batch.logitsWanted[row] > 0 && (!sampled || sampling.rows[row].mode == SampleMode::kHost));
+  };
   for (uint32_t first = 0, end = 0; first < rows; first = end) {
-    const auto wanted = [&](uint32_t row) { return all || batch.logitsWanted[row] > 0; };
     end = first + 1;
     if (!wanted(first)) continue;
     while (end < rows && wanted(end)) ++end;
-    LLMC_TRY(stream_.copy(hostAddress(logits_.data() + first * stride), program.logits() + first * stride,
-                          (end - first) * stride));
+    LLMC_TRY(copyLogits(program, first, end));
   }
   return Status::ok();
 }
 
-Result<StepResults> DeviceBackend::run(const Batch& batch) {
-  const DeviceProgram& program = programFor(batch);
-  uint32_t rows = static_cast<uint32_t>(batch.rows);  // whose logits come back: up to the last one that is read
-  while (program.tiles() > 0 && rows > 0 && batch.logitsWanted[rows - 1] <= 0) --rows;
-  if (rows > 0) LLMC_TRY(reserveLogits(rows));
-  Status status = batch_.send(stream_, batch);
-  if (status) status = enqueue(batch, program);
-  if (status) status = copyBack(batch, program);
+Result<StepResults> DeviceBackend::run(const Batch& batch, const StepSampling& sampling) {
+  LLMC_TRY(reserveLogits(static_cast<uint32_t>(batch.rows)));
+  last_ = &programFor(batch);
+  Status status = batch_.send(stream_, batch, sampling);
+  if (status) status = enqueue(batch, *last_);
+  if (status) status = copyBack(batch, sampling, *last_);
   // Also after a failure: what was enqueued reads the block that the next step fills.
   const Status waited = stream_.synchronize();
   if (!status) return status;
   LLMC_TRY(waited);
-  return StepResults{reinterpret_cast<const float*>(logits_.data()), program.tiles(),
-                     reinterpret_cast<const float*>(tiles_.data())};
+  StepResults results{reinterpret_cast<const float*>(logits_.data()), 0, nullptr, nullptr};
+  if (!sampling.rows.empty()) {
+    results.tokens = reinterpret_cast<const float*>(tokens_.data());
+  } else {
+    results.tiles = last_->tiles();
+    results.argmax = reinterpret_cast<const float*>(tiles_.data());
+  }
+  return results;
+}
+
+Status DeviceBackend::fetchLogits(uint32_t row) {
+  if (!last_) return Status::error(ErrorKind::kInternal, "RT_STEP", "logits are asked for before the first step");
+  LLMC_TRY(copyLogits(*last_, row, row + 1));
+  return stream_.synchronize();
 }
 
 }  // namespace llmc::rt::cuda

@@ -39,7 +39,9 @@ class DeviceBackend : public StepBackend {
   /// Device memory beside weights and pages, for plans of what fits; nothing on overflow.
   static std::optional<uint64_t> bytesFor(const fb::Engine& plan, const StepLimits& limits, Numerics numerics);
 
-  Result<StepResults> run(const Batch& batch) override;
+  Result<StepResults> run(const Batch& batch, const StepSampling& sampling) override;
+  bool samples() const override { return tokens_.size() > 0; }
+  Status fetchLogits(uint32_t row) override;
   uint64_t workspaceBytes() const override { return arena_.size(); }
   uint32_t graphs() const { return static_cast<uint32_t>(graphs_.size()); }
 
@@ -49,8 +51,9 @@ class DeviceBackend : public StepBackend {
   Status bindPrograms(CuAddress kv, const BackendOptions& options);
   Status recordGraphs();
   Status reserveLogits(uint32_t rows);
-  Status reserveTiles();
-  Status copyBack(const Batch& batch, const DeviceProgram& program);
+  Status reserveResults();
+  Status copyBack(const Batch& batch, const StepSampling& sampling, const DeviceProgram& program);
+  Status copyLogits(const DeviceProgram& program, uint32_t first, uint32_t end);
   Status enqueue(const Batch& batch, const DeviceProgram& program);
   const DeviceProgram& programFor(const Batch& batch) const;
 
@@ -66,7 +69,9 @@ class DeviceBackend : public StepBackend {
   DeviceBatch batch_;
   PinnedBuffer logits_;  ///< grows with the rows that steps ask for
   PinnedBuffer tiles_;   ///< of all rows; empty when no program finds the largest logits
+  PinnedBuffer tokens_;  ///< of all rows; empty unless all programs sample
   std::vector<std::unique_ptr<DeviceProgram>> programs_;
+  const DeviceProgram* last_ = nullptr;     ///< the program of the last step
   const DeviceProgram* graphed_ = nullptr;  ///< the program that graphs_ are of
   std::vector<Bucket> graphs_;              ///< ascending
 };

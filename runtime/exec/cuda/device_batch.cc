@@ -5,6 +5,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "runtime/format/cuda_abi.h"
+
 namespace llmc::rt::cuda {
 namespace {
 
@@ -31,6 +33,15 @@ class Packer {
     for (uint64_t row = 0; row < rows; ++row) std::copy_n(values + row * from, to, out + row * to);
     return onDevice(out);
   }
+  /// Records of whole words; null for none.
+  template <typename T>
+  const T* addRecords(std::span<const T> values) {
+    static_assert(sizeof(T) % 4 == 0);
+    if (values.empty()) return nullptr;
+    int32_t* to = take(values.size_bytes() / 4);
+    std::memcpy(to, values.data(), values.size_bytes());
+    return reinterpret_cast<const T*>(onDevice(to));
+  }
   uint64_t bytes() const { return at_; }
 
  private:
@@ -56,7 +67,8 @@ uint64_t DeviceBatch::bytesFor(const StepLimits& limits, Numerics numerics) {
   const uint64_t sequences = numerics == Numerics::kInvariant ? limits.maxTokens : limits.maxSequences;
   const uint64_t stride = (uint64_t{limits.maxContext} + kPageTokens - 1) / kPageTokens;
   return kHeaderBytes + 4 * arrayBytes(limits.maxTokens) + arrayBytes(sequences + 1) + arrayBytes(sequences) +
-         2 * arrayBytes(limits.maxRows) + arrayBytes(sequences * stride);
+         2 * arrayBytes(limits.maxRows) + arrayBytes(sequences * stride) +
+         arrayBytes(uint64_t{limits.maxRows} * sizeof(SampleRow) / 4) + arrayBytes(kMostEdits * sizeof(SampleEdit) / 4);
 }
 
 Result<DeviceBatch> DeviceBatch::create(const Context& context, const StepLimits& limits, Numerics numerics) {
@@ -71,8 +83,8 @@ Result<DeviceBatch> DeviceBatch::create(const Context& context, const StepLimits
   return batch;
 }
 
-Status DeviceBatch::send(const Stream& stream, const Batch& batch) {
-  static_assert(sizeof(Batch) == 88, "a new field of Batch needs its line here");
+Status DeviceBatch::send(const Stream& stream, const Batch& batch, const StepSampling& sampling) {
+  static_assert(sizeof(Batch) == 104, "a new field of Batch needs its line here");
   const auto tokens = static_cast<uint64_t>(batch.tokens), sequences = static_cast<uint64_t>(batch.sequences);
   int32_t longest = 1;
   for (uint64_t i = 0; i < sequences; ++i) longest = std::max(longest, batch.contextLens[i]);
@@ -89,6 +101,8 @@ Status DeviceBatch::send(const Stream& stream, const Batch& batch) {
   packed.logitsWanted = packer.add(batch.logitsWanted, static_cast<uint64_t>(batch.rows));
   packed.blockTable = packer.addRows(batch.blockTable, sequences, static_cast<uint64_t>(batch.blockStride),
                                      static_cast<uint64_t>(packed.blockStride));
+  packed.samples = packer.addRecords(sampling.rows);
+  packed.edits = packer.addRecords(sampling.edits);
   assert(packer.bytes() <= host_.size());
   std::memcpy(host_.data(), &packed, sizeof packed);
   return stream.copy(device_.address(), hostAddress(host_.data()), packer.bytes());

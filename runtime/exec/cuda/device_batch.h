@@ -8,6 +8,7 @@
 #include "runtime/device/cuda/stream.h"
 #include "runtime/exec/batch_builder.h"
 #include "runtime/exec/bound_program.h"
+#include "runtime/exec/step_backend.h"
 
 namespace llmc::rt::cuda {
 
@@ -21,7 +22,8 @@ class DeviceBatch {
   static uint64_t bytesFor(const StepLimits& limits, Numerics numerics);
 
   /// Enqueues the copy. The block must not change until the stream has done it. Requires: `batch` within the limits.
-  Status send(const Stream& stream, const Batch& batch);
+  /// `sampling`: of its rows, or empty.
+  Status send(const Stream& stream, const Batch& batch, const StepSampling& sampling = {});
   CuAddress address() const { return device_.address(); }  ///< of the Batch struct on the device; never changes
 
  private:

@@ -78,6 +78,9 @@ Result<std::unique_ptr<DeviceProgram>> DeviceProgram::bind(const fb::Engine& pla
   if (bound->tiles_ > 0)
     bound->argmax_ =
         addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(source.argmax_slot())), units);
+  if (source.sample_slot() >= 0)
+    bound->tokens_ =
+        addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(source.sample_slot())), units);
   return bound;
 }
 

@@ -47,6 +47,7 @@ class DeviceProgram {
   CuAddress logits() const { return logits_; }
   CuAddress argmax() const { return argmax_; }  ///< as the plan's argmax slot; 0 without one
   uint32_t tiles() const { return tiles_; }     ///< of a row of logits; 0 without an argmax
+  CuAddress tokens() const { return tokens_; }  ///< as the plan's sample slot; 0 without one
 
  private:
   DeviceProgram() = default;
@@ -73,7 +74,7 @@ class DeviceProgram {
   std::vector<Launch> launches_;
   uint32_t maxTokens_ = 0, maxQueries_ = 0;
   Numerics numerics_ = Numerics::kFast;
-  CuAddress logits_ = 0, argmax_ = 0;
+  CuAddress logits_ = 0, argmax_ = 0, tokens_ = 0;
   uint32_t tiles_ = 0;
 };
 

@@ -110,9 +110,11 @@ class Run:
         faults = []
         for index, evaluation in enumerate(values):
             function, exact = functions[index // 2], index % 2 == 0
-            logits, best = evaluation, []
+            logits, best, tokens = evaluation, [], []
             if len(evaluation) == 4:
                 logits, best = evaluation[::2], evaluation[1::2]
+            if len(evaluation) == 6:
+                logits, best, tokens = evaluation[::3], evaluation[1::3], evaluation[2::3]
             if self.exact is None and exact:
                 self.exact = logits
             if not exact and (self.rounded is None or name == "llm-quantize"):
@@ -120,6 +122,8 @@ class Run:
             off = difference(logits, self.expected(self.exact if exact else self.rounded))
             if best:
                 off = max(off, difference(best, [[tops(row, ARGMAX_TILE[self.target]) for row in step] for step in logits]))
+            if tokens:
+                off = max(off, difference(tokens, [[[row.index(max(row))] for row in step] for step in logits]))
             if off > TOLERANCE:
                 faults.append(f"{name} @{function} {'exact' if exact else 'rounded'}: {DIFFERENT} by {off:.2g}")
         return faults

@@ -1,4 +1,4 @@
-// The second result of a program is the argmax of its logits; any other second result is an error.
+// The second result of a program is the argmax of its logits, the third their sample; any others are an error.
 // RUN: llmc-opt %s -split-input-file -verify-diagnostics --plan-build | FileCheck %s
 
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
@@ -40,13 +40,49 @@ func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !s) attributes {llmc.
 // -----
 
 !s = tensor<?x32xf32, #llm.dims<[S, 32]>>
+!a = tensor<?x2xf32, #llm.dims<[S, 2]>>
+!t = tensor<?x1xf32, #llm.dims<[S, 1]>>
 !kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
-kern.func @keep(%x: !s, %b: !llm.batch) -> !s attributes {hero = "pointwise"} {
-  %k = llm.keep_rows %x, %b : (!s, !llm.batch) -> !s
-  kern.yield %k : !s
+kern.func @half(%x: !s) -> !s attributes {hero = "pointwise"} {
+  %0 = llm.scale %x {factor = 0.5} : !s
+  kern.yield %0 : !s
 }
-// expected-error @+1 {{expected logits, or logits and their argmax, found 3 results}}
-func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !s, !s) attributes {llmc.t_max = 0 : i64} {
-  %k = kern.call @keep(%x, %b) : (!s, !llm.batch) -> !s
-  return %k, %k, %k : !s, !s, !s
+kern.func @best(%x: !s) -> !a attributes {hero = "argmax"} {
+  %0 = llm.argmax %x {tile = 64 : i64} : (!s) -> !a
+  kern.yield %0 : !a
+}
+kern.func @token(%x: !s, %a: !a, %b: !llm.batch) -> !t attributes {hero = "sample"} {
+  %0 = llm.sample %x, %a, %b : (!s, !a, !llm.batch) -> !t
+  kern.yield %0 : !t
+}
+// CHECK: plan.program @mixed t_max 0 logits @v0 argmax @v1 tile 64 sample @v2 regions
+func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !a, !t) attributes {llmc.t_max = 0 : i64} {
+  %l = kern.call @half(%x) : (!s) -> !s
+  %a = kern.call @best(%l) : (!s) -> !a
+  %t = kern.call @token(%l, %a, %b) : (!s, !a, !llm.batch) -> !t
+  return %l, %a, %t : !s, !a, !t
+}
+
+// -----
+
+!s = tensor<?x32xf32, #llm.dims<[S, 32]>>
+!a = tensor<?x2xf32, #llm.dims<[S, 2]>>
+!kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
+kern.func @best(%x: !s) -> !a attributes {hero = "argmax"} {
+  %0 = llm.argmax %x {tile = 64 : i64} : (!s) -> !a
+  kern.yield %0 : !a
+}
+// expected-error @+1 {{expected its third result to be the llm.sample of a kernel}}
+func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !a, !a) attributes {llmc.t_max = 0 : i64} {
+  %a = kern.call @best(%x) : (!s) -> !a
+  return %x, %a, %a : !s, !a, !a
+}
+
+// -----
+
+!s = tensor<?x32xf32, #llm.dims<[S, 32]>>
+!kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
+// expected-error @+1 {{expected logits, their argmax and their tokens, or the first of them, found 4 results}}
+func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !s, !s, !s) attributes {llmc.t_max = 0 : i64} {
+  return %x, %x, %x, %x : !s, !s, !s, !s
 }

@@ -38,6 +38,10 @@ const Sample kSamples[] = {
     {"argmax", R"(kern.func @k(%x: !s, %b: !b) -> tensor<?x4xf32, #llm.dims<[S, 4]>> attributes {hero = "argmax"} {
       %0 = llm.argmax %x {tile = 128} : (!s) -> tensor<?x4xf32, #llm.dims<[S, 4]>>
       kern.yield %0 : tensor<?x4xf32, #llm.dims<[S, 4]>> })"},
+    {"sample",
+     R"(kern.func @k(%x: !s, %a: tensor<?x4xf32, #llm.dims<[S, 4]>>, %b: !b) -> tensor<?x1xf32, #llm.dims<[S, 1]>> attributes {hero = "sample"} {
+      %0 = llm.sample %x, %a, %b : (!s, tensor<?x4xf32, #llm.dims<[S, 4]>>, !b) -> tensor<?x1xf32, #llm.dims<[S, 1]>>
+      kern.yield %0 : tensor<?x1xf32, #llm.dims<[S, 1]>> })"},
     {"segments", R"(kern.func @k(%x: !x, %w: !ws, %b: !b) -> !x attributes {hero = "norm"} {
       %0 = llm.rmsnorm %x, %w {eps = 1.0e-5, segment = 32} : (!x, !ws) -> !x
       kern.yield %0 : !x })"},

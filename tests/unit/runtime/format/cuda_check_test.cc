@@ -47,6 +47,38 @@ TEST(CudaCheck, Target) {
   EXPECT_EQ(exitStatus(status.kind()), 78);
 }
 
+/// A slot for the sampled tokens of the last program, written where its logits are.
+void addSample(fb::EngineT& plan) {
+  fb::ProgramT& program = *plan.programs.back();
+  auto slot = std::make_unique<fb::SlotT>();
+  slot->unit = fb::Unit::Row;
+  slot->offset = program.region_bytes[2];
+  slot->bytes = rowStrideBytes(4);
+  program.region_bytes[2] += slot->bytes;
+  program.sample_slot = static_cast<int32_t>(program.slots.size());
+  program.slots.push_back(std::move(slot));
+  auto launch = std::make_unique<fb::LaunchT>(*program.phases[0]->launches[0]);
+  launch->args[2]->index = static_cast<uint32_t>(program.sample_slot);
+  program.phases.back()->launches.push_back(std::move(launch));
+}
+
+TEST(CudaCheck, SampledTokens) {
+  EXPECT_TRUE(statusWith(addSample)) << statusWith(addSample).toString();
+  const auto last = [](fb::EngineT& p) -> fb::ProgramT& { return *p.programs.back(); };
+  const auto path = "programs[" + std::to_string(test::tinyCudaPlan().programs.size() - 1) + "]";
+  const auto refusedSample = [&](const char* code, const std::string& text, const std::function<void(fb::EngineT&)>& edit) {
+    refused(code, path + text, [&](fb::EngineT& plan) {
+      addSample(plan);
+      edit(plan);
+    });
+  };
+  refusedSample("EN_PLAN", " has sample_slot -2", [&](auto& p) { last(p).sample_slot = -2; });
+  refusedSample("EN_SEMANTIC", ".sample_slot", [&](auto& p) { last(p).sample_slot = 99; });
+  refusedSample("EN_SEMANTIC", ".sample_slot",
+                [&](auto& p) { last(p).sample_slot = static_cast<int32_t>(last(p).logits_slot); });
+  refusedSample("EN_PLAN", ".sample_slot has", [&](auto& p) { last(p).slots.back()->unit = fb::Unit::Token; });
+}
+
 TEST(CudaCheck, Levels) {
   for (const char* bad : {"x86-64-v3", "sm_90a", "cuda:sm_", "cuda:sm_9", "cuda:sm_9000", "cuda:sm_90A", "cuda:sm_90ab",
                           "cuda:compute_90a", "cuda:compute_", "cuda:sm_90a ", "cuda:SM_90"})

@@ -165,6 +165,11 @@ TEST(ProgramCheck, Argmax) {
   EXPECT_TRUE(checkFile(whole.path())) << checkFile(whole.path()).toString();
 }
 
+TEST(ProgramCheck, SampledTokensAreForCudaOnly) {
+  for (int32_t slot : {-2, 0, 3, std::numeric_limits<int32_t>::max()})
+    refused("EN_PLAN", "programs[1] has sample_slot", [&](auto& p) { p.programs[1]->sample_slot = slot; });
+}
+
 TEST(ProgramCheck, Launches) {
   refused("EN_SEMANTIC", "programs[1].phases[1].launches[0].kernel",
           [](auto& p) { p.programs[1]->phases[1]->launches[0]->kernel = 2; });

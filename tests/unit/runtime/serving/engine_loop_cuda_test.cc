@@ -54,7 +54,7 @@ class CudaLoop : public testing::Test {
 
   FakeEngine host_{Kind::kContexts};
   rt::test::ScriptedDevice device_;
-  rt::test::FakeCudaEngine engine_{device_.scripted, Kind::kContexts};
+  rt::test::FakeCudaEngine engine_{device_.scripted, Kind::kContexts, /*samples=*/true};
   uint64_t failAfter_ = 0;
 };
 
@@ -76,6 +76,41 @@ TEST_F(CudaLoop, GivesTheCpusTokensWithCopiesSwapsAndPrefixes) {
   EXPECT_GT(preemptions, 10u);
   EXPECT_GT(hits, 10u);
   EXPECT_EQ(device_.scripted.script().graphLaunches, 0u);  // the programs for any step alone
+}
+
+// Every way to sample, those among them that only the host has, beside one another.
+TEST_F(CudaLoop, SampledOnTheDeviceOrOnTheHostTheTokensAreTheCpus) {
+  std::mt19937 random(9);
+  for (int round = 0; round < 6; ++round) {
+    auto asked = requests(random, 12, 2);
+    for (auto& request : asked) {
+      SamplingParams& params = request.sampling;
+      if (random() % 2) params.topK = 1 + static_cast<int32_t>(random() % 12);
+      if (random() % 2) params.topP = 0.7;
+      if (random() % 3 == 0) params.minP = 0.05;
+      if (random() % 3 == 0) params.repetitionPenalty = 1.2;
+      if (random() % 3 == 0) params.frequencyPenalty = 0.3;
+      if (random() % 4 == 0) params.logitBias = {{7, 1.5F}, {FakeEngine::kPoison, -5.0F}};
+      if (random() % 4 == 0) params.minTokens = 10;
+      if (random() % 5 == 0) params.typicalP = 0.8;
+      if (random() % 5 == 0) params.badWords = {{3, 4}, {11}};
+      if (random() % 5 == 0) params.logprobs = 2;
+    }
+    const LoopResult cpu = runLoop(host_, {}, asked), gpu = runLoop(host_, onDevice({}), asked);
+    ASSERT_TRUE(gpu.status) << gpu.status.toString();
+    EXPECT_EQ(gpu.outputs, cpu.outputs) << round;
+  }
+}
+
+// A context with the token of poison has logits that are no numbers: the device leaves the row to the host, which says so.
+TEST_F(CudaLoop, RowsThatAreNoNumbersEndTheirRequestAlone) {
+  std::mt19937 random(10);
+  auto asked = requests(random, 4, 1);
+  asked[2].prompt.push_back(FakeEngine::kPoison);
+  const LoopResult result = runLoop(host_, onDevice({}), asked);
+  ASSERT_TRUE(result.status) << result.status.toString();
+  for (const auto& request : asked)
+    EXPECT_EQ(result.outputs.at(request.id)[0].end, request.id == asked[2].id ? "RT_LOGITS" : "length") << request.id;
 }
 
 TEST_F(CudaLoop, DecodedStepsRunGraphs) {

@@ -150,6 +150,20 @@ plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page
 
 plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64} {
   plan.kernel @k {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "linear", args = 1 : i64}
+  // expected-error @+1 {{C4: expected sample to name a slot counted in rows, found 'x'}}
+  plan.program @p t_max 0 logits @l sample @x regions [0, 64, 64, 0] {
+    plan.slot @x token offset 0 bytes 64
+    plan.slot @l row offset 0 bytes 64
+    plan.phase {
+      plan.launch @k [#plan.arg<slot, @l>]
+    }
+  }
+}
+
+// -----
+
+plan.engine attributes {levels = ["x86-64-v3"], model = {family = "llama"}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64} {
+  plan.kernel @k {m_max = array<i64: 0>, dim = #plan.rows_dim<token>, family = "linear", args = 1 : i64}
   // expected-error @+1 {{C7: expected argmax with a tile > 0, found a tile of 0}}
   plan.program @p t_max 0 logits @l argmax @l tile 0 regions [0, 0, 64, 0] {
     plan.slot @l row offset 0 bytes 64

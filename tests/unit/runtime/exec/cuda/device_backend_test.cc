@@ -144,6 +144,38 @@ TEST(DeviceBackend, LogitsThatNobodyReadsStayOnTheDevice) {
   EXPECT_EQ(machine.executor->tiles(4)[2], static_cast<float>(25 * 40 + 2000));
 }
 
+TEST(DeviceBackend, SampledRowsComeAsTokensAndLeaveTheirLogitsOnTheDevice) {
+  CudaMachine machine({16, 8, 6, 200}, {}, /*samples=*/true);
+  ASSERT_TRUE(machine.executor->samples());
+  const std::vector<int32_t> pages[] = {{1}, {2}, {3}};
+  std::vector<cuda::SampleRow> rows(3);
+  rows[0].mode = rows[2].mode = cuda::SampleMode::kBest;
+  rows[2].edits = 1;
+  const cuda::SampleEdit edit{39, cuda::kEditForbidden, 0, 0};
+  const auto run = [&](int32_t id, const StepSampling& sampling) {
+    const std::vector<int32_t> ids = {id, id + 1, id + 2};
+    std::vector<StepSequence> batch;
+    for (size_t s = 0; s < 3; ++s) batch.push_back({std::span(ids).subspan(s, 1), pages[s], 0, RowChoice::kLast, {}});
+    return machine.executor->step(batch, sampling);
+  };
+  ASSERT_TRUE(run(1, {}));
+  EXPECT_EQ(machine.executor->token(0), -1);  // nobody asked
+  EXPECT_FALSE(machine.executor->tiles(0).empty());
+  ASSERT_TRUE(run(11, {rows, {&edit, 1}}));
+  EXPECT_EQ(machine.executor->token(0), 39);
+  EXPECT_EQ(machine.executor->token(1), -1);
+  EXPECT_EQ(machine.executor->token(2), 38);
+  EXPECT_TRUE(machine.executor->tiles(0).empty());
+  expectRow(machine, 0, 1, 2, false);  // of the step before: not copied
+  expectRow(machine, 1, 12, 2, false);
+  ASSERT_TRUE(machine.executor->fetchLogits(2));
+  expectRow(machine, 2, 13, 2, false);
+  EXPECT_EQ(run(1, {std::span(rows).first(2), {}}).code(), "RT_STEP");
+  const std::vector<cuda::SampleEdit> many(cuda::kMostEdits + 1);
+  EXPECT_EQ(run(1, {rows, many}).code(), "RT_STEP");
+  EXPECT_EQ(CudaMachine().executor->samples(), false);
+}
+
 TEST(DeviceBackend, RefusesMoreTokensThanAGridCounts) {
   CudaMachine machine;
   auto device = machine.engine.load(*machine.context);

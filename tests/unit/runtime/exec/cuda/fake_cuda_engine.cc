@@ -3,11 +3,51 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/runtime/exec/cuda/fake_sampler.h"
+
 namespace llmc::rt::test {
 
-FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind kind) : host_(kind) {
+constexpr uint64_t kSampleOffset = 1 << 20;  // no kernel of the host lies there
+
+namespace {
+
+/// Ends each program with a kernel that samples its logits.
+void addSampling(fb::EngineT& engine) {
+  auto kernel = std::make_unique<fb::KernelT>();
+  kernel->name = "sample";
+  kernel->dim = fb::Dim::Row;
+  kernel->args = 4;
+  kernel->variants.push_back(std::make_unique<fb::VariantT>());
+  kernel->variants[0]->code.push_back(std::make_unique<fb::CodeRangeT>());
+  kernel->variants[0]->code[0]->offset = kSampleOffset;
+  engine.kernels.push_back(std::move(kernel));
+  for (auto& program : engine.programs) {
+    auto slot = std::make_unique<fb::SlotT>();
+    slot->unit = fb::Unit::Row;
+    slot->offset = program->region_bytes[2];
+    slot->bytes = rowStrideBytes(4);
+    program->region_bytes[2] += slot->bytes;
+    program->sample_slot = static_cast<int32_t>(program->slots.size());
+    program->slots.push_back(std::move(slot));
+    auto launch = std::make_unique<fb::LaunchT>();
+    launch->kernel = static_cast<uint32_t>(engine.kernels.size() - 1);
+    for (const int32_t index : {-1, static_cast<int32_t>(program->logits_slot), program->argmax_slot, program->sample_slot}) {
+      auto arg = std::make_unique<fb::ArgT>();
+      arg->kind = index < 0 ? fb::ArgKind::Batch : fb::ArgKind::Slot;
+      arg->index = static_cast<uint32_t>(std::max(index, 0));
+      launch->args.push_back(std::move(arg));
+    }
+    program->phases.push_back(std::make_unique<fb::PhaseT>());
+    program->phases.back()->launches.push_back(std::move(launch));
+  }
+}
+
+}  // namespace
+
+FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind kind, bool samples) : host_(kind) {
   std::unique_ptr<fb::EngineT> engine(host_.plan().UnPack());
   engine->target = "cuda";
+  if (samples) addSampling(*engine);
   engine->levels[0]->name = "cuda:sm_90a";
   engine->programs[0]->t_max = 0;
   engine->programs[0]->q_max = 1;
@@ -24,6 +64,7 @@ FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind 
       variant->code[0]->launch->grid[0]->seq_count = 1;
       scripted.addKernel(
           variant->symbol.c_str(), kernel->args, [this, offset](const uint64_t* words, const uint32_t* grid) {
+            if (offset == kSampleOffset) return sampleOnHost(words);
             // Each kernel keeps a line of scratch a worker, and the engine has room for one.
             const auto function = reinterpret_cast<KernelFn>(const_cast<void*>(host_.source().codeAddress(offset)));
             EXPECT_GT(grid[0], 0u);
@@ -53,7 +94,8 @@ Result<cuda::DeviceEngine> FakeCudaEngine::load(const cuda::Context& context) co
   return engine;
 }
 
-CudaMachine::CudaMachine(StepLimits limits, cuda::BackendOptions options) {
+CudaMachine::CudaMachine(StepLimits limits, cuda::BackendOptions options, bool samples)
+    : engine(scripted, FakeEngine::Kind::kSums, samples) {
   const Status status = open(limits, options);
   EXPECT_TRUE(status) << status.toString();
 }

@@ -16,7 +16,9 @@ namespace llmc::rt::test {
 class FakeCudaEngine {
  public:
   /// Makes the kernels known to `scripted`.
-  explicit FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind kind = FakeEngine::Kind::kSums);
+  /// `samples`: its programs end with a kernel that samples.
+  explicit FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind kind = FakeEngine::Kind::kSums,
+                          bool samples = false);
 
   const fb::Engine& plan() const { return *fb::GetEngine(bytes_.data()); }
   /// The weights' section.
@@ -30,12 +32,12 @@ class FakeCudaEngine {
 
 /// All on one scripted device.
 struct CudaMachine {
-  explicit CudaMachine(StepLimits limits = {16, 8, 4, 200}, cuda::BackendOptions options = {});
+  explicit CudaMachine(StepLimits limits = {16, 8, 4, 200}, cuda::BackendOptions options = {}, bool samples = false);
   /// As the constructor, with its error.
   Status open(StepLimits limits, cuda::BackendOptions options);
 
   ScriptedDriver scripted;
-  FakeCudaEngine engine{scripted};
+  FakeCudaEngine engine;
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<cuda::Driver> driver;
   std::unique_ptr<cuda::Context> context;

@@ -1,0 +1,69 @@
+// The loop's part between logits and outcomes: prompts scored, rows sampled by the device or by the host.
+#include "runtime/serving/engine_loop.h"
+
+namespace llmc::rt::serving {
+
+void EngineLoop::scorePrompts(const StepPlan& plan) {
+  for (size_t i = 0; i < plan.batch.size(); ++i) {
+    if (plan.batch[i].rows != RowChoice::kAll) continue;
+    Generation& generation = *generations_.at(plan.sequences[i].request);
+    for (uint32_t t = 0; t < plan.batch[i].tokens.size(); ++t) {
+      const auto logits = executor_.logits(plan.sequences[i].firstRow + t);
+      if (Status status = generation.score(sampler_.first(), logits, plan.batch[i].start + t); !status)
+        fail(plan.sequences[i].request, status);
+    }
+  }
+}
+
+/// Rows that a device samples: those of one choice, or of several that all take the best token. Logits of the others come
+/// to the host.
+StepSampling EngineLoop::samplingOf(const StepPlan& plan) {
+  if (!executor_.samples()) return {};
+  sampleRows_.begin(plan.rows);
+  samplesOfRow_.assign(plan.rows, 0);
+  for (const PlannedSample& planned : plan.samples) ++samplesOfRow_[planned.row];
+  for (const PlannedSample& planned : plan.samples) {
+    const auto& generation = *static_cast<Generation*>(planned.owner);
+    if (generation.wantsPromptRows() || (samplesOfRow_[planned.row] > 1 && generation.needsLogits())) continue;
+    sampleRows_.add(planned.row, generation.sampling(planned.choice, planned.position));
+  }
+  return {sampleRows_.rows(), sampleRows_.edits()};
+}
+
+Status EngineLoop::sample(const StepPlan& plan) {
+  made_.clear();
+  tasks_.clear();
+  for (const PlannedSample& planned : plan.samples) {
+    auto& generation = *static_cast<Generation*>(planned.owner);
+    made_.push_back({planned.request, &generation, {}});
+    server::TokenEvent& event = made_.back().event;
+    event.choice = planned.choice;
+    if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
+    SampleTask& task = tasks_.emplace_back();
+    task.token = executor_.token(planned.row);
+    // The device had the row and found no token: the host finds it, or says why there is none.
+    if (task.token < 0 && executor_.samples() && sampleRows_.added(planned.row))
+      LLMC_TRY(executor_.fetchLogits(planned.row));
+    if (!generation.needsLogits()) task.tiles = executor_.tiles(planned.row);
+    if (task.tiles.empty()) task.logits = executor_.logits(planned.row);  // asked for, or an engine without tiles
+    task.request = generation.sampling(planned.choice, planned.position);
+    task.logprobs = event.logprobs.get();
+  }
+  sampler_.run(tasks_);
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const SampleTask& task = tasks_[i];
+    Made& made = made_[i];
+    if (task.failure) {
+      fail(made.id, *task.failure);
+      made.failed = true;
+      outcomes_.push_back({0, Verdict::kFail});
+      continue;
+    }
+    made.generation->append(made.event.choice, task.token);
+    made.event.token = task.token;
+    outcomes_.push_back({task.token, made.generation->stops(task.token) ? Verdict::kStop : Verdict::kContinue});
+  }
+  return Status::ok();
+}
+
+}  // namespace llmc::rt::serving

@@ -1,0 +1,91 @@
+"""Makes the folder that run.py takes to a machine with a GPU: engines, and what the CPU computes with the same weights. Needs no GPU.
+
+Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--schemes native,fp8,w4] [--layers 32] [--no-shapes]
+
+FOLDER gets a packed engine of each tiny model with ids, logits and greedy tokens of its CPU twin, and engines of the shapes of an 8B llama
+without weights (`llmc build --no-weights`): some MB in all. `--layers` takes fewer layers of it.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "fixtures")]
+
+import engine  # noqa: E402
+import holes  # noqa: E402
+import tiny_models  # noqa: E402
+from cuda_build_test import PIP, nvrtc  # noqa: E402
+
+TINY = {  # one model of each family; together all schemes
+    "llama-3h1-d64-f32": ("w4", "--group-size", "128"),
+    "mistral-9h3-d96-bf16": ("native",),
+    "qwen2-7h1-d64-bf16": ("w8",),
+    "qwen3-3h1-d128-f32": ("w16",),
+}
+IDS = np.random.default_rng(11).integers(0, 500, 40)
+TOKENS = 12
+SHAPES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128")}
+
+
+def build(model, path: pathlib.Path, scheme, *flags):
+    command = [engine.BIN / "llmc", "build", model, "-o", path, "--force", "--quiet", "--quality", "off", "--quant", *scheme, *flags]
+    done = subprocess.run([str(c) for c in command], env=dict(os.environ, LLMC_NVRTC=nvrtc()), capture_output=True, text=True, timeout=3600)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}: {done.stderr}")
+
+
+def tiny(folder: pathlib.Path, arch: str) -> list:
+    cases = []
+    for name, scheme in TINY.items():
+        model = tiny_models.write(next(s for s in tiny_models.SPECS if s.name == name), engine.work_dir() / "models")
+        made, twin = folder / f"{name}.bin", engine.work_dir() / f"{name}-cpu.bin"
+        build(model, made, scheme, "--target", f"cuda:{arch}", "--dump-dir", folder / "dump" / name)
+        build(model, twin, scheme, "--cpu-levels", "host", "--activations", "f32", "--selftest-tokens", "0")
+        logits = engine.logits(twin, IDS, "--max-model-len", 128)
+        np.save(folder / f"{name}.npy", logits.astype(np.float32))
+        steps = engine.generate(twin, IDS[:21], TOKENS, "--logprobs", 2, "--max-model-len", 128)
+        leads = [first[1] - second[1] for first, second in (step["top"][:2] for step in steps["logprobs"])]
+        cases.append({"name": name, "scheme": scheme[0], "ids": IDS.tolist(), "prompt": 21, "tokens": steps["token_ids"], "leads": leads})
+    return cases
+
+
+def shapes(folder: pathlib.Path, arch: str, schemes: list, layers: int) -> list:
+    model = engine.work_dir() / "llama-8b"
+    subprocess.run([sys.executable, HERE.parent / "fixtures" / "large_shape.py", model, "--layers", str(layers)], check=True)
+    made = []
+    for scheme in schemes:
+        path = engine.work_dir() / f"8b-{scheme}.bin"
+        build(model, path, SHAPES[scheme], "--target", f"cuda:{arch}", "--no-weights")
+        holes.pack(path, folder / f"8b-{scheme}.packed")
+        path.unlink()
+        made.append({"name": f"8b-{scheme}", "scheme": scheme, "layers": layers})
+    return made
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--arch", default="sm_90a")
+    parser.add_argument("--schemes", default=",".join(SHAPES))
+    parser.add_argument("--layers", type=int, default=32)
+    parser.add_argument("--no-shapes", action="store_true")
+    options = parser.parse_args()
+    if not nvrtc():
+        raise SystemExit(f"no NVRTC: {PIP}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"arch": options.arch, "tiny": tiny(options.folder, options.arch),
+                "shapes": [] if options.no_shapes else shapes(options.folder, options.arch, options.schemes.split(","), options.layers)}
+    (options.folder / "manifest.json").write_text(json.dumps(manifest))
+    size = sum(path.stat().st_size for path in options.folder.iterdir() if path.is_file())
+    print(f"{options.folder}: {len(manifest['tiny'])} models, {len(manifest['shapes'])} shapes, {size / 1e6:.1f} MB without dump/")
+
+
+if __name__ == "__main__":
+    main()

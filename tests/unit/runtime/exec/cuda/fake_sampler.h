@@ -1,0 +1,11 @@
+// The sampling kernel of hand-made engines, on the host.
+#pragma once
+
+#include <cstdint>
+
+namespace llmc::rt::test {
+
+/// args: batch, logits [S, vocab], argmax [S, 2 * tiles], tokens [S, 1]. What llm.sample says, by the host's sampler.
+void sampleOnHost(const uint64_t* args);
+
+}  // namespace llmc::rt::test
