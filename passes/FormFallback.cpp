@@ -2,6 +2,7 @@
 #include "passes/Outline.h"
 #include "passes/Passes.h"
 #include "passes/Remark.h"
+#include "passes/Target.h"
 
 namespace llmc {
 #define GEN_PASS_DEF_FORMFALLBACK
@@ -11,17 +12,30 @@ using namespace mlir;
 
 namespace {
 
+/// On a device the ops that read stored logits are heroes themselves.
+llvm::StringRef heroOf(Operation *op, Target machine) {
+  if (machine == Target::Cuda && isa<llm::ArgmaxOp>(op))
+    return "argmax";
+  return machine == Target::Cuda && isa<llm::SampleOp>(op) ? "sample" : "pointwise";
+}
+
 struct FormFallbackPass : impl::FormFallbackBase<FormFallbackPass> {
+  using FormFallbackBase::FormFallbackBase;
+
   void runOnOperation() override {
+    auto machine = targetOf(getOperation(), target);
+    if (failed(machine))
+      return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       llvm::SmallVector<Operation *> left;
       for (Operation &op : function.front())
         if (isa<llm::LLMDialect>(op.getDialect()) && !isa<llm::UseOp>(op))
           left.push_back(&op);
       for (Operation *op : left) {
-        missed(op, "fusion") << "no hero took this op, it becomes a kernel of its own";
         KernelGroup group;
-        group.hero = "pointwise";
+        group.hero = heroOf(op, *machine);
+        if (group.hero == "pointwise")
+          missed(op, "fusion") << "no hero took this op, it becomes a kernel of its own";
         group.ops.insert(op);
         outline(group, function.getArgument(0));
       }

@@ -36,8 +36,6 @@ public:
     forEach<llm::EmbedOp>([&](llm::EmbedOp op) { formEmbed(op); });
     forEach<llm::AttendOp>([&](llm::AttendOp op) { formAttend(op); });
     forEach<llm::AttendPartialOp>([&](llm::AttendPartialOp op) { formAttend(op); });
-    forEach<llm::ArgmaxOp>([&](llm::ArgmaxOp op) { formAlone("argmax", op); });
-    forEach<llm::SampleOp>([&](llm::SampleOp op) { formAlone("sample", op); });
     removeDead();
   }
 
@@ -171,7 +169,7 @@ private:
   /// Logits meet their argmax in the head's registers (F8): rows that are not asked for are never in memory.
   void addArgmax(KernelGroup &group, Value logits) {
     if (cuda_)
-      return; // formAlone
+      return; // blocks have fewer columns than a tile
     llm::KeepRowsOp keep;
     llm::ArgmaxOp argmax;
     for (Operation *user : logits.getUsers()) {
@@ -320,16 +318,6 @@ private:
       addHeadQuantize(group, cast<llm::AttendOp>(attend));
       addCast(group, attend->getResult(0));
     }
-    outline(group, batch_);
-  }
-
-  /// On a device, what reads the logits once they are stored: blocks of the product have fewer columns than a tile.
-  void formAlone(llvm::StringRef hero, Operation *op) {
-    if (!cuda_)
-      return;
-    KernelGroup group;
-    group.hero = hero;
-    group.ops.insert(op);
     outline(group, batch_);
   }
 

@@ -140,8 +140,10 @@ def FormFallback : LlmcPass<"kern-form-fallback"> {
   let description = [{
     Why: an unknown chain of ops must still compile, if more slowly.
     Before: `%y = llm.act %x`   After: `%y = kern.dispatch "pointwise" (%bx = %x) {llm.act, kern.yield}`
+    For cuda llm.argmax and llm.sample, which read stored logits, are heroes of their own: `kern.dispatch "argmax"`, `"sample"`.
     Limits: one op a kernel.
   }];
+  let options = [targetOption];
 }
 
 def DedupKernels : LlmcPass<"kern-dedup"> {

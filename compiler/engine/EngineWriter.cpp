@@ -168,6 +168,15 @@ rt::Status EngineWriter::append(const void* data, size_t bytes) {
   return rt::Status::ok();
 }
 
+rt::Status EngineWriter::appendHole(uint64_t bytes) {
+  if (!state_->open) return misuse("a hole is appended outside a section");
+  LLMC_TRY(state_->file.appendHole(bytes));
+  static constexpr std::array<char, 65536> kZeros{};
+  for (; bytes > 0; bytes -= std::min<uint64_t>(bytes, kZeros.size()))
+    state_->digester.append(kZeros.data(), std::min<uint64_t>(bytes, kZeros.size()));
+  return rt::Status::ok();
+}
+
 rt::Status EngineWriter::endSection() {
   if (!state_->open) return misuse("no section is open");
   state_->sections.back().size = sectionBytes();

@@ -35,6 +35,8 @@ class EngineWriter {
   /// in the section table, which Level.section and Weight.section of the plan name.
   rt::Result<uint32_t> beginSection(rt::SectionKind kind, uint64_t alignment = 0);
   rt::Status append(const void* data, size_t bytes);
+  /// Appends zeros as a hole of the file.
+  rt::Status appendHole(uint64_t bytes);
   rt::Status endSection();
   /// beginSection + append + endSection.
   rt::Result<uint32_t> addSection(rt::SectionKind kind, std::string_view bytes, uint64_t alignment = 0);

@@ -159,6 +159,13 @@ rt::Status OutputFile::append(const void* data, uint64_t bytes) {
   return rt::Status::ok();
 }
 
+rt::Status OutputFile::appendHole(uint64_t bytes) {
+  LLMC_TRY(flush());
+  if (::ftruncate(fd_, static_cast<off_t>(size_ + bytes)) != 0) return failed("cannot extend");
+  size_ += bytes;
+  return rt::Status::ok();
+}
+
 rt::Status OutputFile::truncate(uint64_t bytes) {
   LLMC_TRY(flush());
   if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return failed("cannot cut");

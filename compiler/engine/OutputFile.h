@@ -26,6 +26,8 @@ class OutputFile {
   /// Bytes reach the file in whole blocks of 2 MiB at multiples of 2 MiB, the rest by the next other call: Linux (ext4
   /// from 6.16 on, XFS) then keeps them in huge pages, and an engine mapped from its cache is read with few TLB misses.
   rt::Status append(const void* data, uint64_t bytes);
+  /// Zeros that take no room where the file system keeps holes.
+  rt::Status appendHole(uint64_t bytes);
   rt::Status writeAt(uint64_t offset, const void* data, uint64_t bytes);
   /// Cuts the file back to `bytes`. Requires: bytes <= size().
   rt::Status truncate(uint64_t bytes);

@@ -119,6 +119,17 @@ rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const Row
   return index;
 }
 
+rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer) {
+  auto places = placeWeights(specs);
+  if (!places) return places.takeStatus();
+  auto index = writer.beginSection(rt::SectionKind::kWeights);
+  if (!index) return index.takeStatus();
+  const uint64_t end = places->empty() ? 0 : places->back().offset + places->back().size;
+  LLMC_TRY(writer.appendHole(end + rt::kWeightsTailBytes));
+  LLMC_TRY(writer.endSection());
+  return index;
+}
+
 rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources,
                                             const PackOptions& options) {
   std::vector<uint8_t> packed;

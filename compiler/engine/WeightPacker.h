@@ -60,6 +60,10 @@ struct PackOptions {
 rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const RowSources& sources, EngineWriter& writer,
                                  const PackOptions& options);
 
+/// Appends a WEIGHTS section of the same size that is a hole, for engines that are measured with weights made up on the
+/// device. Errors: W_SHAPE, OUT_IO.
+rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer);
+
 /// Packs one weight into memory: what packWeights writes for it. For the built-in evaluator, inspection and tests.
 rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources,
                                             const PackOptions& options);

@@ -60,6 +60,9 @@ static cxxopts::Options buildFlags() {
               "MODE")("selftest-tokens",
                       "golden tokens to store for llmc-run --selftest; 0: none; auto: 16, none above 1.5e9 parameters",
                       cxxopts::value<std::string>()->default_value("auto"), "N")(
+      "no-weights",
+      "cuda: an engine with room for its weights and none in it, a hole in the file; llmc-run --bench --random-weights "
+      "measures it (default: with weights)")(
       "force", "replace an output that is not an llmc engine; remove an earlier build's files from --dump-dir")(
       "quiet", "print nothing but errors")("verbose", "say which pass ran and how long it took")(
       "h,help", "show this text")("model", "", cxxopts::value<std::vector<std::string>>());
@@ -160,6 +163,11 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
       options.cudaArchs.empty() && (cache == "bf16" || cache == "fp8"))
     return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16 or int8",
                       "expected auto, f16 or int8");
+  if (options.cudaArchs.empty() && parsed.count("no-weights"))
+    return usageError("--no-weights is for --target cuda, whose weights --bench can make up on the device",
+                      "leave it out");
+  if (options.noWeights && options.quality.value_or(false))
+    return usageError("--quality on does not go with --no-weights: there is nothing to measure", "leave one out");
   if (options.cudaArchs.empty())
     return rt::Status::ok();
   if (options.passes.scheme == "fp8" && activations == "bf16")
@@ -216,6 +224,7 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
       return number.takeStatus();
     options.selftestTokens = static_cast<uint32_t>(*number);
   }
+  options.noWeights = parsed.count("no-weights") > 0;
   LLMC_TRY(checkForTarget(parsed, options));
   if (parsed.count("quiet") && parsed.count("verbose"))
     return usageError("--quiet and --verbose exclude each other", "leave one out");

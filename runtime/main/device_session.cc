@@ -116,7 +116,8 @@ Result<std::unique_ptr<KvStore>> DeviceSession::makeKv(uint64_t pageBytes, uint3
 
 Result<std::unique_ptr<Executor>> DeviceSession::makeExecutor(const EngineFile& engine, WorkerPool& pool,
                                                               const StepLimits& limits, const KvStore& kv,
-                                                              const cuda::BackendOptions& options) const {
+                                                              const cuda::BackendOptions& options,
+                                                              bool madeUpWeights) const {
   cuda::DeviceEngine device;
   device.plan = &engine.plan();
   device.level = level_;
@@ -126,6 +127,7 @@ Result<std::unique_ptr<Executor>> DeviceSession::makeExecutor(const EngineFile& 
   device.code = code.take();
   cuda::UploadOptions upload;
   upload.progress = showProgress;
+  upload.madeUp = madeUpWeights;
   auto weights =
       cuda::DeviceWeights::upload(*context_, engine.plan(), [&](uint32_t i) { return engine.section(i); }, upload);
   LLMC_TRY(weights.status());

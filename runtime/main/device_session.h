@@ -49,7 +49,8 @@ class DeviceSession {
   Result<std::unique_ptr<KvStore>> makeKv(uint64_t pageBytes, uint32_t pages) const;
   /// Loads code and weights of `engine`, whose level is activated; says how far it is on a terminal.
   Result<std::unique_ptr<Executor>> makeExecutor(const EngineFile& engine, WorkerPool& pool, const StepLimits& limits,
-                                                 const KvStore& kv, const cuda::BackendOptions& options) const;
+                                                 const KvStore& kv, const cuda::BackendOptions& options,
+                                                 bool madeUpWeights) const;
 
  private:
   DeviceSession() = default;

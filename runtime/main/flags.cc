@@ -76,6 +76,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
   if (parsed.count("device")) flags.device = text("device");
   flags.graphs = parsed.count("no-graphs") == 0;
+  flags.randomWeights = parsed.count("random-weights") > 0;
   if (parsed.count("host")) flags.host = text("host");
   if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
   if (parsed.count("policy")) flags.policy = text("policy");
@@ -203,6 +204,7 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"prompt-tokens", bench, "--bench"},
       {"output-tokens", bench, "--bench"},
       {"repeat", bench, "--bench"},
+      {"random-weights", bench, "--bench"},
       {"trace", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},

@@ -90,6 +90,9 @@ constexpr FlagHelp kFlags[] = {
     {"streams", "N", "sequences that --bench decodes, or --dump-logits cuts the prompt into, side by side (default: 1)",
      kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
+    {"random-weights", "",
+     "--bench on a GPU with weights made up there, for engines of llmc build --no-weights (default: the engine's)",
+     kMeasure},
     {"step-cost", "FILE", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
     {"profile", "",
      "--bench also says where the time goes, by kernel and phase, and what share of the machine's limits that is "

@@ -50,6 +50,8 @@ Status Session::chooseLevel(const Flags& flags) {
   LLMC_TRY(choice.status());
   if (!flags.graphs && !choice->cuda)
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--no-graphs goes with an engine for CUDA");
+  if (flags.randomWeights && !choice->cuda)
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--random-weights goes with an engine for CUDA");
   std::vector<std::string_view> levels;
   for (const auto* level : *engine_->plan().levels()) levels.push_back(level->name()->string_view());
   if (choice->cuda) {
@@ -132,7 +134,8 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   if (!kv) return kv.takeStatus();
   kv_ = kv.take();
   const StepLimits limits = limitsFor(flags, needs, plan_.contextTokens);
-  auto executor = device_ ? device_->makeExecutor(*engine_, *pool_, limits, *kv_, {numericsOf(flags), flags.graphs})
+  auto executor = device_ ? device_->makeExecutor(*engine_, *pool_, limits, *kv_, {numericsOf(flags), flags.graphs},
+                                                  flags.randomWeights)
                           : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits,
                                              {kv_->base(), plan_.pages}, numericsOf(flags));
   if (!executor) return executor.takeStatus();

@@ -20,6 +20,9 @@ struct UploadOptions {
   uint64_t pieceBytes = 16u << 20;  ///< of a pinned buffer
   /// Bytes done and in all; called from the thread that called upload(), some times a second.
   std::function<void(uint64_t, uint64_t)> progress = {};
+  /// In place of what the sections hold: numbers from 2^-7 to 2, of either sign, in every format that
+  /// weights have.
+  bool madeUp = false;
 };
 
 /// Owns one buffer a section.

@@ -1,5 +1,5 @@
 // Target cuda: the argmax of the logits and the token sampled from them are kernels of their own, after the product that stores them all.
-// RUN: llmc-opt %s --kern-form-kernels=target=cuda | FileCheck %s
+// RUN: llmc-opt %s --kern-form-kernels=target=cuda --kern-form-fallback=target=cuda | FileCheck %s
 
 !x = tensor<?x32xbf16, #llm.dims<[S, 32]>>
 !l = tensor<?x3000xf32, #llm.dims<[S, 3000]>>

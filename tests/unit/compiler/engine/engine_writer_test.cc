@@ -2,6 +2,7 @@
 #include "compiler/engine/EngineWriter.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -50,6 +51,35 @@ TEST(EngineWriter, BytesDependOnContentAlone) {
   EXPECT_EQ(once, rt::test::tinyEngine());
   ASSERT_TRUE(writeTiny(a.path(), 12345));
   EXPECT_EQ(contentOf(a.path()), once);
+}
+
+TEST(EngineWriter, AHoleIsZerosThatTakeNoRoom) {
+  const auto write = [](const std::string& path, uint64_t bytes, bool hole) -> rt::Status {
+    auto writer = EngineWriter::create(path, {.force = true, .durable = false});
+    LLMC_TRY(writer.status());
+    if (!hole) {
+      LLMC_TRY((*writer)->addSection(SectionKind::kWeights, std::string(bytes, '\0')).status());
+    } else {
+      LLMC_TRY((*writer)->beginSection(SectionKind::kWeights).status());
+      LLMC_TRY((*writer)->appendHole(bytes));
+      LLMC_TRY((*writer)->endSection());
+    }
+    LLMC_TRY((*writer)->addSection(SectionKind::kExplain, "{}").status());
+    return (*writer)->finish();
+  };
+  TemporaryFile zeros(""), hole("");
+  for (const uint64_t bytes : {uint64_t{1}, uint64_t{4096}, uint64_t{5'000'001}, uint64_t{8} << 20}) {
+    ASSERT_TRUE(write(zeros.path(), bytes, false));
+    ASSERT_TRUE(write(hole.path(), bytes, true));
+    EXPECT_TRUE(contentOf(hole.path()) == contentOf(zeros.path())) << bytes;
+  }
+  struct stat full, sparse;
+  ASSERT_EQ(::stat(zeros.path().c_str(), &full), 0);
+  ASSERT_EQ(::stat(hole.path().c_str(), &sparse), 0);
+  EXPECT_LE(sparse.st_blocks + (4 << 20) / 512, full.st_blocks);
+  auto writer = EngineWriter::create(hole.path(), {.force = true, .durable = false});
+  ASSERT_TRUE(writer);
+  EXPECT_EQ((*writer)->appendHole(1).code(), "OUT_ORDER");
 }
 
 TEST(EngineWriter, APreviewCanBeReadAndLeavesNoTraceInTheBytes) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "tests/unit/runtime/device/cuda/scripted_device.h"
@@ -60,6 +61,33 @@ TEST(DeviceWeights, ArriveWhateverThePieces) {
     }
   }
   EXPECT_EQ(DeviceWeights::bytesFor(source.engine(), std::cref(source)), 105'000u);
+}
+
+TEST(DeviceWeights, MadeUpOnesAreNumbersInEveryFormat) {
+  const Weights source;
+  test::ScriptedDevice device;
+  UploadOptions options{.threads = 2, .pieceBytes = 4096};
+  options.madeUp = true;
+  auto weights = DeviceWeights::upload(*device.context, source.engine(), std::cref(source), options);
+  ASSERT_TRUE(weights) << weights.status().toString();
+  device.scripted.openMemory(true);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(weights->addresses()[0]);
+  size_t negative = 0;
+  for (size_t i = 0; i < 100'000; i += 4) {
+    float pair = 0, one = 0;
+    std::memcpy(&pair, bytes + i, 4);
+    const uint32_t bits = uint32_t{bytes[i + 1]} << 24 | uint32_t{bytes[i]} << 16;  // as bf16
+    std::memcpy(&one, &bits, 4);
+    ASSERT_TRUE(std::abs(pair) >= 0x1p-7f && std::abs(pair) < 2) << i;
+    ASSERT_TRUE(std::abs(one) >= 0x1p-7f && std::abs(one) < 2) << i;
+    const uint32_t half = uint32_t{bytes[i + 1]} << 8 | bytes[i];
+    ASSERT_EQ(half & 0x7c00u, 0x3c00u) << i;  // as f16: from 1 to 2
+    for (size_t j = 0; j < 4; ++j) ASSERT_LT(bytes[i + j] & 0x7f, 0x40) << i;  // as e4m3: below 2, no NaN
+    negative += one < 0;
+  }
+  device.scripted.openMemory(false);
+  EXPECT_GT(negative, 10'000u);
+  EXPECT_LT(negative, 15'000u);
 }
 
 TEST(DeviceWeights, AnyErrorEndsTheUpload) {

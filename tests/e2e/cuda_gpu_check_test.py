@@ -1,0 +1,100 @@
+"""tests/gpu: what it takes to a GPU is made, small, and its run checks and times on the emulator's driver; engines without weights."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import cuda_engine
+import engine
+from cuda_build_test import nvrtc
+
+GPU = engine.ROOT / "tests" / "gpu"
+
+
+def script(name: str, *flags, timeout: int = 600) -> subprocess.CompletedProcess:
+    environment = dict(os.environ, LLMC_BIN=str(engine.BIN), LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / "nvrtc-cache"),
+                       LD_LIBRARY_PATH=str(cuda_engine.DRIVER.parent))
+    return subprocess.run([sys.executable, str(GPU / name), *map(str, flags)], env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+@cuda_engine.needs_emulator
+class GpuCheck(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = engine.work_dir() / "gpu-check"
+        done = script("prepare.py", cls.folder, "--no-shapes")
+        assert done.returncode == 0, done.stderr
+
+    def run_script(self, out: str):
+        path = engine.work_dir() / out
+        done = script("run.py", self.folder, "--llmc-run", engine.BIN / "llmc-run", "--out", path, "--skip-sanitizer", "--skip-torch", "--quick")
+        return done, json.loads(path.read_text())
+
+    def test_numbers_of_the_tiny_models(self):
+        done, result = self.run_script("gpu-result.json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(result["failures"], [])
+        self.assertEqual(len(result["numbers"]), 4)
+        for one in result["numbers"]:
+            self.assertGreater(one["equal_tokens"], 0)
+            self.assertIn(one["model"], done.stdout)
+
+    def test_wrong_numbers_are_told(self):
+        name = "llama-3h1-d64-f32"
+        path, kept = self.folder / f"{name}.npy", (self.folder / f"{name}.npy").read_bytes()
+        path.write_bytes(kept[:-4000] + bytes(4000))
+        try:
+            done, result = self.run_script("gpu-wrong.json")
+        finally:
+            path.write_bytes(kept)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(result["failures"]), 1, result["failures"])
+        self.assertIn(f"{name}: a mean KL of", result["failures"][0])
+        self.assertIn("FAILED", done.stdout)
+
+
+@cuda_engine.needs_emulator
+class EnginesWithoutWeights(unittest.TestCase):
+    def test_a_hole_that_is_measured_with_made_up_weights(self):
+        sys.path.insert(0, str(GPU))
+        import holes
+
+        name, path = "mistral-9h3-d96-bf16", engine.work_dir() / "no-weights.bin"
+        dump = engine.work_dir() / "no-weights-dump"
+        done = subprocess.run([engine.BIN / "llmc", "build", cuda_engine.model(name), "-o", path, "--target", "cuda:sm_90a", "--no-weights",
+                               "--dump-dir", dump, "--force"], env=dict(os.environ, LLMC_NVRTC=nvrtc()), capture_output=True, text=True, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("weights: none", done.stderr)
+        # Packed and unpacked it is the same file, and a whole engine.
+        packed, again = engine.work_dir() / "no-weights.packed", engine.work_dir() / "no-weights-again.bin"
+        holes.pack(path, packed)
+        holes.unpack(packed, again)
+        self.assertEqual(again.read_bytes(), path.read_bytes())
+        self.assertEqual(cuda_engine.run(name, "--check", path=again).returncode, 0)
+        bench = ("--bench", "--prompt-tokens", 4, "--output-tokens", 3, "--repeat", 1, "--max-model-len", 64, "--kv-memory", "8M", "--json")
+        environment = dict(os.environ, LD_LIBRARY_PATH=str(cuda_engine.DRIVER.parent), LLMC_EMULATOR_PTX=str(dump))
+        done = subprocess.run([engine.BIN / "llmc-run", again, *map(str, bench), "--random-weights"], env=environment, capture_output=True, text=True,
+                              timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertGreater(json.loads(done.stdout)["repeats"][0]["decode_tokens_per_s"], 0)
+
+    def test_refusals(self):
+        model = cuda_engine.model("llama-3h1-d64-f32")
+        output = engine.work_dir() / "none.bin"
+        for flags, text in ((("--no-weights",), "--no-weights is for --target cuda"),
+                            (("--no-weights", "--target", "cuda:sm_80", "--quality", "on"), "--quality on does not go with --no-weights")):
+            done = subprocess.run([engine.BIN / "llmc", "build", model, "-o", output, *flags], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(text, done.stderr)
+        twin = cuda_engine.twin("llama-3h1-d64-f32")
+        for flags, text in ((("--bench", "--random-weights"), "goes with an engine for CUDA"), (("--prompt-ids", "1", "--random-weights"), "goes with --bench")):
+            done = subprocess.run([engine.BIN / "llmc-run", twin, *flags], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 64, done.stderr)
+            self.assertIn(text, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
