@@ -19,7 +19,7 @@ struct BuildOptions {
   std::string remarks;                    ///< file, "-" for stderr, empty: none
   std::optional<bool> quality;            ///< measure quantized engines against the unquantized model; none: if small
   std::optional<uint32_t> selftestTokens; ///< golden tokens; nothing: 16, none above 1.5e9 parameters; 0: none
-  bool noWeights = false; ///< room for the weights and none in it: for measuring speed
+  bool noWeights = false;                 ///< room for the weights and none in it: for measuring speed
   bool force = false, quiet = false, verbose = false;
 };
 

@@ -149,7 +149,8 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
                          {step.batch, step.kv, step.layer + static_cast<int64_t>(o.getKvLayer().value_or(0))});
       })
       .Default([](Operation* other) {
-        return other->emitOpError("cannot be evaluated: expected an llm or kern op that the interpreter has a rule for");
+        return other->emitOpError(
+            "cannot be evaluated: expected an llm or kern op that the interpreter has a rule for");
       });
 }
 

@@ -18,11 +18,12 @@ struct StepSampling {
 
 /// What a step leaves in host memory, valid until the next one.
 struct StepResults {
-  /// [S, vocab] f32, row stride rowStrideBytes(4 * vocab). Only rows that Batch::logitsWanted names, and that StepSampling
-  /// leaves to the host, are there when the program finds the largest ones.
+  /// [S, vocab] f32, row stride rowStrideBytes(4 * vocab). Only rows that Batch::logitsWanted names, and that
+  /// StepSampling leaves to the host, are there when the program finds the largest ones.
   const float* logits = nullptr;
-  uint32_t tiles = 0;             ///< of a row of logits; 0: the program finds no largest ones, or tokens are there
-  const float* argmax = nullptr;  ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles), as the plan's argmax slot
+  uint32_t tiles = 0;  ///< of a row of logits; 0: the program finds no largest ones, or tokens are there
+  const float* argmax =
+      nullptr;  ///< [S, 2 * tiles] f32, row stride rowStrideBytes(8 * tiles), as the plan's argmax slot
   const float* tokens = nullptr;  ///< [S] as StepSampling asks, -1: the host's; row stride rowStrideBytes(4). Or null
 };
 

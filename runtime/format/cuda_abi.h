@@ -58,7 +58,7 @@ struct SampleRow {
   float scale = 1;      ///< 1 / temperature
   float repetition = 1;
   SampleMode mode = SampleMode::kHost;
-  int32_t topK = 0;  ///< 0: off; at most kMostTopK
+  int32_t topK = 0;                  ///< 0: off; at most kMostTopK
   int32_t firstEdit = 0, edits = 0;  ///< in Batch.edits, by rising id, each id once
 };
 

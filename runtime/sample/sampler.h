@@ -54,10 +54,10 @@ class Sampler {
                     TokenLogprobs& out);
 
   TopSelector selector_;
-  std::vector<float> edit_;     ///< [vocab] row with bias and penalties
-  std::vector<float> kept_;     ///< logits of the allowed ids
-  std::vector<float> sums_;     ///< [blocks] sums of exp
-  std::vector<float> weights_;  ///< [vocab] exps, when first needed
+  std::vector<float> edit_;      ///< [vocab] row with bias and penalties
+  std::vector<float> kept_;      ///< logits of the allowed ids
+  std::vector<float> sums_;      ///< [blocks] sums of exp
+  std::vector<float> weights_;   ///< [vocab] exps, when first needed
   std::vector<Candidate> edge_;  ///< of the bin in which a share is reached
 };
 

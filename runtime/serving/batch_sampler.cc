@@ -44,7 +44,8 @@ void BatchSampler::take(SampleTask& task, uint32_t worker) {
 void BatchSampler::run(std::span<SampleTask> tasks) {
   tasks_ = tasks;
   next_.store(0, std::memory_order_relaxed);
-  const auto rows = std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty() && t.token < 0; });
+  const auto rows =
+      std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty() && t.token < 0; });
   if (rows < 2 || static_cast<uint64_t>(rows) * vocabulary_ < kFewLogits) return takeTasks(0);
   // work() returns 0 always.
   (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});

@@ -18,8 +18,8 @@ struct SampleTask {
   std::span<const float> tiles;       ///< of Executor::tiles when the best token is wanted; logits are not read then
   SampleRequest request;              ///< what it points to must live until run() returns
   TokenLogprobs* logprobs = nullptr;  ///< filled when not null and asked for
-  int32_t token = -1;  ///< not below 0: known already, and nothing is sampled
-  std::unique_ptr<Status> failure;  ///< of Sampler::sample, if it failed
+  int32_t token = -1;                 ///< not below 0: known already, and nothing is sampled
+  std::unique_ptr<Status> failure;    ///< of Sampler::sample, if it failed
 };
 
 /// Used by the thread that owns `pool`, between steps. Results depend on the tasks only. Allocates nothing once each

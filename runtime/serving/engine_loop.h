@@ -84,7 +84,7 @@ class EngineLoop final : public server::Backend {
   std::unique_ptr<Scheduler> scheduler_;
   const LoopExtras extras_;
   BatchSampler sampler_;
-  SampleRows sampleRows_;              ///< what the device samples in this step
+  SampleRows sampleRows_;               ///< what the device samples in this step
   std::vector<uint32_t> samplesOfRow_;  ///< how many choices take their token from a row
   Inbox inbox_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -15,8 +15,8 @@ void EngineLoop::scorePrompts(const StepPlan& plan) {
   }
 }
 
-/// Rows that a device samples: those of one choice, or of several that all take the best token. Logits of the others come
-/// to the host.
+/// Rows that a device samples: those of one choice, or of several that all take the best token. Logits of the others
+/// come to the host.
 StepSampling EngineLoop::samplingOf(const StepPlan& plan) {
   if (!executor_.samples()) return {};
   sampleRows_.begin(plan.rows);

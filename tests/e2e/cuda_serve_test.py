@@ -43,6 +43,17 @@ class CudaServe(unittest.TestCase):
         pieces = self.complete("Once upon", max_tokens=8, temperature=0, stream=True)
         self.assertEqual("".join(chunk.choices[0].text for chunk in pieces), wanted)
 
+    def test_the_device_samples_what_the_host_samples(self):
+        # The command line samples on the host, the server on the device: the same tokens for the same seed, whatever the filters.
+        for flags, fields in ((("--temperature", 0.8, "--seed", 7), {}),
+                              (("--temperature", 1.2, "--seed", 8, "--top-k", 30, "--top-p", 0.9, "--min-p", 0.01), {"top_k": 30, "min_p": 0.01, "top_p": 0.9}),
+                              (("--temperature", 0.9, "--seed", 9, "--repetition-penalty", 1.3, "--presence-penalty", 0.4), {"repetition_penalty": 1.3, "presence_penalty": 0.4})):
+            done = cuda_engine.run(NAME, "--prompt", "Once upon", "--max-tokens", 8, "--ignore-eos", "--json", "--max-model-len", 128, "--threads", 1,
+                                   "--kv-memory", "4M", *flags)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            body = {"model": "tiny", "prompt": "Once upon", "max_tokens": 8, "ignore_eos": True, "temperature": flags[1], "seed": flags[3], **fields}
+            self.assertEqual(json.loads(post(self.server, "/v1/completions", body))["choices"][0]["text"], json.loads(done.stdout)["text"])
+
     def test_many_at_once(self):
         async def one(client, index):
             answer = await client.completions.create(model="tiny", prompt=f"Number {index} is", max_tokens=3 + index, temperature=0.8,

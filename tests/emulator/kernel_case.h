@@ -39,8 +39,8 @@ struct KernelCase {
   int32_t vocabulary = 32;  ///< token ids are below
   uint64_t seed = 1;
   double activations = 1.0;  ///< standard deviation of the input
-  /// One for each row; then the kernel's first two activations are logits and their argmax. Rows that the device does not
-  /// take, as SampleRows says, give -1.
+  /// One for each row; then the kernel's first two activations are logits and their argmax. Rows that the device does
+  /// not take, as SampleRows says, give -1.
   std::vector<SampledRow> samples{};
   /// Largest |got - expected| allowed, of |expected| + the row's largest value. 0: by element type of the result, f32
   /// 2e-5, f16 2e-3, bf16 1e-2, e4m3 3.5e-2.

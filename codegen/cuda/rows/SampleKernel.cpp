@@ -25,13 +25,13 @@ FailureOr<KernelText> emitCudaSample(const CudaRequest &request) {
   const int64_t columns = llm::cols(op.getLogits().getType()), threads = threadsFor(columns);
   const int64_t shared = sharedBytesFor(columns);
   if (shared > request.arch.sharedBytesMax)
-    return op.emitOpError("has no code on CUDA here: ") << columns << " columns need " << shared
-                                                        << " bytes of shared memory, a block has "
-                                                        << request.arch.sharedBytesMax;
+    return op.emitOpError("has no code on CUDA here: ")
+           << columns << " columns need " << shared << " bytes of shared memory, a block has "
+           << request.arch.sharedBytesMax;
   SourceWriter writer;
   auto constants = writer.scope("struct Sampling");
-  writer.line("static constexpr int kVocabulary = " + Twine(columns) + ", kTiles = " +
-              Twine(llm::cols(op.getBest().getType()) / 2) + ", kThreads = " + Twine(threads) + ";");
+  writer.line("static constexpr int kVocabulary = " + Twine(columns) +
+              ", kTiles = " + Twine(llm::cols(op.getBest().getType()) / 2) + ", kThreads = " + Twine(threads) + ";");
   // A row's mass is below 2^63.
   writer.line("static constexpr int kMassBits = " + Twine(62 - llvm::Log2_64_Ceil(static_cast<uint64_t>(columns))) +
               ";");

@@ -83,7 +83,8 @@ Status DeviceBackend::reserveResults() {
     if (program->tiles() > 0) tiles = std::max(tiles, rowStrideBytes(uint64_t{8} * program->tiles()));
     if (program->tokens() == 0) tokens = 0;
   }
-  for (const auto& [row, buffer, what] : {std::tuple{tiles, &tiles_, "the largest logits"}, {tokens, &tokens_, "tokens"}}) {
+  for (const auto& [row, buffer, what] :
+       {std::tuple{tiles, &tiles_, "the largest logits"}, {tokens, &tokens_, "tokens"}}) {
     if (row == 0) continue;
     auto made = PinnedBuffer::create(stream_.context(), row * std::max(limits_.maxRows, 1u), what);
     LLMC_TRY(made.status());

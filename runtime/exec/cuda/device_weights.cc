@@ -87,8 +87,7 @@ class Uploader {
       Side& side = sides_[turn % 2];
       LLMC_TRY(side.copied.wait());
       if (upload_.madeUp && turn < 2) makeUp(side.buffer);  // and it stays so
-      if (!upload_.madeUp)
-        std::memcpy(side.buffer.data(), piece.bytes.data(), piece.bytes.size());
+      if (!upload_.madeUp) std::memcpy(side.buffer.data(), piece.bytes.data(), piece.bytes.size());
       LLMC_TRY(stream.copy(piece.to, hostAddress(side.buffer.data()), piece.bytes.size()));
       LLMC_TRY(stream.record(side.copied));
       upload_.done.fetch_add(piece.bytes.size());

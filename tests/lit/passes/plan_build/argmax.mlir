@@ -39,12 +39,16 @@ func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !s) attributes {llmc.
 
 // -----
 
+!x = tensor<?x32xf32, #llm.dims<[T, 32]>>
+!w = !llm.weight<[32, 32], #llm.q<f16>>
 !s = tensor<?x32xf32, #llm.dims<[S, 32]>>
 !a = tensor<?x2xf32, #llm.dims<[S, 2]>>
 !t = tensor<?x1xf32, #llm.dims<[S, 1]>>
 !kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
-kern.func @half(%x: !s) -> !s attributes {hero = "pointwise"} {
-  %0 = llm.scale %x {factor = 0.5} : !s
+llm.weight @w : !w {sources = [#llm.source<"w", rows = 32>]}
+kern.func @logits(%b: !llm.batch, %w: !w) -> !s attributes {hero = "embed"} {
+  %e = llm.embed %b, %w : (!llm.batch, !w) -> !x
+  %0 = llm.select_rows %e, %b : (!x, !llm.batch) -> !s
   kern.yield %0 : !s
 }
 kern.func @best(%x: !s) -> !a attributes {hero = "argmax"} {
@@ -56,8 +60,9 @@ kern.func @token(%x: !s, %a: !a, %b: !llm.batch) -> !t attributes {hero = "sampl
   kern.yield %0 : !t
 }
 // CHECK: plan.program @mixed t_max 0 logits @v0 argmax @v1 tile 64 sample @v2 regions
-func.func @mixed(%b: !llm.batch, %kv: !kv, %x: !s) -> (!s, !a, !t) attributes {llmc.t_max = 0 : i64} {
-  %l = kern.call @half(%x) : (!s) -> !s
+func.func @mixed(%b: !llm.batch, %kv: !kv) -> (!s, !a, !t) attributes {llmc.t_max = 0 : i64} {
+  %w = llm.use @w : !w
+  %l = kern.call @logits(%b, %w) : (!llm.batch, !w) -> !s
   %a = kern.call @best(%l) : (!s) -> !a
   %t = kern.call @token(%l, %a, %b) : (!s, !a, !llm.batch) -> !t
   return %l, %a, %t : !s, !a, !t

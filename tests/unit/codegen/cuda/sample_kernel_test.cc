@@ -70,8 +70,12 @@ TEST(SampleKernelTest, FlatRows) {
   std::vector<emu::SampledRow> samples;
   uint64_t seed = 100;
   for (double temperature : {1.0, 100.0})
-    for (SamplingParams params : {SamplingParams{.topP = 0.9}, {.topP = 0.01}, {.topP = 0.7, .minP = 0.5}, {.topK = 300},
-                                  {.topK = 1000, .topP = 0.5}, {}}) {
+    for (SamplingParams params : {SamplingParams{.topP = 0.9},
+                                  {.topP = 0.01},
+                                  {.topP = 0.7, .minP = 0.5},
+                                  {.topK = 300},
+                                  {.topK = 1000, .topP = 0.5},
+                                  {}}) {
       params.temperature = temperature;
       samples.push_back(row(params, seed++));
     }

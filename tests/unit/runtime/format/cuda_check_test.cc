@@ -66,7 +66,8 @@ TEST(CudaCheck, SampledTokens) {
   EXPECT_TRUE(statusWith(addSample)) << statusWith(addSample).toString();
   const auto last = [](fb::EngineT& p) -> fb::ProgramT& { return *p.programs.back(); };
   const auto path = "programs[" + std::to_string(test::tinyCudaPlan().programs.size() - 1) + "]";
-  const auto refusedSample = [&](const char* code, const std::string& text, const std::function<void(fb::EngineT&)>& edit) {
+  const auto refusedSample = [&](const char* code, const std::string& text,
+                                 const std::function<void(fb::EngineT&)>& edit) {
     refused(code, path + text, [&](fb::EngineT& plan) {
       addSample(plan);
       edit(plan);

@@ -102,7 +102,8 @@ TEST_F(CudaLoop, SampledOnTheDeviceOrOnTheHostTheTokensAreTheCpus) {
   }
 }
 
-// A context with the token of poison has logits that are no numbers: the device leaves the row to the host, which says so.
+// A context with the token of poison has logits that are no numbers: the device leaves the row to the host, which says
+// so.
 TEST_F(CudaLoop, RowsThatAreNoNumbersEndTheirRequestAlone) {
   std::mt19937 random(10);
   auto asked = requests(random, 4, 1);

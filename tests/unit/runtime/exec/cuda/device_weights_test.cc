@@ -81,7 +81,7 @@ TEST(DeviceWeights, MadeUpOnesAreNumbersInEveryFormat) {
     ASSERT_TRUE(std::abs(pair) >= 0x1p-7f && std::abs(pair) < 2) << i;
     ASSERT_TRUE(std::abs(one) >= 0x1p-7f && std::abs(one) < 2) << i;
     const uint32_t half = uint32_t{bytes[i + 1]} << 8 | bytes[i];
-    ASSERT_EQ(half & 0x7c00u, 0x3c00u) << i;  // as f16: from 1 to 2
+    ASSERT_EQ(half & 0x7c00u, 0x3c00u) << i;                                   // as f16: from 1 to 2
     for (size_t j = 0; j < 4; ++j) ASSERT_LT(bytes[i + j] & 0x7f, 0x40) << i;  // as e4m3: below 2, no NaN
     negative += one < 0;
   }

@@ -31,7 +31,8 @@ void addSampling(fb::EngineT& engine) {
     program->slots.push_back(std::move(slot));
     auto launch = std::make_unique<fb::LaunchT>();
     launch->kernel = static_cast<uint32_t>(engine.kernels.size() - 1);
-    for (const int32_t index : {-1, static_cast<int32_t>(program->logits_slot), program->argmax_slot, program->sample_slot}) {
+    for (const int32_t index :
+         {-1, static_cast<int32_t>(program->logits_slot), program->argmax_slot, program->sample_slot}) {
       auto arg = std::make_unique<fb::ArgT>();
       arg->kind = index < 0 ? fb::ArgKind::Batch : fb::ArgKind::Slot;
       arg->index = static_cast<uint32_t>(std::max(index, 0));
