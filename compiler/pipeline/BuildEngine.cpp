@@ -217,12 +217,11 @@ private:
       check.parameters = static_cast<uint64_t>(parameters.getInt());
     bool big = check.parameters > kSelftestParameters;
     uint32_t tokens = options_.selftestTokens.value_or(big || cuda() ? 0 : kSelftestTokens);
-    bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint));
+    bool measure = losesPrecision(specs, CheckpointRows(*model_.checkpoint)), wanted = options_.quality.value_or(!big);
     if (tokens == 0)
       summary_.selftest = std::string("golden tokens: none") + (cuda() ? ", they would need a CUDA device"
                                                                 : big  ? " above 1.5e9 parameters (--selftest-tokens N)"
                                                                        : "");
-    bool wanted = options_.quality.value_or(!big);
     if (measure && !wanted)
       summary_.quality = options_.quality ? "quality: skipped, --quality off"
                                           : "quality: not measured above 1.5e9 parameters (--quality on)";

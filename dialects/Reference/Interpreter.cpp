@@ -148,9 +148,8 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
         return runNested(op, callee.getBody().front(), frame,
                          {step.batch, step.kv, step.layer + static_cast<int64_t>(o.getKvLayer().value_or(0))});
       })
-      .Default([](Operation* other) {
-        return other->emitOpError(
-            "cannot be evaluated: expected an llm or kern op that the interpreter has a rule for");
+      .Default([&](Operation*) {
+        return op->emitOpError("cannot be evaluated: expected an llm or kern op that the interpreter has a rule for");
       });
 }
 
