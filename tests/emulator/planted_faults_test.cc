@@ -109,7 +109,7 @@ kern.func @k(%l: !l, %a: !a, %b: !llm.batch) -> !t attributes {hero = "sample"} 
 /// A row for each way through the kernel.
 std::vector<SampledRow> sampledRows() {
   std::vector<SampledRow> rows;
-  std::vector<rt::SamplingParams> asked(6);
+  std::vector<rt::SamplingParams> asked(7);
   asked[0].temperature = 0;
   asked[0].logitBias = {{3, 2.0F}, {700, 4.0F}};
   asked[2].topK = 300;
@@ -118,6 +118,7 @@ std::vector<SampledRow> sampledRows() {
   asked[4].topP = 0.3;
   asked[4].presencePenalty = 1;
   asked[5].minP = 0.2;
+  asked[6].temperature = 0;  // without edits: the tiles alone decide
   for (size_t i = 0; i < asked.size(); ++i) {
     asked[i].seed = 11 + i;
     rows.push_back({.params = asked[i], .generated = {5, 900, 5}});
@@ -156,7 +157,7 @@ std::vector<Family> families() {
   partial.adjust = ignoreEmptySplits;
   KernelCase bytes = make(attend(true, "i8"), decode, 5e-3);
   bytes.adjust = ignoreEmptySplits;
-  KernelCase sampled = make(sample(), std::vector<SequenceSpec>(6, {0, 1}), 1e-30);
+  KernelCase sampled = make(sample(), std::vector<SequenceSpec>(7, {0, 1}), 1e-30);
   sampled.samples = sampledRows();
   return {{"norm", make(norm(), mixed)},
           {"embed", make(embed(), mixed)},
