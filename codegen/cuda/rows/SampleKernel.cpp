@@ -37,7 +37,8 @@ FailureOr<KernelText> emitCudaSample(const CudaRequest &request) {
               ";");
   constants.end();
   writer.line(";");
-  KernelFrame frame(writer, request, threads);
+  // Told that one is enough: else ptxas takes 40 registers for small blocks, and spills.
+  KernelFrame frame(writer, request, threads, /*minBlocks=*/1);
   RegionPrinter region(writer, block, frame.arguments());
   FailureOr<std::string> count = frame.rowCount();
   if (failed(count))
