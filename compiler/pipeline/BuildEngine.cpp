@@ -207,10 +207,8 @@ private:
 
   /// Runs the engine while it is still unfinished: golden tokens to `selftest`, quality to the model's provenance.
   rt::Status check(EngineWriter &writer, const std::vector<WeightSpec> &specs, std::string &selftest) {
-    if (options_.noWeights) {
-      summary_.quality = "weights: none, room for them (llmc-run --bench --random-weights)";
-      return rt::Status::ok();
-    }
+    if (options_.noWeights)
+      return summary_.quality = "weights: none, room for them (llmc-run --bench --random-weights)", rt::Status::ok();
     auto facts = (*module_)->getAttrOfType<DictionaryAttr>(kModelAttr);
     EngineCheck check{"", options_.levels, model_.tokenizerJson, 0, options_.jobs};
     if (auto parameters = facts ? facts.getAs<IntegerAttr>("parameters") : IntegerAttr())
