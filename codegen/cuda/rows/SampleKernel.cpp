@@ -10,7 +10,7 @@ using namespace mlir;
 namespace llmc {
 
 /// Threads for a row of `columns`: a row is one block's, so that many hide the latency of reading it.
-static int64_t threadsFor(int64_t columns) { return columns >= 32768 ? 1024 : columns >= 4096 ? 512 : 256; }
+static int64_t samplerThreads(int64_t columns) { return columns >= 32768 ? 1024 : columns >= 4096 ? 512 : 256; }
 
 /// Bytes of RowSampler's arrays: 2048 candidates of 8, 1024 bins of 12, a bit a token.
 static int64_t sharedBytesFor(int64_t columns) { return 2048 * 8 + 1024 * 12 + (columns + 31) / 32 * 4; }
@@ -22,7 +22,7 @@ FailureOr<KernelText> emitCudaSample(const CudaRequest &request) {
   auto op = results.size() == 1 ? results.front().getDefiningOp<llm::SampleOp>() : llm::SampleOp();
   if (!op || !isa<BlockArgument>(op.getLogits()) || !isa<BlockArgument>(op.getBest()))
     return function.emitError("expected a kernel of sample to have one llm.sample, of logits in memory, as its result");
-  const int64_t columns = llm::cols(op.getLogits().getType()), threads = threadsFor(columns);
+  const int64_t columns = llm::cols(op.getLogits().getType()), threads = samplerThreads(columns);
   const int64_t shared = sharedBytesFor(columns);
   if (shared > request.arch.sharedBytesMax)
     return op.emitOpError("has no code on CUDA here: ")
