@@ -86,7 +86,7 @@ static std::pair<Value, Value> minPair(KernelBuilder &k, const MatmulShape &shap
   Value header = k.address(panel, k.mul(k.divUI(i, kScaleBlock / kSuperblockCols), headerBlockBytes(layout)));
   auto mins = [&](int64_t half) {
     int64_t at = minsOffset(layout) + half * kPanelRows * scaleBytes(layout);
-    return loadScales(k, layout, {block, header, at, 2 * kPanelRows}, 0, kPanelRows);
+    return loadScales(k, layout, {block, header, at, 2 * kPanelRows, {}}, 0, kPanelRows);
   };
   return {mins(0), mins(1)};
 }
