@@ -106,6 +106,7 @@ void Block::prepare(const Dim3& id) {
     fibre.groups.clear();
     fibre.spins = 0;
     fibre.instructions = 0;
+    fibre.jumps = 0;
     warps_[fibre.warp].live |= 1u << fibre.lane;
     fibre.stackPointer = stacks_.prepare(i, &Block::main, &fibre);
   }

@@ -86,6 +86,14 @@ TEST(ChecksTest, DeadlocksAreNamed) {
                "deadlock");
 }
 
+TEST(ChecksTest, ALoopWithoutEndIsNamed) {
+  CheckedRun run;
+  EXPECT_FOUND(run("again:\nbra again;\n"), "runs forever");
+  run.checked = false;
+  EXPECT_FOUND(run("again:\nbar.sync 0;\nbra again;\n"), "runs forever");
+  EXPECT_EQ(run("mov.u32 %r4, 0;\nagain:\nadd.s32 %r4, %r4, 1;\nsetp.lt.s32 %p1, %r4, 100000;\n@%p1 bra again;\n"), "");
+}
+
 TEST(ChecksTest, DivergentBarriers) {
   EXPECT_FOUND(CheckedRun()("and.b32 %r4, %tid, 1; setp.eq.u32 %p1, %r4, 0; @%p1 bra EVEN; bar.sync 0; bra END;\n"
                             "EVEN: bar.sync 0; END:\n"),

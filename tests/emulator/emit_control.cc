@@ -49,7 +49,8 @@ Text emitBarrier(FunctionWriter& writer, const Statement& s) {
 
 Text emitControl(FunctionWriter& writer, const Statement& s) {
   const std::string& root = s.op[0];
-  if (root == "bra" && s.operands.size() == 1) return "goto " + writer.label(s.operands[0].text) + ";";
+  if (root == "bra" && s.operands.size() == 1)
+    return "LLMC_JUMP(" + writer.line() + "); goto " + writer.label(s.operands[0].text) + ";";
   if (root == "brx") return emitIndexedBranch(writer, s);
   if (root == "ret") return "return;";
   if (root == "exit") return "self->services->exit(self);";

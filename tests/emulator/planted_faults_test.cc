@@ -197,10 +197,13 @@ constexpr Redundant kRedundant[] = {
     {"wide groups of any", FaultKind::kShortWait, 1},       // the same
     {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
     {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
-    {"argmax", FaultKind::kMissingBarrier, 1},              // before the block's first comparison nobody reads
-    {"e4m3 of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty
-    {"e4m3 of any", FaultKind::kShortWait, 1},              // the same
-    {"e4m3 of any", FaultKind::kMissingBarrier, 1},         // sums are parked where no step of this length lies
+    // Each helper of its block begins or ends with a barrier, so that any may follow any; between two of them one is
+    // enough. Counted: without them no row differs and no thread reads what another writes at the same time.
+    {"sample", FaultKind::kMissingBarrier, 12},
+    {"argmax", FaultKind::kMissingBarrier, 1},       // before the block's first comparison nobody reads
+    {"e4m3 of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
+    {"e4m3 of any", FaultKind::kShortWait, 1},       // the same
+    {"e4m3 of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
 };
 
 struct Tally {
@@ -234,38 +237,43 @@ void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
   for (const std::string& one : tally.missed) std::printf("  missed: %s\n", one.c_str());
 }
 
-TEST(PlantedFaultsTest, SynchronizationAndOperands) {
+class EveryFamily : public testing::TestWithParam<size_t> {};
+
+TEST_P(EveryFamily, SynchronizationAndOperands) {
   if (std::string missing = missingNvrtc(); !missing.empty()) GTEST_SKIP() << missing;
+  const Family family = families()[GetParam()];
+  std::vector<KernelOutcome> sound = runKernelCase(family.test);
+  ASSERT_TRUE(sound[0].status.isOk()) << sound[0].status.toString();
   std::vector<PlantedFault> faults;
-  for (Family& family : families()) {
-    std::vector<KernelOutcome> sound = runKernelCase(family.test);
-    ASSERT_TRUE(sound[0].status.isOk()) << family.name << ": " << sound[0].status.toString();
-    for (FaultKind kind :
-         {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
-      for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
-        PlantedFault fault{
-            std::string(family.name) + ": " + nameOf(kind) + " at PTX line " + std::to_string(mutant.line),
-            family.test};
-        fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
-        faults.push_back(std::move(fault));
-      }
+  for (FaultKind kind :
+       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
+    for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
+      PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
+      fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
+      faults.push_back(std::move(fault));
     }
-    std::printf("%s: %zu so far\n", family.name, faults.size());
   }
   Tally tally;
   runFaults(faults, tally);
   int redundant = 0;
   for (const Redundant& known : kRedundant) {
-    const std::string prefix = std::string(known.family) + ": " + nameOf(known.kind);
+    if (std::string(known.family) != family.name) continue;
     const auto missed = std::count_if(tally.missed.begin(), tally.missed.end(),
-                                      [&](const std::string& one) { return one.starts_with(prefix); });
-    EXPECT_LE(missed, known.count) << prefix;
+                                      [&](const std::string& one) { return one.starts_with(nameOf(known.kind)); });
+    EXPECT_LE(missed, known.count) << nameOf(known.kind);
     redundant += (int)missed;
   }
   std::printf("%d of the missed ones change nothing\n", redundant);
   EXPECT_EQ(tally.found + redundant, tally.planted);
-  EXPECT_GT(tally.found, 80);
 }
+
+std::string familyName(const testing::TestParamInfo<size_t>& info) {
+  std::string name = families()[info.param].name;
+  std::replace(name.begin(), name.end(), ' ', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(PlantedFaultsTest, EveryFamily, testing::Range<size_t>(0, families().size()), familyName);
 
 /// One change of a family's CUDA text.
 struct TextFault {

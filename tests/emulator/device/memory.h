@@ -15,6 +15,10 @@ namespace llmc::emu {
 #define LLMC_COUNT(n) \
   if constexpr (LLMC_EMULATOR_CHECKED) self->instructions += n
 
+/// A branch is taken.
+#define LLMC_JUMP(line) \
+  if (__builtin_expect(++self->jumps > kMostJumps, 0)) self->services->fault(self, "runs forever", 0, line)
+
 enum class Space { kGeneric, kGlobal, kShared, kLocal, kParam, kConst };
 
 /// The host memory of `bytes` at an address; faults on a misaligned address and outside the launch's shared memory.

@@ -64,6 +64,9 @@ struct WgmmaShape {
   bool transposeA, transposeB, registersA;
 };
 
+/// A thread that branches so often runs forever: kernels of the tests branch some thousand times.
+constexpr u32 kMostJumps = 1u << 21;
+
 /// Kinds of access that the checked build reports.
 enum class Access : u32 { kRead, kWrite, kAtomic };
 
@@ -110,7 +113,8 @@ struct Thread {
   u32 linear = 0, lane = 0, warp = 0;
   u32 dynamicShared = 0;
   u64 instructions = 0;  ///< executed; counted in the checked build
-  u32 predicate = 0;     ///< second result of the last warp operation
+  u32 jumps = 0;
+  u32 predicate = 0;  ///< second result of the last warp operation
 };
 
 }  // namespace llmc::emu
