@@ -80,7 +80,7 @@ def threads(flags) -> tuple:
 
 
 def run_json(engine, *flags) -> dict:
-    return json.loads(call("llmc-run", engine, *flags, *threads(flags), "--json"))
+    return json.loads(call("llmc-run", engine, *flags, "--json"))
 
 
 def id_list(ids) -> str:
@@ -102,4 +102,4 @@ def logits(engine, ids, *flags) -> np.ndarray:
 def generate(engine, ids, count: int, *flags) -> dict:
     """The --json object of a greedy continuation."""
     arguments = ("--prompt-ids", id_list(ids), "--max-tokens", count, "--temperature", "0", "--ignore-eos")
-    return run_json(engine, *arguments, "--repetition-penalty", "1", *flags)
+    return run_json(engine, *arguments, "--repetition-penalty", "1", *flags, *threads(flags))
