@@ -20,11 +20,11 @@ mkdir -p "$logs"
 totalPassed=0
 totalFailed=0
 totalSkipped=0
-begin=$SECONDS
+started=$SECONDS
 
 # Runs a stage, adds up the counts of its last line, and shows the end of its output when something failed.
 stage() {
-  local name="$1" started=$SECONDS log="$logs/$1.log" status=0 line
+  local name="$1" since=$SECONDS log="$logs/$1.log" status=0 line
   shift
   "$@" > "$log" 2>&1 < /dev/null || status=$?
   line="$(tail -n 1 "$log")"
@@ -41,27 +41,46 @@ stage() {
   if [ "${BASH_REMATCH[2]}" != 0 ]; then
     tail -n 60 "$log" | sed 's/^/    /'
   fi
-  printf '%-9s %s (%d s)\n' "$name" "$line" "$((SECONDS - started))"
+  printf '%-9s %s (%d s)\n' "$name" "$line" "$((SECONDS - since))"
   [ "${BASH_REMATCH[2]}" = 0 ]
+}
+
+# Each job beside the stages is a process group of its own (set -m), which ends with this script, however that ends.
+declare -A early=()
+background=""
+endJobs() {
+  local group
+  for group in ${early[@]+"${early[@]}"} $background; do kill -- -"$group" 2> /dev/null; done
+}
+trap endJobs EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# What mostly waits, for the network or for one CPU, begins early; its stage waits for the end of it.
+begin() { # name, command
+  local name="$1"
+  shift
+  set -m
+  "$@" > "$logs/$name.begun" 2>&1 < /dev/null &
+  early[$name]=$!
+  set +m
+}
+
+finish() { # name
+  local status=0
+  wait "${early[$1]}" || status=$?
+  unset "early[$1]"
+  cat "$logs/$1.begun"
+  rm -f "$logs/$1.begun"
+  return "$status"
 }
 
 buildAll() { cmake --preset release -DLLMC_TESTS=ON > /dev/null && cmake --build build -j "$jobs"; }
 
-# Some tests bound a time. What fails in company gets a second chance alone, and the log says so.
-unitTests() { # build folder, pattern of tests to leave out
-  local folder="$1" results=("$1/unit.xml") names
-  rm -f "$folder/unit.xml" "$folder/again.xml" # what is counted is of this run
-  if ! (cd "$folder" && ctest -j "$jobs" -E "$2" --output-on-failure --output-junit unit.xml); then
-    # By name: numbers change when ctest first finds what a program contains.
-    names="$(cut -d: -f2- "$folder/Testing/Temporary/LastTestsFailed.log" | sed 's/[.+*?()]/\\&/g' | paste -sd '|')"
-    (cd "$folder" && ctest -j 1 -R "^($names)\$" --output-on-failure --output-junit again.xml)
-    results+=("$folder/again.xml")
-  fi
-  python3 tests/tools/count.py "${results[@]}"
-}
+unitTests() { python3 tests/tools/run_unit.py "$@" --jobs "$jobs"; } # build folder
 
 unitTestsWithModel() {
-  examples/fetch_smollm2.sh && LLMC_TEST_GGUF="$model" unitTests build '^lit$'
+  examples/fetch_smollm2.sh && LLMC_TEST_GGUF="$model" unitTests build
 }
 
 litTests() {
@@ -90,10 +109,9 @@ buildInstrumented() { # preset
 
 # Half of the time of the end-to-end tests is spent in waiting. What they leave idle compiles the instrumented builds: in the kernel's idle class,
 # so that tests that bound a time do not feel it.
-background=""
 startInstrumentedBuilds() {
   rm -f "$logs"/*.built
-  set -m # a process group of its own, which the trap ends
+  set -m
   {
     chrt --idle --pid 0 "$BASHPID" 2> /dev/null || renice -n 19 "$BASHPID" > /dev/null
     for preset in asan tsan fuzz; do
@@ -103,7 +121,6 @@ startInstrumentedBuilds() {
   } > "$logs/instrumented.log" 2>&1 < /dev/null &
   background=$!
   set +m
-  trap 'kill -- -"$background" 2> /dev/null' EXIT
 }
 
 # Builds what is missing, and prints the errors of what does not compile.
@@ -112,7 +129,7 @@ instrumented() { # preset
   buildInstrumented "$1"
 }
 
-sanitized() { instrumented "$1" && unitTests "build-$1" '^lit$|_NOT_BUILT$'; }
+sanitized() { instrumented "$1" && unitTests "build-$1" --partial; }
 
 # Each target for some seconds, with the same seed every time.
 fuzzTargets() { instrumented fuzz && .venv/bin/python tests/fuzz/run.py build-fuzz/fuzz --jobs "$jobs" --work "$logs/fuzz"; }
@@ -130,10 +147,8 @@ runExamples() {
 cudaTests() {
   .venv/bin/python -m pip install -q --disable-pip-version-check "nvidia-cuda-nvrtc==13.0.88" || return 1
   export VIRTUAL_ENV="$PWD/.venv"
-  rm -f build/cuda.xml
-  (cd build && ctest -j "$jobs" -L cuda --output-on-failure --output-junit cuda.xml)
   local units endToEnd
-  units="$(python3 tests/tools/count.py build/cuda.xml | tee /dev/stderr | tail -n 1)"
+  units="$(unitTests build --label cuda | tee /dev/stderr | tail -n 1)"
   endToEnd="$(.venv/bin/python tests/e2e/run.py cuda | tee /dev/stderr | tail -n 1)"
   read -r p _ f _ s _ <<< "$units"
   read -r p2 _ f2 _ s2 _ <<< "$endToEnd"
@@ -170,10 +185,20 @@ runStage() {
 
 if [ "$#" -gt 0 ]; then
   for name in "$@"; do runStage "$name"; done
-elif runStage install && runStage build; then
-  startInstrumentedBuilds
-  for name in format layers size mirror binaries unit lit e2e text examples asan tsan fuzz tidy; do runStage "$name"; done
+elif stage install examples/install.sh; then
+  begin packages examples/install.sh --tests # of the tests: nothing that is built needs them
+  runStage build
+  built=$?
+  if stage packages finish packages && [ "$built" = 0 ]; then
+    startInstrumentedBuilds
+    for name in format layers size mirror binaries unit lit e2e; do runStage "$name"; done
+    begin text textTests
+    begin examples runExamples
+    for name in asan tsan; do runStage "$name"; done
+    for name in text examples; do stage "$name" finish "$name"; done
+    for name in fuzz tidy; do runStage "$name"; done
+  fi
 fi
-echo "$((SECONDS - begin)) s in all"
+echo "$((SECONDS - started)) s in all"
 echo "$totalPassed passed, $totalFailed failed, $totalSkipped skipped"
 [ "$totalFailed" = 0 ]
