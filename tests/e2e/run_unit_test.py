@@ -1,0 +1,86 @@
+"""tests/tools/run_unit.py: a test that failed once and then passed is one passed test, and what ended its process takes no other test along."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+RUN_UNIT = pathlib.Path(__file__).resolve().parents[1] / "tools" / "run_unit.py"
+# Behaves as a GoogleTest program whose tests' names say what they do.
+PROGRAM = """#!{python}
+import os, pathlib, sys
+names = sys.argv[1].removeprefix("--gtest_filter=").split(":")
+xml = next(a for a in sys.argv if a.startswith("--gtest_output")).removeprefix("--gtest_output=xml:")
+cases, failed = "", False
+for name in names:
+    suite, word = name.split(".")
+    with open("ran", "a") as ran:
+        print(os.getpid(), name, file=ran)
+    if word.startswith("Crash"):
+        os.abort()
+    bad = word.startswith("Bad") or (word.startswith("Flaky") and len(names) > 1)
+    failed = failed or bad
+    inside = "<failure/>" if bad else '<skipped message="why"/>' if word.startswith("Skips") else ""
+    cases += f'<testcase classname="{{suite}}" name="{{word}}" status="run">{{inside}}</testcase>'
+pathlib.Path(xml).write_text(f"<testsuites><testsuite>{{cases}}</testsuite></testsuites>")
+status = 23 if any(name.endswith("Leak") for name in names) else int(failed)
+sys.exit(status)
+"""
+
+
+@unittest.skipUnless(shutil.which("ctest"), "no ctest")
+class RunUnit(unittest.TestCase):
+    def run_tests(self, names: list[str], *flags: str, more: str = "") -> tuple[int, list[str], list[list[str]]]:
+        """Status, the lines about single tests and counts, and what each process ran."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(folder, "program")
+            program.write_text(PROGRAM.format(python=sys.executable))
+            program.chmod(0o755)
+            text = more
+            for name in names:
+                text += f'add_test({name} {program} --gtest_filter={name} --gtest_also_run_disabled_tests)\n'
+                text += f'set_tests_properties({name} PROPERTIES TIMEOUT 60 WORKING_DIRECTORY {folder})\n'
+            pathlib.Path(folder, "CTestTestfile.cmake").write_text(text)
+            done = subprocess.run([sys.executable, RUN_UNIT, folder, *flags], capture_output=True, text=True, timeout=60)
+            ran = pathlib.Path(folder, "ran")
+            processes: dict[str, list[str]] = {}
+            for line in ran.read_text().splitlines() if ran.exists() else []:
+                processes.setdefault(line.split()[0], []).append(line.split()[1])
+            words = ("SKIP ", "FAILED ", "passed only", "run_unit.py: ")
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(words) or " passed, " in line]
+            return done.returncode, lines, list(processes.values())
+
+    def test_a_suite_shares_a_process(self):
+        status, lines, processes = self.run_tests(["A.One", "A.SkipsThis", "B.One"])
+        self.assertEqual(sorted(processes), [["A.One", "A.SkipsThis"], ["B.One"]])
+        self.assertEqual((status, lines), (0, ["SKIP A.SkipsThis: why", "2 passed, 0 failed, 1 skipped"]))
+
+    def test_passed_at_the_second_try_is_one_passed_and_named(self):
+        status, lines, _ = self.run_tests(["A.One", "A.Flaky"])
+        self.assertEqual((status, lines), (0, ["passed only when it ran alone: A.Flaky", "2 passed, 0 failed, 0 skipped"]))
+
+    def test_failed_twice_is_one_failed(self):
+        status, lines, _ = self.run_tests(["A.One", "A.Bad"])
+        self.assertEqual((status, lines), (1, ["FAILED A.Bad (program)", "1 passed, 1 failed, 0 skipped"]))
+
+    def test_a_crash_is_of_one_test(self):
+        status, lines, processes = self.run_tests(["A.One", "A.Crash", "A.Two"])
+        self.assertEqual((status, lines), (1, ["FAILED A.Crash (program)", "2 passed, 1 failed, 0 skipped"]))
+        self.assertIn(["A.Two"], processes)
+
+    def test_a_leak_found_at_the_end_is_of_one_test(self):
+        status, lines, _ = self.run_tests(["A.One", "A.Leak"])
+        self.assertEqual((status, lines), (1, ["FAILED A.Leak (program)", "1 passed, 1 failed, 0 skipped"]))
+
+    def test_an_absent_program_is_an_error_unless_some_were_asked_for(self):
+        absent = "add_test(absent_NOT_BUILT absent_NOT_BUILT)\n"
+        status, lines, _ = self.run_tests(["A.One"], more=absent)
+        self.assertEqual((status, lines), (1, ["run_unit.py: the program of absent_NOT_BUILT was not built"]))
+        status, lines, _ = self.run_tests(["A.One"], "--partial", more=absent)
+        self.assertEqual((status, lines), (0, ["1 passed, 0 failed, 0 skipped"]))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,137 @@
+"""Runs the GoogleTest programs of a build folder and prints `N passed, N failed, N skipped` as its last line.
+
+Usage: tests/tools/run_unit.py BUILD_DIR [--jobs N] [--label LABEL] [--partial] [NAME_PART...]
+  --label    only tests with this label of CTest
+  --partial  programs that were not built are left out; otherwise they are an error
+CTest starts a program for each test: with MLIR to load or a sanitizer to set up, that was a third of the time of the small ones. Here the
+tests of a suite share a process; those after a test that ended it run alone. Tests that bound a time may fail in company: what failed runs
+once more alone, and the log says so.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as tree
+
+# Of a suite in one process: few enough that the last ones end together.
+BATCH = 24
+
+
+@dataclasses.dataclass
+class Batch:
+    """Tests of one suite."""
+
+    program: str
+    folder: str
+    seconds: float  # at the most
+    tests: list[str]  # GoogleTest's names
+
+    def alone(self) -> list["Batch"]:
+        return [dataclasses.replace(self, tests=[test]) for test in self.tests]
+
+
+def batches(build: pathlib.Path, label: str, partial: bool, parts: list[str]) -> list[Batch]:
+    """What CTest knows, the suites with the most tests first: these take the longest."""
+    listing = subprocess.run(["ctest", "--show-only=json-v1", *(["-L", label] if label else [])], cwd=build, capture_output=True, check=True)
+    suites: dict[tuple, Batch] = {}
+    for test in json.loads(listing.stdout)["tests"]:
+        command = test.get("command", [])
+        if test["name"].endswith("_NOT_BUILT"):
+            if partial:
+                continue
+            raise SystemExit(f"run_unit.py: the program of {test['name']} was not built")
+        if "--gtest_also_run_disabled_tests" not in command:
+            continue  # a test of another kind
+        if parts and not any(part in test["name"] for part in parts):
+            continue
+        facts = {fact["name"]: fact["value"] for fact in test["properties"]}
+        name = command[1].removeprefix("--gtest_filter=")
+        batch = suites.setdefault((command[0], name.split(".")[0]), Batch(command[0], facts["WORKING_DIRECTORY"], facts["TIMEOUT"], []))
+        batch.tests.append(name)
+    ordered = sorted(suites.values(), key=lambda batch: -len(batch.tests))
+    return [dataclasses.replace(batch, tests=batch.tests[at : at + BATCH]) for batch in ordered for at in range(0, len(batch.tests), BATCH)]
+
+
+def verdicts(path: pathlib.Path) -> dict[str, str]:
+    """Passed, failed or skipped of each test in GoogleTest's XML; none when the program did not get to write it."""
+    if not path.exists():
+        return {}
+    found = {}
+    for case in tree.parse(path).iter("testcase"):
+        skipped = case.find("skipped")
+        name = f"{case.get('classname')}.{case.get('name')}"
+        if skipped is not None:
+            print(f"SKIP {name}: {skipped.get('message', '')}")
+        if case.get("status") == "run":
+            found[name] = "failed" if case.find("failure") is not None else "skipped" if skipped is not None else "passed"
+    return found
+
+
+def run(batch: Batch) -> tuple[dict[str, str], str]:
+    """Verdicts and output. A test without a verdict ended its program, or comes after one that did."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "tests.xml")
+        command = [batch.program, "--gtest_filter=" + ":".join(batch.tests), "--gtest_brief=1", f"--gtest_output=xml:{path}"]
+        try:
+            process = subprocess.run(command, cwd=batch.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                     timeout=batch.seconds + 10 * len(batch.tests))
+        except subprocess.TimeoutExpired as late:
+            return {}, (late.stdout or b"").decode(errors="replace") + f"\n{batch.program}: took too long"
+        except OSError as error:
+            return {}, str(error)
+        found = verdicts(path)
+        output = process.stdout.decode(errors="replace")
+        if process.returncode > 1 or process.returncode < 0 or (process.returncode == 1 and "failed" not in found.values()):
+            # A sanitizer spoke after the tests, as for a leak: which one it was, each alone will tell.
+            return {}, output + f"\n{batch.program}: status {process.returncode}"
+        return found, output
+
+
+def run_all(work: list[Batch], jobs: int) -> dict[tuple[str, str], str]:
+    """A verdict for each (program, test)."""
+    result: dict[tuple[str, str], str] = {}
+    again: list[Batch] = []
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for batch, (found, output) in zip(work, pool.map(run, work)):
+            lost = [test for test in batch.tests if test not in found]
+            result |= {(batch.program, test): found.get(test, "failed") for test in batch.tests}
+            if lost or "failed" in found.values():
+                print(f"== {batch.program}\n{output}", flush=True)
+            if lost and len(batch.tests) > 1:
+                again += dataclasses.replace(batch, tests=lost).alone()
+    return result | (run_all(again, jobs) if again else {})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--label", default="")
+    parser.add_argument("--partial", action="store_true")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_intermixed_args()
+
+    work = batches(args.build, args.label, args.partial, args.names)
+    result = run_all(work, args.jobs)
+    second = [one for batch in work for one in batch.alone() if result[one.program, one.tests[0]] == "failed"]
+    for (program, test), word in (run_all(second, 1) if second else {}).items():
+        if word == "passed":
+            print(f"passed only when it ran alone: {test}")
+        result[program, test] = word
+    for (program, test), word in result.items():
+        if word == "failed":
+            print(f"FAILED {test} ({os.path.basename(program)})")
+    count = {word: list(result.values()).count(word) for word in ("passed", "failed", "skipped")}
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    return 1 if count["failed"] or not count["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
