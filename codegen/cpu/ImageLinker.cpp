@@ -1,14 +1,22 @@
-// ld.lld -shared, then checks that nothing would be left for a loader to do.
+// LLD's -shared, then checks that nothing would be left for a loader to do.
 #include "codegen/cpu/ImageLinker.h"
 
+#include "lld/Common/Driver.h"
 #include "llvm/Object/ELFObjectFile.h"
+#include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/Errno.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <memory>
+#include <mutex>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
+
+LLD_HAS_DRIVER(elf)
 
 namespace llmc {
 
@@ -18,23 +26,13 @@ static llvm::Error failed(const llvm::Twine &what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), what);
 }
 
-static llvm::Expected<std::string> findLinker() {
-  if (auto path = llvm::sys::findProgramByName("ld.lld-22"))
-    return *path;
-  if (auto path = llvm::sys::findProgramByName("ld.lld", {"/usr/lib/llvm-22/bin"}))
-    return *path;
-  if (auto path = llvm::sys::findProgramByName("ld.lld"))
-    return *path;
-  return failed("cannot find ld.lld, which links the kernels; install the package lld-22");
-}
-
 namespace {
 
-/// A file without a name: however this process ends, nothing of it stays behind. ld.lld reaches it through /proc.
+/// A file without a name: however this process ends, nothing of it stays behind. LLD reaches it through /proc.
 class MemoryFile {
 public:
   static llvm::Expected<MemoryFile> create(const char *name) {
-    int fd = ::memfd_create(name, 0); // inherited by ld.lld on purpose
+    int fd = ::memfd_create(name, MFD_CLOEXEC);
     if (fd < 0)
       return failed("cannot make a memory file: " + llvm::sys::StrError());
     return MemoryFile(fd);
@@ -60,6 +58,48 @@ private:
   int fd_;
 };
 
+/// What is written to path() as bytes. LLD makes a file of its output beside the place it is named for, and moves it
+/// there, unless that place is a pipe: then it comes in one piece and leaves no file behind.
+class Pipe {
+public:
+  static llvm::Expected<std::unique_ptr<Pipe>> create() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+      return failed("cannot make a pipe: " + llvm::sys::StrError());
+    return std::unique_ptr<Pipe>(new Pipe(ends[0], ends[1]));
+  }
+  ~Pipe() { static_cast<void>(take()); }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(writeEnd_); }
+
+  /// Everything that was written; to be called once, after the last write.
+  llvm::SmallVector<char, 0> take() {
+    if (reader_.joinable()) {
+      ::close(writeEnd_);
+      reader_.join();
+      ::close(readEnd_);
+    }
+    return std::move(bytes_);
+  }
+
+private:
+  Pipe(int readEnd, int writeEnd) : readEnd_(readEnd), writeEnd_(writeEnd), reader_([this] { read(); }) {}
+
+  void read() {
+    for (;;) {
+      size_t had = bytes_.size();
+      bytes_.resize_for_overwrite(had + (size_t{1} << 16));
+      ssize_t got = ::read(readEnd_, bytes_.data() + had, size_t{1} << 16);
+      bytes_.truncate(had + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+      if (got == 0 || (got < 0 && errno != EINTR))
+        return;
+    }
+  }
+
+  int readEnd_, writeEnd_;
+  llvm::SmallVector<char, 0> bytes_;
+  std::thread reader_; // last: it uses the others
+};
+
 } // namespace
 
 static llvm::Expected<std::vector<MemoryFile>> writeObjects(const std::vector<llvm::SmallVector<char, 0>> &objects) {
@@ -75,31 +115,29 @@ static llvm::Expected<std::vector<MemoryFile>> writeObjects(const std::vector<ll
   return files;
 }
 
-/// Links `objects` into `output`.
-static llvm::Error runLinker(const std::vector<MemoryFile> &objects, const MemoryFile &output) {
-  auto linker = findLinker();
-  if (!linker)
-    return linker.takeError();
-  auto log = MemoryFile::create("ld.log");
-  if (!log)
-    return log.takeError();
-  // "-o -": the standard output, which is `output`; a name in /proc could not be replaced.
+/// Links the files `objects`; LLD in this process, one at a time as it keeps its state in globals. As a program it
+/// takes 50 ms to start, a link 2.
+static llvm::Error runLinker(const std::vector<MemoryFile> &objects, const std::string &output) {
   std::vector<std::string> arguments = {
-      "ld.lld",  "-shared", "-Bsymbolic",      "--no-undefined",  "--no-rosegment",    "-z",
-      "norelro", "-z",      "noseparate-code", "--build-id=none", "--hash-style=sysv", "-o",
-      "-"};
+      "ld.lld", "-shared",         "-Bsymbolic",      "--no-undefined",    "--no-rosegment", "-z", "norelro",
+      "-z",     "noseparate-code", "--build-id=none", "--hash-style=sysv", "--threads=1",    "-o", output};
   for (const MemoryFile &object : objects)
     arguments.push_back(object.path());
-  std::vector<llvm::StringRef> views(arguments.begin(), arguments.end());
-  std::string message, outputPath = output.path(), logPath = log->path();
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(), llvm::StringRef(outputPath),
-                                                llvm::StringRef(logPath)};
-  int code = llvm::sys::ExecuteAndWait(*linker, views, std::nullopt, redirects, 0, 0, &message);
-  if (code == 0)
+  std::vector<const char *> views;
+  for (const std::string &argument : arguments)
+    views.push_back(argument.c_str());
+
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  std::string messages;
+  llvm::raw_string_ostream log(messages);
+  // Without it, what LLD calls fatal would end this process.
+  llvm::CrashRecoveryContext::Enable();
+  lld::Result result = lld::lldMain(views, log, log, {{lld::Gnu, &lld::elf::link}});
+  llvm::CrashRecoveryContext::Disable();
+  if (result.retCode == 0 && result.canRunAgain)
     return llvm::Error::success();
-  if (auto text = llvm::MemoryBuffer::getFile(logPath))
-    message += (*text)->getBuffer();
-  return failed("ld.lld refused the kernels: " + message);
+  return failed("LLD refused the kernels: " + messages);
 }
 
 /// Refuses everything that would need a loader: relocations, needed libraries, constructors, writable data.
@@ -173,15 +211,13 @@ llvm::Expected<CodeImage> linkImage(const std::vector<llvm::SmallVector<char, 0>
   auto files = writeObjects(objects);
   if (!files)
     return files.takeError();
-  auto output = MemoryFile::create("image.so");
+  auto output = Pipe::create();
   if (!output)
     return output.takeError();
-  if (llvm::Error error = runLinker(*files, *output))
+  if (llvm::Error error = runLinker(*files, (*output)->path()))
     return error;
-  auto file = llvm::MemoryBuffer::getFile(output->path(), /*IsText=*/false, /*RequiresNullTerminator=*/false);
-  if (!file)
-    return failed("cannot read the linked image: " + file.getError().message());
-  return cutImage((*file)->getBuffer());
+  llvm::SmallVector<char, 0> file = (*output)->take();
+  return cutImage(llvm::StringRef(file.data(), file.size()));
 }
 
 } // namespace llmc

@@ -20,8 +20,8 @@ struct CodeImage {
   llvm::StringMap<Symbol> symbols;
 };
 
-/// Runs `ld.lld` (found beside LLVM 22's tools or on PATH) on the objects and cuts the read+execute segment out.
-/// Errors: no linker; an undefined symbol, dynamic relocation, constructor or writable data in the result.
+/// Runs LLD's library on the objects and cuts the read+execute segment out. Any thread; calls wait for one another.
+/// Errors: an undefined symbol, dynamic relocation, constructor or writable data in the result; what is no object.
 llvm::Expected<CodeImage> linkImage(const std::vector<llvm::SmallVector<char, 0>> &objects);
 
 } // namespace llmc
