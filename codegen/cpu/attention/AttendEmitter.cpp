@@ -126,7 +126,6 @@ AttendEmitter::Tile AttendEmitter::tileAt(const AttendItem &item, Value token, V
   Value live = k_.minSI(k_.sub(endKey, firstKey), k_.c(AttendShape::kBlockTokens));
   Tile tile;
   tile.firstKey = firstKey;
-  tile.endKey = endKey;
   tile.token = token;
   tile.rowCount = k_.mul(count, shape_.group());
   tile.visible = k_.minSI(k_.add(high, 1), live);
@@ -143,10 +142,9 @@ void AttendEmitter::forEachHeads(llvm::function_ref<void(Value)> body) {
     k_.forEach(k_.c(0), k_.c(shape_.group()), tile_.heads, body);
 }
 
-Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t extra) {
+Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t at, int64_t headBytes) {
   Value offset = k_.mul(k_.loadIndex(table_, page), shape_.pageBytes());
-  offset = k_.add(offset, k_.mul(item.kvHead, shape_.headBytes()));
-  return k_.address(words_.cache, offset, extra);
+  return k_.address(words_.cache, k_.add(offset, k_.mul(item.kvHead, headBytes)), at);
 }
 
 /// Where the scales of the values of each page of the tile's block lie; nothing if they have none.
@@ -156,12 +154,8 @@ KernelBuilder::Values AttendEmitter::scaleAddresses(const AttendItem &item, cons
     return found;
   Value first = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
   Value last = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
-  for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p) {
-    Value page = k_.mul(k_.loadIndex(table_, k_.minSI(k_.add(first, p), last)), shape_.pageBytes());
-    Value head = k_.mul(item.kvHead, shape_.scaleBytes());
-    found.push_back(
-        k_.address(words_.cache, k_.add(page, head), shape_.scalesAt() + shape_.kvHeads * shape_.scaleBytes()));
-  }
+  for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p)
+    found.push_back(pageAddress(item, k_.minSI(k_.add(first, p), last), shape_.valueScalesAt(), shape_.scaleBytes()));
   return found;
 }
 

@@ -79,7 +79,6 @@ private:
   /// Some tokens of an item, all heads, against one block of keys.
   struct Tile {
     mlir::Value firstKey; ///< of the block
-    mlir::Value endKey;   ///< of the item
     mlir::Value token;    ///< the first, counted in the item
     mlir::Value rowCount; ///< live rows
     mlir::Value visible;  ///< keys of the block up to the last one that any of the rows sees
@@ -100,7 +99,8 @@ private:
   void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
   void storeRows(const AttendItem &item);
   void storeRow(const AttendItem &item, mlir::Value row);
-  mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t extra);
+  /// What the item's head has in the part of page `page` that starts at `at`, `headBytes` a head.
+  mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t at, int64_t headBytes);
   KernelBuilder::Values scaleAddresses(const AttendItem &item, const Tile &tile);
 
   KernelBuilder &k_;

@@ -26,9 +26,10 @@ struct AttendShape {
   int64_t valuesAt() const { return kvHeads * headBytes(); }         ///< V of the first head in a layer of a page
   /// Scales of one head's keys or values in a page.
   int64_t scaleBytes() const { return int8Cache ? kPageTokens * 4 : 0; }
-  /// Scales of the first head's keys in a layer of a page; those of its values follow all keys'.
+  /// Scales of the first head's keys, and of its values, in a layer of a page.
   int64_t scalesAt() const { return 2 * valuesAt(); }
-  int64_t layerBytes() const { return scalesAt() + 2 * kvHeads * scaleBytes(); }
+  int64_t valueScalesAt() const { return scalesAt() + kvHeads * scaleBytes(); }
+  int64_t layerBytes() const { return valueScalesAt() + kvHeads * scaleBytes(); }
   int64_t pageBytes() const { return layers * layerBytes(); }
 
   static constexpr int64_t kPageTokens = 16;

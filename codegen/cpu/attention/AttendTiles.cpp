@@ -24,11 +24,12 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
   int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
     KernelBuilder::Values pages, nexts, scales;
-    for (int64_t p = 0; p < tile_.pages; ++p) // past the end: the last page again, masked later
-      pages.push_back(pageAddress(item, k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage), 0));
-    for (int64_t p = 0; shape_.int8Cache && p < tile_.pages; ++p)
-      scales.push_back(
-          k_.address(pages[p], k_.mul(item.kvHead, shape_.scaleBytes() - shape_.headBytes()), shape_.scalesAt()));
+    for (int64_t p = 0; p < tile_.pages; ++p) { // past the end: the last page again, masked later
+      Value read = k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage);
+      pages.push_back(pageAddress(item, read, 0, shape_.headBytes()));
+      if (shape_.int8Cache)
+        scales.push_back(pageAddress(item, read, shape_.scalesAt(), shape_.scaleBytes()));
+    }
     for (int64_t p = 0; item.next.table && p < tile_.pages; ++p)
       nexts.push_back(ahead(item, k_.add(page, p), 0));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
@@ -181,8 +182,8 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
-      Value values =
-          k_.address(pageAddress(item, page, shape_.valuesAt()), k_.divUI(column, 4 / shape_.elementBytes()));
+      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()),
+                                k_.divUI(column, 4 / shape_.elementBytes()));
       Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {

@@ -18,7 +18,7 @@ void Bf16AttendEmitter::emitItem(const AttendItem &item) {
   Value stride = k_.batchInt(words_.batch, offsetof(rt::Batch, blockStride));
   Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
   table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
-  kvHead_ = k_.mul(item.kvHead, shape_.headBytes());
+  kvHead_ = item.kvHead;
   first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
   packQueries(item);
   clearState();
@@ -60,9 +60,9 @@ void Bf16AttendEmitter::clearState() {
   k_.forEach(k_.c(0), k_.c(at_.rows * 4), 16, [&](Value at) { k_.store(least, words_.scratch, at, at_.largest, 4); });
 }
 
-Value Bf16AttendEmitter::pageAddress(Value block, Value key, int64_t extra) {
+Value Bf16AttendEmitter::pageAddress(Value block, Value key, int64_t at, int64_t headBytes) {
   Value page = k_.loadIndex(table_, k_.divUI(k_.add(block, key), kPage));
-  return k_.address(words_.cache, k_.add(k_.mul(page, shape_.pageBytes()), kvHead_), extra);
+  return k_.address(words_.cache, k_.add(k_.mul(page, shape_.pageBytes()), k_.mul(kvHead_, headBytes)), at);
 }
 
 Value Bf16AttendEmitter::pack(Value first, Value second) {
@@ -81,23 +81,15 @@ Value Bf16AttendEmitter::interleave(Value low, Value high) {
   return k_.bitcast(mixed, k_.vec(16, k_.i32()));
 }
 
-/// Scales of the keys or values in the page of `key`, 16 floats; null if they have none.
-Value Bf16AttendEmitter::scales(Value block, Value key, bool ofValues) {
-  if (!shape_.int8Cache)
-    return Value();
-  Value page = pageAddress(block, key, shape_.scalesAt() + (ofValues ? shape_.kvHeads * shape_.scaleBytes() : 0));
-  // kvHead_ is in elements' bytes.
-  return k_.address(page, k_.sub(k_.divUI(kvHead_, shape_.headBytes() / shape_.scaleBytes()), kvHead_));
-}
-
 /// Pages of keys are [D][16]: dimensions d and d + 1 are neighbouring lines. Keys past `live` in the last page are
 /// whatever the page holds, hidden by the softmax.
 void Bf16AttendEmitter::packKeys(Value block, Value live) {
   int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), live, kPage, [&](Value key) {
-    Value page = pageAddress(block, key, 0), target = k_.mul(key, 4), factors = scales(block, key, false);
-    if (factors)
-      factors = k_.load(k_.vec(16, k_.f32()), factors, Value(), 0, 64);
+    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4), factors;
+    if (shape_.int8Cache)
+      factors = k_.load(k_.vec(16, k_.f32()), pageAddress(block, key, shape_.scalesAt(), shape_.scaleBytes()), Value(),
+                        0, 64);
     k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
       Value low = loadCached(k_, shape_, page, k_.mul(d, line), 0);
       Value high = loadCached(k_, shape_, page, k_.mul(d, line), line);
@@ -113,7 +105,9 @@ void Bf16AttendEmitter::packKeys(Value block, Value live) {
 void Bf16AttendEmitter::packValues(Value block, Value live) {
   int64_t dim = shape_.headDim;
   k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
-    Value page = pageAddress(block, firstKey, shape_.valuesAt()), factors = scales(block, firstKey, true);
+    Value page = pageAddress(block, firstKey, shape_.valuesAt(), shape_.headBytes()), factors;
+    if (shape_.int8Cache)
+      factors = pageAddress(block, firstKey, shape_.valueScalesAt(), shape_.scaleBytes());
     Value count = k_.minSI(k_.sub(live, firstKey), k_.c(kPage)), last = k_.add(count, -1);
     Value target = k_.mul(firstKey, dim * 2);
     k_.forEach(k_.c(0), count, 2, [&](Value key) {

@@ -29,7 +29,6 @@ private:
   };
   void packQueries(const AttendItem &item);
   void clearState();
-  mlir::Value scales(mlir::Value block, mlir::Value key, bool ofValues);
   void packKeys(mlir::Value block, mlir::Value live);
   void packValues(mlir::Value block, mlir::Value live);
   void emitBlock(const AttendItem &item, mlir::Value block, mlir::Value live);
@@ -40,8 +39,9 @@ private:
   void emitValueColumns(const Tile &tile, mlir::Value column, int64_t vectors);
   void storeRows(const AttendItem &item);
 
-  /// First key's (or value's) f16 line of the page that holds `key` of the block at `block`.
-  mlir::Value pageAddress(mlir::Value block, mlir::Value key, int64_t extra);
+  /// What the item's head has in the page of `key` of the block at `block`: in the part that starts at `at`,
+  /// `headBytes` a head.
+  mlir::Value pageAddress(mlir::Value block, mlir::Value key, int64_t at, int64_t headBytes);
   /// Two vectors of 16 floats to 32-bit lanes of (low, high).
   mlir::Value interleave(mlir::Value low, mlir::Value high);
   /// Two vectors of 16 floats to 32 bf16 in order, as vector<16xi32>.
@@ -56,7 +56,7 @@ private:
   Bf16Scratch at_;
   mlir::Value first_;  ///< position of the item's first token
   mlir::Value table_;  ///< block table row of the item's sequence
-  mlir::Value kvHead_; ///< byte offset of the item's head in a page
+  mlir::Value kvHead_; ///< of the item
 };
 
 } // namespace llmc

@@ -185,12 +185,12 @@ void TileEmitter::emitPairs(const TilePlace &place) {
   storeTotals(place, totals);
 }
 
-void emitRoundedRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out) {
+void emitRoundedRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out, int64_t stride) {
   llvm::SmallVector<int64_t> swapped;
   for (int64_t i = 0; i < 16; ++i)
     swapped.push_back(i ^ 1);
   k.forEach(k.c(0), rows, 1, [&](Value row) {
-    Value from = k.address(x, k.mul(row, shape.xStride())), to = k.address(out, k.mul(row, shape.roundedStride()));
+    Value from = k.address(x, k.mul(row, shape.xStride())), to = k.address(out, k.mul(row, stride));
     k.forEach(k.c(0), k.c(shape.k), 16, [&](Value column) {
       Value values = k.load(k.vec(16, k.f32()), from, k.mul(column, 4), 0, 64);
       Value rounded = arith::TruncFOp::create(k.b(), k.vec(16, k.bf16()), values);

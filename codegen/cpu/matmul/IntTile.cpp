@@ -12,8 +12,7 @@ namespace llmc {
 
 TileEmitter::TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const MatmulConfig &config,
                          int64_t sumsStride)
-    : k_(kernel), shape_(shape), config_(config), sumsStride_(sumsStride),
-      xStride_(config.style == TileStyle::Pairs ? shape.roundedStride() : shape.xStride()),
+    : k_(kernel), shape_(shape), config_(config), sumsStride_(sumsStride), xStride_(config.rowStride(shape)),
       lanes_(kernel.level().avx512 ? 16 : 8), halves_(16 / lanes_) {}
 
 void TileEmitter::emit(const TilePlace &place) {

@@ -38,13 +38,17 @@ public:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
+      if (config_.sharesPrefetch(shape_)) {
+        Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
+        aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
+      }
       if (config_.rowScales || rounds())
         k_.ifElse(
             k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
             [&] {
               Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
               if (rounds())
-                emitRoundedRows(k_, shape_, x, rows, preparedRows());
+                emitRoundedRows(k_, shape_, x, rows, preparedRows(), config_.rowStride(shape_));
               else
                 emitRowScales(k_, shape_, x, rows, preparedRows());
               return KernelBuilder::Values();
@@ -59,7 +63,6 @@ public:
 
 private:
   bool rounds() const { return config_.style == TileStyle::Pairs; }
-  int64_t xStride() const { return rounds() ? shape_.roundedStride() : shape_.xStride(); }
   /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
   Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
 
@@ -118,7 +121,13 @@ private:
       return emitTile(at, rows);
     k_.forEach(k_.c(0), rows, config_.tileRows, [&](Value row) {
       at.sums = k_.address(sums, k_.mul(row, sumsStride_));
-      at.x = k_.address(x, k_.mul(row, xStride()));
+      at.x = k_.address(x, k_.mul(row, config_.rowStride(shape_)));
+      if (aheadStep_) {
+        Value earlier =
+            k_.mul(k_.divUI(row, config_.tileRows), shape_.groups()); // groups that other tiles fetch beside
+        at.ahead = k_.address(at.header, k_.mul(earlier, aheadStep_), config_.prefetchBytes);
+        at.aheadStep = aheadStep_;
+      }
       if (config_.rowScales)
         at.rowScales = k_.address(preparedRows(), k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
@@ -150,6 +159,7 @@ private:
   int64_t sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
+  Value aheadStep_; ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
 };
 
 } // namespace

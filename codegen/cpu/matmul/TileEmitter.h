@@ -16,6 +16,8 @@ struct TilePlace {
   mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
   mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
   mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers
+  mlir::Value ahead;      ///< null, or what this tile fetches (MatmulConfig::sharesPrefetch)
+  mlir::Value aheadStep;  ///< bytes of it beside a group
   mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
   mlir::Value groupEnd;
 };
@@ -81,6 +83,7 @@ private:
   // IntDirect.cpp
   void emitDirect(const TilePlace &place);
   void prefetchGroup(const Group &group);
+  void prefetchShare(const TilePlace &place, mlir::Value g);
   /// A group as it lies in memory, one entry a half.
   struct Loaded {
     llvm::SmallVector<Values> lines, upper;
@@ -117,7 +120,9 @@ private:
   int64_t sumsStride_, xStride_, lanes_, halves_;
 };
 
-/// For TileStyle::Pairs: `rows` rows of f32 at `x` as bf16 at `out`, neighbouring columns swapped.
-void emitRoundedRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out);
+/// For TileStyle::Pairs: `rows` rows of f32 at `x` as bf16 at `out`, `stride` bytes apart, neighbouring columns
+/// swapped.
+void emitRoundedRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out,
+                     int64_t stride);
 
 } // namespace llmc

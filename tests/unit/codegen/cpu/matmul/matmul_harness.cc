@@ -167,6 +167,20 @@ double TestWeight::value(int64_t row, int64_t col) const {
   return scale * (code - (format.bits == 8 ? 0 : format.zero)) + min;
 }
 
+/// Row `row` of `owner`'s values, kept in `rows`.
+template <typename Owner>
+static const std::vector<double> &cachedRow(const Owner &owner, std::vector<std::vector<double>> &rows, int64_t row) {
+  auto at = static_cast<size_t>(row);
+  if (rows.size() <= at)
+    rows.resize(at + 1);
+  if (rows[at].empty())
+    for (int64_t col = 0; col < owner.shape.k; ++col)
+      rows[at].push_back(owner.value(row, col));
+  return rows[at];
+}
+
+const std::vector<double> &TestWeight::row(int64_t row) const { return cachedRow(*this, rows_, row); }
+
 /// One quantized row as the ABI lays it out; every 7th group holds only +-127 to reach the ends of integer sums.
 static void fillQuantizedRow(uint8_t *row, const MatmulShape &shape, std::mt19937 &random) {
   int64_t kp = roundUpTo(shape.k, 64), zero = shape.format().zero;
@@ -219,10 +233,13 @@ double TestActivations::value(int64_t row, int64_t col) const {
   return double(scale) * reinterpret_cast<const int8_t *>(at)[col];
 }
 
+const std::vector<double> &TestActivations::row(int64_t row) const { return cachedRow(*this, rows_, row); }
+
 std::pair<double, double> referenceOutput(const TestWeight &weight, const TestActivations &x, int64_t row, int64_t n) {
+  const double *weights = weight.row(n).data(), *activations = x.row(row).data();
   double sum = 0, magnitude = 0;
   for (int64_t k = 0; k < weight.shape.k; ++k) {
-    double term = weight.value(n, k) * x.value(row, k);
+    double term = weights[k] * activations[k];
     sum += term;
     magnitude += std::abs(term);
   }

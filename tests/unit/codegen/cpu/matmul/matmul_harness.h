@@ -63,20 +63,30 @@ struct TestWeight {
   TestWeight(const MatmulShape &shape, uint32_t seed);
   /// scale, code - zero point and min of (row, col); floats have scale 1.
   double value(int64_t row, int64_t col) const;
+  /// value() of a whole row; each is computed once.
+  const std::vector<double> &row(int64_t row) const;
 
   MatmulShape shape;
   Buffer packed;
   std::vector<int32_t> codes;
   std::vector<uint16_t> scales, mins, blocks, blockMins;
+
+private:
+  mutable std::vector<std::vector<double>> rows_;
 };
 
 /// Random activations of `rows` rows in the ABI's layout; rows past M hold other numbers, f32 columns past K NaN.
 struct TestActivations {
   TestActivations(const MatmulShape &shape, int64_t rows, uint32_t seed);
   double value(int64_t row, int64_t col) const;
+  /// value() of a whole row; each is computed once.
+  const std::vector<double> &row(int64_t row) const;
 
   MatmulShape shape;
   Buffer bytes;
+
+private:
+  mutable std::vector<std::vector<double>> rows_;
 };
 
 /// Exact sum and the sum of magnitudes (the unit of the error bound) of one output.

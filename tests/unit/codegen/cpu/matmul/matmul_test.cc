@@ -43,13 +43,36 @@ class MatmulTest : public testing::TestWithParam<std::tuple<Kind, const Level *,
 /// once.
 using ReferenceRow = std::vector<std::pair<double, double>>;
 
-/// The plain size and half of the others, by turns: each kind at each level meets all of them in its classes of rows.
-/// (All sizes for all variants are twice the compilations and found nothing more.)
-std::vector<Size> sizesFor(const Kind &kind, int64_t mMax) {
-  auto turn = std::ranges::find(kRowClasses, mMax) - std::begin(kRowClasses) + static_cast<int64_t>(kind.layout);
+MatmulShape shapeOf(const Kind &kind, const Size &size, int64_t mMax) {
+  MatmulShape shape{size.n, size.k, kind.layout, kind.act, mMax, size.unitPanels};
+  shape.bf16Products = kind.bf16Products;
+  return shape;
+}
+
+/// What tells the code of one size from that of another, besides bounds and distances.
+MatmulConfig kindOfCode(const Level &level, const MatmulShape &shape) {
+  MatmulConfig config = chooseMatmul(level, shape);
+  config.rowBlock = config.prefetchBytes = 0;
+  config.prefetchX = config.prefetchX && config.groupsPerIter == 2; // loops over single groups do not fetch x
+  return config;
+}
+
+/// The plain size, every size that makes code of another kind, and half of the others by turns: each kind at each level
+/// meets all of them in its classes of rows, and each class at the levels with bf16 or at those without, which have the
+/// same code. (All sizes for all variants are twice the compilations and found nothing more.)
+std::vector<Size> sizesFor(const Kind &kind, const Level &level, int64_t mMax) {
+  auto turn = std::ranges::find(kRowClasses, mMax) - std::begin(kRowClasses) + static_cast<int64_t>(kind.layout) +
+              static_cast<int64_t>(level.bf16);
   std::vector<Size> sizes{kPlain};
-  for (int64_t i = turn % 2; i < std::ssize(kSizes); i += 2)
+  std::vector<MatmulConfig> met{kindOfCode(level, shapeOf(kind, kPlain, mMax))};
+  for (int64_t i = 0; i < std::ssize(kSizes); ++i) {
+    MatmulConfig code = kindOfCode(level, shapeOf(kind, kSizes[i], mMax));
+    bool other = std::ranges::find(met, code) == met.end();
+    if (i % 2 != turn % 2 && !other)
+      continue;
     sizes.push_back(kSizes[i]);
+    met.push_back(code);
+  }
   return sizes;
 }
 
@@ -103,9 +126,8 @@ int vectorStackReferences(const std::string &assembly) {
 TEST_P(MatmulTest, MatchesDoubleReference) {
   auto [kind, level, mMax] = GetParam();
   bool runs = rt::supportsLevel(level->name.str(), rt::detectCpuFeatures());
-  for (const Size &size : sizesFor(kind, mMax)) {
-    MatmulShape shape{size.n, size.k, kind.layout, kind.act, mMax, size.unitPanels};
-    shape.bf16Products = kind.bf16Products;
+  for (const Size &size : sizesFor(kind, *level, mMax)) {
+    MatmulShape shape = shapeOf(kind, size, mMax);
     MatmulConfig config = chooseMatmul(*level, shape);
     bool rounds = config.style == TileStyle::Pairs;
     EXPECT_EQ(rounds, kind.bf16Products && (mMax == 0 || mMax > 16) && size.k % 32 == 0);
