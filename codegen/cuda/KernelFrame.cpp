@@ -53,7 +53,7 @@ static llvm::StringRef kindOf(Type type) {
 }
 
 KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks)
-    : function_(request.function) {
+    : writer_(writer), function_(request.function), symbol_(request.symbol), threads_(threads) {
   const unsigned inputs = function_.getArgumentTypes().size(), count = inputs + function_.getResultTypes().size();
   std::string rows = request.mMax > 0 ? "at most " + llvm::utostr(request.mMax) + " rows" : "any number of rows";
   writer.comment(request.symbol + ": " + function_.getHero() + " of kern.func @" + function_.getSymName() + ", " +
@@ -105,6 +105,11 @@ FailureOr<std::string> KernelFrame::rowCount() {
   return function_.emitError("a kernel with ") << llm::toString(*dim) << " rows needs a !llm.batch argument";
 }
 
-void KernelFrame::finish() { body_.reset(); }
+KernelText KernelFrame::finish() {
+  body_.reset();
+  KernelText text{symbol_, writer_.text(), threads_};
+  text.words = static_cast<int64_t>(arguments_.size() + results_.size());
+  return text;
+}
 
 } // namespace llmc

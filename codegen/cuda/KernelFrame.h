@@ -21,7 +21,6 @@ public:
   /// One expression a block argument of the function, as RegionPrinter takes them; one a result.
   llvm::ArrayRef<std::string> arguments() const { return arguments_; }
   llvm::ArrayRef<std::string> results() const { return results_; }
-  int64_t words() const { return static_cast<int64_t>(arguments_.size() + results_.size()); }
 
   /// M as an int expression ("batch1->tokens", "4"). Failure (diagnostic on the function): rows T or S without a batch
   /// argument, or results of different rows.
@@ -29,11 +28,15 @@ public:
   /// Rows of the results: T when there are none.
   mlir::FailureOr<llm::Dim> rows();
 
-  /// Ends the function. The writer then holds the whole text.
-  void finish();
+  /// Ends the function: its text and what the frame knows of its launch, threads and words. The family adds grid,
+  /// dynamic shared memory and `config`.
+  KernelText finish();
 
 private:
+  SourceWriter &writer_;
   kern::FuncOp function_;
+  const std::string symbol_;
+  const int64_t threads_;
   llvm::SmallVector<std::string> arguments_, results_;
   std::optional<SourceWriter::Scope> body_;
 };

@@ -14,7 +14,14 @@ int64_t MatmulShape::xStride() const {
                                   : rt::rowStrideBytes(k * 4));
 }
 
-int64_t MatmulShape::roundedStride() const { return static_cast<int64_t>(rt::rowStrideBytes(k * 2)); }
+int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
+  return style == TileStyle::Pairs ? static_cast<int64_t>(rt::rowStrideBytes(shape.k * 2)) : shape.xStride();
+}
+
+bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
+  return style == TileStyle::Direct && groupsPerIter == 1 && rowBlock > 2 * tileRows &&
+         prefetchBytes == panelBytes(shape.layout, shape.k);
+}
 
 constexpr int64_t kL1Bytes = 32 * 1024;
 
@@ -81,8 +88,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
-  int64_t stride = config.style == TileStyle::Pairs ? shape.roundedStride() : shape.xStride();
-  int64_t most = shape.mMax == 0 ? rowsInCache(stride, config.tileRows) : shape.mMax;
+  int64_t most = shape.mMax == 0 ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
   // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so
@@ -141,7 +147,7 @@ int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &confi
 }
 
 int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config) {
-  return config.style == TileStyle::Pairs ? config.rowBlock * shape.roundedStride() : 0;
+  return config.style == TileStyle::Pairs ? config.rowBlock * config.rowStride(shape) : 0;
 }
 
 int64_t matmulScratchBytes(MatmulShape shape) {

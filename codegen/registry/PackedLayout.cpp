@@ -9,10 +9,11 @@
 namespace llmc {
 namespace {
 
-constexpr std::string_view kNames[] = {"f32n16",   "f16n16",        "bf16n16k2",      "q4n16k4",      "q4n16k4-asym",
-                                       "q8n16k4",  "plain",         "bf16m16k16",     "f16m16k16",    "q8m16k32",
-                                       "q4m16k64", "q4m16k64-asym", "q5n16k4",        "q5n16k4-asym", "q4kn16k4",
-                                       "q5kn16k4", "q6kn16k4",      "q4m16k128-asym", "e4m3m16k32"};
+constexpr std::string_view kNames[] = {
+    "f32n16",     "f16n16",       "bf16n16k2",     "q4n16k4",    "q4n16k4-asym", "q8n16k4",
+    "plain",      "bf16m16k16",   "f16m16k16",     "q8m16k32",   "q4m16k64",     "q4m16k64-asym",
+    "q5n16k4",    "q5n16k4-asym", "q4kn16k4",      "q5kn16k4",   "q6kn16k4",     "q4m16k128-asym",
+    "e4m3m16k32", "q5m16k64",     "q5m16k64-asym", "q4km16k128", "q5km16k128",   "q6km16k128"};
 
 /// Offset of the superblock that holds (row, col).
 int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
@@ -22,12 +23,10 @@ int64_t superblockPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
 /// Columns that share a min.
 int64_t minGroup(Layout l) { return std::max(quantFormat(l).group, kQuantGroup); }
 
-/// Offset in a superblock's scales or mins: [64 / group][16], fragment layouts [8][groups][2] f16.
+/// Offset in a superblock's scales or mins: [64 / group][16], fragment layouts [8][groups][2].
 int64_t groupPlace(Layout l, int64_t group, int64_t row, int64_t col) {
-  if (isFragment(l)) {
-    int64_t groups = superblockGroups(l), stride = (isAsymmetric(l) ? 2 : 1) * groups * 4;
-    return row % 8 * stride + col / group % groups * 4 + row % kPanelRows / 8 * 2;
-  }
+  if (isFragment(l))
+    return row % 8 * pairScaleBytes(l) + (col % superblockCols(l) / group * 2 + row % kPanelRows / 8) * scaleBytes(l);
   return (col % kSuperblockCols / group * kPanelRows + row % kPanelRows) * scaleBytes(l);
 }
 
@@ -64,7 +63,7 @@ void storeElement(Layout l, uint8_t *out, ElementPlace place, uint32_t stored) {
 float storedScale(Layout l, const uint8_t *at, const uint8_t *header) {
   if (!quantFormat(l).byteScales)
     return f16ToF32(load<uint16_t>(at));
-  int byte = l == Layout::Q6KN16K4 ? static_cast<int8_t>(*at) : *at;
+  int byte = isAsymmetric(l) ? *at : static_cast<int8_t>(*at);
   return f16ToF32(load<uint16_t>(header)) * static_cast<float>(byte);
 }
 
@@ -76,13 +75,18 @@ ElementPlace fragmentPlace(Layout l, int64_t row, int64_t col) {
   }
   int64_t step = col % superblockCols(l) / 16, k = col % 16;
   int64_t lane = row % 8 * 4 + k % 8 / 2, pair = row % kPanelRows / 8 + k / 8 * 2, odd = k % 2;
-  if (isFourBit(l)) {
-    int64_t nibble = pair + odd * 4;
-    return {step / 4 * kFragmentBytes + lane * 16 + step % 4 * 4 + nibble / 2, nibble % 2 != 0};
-  }
   if (isEightBit(l))
     return {lane * 16 + step * 8 + pair / 2 * 4 + odd * 2 + pair % 2, false};
-  return {lane * 16 + pair * 4 + odd * 2, false};
+  if (!isQuantized(l))
+    return {lane * 16 + pair * 4 + odd * 2, false};
+  int64_t nibble = pair + odd * 4, bits = upperLines(l);
+  ElementPlace place{step / 4 * kFragmentBytes + lane * 16 + step % 4 * 4 + nibble / 2, nibble % 2 != 0};
+  if (bits > 0) {
+    int64_t at = (step * 4 + pair) * bits, bit = at % 16 + odd * 16, laneBytes = superblockCols(l) * bits / 16;
+    place.upperOffset = superblockCols(l) / 64 * kFragmentBytes + lane * laneBytes + at / 16 * 4 + bit / 8;
+    place.upperShift = bit % 8;
+  }
+  return place;
 }
 
 } // namespace
@@ -112,6 +116,16 @@ std::string_view deviceLayoutName(Layout layout) {
     return "Q4M16K128Asym";
   case Layout::E4M3M16K32:
     return "E4m3M16K32";
+  case Layout::Q5M16K64Sym:
+    return "Q5M16K64";
+  case Layout::Q5M16K64Asym:
+    return "Q5M16K64Asym";
+  case Layout::Q4KM16K128:
+    return "Q4KM16K128";
+  case Layout::Q5KM16K128:
+    return "Q5KM16K128";
+  case Layout::Q6KM16K128:
+    return "Q6KM16K128";
   default:
     return {};
   }
@@ -123,7 +137,10 @@ ElementPlace elementPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
   int64_t base = superblockPlace(l, cols, row, col), lane = row % kPanelRows;
   if (isFragment(l)) {
     ElementPlace place = fragmentPlace(l, row, col);
-    return {base + place.offset, place.highNibble};
+    place.offset += base;
+    if (place.upperOffset >= 0)
+      place.upperOffset += base;
+    return place;
   }
   switch (l) {
   case Layout::F32N16:
@@ -162,6 +179,9 @@ int64_t rowScalePlace(int64_t cols, int64_t row) {
 }
 
 int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col) {
+  if (isFragment(l))
+    return superblockPlace(l, cols, row, col) + scalesOffset(l) + 8 * pairScaleBytes(l) + row % 8 * pairHeaderBytes(l) +
+           row % kPanelRows / 8 * 2;
   return row / kPanelRows * panelBytes(l, cols) + col / kScaleBlock * headerBlockBytes(l) + row % kPanelRows * 2;
 }
 
@@ -178,12 +198,12 @@ static void packGroup(Layout l, const LogicalWeight &weight, int64_t row, int64_
   put(scalePlace(l, weight.cols, row, col), weight.scales[index(format.group)]);
   if (format.asymmetric && col % minGroup(l) == 0)
     put(minPlace(l, weight.cols, row, col), weight.mins[index(minGroup(l))]);
-  if (!format.byteScales || col % kScaleBlock != 0)
+  if (!format.byteScales || col % (isFragment(l) ? superblockCols(l) : kScaleBlock) != 0)
     return;
   int64_t header = headerPlace(l, weight.cols, row, col);
   store<uint16_t>(out + header, weight.blocks[index(kScaleBlock)]);
   if (format.asymmetric)
-    store<uint16_t>(out + header + 2 * kPanelRows, weight.blockMins[index(kScaleBlock)] ^ 0x8000u);
+    store<uint16_t>(out + header + headerMinStep(l), weight.blockMins[index(kScaleBlock)] ^ 0x8000u);
 }
 
 void packReference(Layout l, const LogicalWeight &weight, uint8_t *out) {
@@ -232,7 +252,7 @@ float unpackElement(Layout l, const uint8_t *packed, int64_t cols, int64_t row, 
   float product = scale * static_cast<float>(q - format.zero);
   if (!format.asymmetric)
     return product;
-  return product + storedScale(l, packed + minPlace(l, cols, row, col), header + 2 * kPanelRows);
+  return product + storedScale(l, packed + minPlace(l, cols, row, col), header + headerMinStep(l));
 }
 
 float f16ToF32(uint16_t bits) {

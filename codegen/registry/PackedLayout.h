@@ -43,6 +43,17 @@ enum class WeightKind : uint8_t { F32, F16, BF16, I8, I4, I5, I6, E4M3 };
 ///                [group][row g, row g+8];  value = scale * q + min
 ///   Q4M16K128Asym [panel][K/128] superblock of 1088 B: codes of columns 0 to 63, then of 64 to 127, 512 B each as
 ///                above, then for each g the scales and the mins of [row g, row g+8]: one group;  scale * q + min
+///   Q5M16K64Sym  704 B: codes of 4 bits as above, then 4 B a lane of fifth bits, then scales as above;
+///                scale * (q - 16)
+///   Q5M16K64Asym 768 B: the same with scales and mins;  scale * q + min
+///   Q4KM16K128   [panel][K/128] superblock of 1216 B: codes of 4 bits as above, then for each g 4 u8 scales and 4 u8
+///                mins, each [group][row g, row g+8], then for each g f16 d and -dmin, each [row g, row g+8]: those of
+///                256 columns, twice;  d * scale * q - dmin * min
+///   Q5KM16K128   1472 B: the same, with 8 B a lane of fifth bits behind the codes
+///   Q6KM16K128   1696 B: 16 B a lane of upper bits, for each g 8 i8 scales for 16 columns each, for each g d;
+///                d * scale * (q - 32)
+///                upper bits: of a lane's step s and pair a<i> in bits n = upper bits * (4s + i) mod 16 of dword
+///                upper bits * (4s + i) / 16, of its second column in bits n + 16
 ///   E4M3M16K32   [panel] f32 scales [16], then [K/32] superblocks of 512 B: what mma.m16n8k32 takes as its A operand,
 ///                lane 4g + t has in dword i row g + 8 (i mod 2), columns 16 (i / 2) + 4t to + 3;  scale * e4m3
 enum class Layout : uint8_t {
@@ -65,6 +76,11 @@ enum class Layout : uint8_t {
   Q6KN16K4,
   Q4M16K128Asym,
   E4M3M16K32,
+  Q5M16K64Sym,
+  Q5M16K64Asym,
+  Q4KM16K128,
+  Q5KM16K128,
+  Q6KM16K128,
 };
 
 inline constexpr int64_t kPanelRows = 16;
@@ -95,17 +111,22 @@ constexpr QuantFormat quantFormat(Layout l) {
   case Layout::Q4M16K128Asym:
     return {4, 0, true, false, kWideGroup};
   case Layout::Q5N16K4Sym:
+  case Layout::Q5M16K64Sym:
     return {5, 16, false, false, 32};
   case Layout::Q5N16K4Asym:
+  case Layout::Q5M16K64Asym:
     return {5, 0, true, false, 32};
   case Layout::Q8N16K4:
   case Layout::Q8M16K32:
     return {8, 128, false, false, 32};
   case Layout::Q4KN16K4:
+  case Layout::Q4KM16K128:
     return {4, 0, true, true, 32};
   case Layout::Q5KN16K4:
+  case Layout::Q5KM16K128:
     return {5, 0, true, true, 32};
   case Layout::Q6KN16K4:
+  case Layout::Q6KM16K128:
     return {6, 32, false, true, 16};
   default:
     return {};
@@ -135,8 +156,8 @@ constexpr Layout layoutFor(WeightKind kind, bool symmetric, bool byteScales = fa
   return Layout::Plain;
 }
 
-/// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly, for 5 and 6 bits, and for
-/// byte scales. I4 has groups of 32, and of 128 when it is not symmetric; `group` 0: 32.
+/// Fragment layout of a 2-D weight; none for F32, which the tensor cores cannot take exactly. I4 has groups of 32, and
+/// of 128 when it is not symmetric; I6 has byte scales and groups of 16; `group` 0: the usual one.
 constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetric, bool byteScales = false,
                                                   int64_t group = 0) {
   if (group > kQuantGroup)
@@ -151,14 +172,14 @@ constexpr std::optional<Layout> fragmentLayoutFor(WeightKind kind, bool symmetri
   case WeightKind::I8:
     return Layout::Q8M16K32;
   case WeightKind::I4:
-    if (byteScales)
-      return std::nullopt;
-    return symmetric ? Layout::Q4M16K64Sym : Layout::Q4M16K64Asym;
+    return symmetric ? Layout::Q4M16K64Sym : byteScales ? Layout::Q4KM16K128 : Layout::Q4M16K64Asym;
+  case WeightKind::I5:
+    return symmetric ? Layout::Q5M16K64Sym : byteScales ? Layout::Q5KM16K128 : Layout::Q5M16K64Asym;
+  case WeightKind::I6:
+    return Layout::Q6KM16K128;
   case WeightKind::E4M3:
     return Layout::E4M3M16K32;
   case WeightKind::F32:
-  case WeightKind::I5:
-  case WeightKind::I6:
     return std::nullopt;
   }
   return std::nullopt;
@@ -172,8 +193,23 @@ std::string_view deviceLayoutName(Layout layout);
 
 /// Laid out for the tensor cores of a CUDA device.
 constexpr bool isFragment(Layout l) {
-  return l == Layout::BF16M16K16 || l == Layout::F16M16K16 || l == Layout::Q8M16K32 || l == Layout::Q4M16K64Sym ||
-         l == Layout::Q4M16K64Asym || l == Layout::Q4M16K128Asym || l == Layout::E4M3M16K32;
+  switch (l) {
+  case Layout::BF16M16K16:
+  case Layout::F16M16K16:
+  case Layout::Q8M16K32:
+  case Layout::Q4M16K64Sym:
+  case Layout::Q4M16K64Asym:
+  case Layout::Q4M16K128Asym:
+  case Layout::E4M3M16K32:
+  case Layout::Q5M16K64Sym:
+  case Layout::Q5M16K64Asym:
+  case Layout::Q4KM16K128:
+  case Layout::Q5KM16K128:
+  case Layout::Q6KM16K128:
+    return true;
+  default:
+    return false;
+  }
 }
 /// Codes of 8 bits, of 4 bits; and whether a group has a min beside its scale.
 constexpr bool isEightBit(Layout l) { return quantFormat(l).bits == 8; }
@@ -188,7 +224,7 @@ constexpr int64_t superblockCols(Layout l) {
     return 16;
   if (l == Layout::Q8M16K32 || l == Layout::E4M3M16K32)
     return 32;
-  if (l == Layout::Q4M16K128Asym)
+  if (l == Layout::Q4M16K128Asym || l == Layout::Q4KM16K128 || l == Layout::Q5KM16K128 || l == Layout::Q6KM16K128)
     return 128;
   if (isQuantized(l))
     return kSuperblockCols;
@@ -206,16 +242,24 @@ constexpr int64_t scalesOffset(Layout l) {
 }
 /// Scales that a row has in one superblock of a fragment layout.
 constexpr int64_t superblockGroups(Layout l) { return isQuantized(l) ? superblockCols(l) / quantFormat(l).group : 0; }
+/// Bytes of the scales (and mins) of rows g and g+8 in a superblock of a fragment layout, and of what these are
+/// multiplied with: f16 numbers that come after all scales.
+constexpr int64_t pairScaleBytes(Layout l) {
+  return quantFormat(l).byteScales ? 16 : superblockGroups(l) * (isAsymmetric(l) ? 8 : 4);
+}
+constexpr int64_t pairHeaderBytes(Layout l) {
+  return !isFragment(l) || !quantFormat(l).byteScales ? 0 : isAsymmetric(l) ? 8 : 4;
+}
 constexpr int64_t scaleBytes(Layout l) { return quantFormat(l).byteScales ? 1 : 2; }
 constexpr int64_t minsOffset(Layout l) {
-  if (isFragment(l))
-    return scalesOffset(l) + 4 * superblockGroups(l); // of the first row's mins: each row has its scales, then its mins
+  if (isFragment(l)) // of the first row's mins: each row has its scales, then its mins
+    return scalesOffset(l) + pairScaleBytes(l) / 2;
   return scalesOffset(l) + kSuperblockCols / quantFormat(l).group * kPanelRows * scaleBytes(l);
 }
 /// Bytes of one superblock (16 rows x superblockCols). Plain: bytes of one element.
 constexpr int64_t superblockBytes(Layout l) {
   if (isFragment(l))
-    return scalesOffset(l) + superblockGroups(l) * (isAsymmetric(l) ? 64 : 32);
+    return scalesOffset(l) + 8 * (pairScaleBytes(l) + pairHeaderBytes(l));
   if (isQuantized(l))
     return minsOffset(l) + (isAsymmetric(l) ? 2 * kPanelRows * scaleBytes(l) : 0);
   return l == Layout::Plain ? 4 : kLineBytes;
@@ -229,7 +273,7 @@ constexpr int64_t panelCount(Layout l, int64_t rows) {
 
 /// Bytes of the header's f16 numbers for 256 columns, and of a panel's whole header; 0 without byte scales.
 constexpr int64_t headerBlockBytes(Layout l) {
-  return quantFormat(l).byteScales ? (quantFormat(l).asymmetric ? 2 : 1) * kPanelRows * 2 : 0;
+  return quantFormat(l).byteScales && !isFragment(l) ? (quantFormat(l).asymmetric ? 2 : 1) * kPanelRows * 2 : 0;
 }
 constexpr int64_t headerBytes(Layout l, int64_t cols) {
   if (l == Layout::E4M3M16K32)
@@ -259,13 +303,14 @@ int64_t scalePlace(Layout l, int64_t cols, int64_t row, int64_t col);
 int64_t minPlace(Layout l, int64_t cols, int64_t row, int64_t col);
 /// Byte offset of the f32 scale of a row of E4M3M16K32.
 int64_t rowScalePlace(int64_t cols, int64_t row);
-/// Byte offset of the f16 that (row, col)'s scale is multiplied with; its min's lies 32 bytes on. Byte scales only.
+/// Byte offset of the f16 that (row, col)'s scale is multiplied with, and from there to its min's. Byte scales only.
 int64_t headerPlace(Layout l, int64_t cols, int64_t row, int64_t col);
+constexpr int64_t headerMinStep(Layout l) { return isFragment(l) ? 4 : 2 * kPanelRows; }
 
 /// Logical weight in the form that packing takes: `codes` row-major [rows][cols], one element each: float bits for
 /// F32N16/Plain, f16 or bf16 bits, q from 0 on, or q in [-128,127] as int32. scales, mins: [rows][groups of a row]: f16
-/// bits, or bytes (i8 bits for Q6KN16K4). `blocks`: f16 bits of d [rows][blocks of 256 columns], `blockMins` of dmin.
-/// `rowScales`: of E4M3M16K32, [rows].
+/// bits, or bytes (i8 bits for 6-bit codes). `blocks`: f16 bits of d [rows][blocks of 256 columns], `blockMins` of
+/// dmin. `rowScales`: of E4M3M16K32, [rows].
 struct LogicalWeight {
   int64_t rows = 0, cols = 0;
   const int32_t *codes = nullptr;

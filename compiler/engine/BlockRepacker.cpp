@@ -1,4 +1,5 @@
-// Works on four codes at a time: a line holds dwords of four consecutive codes, one a row.
+// Works on four codes at a time: a line holds dwords of four consecutive codes, one a row. For tensor cores on two at a
+// time: a lane's dword has pairs of neighbours in its halves.
 #include "compiler/engine/BlockRepacker.h"
 
 #include <cstring>
@@ -66,19 +67,114 @@ class PanelWriter {
   uint8_t *panel_, *blocks_;
 };
 
+/// Panels in the order of mma fragments. Works on 16 rows at once: a lane has codes of two.
+class FragmentWriter {
+ public:
+  explicit FragmentWriter(Layout layout)
+      : layout_(layout), bits_(upperLines(layout)), columns_(superblockCols(layout)) {}
+
+  /// Columns [32 group, 32 group + 32) of the panel at `panel`: part `part` of each row's block.
+  void group(const QuantBlock (&rows)[kPanelRows], int64_t group, int64_t part, uint8_t* panel) const {
+    uint8_t* block = panel + group * kQuantGroup / columns_ * superblockBytes(layout_);
+    const int64_t within = group * kQuantGroup % columns_ / kQuantGroup;
+    for (int64_t g = 0; g < 8; ++g)
+      for (int64_t t = 0; t < 4; ++t) {
+        uint32_t nibbles[2] = {0, 0}, upper = 0;
+        for (int64_t step = 0; step < 2; ++step)
+          for (int64_t pair = 0; pair < 4; ++pair) {
+            const uint32_t two = pairOf(rows[g + pair % 2 * 8], part * kQuantGroup + step * 16 + pair / 2 * 8 + t * 2);
+            nibbles[step] |= (two & 0x000f000fu) << 4 * pair;
+            upper |= (two >> 4 & 0x00030003u) << bits_ * (step * 4 + pair);
+          }
+        const int64_t lane = g * 4 + t;
+        uint8_t* run = block + within / 2 * kFragmentBytes + lane * 16 + within % 2 * 8;
+        put(run, nibbles[0]);
+        put(run + 4, nibbles[1]);
+        if (bits_ > 0) storeUpper(upper, block + columns_ / 64 * kFragmentBytes + lane * columns_ * bits_ / 16, within);
+      }
+    for (int64_t lane = 0; lane < kPanelRows; ++lane)
+      storeScales(rows[lane], part, lane, group * kQuantGroup % columns_, block);
+  }
+
+ private:
+  static uint32_t pairOf(const QuantBlock& row, int64_t k) { return row.codes[k] | uint32_t{row.codes[k + 1]} << 16; }
+
+  /// Of group `within` of a superblock: a dword of 2 bits a code, half of each half of one of 1 bit.
+  void storeUpper(uint32_t upper, uint8_t* lane, int64_t within) const {
+    if (bits_ == 2) return put(lane + within * 4, upper);
+    uint8_t* word = lane + within / 2 * 4 + within % 2;
+    word[0] = static_cast<uint8_t>(upper);
+    word[2] = static_cast<uint8_t>(upper >> 16);
+  }
+
+  /// Of one row's 32 columns from column `col` of the superblock on.
+  void storeScales(const QuantBlock& row, int64_t part, int64_t lane, int64_t col, uint8_t* block) const {
+    const QuantFormat format = quantFormat(layout_);
+    if (!format.byteScales) {
+      put(block + scalePlace(layout_, columns_, lane, col), row.scale);
+      if (format.asymmetric) put(block + minPlace(layout_, columns_, lane, col), row.min);
+      return;
+    }
+    const int64_t perGroup = kQuantGroup / format.group, header = headerPlace(layout_, columns_, lane, col);
+    for (int64_t i = 0; i < perGroup; ++i)
+      block[scalePlace(layout_, columns_, lane, col + i * format.group)] = row.scales[part * perGroup + i];
+    put(block + header, row.scale);
+    if (!format.asymmetric) return;
+    block[minPlace(layout_, columns_, lane, col)] = row.mins[part];
+    put(block + header + headerMinStep(layout_), static_cast<uint16_t>(row.min ^ 0x8000u));
+  }
+
+  Layout layout_;
+  int64_t bits_, columns_;
+};
+
+bool isFinite(const QuantBlock& block) {
+  return (block.scale & kHalfExponent) != kHalfExponent && (block.min & kHalfExponent) != kHalfExponent;
+}
+
+LaneFaults repackToFragments(Layout layout, const std::byte* rows, int count, int64_t cols, uint8_t* panel) {
+  const StorageType storage = repackedStorage(layout);
+  const int64_t length = blockLength(storage), blocks = cols / length, parts = length / kQuantGroup;
+  FragmentWriter writer(layout);
+  LaneFaults faults = 0;
+  QuantBlock read[kPanelRows];
+  const auto clear = [&](QuantBlock& block) {
+    block = {};
+    if (quantFormat(layout).byteScales) block.min = 0x8000;  // stored negated: 0
+    std::memset(block.codes, static_cast<int>(quantFormat(layout).zero), sizeof(block.codes));
+  };
+  for (int lane = count; lane < kPanelRows; ++lane) clear(read[lane]);
+  for (int64_t index = 0; index < blocks; ++index) {
+    for (int lane = 0; lane < count; ++lane) {
+      readQuantBlock(storage, rows + (lane * blocks + index) * blockBytes(storage), read[lane]);
+      if (!isFinite(read[lane])) faults |= 1u << lane;
+    }
+    for (int64_t part = 0; part < parts; ++part) writer.group(read, index * parts + part, part, panel);
+  }
+  for (QuantBlock& block : read) clear(block);
+  for (int64_t group = blocks * parts; group < paddedCols(layout, cols) / kQuantGroup; ++group)
+    writer.group(read, group, 0, panel);
+  return faults;
+}
+
 }  // namespace
 
 StorageType repackedStorage(Layout layout) {
   switch (layout) {
     case Layout::Q5N16K4Sym:
+    case Layout::Q5M16K64Sym:
       return StorageType::Q5_0;
     case Layout::Q5N16K4Asym:
+    case Layout::Q5M16K64Asym:
       return StorageType::Q5_1;
     case Layout::Q4KN16K4:
+    case Layout::Q4KM16K128:
       return StorageType::Q4_K;
     case Layout::Q5KN16K4:
+    case Layout::Q5KM16K128:
       return StorageType::Q5_K;
     case Layout::Q6KN16K4:
+    case Layout::Q6KM16K128:
       return StorageType::Q6_K;
     default:
       return StorageType::F32;
@@ -86,6 +182,7 @@ StorageType repackedStorage(Layout layout) {
 }
 
 LaneFaults repackQuantBlocks(Layout layout, const std::byte* rows, int count, int64_t cols, uint8_t* panel) {
+  if (isFragment(layout)) return repackToFragments(layout, rows, count, cols, panel);
   StorageType storage = repackedStorage(layout);
   int64_t length = blockLength(storage), blocks = cols / length;
   std::memset(panel, 0, static_cast<size_t>(panelBytes(layout, cols)));
@@ -96,8 +193,7 @@ LaneFaults repackQuantBlocks(Layout layout, const std::byte* rows, int count, in
   for (int lane = 0; lane < kPanelRows; ++lane) {
     for (int64_t index = 0; lane < count && index < blocks; ++index, rows += blockBytes(storage)) {
       readQuantBlock(storage, rows, block);
-      bool finite = (block.scale & kHalfExponent) != kHalfExponent && (block.min & kHalfExponent) != kHalfExponent;
-      if (!finite) faults |= 1u << lane;
+      if (!isFinite(block)) faults |= 1u << lane;
       for (int64_t part = 0; part < length / kQuantGroup; ++part)
         writer.group(block, index * (length / kQuantGroup) + part, part, lane);
       if (quantFormat(layout).byteScales) writer.header(block, index, lane);

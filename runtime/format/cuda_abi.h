@@ -1,4 +1,4 @@
-// What CUDA kernels and the runtime that launches them agree on: names, limits the size of a launch, and how rows are
+// What CUDA kernels and the runtime that launches them agree on: names, limits, the size of a launch, and how rows are
 // sampled. ABI version 2.
 //
 // A kernel is `extern "C" __global__ void SYMBOL(const __grid_constant__ Args args)` with

@@ -103,14 +103,19 @@ Status checkLaunch(const std::string& path, const fb::Launch& launch, const fb::
   return Status::ok();
 }
 
+/// A slot for rows of so many bytes.
+Status checkRowSlot(const std::string& path, const fb::Slot& slot, uint64_t bytes) {
+  const uint64_t row = rowStrideBytes(bytes);
+  if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
+    return engineError("EN_PLAN", path + " has " + std::to_string(slot.bytes()) + " bytes a unit, must have " +
+                                      std::to_string(row) + " a row");
+  return Status::ok();
+}
+
 Status checkLogits(const std::string& path, const fb::Program& program, const fb::Engine& plan) {
   LLMC_TRY(checkIndex(path + ".logits_slot", program.logits_slot(), program.slots()->size()));
-  const fb::Slot& slot = *program.slots()->Get(program.logits_slot());
-  uint64_t row = rowStrideBytes(uint64_t{4} * plan.model()->vocab_size());
-  if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
-    return engineError("EN_PLAN", path + ".logits_slot has " + std::to_string(slot.bytes()) +
-                                      " bytes a unit, must have " + std::to_string(row) + " a row");
-  return Status::ok();
+  return checkRowSlot(path + ".logits_slot", *program.slots()->Get(program.logits_slot()),
+                      uint64_t{4} * plan.model()->vocab_size());
 }
 
 /// Argmax slot and tile come together; a row holds two numbers a tile.
@@ -125,12 +130,7 @@ Status checkArgmax(const std::string& path, const fb::Program& program, const fb
   LLMC_TRY(checkIndex(path + ".argmax_slot", index, program.slots()->size()));
   if (program.argmax_tile() == 0) return wrong(path + ".argmax_tile", 0, "at least 1", "EN_PLAN");
   if (index == program.logits_slot()) return wrong(path + ".argmax_slot", index, "another slot than logits_slot");
-  const fb::Slot& slot = *program.slots()->Get(index);
-  const uint64_t row = rowStrideBytes(uint64_t{8} * argmaxTiles(program, plan));
-  if (slot.unit() != fb::Unit::Row || slot.bytes() < row)
-    return engineError("EN_PLAN", path + ".argmax_slot has " + std::to_string(slot.bytes()) +
-                                      " bytes a unit, must have " + std::to_string(row) + " a row");
-  return Status::ok();
+  return checkRowSlot(path + ".argmax_slot", *program.slots()->Get(index), uint64_t{8} * argmaxTiles(program, plan));
 }
 
 /// Tokens beside logits that are all kept.
@@ -143,11 +143,16 @@ Status checkSample(const std::string& path, const fb::Program& program, const fb
   LLMC_TRY(checkIndex(path + ".sample_slot", index, program.slots()->size()));
   if (index == program.logits_slot() || program.sample_slot() == program.argmax_slot())
     return wrong(path + ".sample_slot", index, "another slot than logits_slot and argmax_slot");
-  const fb::Slot& slot = *program.slots()->Get(index);
-  if (slot.unit() != fb::Unit::Row || slot.bytes() < rowStrideBytes(4))
-    return engineError("EN_PLAN", path + ".sample_slot has " + std::to_string(slot.bytes()) +
-                                      " bytes a unit, must have " + std::to_string(rowStrideBytes(4)) + " a row");
-  return Status::ok();
+  return checkRowSlot(path + ".sample_slot", *program.slots()->Get(index), 4);
+}
+
+/// Slots whose values outlive the program, by the plan's field: the logits, and what is made of them.
+std::vector<std::pair<const char*, uint32_t>> keptSlots(const fb::Program& program) {
+  std::vector<std::pair<const char*, uint32_t>> kept = {{"logits_slot", program.logits_slot()}};
+  for (const auto& [field, slot] :
+       {std::pair{"argmax_slot", program.argmax_slot()}, {"sample_slot", program.sample_slot()}})
+    if (slot >= 0) kept.emplace_back(field, static_cast<uint32_t>(slot));
+  return kept;
 }
 
 /// Phases [first, last] in which a slot holds something; none before a launch names it.
@@ -168,9 +173,7 @@ std::vector<SlotLife> slotLives(const fb::Program& program) {
         if (life.first == SlotLife::kNever) life.first = phase;
         life.last = phase;
       }
-  lives[program.logits_slot()].last = program.phases()->size();
-  if (program.argmax_slot() >= 0) lives[static_cast<size_t>(program.argmax_slot())].last = program.phases()->size();
-  if (program.sample_slot() >= 0) lives[static_cast<size_t>(program.sample_slot())].last = program.phases()->size();
+  for (const auto& [field, slot] : keptSlots(program)) lives[slot].last = program.phases()->size();
   return lives;
 }
 
@@ -194,9 +197,7 @@ Status checkLives(const std::string& path, const fb::Program& program) {
     return engineError("EN_PLAN", path + "." + field + " is " + std::to_string(index) +
                                       ", a slot that some launch must write; none names it");
   };
-  LLMC_TRY(named("logits_slot", program.logits_slot()));
-  if (program.argmax_slot() >= 0) LLMC_TRY(named("argmax_slot", static_cast<uint32_t>(program.argmax_slot())));
-  if (program.sample_slot() >= 0) LLMC_TRY(named("sample_slot", static_cast<uint32_t>(program.sample_slot())));
+  for (const auto& [field, slot] : keptSlots(program)) LLMC_TRY(named(field, slot));
   std::vector<std::vector<uint32_t>> born(phases), dying(phases + 1);
   for (uint32_t i = 0; i < lives.size(); ++i) {
     if (lives[i].first == SlotLife::kNever) continue;

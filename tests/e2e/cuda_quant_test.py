@@ -1,7 +1,8 @@
-"""Schemes of the CUDA target beside those of the CPU: w4 in groups of 128, fp8, types of the cache; the emulator's logits against the CPU's."""
+"""Schemes of the CUDA target beside those of the CPU: w4 in groups of 128, fp8, types of the cache, GGUF's 5-bit and K types; the emulator's logits against the CPU's."""
 
 import json
 import os
+import pathlib
 import subprocess
 import unittest
 
@@ -10,6 +11,7 @@ import cuda_engine
 import engine
 import numpy as np
 import reference
+import tiny_models
 from cuda_build_test import nvrtc
 
 IDS = np.random.default_rng(12).integers(0, 500, 40)
@@ -19,12 +21,12 @@ ARCHS = ("sm_80", "sm_90a")  # one that has products of 8-bit floats, one that m
 BF16_KL, ORDER_KL = 6e-4, 2e-5
 
 
-def quantized(name: str, label: str, *flags, archs=ARCHS):
-    """The engine of a tiny model for ARCHS with its PTX beside it, and what the build said."""
+def quantized(model: str | pathlib.Path, label: str, *flags, archs=ARCHS):
+    """The engine of a tiny model, by name or path, for ARCHS with its PTX beside it, and what the build said."""
     folder = engine.work_dir() / f"cuda-quant-{label}"
     path = engine.work_dir() / f"cuda-quant-{label}.bin"
     environment = dict(os.environ, LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / "nvrtc-cache"))
-    done = subprocess.run([engine.BIN / "llmc", "build", cuda_engine.model(name), "-o", path, "--target", "cuda:" + ",".join(archs),
+    done = subprocess.run([engine.BIN / "llmc", "build", cuda_engine.model(model) if isinstance(model, str) else model, "-o", path, "--target", "cuda:" + ",".join(archs),
                            *flags, "--dump-dir", folder, "--force"], env=environment, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise engine.CommandFailed(done.stderr)
@@ -78,6 +80,23 @@ class WideGroups(unittest.TestCase):
                         for size in ("128", "32"))
         self.assertEqual(wide["memory"]["weights_bytes"], narrow["memory"]["weights_bytes"])
         self.assertGreater(wide["quality"]["kl_mean"], narrow["quality"]["kl_mean"])
+
+
+@cuda_engine.needs_emulator
+class BlocksOfFiles(unittest.TestCase):
+    """Q5_0, Q5_1, Q4_K, Q5_K and Q6_K are multiplied as the file has them."""
+
+    LAYOUTS = {"Q5_0": "q5m16k64", "Q5_1": "q5m16k64-asym", "Q4_K": "q4km16k128", "Q5_K": "q5km16k128", "Q6_K": "q6km16k128"}
+
+    def test_layouts_and_logits(self):
+        model = tiny_models.write(tiny_models.FIVE_TYPES, engine.work_dir() / "models")
+        path, folder, _ = quantized(model, "five", archs=ARCHS[1:])
+        found = {weight["stored"]: weight["layout"] for weight in inspected(path)["weights"] if weight.get("stored") in self.LAYOUTS}
+        self.assertEqual(found, self.LAYOUTS)
+        twin = engine.build(model, "--activations", "f32", "--selftest-tokens", "0")
+        kl = mean_kl(engine.logits(twin, IDS, *COMMON), logits(path, folder, "9.0", "--max-num-batched-tokens", 8))
+        print(f"     five types of GGUF: mean KL {kl:.1e}")
+        self.assertLess(kl, BF16_KL)
 
 
 @cuda_engine.needs_emulator

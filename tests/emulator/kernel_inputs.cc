@@ -8,7 +8,6 @@
 
 #include "codegen/registry/WeightLayout.h"
 #include "compiler/engine/RopeTable.h"
-#include "dialects/LLM/LLMTypes.h"
 
 namespace llmc::emu {
 namespace {
@@ -189,42 +188,66 @@ void KernelInputs::addActivation(const KernelCase& test, mlir::Type type) {
   activations_.push_back(std::move(matrix));
 }
 
+/// What a weight is packed from; values spread alike whatever it is stored as.
+struct KernelInputs::RandomWeight {
+  std::vector<int32_t> codes;
+  std::vector<uint16_t> scales, mins, blocks, blockMins;
+  std::vector<float> rowScales;
+};
+
+KernelInputs::RandomWeight KernelInputs::randomWeight(llm::WeightType type, Layout layout) {
+  const WeightKind kind = weightKind(type.getQuant().getKind());
+  const QuantFormat format = quantFormat(layout);
+  const int64_t rows = type.rows(), cols = type.cols(), groups = (cols + format.group - 1) / format.group;
+  const double range = type.isMatrix() ? std::sqrt(3.0 / (double)cols) : 0.1, middle = type.isMatrix() ? 0 : 1;
+  RandomWeight weight;
+  weight.codes.resize((size_t)(rows * cols));
+  for (int32_t& code : weight.codes) {
+    const float value = (float)(middle + range * (2 * uniform() - 1));
+    uint32_t word;
+    std::memcpy(&word, &value, 4);
+    code = format.bits == 8          ? (int32_t)(uniform() * 255) - 127
+           : format.bits != 0        ? (int32_t)(uniform() * (double)(1 << format.bits))
+           : layout == Layout::Plain ? (int32_t)word
+           : kind == WeightKind::F16 ? f32ToF16(value)
+                                     : (int32_t)(word >> 16);
+  }
+  const double step = range / (format.bits == 8 ? 127 : (double)(1 << format.bits) / 2);
+  weight.scales.resize((size_t)(rows * groups)), weight.mins.resize(weight.scales.size());
+  for (uint16_t& scale : weight.scales) scale = f32ToF16((float)(step * (0.5 + uniform())));
+  for (uint16_t& min : weight.mins) min = f32ToF16((float)(-range * (0.5 + uniform())));
+  weight.rowScales.resize((size_t)rows);
+  for (float& scale : weight.rowScales) scale = (float)(range / 448 * (0.5 + uniform()));
+  if (kind == WeightKind::E4M3)
+    for (int32_t& code : weight.codes) code = f32ToE4M3((float)(896 * uniform() - 448));
+  if (!format.byteScales) return weight;
+  // Bytes of 6 bits, or of 8 with a sign, and for 256 columns of a row what they are multiplied with.
+  weight.blocks.resize((size_t)(rows * ((cols + kScaleBlock - 1) / kScaleBlock)));
+  weight.blockMins.resize(weight.blocks.size());
+  for (uint16_t& scale : weight.scales) scale = (uint16_t)(uniform() * (format.asymmetric ? 64 : 256));
+  for (uint16_t& min : weight.mins) min = (uint16_t)(uniform() * 64);
+  for (uint16_t& d : weight.blocks) d = f32ToF16((float)(step / (format.asymmetric ? 48 : 96) * (0.5 + uniform())));
+  for (uint16_t& d : weight.blockMins) d = f32ToF16((float)(range / 48 * (0.5 + uniform())));
+  return weight;
+}
+
 void KernelInputs::addWeight(mlir::Value argument) {
   auto type = llvm::cast<llm::WeightType>(argument.getType());
   for (mlir::Operation* user : argument.getUsers())
     if (auto rope = llvm::dyn_cast<llm::RopeOp>(user)) return addRopeTable(argument, rope.getRope());
-  const WeightKind kind = weightKind(type.getQuant().getKind());
-  const bool quantized = kind == WeightKind::I8 || kind == WeightKind::I4;
   auto layout = type.isMatrix() ? fragmentLayoutFor(type.getQuant()) : Layout::Plain;
   if (!layout) {
     error_ = "a matrix of f32 has no layout on CUDA";
     return;
   }
-  const int64_t rows = type.rows(), cols = type.cols(), group = std::max(type.getQuant().getGroup(), kQuantGroup),
-                groups = (cols + group - 1) / group;
-  const double range = type.isMatrix() ? std::sqrt(3.0 / (double)cols) : 0.1, middle = type.isMatrix() ? 0 : 1;
-  std::vector<int32_t> codes((size_t)(rows * cols));
-  std::vector<uint16_t> scales((size_t)(rows * groups)), mins(scales.size());
-  for (int32_t& code : codes) {
-    const float value = (float)(middle + range * (2 * uniform() - 1));
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    code = quantized ? (int32_t)(uniform() * (kind == WeightKind::I8 ? 255 : 16)) - (kind == WeightKind::I8 ? 127 : 0)
-           : *layout == Layout::Plain ? (int32_t)bits
-           : kind == WeightKind::F16  ? f32ToF16(value)
-                                      : (int32_t)(bits >> 16);
-  }
-  const double step = kind == WeightKind::I8 ? range / 127 : range / 8;
-  for (uint16_t& scale : scales) scale = f32ToF16((float)(step * (0.5 + uniform())));
-  for (uint16_t& min : mins) min = f32ToF16((float)(-range * (0.5 + uniform())));
-  std::vector<float> rowScales((size_t)rows);
-  for (float& scale : rowScales) scale = (float)(range / 448 * (0.5 + uniform()));
-  if (kind == WeightKind::E4M3)
-    for (int32_t& code : codes) code = f32ToE4M3((float)(896 * uniform() - 448));
+  const int64_t rows = type.rows(), cols = type.cols();
+  const RandomWeight weight = randomWeight(type, *layout);
   const uint64_t bytes = (uint64_t)packedBytes(*layout, rows, cols);
   size_t index = addBuffer("w" + std::to_string(words_.size()), bytes + 4096, false, 0xff);
   auto* packed = reinterpret_cast<uint8_t*>(buffers_[index].data.get());
-  packReference(*layout, {rows, cols, codes.data(), scales.data(), mins.data(), nullptr, nullptr, rowScales.data()},
+  packReference(*layout,
+                {rows, cols, weight.codes.data(), weight.scales.data(), weight.mins.data(), weight.blocks.data(),
+                 weight.blockMins.data(), weight.rowScales.data()},
                 packed);
   reference::Tensor tensor(rows, cols);
   for (int64_t r = 0; r < rows; ++r)

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "codegen/registry/PackedLayout.h"
 #include "dialects/Kern/KernDialect.h"
+#include "dialects/LLM/LLMTypes.h"
 #include "dialects/Reference/Interpreter.h"
 #include "runtime/format/kernel_abi.h"
 #include "tests/emulator/kernel_case.h"
@@ -50,6 +52,8 @@ class KernelInputs {
   void makeBatch(const KernelCase& test);
   void addArgument(const KernelCase& test, mlir::Value argument);
   void addActivation(const KernelCase& test, mlir::Type type);
+  struct RandomWeight;
+  RandomWeight randomWeight(llm::WeightType type, Layout layout);
   void addWeight(mlir::Value argument);
   void addRopeTable(mlir::Value argument, llm::RopeAttr rope);
   void addCache(llm::KvType type);

@@ -21,11 +21,6 @@ struct Request {
   }
 };
 
-template <typename T>
-std::span<const std::byte> bytesOf(std::span<const T> records) {
-  return std::as_bytes(records);
-}
-
 }  // namespace
 
 void KernelInputs::addSamples(const KernelCase& test) {
@@ -41,8 +36,8 @@ void KernelInputs::addSamples(const KernelCase& test) {
     std::memcpy(buffers_[index].data.get(), records.data(), records.size());
     return buffers_[index].data.get();
   };
-  deviceBatch_.samples = device("samples", bytesOf(rows.rows()));
-  deviceBatch_.edits = device("edits", bytesOf(rows.edits()));
+  deviceBatch_.samples = device("samples", std::as_bytes(rows.rows()));
+  deviceBatch_.edits = device("edits", std::as_bytes(rows.edits()));
 }
 
 /// The second activation becomes the argmax of the first.

@@ -171,6 +171,7 @@ std::vector<Family> families() {
           {"product of any", make(product(kBf16Rows, "i4, 32, asym"), {{0, 70}})},
           {"wide groups of 8", make(product(kBf16Rows, "i4, 128, asym"), decode, 0, 8)},
           {"wide groups of any", make(product(kBf16Rows, "i4, 128, asym"), {{0, 70}})},
+          {"Q6_K of 8", make(product(kBf16Rows, "i6, 16, sym, k256"), decode, 0, 8)},
           {"quantize", make(quantize(), decode, 1e-7)},
           {"argmax", make(argmax(), decode, 1e-30)},
           {"sample", sampled},
@@ -196,6 +197,7 @@ constexpr Redundant kRedundant[] = {
     {"wide groups of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
     {"wide groups of any", FaultKind::kShortWait, 1},       // the same
     {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
+    {"Q6_K of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty
     {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
     // Each helper of its block begins or ends with a barrier, so that any may follow any; between two of them one is
     // enough. Counted: without them no row differs and no thread reads what another writes at the same time.
@@ -287,6 +289,8 @@ constexpr TextFault kTextFaults[] = {
     {"quantize", "another row", "(row) * ", "(row + 1) * "},
     {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},
     {"e4m3 of 8", "scales of another row", ", row, ", ", row + 1, "},
+    {"Q6_K of 8", "half of the columns", "kK = 512", "kK = 256"},
+    {"Q6_K of 8", "upper bits of another type", "Layout = Q6KM16K128", "Layout = Q5KM16K128"},
     {"sample", "another row", "(row) * 4800", "(row ^ 1) * 4800"},
     {"sample", "half of the tiles", "kTiles = 2", "kTiles = 1"},
     {"sample", "an index past the end", "kVocabulary = 1200", "kVocabulary = 1216"},

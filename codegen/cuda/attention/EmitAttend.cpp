@@ -131,13 +131,8 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   } else if (failed(writeAttend(w, frame, *attention, operands))) {
     return failure();
   }
-  frame.finish();
-  KernelText text;
-  text.symbol = request.symbol.str();
-  text.text = w.text();
-  text.threads = layout.threads;
+  KernelText text = frame.finish();
   text.sharedBytes = layout.sharedBytes;
-  text.words = frame.words();
   text.config = describeAttend(shape, layout);
   const int64_t tokens = shape.splits ? 1 : layout.tileRows() / shape.rowHeads();
   text.grid[0] = {0, tokens, 1, 0, 0, shape.splits ? 0 : 1};

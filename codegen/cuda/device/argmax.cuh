@@ -17,26 +17,14 @@ DEVICE Best counted(float x, int column) {
 /// What every column is larger than.
 DEVICE Best noColumn() { return {__uint_as_float(0xff800000u), 0x7fffffff}; }
 
-DEVICE Best warpBest(Best best) {
+struct BestOf {
+  DEVICE Best warp(Best best) {
 #pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2)
-    best = largerOf(best, {__shfl_xor_sync(kWholeWarp, best.value, distance),
-                           __shfl_xor_sync(kWholeWarp, best.column, distance)});
-  return best;
-}
-/// Every thread gets the best of the block of kThreads. All of them must call it.
-template <int kThreads> DEVICE Best blockBest(Best best) {
-  best = warpBest(best);
-  if constexpr (kThreads == 32)
+    for (int distance = 16; distance > 0; distance /= 2)
+      best = of(best, {__shfl_xor_sync(kWholeWarp, best.value, distance),
+                       __shfl_xor_sync(kWholeWarp, best.column, distance)});
     return best;
-  __shared__ Best partial[kThreads / 32];
-  __syncthreads(); // the last call's parts have been read
-  if (threadIdx.x % 32 == 0)
-    partial[threadIdx.x / 32] = best;
-  __syncthreads();
-  best = partial[0];
-#pragma unroll
-  for (int warp = 1; warp < kThreads / 32; ++warp)
-    best = largerOf(best, partial[warp]);
-  return best;
-}
+  }
+  DEVICE Best of(const Best &a, const Best &b) { return largerOf(a, b); }
+};
+template <int kThreads> DEVICE Best blockBest(Best best) { return blockReduce<BestOf, kThreads>(best); }

@@ -15,6 +15,23 @@ DEVICE Words4 loadConstant16(const void *at) {
   return r;
 }
 
+/// N words (0, 1, 2 or 4) of weights, aligned to their size: through the first-level cache, because several lanes read
+/// them; or past it, because nothing else does.
+#define LLMC_LOAD_WORDS(name, cache)                                                                                   \
+  template <int N> DEVICE void name(u32 *to, const u8 *at) {                                                           \
+    if constexpr (N == 1)                                                                                              \
+      asm volatile("ld.global.nc" cache ".u32 %0, [%1];" : "=r"(to[0]) : "l"(at));                                     \
+    else if constexpr (N == 2)                                                                                         \
+      asm volatile("ld.global.nc" cache ".v2.u32 {%0, %1}, [%2];" : "=r"(to[0]), "=r"(to[1]) : "l"(at));               \
+    else if constexpr (N == 4)                                                                                         \
+      asm volatile("ld.global.nc" cache ".v4.u32 {%0, %1, %2, %3}, [%4];"                                              \
+                   : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])                                                \
+                   : "l"(at));                                                                                         \
+  }
+LLMC_LOAD_WORDS(loadConstant, "")
+LLMC_LOAD_WORDS(loadOnce, ".L1::no_allocate")
+#undef LLMC_LOAD_WORDS
+
 /// N neighbouring floats stored as Format at `at`, which is aligned to their size. Plain loads, because a buffer may be
 /// read and written by one kernel.
 template <typename Format, int N> DEVICE Vec<N> load(const u8 *at) {

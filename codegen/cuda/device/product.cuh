@@ -28,17 +28,26 @@ template <typename Layout, int kTiles> struct StepOfX {
   }
 };
 
-/// The scales of one group of 32 columns for rows g and g+8 of a lane, and the mins.
+/// The scales of 32 columns, as Held::group() leaves them, for rows g and g+8 of a lane, and the mins. Groups of 16 have
+/// two.
 template <typename Layout> struct GroupScales {
-  float scale[2], min[2];
+  static constexpr int kParts = Layout::kCols == Layout::kGroups * 16 ? 2 : 1;
+  float scale[kParts][2], min[2];
 
-  DEVICE GroupScales of(const Held<Layout> &held, int group) {
+  DEVICE GroupScales of(const Held<Layout> &held) {
     GroupScales r;
-    if constexpr (Layout::kGroups > 0) {
-      r.scale[0] = lowF16(held.scales[group]), r.scale[1] = highF16(held.scales[group]);
+    if constexpr (Layout::kByteScales) {
+      const float number[2] = {lowF16(held.scales[2]), highF16(held.scales[2])};
+#pragma unroll
+      for (int i = 0; i < kParts * 2; ++i)
+        r.scale[i / 2][i % 2] = number[i % 2] * byteToFloat<!Layout::kMins>(held.scales[0], i);
       if constexpr (Layout::kMins)
-        r.min[0] = lowF16(held.scales[Layout::kGroups + group]),
-        r.min[1] = highF16(held.scales[Layout::kGroups + group]);
+        r.min[0] = lowF16(held.scales[3]) * byteToFloat<false>(held.scales[1], 0),
+        r.min[1] = highF16(held.scales[3]) * byteToFloat<false>(held.scales[1], 1);
+    } else if constexpr (Layout::kGroups > 0) {
+      r.scale[0][0] = lowF16(held.scales[0]), r.scale[0][1] = highF16(held.scales[0]);
+      if constexpr (Layout::kMins)
+        r.min[0] = lowF16(held.scales[Layout::kGroups]), r.min[1] = highF16(held.scales[Layout::kGroups]);
     }
     return r;
   }
@@ -58,12 +67,20 @@ DEVICE void addFragments(float (&sums)[kTiles][4], const Fragment &a0, const Fra
       mmaAdd(sums[tile], a0, x.b[tile][0], x.b[tile][1]);
       mmaAdd(sums[tile], a1, x.b[tile][2], x.b[tile][3]);
     } else {
+      constexpr int kParts = GroupScales<Layout>::kParts;
       float group[4];
       mmaSet(group, a0, x.b[tile][0], x.b[tile][1]);
-      mmaAdd(group, a1, x.b[tile][2], x.b[tile][3]);
+      if constexpr (kParts == 2) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+          sums[tile][i] = fmaf(scales.scale[0][i / 2], group[i], sums[tile][i]);
+        mmaSet(group, a1, x.b[tile][2], x.b[tile][3]);
+      } else {
+        mmaAdd(group, a1, x.b[tile][2], x.b[tile][3]);
+      }
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        sums[tile][i] = fmaf(scales.scale[i / 2], group[i], sums[tile][i]);
+        sums[tile][i] = fmaf(scales.scale[kParts - 1][i / 2], group[i], sums[tile][i]);
         if constexpr (Layout::kMins)
           sums[tile][i] = fmaf(scales.min[i / 2], x.sums[tile][i % 2], sums[tile][i]);
       }
@@ -86,7 +103,7 @@ DEVICE void addGroup(float (&sums)[kTiles][4], const Held<Layout> *unit, int k, 
   } else {
     const Held<Layout> group = Held<Layout>::group(unit[0], kBlocks == 2 ? unit[1] : unit[0], k);
     addFragments<Layout, kTiles>(sums, Layout::fragment(group.codes, 0), Layout::fragment(group.codes, 1),
-                                 GroupScales<Layout>::of(group, 0), x);
+                                 GroupScales<Layout>::of(group), x);
   }
 }
 

@@ -1,4 +1,4 @@
-// Sums and maxima over a warp and over a block, always in the same order.
+// Sums, maxima and the like over a warp and over a block, always in the same order.
 #pragma once
 
 constexpr u32 kWholeWarp = 0xffffffffu;
@@ -28,17 +28,17 @@ struct Sum {
 };
 
 /// Every thread gets what Op makes of all values of the block of kThreads (a multiple of 32). All threads must call it.
-template <class Op, int kThreads> DEVICE float blockReduce(float x) {
+template <class Op, int kThreads, typename T> DEVICE T blockReduce(T x) {
   static_assert(kThreads % 32 == 0 && kThreads <= 1024, "a block is whole warps");
   x = Op::warp(x);
   if constexpr (kThreads == 32)
     return x;
-  __shared__ float partial[kThreads / 32];
+  __shared__ T partial[kThreads / 32];
   __syncthreads(); // the last call's parts have been read
   if (threadIdx.x % 32 == 0)
     partial[threadIdx.x / 32] = x;
   __syncthreads();
-  float all = partial[0];
+  T all = partial[0];
 #pragma unroll
   for (int warp = 1; warp < kThreads / 32; ++warp)
     all = Op::of(all, partial[warp]);

@@ -10,9 +10,15 @@ DEVICE int halfWordPlace(int row, int col) {
 }
 
 /// What a fragment layout is: columns and bytes of a superblock, groups of columns with a scale (0: none), whether
-/// they have mins, words of codes of a lane; element(): one of its values; fragment(): a lane's codes of a step of 16 columns as whole numbers
-/// (or values, without groups) in bf16; kRest: what bf16 leaves of the values is a second fragment.
-struct Bf16M16K16 {
+/// they have mins, words of codes of a lane; element(): one of its values; fragment(): a lane's codes of a step of 16
+/// columns as whole numbers (or values, without groups) in bf16; kRest: what bf16 leaves of the values is a second
+/// fragment; kUpper: bits of a code above its nibble, in words after those of the nibbles; kByteScales: scales and mins
+/// are bytes, times f16 numbers of the row.
+struct WholeCodes {
+  static constexpr int kUpper = 0;
+  static constexpr bool kByteScales = false;
+};
+struct Bf16M16K16 : WholeCodes {
   static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -20,7 +26,7 @@ struct Bf16M16K16 {
   }
   DEVICE Fragment fragment(const u32 *codes, int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
 };
-struct F16M16K16 {
+struct F16M16K16 : WholeCodes {
   static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
   static constexpr bool kMins = false, kRest = true;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -43,7 +49,7 @@ struct F16M16K16 {
     return r;
   }
 };
-struct Q8M16K32 {
+struct Q8M16K32 : WholeCodes {
   static constexpr int kCols = 32, kBytes = 544, kGroups = 1, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -77,7 +83,7 @@ DEVICE Fragment nibbleFragment(u32 codes, u32 minus) {
     r.pair[i] = fmaBf16((codes >> (4 * i) & 0x000f000fu) | kBf16Of128, kBf16Of1, minus);
   return r;
 }
-struct Q4M16K64 {
+struct Q4M16K64 : WholeCodes {
   static constexpr int kCols = 64, kBytes = 576, kGroups = 2, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -86,7 +92,7 @@ struct Q4M16K64 {
   }
   DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc308c308u); }
 };
-struct Q4M16K64Asym {
+struct Q4M16K64Asym : WholeCodes {
   static constexpr int kCols = 64, kBytes = 640, kGroups = 2, kCodes = 4;
   static constexpr bool kMins = true, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -99,7 +105,7 @@ struct Q4M16K64Asym {
 };
 
 /// One group of 128 columns: two runs of codes as above, 512 bytes each.
-struct Q4M16K128Asym {
+struct Q4M16K128Asym : WholeCodes {
   static constexpr int kCols = 128, kBytes = 1088, kGroups = 1, kCodes = 8;
   static constexpr bool kMins = true, kRest = false;
   DEVICE float element(const u8 *block, int row, int col) {
@@ -111,9 +117,84 @@ struct Q4M16K128Asym {
   DEVICE Fragment fragment(const u32 *codes, int step) { return nibbleFragment(codes[step], 0xc300c300u); }
 };
 
+/// A code of kUpper bits above its nibble, in a superblock of kCols columns.
+template <int kCols, int kUpper> DEVICE int codeOf(const u8 *block, int row, int col) {
+  const int nibble = nibbleOf(block + col / 64 * 512, row, col % 64);
+  if constexpr (kUpper == 0) {
+    return nibble;
+  } else {
+    const int lane = row % 8 * 4 + col % 8 / 2, at = (col / 16 * 4 + row / 8 + col % 16 / 8 * 2) * kUpper;
+    const u32 word = *reinterpret_cast<const u32 *>(block + kCols * 8 + lane * (kCols * kUpper / 16) + at / 16 * 4);
+    return nibble | static_cast<int>(word >> (at % 16 + col % 2 * 16) & ((1u << kUpper) - 1)) << 4;
+  }
+}
+/// Nibbles and the kUpper bits above them, which codes[2] has for two steps, as whole numbers: 128 + bits, less what
+/// `minus` says.
+template <int kUpper> DEVICE Fragment upperFragment(const u32 *codes, int step, u32 minus) {
+  constexpr u32 kMask = kUpper == 1 ? 0x00100010u : 0x00300030u;
+  Fragment r;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int at = kUpper * (step * 4 + i) - 4; // bits too far up; what crosses the halves is masked
+    const u32 upper = (at < 0 ? codes[2] << -at : codes[2] >> at) & kMask;
+    r.pair[i] = fmaBf16((codes[step] >> (4 * i) & 0x000f000fu) | upper | kBf16Of128, kBf16Of1, minus);
+  }
+  return r;
+}
+/// GGUF's Q5_0 and Q5_1.
+template <bool kWithMins> struct FiveBits {
+  static constexpr int kCols = 64, kGroups = 2, kUpper = 1, kCodes = 5, kBytes = kCodes * 128 + (kWithMins ? 128 : 64);
+  static constexpr bool kMins = kWithMins, kRest = false, kByteScales = false;
+  DEVICE float element(const u8 *block, int row, int col) {
+    const u8 *group = block + kCodes * 128 + row % 8 * (kWithMins ? 16 : 8) + col / 32 * 4 + row / 8 * 2;
+    const int code = codeOf<kCols, kUpper>(block, row, col);
+    const float scale = f16ToF32(*reinterpret_cast<const u16 *>(group));
+    if constexpr (kWithMins)
+      return scale * static_cast<float>(code) + f16ToF32(*reinterpret_cast<const u16 *>(group + 8));
+    return scale * static_cast<float>(code - 16);
+  }
+  DEVICE Fragment fragment(const u32 *codes, int step) {
+    return upperFragment<kUpper>(codes, step, kWithMins ? 0xc300c300u : 0xc310c310u);
+  }
+};
+using Q5M16K64 = FiveBits<false>;
+using Q5M16K64Asym = FiveBits<true>;
+
+/// Byte `i` of a word as a float, signed or not: exact, and faster than a conversion.
+template <bool kSigned> DEVICE float byteToFloat(u32 word, int i) {
+  const u32 byte = (word >> 8 * i & 0xffu) ^ (kSigned ? 0x80u : 0u);
+  return __uint_as_float(0x4b000000u | byte) - (kSigned ? 8388736.0f : 8388608.0f);
+}
+/// GGUF's K types: kUpperBits above the nibbles. With mins a scale for 32 columns (Q4_K, Q5_K), else a signed one for
+/// 16 (Q6_K).
+template <int kUpperBits, bool kWithMins> struct ByteScaled {
+  static constexpr int kCols = 128, kGroups = kWithMins ? 4 : 8, kUpper = kUpperBits, kCodes = 8 + 2 * kUpper;
+  static constexpr int kBytes = kCodes * 128 + (kWithMins ? 192 : 160);
+  static constexpr bool kMins = kWithMins, kRest = false, kByteScales = true;
+  DEVICE float element(const u8 *block, int row, int col) {
+    const u8 *scales = block + kCodes * 128 + row % 8 * 16 + row / 8;
+    const u8 *numbers = block + kCodes * 128 + 128 + row % 8 * (kWithMins ? 8 : 4) + row / 8 * 2;
+    const int code = codeOf<kCols, kUpper>(block, row, col), at = col / (kCols / kGroups) * 2;
+    const float scale = f16ToF32(*reinterpret_cast<const u16 *>(numbers)) * byteToFloat<!kWithMins>(scales[at], 0);
+    if constexpr (kWithMins)
+      return scale * static_cast<float>(code) +
+             f16ToF32(*reinterpret_cast<const u16 *>(numbers + 4)) * byteToFloat<false>(scales[8 + at], 0);
+    return scale * static_cast<float>(code - 32);
+  }
+  DEVICE Fragment fragment(const u32 *codes, int step) {
+    if constexpr (kUpper == 0)
+      return nibbleFragment(codes[step], 0xc300c300u);
+    else
+      return upperFragment<kUpper>(codes, step, kWithMins ? 0xc300c300u : 0xc320c320u);
+  }
+};
+using Q4KM16K128 = ByteScaled<0, true>;
+using Q5KM16K128 = ByteScaled<1, true>;
+using Q6KM16K128 = ByteScaled<2, false>;
+
 /// 8-bit floats, 32 columns a superblock. x is e4m3, too, so that a pair of neighbours takes the place of one bf16: here
 /// and in all sizes of product*.cuh a column is such a pair.
-struct E4m3M16K32 {
+struct E4m3M16K32 : WholeCodes {
   static constexpr int kCols = 16, kBytes = 512, kGroups = 0, kCodes = 4;
   static constexpr bool kMins = false, kRest = false;
   DEVICE Fragment fragment(const u32 *codes, int) { return {{codes[0], codes[1], codes[2], codes[3]}}; }
@@ -128,77 +209,3 @@ template <typename Layout> DEVICE float weightElement(const void *base, i64 padd
   const i64 block = row / 16 * (paddedCols / Layout::kCols) + col / Layout::kCols;
   return Layout::element(static_cast<const u8 *>(base) + block * Layout::kBytes, row % 16, col % Layout::kCols);
 }
-
-/// A superblock in registers: a lane's codes, and the scales (then mins) of its rows g and g+8, a pair for each group.
-template <typename Layout> struct Held {
-  static constexpr int kPairs = Layout::kGroups * (Layout::kMins ? 2 : 1);
-  static constexpr int kScales = Layout::kCodes * 128; // offset of the scales
-  u32 codes[Layout::kCodes];
-  u32 scales[kPairs > 0 ? kPairs : 1];
-
-  DEVICE Held zero() {
-    Held r;
-#pragma unroll
-    for (int i = 0; i < Layout::kCodes; ++i)
-      r.codes[i] = 0;
-#pragma unroll
-    for (int i = 0; i < (kPairs > 0 ? kPairs : 1); ++i)
-      r.scales[i] = 0;
-    return r;
-  }
-  /// From global memory, past the first-level cache: nothing reads it twice.
-  DEVICE Held stream(const u8 *block, int lane) {
-    Held r;
-    const u8 *scales = block + kScales + lane / 4 * (kPairs * 4);
-#pragma unroll
-    for (int i = 0; i < Layout::kCodes; i += 4)
-      asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                   : "=r"(r.codes[i]), "=r"(r.codes[i + 1]), "=r"(r.codes[i + 2]), "=r"(r.codes[i + 3])
-                   : "l"(block + i * 128 + lane * 16));
-    if constexpr (kPairs == 1)
-      asm volatile("ld.global.nc.u32 %0, [%1];" : "=r"(r.scales[0]) : "l"(scales));
-    else if constexpr (kPairs == 2)
-      asm volatile("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(r.scales[0]), "=r"(r.scales[1]) : "l"(scales));
-    else if constexpr (kPairs == 4)
-      asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-                   : "=r"(r.scales[0]), "=r"(r.scales[1]), "=r"(r.scales[2]), "=r"(r.scales[3])
-                   : "l"(scales));
-    return r;
-  }
-  /// Columns [32k, 32k + 32) of a superblock, or of two superblocks of 32, as the first.
-  DEVICE Held group(const Held &first, const Held &second, int k) {
-    Held r = first;
-    if constexpr (Layout::kCols > 32) {
-#pragma unroll
-      for (int i = 1; i < Layout::kCols / 32; ++i)
-        r.codes[0] = k == i ? first.codes[2 * i] : r.codes[0], r.codes[1] = k == i ? first.codes[2 * i + 1] : r.codes[1];
-#pragma unroll
-      for (int i = 0; Layout::kGroups == 2 && i < kPairs; i += 2)
-        r.scales[i] = k == 0 ? first.scales[i] : first.scales[i + 1];
-    } else {
-#pragma unroll
-      for (int i = 0; i < 4; ++i)
-        r.codes[i] = k == 0 ? first.codes[i] : second.codes[i];
-      r.scales[0] = k == 0 ? first.scales[0] : second.scales[0];
-    }
-    return r;
-  }
-  /// Columns [32 group, 32 group + 32) from shared memory, as the first: in `block`, or in two superblocks of 16
-  /// columns from there.
-  DEVICE void loadGroup(Held (&r)[Layout::kCols < 32 ? 2 : 1], const u8 *block, int group, int lane) {
-    if constexpr (Layout::kCols > 32) {
-      const Words2 codes = *reinterpret_cast<const Words2 *>(block + group / 2 * 512 + lane * 16 + group % 2 * 8);
-      r[0].codes[0] = codes.x, r[0].codes[1] = codes.y;
-    } else {
-#pragma unroll
-      for (int i = 0; i < (Layout::kCols < 32 ? 2 : 1); ++i) {
-        const Words4 codes = *reinterpret_cast<const Words4 *>(block + i * Layout::kBytes + lane * 16);
-        r[i].codes[0] = codes.x, r[i].codes[1] = codes.y, r[i].codes[2] = codes.z, r[i].codes[3] = codes.w;
-      }
-    }
-    const u8 *scales = block + kScales + lane / 4 * (kPairs * 4) + (Layout::kGroups == 2 ? group * 4 : 0);
-#pragma unroll
-    for (int i = 0; i < kPairs; i += Layout::kGroups)
-      r[0].scales[i] = *reinterpret_cast<const u32 *>(scales + i * 4);
-  }
-};

@@ -188,15 +188,12 @@ FailureOr<KernelText> emitCudaKvWrite(const CudaRequest &request) {
   writer.line("  return;");
   printer.prepare();
   printer.print();
-  frame.finish();
   if (failed(region.status()))
     return failure();
-  KernelText text{request.symbol.str(), writer.text()};
-  text.threads = 32 * kWarps;
+  KernelText text = frame.finish();
   text.grid[0] = GridDim::rows(*frame.rows(), 1);
   text.grid[1] = GridDim::fixed((printer.heads() + kWarps - 1) / kWarps);
   text.config = "a warp a head, " + std::to_string(kWarps) + " heads a block";
-  text.words = frame.words();
   return text;
 }
 

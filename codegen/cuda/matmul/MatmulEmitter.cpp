@@ -34,10 +34,9 @@ public:
         return result.getDefiningOp()->emitOpError("has no code on CUDA in a product's kernel: it needs whole rows");
     writeProduct(region, *rows);
     writeEpilogue(region, block.getTerminator()->getOperands(), frame.results());
-    frame.finish();
     if (failed(region.status()))
       return failure();
-    return finished(*dim, frame.words());
+    return finished(frame.finish(), *dim);
   }
 
 private:
@@ -129,11 +128,7 @@ private:
               ">(shared, row - firstToken, first" + Twine(half) + " - firstPanel * 16);");
   }
 
-  KernelText finished(llm::Dim rows, int64_t words) {
-    KernelText text;
-    text.symbol = request_.symbol.str();
-    text.text = w_.text();
-    text.threads = config_.threads();
+  KernelText finished(KernelText text, llm::Dim rows) {
     text.sharedBytes = productSharedBytes(plan_.shape, config_);
     int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
     if (config_.streams()) {
@@ -144,7 +139,6 @@ private:
       text.grid[1] = GridDim::fixed(rowBlocks);
     }
     text.config = describeProduct(request_.arch, plan_.shape, config_);
-    text.words = words;
     return text;
   }
 

@@ -66,18 +66,20 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   return false;
 }
 
-/// Registers of a superblock: a lane's codes, and its rows' scales and mins.
-int64_t heldRegisters(Layout l) { return scalesOffset(l) / 128 + superblockGroups(l) * (isAsymmetric(l) ? 2 : 1); }
+/// Registers of a superblock: a lane's codes, and its rows' scales and mins, which four lanes share.
+int64_t heldRegisters(Layout l) { return scalesOffset(l) / 128 + (superblockBytes(l) - scalesOffset(l)) / 32; }
 
 /// Instructions of a stream's loop body, about: what its compilation takes grows with them.
 int64_t streamInstructions(const ProductShape &shape, const ProductConfig &config) {
   Layout l = shape.layout;
   int64_t unpack = l == Layout::F16M16K16 ? 64 : superblockGroups(l) == 0 ? 4 : 32;
-  int64_t multiply = shape.e4m3()              ? 20
-                     : l == Layout::BF16M16K16 ? 2
-                     : l == Layout::F16M16K16  ? 4
-                     : isAsymmetric(l)         ? 10
-                                               : 6;
+  if (isQuantized(l))
+    unpack += (upperLines(l) > 0 ? 16 : 0) + (quantFormat(l).byteScales ? 16 : 0);
+  int64_t multiply = shape.e4m3()                                            ? 20
+                     : l == Layout::BF16M16K16                               ? 2
+                     : l == Layout::F16M16K16                                ? 4
+                     : isAsymmetric(l) || quantFormat(l).group < kQuantGroup ? 10
+                                                                             : 6;
   // 8-bit superblocks go two a turn of a loop, as groups of 4-bit ones do.
   int64_t turn = isEightBit(l) && config.stageBlocks % 2 == 0 ? 2 : unitBlocks(l),
           units = config.panels * config.held / turn;
@@ -198,6 +200,8 @@ int64_t productRegisters(const Arch &arch, const ProductShape &shape, const Prod
     return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 || shape.e4m3() ? 80 : 128);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
+  if (grouped && quantFormat(shape.layout).group < kQuantGroup) // two scales a row at a time
+    base += 8;
   if (arch.major >= 10) // another compiler makes this code
     base += 32;
   int64_t held = config.streams() ? config.held : unitBlocks(shape.layout);

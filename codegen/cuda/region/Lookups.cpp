@@ -21,7 +21,7 @@ Elements RegionPrinter::print(llm::EmbedOp op, const std::string &row, const std
   auto type = cast<llm::WeightType>(op.getTable().getType());
   auto layout = fragmentLayoutFor(type.getQuant());
   if (!layout || *layout == Layout::E4M3M16K32)
-    return failed(op, "f32, 5-bit, e4m3 and K tables have no look-up on this target; store them as f16 or bf16", count);
+    return failed(op, "f32 and e4m3 tables have no look-up on this target; store them as f16 or bf16", count);
   auto known = prepared_.find(op.getResult());
   std::string token = known != prepared_.end() ? known->second.front()
                                                : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));

@@ -59,15 +59,12 @@ FailureOr<KernelText> emitCudaArgmax(const CudaRequest &request) {
   writer.line("  out[tile] = best.value;");
   writer.line("  out[" + Twine(op.tiles()) + " + tile] = static_cast<float>(best.column);");
   writer.line("}");
-  frame.finish();
   if (failed(region.status()))
     return failure();
-  KernelText text{request.symbol.str(), writer.text()};
-  text.threads = threads;
+  KernelText text = frame.finish();
   text.grid[0] = GridDim::rows(*frame.rows(), 1);
   text.grid[1] = GridDim::fixed(op.tiles());
   text.config = std::to_string(threads) + " threads a tile of " + std::to_string(op.getTile()) + " columns";
-  text.words = frame.words();
   return text;
 }
 

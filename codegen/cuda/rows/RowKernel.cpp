@@ -98,17 +98,14 @@ FailureOr<KernelText> emitCudaRowKernel(const CudaRequest &request) {
     for (auto [result, target] : llvm::zip(results, frame.results()))
       region.store(result, "row", "col", target, width);
   }
-  frame.finish();
   if (failed(region.status()))
     return failure();
-  KernelText text{request.symbol.str(), writer.text()};
-  text.threads = threads;
+  KernelText text = frame.finish();
   text.grid[0] = GridDim::rows(*frame.rows(), 1);
   if (!whole)
     text.grid[1] = GridDim::fixed((columns + threads * width - 1) / (threads * width));
   text.config = std::to_string(threads) + " threads " + (whole ? "a row" : "a part of a row") + ", " +
                 std::to_string(width) + (width == 1 ? " column" : " columns") + " a load";
-  text.words = frame.words();
   return text;
 }
 

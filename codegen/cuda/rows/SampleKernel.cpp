@@ -58,13 +58,10 @@ FailureOr<KernelText> emitCudaSample(const CudaRequest &request) {
   writer.line("if (threadIdx.x == 0)");
   writer.line("  *reinterpret_cast<float *>(" + rowOf(frame.results().front(), op.getType()) +
               ") = static_cast<float>(token);");
-  frame.finish();
-  KernelText text{request.symbol.str(), writer.text()};
-  text.threads = threads;
+  KernelText text = frame.finish();
   text.sharedBytes = shared;
   text.grid[0] = GridDim::rows(*frame.rows(), 1);
   text.config = std::to_string(threads) + " threads a row";
-  text.words = frame.words();
   return text;
 }
 

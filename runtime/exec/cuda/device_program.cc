@@ -73,14 +73,14 @@ Result<std::unique_ptr<DeviceProgram>> DeviceProgram::bind(const fb::Engine& pla
   bound->maxTokens_ = source.t_max();
   bound->maxQueries_ = source.q_max();
   bound->numerics_ = numerics;
-  bound->logits_ = addresses.arena + slotOffset(source, *source.slots()->Get(source.logits_slot()), units);
+  const auto addressOf = [&](int64_t slot) -> CuAddress {
+    if (slot < 0) return 0;
+    return addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(slot)), units);
+  };
+  bound->logits_ = addressOf(source.logits_slot());
+  bound->argmax_ = addressOf(source.argmax_slot());
   bound->tiles_ = argmaxTiles(source, plan);
-  if (bound->tiles_ > 0)
-    bound->argmax_ =
-        addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(source.argmax_slot())), units);
-  if (source.sample_slot() >= 0)
-    bound->tokens_ =
-        addresses.arena + slotOffset(source, *source.slots()->Get(static_cast<uint32_t>(source.sample_slot())), units);
+  bound->tokens_ = addressOf(source.sample_slot());
   return bound;
 }
 

@@ -12,6 +12,11 @@
 // CHECK: @asym : {{.*}}layout = "q4m16k64-asym"
 // CHECK: @wide : {{.*}}layout = "q4m16k128-asym"
 // CHECK: @e4m3 : {{.*}}layout = "e4m3m16k32"
+// CHECK: @q5_0 : {{.*}}layout = "q5m16k64"
+// CHECK: @q5_1 : {{.*}}layout = "q5m16k64-asym"
+// CHECK: @q4_k : {{.*}}layout = "q4km16k128"
+// CHECK: @q5_k : {{.*}}layout = "q5km16k128"
+// CHECK: @q6_k : {{.*}}layout = "q6km16k128"
 // CHECK: @table : {{.*}}layout = "plain"
 // CPU: @bf16 : {{.*}}layout = "bf16n16k2"
 // CPU: @wide : {{.*}}layout = "q4n16k4-asym"
@@ -24,6 +29,11 @@ llm.weight @i4 : !llm.weight<[32, 32], #llm.q<i4, 32, sym>> {sources = [#llm.sou
 llm.weight @asym : !llm.weight<[32, 32], #llm.q<i4, 32, asym>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @wide : !llm.weight<[32, 32], #llm.q<i4, 128, asym>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @e4m3 : !llm.weight<[32, 32], #llm.q<e4m3>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @q5_0 : !llm.weight<[32, 32], #llm.q<i5, 32, sym>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @q5_1 : !llm.weight<[32, 32], #llm.q<i5, 32, asym>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @q4_k : !llm.weight<[32, 256], #llm.q<i4, 32, asym, k256>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @q5_k : !llm.weight<[32, 256], #llm.q<i5, 32, asym, k256>> {sources = [#llm.source<"a", rows = 32>]}
+llm.weight @q6_k : !llm.weight<[32, 256], #llm.q<i6, 16, sym, k256>> {sources = [#llm.source<"a", rows = 32>]}
 llm.weight @table : !llm.weight<[258, 16], #llm.q<f32>> {generated = #llm.rope<theta = 1.0e4, dim = 16, style = neox, scaling = none>}
 
 // -----

@@ -17,11 +17,14 @@ TEST(KernelFrameTest, WordsAreNamedByKind) {
   KernelFrame frame(writer, CudaRequest{text.first(), "name", *findArch("sm_80"), 16}, 64, 3);
   EXPECT_EQ(frame.arguments().vec(), (std::vector<std::string>{"x0", "w1", "kv2", "batch3", "x4"}));
   EXPECT_EQ(frame.results().vec(), std::vector<std::string>{"out0"});
-  EXPECT_EQ(frame.words(), 6);
   auto rows = frame.rowCount();
   ASSERT_TRUE(succeeded(rows));
   EXPECT_EQ(*rows, "batch3->rows");
-  frame.finish();
+  const KernelText made = frame.finish();
+  EXPECT_EQ(made.symbol, "name");
+  EXPECT_EQ(made.text, writer.text());
+  EXPECT_EQ(made.threads, 64);
+  EXPECT_EQ(made.words, 6);
   EXPECT_NE(writer.text().find("__launch_bounds__(64, 3) name(const __grid_constant__ Args args) {"),
             std::string::npos);
   EXPECT_NE(writer.text().find("at most 16 rows"), std::string::npos);

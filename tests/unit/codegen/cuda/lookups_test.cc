@@ -15,20 +15,33 @@ namespace {
 
 using emu::checkKernelCase;
 
+std::string embed(const char *quant, int64_t columns) {
+  return kernelText("!x = " + rowsOf(columns) + "\n!e = !llm.weight<[100, " + std::to_string(columns) + "], #llm.q<" +
+                        quant + ">>",
+                    "%b: !llm.batch, %e: !e", "!x",
+                    "  %0 = llm.embed %b, %e {scale = 2.5} : (!llm.batch, !e) -> !x\n"
+                    "  kern.yield %0 : !x",
+                    "embed");
+}
+
 TEST(LookupsTest, EmbedOfEveryLayout) {
   for (const char *quant : {"f16", "bf16", "i8, 32, sym", "i4, 32, sym", "i4, 32, asym"})
     for (int64_t columns : {160, 70}) { // 70: padded to the layout's superblock
       if (columns == 70 && std::string(quant).find(',') != std::string::npos)
         continue; // groups of 32 are whole
-      std::string n = std::to_string(columns);
-      checkKernelCase(
-          {.text = kernelText("!x = " + rowsOf(columns) + "\n!e = !llm.weight<[100, " + n + "], #llm.q<" + quant + ">>",
-                              "%b: !llm.batch, %e: !e", "!x",
-                              "  %0 = llm.embed %b, %e {scale = 2.5} : (!llm.batch, !e) -> !x\n"
-                              "  kern.yield %0 : !x",
-                              "embed"),
-           .vocabulary = 100});
+      checkKernelCase({.text = embed(quant, columns), .vocabulary = 100});
     }
+}
+
+/// No thread waits for another, so that one order is enough.
+TEST(LookupsTest, EmbedOfBlocksOfFiles) {
+  for (const char *quant :
+       {"i5, 32, sym", "i5, 32, asym", "i4, 32, asym, k256", "i5, 32, asym, k256", "i6, 16, sym, k256"}) {
+    SCOPED_TRACE(quant);
+    emu::KernelCase test{.text = embed(quant, 512), .archs = {"sm_90a"}, .vocabulary = 100};
+    test.allOrders = false;
+    checkKernelCase(test);
+  }
 }
 
 std::string rope(int64_t heads, int64_t headDim, int64_t dim, const char *style) {

@@ -38,4 +38,12 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module_;
 };
 
+/// What code generation says against the first kernel of `module`; empty when there is nothing against it.
+inline std::string refusalOf(const std::string &module) {
+  ModuleText text(module);
+  if (!text.module())
+    return "no module: " + text.diagnostics();
+  return mlir::succeeded(text.emit()) ? "" : text.diagnostics();
+}
+
 } // namespace llmc

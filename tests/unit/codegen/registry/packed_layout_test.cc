@@ -14,11 +14,12 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kAll[] = {Layout::F32N16,      Layout::F16N16,        Layout::BF16N16K2,   Layout::Q4N16K4Sym,
-                           Layout::Q4N16K4Asym, Layout::Q8N16K4,       Layout::Plain,       Layout::BF16M16K16,
-                           Layout::F16M16K16,   Layout::Q8M16K32,      Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
-                           Layout::Q5N16K4Sym,  Layout::Q5N16K4Asym,   Layout::Q4KN16K4,    Layout::Q5KN16K4,
-                           Layout::Q6KN16K4,    Layout::Q4M16K128Asym, Layout::E4M3M16K32};
+constexpr Layout kAll[] = {Layout::F32N16,       Layout::F16N16,        Layout::BF16N16K2,   Layout::Q4N16K4Sym,
+                           Layout::Q4N16K4Asym,  Layout::Q8N16K4,       Layout::Plain,       Layout::BF16M16K16,
+                           Layout::F16M16K16,    Layout::Q8M16K32,      Layout::Q4M16K64Sym, Layout::Q4M16K64Asym,
+                           Layout::Q5N16K4Sym,   Layout::Q5N16K4Asym,   Layout::Q4KN16K4,    Layout::Q5KN16K4,
+                           Layout::Q6KN16K4,     Layout::Q4M16K128Asym, Layout::E4M3M16K32,  Layout::Q5M16K64Sym,
+                           Layout::Q5M16K64Asym, Layout::Q4KM16K128,    Layout::Q5KM16K128,  Layout::Q6KM16K128};
 
 TEST(PackedLayout, NamesRoundTrip) {
   std::set<std::string_view> names;
@@ -64,6 +65,14 @@ TEST(PackedLayout, Sizes) {
   EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 16, 4096), 16 * 4096 * 17 / 32);
   EXPECT_EQ(packedBytes(Layout::Q4M16K128Asym, 17, 129), 2 * 2 * 1088);
   EXPECT_EQ(packedBytes(Layout::E4M3M16K32, 17, 65), 2 * (64 + 3 * 512));
+  // 5.5 and 6 bits a weight; K types 4.75, 5.75 and 6.625, whatever their rows: what files have 256 columns for comes
+  // twice.
+  EXPECT_EQ(superblockBytes(Layout::Q5M16K64Sym), 704);
+  EXPECT_EQ(superblockBytes(Layout::Q5M16K64Asym), 768);
+  EXPECT_EQ(packedBytes(Layout::Q4KM16K128, 16, 2048), 16 * 2048 * 19 / 32);
+  EXPECT_EQ(packedBytes(Layout::Q5KM16K128, 16, 2048), 16 * 2048 * 23 / 32);
+  EXPECT_EQ(packedBytes(Layout::Q6KM16K128, 16, 2048), 16 * 2048 * 53 / 64);
+  EXPECT_EQ(packedBytes(Layout::Q6KM16K128, 17, 256), 2 * 2 * 1696);
 }
 
 TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
@@ -74,6 +83,11 @@ TEST(PackedLayout, FragmentLayoutsOfWeightKinds) {
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false), Layout::Q4M16K64Asym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::F32, true), std::nullopt);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::E4M3, true), Layout::E4M3M16K32);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I5, true), Layout::Q5M16K64Sym);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I5, false), Layout::Q5M16K64Asym);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, true), Layout::Q4KM16K128);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I5, false, true), Layout::Q5KM16K128);
+  EXPECT_EQ(fragmentLayoutFor(WeightKind::I6, true, true, 16), Layout::Q6KM16K128);
   EXPECT_EQ(layoutFor(WeightKind::E4M3, true), Layout::F32N16);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, false, false, 128), Layout::Q4M16K128Asym);
   EXPECT_EQ(fragmentLayoutFor(WeightKind::I4, true, false, 128), std::nullopt);
@@ -99,6 +113,19 @@ TEST(PackedLayout, LanesHoldTheFragmentsOfOneMma) {
           ElementPlace wide = elementPlace(Layout::Q4M16K128Asym, 256, row, 128 + 64 + 16 * step + k);
           EXPECT_EQ(wide.offset, 1088 + 512 + place.offset - 640);
           EXPECT_EQ(wide.highNibble, place.highNibble);
+          // Nibbles of all lie alike; bits above them of a lane's step and pair follow one another in half dwords.
+          for (auto [layout, bytes, bits] : {std::tuple{Layout::Q5M16K64Asym, int64_t{768}, int64_t{1}},
+                                             {Layout::Q5KM16K128, 1472, 1},
+                                             {Layout::Q6KM16K128, 1696, 2}}) {
+            const int64_t cols = superblockCols(layout), first = cols - 64, codes = cols * 8;
+            ElementPlace upper = elementPlace(layout, 2 * cols, row, cols + first + 16 * step + k);
+            EXPECT_EQ(upper.offset, bytes + codes - 512 + place.offset - 640);
+            EXPECT_EQ(upper.highNibble, place.highNibble);
+            const int64_t bit = bits * (4 * (first / 16 + step) + pair);
+            EXPECT_EQ(upper.upperOffset,
+                      bytes + codes + lane * cols * bits / 16 + bit / 16 * 4 + odd * 2 + bit % 16 / 8);
+            EXPECT_EQ(upper.upperShift, bit % 8);
+          }
         }
       }
   // mma.m16n8k32 of bytes: lane 4g + t, dword i: row g + 8 (i mod 2), columns 16 (i / 2) + 4t to + 3.
@@ -116,36 +143,52 @@ TEST(PackedLayout, LanesHoldTheFragmentsOfOneMma) {
   EXPECT_EQ(minPlace(Layout::Q4M16K64Asym, 64, 13, 40), 512 + 5 * 16 + 8 + 4 + 2);
   EXPECT_EQ(scalePlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 2);
   EXPECT_EQ(minPlace(Layout::Q4M16K128Asym, 256, 13, 140), 1088 + 1024 + 5 * 8 + 4 + 2);
+  EXPECT_EQ(scalePlace(Layout::Q5M16K64Sym, 64, 13, 40), 640 + 5 * 8 + 4 + 2);
+  EXPECT_EQ(minPlace(Layout::Q5M16K64Asym, 64, 13, 40), 640 + 5 * 16 + 8 + 4 + 2);
+  EXPECT_EQ(scalePlace(Layout::Q4KM16K128, 256, 13, 128 + 70), 1216 + 1024 + 5 * 16 + 2 * 2 + 1);
+  EXPECT_EQ(minPlace(Layout::Q4KM16K128, 256, 13, 128 + 70), 1216 + 1024 + 5 * 16 + 8 + 2 * 2 + 1);
+  EXPECT_EQ(headerPlace(Layout::Q4KM16K128, 256, 13, 128 + 70), 1216 + 1024 + 128 + 5 * 8 + 2);
+  EXPECT_EQ(headerMinStep(Layout::Q4KM16K128), 4);
+  EXPECT_EQ(scalePlace(Layout::Q6KM16K128, 256, 13, 128 + 70), 1696 + 1536 + 5 * 16 + 4 * 2 + 1);
+  EXPECT_EQ(headerPlace(Layout::Q6KM16K128, 256, 13, 128 + 70), 1696 + 1536 + 128 + 5 * 4 + 2);
 }
 
-/// No two codes, scales or mins share a place, and together they fill the superblocks.
+/// No two codes, scales or mins share a bit, and together they fill the superblocks.
 TEST(PackedLayout, FragmentPlacesFillTheSuperblocks) {
   const int64_t rows = 32, cols = 128;
   for (Layout l : kAll) {
     if (!isFragment(l))
       continue;
-    std::set<int64_t> nibbles;
-    int64_t width = isFourBit(l) ? 1 : isEightBit(l) || l == Layout::E4M3M16K32 ? 2 : 4, count = 0;
+    std::set<int64_t> bits;
+    const QuantFormat format = quantFormat(l);
+    const int64_t upper = isQuantized(l) ? upperLines(l) : 0, scale = 8 * scaleBytes(l);
+    int64_t width = upper > 0 || isFourBit(l) ? 4 : isEightBit(l) || l == Layout::E4M3M16K32 ? 8 : 16, count = 0;
     auto take = [&](int64_t first, int64_t size) {
       for (int64_t i = 0; i < size; ++i)
-        nibbles.insert(first + i);
+        bits.insert(first + i);
       count += size;
     };
     for (int64_t row = 0; row < rows && l == Layout::E4M3M16K32; ++row)
-      take(rowScalePlace(cols, row) * 2, 8);
+      take(rowScalePlace(cols, row) * 8, 32);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t col = 0; col < cols; ++col) {
         ElementPlace place = elementPlace(l, cols, row, col);
-        take(place.offset * 2 + place.highNibble, width);
-        if (!isQuantized(l) || col % quantFormat(l).group != 0)
+        take(place.offset * 8 + place.highNibble * 4, width);
+        if (upper > 0)
+          take(place.upperOffset * 8 + place.upperShift, upper);
+        if (isQuantized(l) && col % format.group == 0)
+          take(scalePlace(l, cols, row, col) * 8, scale);
+        if (isAsymmetric(l) && col % std::max(format.group, kQuantGroup) == 0)
+          take(minPlace(l, cols, row, col) * 8, scale);
+        if (!format.byteScales || col % superblockCols(l) != 0)
           continue;
-        take(scalePlace(l, cols, row, col) * 2, 4);
+        take(headerPlace(l, cols, row, col) * 8, 16);
         if (isAsymmetric(l))
-          take(minPlace(l, cols, row, col) * 2, 4);
+          take((headerPlace(l, cols, row, col) + headerMinStep(l)) * 8, 16);
       }
-    EXPECT_EQ(static_cast<int64_t>(nibbles.size()), count) << layoutName(l);
-    EXPECT_EQ(count, 2 * packedBytes(l, rows, cols)) << layoutName(l);
-    EXPECT_EQ(*nibbles.rbegin(), count - 1) << layoutName(l);
+    EXPECT_EQ(static_cast<int64_t>(bits.size()), count) << layoutName(l);
+    EXPECT_EQ(count, 8 * packedBytes(l, rows, cols)) << layoutName(l);
+    EXPECT_EQ(*bits.rbegin(), count - 1) << layoutName(l);
   }
 }
 
@@ -220,7 +263,7 @@ void RandomWeight::fillScales(Layout l) {
   QuantFormat format = quantFormat(l);
   auto half = [&](float from) { return f32ToF16(from + static_cast<float>(random() % 100) * 0.001f); };
   for (auto &s : scales)
-    s = format.byteScales ? static_cast<uint16_t>(random() % (l == Layout::Q6KN16K4 ? 256 : 64)) : half(0.01f);
+    s = format.byteScales ? static_cast<uint16_t>(random() % (format.asymmetric ? 64 : 256)) : half(0.01f);
   for (auto &m : mins)
     m = format.byteScales ? static_cast<uint16_t>(random() % 64) : half(-0.5f);
   for (auto *table : {&blocks, &blockMins})
@@ -236,7 +279,7 @@ float RandomWeight::quantized(Layout l, int64_t i) {
   float scale = f16ToF32(scales[at(format.group)]), min = f16ToF32(mins[at(minSize(l))]);
   if (format.byteScales) {
     auto byte = static_cast<uint8_t>(scales[at(format.group)]);
-    int number = l == Layout::Q6KN16K4 ? static_cast<int8_t>(byte) : byte;
+    int number = format.asymmetric ? byte : static_cast<int8_t>(byte);
     scale = f16ToF32(blocks[at(256)]) * static_cast<float>(number);
     min = -f16ToF32(blockMins[at(256)]) * static_cast<float>(mins[at(minSize(l))]);
   }

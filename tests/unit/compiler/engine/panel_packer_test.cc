@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compiler/import/QuantBlock.h"
 #include "tests/unit/compiler/engine/memory_rows.h"
 
 namespace llmc {
@@ -51,7 +52,10 @@ INSTANTIATE_TEST_SUITE_P(
                     ExactCase{StorageType::Q4_1, Layout::Q4M16K64Asym}, ExactCase{StorageType::Q8_0, Layout::Q8M16K32},
                     ExactCase{StorageType::Q5_0, Layout::Q5N16K4Sym}, ExactCase{StorageType::Q5_1, Layout::Q5N16K4Asym},
                     ExactCase{StorageType::Q4_K, Layout::Q4KN16K4}, ExactCase{StorageType::Q5_K, Layout::Q5KN16K4},
-                    ExactCase{StorageType::Q6_K, Layout::Q6KN16K4}));
+                    ExactCase{StorageType::Q6_K, Layout::Q6KN16K4}, ExactCase{StorageType::Q5_0, Layout::Q5M16K64Sym},
+                    ExactCase{StorageType::Q5_1, Layout::Q5M16K64Asym},
+                    ExactCase{StorageType::Q4_K, Layout::Q4KM16K128}, ExactCase{StorageType::Q5_K, Layout::Q5KM16K128},
+                    ExactCase{StorageType::Q6_K, Layout::Q6KM16K128}));
 
 /// Codes and scales of a packed panel, to pack them once more in another layout.
 struct PanelCodes {
@@ -105,6 +109,41 @@ TEST(PanelPacker, FragmentsAreTheReferenceOfTheSameCodes) {
               << storageTypeName(storage) << " -> " << layoutName(fragment) << " " << count << " x " << cols;
         }
       }
+}
+
+/// The same of blocks that are only taken over: of byte scales the numbers that they are multiplied with, too.
+TEST(PanelPacker, FragmentsOfBlocksAreTheReferenceOfTheSameCodes) {
+  using enum Layout;
+  for (auto [storage, layout] : {std::pair{StorageType::Q5_0, Q5M16K64Sym},
+                                 {StorageType::Q5_1, Q5M16K64Asym},
+                                 {StorageType::Q4_K, Q4KM16K128},
+                                 {StorageType::Q5_K, Q5KM16K128},
+                                 {StorageType::Q6_K, Q6KM16K128}})
+    for (int64_t cols : {96, 512}) {
+      const int64_t length = blockLength(storage);
+      if (cols % length != 0) continue;
+      for (int count : {16, 5}) {
+        test::MemoryTensor tensor = test::randomTensor(storage, count, cols, 22);
+        std::vector<int32_t> codes;
+        std::vector<uint16_t> scales, mins, blocks, blockMins;
+        const QuantFormat format = quantFormat(layout);
+        for (int64_t i = 0; i < count * cols / length; ++i) {
+          QuantBlock block;
+          readQuantBlock(storage, tensor.bytes.data() + i * blockBytes(storage), block);
+          codes.insert(codes.end(), block.codes, block.codes + length);
+          (format.byteScales ? blocks : scales).push_back(block.scale);
+          (format.byteScales ? blockMins : mins).push_back(block.min);
+          if (!format.byteScales) continue;
+          scales.insert(scales.end(), block.scales, block.scales + length / format.group);
+          mins.insert(mins.end(), block.mins, block.mins + length / kQuantGroup);
+        }
+        std::vector<uint8_t> expected(static_cast<size_t>(panelBytes(layout, cols))), panel(expected.size(), 0xee);
+        packReference(layout, {count, cols, codes.data(), scales.data(), mins.data(), blocks.data(), blockMins.data()},
+                      expected.data());
+        EXPECT_EQ(PanelPacker(layout, cols, false).pack(storage, tensor.bytes.data(), count, panel.data()), 0u);
+        EXPECT_EQ(panel, expected) << storageTypeName(storage) << " " << count << " x " << cols;
+      }
+    }
 }
 
 TEST(PanelPacker, Q4_0IsExactInAsymmetricLayoutToo) {
@@ -250,6 +289,9 @@ TEST(PanelPacker, FaultsInEveryLayout) {
   EXPECT_EQ(faultsOf(StorageType::Q4_K, Layout::Q4KN16K4, 0, halfNan), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::Q5_K, Layout::Q5KN16K4, 2, 0x7c00), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::Q6_K, Layout::Q6KN16K4, 208, halfNan), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q5_1, Layout::Q5M16K64Asym, 26, 0xfc00), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q5_K, Layout::Q5KM16K128, 2, 0x7c00), 1u << 7);
+  EXPECT_EQ(faultsOf(StorageType::Q6_K, Layout::Q6KM16K128, 208, halfNan), 1u << 7);
   EXPECT_EQ(faultsOf(StorageType::BF16, Layout::Q8N16K4, 6, bfloatInf) & 0xffffu, 1u << 7);
 }
 
@@ -260,6 +302,8 @@ TEST(PanelPacker, SomeLayoutsAreOnlyTakenOver) {
   EXPECT_FALSE(canPack(Layout::Q6KN16K4, StorageType::Q8_0));
   EXPECT_FALSE(canPack(Layout::Q4KN16K4, StorageType::Q5_K));
   EXPECT_FALSE(canPack(Layout::Q5N16K4Asym, StorageType::F32));
+  EXPECT_TRUE(canPack(Layout::Q4KM16K128, StorageType::Q4_K));
+  EXPECT_FALSE(canPack(Layout::Q4KM16K128, StorageType::BF16));
 }
 
 }  // namespace

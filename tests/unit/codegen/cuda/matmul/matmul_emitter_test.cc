@@ -62,13 +62,11 @@ TEST(MatmulEmitterTest, EpiloguesAreTheRegionsOps) {
 }
 
 TEST(MatmulEmitterTest, ANormAfterAProductIsRefused) {
-  ModuleText text(
+  const std::string refusal = refusalOf(
       ProductText{64, 96, "bf16"}.module("  %0 = llm.linear %x, %w : (!x, !w) -> !sums\n"
                                          "  %y = llm.rmsnorm %0, %bias {eps = 1.0e-5} : (!sums, !bias) -> !y\n",
                                          ProductText::activation(64)));
-  ASSERT_TRUE(text.module()) << text.diagnostics();
-  EXPECT_TRUE(failed(emit(text, 8)));
-  EXPECT_NE(text.diagnostics().find("needs whole rows"), std::string::npos) << text.diagnostics();
+  EXPECT_NE(refusal.find("needs whole rows"), std::string::npos) << refusal;
 }
 
 /// sm_89 and later multiply e4m3, sm_80 and sm_86 f16 made of it; scales come last.
@@ -92,7 +90,10 @@ TEST_F(MatmulCompileTest, NothingSpillsOnAnyArchitecture) {
         // One size an architecture and class: all of them in turn, to keep the test short.
         constexpr std::pair<int64_t, int64_t> kSizes[] = {
             {4096, 4096}, {50, 100}, {28672, 4096}, {4096, 14336}, {960, 576}};
-        auto [n, k] = kSizes[static_cast<size_t>(mMax / 8 + arch.minor + arch.major + static_cast<int>(layout)) % 5];
+        const auto turn = static_cast<size_t>(mMax / 8 + arch.minor + arch.major + static_cast<int>(layout));
+        auto [n, k] = kSizes[turn % 5];
+        if (isUnpackedMore(layout) && turn % 5 != static_cast<size_t>(arch.major) % 5)
+          continue; // one class an architecture
         ModuleText text(ProductText{n, k, quant}.plain());
         auto kernel = emit(text, mMax, arch.name);
         ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
@@ -138,8 +139,9 @@ TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
   EXPECT_EQ(countOf(compiled->ptx, "\tmma.sync.aligned"), 0u);
 }
 
-/// Codes come in 16-byte loads, as many in the text as registers are filled at the start and in the loop; scales of a
-/// superblock in one load; x never through registers.
+/// Codes come in 16-byte loads, as many in the text as registers are filled at the start and in the loop, bits above
+/// nibbles in one of 4 to 16; scales of a superblock in one load, what they are multiplied with in another; x never
+/// through registers.
 TEST_F(MatmulCompileTest, WeightsStreamInWideLoads) {
   for (auto [quant, layout] : kProductWeights) {
     ModuleText text(ProductText{4096, 4096, quant}.plain());
@@ -153,8 +155,10 @@ TEST_F(MatmulCompileTest, WeightsStreamInWideLoads) {
     SCOPED_TRACE(kernel->config);
     auto held = static_cast<size_t>(config.panels * config.held);
     auto codes = static_cast<size_t>(scalesOffset(layout) / kFragmentBytes);
+    const auto upper = static_cast<size_t>(scalesOffset(layout) % kFragmentBytes != 0);
+    const size_t scales = quantFormat(layout).byteScales ? 2 : isQuantized(layout) ? 1 : 0;
     EXPECT_EQ(countOf(ptx, "ld.global.nc.L1::no_allocate.v4.u32"), 2 * held * codes);
-    EXPECT_EQ(countOf(ptx, "ld.global.nc."), 2 * held * (codes + (isQuantized(layout) ? 1 : 0)));
+    EXPECT_EQ(countOf(ptx, "ld.global.nc."), 2 * held * (codes + upper + scales));
     EXPECT_EQ(countOf(ptx, "ld.local"), 0u);
     EXPECT_GT(countOf(ptx, "cp.async.cg.shared.global"), 0u);
   }

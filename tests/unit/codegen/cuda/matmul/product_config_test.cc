@@ -9,8 +9,9 @@
 namespace llmc {
 namespace {
 
-constexpr Layout kLayouts[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,  Layout::Q4M16K64Sym,
-                               Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32};
+constexpr Layout kLayouts[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,   Layout::Q4M16K64Sym,
+                               Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32, Layout::Q5M16K64Sym,
+                               Layout::Q5M16K64Asym, Layout::Q4KM16K128,    Layout::Q5KM16K128, Layout::Q6KM16K128};
 constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
 
 struct Matrix {

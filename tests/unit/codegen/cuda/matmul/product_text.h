@@ -50,6 +50,14 @@ inline constexpr std::pair<const char *, Layout> kProductWeights[] = {{"bf16", L
                                                                       {"i4, 32, sym", Layout::Q4M16K64Sym},
                                                                       {"i4, 32, asym", Layout::Q4M16K64Asym},
                                                                       {"i4, 128, asym", Layout::Q4M16K128Asym},
-                                                                      {"e4m3", Layout::E4M3M16K32}};
+                                                                      {"e4m3", Layout::E4M3M16K32},
+                                                                      {"i5, 32, sym", Layout::Q5M16K64Sym},
+                                                                      {"i5, 32, asym", Layout::Q5M16K64Asym},
+                                                                      {"i4, 32, asym, k256", Layout::Q4KM16K128},
+                                                                      {"i5, 32, asym, k256", Layout::Q5KM16K128},
+                                                                      {"i6, 16, sym, k256", Layout::Q6KM16K128}};
+/// Whether a layout's kernel is that of 4-bit codes with more to unpack: GGUF's 5-bit and K types. What is slow to test
+/// meets them by turns.
+inline bool isUnpackedMore(Layout layout) { return quantFormat(layout).byteScales || upperLines(layout) == 1; }
 
 } // namespace llmc
