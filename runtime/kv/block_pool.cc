@@ -1,6 +1,7 @@
 // A stack of free page ids and a count for each page.
 #include "runtime/kv/block_pool.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace llmc::rt {
@@ -15,6 +16,7 @@ std::optional<int32_t> BlockPool::allocate() {
   const int32_t page = free_.back();
   free_.pop_back();
   references_[static_cast<size_t>(page)] = 1;
+  touched_ = std::max(touched_, static_cast<uint32_t>(page) + 1);
   return page;
 }
 

@@ -25,10 +25,13 @@ class BlockPool {
   uint32_t totalPages() const { return static_cast<uint32_t>(references_.size()); }
   uint32_t freePages() const { return static_cast<uint32_t>(free_.size()); }
   uint32_t usedPages() const { return totalPages() - freePages(); }
+  /// Pages from 0 on that somebody has had; the others were never handed out.
+  uint32_t touchedPages() const { return touched_; }
 
  private:
   std::vector<uint32_t> references_;  ///< [page] owners
   std::vector<int32_t> free_;         ///< stack, next page last
+  uint32_t touched_ = 0;
 };
 
 }  // namespace llmc::rt

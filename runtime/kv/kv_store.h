@@ -21,6 +21,7 @@ class KvStore {
   static std::unique_ptr<KvStore> over(std::unique_ptr<PageMemory> memory, uint64_t pageBytes, uint32_t pages);
 
   uint8_t* base() const { return memory_->base(); }  ///< on a device: its address, not one of the host
+  bool onDevice() const { return memory_->onDevice(); }
   uint64_t pageBytes() const { return pageBytes_; }
   uint32_t pages() const { return pool_.totalPages(); }
   BlockPool& pool() { return pool_; }

@@ -22,6 +22,9 @@ constexpr Spelling kSpellings[] = {
     {"enable-prefix-caching", ""},
     {"enable-chunked-prefill", ""},
     {"enable-server-load-tracking", ""},
+    {"enable-prompt-tokens-details", ""},
+    {"enable-request-id-headers", ""},
+    {"enforce-eager", "no-graphs"},
 };
 
 }  // namespace

@@ -142,7 +142,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
     if (!seed) return seed.takeStatus();
     flags.seed = *seed;
   }
-  if (parsed.count("kv-memory")) {
+  if (parsed.count("kv-memory") && parsed["kv-memory"].as<std::string>() != "auto") {
     auto size = parseSize("--kv-memory", parsed["kv-memory"].as<std::string>());
     if (!size) return size.takeStatus();
     flags.kvMemory = *size;

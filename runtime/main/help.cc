@@ -49,8 +49,9 @@ constexpr FlagHelp kFlags[] = {
     {"threads", "N",
      "worker threads; on a GPU those that sample (default: one a physical core that this process may use)", kMachine},
     {"max-model-len", "N", "longest context in tokens (default: the model's, less if memory is short)", kMachine},
-    {"kv-memory", "SIZE",
-     "bytes of KV cache, with suffix K, M, G (default: what the context needs; serving on a GPU: what is left)",
+    {"kv-memory", "SIZE|auto",
+     "bytes of KV cache, with suffix K, M, G; auto: what the context needs, serving on a GPU what is left (default: "
+     "auto)",
      kMachine},
     {"max-num-batched-tokens", "N", "tokens a step: longer prompts run in chunks (default: 512)", kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",

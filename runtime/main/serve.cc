@@ -51,6 +51,7 @@ server::ModelFacts factsOf(const Session& session, const Flags& flags) {
 
 Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config) {
   serving::LoopExtras extras;
+  extras.memory = session.memoryAhead();
   if (config.preempt == PreemptMode::kSwap) {
     auto host = KvStore::create(session.kv().pageBytes(), config.hostPages);
     LLMC_TRY(host.status());

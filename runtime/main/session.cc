@@ -12,6 +12,12 @@
 #include "runtime/main/process_clock.h"
 
 namespace llmc::rt {
+namespace {
+
+/// Of memory that is made ready before a server is: what 32 chats need within their first seconds.
+constexpr int kReadyMilliseconds = 100;
+
+}  // namespace
 
 Result<Tokenizer> loadTokenizer(const std::string& path) {
 #ifdef M_TOP_PAD
@@ -143,18 +149,20 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   return Status::ok();
 }
 
-/// The first step pays for the clearing of each page that it touches (a huge one takes 0.2 to 4 ms): here the time is
-/// free as long as the tokenizer is not there yet.
-void Session::populateWhileWaiting() {
+/// The first step pays for the clearing of each page that it touches: here the time is free as long as the tokenizer is
+/// not there yet. A server, whose first requests may come all at once, takes a little longer.
+void Session::makeMemoryReady(const SessionNeeds& needs) {
+  if (device_) return;
+  const uint64_t ahead = needs.sharedKv ? MemoryAhead::kServing : kHugePageBytes;
+  memoryAhead_ = std::make_unique<MemoryAhead>(*pool_, executor_->workspace(), *kv_, ahead);
   const auto waiting = [this] {
     return loadingTokenizer_.valid() &&
            loadingTokenizer_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
   };
-  if (device_) return;
-  if (waiting()) populate(kv_->base(), std::min<uint64_t>(kHugePageBytes, plan_.bytes));
-  const auto workspace = executor_->workspace();
-  for (uint64_t at = 0; at < workspace.size() && waiting(); at += kHugePageBytes)
-    populate(workspace.data() + at, kHugePageBytes);
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(needs.sharedKv ? kReadyMilliseconds : 0);
+  while ((waiting() || std::chrono::steady_clock::now() < until) && memoryAhead_->advance()) {
+  }
 }
 
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {
@@ -164,7 +172,7 @@ Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const Session
   LLMC_TRY(session->openEngine(flags));
   LLMC_TRY(session->makeExecutor(flags, needs));
   session->loadMilliseconds_ = millisecondsSinceStart();
-  session->populateWhileWaiting();
+  session->makeMemoryReady(needs);
   return session;
 }
 

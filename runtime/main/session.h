@@ -13,6 +13,7 @@
 #include "runtime/format/engine_reader.h"
 #include "runtime/kv/kv_plan.h"
 #include "runtime/kv/kv_store.h"
+#include "runtime/kv/memory_ahead.h"
 #include "runtime/main/device_session.h"
 #include "runtime/main/flags.h"
 #include "runtime/main/sampling_defaults.h"
@@ -42,7 +43,8 @@ class Session {
   const DeviceRoom& room() const { return room_; }               ///< with a device
   KvStore& kv() { return *kv_; }
   Executor& executor() { return *executor_; }
-  uint32_t context() const { return plan_.contextTokens; }  ///< tokens of the longest sequence
+  MemoryAhead* memoryAhead() { return memoryAhead_.get(); }  ///< null on a device
+  uint32_t context() const { return plan_.contextTokens; }   ///< tokens of the longest sequence
   const std::string& levelName() const { return level_; }
   const SamplingParams& samplingDefaults() const { return defaults_.params; }
   const std::vector<int32_t>& eosIds() const { return defaults_.eosIds; }  ///< of plan and generation_config
@@ -59,7 +61,7 @@ class Session {
   Status chooseLevel(const Flags& flags);
   Status planMemory(const Flags& flags, const SessionNeeds& needs);
   Status makeExecutor(const Flags& flags, const SessionNeeds& needs);
-  void populateWhileWaiting();
+  void makeMemoryReady(const SessionNeeds& needs);
 
   // In order of construction: what is below uses what is above.
   std::future<Result<Tokenizer>> loadingTokenizer_;
@@ -74,6 +76,7 @@ class Session {
   KvPlan plan_;
   std::unique_ptr<KvStore> kv_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<MemoryAhead> memoryAhead_;
   double loadMilliseconds_ = 0;
 };
 

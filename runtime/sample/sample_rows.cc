@@ -44,7 +44,8 @@ bool SampleRows::addEdits(const SampleRequest& request) {
 
 bool SampleRows::mergeEdits(size_t first) {
   const auto begin = edits_.begin() + static_cast<ptrdiff_t>(first);
-  std::sort(begin, edits_.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  const auto byId = [](const auto& a, const auto& b) { return a.id < b.id; };
+  if (!std::is_sorted(begin, edits_.end(), byId)) std::sort(begin, edits_.end(), byId);  // those of a history are
   auto last = begin;
   for (auto edit = begin; edit != edits_.end(); ++edit) {
     if (edit == begin || edit->id != last->id) {

@@ -1,6 +1,10 @@
 // Counting, and the penalty formulas of the OpenAI API (presence, frequency) and CTRL (repetition).
 #include "runtime/sample/token_history.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace llmc::rt {
 
 TokenHistory::TokenHistory(uint32_t vocabulary, uint32_t expectedTokens)
@@ -8,18 +12,15 @@ TokenHistory::TokenHistory(uint32_t vocabulary, uint32_t expectedTokens)
   distinct_.reserve(expectedTokens);
 }
 
-void TokenHistory::note(int32_t id) {
-  auto& seen = seen_[static_cast<size_t>(id)];
-  if (!seen) distinct_.push_back(id);
-  seen = 1;
-}
+bool TokenHistory::see(int32_t id) { return std::exchange(seen_[static_cast<size_t>(id)], uint8_t{1}) == 0; }
 
 void TokenHistory::addPrompt(std::span<const int32_t> ids) {
-  for (const int32_t id : ids) note(id);
+  std::copy_if(ids.begin(), ids.end(), std::back_inserter(distinct_), [&](int32_t id) { return see(id); });
+  std::sort(distinct_.begin(), distinct_.end());
 }
 
 void TokenHistory::addGenerated(int32_t id) {
-  note(id);
+  if (see(id)) distinct_.insert(std::lower_bound(distinct_.begin(), distinct_.end(), id), id);
   ++generated_[static_cast<size_t>(id)];
 }
 

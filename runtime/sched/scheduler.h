@@ -78,6 +78,8 @@ class Scheduler {
   /// late; 1 to 60, whole.
   uint32_t retryAfterSeconds() const;
   SchedulerStats stats() const;
+  /// Device pages from 0 on that some sequence has had.
+  uint32_t touchedPages() const { return state_.pages.device().touchedPages(); }
   uint32_t waiting() const { return static_cast<uint32_t>(state_.waiting.size()); }
   const DecisionTrace& trace() const { return state_.trace; }
   /// For tests: checkState().

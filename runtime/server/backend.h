@@ -106,10 +106,10 @@ inline constexpr size_t kIterationTokenBuckets = std::size(kIterationTokenBounds
 
 /// A moment of the engine; counts are since its start.
 struct BackendStats {
-  uint32_t running = 0, waiting = 0;
-  double kvUsage = 0;                      ///< [0, 1]
-  uint32_t kvPages = 0, kvPageTokens = 0;  ///< of the pool, and how many tokens a page holds; 0: there is none
-  uint32_t retryAfterSeconds = 1;          ///< until a place in the queue is likely free
+  uint32_t running = 0, waiting = 0, swapped = 0;  ///< sequences; `waiting` has those that are swapped to the host
+  double kvUsage = 0, hostUsage = 0;               ///< [0, 1], of the KV pool and of the host's
+  uint32_t kvPages = 0, kvPageTokens = 0;          ///< of the pool, and how many tokens a page holds; 0: there is none
+  uint32_t retryAfterSeconds = 1;                  ///< until a place in the queue is likely free
   uint64_t preemptions = 0;
   uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
   uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds

@@ -156,8 +156,9 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
   gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", engine.kvUsage);
   if (options_.oldNames) {
     gauge("gpu_cache_usage_perc", "Old name of kv_cache_usage_perc.", engine.kvUsage);
-    gauge("cpu_cache_usage_perc", "Always 0: there is no swap.", 0);
-    gauge("num_requests_swapped", "Always 0: there is no swap.", 0);
+    gauge("cpu_cache_usage_perc", "Use of the host memory for swapped requests. 1 means 100 percent usage.",
+          engine.hostUsage);
+    gauge("num_requests_swapped", "Number of requests swapped to host memory.", engine.swapped);
   }
   if (engine.kvPages > 0) {
     head(out, "cache_config_info", "gauge", "Information of the KV cache: tokens in a page, pages.");

@@ -230,6 +230,7 @@ Status EngineLoop::step() {
     traced.attended = shape.attended;
     traced.attendedAlone = shape.attendedAlone;
   }
+  if (extras_.memory) extras_.memory->reach(scheduler_->touchedPages());
   LLMC_TRY(move(plan.moves));
   traced.moved = traced.ran = now();
   outcomes_.clear();
@@ -327,6 +328,8 @@ void EngineLoop::publishStats(uint32_t tokens) {
   const std::lock_guard lock(statsMutex_);
   stats_.running = now.running;
   stats_.waiting = now.waiting;
+  stats_.swapped = now.swapped;
+  if (extras_.host) stats_.hostUsage = 1.0 - static_cast<double>(now.freeHostPages) / extras_.host->pages();
   stats_.kvUsage = 1.0 - static_cast<double>(now.freePages + now.idlePages) / std::max(now.totalPages, 1u);
   stats_.kvPages = now.totalPages;
   stats_.kvPageTokens = kPageTokens;

@@ -12,6 +12,7 @@
 
 #include "runtime/exec/executor.h"
 #include "runtime/kv/kv_store.h"
+#include "runtime/kv/memory_ahead.h"
 #include "runtime/sample/sample_rows.h"
 #include "runtime/sched/scheduler.h"
 #include "runtime/server/backend.h"
@@ -26,6 +27,7 @@ namespace llmc::rt::serving {
 struct LoopExtras {
   std::unique_ptr<KvStore> host;     ///< where pages of swapped sequences go; its pages count, not config.hostPages
   std::unique_ptr<StepTrace> trace;  ///< where steps are recorded
+  MemoryAhead* memory = nullptr;     ///< makes memory of `executor` and `kv` ready; outlives the loop
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.

@@ -156,6 +156,17 @@ class Metrics(unittest.TestCase):
             complaints = [line for line in done.stderr.splitlines() if "should not contain ':'" not in line and "iteration_tokens_total" not in line]
             self.assertEqual(complaints, [])
 
+    def test_names_and_files_of_the_readme(self):
+        """The table of metrics, and the picture of a request's life."""
+        serving = (engine.ROOT / "README.md").read_text().split("## Serving")[1].split("\n## ")[0]
+        picture, table = serving.split("A request's life")[1].split("\n| `/metrics`")
+        names = re.findall(r"`([a-z0-9_]+)`", "".join(line.rsplit("|", 2)[0] for line in table.splitlines()[2:] if line.startswith("|")))
+        files = re.findall(r"[\w/]+\.cc", picture)
+        self.assertGreater(min(len(names), len(files)), 10)
+        scrape = self.scrape()
+        self.assertEqual([name for name in names if not {f"vllm:{name}", f"vllm:{name}_sum"} & set(scrape.samples)], [])
+        self.assertEqual([file for file in files if not (engine.ROOT / "runtime" / file).exists()], [])
+
     def test_prefix_and_old_names(self):
         with EngineServer(engine.build(smollm2.gguf()), "--metrics-prefix", "llmc", "--old-metric-names") as server:
             samples = Scrape(server.get("/metrics").decode()).samples

@@ -37,8 +37,8 @@ using ApiFault = std::optional<ApiError>;
 ApiError invalidValue(std::string param, std::string message);
 /// 400 about a field that this server does not have.
 ApiError unsupported(std::string param, std::string message = {});
-/// The answer to what the backend or the text side refused. Only messages of kind kUsage are shown: others may name
-/// what is none of the client's business.
+/// The answer to what the backend or the text side refused. Only what templates (TM_*) and errors of kind kUsage say is
+/// shown: others may name what is none of the client's business.
 ApiError fromStatus(const Status& status);
 
 }  // namespace llmc::rt::server

@@ -28,7 +28,9 @@ TEST(BlockPool, StartsAtPageZeroAndReusesTheLastFreed) {
   pool.release(1);
   EXPECT_EQ(*pool.allocate(), 1);
   EXPECT_EQ(*pool.allocate(), 0);
+  EXPECT_EQ(pool.touchedPages(), 3u);
   EXPECT_EQ(*pool.allocate(), 3);
+  EXPECT_EQ(pool.touchedPages(), 4u);
 }
 
 TEST(BlockPool, SharedPagesStayUntilTheLastOwnerLeaves) {

@@ -17,7 +17,8 @@ TEST(FlagSpellings, NamesOfVllm) {
         std::pair{"max-batched-tokens", "max-num-batched-tokens"}, std::pair{"scheduling-policy", "policy"},
         std::pair{"kv-cache-memory-bytes", "kv-memory"}, std::pair{"max-num-queued-reqs", "max-queue"},
         std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"no-enable-prefix-caching", "no-prefix-cache"},
-        std::pair{"enable-chunked-prefill", ""}, std::pair{"unheard-of", "unheard-of"}})
+        std::pair{"enable-chunked-prefill", ""}, std::pair{"enable-prompt-tokens-details", ""},
+        std::pair{"enforce-eager", "no-graphs"}, std::pair{"unheard-of", "unheard-of"}})
     EXPECT_EQ(ourFlagName(theirs), ours);
   for (const FlagHelp& flag : allFlags()) EXPECT_EQ(ourFlagName(flag.name), flag.name);
 }

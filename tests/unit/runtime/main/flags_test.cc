@@ -30,6 +30,11 @@ TEST(Flags, ReadsAGeneration) {
   EXPECT_FALSE(flags->topP);
 }
 
+TEST(Flags, KvMemoryMayBeLeftToTheSession) {
+  EXPECT_EQ(parse({"e.bin", "--kv-memory", "auto"})->kvMemory, parse({"e.bin"})->kvMemory);
+  EXPECT_FALSE(parse({"e.bin", "--kv-memory", "Auto"}));
+}
+
 TEST(Flags, EmptyPromptIsAPrompt) {
   auto flags = parse({"e.bin", "--prompt", ""});
   ASSERT_TRUE(flags) << flags.status().toString();

@@ -111,7 +111,7 @@ TEST(Sampler, TopPOfAFlatRowLooksPastTheFirstGuess) {
   const std::vector<float> row(5000, 0.0f);
   SamplingParams params;
   params.topP = 0.9;
-  const auto got = shares(row, params, 3000);
+  const auto got = shares(row, params, 600);  // missing the last 200 of 4,500: one run in 10^11
   EXPECT_LT(got.rbegin()->first, 4501);
   EXPECT_GT(got.rbegin()->first, 4300);
 }

@@ -26,6 +26,18 @@ TEST(TokenHistory, AppliesEachPenaltyToItsTokens) {
   EXPECT_FLOAT_EQ(logits[4], -4);
 }
 
+TEST(TokenHistory, DistinctIdsAscendWhateverTheirOrder) {
+  TokenHistory history(9, 8);
+  const std::vector<int32_t> first = {7, 3, 7}, more = {5, 3};
+  history.addPrompt(first);
+  for (const int32_t id : {8, 0, 4, 0}) history.addGenerated(id);
+  history.addPrompt(more);
+  const auto distinct = history.distinct();
+  EXPECT_EQ(std::vector(distinct.begin(), distinct.end()), (std::vector<int32_t>{0, 3, 4, 5, 7, 8}));
+  EXPECT_EQ(history.timesGenerated(0), 2u);
+  EXPECT_EQ(history.timesGenerated(7), 0u);
+}
+
 TEST(TokenHistory, NeutralPenaltiesChangeNothing) {
   TokenHistory history(2, 1);
   history.addGenerated(0);

@@ -24,11 +24,14 @@ TEST(Metrics, HasTheNamesOfTheReferenceBoard) {
   Metrics metrics("m", 4096, 1, {"vllm", /*oldNames=*/true});
   BackendStats engine;
   engine.running = 3;
+  engine.swapped = 2;
   engine.kvUsage = 0.5;
+  engine.hostUsage = 0.25;
   const std::string text = metrics.render(engine);
+  EXPECT_NE(text.find("vllm:num_requests_swapped{engine=\"0\",model_name=\"m\"} 2\n"), std::string::npos);
+  EXPECT_NE(text.find("vllm:cpu_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.25\n"), std::string::npos);
   for (const char* name : {"num_requests_running",
                            "num_requests_waiting",
-                           "num_requests_swapped",
                            "kv_cache_usage_perc",
                            "gpu_cache_usage_perc",
                            "prompt_tokens_total",

@@ -112,6 +112,7 @@ TEST(Determinism, SwappedSequencesGoOnWithTheSameTokensInEveryMode) {
   std::mt19937 random(5);
   const FakeEngine engine(FakeEngine::Kind::kContexts);
   uint64_t preemptions = 0;
+  int shown = 0;
   for (int round = 0; round < 20; ++round) {
     std::vector<server::GenerationRequest> requests;
     for (uint64_t id = 1; id <= 6; ++id) {
@@ -129,8 +130,11 @@ TEST(Determinism, SwappedSequencesGoOnWithTheSameTokensInEveryMode) {
     const LoopResult together = runLoop(engine, setup, requests);
     EXPECT_EQ(together.outputs, wanted) << round;
     preemptions += together.stats.preemptions;
+    shown += together.mostSwapped > 0 && together.mostHostUsage > 0;
+    EXPECT_EQ(together.stats.swapped + together.stats.hostUsage, 0);
   }
   EXPECT_GT(preemptions, 20u);
+  EXPECT_GT(shown, 10) << "rounds in which /metrics says so";
 }
 
 TEST(Determinism, ALogitThatIsNotANumberEndsItsRequestAlone) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/unit/runtime/exec/fake_engine.h"
+#include "tests/unit/runtime/serving/loop_runner.h"
 
 namespace llmc::rt::serving {
 namespace {
@@ -217,6 +218,15 @@ TEST_F(Serving, AStepThatFailsEndsEverythingAndIsTold) {
   thread_.join();
   EXPECT_EQ(ended_.code(), "RT_KERNEL");
   EXPECT_EQ(loop_->submit(request(2, {1}, 5), sink).code(), "SV_BROKEN");
+}
+
+TEST(EngineLoop, PagesAreReadyBeforeTheStepThatComesToThem) {
+  FakeEngine engine;
+  test::LoopSetup setup;
+  const std::vector<server::GenerationRequest> asked{test::requestOf(1, std::vector<int32_t>(40, 3), 8)};
+  EXPECT_EQ(test::runLoop(engine, setup, asked).kvReady, 0u);
+  setup.memoryAhead = true;
+  EXPECT_GE(test::runLoop(engine, setup, asked).kvReady, 3 * FakeEngine::kPageBytes) << "48 tokens are 3 pages";
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Sinks that count, submit what is due, and stop the loop at the end.
 #include "tests/unit/runtime/serving/loop_runner.h"
 
+#include <algorithm>
+
 namespace llmc::rt::serving::test {
 
 using server::FinishReason;
@@ -35,6 +37,9 @@ class Sink final : public server::GenerationSink {
         for (const auto& [id, logprob] : token->logprobs->top) choice.logprobs.push_back(logprob);
       }
       ++runner_->tokens;
+      const server::BackendStats now = runner_->loop->stats();
+      runner_->result.mostSwapped = std::max(runner_->result.mostSwapped, now.swapped);
+      runner_->result.mostHostUsage = std::max(runner_->result.mostHostUsage, now.hostUsage);
       if (token->finish != FinishReason::kNone) end(choice, token->finish == FinishReason::kStop ? "stop" : "length");
       runner_->submitDue();
     } else if (auto* finish = std::get_if<server::FinishEvent>(&event)) {
@@ -103,6 +108,8 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
     extras.host = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.hostPages).take();
   }
   if (!setup.trace.empty()) extras.trace = StepTrace::create(setup.trace).take();
+  std::optional<MemoryAhead> memory;
+  if (setup.memoryAhead) extras.memory = &memory.emplace(*pool, machine.executor->workspace(), *machine.kv, 0);
   server::ModelFacts facts;
   facts.names = {"fake"};
   facts.context = setup.limits.maxContext;
@@ -111,6 +118,7 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   runner.submitDue();
   runner.result.status = runner.loop->run();
   runner.result.stats = runner.loop->stats();
+  if (memory) runner.result.kvReady = memory->kvReady();
   return std::move(runner.result);
 }
 

@@ -28,6 +28,7 @@ struct LoopSetup {
   bool prefixCache = true, deterministic = true;
   Numerics numerics = Numerics::kInvariant;
   uint32_t prefillTokens = 0;
+  bool memoryAhead = false;                                                ///< on the CPU: as a server, none before
   std::string trace;                                                       ///< file
   std::function<LoopMachine(const LoopSetup&, WorkerPool&)> machine = {};  ///< none: the CPU
 };
@@ -44,6 +45,9 @@ using Output = std::vector<ChoiceOutput>;  ///< [choice]
 struct LoopResult {
   std::map<uint64_t, Output> outputs;  ///< by generation
   server::BackendStats stats;
+  uint32_t mostSwapped = 0;  ///< of what the loop said before each token
+  double mostHostUsage = 0;
+  uint64_t kvReady = 0;  ///< MemoryAhead::kvReady(), with memoryAhead
   Status status = Status::ok();
 };
 

@@ -1,0 +1,49 @@
+// Has the kernel find memory before steps want it, with all workers at once.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/device/worker_pool.h"
+#include "runtime/kv/kv_store.h"
+
+namespace llmc::rt {
+
+/// The first use of a huge page clears it, which takes 0.2 to 5 ms; inside a step all other workers wait for the one
+/// that meets it. Here each worker clears one: before anything runs the workspace and the first `ahead` bytes of KV
+/// pages, later the pages that sequences come to. What they hold stays. Used between steps by the thread that owns
+/// `pool`.
+class MemoryAhead {
+ public:
+  /// `ahead` of a server, in bytes: more would be memory that an idle one holds.
+  static constexpr uint64_t kServing = uint64_t{128} << 20;
+
+  /// What is given must outlive it. KV pages of a device are left alone.
+  MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const KvStore& kv, uint64_t ahead);
+  MemoryAhead(const MemoryAhead&) = delete;
+  MemoryAhead& operator=(const MemoryAhead&) = delete;
+
+  /// One huge page a worker. False: nothing was left to do.
+  bool advance();
+  /// Before a step: KV pages [0, pages), as far as they are not ready yet. The scheduler knows their number; the
+  /// store's own pool is not the one that it takes them from.
+  void reach(uint32_t pages);
+  /// Bytes of KV pages that are ready, from the first on.
+  uint64_t kvReady() const { return kvDone_; }
+
+ private:
+  static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers);
+  void populateNext(std::span<uint8_t> all, uint64_t& done);
+
+  WorkerPool& pool_;
+  const std::span<uint8_t> workspace_;
+  const std::span<uint8_t> kv_;  ///< empty on a device
+  const uint64_t pageBytes_, ahead_;
+  uint64_t workspaceDone_ = 0, kvDone_ = 0;  ///< bytes from the start
+  std::span<uint8_t> now_;                   ///< what the workers populate
+  uint64_t self_;                            ///< argument of `work`
+  KernelCall call_;
+  uint32_t phaseEnd_ = 1;
+};
+
+}  // namespace llmc::rt
