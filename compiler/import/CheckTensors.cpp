@@ -56,7 +56,7 @@ Place placeOf(const Checkpoint& checkpoint, const UnreadableTensor& tensor) {
   return {checkpoint.files()[tensor.file]->name(), tensor.at, tensor.name};
 }
 
-Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
+Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted, const MissingTensor& missing) {
   const TensorInfo* tensor = checkpoint.lookup(wanted.name);
   std::string first = checkpoint.files().empty() ? "" : checkpoint.files()[0]->name();
   if (!tensor) {
@@ -64,8 +64,8 @@ Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted) {
       if (other.name == wanted.name)
         return importError("MODEL_TENSOR", placeOf(checkpoint, other), "is stored as " + other.type,
                            "supported are " + std::string(storageTypeList()));
-    return importError("MODEL_TENSOR", {first, -1, wanted.name}, "tensor is missing",
-                       "give the folder with all shards, or a complete file");
+    return importError("MODEL_TENSOR", {first, -1, missing.nameInFile(wanted.name)}, "tensor is missing",
+                       missing.advice);
   }
   Place place{checkpoint.files()[tensor->file]->name(), static_cast<int64_t>(tensor->offset), tensor->name};
   if (tensor->shape != wanted.shape) {
@@ -86,7 +86,8 @@ bool harmless(std::string_view name) {
 
 }  // namespace
 
-Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std::vector<std::string>& warnings) {
+Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std::vector<std::string>& warnings,
+                    const MissingTensor& missing) {
   std::vector<Wanted> wanted;
   wanted.push_back({"model.embed_tokens.weight", {config.vocab, config.hidden}});
   for (int64_t layer = 0; layer < config.layers; ++layer) wantLayer(wanted, config, layer);
@@ -94,7 +95,7 @@ Status checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, std
   if (!config.tieEmbeddings) wanted.push_back({"lm_head.weight", {config.vocab, config.hidden}});
   std::unordered_set<std::string_view> names;
   for (const Wanted& one : wanted) {
-    LLMC_TRY(checkOne(checkpoint, one));
+    LLMC_TRY(checkOne(checkpoint, one, missing));
     names.insert(one.name);
   }
   for (const TensorInfo& tensor : checkpoint.tensors()) {

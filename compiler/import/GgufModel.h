@@ -14,6 +14,8 @@ namespace llmc {
 /// readGgufTokenizer.
 rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf);
 
+/// What a GGUF file calls the tensor `name` of Hugging Face; the name itself when it has no role.
+std::string ggufTensorName(std::string_view name, const ModelConfig& config);
 /// The tensors under Hugging Face names, without rope_freqs. Names of no known role keep their GGUF name.
 rt::Result<std::vector<TensorInfo>> canonicalGgufTensors(const GgufFile& gguf, const ModelConfig& config);
 

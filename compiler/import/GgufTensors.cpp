@@ -1,4 +1,5 @@
 // GGUF tensor names to Hugging Face names.
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -75,6 +76,22 @@ rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& te
 }
 
 }  // namespace
+
+std::string ggufTensorName(std::string_view name, const ModelConfig& config) {
+  const size_t dot = name.find_last_of('.');
+  if (dot == std::string_view::npos) return std::string(name);
+  std::string_view stem = name.substr(0, dot), kind = name.substr(dot);
+  for (const Rename& entry : kModelNames)
+    if (entry.canonical == stem) return std::string(entry.gguf) + std::string(kind);
+  constexpr std::string_view kLayers = "model.layers.";
+  if (!stem.starts_with(kLayers)) return std::string(name);
+  stem.remove_prefix(kLayers.size());
+  const size_t end = std::min(stem.find('.'), stem.size() - 1);
+  for (const LayerRename& entry : kLayerNames)
+    if (config.family->names.*entry.canonical == stem.substr(end + 1))
+      return "blk." + std::string(stem.substr(0, end)) + "." + std::string(entry.gguf) + std::string(kind);
+  return std::string(name);
+}
 
 rt::Result<std::vector<TensorInfo>> canonicalGgufTensors(const GgufFile& gguf, const ModelConfig& config) {
   std::vector<TensorInfo> tensors;

@@ -63,7 +63,9 @@ rt::Result<ImportedModel> importGguf(std::shared_ptr<const SourceFile> file, con
   if (!tensors) return tensors.takeStatus();
   model.checkpoint = std::make_unique<Checkpoint>(std::vector{gguf->file}, tensors.take());
   model.checkpoint->allowNonFinite(options.allowNonFinite);
-  LLMC_TRY(checkTensors(*model.checkpoint, model.config, model.warnings));
+  const MissingTensor missing{[&](std::string_view name) { return ggufTensorName(name, model.config); },
+                              "the file is not complete: fetch it, or convert the model, again"};
+  LLMC_TRY(checkTensors(*model.checkpoint, model.config, model.warnings, missing));
   auto tokenizer = readGgufTokenizer(*gguf, model.config);
   if (!tokenizer) return tokenizer.takeStatus();
   LLMC_TRY(checkVocabulary(*gguf, model.config, tokenizer->vocab));

@@ -75,6 +75,21 @@ TEST(GgufModel, GG7_ArrayTypes) {
   EXPECT_EQ(codeWith("tokenizer.ggml.token_type", [](auto& w) { w.i32s("tokenizer.ggml.token_type", {1, 2}); }),
             "GG_ARRAY");
 }
+TEST(GgufModel, AMissingTensorHasTheFilesNameForIt) {
+  const auto model = import(tinyGguf([](GgufWriter& w, const std::string& name) {
+    if (name != "llama.block_count") return false;
+    w.u32(name, 2);  // the file has the tensors of one layer
+    return true;
+  }));
+  ASSERT_EQ(codeOf(model), "MODEL_TENSOR");
+  const std::string said = model.status().toString();
+  EXPECT_NE(said.find("'blk.1.attn_norm.weight': tensor is missing"), std::string::npos) << said;
+  EXPECT_EQ(said.find("shards"), std::string::npos) << said;
+  const auto honest = import(tinyGguf());
+  ASSERT_TRUE(honest.isOk());
+  for (const TensorInfo& tensor : honest->checkpoint->tensors())
+    EXPECT_EQ(ggufTensorName(tensor.name, honest->config), tensor.sourceName);
+}
 TEST(GgufModel, GG15_LayerNumbers) {
   for (const char* name :
        {"blk.536870912.attn_q.weight", "blk.1073741824.attn_q.weight", "blk.1.attn_q.weight", "blk.-1.attn_q.weight",
