@@ -92,6 +92,26 @@ FailureOr<std::vector<Interpreter::TensorPtr>> Interpreter::runBlock(Block& bloc
   return results;
 }
 
+/// Ops whose results are elements of their operands' places; nothing for all others.
+static std::optional<Tensor> elementwise(Operation* op, ::llvm::function_ref<const Tensor&(Value)> in,
+                                         const InterpreterOptions& options) {
+  using Result = std::optional<Tensor>;
+  return ::llvm::TypeSwitch<Operation*, Result>(op)
+      .Case([&](llm::GluOp o) -> Result {
+        return o.getUp() ? glu(in(o.getGate()), in(o.getUp()), o.getAct())
+                         : gluInterleaved(in(o.getGate()), o.getAct());
+      })
+      .Case([&](llm::ActOp o) -> Result { return map(in(o.getX()), [&](double x) { return activate(x, o.getFn()); }); })
+      .Case([&](llm::AddOp o) -> Result { return zip(in(o.getLhs()), in(o.getRhs()), std::plus<double>()); })
+      .Case([&](llm::MulOp o) -> Result { return zip(in(o.getLhs()), in(o.getRhs()), std::multiplies<double>()); })
+      .Case([&](llm::ScaleOp o) -> Result { return map(in(o.getX()), [&](double x) { return x * o.getFactor(); }); })
+      .Case([&](llm::SoftcapOp o) -> Result {
+        return map(in(o.getX()), [&](double x) { return o.getCap() * std::tanh(x / o.getCap()); });
+      })
+      .Case([&](llm::CastOp o) -> Result { return cast(in(o.getX()), o.getType(), options.roundActivations); })
+      .Default([](Operation*) -> Result { return std::nullopt; });
+}
+
 LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
   auto in = [&](Value v) -> const Tensor& { return *frame.lookup(v); };
   auto maybe = [&](Value v) { return v ? frame.lookup(v).get() : nullptr; };
@@ -99,6 +119,7 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
     define(op->getResult(0), std::move(tensor), frame);
     return success();
   };
+  if (std::optional<Tensor> result = elementwise(op, in, options_)) return out(std::move(*result));
   return ::llvm::TypeSwitch<Operation*, LogicalResult>(op)
       .Case([&](llm::UseOp o) { return use(o, frame); })
       .Case([&](arith::ConstantOp o) -> LogicalResult {
@@ -130,18 +151,6 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
       .Case([&](llm::AttendMergeOp o) {
         return out(attendMerge(in(o.getP()), o.getHeads(), o.getHeadDim(), o.getSplits()));
       })
-      .Case([&](llm::GluOp o) {
-        return out(o.getUp() ? glu(in(o.getGate()), in(o.getUp()), o.getAct())
-                             : gluInterleaved(in(o.getGate()), o.getAct()));
-      })
-      .Case([&](llm::ActOp o) { return out(map(in(o.getX()), [&](double x) { return activate(x, o.getFn()); })); })
-      .Case([&](llm::AddOp o) { return out(zip(in(o.getLhs()), in(o.getRhs()), std::plus<double>())); })
-      .Case([&](llm::MulOp o) { return out(zip(in(o.getLhs()), in(o.getRhs()), std::multiplies<double>())); })
-      .Case([&](llm::ScaleOp o) { return out(map(in(o.getX()), [&](double x) { return x * o.getFactor(); })); })
-      .Case([&](llm::SoftcapOp o) {
-        return out(map(in(o.getX()), [&](double x) { return o.getCap() * std::tanh(x / o.getCap()); }));
-      })
-      .Case([&](llm::CastOp o) { return out(cast(in(o.getX()), o.getType(), options_.roundActivations)); })
       .Case([&](kern::DispatchOp o) { return runNested(op, o.getBlock(), frame, step); })
       .Case([&](kern::CallOp o) {
         auto callee = SymbolTable::lookupNearestSymbolFrom<kern::FuncOp>(op, o.getCalleeAttr());

@@ -2,16 +2,15 @@
 
 # What: (with VNNI, with AVX2 only, share of the limit). The limit is the read bandwidth while decoding and the peak of the products' type at
 # prompts, measured in the same run. Contexts are the beginnings of names of cases.
+SEVERAL = {"8 sequences": (3.2, 2.2, None), "16 sequences": (3.0, 2.2, None)}
 SMALL = {
     "decode at 32": (2.2, 2.2, 0.75),
     "decode at 1,024": (2.4, 2.4, None),
     "decode at 2,048": (2.6, 2.8, None),
     "prefill 4,096": (4.0, 3.0, None),
     "prefill": (4.5, 2.6, 0.65),
-    "8 sequences": (3.2, 2.2, None),
-    "16 sequences": (3.0, 2.2, None),
+    **SEVERAL,
 }
-SEVERAL = {"8 sequences": (3.2, 2.2, None), "16 sequences": (3.0, 2.2, None)}
 LONG = {"decode at 8,192": (2.5, 2.0, 0.85)}
 TARGETS = {
     "135M": SMALL,

@@ -37,13 +37,19 @@ class Difference:
     top_gap: list = dataclasses.field(default_factory=list)
     nll: list = dataclasses.field(default_factory=list)
 
-    def add(self, exact, other, ids):
-        """exact, other: log probabilities [T, V] of the positions of ids[T]."""
-        self.kl.append(kl_rows(exact, other))
-        top = other.argmax(axis=-1)
-        self.same.append(exact.argmax(axis=-1) == top)
-        self.top_gap.append(exact.max(axis=-1) - exact[np.arange(len(top)), top])
-        self.nll.append(-other[np.arange(len(ids) - 1), ids[1:]])
+    def add(self, exact, logits, ids):
+        """exact: log probabilities [T, V] of the positions of ids[T]; logits: the other's, of which some rows at a time are normalized."""
+        for first in range(0, len(ids), ROWS):
+            rows = slice(first, first + ROWS)
+            e, o = exact[rows], log_softmax(logits[rows])
+            self.kl.append(kl_rows(e, o))
+            top = o.argmax(axis=-1)
+            best = e.argmax(axis=-1)
+            self.same.append(best == top)
+            each = np.arange(len(top))
+            self.top_gap.append(e[each, best] - e[each, top])
+            following = ids[first + 1 : first + 1 + ROWS]
+            self.nll.append(-o[each[: len(following)], following])
 
     def summary(self) -> dict:
         kl, same, gap, nll = (np.concatenate(x) for x in (self.kl, self.same, self.top_gap, self.nll))

@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,20 +25,26 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "fixtures")]
 import engine  # noqa: E402  (after the paths above)
 
 
+def cpu_seconds() -> float:
+    """Of this process and those that it has waited for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 class Result(unittest.TestResult):
     """Counts each test once and prints a line when it ends."""
 
     def __init__(self, verbose: bool):
         super().__init__()
-        self.verbose, self.passed, self.begin = verbose, 0, 0.0
+        self.verbose, self.passed, self.begin = verbose, 0, (0.0, 0.0)
         self.failed: list[str] = []
 
     def startTest(self, test):
         super().startTest(test)
-        self.begin = time.monotonic()
+        self.begin = time.monotonic(), cpu_seconds()
 
     def _line(self, word: str, test, detail: str = ""):
-        print(f"{word} {test.id()} ({time.monotonic() - self.begin:.1f} s) {detail}".rstrip(), flush=True)
+        wall, cpu = time.monotonic() - self.begin[0], cpu_seconds() - self.begin[1]
+        print(f"{word} {test.id()} ({wall:.1f} s, {cpu:.1f} of CPUs) {detail}".rstrip(), flush=True)
 
     def _fail(self, test, error):
         if test.id() not in self.failed:
@@ -95,8 +102,8 @@ def beside_others(test) -> bool:
 
 
 def share(tests, number: int) -> list:
-    """Those of the process `number`: these two modules take as long as all others together."""
-    return [test for test in tests if beside_others(test) and (type(test).__module__ in ("smollm2_test", "assembly_test")) == (number == 0)]
+    """Those of the process `number`: this module takes as long as all others together."""
+    return [test for test in tests if beside_others(test) and (type(test).__module__ == "smollm2_test") == (number == 0)]
 
 
 class Beside:

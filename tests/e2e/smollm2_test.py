@@ -111,7 +111,7 @@ class SmolLM2(unittest.TestCase):
     def test_bf16_folder(self):
         """w16 is exact but for float32; w8 stays near it; w4 is reported beside a plain bound."""
         engines = {q: kl.engine_logits(engine.build(smollm2.folder(), "--quant", q)) for q in ("w16", "w8", "w4")}
-        exact = kl.Exact(smollm2.folder(), smollm2.cache_dir(), np.float32)
+        exact = kl.Exact(smollm2.folder(), smollm2.cache_dir(), np.float32, keep=TOKENS // 4 // CHUNK)
         w16 = kl.measure(exact, {"w16": engines["w16"]}, text_ids(), TOKENS, CHUNK)
         # A quarter of the text is enough for bounds that are this wide.
         others = kl.measure(exact, {q: engines[q] for q in ("w8", "w4")}, text_ids(), TOKENS // 4, CHUNK)

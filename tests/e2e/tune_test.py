@@ -8,6 +8,7 @@ import unittest
 import numpy as np
 
 import engine
+import tiny_logits_test
 import tiny_models
 
 MODEL = "gguf-llama-q4_1"
@@ -48,17 +49,18 @@ class Tune(unittest.TestCase):
         self.assertEqual(len(set(self.keys())), len(self.lines) - 2)
 
     def test_a_build_takes_it_and_answers_the_same(self):
-        ids = list(range(3, 90))
+        ids = tiny_logits_test.prompt(MODEL)[:87]
         want = engine.logits(self.engine, ids)
         forced = engine.work_dir() / "forced.tuning"
         numbers = {"1": "prefetch_bytes=64", "4": "tile_rows=3 prefetch_bytes=64"}
         forced.write_text("llmc-tuning 1\n" + "".join(
             f"{key} {numbers.get(key.split()[4], 'tile_rows=3 prefetch_bytes=64')}\n" for key in self.keys()))
-        for tuning in (self.file, forced):
-            with self.subTest(tuning=tuning.name):
-                tuned = engine.build(model_path(), "--tuning", tuning)
-                # Tiles change no sum of a row but that of scales rounded for many rows.
-                np.testing.assert_allclose(engine.logits(tuned, ids), want, atol=0.02)
+        tuned = {tuning: engine.logits(engine.build(model_path(), "--tuning", tuning), ids) for tuning in (self.file, forced)}
+        # Tiles change no sum of a row but that of scales rounded for many rows.
+        np.testing.assert_allclose(tuned[forced], want, atol=0.02)
+        # What is chosen depends on the minute: it may round scales where the table does not, so int8 levels flip and spread (0.13 was seen once).
+        # The right answer is the reference's, within what such rounding costs.
+        tiny_logits_test.wanted(MODEL, True).check(self, tuned[self.file], len(ids))
         text = engine.call("llmc", "explain", engine.build(model_path(), "--tuning", forced))
         self.assertIn("3 x 16 sums in registers", text)
         self.assertIn("prefetch 64 B ahead", text)
