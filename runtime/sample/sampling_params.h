@@ -20,13 +20,13 @@ struct SamplingParams {
   double repetitionPenalty = 1.0;  ///< (0, 100]; divides positive, multiplies negative logits of seen tokens
   double presencePenalty = 0.0;    ///< [-2, 2]; subtracted once from tokens already generated
   double frequencyPenalty = 0.0;   ///< [-2, 2]; subtracted for each time a token was generated
-  std::vector<std::pair<int32_t, float>> logitBias;  ///< (token id, [-100, 100]) added
-  std::vector<int32_t> allowedIds;                   ///< no other token is possible; empty: all are
-  std::vector<std::vector<int32_t>> badWords;        ///< token sequences that the output never contains
-  uint32_t minTokens = 0;                            ///< stop tokens are impossible before so many were generated
+  std::vector<std::pair<int32_t, float>> logitBias = {};  ///< (token id, [-100, 100]) added
+  std::vector<int32_t> allowedIds = {};                   ///< no other token is possible; empty: all are
+  std::vector<std::vector<int32_t>> badWords = {};        ///< token sequences that the output never contains
+  uint32_t minTokens = 0;                                 ///< stop tokens are impossible before so many were generated
   uint64_t seed = 0;
-  int32_t logprobs = -1;            ///< -1: none; N: of the chosen token and the N best
-  std::vector<int32_t> logprobIds;  ///< of these in place of the N best, in this order; empty: of the N best
+  int32_t logprobs = -1;                 ///< -1: none; N: of the chosen token and the N best
+  std::vector<int32_t> logprobIds = {};  ///< of these in place of the N best, in this order; empty: of the N best
 
   bool greedy() const { return temperature == 0.0 || topK == 1; }
   bool restricts() const { return !allowedIds.empty() || !badWords.empty(); }

@@ -15,7 +15,7 @@ namespace llmc::rt::serving {
 namespace {
 
 using server::FinishReason;
-using test::FakeEngine;
+using rt::test::FakeEngine;
 
 /// Collects the events of one generation.
 class Collector final : public server::GenerationSink {
@@ -119,7 +119,7 @@ class Serving : public testing::Test {
     return request;
   }
   /// Sets logits growing with the token id for a positive sum: greedy takes the last token of the vocabulary.
-  static constexpr int32_t kBest = static_cast<int32_t>(test::kVocabulary) - 1;
+  static constexpr int32_t kBest = static_cast<int32_t>(rt::test::kVocabulary) - 1;
 
   FakeEngine engine_;
   std::unique_ptr<EngineLoop> loop_;
