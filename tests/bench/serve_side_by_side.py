@@ -130,9 +130,11 @@ def percentile_over_before(gaps: list[tuple[float, float]], windows: list[tuple[
     """The p99 of the gaps in the windows, each as a multiple of the median of the 0.3 s before: the streams' contexts grow meanwhile."""
     ratios = []
     for a, b in windows:
-        before = statistics.median(g for end, g in gaps if a - 0.3 < end - g and end < a)
-        ratios += [g / before for end, g in gaps if a < end and end - g < b]
-    return report.percentile(ratios, 99)
+        before = [g for end, g in gaps if a - 0.3 < end - g and end < a]
+        if not before:  # nothing came for so long: the prompt before this one still held them up
+            continue
+        ratios += [g / statistics.median(before) for end, g in gaps if a < end and end - g < b]
+    return report.percentile(ratios, 99) if ratios else float("nan")
 
 
 async def start(server, seed, args) -> dict:
