@@ -47,6 +47,7 @@ def Quantize : LlmcPass<"llm-quantize"> {
     fp8 stores e4m3 with a scale a row, but the embedding and the head as w16 does; x of such a product becomes e4m3 with a scale a token,
     `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], e4m3>`. A CPU has no such products: it multiplies f32 that `llm.round_rows` and the packer
     have rounded to the same numbers, which is for measuring.
+    Integer weights that a scheme stores as floats are expanded by the build, not by the products (F12), with a remark.
     Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float; bf16, too, and gives those with bf16 weights
     bf16_products, and attention. For cuda activations are auto or bf16.
   }];
