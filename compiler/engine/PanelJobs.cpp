@@ -58,17 +58,40 @@ rt::Status checkSource(const WeightSpec& spec, const WeightSource& wanted, const
                               std::to_string(spec.cols));
 }
 
+/// The first block of a stored row that holds a NaN or infinite value, or scale.
+int64_t firstNonFinite(StorageType storage, const std::vector<std::byte>& row) {
+  int64_t bytes = blockBytes(storage), blocks = static_cast<int64_t>(row.size()) / bytes, block = 0;
+  while (block + 1 < blocks && allFinite(storage, row.data() + block * bytes, blockLength(storage))) ++block;
+  return block;
+}
+
+/// "[ROW, COLUMN]" of a matrix, "[ROW]" of a vector.
+std::string indexText(int64_t row, int64_t column, int64_t cols) {
+  return "[" + std::to_string(row) + (cols > 1 ? ", " + std::to_string(column) : "") + "]";
+}
+
+/// faults: of rows [row0, row0 + 16) of the source. The row is read again to say which of its values it is.
 rt::Status faultError(const WeightSource& source, const RowSource& found, int64_t row0, LaneFaults faults) {
   bool infinite = (faults & 0xffffu) != 0;
-  int64_t row = row0 + std::countr_zero(infinite ? faults & 0xffffu : faults >> 16);
-  std::string where = found.place();
-  if (where.empty()) where = "'" + rt::escaped(source.tensor) + "'";
-  where += ": row " + std::to_string(row) + " ";
-  if (infinite)
-    return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE", where + "holds a NaN or infinite value",
-                             "the model file is damaged");
-  return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE", where + "holds a value too large for f16",
-                           "choose a bf16 or f32 scheme for it");
+  int64_t row = row0 + std::countr_zero(infinite ? faults & 0xffffu : faults >> 16), block = 0;
+  if (infinite) {
+    std::vector<std::byte> stored(static_cast<size_t>(storedRowBytes(found.storage(), found.cols())));
+    LLMC_TRY(found.read(row, 1, source.unpermuteHeads, stored.data()));
+    block = firstNonFinite(found.storage(), stored);
+  }
+  StoredPlace place = found.place(row, block, source.unpermuteHeads);
+  std::string where = place.where.empty() ? "'" + rt::escaped(source.tensor) + "'" : place.where;
+  if (!infinite)
+    return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE",
+                             where + ": row " + std::to_string(place.row) + " holds a value too large for f16",
+                             "choose a bf16 or f32 scheme for it");
+  int64_t length = blockLength(found.storage()), column = block * length;
+  std::string which = indexText(place.row, column, found.cols());
+  if (length > 1)
+    which = "the scale of values " + which + " to " + indexText(place.row, column + length - 1, found.cols());
+  return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE",
+                           where + ": " + (length > 1 ? which : "value " + which) + " is NaN or infinite",
+                           "the model file is damaged");
 }
 
 rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
@@ -102,8 +125,9 @@ rt::Status packPlain(const OpenWeight& weight, uint8_t* out) {
     stored.resize(static_cast<size_t>(run.count * storedRowBytes(source.storage(), spec.cols)));
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, stored.data()));
     expandToFloat(source.storage(), stored.data(), run.count * spec.cols, to);
-    if (!allFinite(StorageType::F32, reinterpret_cast<const std::byte*>(to), run.count * spec.cols))
-      return faultError(spec.sources[run.source], source, run.row, 1);
+    for (int64_t r = 0; r < run.count; ++r)
+      if (!allFinite(StorageType::F32, reinterpret_cast<const std::byte*>(to + r * spec.cols), spec.cols))
+        return faultError(spec.sources[run.source], source, run.row + r, 1);
     row += run.count;
     to += run.count * spec.cols;
   }
