@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "compiler/engine/PanelPacker.h"
+#include "compiler/engine/Stopwatch.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/limits.h"
 
@@ -94,7 +95,8 @@ rt::Status faultError(const WeightSource& source, const RowSource& found, int64_
                            "the model file is damaged");
 }
 
-rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
+rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out,
+                      PackSeconds& seconds) {
   const WeightSpec& spec = *weight.spec;
   PanelPacker packer(spec.layout, spec.cols, errorWeight == ErrorWeight::Square, spec.group, spec.e4m3);
   std::vector<std::byte> rows;
@@ -103,10 +105,16 @@ rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight
     RowRun run = rowRun(spec, panel * kPanelRows, kPanelRows);
     const RowSource& source = *weight.sources[run.source];
     rows.resize(static_cast<size_t>(run.count * storedRowBytes(source.storage(), spec.cols)));
+    Stopwatch reading;
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, rows.data()));
+    seconds.reading += reading.seconds();
+    Stopwatch packing;
     LaneFaults faults = packer.pack(source.storage(), rows.data(), static_cast<int>(run.count), out);
+    seconds.packing += packing.seconds();
     if (faults != 0) return faultError(spec.sources[run.source], source, run.row, faults);
   }
+  seconds.widening = packer.expandSeconds();
+  seconds.packing -= seconds.widening;
   return rt::Status::ok();
 }
 
@@ -206,12 +214,13 @@ std::vector<PanelJob> cutJobs(const std::vector<WeightSpec>& specs, const std::v
   return jobs;
 }
 
-rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
+rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out,
+                   PackSeconds& seconds) {
   bool plain = weight.spec->layout == Layout::Plain;
   uint64_t bytes =
       plain ? weight.place.size : static_cast<uint64_t>(job.count * panelBytes(weight.spec->layout, weight.spec->cols));
   std::memset(out + bytes, 0, job.bytes - bytes);
-  return plain ? packPlain(weight, out) : packPanels(job, weight, errorWeight, out);
+  return plain ? packPlain(weight, out) : packPanels(job, weight, errorWeight, out, seconds);
 }
 
 }  // namespace llmc

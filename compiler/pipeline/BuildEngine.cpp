@@ -302,6 +302,7 @@ private:
       return places.takeStatus();
     PackOptions pack;
     pack.threads = options_.jobs;
+    pack.seconds = &summary_.packing;
     pack.progress = [&](uint64_t done, uint64_t total) {
       progress_.advance(done, total);
       return true;
