@@ -47,6 +47,7 @@ def Quantize : LlmcPass<"llm-quantize"> {
     fp8 stores e4m3 with a scale a row, but the embedding and the head as w16 does; x of such a product becomes e4m3 with a scale a token,
     `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], e4m3>`. A CPU has no such products: it multiplies f32 that `llm.round_rows` and the packer
     have rounded to the same numbers, which is for measuring.
+    Integer weights that a scheme stores as floats are expanded by the build, not by the products (F12), with a remark.
     Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float; bf16, too, and gives those with bf16 weights
     bf16_products, and attention. For cuda activations are auto or bf16.
   }];
@@ -128,7 +129,10 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     add before it and quantize (F1), embed with scale and the first norm (F10), attend with quantize (F6). Dequantization is always
     inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be
-    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark.
+    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark. Two of them cost @mixed an eighth barrier a layer (of 7;
+    tests/lit/compiler/barriers.test). Heads of 16: two make a group of 32, and are items of attention that different workers may have.
+    q, k and v in different storage, as where a Q4_K_M file has v in Q6_K: one product has one storage, llm.kv_write takes keys and values
+    together, and so waits for two products instead of ending one; @decode then has 6 barriers instead of 5.
     For cuda the rows of a product, and what becomes of q, k and v after it, are kernels of their own: blocks share nothing but memory,
     so each would compute all of it again. Casts join what makes their rows: norms (F1), attention and its merge (F6), products (F9).
   }];

@@ -1,5 +1,6 @@
 // Weight storage by scheme, and one llm.quantize for all integer products of an input.
 #include "passes/Passes.h"
+#include "passes/Remark.h"
 #include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
@@ -131,7 +132,14 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     }
     getOperation().walk([&](llm::UseOp use) {
       auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(use, use.getWeightAttr());
+      llm::QuantAttr found = use.getType().getQuant(), stored = weight.weightType().getQuant();
       use.getResult().setType(weight.weightType());
+      if (!found.isInteger() || stored.isInteger())
+        return;
+      for (Operation *user : use->getUsers())
+        if (isa<llm::LinearOp>(user))
+          missed(user, "F12") << "scheme " << scheme << " stores " << found << " as " << stored
+                              << ": expanded in memory, by the build, instead of in the product";
     });
   }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/engine/OutputFile.h"
+#include "compiler/engine/Stopwatch.h"
 #include "runtime/base/limits.h"
 #include "runtime/format/digest.h"
 
@@ -47,6 +48,7 @@ struct EngineWriter::State {
   std::vector<Digest128> digests;
   rt::ChunkDigester digester;
   uint64_t firstSection = 0;
+  double digestSeconds = 0;
   bool open = false, finished = false, closed = false;  // closed: the last section is padded and digested
   bool previewed = false;                               // digests and head are in the file, more may come
 
@@ -164,7 +166,9 @@ rt::Result<uint32_t> EngineWriter::beginSection(SectionKind kind, uint64_t align
 rt::Status EngineWriter::append(const void* data, size_t bytes) {
   if (!state_->open) return misuse("bytes are appended outside a section");
   LLMC_TRY(state_->file.append(data, bytes));
+  Stopwatch stopwatch;
   state_->digester.append(data, bytes);
+  state_->digestSeconds += stopwatch.seconds();
   return rt::Status::ok();
 }
 
@@ -191,6 +195,8 @@ rt::Result<uint32_t> EngineWriter::addSection(SectionKind kind, std::string_view
   LLMC_TRY(endSection());
   return index;
 }
+
+double EngineWriter::digestSeconds() const { return state_->digestSeconds; }
 
 uint64_t EngineWriter::sectionBytes() const {
   return state_->open ? state_->file.size() - state_->sections.back().offset : 0;

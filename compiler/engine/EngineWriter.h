@@ -40,6 +40,8 @@ class EngineWriter {
   rt::Status endSection();
   /// beginSection + append + endSection.
   rt::Result<uint32_t> addSection(rt::SectionKind kind, std::string_view bytes, uint64_t alignment = 0);
+  /// Seconds that append() has spent on digests.
+  double digestSeconds() const;
   /// Bytes appended to the open section so far.
   uint64_t sectionBytes() const;
 

@@ -62,6 +62,9 @@ void reclaim(const fs::path& path) {
 }
 
 constexpr uint64_t kBlockBytes = rt::kWeightsAlignment;
+/// Files of this size on are sent to the disk while they grow, in runs of kWritebackBytes; smaller ones are synced
+/// soon.
+constexpr uint64_t kLargeBytes = uint64_t{512} << 20, kWritebackBytes = uint64_t{64} << 20;
 
 /// A write over RLIMIT_FSIZE should fail with EFBIG, not end the process with the temporary file left behind.
 void ignoreFileSizeSignal() {
@@ -156,7 +159,14 @@ rt::Status OutputFile::append(const void* data, uint64_t bytes) {
     bytes -= now;
     if (size_ % kBlockBytes == 0) LLMC_TRY(flush());
   }
+  startWriteback();
   return rt::Status::ok();
+}
+
+void OutputFile::startWriteback() {
+  if (size_ < kLargeBytes) return;
+  for (; size_ - begun_ >= 2 * kWritebackBytes; begun_ += kWritebackBytes)
+    ::sync_file_range(fd_, static_cast<off_t>(begun_), kWritebackBytes, SYNC_FILE_RANGE_WRITE);
 }
 
 rt::Status OutputFile::appendHole(uint64_t bytes) {

@@ -44,11 +44,15 @@ class OutputFile {
   rt::Status failed(const char* what) const;
   rt::Status write(uint64_t offset, const char* data, uint64_t bytes);
   rt::Status flush();
+  /// Lets the disk write what has been appended while more is made, so that commit() waits for little. Whether that
+  /// works is for commit() to find.
+  void startWriteback();
 
   std::string path_, temporary_;
   int fd_ = -1;
   bool renamed_ = false;  ///< over the old output, which is gone
   uint64_t size_ = 0;
+  uint64_t begun_ = 0;         ///< bytes that startWriteback() has given to the disk
   std::vector<char> pending_;  ///< the last appended bytes, not in the file yet
 };
 

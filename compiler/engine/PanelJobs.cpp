@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "compiler/engine/PanelPacker.h"
+#include "compiler/engine/Stopwatch.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/limits.h"
 
@@ -58,20 +59,44 @@ rt::Status checkSource(const WeightSpec& spec, const WeightSource& wanted, const
                               std::to_string(spec.cols));
 }
 
-rt::Status faultError(const WeightSource& source, const RowSource& found, int64_t row0, LaneFaults faults) {
-  bool infinite = (faults & 0xffffu) != 0;
-  int64_t row = row0 + std::countr_zero(infinite ? faults & 0xffffu : faults >> 16);
-  std::string where = found.place();
-  if (where.empty()) where = "'" + rt::escaped(source.tensor) + "'";
-  where += ": row " + std::to_string(row) + " ";
-  if (infinite)
-    return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE", where + "holds a NaN or infinite value",
-                             "the model file is damaged");
-  return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE", where + "holds a value too large for f16",
-                           "choose a bf16 or f32 scheme for it");
+/// The first block of a stored row that holds a NaN or infinite value, or scale.
+int64_t firstNonFinite(StorageType storage, const std::vector<std::byte>& row) {
+  int64_t bytes = blockBytes(storage), blocks = static_cast<int64_t>(row.size()) / bytes, block = 0;
+  while (block + 1 < blocks && allFinite(storage, row.data() + block * bytes, blockLength(storage))) ++block;
+  return block;
 }
 
-rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
+/// "[ROW, COLUMN]" of a matrix, "[ROW]" of a vector.
+std::string indexText(int64_t row, int64_t column, int64_t cols) {
+  return "[" + std::to_string(row) + (cols > 1 ? ", " + std::to_string(column) : "") + "]";
+}
+
+/// faults: of rows [row0, row0 + 16) of the source. The row is read again to say which of its values it is.
+rt::Status faultError(const WeightSource& source, const RowSource& found, int64_t row0, LaneFaults faults) {
+  bool infinite = (faults & 0xffffu) != 0;
+  int64_t row = row0 + std::countr_zero(infinite ? faults & 0xffffu : faults >> 16), block = 0;
+  if (infinite) {
+    std::vector<std::byte> stored(static_cast<size_t>(storedRowBytes(found.storage(), found.cols())));
+    LLMC_TRY(found.read(row, 1, source.unpermuteHeads, stored.data()));
+    block = firstNonFinite(found.storage(), stored);
+  }
+  StoredPlace place = found.place(row, block, source.unpermuteHeads);
+  std::string where = place.where.empty() ? "'" + rt::escaped(source.tensor) + "'" : place.where;
+  if (!infinite)
+    return rt::Status::error(rt::ErrorKind::kBadInput, "W_RANGE",
+                             where + ": row " + std::to_string(place.row) + " holds a value too large for f16",
+                             "choose a bf16 or f32 scheme for it");
+  int64_t length = blockLength(found.storage()), column = block * length;
+  std::string which = indexText(place.row, column, found.cols());
+  if (length > 1)
+    which = "the scale of values " + which + " to " + indexText(place.row, column + length - 1, found.cols());
+  return rt::Status::error(rt::ErrorKind::kBadInput, "W_NONFINITE",
+                           where + ": " + (length > 1 ? which : "value " + which) + " is NaN or infinite",
+                           "the model file is damaged");
+}
+
+rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out,
+                      PackSeconds& seconds) {
   const WeightSpec& spec = *weight.spec;
   PanelPacker packer(spec.layout, spec.cols, errorWeight == ErrorWeight::Square, spec.group, spec.e4m3);
   std::vector<std::byte> rows;
@@ -80,10 +105,16 @@ rt::Status packPanels(const PanelJob& job, const OpenWeight& weight, ErrorWeight
     RowRun run = rowRun(spec, panel * kPanelRows, kPanelRows);
     const RowSource& source = *weight.sources[run.source];
     rows.resize(static_cast<size_t>(run.count * storedRowBytes(source.storage(), spec.cols)));
+    Stopwatch reading;
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, rows.data()));
+    seconds.reading += reading.seconds();
+    Stopwatch packing;
     LaneFaults faults = packer.pack(source.storage(), rows.data(), static_cast<int>(run.count), out);
+    seconds.packing += packing.seconds();
     if (faults != 0) return faultError(spec.sources[run.source], source, run.row, faults);
   }
+  seconds.widening = packer.expandSeconds();
+  seconds.packing -= seconds.widening;
   return rt::Status::ok();
 }
 
@@ -102,8 +133,9 @@ rt::Status packPlain(const OpenWeight& weight, uint8_t* out) {
     stored.resize(static_cast<size_t>(run.count * storedRowBytes(source.storage(), spec.cols)));
     LLMC_TRY(source.read(run.row, run.count, spec.sources[run.source].unpermuteHeads, stored.data()));
     expandToFloat(source.storage(), stored.data(), run.count * spec.cols, to);
-    if (!allFinite(StorageType::F32, reinterpret_cast<const std::byte*>(to), run.count * spec.cols))
-      return faultError(spec.sources[run.source], source, run.row, 1);
+    for (int64_t r = 0; r < run.count; ++r)
+      if (!allFinite(StorageType::F32, reinterpret_cast<const std::byte*>(to + r * spec.cols), spec.cols))
+        return faultError(spec.sources[run.source], source, run.row + r, 1);
     row += run.count;
     to += run.count * spec.cols;
   }
@@ -182,12 +214,13 @@ std::vector<PanelJob> cutJobs(const std::vector<WeightSpec>& specs, const std::v
   return jobs;
 }
 
-rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out) {
+rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out,
+                   PackSeconds& seconds) {
   bool plain = weight.spec->layout == Layout::Plain;
   uint64_t bytes =
       plain ? weight.place.size : static_cast<uint64_t>(job.count * panelBytes(weight.spec->layout, weight.spec->cols));
   std::memset(out + bytes, 0, job.bytes - bytes);
-  return plain ? packPlain(weight, out) : packPanels(job, weight, errorWeight, out);
+  return plain ? packPlain(weight, out) : packPanels(job, weight, errorWeight, out, seconds);
 }
 
 }  // namespace llmc

@@ -37,7 +37,8 @@ struct PanelJob {
 };
 std::vector<PanelJob> cutJobs(const std::vector<WeightSpec>& specs, const std::vector<PackedWeight>& places);
 
-/// Packs one job; `out` has job.bytes bytes.
-rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out);
+/// Packs one job; `out` has job.bytes bytes. `seconds`: what reading, widening and packing took.
+rt::Status packJob(const PanelJob& job, const OpenWeight& weight, ErrorWeight errorWeight, uint8_t* out,
+                   PackSeconds& seconds);
 
 }  // namespace llmc

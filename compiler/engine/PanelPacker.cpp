@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "compiler/engine/BlockRepacker.h"
+#include "compiler/engine/Stopwatch.h"
 #include "compiler/import/QuantBlock.h"
 
 namespace llmc {
@@ -230,6 +231,7 @@ LaneFaults PanelPacker::pack(StorageType storage, const std::byte* rows, int cou
 }
 
 void PanelPacker::expand(StorageType storage, const std::byte* rows, int count) {
+  Stopwatch stopwatch;
   floats_.resize(static_cast<size_t>(kLanes * padded_));
   int64_t rowBytes = cols_ / blockLength(storage) * blockBytes(storage);
   for (int r = 0; r < kLanes; ++r) {
@@ -246,6 +248,7 @@ void PanelPacker::expand(StorageType storage, const std::byte* rows, int count) 
     }
     std::fill(to + cols_, to + padded_, 0.0f);
   }
+  expandSeconds_ += stopwatch.seconds();
 }
 
 /// Replaces rows by their e4m3 values: x / scale with scale = max|x| / 448; 0 for a row of zeros.

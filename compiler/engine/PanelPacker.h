@@ -28,6 +28,8 @@ class PanelPacker {
 
   /// rows: `count` (1-16) stored rows one after the other; missing lanes get zeros. Writes panelBytes(layout, cols).
   LaneFaults pack(StorageType storage, const std::byte* rows, int count, uint8_t* out);
+  /// Seconds that all calls so far spent on widening 16-bit values to float.
+  double expandSeconds() const { return expandSeconds_; }
 
  private:
   LaneFaults packFloats(uint8_t* out);
@@ -44,6 +46,7 @@ class PanelPacker {
   int64_t group_;
   bool e4m3_;
   GroupQuantizer quantizer_ = nullptr;
+  double expandSeconds_ = 0;
   std::vector<float> floats_;    // [16][padded_], rows past `count` and columns past cols_ are zero
   std::vector<uint16_t> words_;  // [16][padded_]
 };

@@ -16,9 +16,15 @@ class CheckpointTensor : public RowSource {
   int64_t rows() const override { return tensor_.rows(); }
   int64_t cols() const override { return tensor_.rowLength(); }
   StorageType storage() const override { return tensor_.type; }
-  std::string place() const override {
-    return rt::escaped(checkpoint_.files()[tensor_.file]->name()) + ": byte " + std::to_string(tensor_.offset) + ": '" +
-           rt::escaped(tensor_.sourceName) + "'";
+  StoredPlace place(int64_t row, int64_t block, int64_t unpermuteHeads) const override {
+    if (unpermuteHeads > 0) {
+      int64_t headRows = rows() / unpermuteHeads, inHead = row % headRows;
+      row += inHead % (headRows / 2) * 2 + inHead / (headRows / 2) - inHead;
+    }
+    auto at = static_cast<uint64_t>(row * storedRowBytes(storage(), cols()) + block * blockBytes(storage()));
+    return {rt::escaped(checkpoint_.files()[tensor_.file]->name()) + ": byte " + std::to_string(tensor_.offset + at) +
+                ": '" + rt::escaped(tensor_.sourceName) + "'",
+            row};
   }
 
   rt::Status read(int64_t row0, int64_t n, int64_t unpermuteHeads, std::byte* out) const override {
@@ -55,6 +61,8 @@ class CheckpointTensor : public RowSource {
 };
 
 }  // namespace
+
+StoredPlace RowSource::place(int64_t row, int64_t /*block*/, int64_t /*unpermuteHeads*/) const { return {{}, row}; }
 
 rt::Result<std::unique_ptr<RowSource>> CheckpointRows::open(const std::string& tensor) const {
   const TensorInfo* info = checkpoint_.lookup(tensor);

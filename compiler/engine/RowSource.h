@@ -16,6 +16,12 @@ class Checkpoint;
 /// Bytes of one stored row of `cols` values.
 inline int64_t storedRowBytes(StorageType type, int64_t cols) { return cols / blockLength(type) * blockBytes(type); }
 
+/// A block of a tensor as its file has it.
+struct StoredPlace {
+  std::string where;  ///< "file: byte N: 'name'", the block's first byte; empty when no file holds the tensor
+  int64_t row = 0;    ///< in the file's order
+};
+
 /// One tensor; a vector [N] has N rows of one value. Reads may come from several threads at once.
 class RowSource {
  public:
@@ -23,9 +29,8 @@ class RowSource {
   virtual int64_t rows() const = 0;
   virtual int64_t cols() const = 0;
   virtual StorageType storage() const = 0;
-  /// "file: byte N: 'name'", where the tensor begins and what its file calls it, for messages; empty when no file holds
-  /// it.
-  virtual std::string place() const { return {}; }
+  /// Where block `block` of row `row` lies, rows counted as read() does, for messages.
+  virtual StoredPlace place(int64_t row, int64_t block, int64_t unpermuteHeads) const;
   /// Rows [row0, row0 + n) as stored, out = [n][storedRowBytes]. unpermuteHeads = H > 0: the tensor is stored in GGUF's
   /// llama order (head, i, half) over H heads and is asked for in the order (head, half, i).
   virtual rt::Status read(int64_t row0, int64_t n, int64_t unpermuteHeads, std::byte* out) const = 0;

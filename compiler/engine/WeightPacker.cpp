@@ -1,14 +1,20 @@
 // Runs packing jobs on several threads and hands their bytes over in file order, with a bounded number in flight.
 #include "compiler/engine/WeightPacker.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
 #include "compiler/engine/PanelJobs.h"
+#include "compiler/engine/Stopwatch.h"
 
 namespace llmc {
 namespace {
+
+/// Parts of about a MiB that may be ahead of the file: a disk that falls behind stops its writer for tenths of a
+/// second.
+constexpr size_t kWindow = 128;
 
 using Sink = std::function<rt::Status(const uint8_t* bytes, uint64_t count)>;
 
@@ -19,7 +25,7 @@ class OrderedPacking {
       : jobs_(jobs), weights_(weights), options_(options) {
     unsigned threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
     threads_ = std::min<size_t>(threads, std::max<size_t>(jobs.size(), 1));
-    slots_.resize(2 * threads_);
+    slots_.resize(std::max(2 * threads_, std::min(jobs.size(), kWindow)));
   }
 
   /// Feeds every job's bytes to `sink` on the calling thread. The first error in file order is the one returned.
@@ -33,6 +39,7 @@ class OrderedPacking {
     }
     mayStart_.notify_all();
     for (std::thread& thread : pool) thread.join();
+    if (options_.seconds) *options_.seconds = seconds_;
     return status;
   }
 
@@ -46,14 +53,20 @@ class OrderedPacking {
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
+      Stopwatch idle;
       mayStart_.wait(lock, [this] { return stopped_ || next_ >= jobs_.size() || next_ < written_ + slots_.size(); });
+      seconds_.idle += idle.seconds();
       if (stopped_ || next_ >= jobs_.size()) return;
       const PanelJob& job = jobs_[next_];
       Slot& slot = slots_[next_++ % slots_.size()];
       lock.unlock();
       slot.bytes.resize(job.bytes);
-      rt::Status status = packJob(job, weights_[job.weight], options_.errorWeight, slot.bytes.data());
+      PackSeconds seconds;
+      rt::Status status = packJob(job, weights_[job.weight], options_.errorWeight, slot.bytes.data(), seconds);
       lock.lock();
+      seconds_.reading += seconds.reading;
+      seconds_.widening += seconds.widening;
+      seconds_.packing += seconds.packing;
       slot.status = std::move(status);
       slot.ready = true;
       isReady_.notify_one();
@@ -70,7 +83,9 @@ class OrderedPacking {
         isReady_.wait(lock, [&] { return slot.ready; });
       }
       LLMC_TRY(std::move(slot.status));
+      Stopwatch writing;
       LLMC_TRY(sink(slot.bytes.data(), jobs_[i].bytes));
+      seconds_.writing += writing.seconds();
       done += jobs_[i].bytes;
       {
         std::lock_guard lock(mutex_);
@@ -92,6 +107,7 @@ class OrderedPacking {
   std::mutex mutex_;
   std::condition_variable mayStart_, isReady_;
   size_t next_ = 0, written_ = 0;
+  PackSeconds seconds_;
   bool stopped_ = false;
 };
 
@@ -113,6 +129,10 @@ rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const Row
   if (!index) return index.takeStatus();
   LLMC_TRY(packAll(specs, sources, options,
                    [&](const uint8_t* bytes, uint64_t count) { return writer.append(bytes, count); }));
+  if (options.seconds) {
+    options.seconds->digesting = writer.digestSeconds();
+    options.seconds->writing -= writer.digestSeconds();
+  }
   const std::vector<uint8_t> tail(rt::kWeightsTailBytes);
   LLMC_TRY(writer.append(tail.data(), tail.size()));
   LLMC_TRY(writer.endSection());

@@ -47,11 +47,22 @@ struct PackedWeight {
 /// add up, or limits are exceeded.
 rt::Result<std::vector<PackedWeight>> placeWeights(const std::vector<WeightSpec>& specs);
 
+/// Where packing spends its time: sums over its threads, then those of the caller's thread, which writes.
+struct PackSeconds {
+  double reading = 0;    ///< stored rows, from files
+  double widening = 0;   ///< 16-bit values to float
+  double packing = 0;    ///< scale search, codes, the order of the layout
+  double idle = 0;       ///< until the writer has taken an earlier part
+  double writing = 0;    ///< to the file
+  double digesting = 0;  ///< of what is written
+};
+
 struct PackOptions {
   unsigned threads = 0;  ///< 0: all hardware threads
   ErrorWeight errorWeight = ErrorWeight::Uniform;
   /// Bytes of the section written so far and in total; false: stop with W_CANCELLED. Called on the caller's thread.
   std::function<bool(uint64_t done, uint64_t total)> progress;
+  PackSeconds* seconds = nullptr;  ///< added to when it is there
 };
 
 /// Appends a whole WEIGHTS section (tail bytes included) to `writer` and returns its index. The bytes do not depend on

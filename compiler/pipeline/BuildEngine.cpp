@@ -36,18 +36,15 @@ public:
 
   rt::Result<BuildSummary> run() {
     LLMC_TRY(prepare());
-    if (rt::Status compiled = compile(); !compiled) {
-      if (compiled.code() == "OUT_IO") // of what compile() does, only dumping writes
-        dumpFolder_.discard();
-      else
-        dumpFolder_.removeEmpty();
-      return compiled;
-    }
-    if (options_.stopAfter == Phase::Engine)
-      LLMC_TRY(write());
-    else if (remarksFile_.isOpen())
-      LLMC_TRY(remarksFile_.write(remarksText()));
-    return done();
+    rt::Status built = dumpFolder_.afterDumping(compile());
+    if (built && options_.stopAfter == Phase::Engine)
+      built = write();
+    else if (built && remarksFile_.isOpen())
+      built = remarksFile_.write(remarksText());
+    if (built)
+      return done();
+    dumpFolder_.removeEmpty();
+    return built;
   }
 
   /// The same engine as a file that vanishes with the result; nothing is written to `output` itself.
@@ -84,7 +81,7 @@ private:
     return dumpFolder_.prepare(dumps, levels, options_.force);
   }
 
-  /// Up to machine code, or to where the user wants to stop.
+  /// Up to the plan, or to where the user wants to stop.
   rt::Status compile() {
     LLMC_TRY(import());
     LLMC_TRY(dump("import.mlir"));
@@ -101,7 +98,7 @@ private:
       }
       LLMC_TRY(passes(name, phase));
     }
-    return options_.stopAfter < Phase::Engine ? dumpLast("plan.mlir") : generate();
+    return options_.stopAfter < Phase::Engine ? dumpLast("plan.mlir") : rt::Status::ok();
   }
 
   rt::Status import() {
@@ -110,7 +107,7 @@ private:
     if (!model)
       return model.takeStatus();
     model_ = model.take();
-    LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, model_.templatePlace));
+    LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, model_.templatePlace, model_.warnings));
     if (!options_.quiet)
       for (const std::string &warning : model_.warnings)
         llvm::errs() << "warning: " << warning << "\n";
@@ -176,7 +173,7 @@ private:
     double from = progress_.seconds();
     auto kernels = generateCode(*module_, options_, [&](size_t done, size_t total) { progress_.advance(done, total); });
     if (!kernels)
-      return kernels.takeStatus();
+      return dumpFolder_.afterDumping(kernels.takeStatus());
     kernels_ = kernels.take();
     summary_.codegenSeconds = progress_.seconds() - from;
     summary_.variants = kernels_.variants.size();
@@ -297,21 +294,15 @@ private:
     return rt::Status::ok();
   }
 
-  /// Every section that running needs.
+  /// Every section that running needs. The weights come first: a damaged model is found before code is made for it.
   rt::Status writeRunnable(EngineWriter &writer, const std::vector<WeightSpec> &specs) {
     progress_.phase("packing weights");
     auto places = placeWeights(specs);
     if (!places)
       return places.takeStatus();
-    PlanSections sections;
-    for (std::string_view code : kernels_.codeSections()) {
-      auto index = writer.addSection(rt::SectionKind::kCode, code);
-      if (!index)
-        return index.takeStatus();
-      sections.code.push_back(*index);
-    }
     PackOptions pack;
     pack.threads = options_.jobs;
+    pack.seconds = &summary_.packing;
     pack.progress = [&](uint64_t done, uint64_t total) {
       progress_.advance(done, total);
       return true;
@@ -320,7 +311,15 @@ private:
                                       : packWeights(specs, CheckpointRows(*model_.checkpoint), writer, pack);
     if (!weights)
       return weights.takeStatus();
+    PlanSections sections;
     sections.weights = *weights;
+    LLMC_TRY(generate());
+    for (std::string_view code : kernels_.codeSections()) {
+      auto index = writer.addSection(rt::SectionKind::kCode, code);
+      if (!index)
+        return index.takeStatus();
+      sections.code.push_back(*index);
+    }
     if (!places->empty())
       summary_.weightBytes = places->back().offset + places->back().size;
     auto engine = *module_->getOps<plan::EngineOp>().begin();

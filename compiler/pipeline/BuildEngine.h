@@ -1,6 +1,7 @@
 // A whole build: import, passes, kernels, plan, packing, one file.
 #pragma once
 
+#include "compiler/engine/WeightPacker.h"
 #include "compiler/pipeline/Phases.h"
 #include "runtime/base/status.h"
 #include <optional>
@@ -27,6 +28,7 @@ struct BuildOptions {
 struct BuildSummary {
   uint64_t fileBytes = 0, weightBytes = 0, codeBytes = 0;
   double seconds = 0, codegenSeconds = 0;
+  PackSeconds packing;
   uint64_t peakBytes = 0; ///< resident memory of this process at its highest
   size_t kernels = 0, variants = 0, levels = 0;
   uint64_t kvBytesPerToken = 0;

@@ -174,10 +174,13 @@ void DumpFolder::removeUnfinished() {
   folder->removeEmpty();
 }
 
-void DumpFolder::discard() {
+rt::Status DumpFolder::afterDumping(rt::Status status) {
+  if (status || status.code() != "OUT_IO")
+    return status;
   for (const fs::path &file : dumps())
     ::unlink(file.c_str());
   removeEmpty();
+  return status;
 }
 
 void DumpFolder::removeEmpty() const {

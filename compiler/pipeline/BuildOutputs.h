@@ -29,9 +29,10 @@ public:
   /// OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
   rt::Status prepare(const std::string &folder, const std::vector<std::string> &levels, bool force);
 
-  /// Removes the dumps in it, then the folders that prepare() made and those of levels, where nothing else is in them.
-  /// For a build that ends because a dump cannot be written: what a full disk holds of them helps nobody.
-  void discard();
+  /// Passes on how work ended that writes nothing but dumps. With OUT_IO, of a dump that cannot be written, removes the
+  /// dumps in the folder, then the folders that prepare() made and those of levels, where nothing else is in them: what
+  /// a full disk holds of them helps nobody.
+  rt::Status afterDumping(rt::Status status);
 
   /// The folders alone, where nothing is in them: a model that is refused leaves none, one that fails later leaves the
   /// dumps up to there for whoever asked for them.
@@ -40,7 +41,7 @@ public:
   /// From here on the dumps stay, whatever signal comes.
   void keep();
 
-  /// Does discard() for the folder that was prepared last, unless that is kept or gone. Async-signal-safe. Whoever
+  /// Does the same for the folder that was prepared last, unless that is kept or gone. Async-signal-safe. Whoever
   /// dumps must not go on: the thread that dumps is the one that takes signals.
   static void removeUnfinished();
 

@@ -64,7 +64,8 @@ static cxxopts::Options buildFlags() {
       "cuda: an engine with room for its weights and none in it, a hole in the file; llmc-run --bench --random-weights "
       "measures it (default: with weights)")(
       "force", "replace an output that is not an llmc engine; remove an earlier build's files from --dump-dir")(
-      "quiet", "print nothing but errors")("verbose", "say which pass ran and how long it took")(
+      "quiet", "print nothing but errors")("verbose",
+                                           "say which pass ran and how long it took, and where packing spent its time")(
       "h,help", "show this text")("model", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"model"});
   return flags;
@@ -234,6 +235,14 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   return options;
 }
 
+static std::string packingText(const PackSeconds &seconds) {
+  return llvm::formatv(
+             "  packing, seconds of all threads: reading {0:f2}, widening {1:f2}, packing {2:f2}, idle {3:f2}; "
+             "of the writer: writing {4:f2}, digests {5:f2}\n",
+             seconds.reading, seconds.widening, seconds.packing, seconds.idle, seconds.writing, seconds.digesting)
+      .str();
+}
+
 static void printSummary(const BuildOptions &options, const BuildSummary &summary) {
   auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
   llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
@@ -241,7 +250,8 @@ static void printSummary(const BuildOptions &options, const BuildSummary &summar
                << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX") << ")\n"
                << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
                                 summary.codegenSeconds, mib(summary.peakBytes))
-               << "  " << rt::counted(summary.kernels, "kernel", "kernels") << " in "
+               << (options.verbose ? packingText(summary.packing) : "") << "  "
+               << rt::counted(summary.kernels, "kernel", "kernels") << " in "
                << rt::counted(summary.variants, "variant", "variants") << "\n"
                << "  KV cache: " << summary.kvBytesPerToken << " bytes a token\n"
                << "  workspace bytes: " << summary.memoryFormula << "\n"

@@ -74,8 +74,12 @@ Result<std::vector<int32_t>> parseIds(std::string_view flag, std::string_view te
   while (true) {
     const auto comma = text.find(',');
     int32_t id = 0;
-    if (!parseAll(text.substr(0, comma), id) || id < 0)
-      return notNumber(flag, "token ids such as 1,2,3", text.substr(0, comma));
+    if (!parseAll(text.substr(0, comma), id))
+      return Status::error(ErrorKind::kUsage, "CLI_NUMBER",
+                           std::string(flag) + ": entry " + std::to_string(ids.size() + 1) + ", '" +
+                               escaped(text.substr(0, comma), 60) +
+                               "', must be a token id, a whole number from 0 to 2147483647",
+                           "separate ids by commas alone, as in 1,2,3");
     ids.push_back(id);
     if (comma == std::string_view::npos) return ids;
     text.remove_prefix(comma + 1);

@@ -17,7 +17,7 @@ Result<double> parseReal(std::string_view flag, std::string_view text, double lo
 /// Bytes: a positive number with an optional suffix K, M, G, T (powers of 1024; "KiB", "MB" and the like too).
 Result<uint64_t> parseSize(std::string_view flag, std::string_view text);
 
-/// "1,2,3" as ids in [0, 2^31). Error CLI_NUMBER.
+/// "1,2,3" as ids. Whether a vocabulary has them is checkPrompt's to say. Error CLI_NUMBER, with the entry's number.
 Result<std::vector<int32_t>> parseIds(std::string_view flag, std::string_view text);
 
 }  // namespace llmc::rt

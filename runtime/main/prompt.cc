@@ -51,11 +51,12 @@ Result<std::vector<int32_t>> encodeChat(const Tokenizer& tokenizer, const ChatTe
 
 Status checkPrompt(const std::vector<int32_t>& ids, uint32_t vocabulary, uint32_t context) {
   if (ids.empty()) return Status::error(ErrorKind::kBadInput, "RT_PROMPT_EMPTY", "the prompt has no tokens");
-  for (const int32_t id : ids)
-    if (id < 0 || static_cast<uint32_t>(id) >= vocabulary)
-      return Status::error(
-          ErrorKind::kBadInput, "RT_TOKEN_ID",
-          "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary));
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || static_cast<uint32_t>(ids[i]) >= vocabulary)
+      return Status::error(ErrorKind::kBadInput, "RT_TOKEN_ID",
+                           "token id " + std::to_string(ids[i]) + ", number " + std::to_string(i + 1) + " of " +
+                               std::to_string(ids.size()) + " in the prompt, is outside the vocabulary",
+                           "ids of this model are 0 to " + std::to_string(vocabulary - 1));
   // One token more must fit, or nothing could be generated.
   if (ids.size() >= context)
     return Status::error(ErrorKind::kBadInput, "RT_CONTEXT",

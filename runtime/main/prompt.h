@@ -31,7 +31,7 @@ Result<std::vector<int32_t>> encodeChat(const Tokenizer& tokenizer, const ChatTe
 /// Prompt ids for Mode::kGenerate, checked: RT_PROMPT_EMPTY (65), RT_TOKEN_ID (65), RT_CONTEXT (65, with numbers).
 Result<std::vector<int32_t>> promptIds(Session& session, const Flags& flags);
 
-/// The checks of promptIds on their own.
+/// The checks of promptIds on their own. RT_TOKEN_ID names the id, its place and the ids there are.
 Status checkPrompt(const std::vector<int32_t>& ids, uint32_t vocabulary, uint32_t context);
 
 }  // namespace llmc::rt

@@ -201,8 +201,11 @@ class Warned(unittest.TestCase):
     def test_a_template_that_raises(self):
         folder, out = hostile.model_copy(), hostile.fresh_folder("out") / "engine.bin"
         (folder / "chat_template.jinja").write_text("{{ raise_exception('x' * 1000000) }}")
-        ended = hostile.run("llmc", "build", folder, "-o", out, "--cpu-levels", "x86-64-v3", "--quiet")
+        ended = hostile.run("llmc", "build", folder, "-o", out, "--cpu-levels", "x86-64-v3")
         self.assertEqual(ended.status, 0, ended.err)
+        warnings = [line for line in ended.err.splitlines() if line.startswith("warning: ")]
+        self.assertEqual(len(warnings), 1, ended.err)
+        self.assertRegex(warnings[0], r"chat_template.jinja: fails for a plain user message .*--message, --chat and chat completions will fail: TM_RAISED: x+")
         hostile.refuse_run(self, out, "--message", "hi", status=65, code="TM_RAISED", cpu=5)
 
 

@@ -30,7 +30,7 @@ def built(name=hostile.MODEL):
           ("kv-memory", ("0", "-1G", "1X", "G", "1GG", "1e40", "nan", "inf")))
       for i, value in enumerate(values)),
     *((f"prompt_ids_{i}", (f"--prompt-ids={value}",), "CLI_NUMBER", ["--prompt-ids"])
-      for i, value in enumerate(("", "a", "1,", ",1", "1,,2", "-1", "1.5", "1, 2", "2147483648", "9" * 400))),
+      for i, value in enumerate(("", "a", "1,", ",1", "1,,2", "-", "1.5", "1, 2", "2147483648", "9" * 400))),
     ("unknown_flag", (*PROMPT, "--frobnicate"), "CLI_FLAG", ["frobnicate"]),
     ("unknown_short_flag", (*PROMPT, "-z"), "CLI_FLAG", ["z"]),
     ("value_missing", ("--prompt",), "CLI_FLAG", ["prompt"]),
@@ -104,8 +104,8 @@ class CompilerFlags(unittest.TestCase):
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class Prompts(unittest.TestCase):
     def test_ids_outside_the_vocabulary(self):
-        for ids in ("521", "1,2,2147483647"):
-            hostile.refuse_run(self, built(), "--prompt-ids", ids, status=65, code="RT_TOKEN_ID", names=["521"])
+        for ids, names in (("521", ["521, number 1 of 1"]), ("1,2,2147483647", ["2147483647, number 3 of 3"]), ("1,-1,2", ["-1, number 2 of 3"])):
+            hostile.refuse_run(self, built(), "--prompt-ids", ids, status=65, code="RT_TOKEN_ID", names=[*names, "0 to 520"])
         self.assertEqual(hostile.run("llmc-run", built(), "--prompt-ids", "520", "--max-tokens", "1").status, 0)
 
     def test_empty_prompts(self):

@@ -173,7 +173,7 @@ def tokens_of(change_list):
     ("tensor_missing", lambda p: p.tensors.remove(p.tensors[-1]), "GG_TRAILING", []),
     ("split", meta("split.count", 3), "GG_SPLIT", ["split.count"]),
     ("bytes_after_the_end", lambda p: p.data.extend(b"PK\3\4" * 100), "GG_TRAILING", ["byte"]),
-    ("scale_nan", put_scale(0x7E00), "W_NONFINITE", ["byte", "attn_q"]),
+    ("scale_nan", put_scale(0x7E00), "W_NONFINITE", ["byte", "attn_q", "scale of values [0, 160] to [0, 191]"]),
     ("scale_infinite", put_scale(0xFC00), "W_NONFINITE", ["byte", "attn_q"]),
     ("rope_factors_of_no_scaling", rope_table(7.0), "CF_ROPE", ["rope_freqs.weight", "byte", "llama3"]),
     ("rope_factor_0", rope_table(0.0), "CF_RANGE", ["rope_freqs.weight", "byte"]),

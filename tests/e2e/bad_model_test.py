@@ -115,8 +115,8 @@ def drop_last(table):
     ("name_like_a_path", rename(NORM, "../../etc/passwd"), "ST_NAME", [WEIGHTS]),
     ("metadata_number", header(lambda t: t.update(__metadata__={"a": 1})), "ST_META", [WEIGHTS]),
     ("metadata_of_50_mb", header(lambda t: t.update(__metadata__={"a": "x" * 50_000_000})), "ST_META", [WEIGHTS]),
-    ("nan", put_float(GATE, 1234, float("nan")), "W_NONFINITE", [WEIGHTS, "byte", GATE, "row 12"], 30),
-    ("infinity", put_float(NORM, 5, float("-inf")), "W_NONFINITE", [WEIGHTS, "byte", NORM], 30),
+    ("nan", put_float(GATE, 1234, float("nan")), "W_NONFINITE", [WEIGHTS, "byte", GATE, "value [12, 82] is NaN"]),
+    ("infinity", put_float(NORM, 5, float("-inf")), "W_NONFINITE", [WEIGHTS, "byte", NORM, "value [5] is"]),
     ("tensor_missing", rename(GATE, "model.layers.1.mlp.other.weight"), "MODEL_TENSOR", [GATE, "missing"]),
     ("tensor_too_many", rename("model.layers.2.mlp.up_proj.weight", "model.layers.3.mlp.up_proj.weight"), "MODEL_TENSOR", ["missing"]),
     ("tensor_of_integers", tensor(NORM, dtype="I32"), "MODEL_TENSOR", [NORM, "I32"]),
@@ -192,6 +192,14 @@ class Places(unittest.TestCase):
                 folder = hostile.model_copy()
                 (folder / name).unlink()
                 hostile.refuse_build(self, folder, 66, "IX_MISSING", [name])
+
+    def test_a_damaged_weight_is_found_before_code_is_made(self):
+        folder, out = hostile.model_copy(), hostile.fresh_folder("out") / "engine.bin"
+        put_float(GATE, 1234, float("nan"))(folder / WEIGHTS)
+        ended = hostile.run("llmc", "build", folder, "-o", out)
+        hostile.check_refusal(self, ended, 65, "W_NONFINITE", [GATE])
+        self.assertIn("plan passes", ended.err)
+        self.assertNotIn("code generation", ended.err)
 
     def test_a_text_as_model(self):
         path = hostile.fresh_folder("none") / "model.txt"

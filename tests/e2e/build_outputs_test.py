@@ -97,8 +97,10 @@ class Outputs(unittest.TestCase):
 
     def test_an_engine_in_the_model_folder_is_replaced(self):
         folder = hostile.model_copy()
-        for flags in ((), (), ("--force",)):
-            self.assertEqual(build(folder, folder / "engine.bin", "--quiet", *flags).status, 0)
+        for flags in (("--quiet",), ("--quiet",), ("--force", "--verbose")):
+            ended = build(folder, folder / "engine.bin", *flags)
+            self.assertEqual(ended.status, 0)
+        self.assertRegex(ended.err, r"packing, seconds of all threads: reading [0-9.]+, .*; of the writer: writing [0-9.]+, digests [0-9.]+\n")
 
     def test_remarks_that_cannot_be_written(self):
         folder = hostile.fresh_folder("out")

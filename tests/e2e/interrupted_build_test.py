@@ -254,11 +254,14 @@ class Outputs(unittest.TestCase):
         self.assertEqual([p.name for p in folder.rglob("*")], ["dumps", "notes.txt"])
 
     def test_dumps_of_a_build_that_fails_otherwise_stay(self):
-        folder = hostile.fresh_folder("out")
+        """Of room for the weights, but not for all that comes after the code; then of none for the weights."""
+        folder, whole = hostile.fresh_folder("out"), engine.build(hostile.model_path(), *FLAGS[:2]).stat().st_size
         self.refused(folder / "engine.bin", 74, "OUT_IO", ["engine.bin", "raise the file size limit"],
-                     ("--dump-dir", folder / "dumps", "--quality", "off"), limit=(resource.RLIMIT_FSIZE, 1_000_000))
+                     ("--dump-dir", folder / "dumps", "--quality", "off"), limit=(resource.RLIMIT_FSIZE, whole - 4096))
         self.assertEqual(os.listdir(folder), ["dumps"])
         self.assertTrue(list((folder / "dumps" / "kernels-x86-64-v3").glob("*.s")))
+        self.refused(folder / "engine.bin", 74, "OUT_IO", ["engine.bin"], ("--dump-dir", folder / "none"), limit=(resource.RLIMIT_FSIZE, 1_000_000))
+        self.assertEqual(os.listdir(folder), ["dumps"])
 
     def test_an_output_that_was_not_there_is_not_called_intact(self):
         folder = hostile.fresh_folder("out")

@@ -1,7 +1,7 @@
 """Compares tests with sources path by path: a source without a test, or a test without a source, must stand in the allowlist.
 
 Usage: tests/tools/check_mirror.py [--list]     --list prints every gap, allowed or not
-runtime/kv/block_pool.cc -> tests/unit/runtime/kv/block_pool_test.cc; codegen/cpu/Level.cpp -> tests/unit/codegen/cpu/**/level_test.cc;
+runtime/kv/block_pool.cc -> tests/unit/runtime/kv/block_pool_test.cc; codegen/cpu/Level.cpp -> tests/unit/codegen/cpu/**/level_test.cc, level_ASPECT_test.cc;
 passes/FormKernels.cpp -> tests/lit/passes/form_kernels/*.mlir; an op `llm.glu` -> tests/lit/dialects/LLM/glu/ with
 roundtrip.mlir, invalid.mlir and eval.mlir, and fold.mlir when, and only when, its .td says hasFolder or hasCanonicalize....
 The allowlist is mirror_allow.txt beside this script: `PATTERN  FILE`, where FILE is what tests it (or what it tests) instead
@@ -34,6 +34,13 @@ def unit_folder(path: str) -> str:
     return "/".join(path.split("/")[:-1][:2])
 
 
+def owner_of(test: tuple[str, str], sources: set) -> tuple[str, str] | None:
+    """The source that `test` has the name of, whole or before an aspect: the longest."""
+    folder, words = test[0], test[1].split("_")
+    names = [(folder, "_".join(words[:n])) for n in range(len(words), 0, -1)]
+    return next((name for name in names if name in sources), None)
+
+
 def unit_gaps() -> tuple[list[str], list[str], int]:
     """Sources without a unit test, unit tests without a source, pairs that exist."""
     sources = {(unit_folder(p), snake(pathlib.Path(p).stem)): p
@@ -44,9 +51,11 @@ def unit_gaps() -> tuple[list[str], list[str], int]:
         if path.endswith("_test.cc"):
             inner = path.removeprefix("tests/unit/")
             tests[(unit_folder(inner), pathlib.Path(inner).stem.removesuffix("_test"))] = path
-    untested = [path for key, path in sources.items() if key not in tests and not path.endswith("/main.cc")]
-    homeless = [path for key, path in tests.items() if key not in sources and key not in headers and not key[0].startswith(("dialects", "passes"))]
-    return untested, homeless, len(sources.keys() & tests.keys())
+    owners = {key: owner_of(key, sources.keys() | headers) for key in tests}
+    tested = set(owners.values()) & sources.keys()
+    untested = [path for key, path in sources.items() if key not in tested and not path.endswith("/main.cc")]
+    homeless = [path for key, path in tests.items() if not owners[key] and not key[0].startswith(("dialects", "passes"))]
+    return untested, homeless, len(tested)
 
 
 def ops_of(text: str) -> list[tuple[str, bool]]:

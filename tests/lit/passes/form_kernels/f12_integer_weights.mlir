@@ -1,4 +1,5 @@
-// F12: a product over integer weights expands them itself, with float and with int8 rows. Near miss: float weights need nothing.
+// F12: a product over integer weights expands them itself, with float and with int8 rows. Near miss: float weights, where nothing is to be
+// expanded; f12_refused.mlir has the match that a scheme refuses.
 // RUN: llmc-opt %s -split-input-file -verify-diagnostics --kern-form-kernels | FileCheck %s
 
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>

@@ -98,7 +98,7 @@ TEST_P(TunedProducts, AllThatTheTunerTriesIsRight) {
     for (const MatmulAxis &axis : matmulAxes(level, shape))
       for (int64_t value : axis.values) {
         MatmulShape other = tuned(shape, level, {{axis.name, value}});
-        // Row scales are 16-bit numbers (matmul_test.cc).
+        // Row scales are 16-bit numbers (matmul_kernel_test.cc).
         const double tolerance = chooseMatmul(level, other).rowScales ? 4.0 / 32767 : 1e-6;
         EXPECT_LT(worstError(other, level), tolerance) << level.name.str() << " " << axis.name << " " << value << ": "
                                                        << describeMatmul(other, chooseMatmul(level, other));

@@ -21,6 +21,7 @@ class CheckpointRowsTest : public testing::Test {
     EXPECT_TRUE(source);
     TensorInfo info;
     info.name = "q";
+    info.sourceName = "q.stored";
     info.type = StorageType::BF16;
     info.shape = {96, 20};
     info.bytes = tensor_.bytes.size();
@@ -45,6 +46,21 @@ TEST_F(CheckpointRowsTest, ReadsWhatMemoryHolds) {
       ASSERT_TRUE((*from)->read(row, count, heads, a.data()));
       ASSERT_TRUE((*expected)->read(row, count, heads, b.data()));
       ASSERT_EQ(a, b) << heads << " heads, rows " << row << "+" << count;
+    }
+  }
+}
+
+TEST_F(CheckpointRowsTest, APlaceIsWhereTheFileHasTheBlock) {
+  auto from = CheckpointRows(*checkpoint_).open("q");
+  ASSERT_TRUE(from);
+  std::vector<std::byte> row(40);
+  for (int64_t heads : {0, 2, 12}) {
+    for (int64_t wanted : {0, 7, 50, 95}) {
+      ASSERT_TRUE((*from)->read(wanted, 1, heads, row.data()));
+      StoredPlace place = (*from)->place(wanted, 3, heads);
+      EXPECT_EQ(std::memcmp(row.data(), tensor_.bytes.data() + place.row * 40, 40), 0) << heads << " heads, " << wanted;
+      EXPECT_NE(place.where.find(": byte " + std::to_string(place.row * 40 + 6) + ": 'q.stored'"), std::string::npos)
+          << place.where;
     }
   }
 }

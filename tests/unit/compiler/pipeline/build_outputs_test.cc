@@ -94,6 +94,7 @@ TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
 
 TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   const std::string dumps = (folder_ / "new" / "dumps").string();
+  const rt::Status full = rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "no space");
   const auto dumpAll = [&] {
     for (const char* name : {"000-a.mlir", "kernels-v3/012-c.s", "a.sm_80.cubin"})
       write("new/dumps/" + std::string(name), "x");
@@ -102,7 +103,10 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
     DumpFolder fresh;
     ASSERT_TRUE(fresh.prepare(dumps + "/", {"v3"}, false));
     dumpAll();
-    fresh.discard();
+    EXPECT_TRUE(fresh.afterDumping(rt::Status::ok()));
+    EXPECT_EQ(fresh.afterDumping(rt::Status::error(rt::ErrorKind::kInternal, "CG_KERNEL", "x")).code(), "CG_KERNEL");
+    EXPECT_TRUE(fs::exists(folder_ / "new/dumps/000-a.mlir"));
+    EXPECT_EQ(fresh.afterDumping(full).code(), "OUT_IO");
     EXPECT_FALSE(fs::exists(folder_ / "new"));
     EXPECT_TRUE(fs::exists(folder_));
   }
@@ -111,7 +115,7 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
     write("new/dumps/notes.txt", "mine");
     ASSERT_TRUE(kept.prepare(dumps, {"v3"}, false));
     dumpAll();
-    kept.discard();
+    EXPECT_FALSE(kept.afterDumping(full));
     EXPECT_EQ(read((folder_ / "new/dumps/notes.txt").string()), "mine");
     EXPECT_EQ(std::distance(fs::directory_iterator(dumps), fs::directory_iterator()), 1);
   }
@@ -119,7 +123,7 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   DumpFolder theirs;  // a folder that was there before stays, empty as it was
   ASSERT_TRUE(theirs.prepare(dumps, {"v3"}, false));
   dumpAll();
-  theirs.discard();
+  EXPECT_FALSE(theirs.afterDumping(full));
   EXPECT_TRUE(fs::is_empty(dumps));
   DumpFolder never;  // half of the folders could be made
   EXPECT_EQ(never.prepare((folder_ / "x" / std::string(300, 'n')).string(), {}, false).code(), "OUT_IO");

@@ -41,10 +41,13 @@ TEST(NumberFlags, SizesTakeSuffixes) {
     EXPECT_FALSE(parseSize("--kv", text)) << text;
 }
 
-TEST(NumberFlags, IdsAreNonNegative) {
+TEST(NumberFlags, IdsAreWholeNumbers) {
   EXPECT_EQ(*parseIds("--ids", "1,2,30"), (std::vector<int32_t>{1, 2, 30}));
-  for (const char* text : {"", "1,", ",1", "1,,2", "-1", "1 2", "a", "2147483648"})
+  EXPECT_EQ(*parseIds("--ids", "-1"), (std::vector<int32_t>{-1}));  // the vocabulary refuses it, and says its range
+  for (const char* text : {"", "1,", ",1", "1,,2", "1 2", "a", "2147483648"})
     EXPECT_FALSE(parseIds("--ids", text)) << text;
+  EXPECT_EQ(parseIds("--ids", "1,2,x").status().message(),
+            "--ids: entry 3, 'x', must be a token id, a whole number from 0 to 2147483647");
 }
 
 }  // namespace

@@ -26,7 +26,14 @@ TEST(Prompt, ChecksLeaveRoomForAnAnswer) {
   EXPECT_TRUE(checkPrompt({1, 2}, 32, 3));
   EXPECT_EQ(checkPrompt({1, 2, 3}, 32, 3).code(), "RT_CONTEXT");
   EXPECT_EQ(checkPrompt({}, 32, 3).code(), "RT_PROMPT_EMPTY");
-  EXPECT_EQ(checkPrompt({-1}, 32, 3).code(), "RT_TOKEN_ID");
+}
+
+TEST(Prompt, AnIdOutsideTheVocabularyIsNamedWithItsPlaceAndTheRange) {
+  EXPECT_EQ(checkPrompt({-1}, 32, 3).message(), "token id -1, number 1 of 1 in the prompt, is outside the vocabulary");
+  const Status large = checkPrompt({1, 31, 32}, 32, 9);
+  EXPECT_EQ(large.code(), "RT_TOKEN_ID");
+  EXPECT_EQ(large.message(), "token id 32, number 3 of 3 in the prompt, is outside the vocabulary");
+  EXPECT_EQ(large.hint(), "ids of this model are 0 to 31");
 }
 
 }  // namespace
