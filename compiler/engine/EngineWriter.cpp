@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <fstream>
@@ -105,6 +106,10 @@ rt::Status EngineWriter::State::writeHead() {
   rt::Header header;
   header.fileBytes = file.size();
   header.sectionCount = static_cast<uint32_t>(sections.size());
+  if (std::count_if(sections.begin(), sections.end(), [](const SectionEntry& section) {
+        return section.kind == static_cast<uint32_t>(SectionKind::kPlan);
+      }) > 1)
+    header.requiredFeatures |= rt::kSeveralTargets;
   header.firstSection = firstSection;
   header.tableDigest = rt::digestOf(table.data(), table.size());
   std::vector<char> head(rt::kHeaderBytes);

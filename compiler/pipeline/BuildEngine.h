@@ -13,8 +13,9 @@ namespace llmc {
 struct BuildOptions {
   std::string model, output;
   PassOptions passes;
-  std::vector<std::string> levels;    ///< of the CPU, names, ascending; not used with cudaArchs
+  std::vector<std::string> levels;    ///< of the CPU, names, ascending
   std::vector<std::string> cudaArchs; ///< "sm_90a", ascending: build for CUDA; empty: for the CPU
+  bool bothTargets = false;           ///< with cudaArchs: for the CPU, too, in one file
   unsigned jobs = 1;
   Phase stopAfter = Phase::Engine;
   std::string remarks;                    ///< file, "-" for stderr, empty: none
@@ -24,17 +25,28 @@ struct BuildOptions {
   bool force = false, quiet = false, verbose = false;
 };
 
-/// What the build tells at its end.
-struct BuildSummary {
-  uint64_t fileBytes = 0, weightBytes = 0, codeBytes = 0;
-  double seconds = 0, codegenSeconds = 0;
+/// Members of PROVENANCE with the quality of an engine for one target, or for the CPU of two; for CUDA of two.
+inline constexpr const char *kQuality = "quality", *kCudaQuality = "quality_cuda";
+
+/// What the build tells of one target.
+struct TargetSummary {
+  std::vector<std::string> archs; ///< of CUDA; empty: the CPU
+  uint64_t weightBytes = 0, codeBytes = 0;
+  double codegenSeconds = 0;
   PackSeconds packing;
-  uint64_t peakBytes = 0; ///< resident memory of this process at its highest
   size_t kernels = 0, variants = 0, levels = 0;
   uint64_t kvBytesPerToken = 0;
   std::string memoryFormula;
-  std::string quality;  ///< lines for people: the figures, or why there are none; empty: nothing was quantized
-  std::string selftest; ///< the same of the golden tokens
+  std::string quality; ///< lines for people: the figures, or why there are none; empty: nothing was quantized
+};
+
+/// What the build tells at its end.
+struct BuildSummary {
+  std::vector<TargetSummary> targets;
+  uint64_t fileBytes = 0;
+  double seconds = 0, codegenSeconds = 0;
+  uint64_t peakBytes = 0; ///< resident memory of this process at its highest
+  std::string selftest;   ///< of the golden tokens: how many, or why there are none
 };
 
 /// Builds `options.model` into `options.output`. Progress goes to stderr unless quiet. Nothing is left behind on

@@ -137,11 +137,11 @@ std::string qualityText(const Quality &quality) {
   return text;
 }
 
-std::string withQuality(const std::string &provenance, const std::string &quality) {
+std::string withQuality(const std::string &provenance, const char *name, const std::string &quality) {
   auto json = nlohmann::ordered_json::parse(provenance, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object())
     json = nlohmann::ordered_json::object();
-  json["quality"] = nlohmann::ordered_json::parse(quality, nullptr, /*allow_exceptions=*/false);
+  json[name] = nlohmann::ordered_json::parse(quality, nullptr, /*allow_exceptions=*/false);
   return json.dump();
 }
 

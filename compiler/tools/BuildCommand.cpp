@@ -24,7 +24,8 @@ static cxxopts::Options buildFlags() {
                       cxxopts::value<std::string>(), "FILE")(
       "target",
       "machine to compile for: cpu; cuda:LIST, NVIDIA devices of sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a (needs "
-      "NVRTC, no GPU); auto: this machine's CUDA device, or its CPU",
+      "NVRTC, no GPU); cpu,cuda:LIST: both in one file, which has the weights twice; auto: this machine's CUDA device, "
+      "or its CPU",
       cxxopts::value<std::string>()->default_value("cpu"),
       "NAME")("quant", "weight storage: native (as in the file), w16, w8, w4; cuda: fp8",
               cxxopts::value<std::string>()->default_value("native"),
@@ -154,29 +155,31 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
   return oneOf("print-ir-after", passes.printAfter, known);
 }
 
-/// What the other target has.
-static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
-  const std::string &activations = options.passes.activations;
-  if (options.cudaArchs.empty() && options.passes.scheme == "fp8")
+/// What CPUs lack; `options` has them as a target.
+static rt::Status checkForCpu(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
+  if (options.passes.scheme == "fp8")
     return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
                       "expected native, w16, w8 or w4");
-  if (const std::string &cache = options.passes.kvCache;
-      options.cudaArchs.empty() && (cache == "bf16" || cache == "fp8"))
+  if (const std::string &cache = options.passes.kvCache; cache == "bf16" || cache == "fp8")
     return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16 or int8",
                       "expected auto, f16 or int8");
-  if (options.cudaArchs.empty() && parsed.count("no-weights"))
+  if (parsed.count("no-weights"))
     return usageError("--no-weights is for --target cuda, whose weights --bench can make up on the device",
                       "leave it out");
-  if (options.noWeights && options.quality.value_or(false))
-    return usageError("--quality on does not go with --no-weights: there is nothing to measure", "leave one out");
-  if (options.cudaArchs.empty())
-    return rt::Status::ok();
+  return rt::Status::ok();
+}
+
+/// What CUDA devices lack, and what is of the CPU alone where that is no target.
+static rt::Status checkForCuda(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
+  const std::string &activations = options.passes.activations;
   if (options.passes.scheme == "fp8" && activations == "bf16")
     return usageError("--activations bf16 does not go with --quant fp8, whose products read 8-bit floats",
                       "leave it out");
   if (activations == "int8" || activations == "f32")
     return usageError("--activations " + activations + " is for --target cpu: tensor cores multiply bf16",
                       "expected auto or bf16");
+  if (options.bothTargets)
+    return rt::Status::ok();
   if (parsed.count("tuning"))
     return usageError("--tuning is for --target cpu: kernels for CUDA devices have no measured numbers yet",
                       "leave it out");
@@ -185,6 +188,20 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
   return options.selftestTokens.value_or(0) == 0
              ? rt::Status::ok()
              : usageError("--selftest-tokens is for --target cpu, whose kernels this machine can run", "leave it out");
+}
+
+static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const BuildOptions &options) {
+  if (options.noWeights && options.quality.value_or(false))
+    return usageError("--quality on does not go with --no-weights: there is nothing to measure", "leave one out");
+  if (options.bothTargets || options.cudaArchs.empty())
+    LLMC_TRY(checkForCpu(parsed, options));
+  if (!options.cudaArchs.empty())
+    LLMC_TRY(checkForCuda(parsed, options));
+  for (const char *flag : {"dump-dir", "print-ir-before", "print-ir-after", "stop-after"})
+    if (options.bothTargets && parsed.count(flag))
+      return usageError("--" + std::string(flag) + " shows the IR of one target, found two",
+                        "give --target cpu, and then --target cuda:LIST");
+  return rt::Status::ok();
 }
 
 static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed) {
@@ -201,10 +218,11 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
     options.output = parsed["output"].as<std::string>();
   else if (options.stopAfter == Phase::Engine)
     return usageError("expected -o FILE, found none", "llmc build MODEL -o engine.bin");
-  auto archs = parseTarget(parsed["target"].as<std::string>());
-  if (!archs)
-    return archs.takeStatus();
-  options.cudaArchs = archs.take();
+  auto targets = parseTarget(parsed["target"].as<std::string>());
+  if (!targets)
+    return targets.takeStatus();
+  options.cudaArchs = targets->archs;
+  options.bothTargets = targets->cpu && !targets->archs.empty();
   auto levels = parseLevels(parsed["cpu-levels"].as<std::string>());
   if (!levels)
     return levels.takeStatus();
@@ -235,6 +253,15 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   return options;
 }
 
+static std::string mib(uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); }
+
+/// "weights 90.1 MiB, code 2.0 MiB at 5 levels".
+static std::string sizesOf(const TargetSummary &target) {
+  return "weights " + mib(target.weightBytes) + ", code " + mib(target.codeBytes) + " at " +
+         rt::counted(target.levels, "level", "levels") +
+         (target.archs.empty() ? "" : ": cuda " + llvm::join(target.archs, ", ") + ", PTX");
+}
+
 static std::string packingText(const PackSeconds &seconds) {
   return llvm::formatv(
              "  packing, seconds of all threads: reading {0:f2}, widening {1:f2}, packing {2:f2}, idle {3:f2}; "
@@ -243,24 +270,31 @@ static std::string packingText(const PackSeconds &seconds) {
       .str();
 }
 
+static void printLines(const std::string &lines) {
+  llvm::SmallVector<llvm::StringRef> parts;
+  llvm::StringRef(lines).split(parts, '\n', -1, false);
+  for (llvm::StringRef line : parts)
+    llvm::errs() << "  " << line << "\n";
+}
+
 static void printSummary(const BuildOptions &options, const BuildSummary &summary) {
-  auto mib = [](uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); };
-  llvm::errs() << options.output << ": " << mib(summary.fileBytes) << " (weights " << mib(summary.weightBytes)
-               << ", code " << mib(summary.codeBytes) << " at " << rt::counted(summary.levels, "level", "levels")
-               << (options.cudaArchs.empty() ? "" : ": cuda " + llvm::join(options.cudaArchs, ", ") + ", PTX") << ")\n"
+  const bool one = summary.targets.size() == 1;
+  llvm::errs() << options.output << ": " << mib(summary.fileBytes)
+               << (one ? " (" + sizesOf(summary.targets[0]) + ")" : ", for the CPU and for CUDA devices") << "\n"
                << llvm::formatv("  {0:f2} s, of it code generation {1:f2} s; peak memory {2}\n", summary.seconds,
-                                summary.codegenSeconds, mib(summary.peakBytes))
-               << (options.verbose ? packingText(summary.packing) : "") << "  "
-               << rt::counted(summary.kernels, "kernel", "kernels") << " in "
-               << rt::counted(summary.variants, "variant", "variants") << "\n"
-               << "  KV cache: " << summary.kvBytesPerToken << " bytes a token\n"
-               << "  workspace bytes: " << summary.memoryFormula << "\n"
-               << "    T: tokens of a step; S: rows of logits of a step; workers: threads that compute\n";
-  for (const std::string &lines : {summary.selftest, summary.quality}) {
-    llvm::SmallVector<llvm::StringRef> parts;
-    llvm::StringRef(lines).split(parts, '\n', -1, false);
-    for (llvm::StringRef line : parts)
-      llvm::errs() << "  " << line << "\n";
+                                summary.codegenSeconds, mib(summary.peakBytes));
+  for (const TargetSummary &target : summary.targets) {
+    if (!one)
+      llvm::errs() << (target.archs.empty() ? "cpu: " : "cuda: ") << sizesOf(target) << "\n";
+    llvm::errs() << (options.verbose ? packingText(target.packing) : "") << "  "
+                 << rt::counted(target.kernels, "kernel", "kernels") << " in "
+                 << rt::counted(target.variants, "variant", "variants") << "\n"
+                 << "  KV cache: " << target.kvBytesPerToken << " bytes a token\n"
+                 << "  workspace bytes: " << target.memoryFormula << "\n"
+                 << "    T: tokens of a step; S: rows of logits of a step; workers: threads that compute\n";
+    if (target.archs.empty() || one)
+      printLines(summary.selftest);
+    printLines(target.quality);
   }
 }
 

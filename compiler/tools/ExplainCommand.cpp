@@ -4,6 +4,7 @@
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/LaunchText.h"
 #include "runtime/base/counted.h"
+#include "runtime/format/cuda_check.h"
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -268,31 +269,53 @@ std::string kernelText(const Json &kernel) {
 
 } // namespace
 
-rt::Result<std::string> explainEngine(const rt::EngineFile &engine, const std::string &kernel, bool json) {
-  auto root = readExplanation(engine);
-  if (!root)
-    return root.takeStatus();
-  if (!kernel.empty()) {
-    Json chosen = Json::array();
-    std::string known;
-    for (const Json &entry : (*root)["kernels"]) {
-      known += (known.empty() ? "" : ", ") + entry["name"].get<std::string>();
-      if (entry["name"] == kernel)
-        chosen.push_back(entry);
-    }
-    if (chosen.empty())
-      return usageError("no kernel '" + rt::escaped(kernel) + "' in this engine", "kernels: " + known);
-    (*root)["kernels"] = chosen;
-    (*root)["refused"] = Json::array();
+/// Leaves the kernel of that name, as far as it is there, and adds all names to `known`.
+static void chooseKernel(Json &root, const std::string &kernel, std::string &known) {
+  Json chosen = Json::array();
+  for (const Json &entry : root["kernels"]) {
+    known += (known.empty() ? "" : ", ") + entry["name"].get<std::string>();
+    if (entry["name"] == kernel)
+      chosen.push_back(entry);
   }
-  if (json)
-    return root->dump() + "\n";
+  root["kernels"] = chosen;
+  root["refused"] = Json::array();
+}
+
+static std::string explanationText(const Json &root) {
   std::string out;
-  for (const Json &entry : (*root)["kernels"])
+  for (const Json &entry : root["kernels"])
     out += kernelText(entry) + "\n";
-  if (!(*root)["refused"].empty())
-    out += "refused elsewhere\n" + refusedText((*root)["refused"], "    ");
+  if (!root["refused"].empty())
+    out += "refused elsewhere\n" + refusedText(root["refused"], "    ");
   return out;
+}
+
+rt::Result<std::string> explainEngine(rt::EngineFile &engine, const std::string &kernel, bool json) {
+  std::vector<Json> roots;
+  std::string known, out;
+  for (uint32_t i = 0; i < engine.plans().size(); ++i) {
+    engine.usePlan(i);
+    auto root = readExplanation(engine);
+    if (!root)
+      return root.takeStatus();
+    if (!kernel.empty())
+      chooseKernel(*root, kernel, known);
+    roots.push_back(root.take());
+  }
+  if (!kernel.empty() &&
+      std::all_of(roots.begin(), roots.end(), [](const Json &root) { return root["kernels"].empty(); }))
+    return usageError("no kernel '" + rt::escaped(kernel) + "' in this engine", "kernels: " + known);
+  if (roots.size() == 1)
+    return json ? roots[0].dump() + "\n" : explanationText(roots[0]);
+  Json list = Json::array();
+  for (uint32_t i = 0; i < roots.size(); ++i) {
+    const std::string target = rt::isCuda(*engine.plans()[i]) ? "cuda" : "cpu";
+    list.push_back({{"target", target}});
+    list.back().update(roots[i]);
+    if (const std::string text = explanationText(roots[i]); !text.empty())
+      out += "target " + target + "\n\n" + text;
+  }
+  return json ? Json{{"targets", list}}.dump() + "\n" : out;
 }
 
 } // namespace llmc

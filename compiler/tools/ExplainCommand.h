@@ -6,9 +6,10 @@
 
 namespace llmc {
 
-/// Text, or JSON, for all kernels of the engine, or for the one called `kernel` when that is not empty.
+/// Text, or JSON, for all kernels of the engine, or for those called `kernel` when that is not empty. Of two targets
+/// one after the other; JSON then is {"targets": [{"target": "cpu", ...}, ...]}. Uses the engine's plans in turn.
 /// Errors: EN_EXPLAIN when the engine has no such section, or it does not agree with the plan; USAGE for an unknown
 /// kernel.
-rt::Result<std::string> explainEngine(const rt::EngineFile &engine, const std::string &kernel, bool json);
+rt::Result<std::string> explainEngine(rt::EngineFile &engine, const std::string &kernel, bool json);
 
 } // namespace llmc

@@ -2,6 +2,7 @@
 #include "compiler/tools/InspectCommand.h"
 
 #include "codegen/registry/PackedLayout.h"
+#include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
 #include "runtime/exec/workspace.h"
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace llmc {
 
@@ -117,10 +119,12 @@ uint64_t arenaBytes(const fb::Program &program, uint32_t tokens, uint32_t rows, 
 
 Json memoryFacts(const rt::EngineFile &engine) {
   const fb::Engine &plan = engine.plan();
+  std::set<uint32_t> sections;
+  for (const fb::Weight *weight : *plan.weights())
+    sections.insert(weight->section());
   uint64_t weights = 0;
-  for (const rt::SectionEntry &section : engine.sections())
-    if (section.kind == static_cast<uint32_t>(rt::SectionKind::kWeights))
-      weights += section.size;
+  for (uint32_t section : sections)
+    weights += engine.sections()[section].size;
   Json programs = Json::array();
   for (const fb::Program *program : *plan.programs()) {
     auto regions = program->region_bytes();
@@ -158,27 +162,51 @@ Json parsedSection(const rt::EngineFile &engine, rt::SectionKind kind) {
   return parsed.is_discarded() ? Json(rt::escaped(content, 2000)) : parsed;
 }
 
-Json gatherFacts(const rt::EngineFile &engine) {
+/// What is of the target in use alone.
+Json targetPart(const rt::EngineFile &engine) {
   const fb::Engine &plan = engine.plan();
-  Json provenance = parsedSection(engine, rt::SectionKind::kProvenance), quality;
-  if (provenance.is_object() && provenance.contains("quality")) {
-    quality = provenance["quality"];
-    provenance.erase("quality");
-  }
-  return {{"file_bytes", engine.fileBytes()},
-          {"compiler_version", text(plan.compiler_version())},
-          {"abi_version", plan.abi_version()},
+  return {{"abi_version", plan.abi_version()},
           {"target", targetFacts(plan)},
           {"model", modelFacts(plan)},
           {"levels", levelFacts(engine)},
           {"kernels", plan.kernels()->size()},
           {"memory", memoryFacts(engine)},
-          {"sampling_defaults", parsedSection(engine, rt::SectionKind::kDefaults)},
-          {"provenance", provenance},
-          {"quality", quality},
-          {"golden_tokens", parsedSection(engine, rt::SectionKind::kSelftest)},
-          {"sections", sectionFacts(engine)},
+          {"quality", nullptr},
           {"weights", weightFacts(plan)}};
+}
+
+/// Moves the member `name` of `provenance` to where a target's quality is shown.
+void takeQuality(Json &provenance, const char *name, Json &quality) {
+  if (!provenance.is_object() || !provenance.contains(name))
+    return;
+  quality = provenance[name];
+  provenance.erase(name);
+}
+
+/// One target: its facts beside those of the file. Two: a list of them, as "targets".
+Json gatherFacts(rt::EngineFile &engine) {
+  Json facts = {{"file_bytes", engine.fileBytes()}, {"compiler_version", text(engine.plan().compiler_version())}};
+  Json provenance = parsedSection(engine, rt::SectionKind::kProvenance), targets = Json::array();
+  for (uint32_t i = 0; i < engine.plans().size(); ++i) {
+    engine.usePlan(i);
+    targets.push_back(targetPart(engine));
+    takeQuality(provenance, i == 0 ? kQuality : kCudaQuality, targets.back()["quality"]);
+  }
+  Json weights;
+  if (targets.size() == 1) {
+    weights = targets[0]["weights"];
+    targets[0].erase("weights");
+    facts.update(targets[0]);
+  } else {
+    facts["targets"] = targets;
+  }
+  facts.update({{"sampling_defaults", parsedSection(engine, rt::SectionKind::kDefaults)},
+                {"provenance", provenance},
+                {"golden_tokens", parsedSection(engine, rt::SectionKind::kSelftest)},
+                {"sections", sectionFacts(engine)}});
+  if (!weights.is_null())
+    facts["weights"] = weights;
+  return facts;
 }
 
 std::string show(const Json &value) { return value.is_string() ? rt::escaped(value.get<std::string>()) : value.dump(); }
@@ -229,15 +257,37 @@ std::string qualityText(const Json &facts) {
   return quality.is_object() ? "\nquality against the unquantized model (KL in nats)\n" + pairs(quality) : "";
 }
 
-std::string factsText(const Json &facts, const std::string &path) {
-  std::string out = path + ": " + facts["file_bytes"].dump() + " bytes, llmc " + show(facts["compiler_version"]) +
-                    ", kernel ABI " + facts["abi_version"].dump() + ", " + facts["kernels"].dump() + " kernels\n";
-  out += "\ntarget\n" + pairs(facts["target"]) + "\nmodel\n" + pairs(facts["model"]);
+std::string weightsText(const Json &weights) {
+  std::string out =
+      "\nweights (type in the model file, layout in the engine, bytes, bits an element with scales and padding)\n";
+  for (const Json &weight : weights)
+    out += "  " + column(weight["name"], 36) + column(weight["shape"], 14) + column(weight["dtype"], 17) +
+           column(weight["stored"], 5) + column(weight["layout"], 14) + column(weight["bytes"], -12) +
+           column(weight["bits"], -5) + "\n";
+  return out;
+}
+
+/// Of one target all but its weights.
+std::string targetText(const Json &facts) {
+  std::string out = "\ntarget\n" + pairs(facts["target"]) + "\nmodel\n" + pairs(facts["model"]);
   out += "\nlevels (bytes of code)\n";
   for (const Json &level : facts["levels"])
     out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";
-  out += "\n" + memoryText(facts["memory"]);
-  out += qualityText(facts);
+  return out + "\n" + memoryText(facts["memory"]) + qualityText(facts);
+}
+
+std::string kernelsText(const Json &facts) {
+  return "kernel ABI " + facts["abi_version"].dump() + ", " + facts["kernels"].dump() + " kernels";
+}
+
+std::string factsText(const Json &facts, const std::string &path) {
+  const Json targets = facts.value("targets", Json::array({facts}));
+  std::string out = path + ": " + facts["file_bytes"].dump() + " bytes, llmc " + show(facts["compiler_version"]);
+  for (const Json &target : targets)
+    out += (targets.size() == 1 ? ", " : "; " + show(target["target"]["name"]) + ": ") + kernelsText(target);
+  out += "\n";
+  for (const Json &target : targets)
+    out += targetText(target);
   if (facts["sampling_defaults"].is_object() && !facts["sampling_defaults"].contains("temperature"))
     out += "\nllmc-run is greedy unless it is told otherwise: the model names no temperature\n";
   for (auto [key, title] : {std::pair{"sampling_defaults", "sampling defaults"}, std::pair{"provenance", "provenance"}})
@@ -248,11 +298,8 @@ std::string factsText(const Json &facts, const std::string &path) {
   out += "\nsections (bytes)\n";
   for (const Json &section : facts["sections"])
     out += "  " + column(section["kind"], 12) + column(section["bytes"], -14) + "at " + section["offset"].dump() + "\n";
-  out += "\nweights (type in the model file, layout in the engine, bytes, bits an element with scales and padding)\n";
-  for (const Json &weight : facts["weights"])
-    out += "  " + column(weight["name"], 36) + column(weight["shape"], 14) + column(weight["dtype"], 17) +
-           column(weight["stored"], 5) + column(weight["layout"], 14) + column(weight["bytes"], -12) +
-           column(weight["bits"], -5) + "\n";
+  for (const Json &target : targets)
+    out += weightsText(target["weights"]);
   return out;
 }
 

@@ -35,33 +35,33 @@ static std::string archOfThisMachine() {
   return context ? archForDevice((*context)->facts().major, (*context)->facts().minor) : "";
 }
 
-rt::Result<std::vector<std::string>> parseTarget(const std::string &text) {
-  std::vector<std::string> archs;
-  if (text == "cpu")
-    return archs;
+rt::Result<Targets> parseTarget(const std::string &text) {
+  Targets targets;
   if (text == "auto") {
     if (std::string arch = archOfThisMachine(); !arch.empty())
-      archs.push_back(arch);
-    return archs;
+      targets.archs.push_back(arch);
+    targets.cpu = targets.archs.empty();
+    return targets;
   }
-  llvm::StringRef list = text;
   llvm::SmallVector<llvm::StringRef> parts;
-  bool cuda = list == "cuda" || list.consume_front("cuda:");
-  list.split(parts, ',');
-  if (llvm::is_contained(parts, "cpu") && parts.size() > 1)
-    return usageError("an engine is for the CPU or for CUDA devices, found '" + rt::escaped(text) + "'",
-                      "build two engines, with --target cpu and --target cuda:...");
-  if (!cuda)
+  llvm::StringRef(text).split(parts, ',');
+  targets.cpu = llvm::is_contained(parts, "cpu");
+  llvm::erase(parts, "cpu");
+  if (parts.empty())
+    return targets;
+  if (parts[0] != "cuda" && !parts[0].starts_with("cuda:"))
     return usageError("--target does not know '" + rt::escaped(text) + "'",
-                      "expected cpu, auto or cuda:LIST with architectures of " + knownArchs());
-  for (llvm::StringRef part : parts)
-    if (!findArch(part.starts_with("cuda:") ? part.drop_front(5) : part))
+                      "expected cpu, auto, cuda:LIST with architectures of " + knownArchs() + ", or cpu,cuda:LIST");
+  for (llvm::StringRef &part : parts) {
+    part.consume_front("cuda:");
+    if (!findArch(part))
       return usageError("unknown CUDA architecture '" + rt::escaped(part.str()) + "'",
                         "known architectures: " + knownArchs());
+  }
   for (const Arch &arch : cudaArchs()) // in our order, whatever the user's
-    if (llvm::is_contained(parts, arch.name) || llvm::is_contained(parts, "cuda:" + arch.name.str()))
-      archs.push_back(arch.name.str());
-  return archs;
+    if (llvm::is_contained(parts, arch.name))
+      targets.archs.push_back(arch.name.str());
+  return targets;
 }
 
 } // namespace llmc

@@ -8,10 +8,15 @@
 
 namespace llmc {
 
-/// "cpu": empty. "cuda:sm_90a,sm_80": names of architectures, ascending, each once. "auto": the architecture of this
-/// machine's first CUDA device, or empty when no driver answers. Errors (USAGE): another target, an unknown
-/// architecture (the known ones are listed), both targets at once.
-rt::Result<std::vector<std::string>> parseTarget(const std::string &text);
+struct Targets {
+  bool cpu = false;
+  std::vector<std::string> archs; ///< "sm_90a", ascending, each once; empty: not for CUDA
+};
+
+/// "cpu"; "cuda:sm_90a,sm_80"; both, as "cpu,cuda:sm_90a,sm_80"; "auto": the architecture of this machine's first CUDA
+/// device, or the CPU when no driver answers. Errors (USAGE): another target, an unknown architecture (the known ones
+/// are listed).
+rt::Result<Targets> parseTarget(const std::string &text);
 
 /// The best architecture that a device of this compute capability runs: its own, else the newest one before it of the
 /// same generation whose code is not for one device alone. Empty: none.

@@ -45,6 +45,8 @@ inline constexpr uint64_t kPlanBytes = 64ull << 20;
 inline constexpr uint32_t kFlatbufferDepth = 16;
 inline constexpr uint32_t kFlatbufferTables = 1'000'000;
 inline constexpr uint32_t kSections = 64;
+/// Plans of an engine: one for each target that there is.
+inline constexpr uint32_t kPlans = 2;
 inline constexpr uint64_t kEngineBytes = 1ull << 44;
 inline constexpr uint64_t kKernelSymbolBytes = 256;
 

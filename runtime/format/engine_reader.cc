@@ -51,14 +51,17 @@ struct EngineFile::State {
   SectionTable table;
   std::vector<Mapping> memory;  ///< one for each section; empty for code and digests
   std::vector<Mapping> code;    ///< one for each level, empty until activated
-  const fb::Engine* plan = nullptr;
+  std::vector<const fb::Engine*> plans;
+  uint32_t used = 0;  ///< index of the plan in use
 
   Status openFile(const std::string& path, uint64_t& fileBytes);
-  Status readAll(uint64_t fileBytes);
+  Status readAll(uint64_t fileBytes, const ChoosePlan& choose);
   Status mapSections();
-  Status checkDigests();
+  Status checkDigests(const std::vector<bool>& wanted);
   Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
-  Status verifyPlan();
+  Status verifyPlans();
+  Status choosePlan(const ChoosePlan& choose, std::vector<bool>& wanted);
+  const fb::Engine& plan() const { return *plans[used]; }
   std::string_view content(uint32_t index) const {
     return {reinterpret_cast<const char*>(memory[index].data()),
             memory[index].data() == nullptr ? 0 : table.entries[index].size};
@@ -137,7 +140,8 @@ Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vect
                                       std::to_string(from + bytes) + " of the file)");
 }
 
-Status EngineFile::State::checkDigests() {
+/// Of the sections whose index is `wanted`.
+Status EngineFile::State::checkDigests(const std::vector<bool>& wanted) {
   struct Task {
     uint32_t section;
     uint64_t chunk;
@@ -148,7 +152,7 @@ Status EngineFile::State::checkDigests() {
     const SectionEntry& entry = table.entries[i];
     bool weights = verify != Verify::kFull && isKind(entry, SectionKind::kWeights) && residency == Residency::kMapped;
     bool code = verify == Verify::kText && isKind(entry, SectionKind::kCode);
-    if (isKind(entry, SectionKind::kDigests) || weights || code) continue;
+    if (!wanted[i] || isKind(entry, SectionKind::kDigests) || weights || code) continue;
     for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) tasks.push_back({i, chunk});
     bytes += entry.padded;
   }
@@ -174,7 +178,8 @@ Status EngineFile::State::checkDigests() {
   return firstFault < tasks.size() ? std::move(results[firstFault]) : Status::ok();
 }
 
-Status EngineFile::State::verifyPlan() {
+Status EngineFile::State::verifyPlans() {
+  plans.clear();
   for (uint32_t i = 0; i < table.entries.size(); ++i) {
     if (!isKind(table.entries[i], SectionKind::kPlan)) continue;
     const auto* bytes = reinterpret_cast<const uint8_t*>(memory[i].data());
@@ -183,22 +188,40 @@ Status EngineFile::State::verifyPlan() {
     flatbuffers::Verifier verifier(bytes, size, limits::kFlatbufferDepth, limits::kFlatbufferTables);
     if (!fb::VerifyEngineBuffer(verifier))
       return engineError("EN_VERIFY", "the plan is not a well-formed FlatBuffer of engine.fbs");
-    plan = fb::GetEngine(bytes);
+    const fb::Engine* plan = fb::GetEngine(bytes);
+    LLMC_TRY(checkPlan(*plan, table.entries));
+    plans.push_back(plan);
   }
-  return checkPlan(*plan, table.entries);
+  return plans.size() == 1 ? Status::ok() : checkTogether(*plans[0], *plans[1]);
+}
+
+/// Plans are small and come first. Code and weights that the one in use does not name are not `wanted`.
+Status EngineFile::State::choosePlan(const ChoosePlan& choose, std::vector<bool>& wanted) {
+  std::vector<bool> isPlan;
+  for (const SectionEntry& entry : table.entries) isPlan.push_back(isKind(entry, SectionKind::kPlan));
+  LLMC_TRY(checkDigests(isPlan));
+  LLMC_TRY(verifyPlans());
+  used = choose(plans);
+  for (uint32_t i = 0; i < table.entries.size(); ++i)
+    wanted[i] = !isKind(table.entries[i], SectionKind::kCode) && !isKind(table.entries[i], SectionKind::kWeights);
+  for (const fb::Level* level : *plan().levels()) wanted[level->section()] = true;
+  for (const fb::Weight* weight : *plan().weights()) wanted[weight->section()] = true;
+  return Status::ok();
 }
 
 /// What is in the opened file. Errors do not name it.
-Status EngineFile::State::readAll(uint64_t fileBytes) {
+Status EngineFile::State::readAll(uint64_t fileBytes, const ChoosePlan& choose) {
   auto read = readSectionTable(file.get(), fileBytes);
   if (!read) return read.takeStatus();
   table = read.take();
   LLMC_TRY(mapSections());
-  LLMC_TRY(checkDigests());
+  std::vector<bool> wanted(table.entries.size(), true);
+  if (choose && (table.header.requiredFeatures & kSeveralTargets) != 0) LLMC_TRY(choosePlan(choose, wanted));
+  LLMC_TRY(checkDigests(wanted));
   for (uint32_t i = 0; i < memory.size(); ++i)
     if (!isKind(table.entries[i], SectionKind::kWeights) || residency == Residency::kCopied)
       LLMC_TRY(memory[i].sealReadOnly());
-  return verifyPlan();
+  return plans.empty() ? verifyPlans() : Status::ok();
 }
 
 Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& options) {
@@ -209,9 +232,9 @@ Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& 
   state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   uint64_t fileBytes = 0;
   LLMC_TRY(state->openFile(path, fileBytes));
-  if (Status status = state->readAll(fileBytes); !status)
+  if (Status status = state->readAll(fileBytes, options.choose); !status)
     return Status::error(status.kind(), status.code(), state->name + ": " + status.message(), status.hint());
-  state->code.resize(state->plan->levels()->size());
+  state->code.resize(state->plan().levels()->size());
   return EngineFile(std::move(state));
 }
 
@@ -220,7 +243,8 @@ EngineFile::EngineFile(EngineFile&&) noexcept = default;
 EngineFile& EngineFile::operator=(EngineFile&&) noexcept = default;
 EngineFile::~EngineFile() = default;
 
-const fb::Engine& EngineFile::plan() const { return *state_->plan; }
+const fb::Engine& EngineFile::plan() const { return state_->plan(); }
+std::span<const fb::Engine* const> EngineFile::plans() const { return state_->plans; }
 std::span<const SectionEntry> EngineFile::sections() const { return state_->table.entries; }
 uint64_t EngineFile::fileBytes() const { return state_->table.header.fileBytes; }
 Verify EngineFile::verified() const { return state_->verify; }
@@ -231,13 +255,20 @@ std::span<const std::byte> EngineFile::section(uint32_t index) const {
 }
 
 std::string_view EngineFile::text(SectionKind kind) const {
+  uint32_t before = kind == SectionKind::kExplain ? state_->used : 0;
   for (uint32_t i = 0; i < state_->table.entries.size(); ++i)
-    if (isKind(state_->table.entries[i], kind)) return state_->content(i);
+    if (isKind(state_->table.entries[i], kind) && before-- == 0) return state_->content(i);
   return {};
 }
 
+void EngineFile::usePlan(uint32_t index) {
+  state_->used = index;
+  state_->code.clear();
+  state_->code.resize(plan().levels()->size());
+}
+
 const std::byte* EngineFile::weightAddress(uint32_t i) const {
-  const fb::Weight& weight = *state_->plan->weights()->Get(i);
+  const fb::Weight& weight = *state_->plan().weights()->Get(i);
   return state_->memory[weight.section()].data() + weight.offset();
 }
 
@@ -245,7 +276,7 @@ Status EngineFile::activateLevel(uint32_t level) {
   if (level >= state_->code.size())
     return Status::error(ErrorKind::kInternal, "EN_CODE", "no code level " + std::to_string(level));
   if (state_->code[level].data() != nullptr) return Status::ok();
-  const SectionEntry& entry = state_->table.entries[state_->plan->levels()->Get(level)->section()];
+  const SectionEntry& entry = state_->table.entries[state_->plan().levels()->Get(level)->section()];
   auto made = Mapping::anonymous(entry.padded, false);
   if (!made) return made.takeStatus();
   Mapping image = made.take();
@@ -258,9 +289,9 @@ Status EngineFile::activateLevel(uint32_t level) {
       return engineError("EN_DIGEST", state_->name + ": section code changed in chunk " + std::to_string(chunk) +
                                           " since it was opened");
   }
-  if (isCuda(*state_->plan)) {
+  if (isCuda(state_->plan())) {
     const std::string_view content(reinterpret_cast<const char*>(image.data()), entry.size);
-    if (Status status = checkCudaCode(*state_->plan, level, content); !status)
+    if (Status status = checkCudaCode(state_->plan(), level, content); !status)
       return engineError("EN_CODE", state_->name + ": " + status.message());
     LLMC_TRY(image.sealReadOnly());
   } else {
@@ -272,7 +303,7 @@ Status EngineFile::activateLevel(uint32_t level) {
 
 const void* EngineFile::codeAddress(uint32_t level, uint64_t offset) const {
   if (level >= state_->code.size() || state_->code[level].data() == nullptr) return nullptr;
-  const SectionEntry& entry = state_->table.entries[state_->plan->levels()->Get(level)->section()];
+  const SectionEntry& entry = state_->table.entries[state_->plan().levels()->Get(level)->section()];
   return offset < entry.size ? state_->code[level].data() + offset : nullptr;
 }
 

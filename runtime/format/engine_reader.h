@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,10 +22,16 @@ enum class Verify : uint8_t { kFull, kLazy, kText };
 /// later changes of the file; faster to walk.
 enum class Residency : uint8_t { kMapped, kCopied };
 
+/// Of the checked plans of an engine for several targets: the index of the one to use.
+using ChoosePlan = std::function<uint32_t(std::span<const fb::Engine* const>)>;
+
 struct OpenOptions {
   Verify verify = Verify::kFull;
   Residency weights = Residency::kMapped;
   unsigned threads = 0;  ///< for digests; 0: all hardware threads
+  /// Asked when there are several plans; code and weights of the others are then neither read nor verified. None: all
+  /// is verified, and the first plan is in use.
+  ChoosePlan choose = {};
 };
 
 /// An open engine. Once open() is ok: all tables, vectors and names of the plan marked (required) in engine.fbs are
@@ -38,11 +45,17 @@ class EngineFile {
   EngineFile& operator=(EngineFile&&) noexcept;
   ~EngineFile();
 
+  /// The plan in use.
   const fb::Engine& plan() const;
+  /// One for each target; of two, the CPU's and then CUDA's.
+  std::span<const fb::Engine* const> plans() const;
+  /// From here on plan(), levels, weights and the explanation are those of plans()[index]; levels have to be activated
+  /// again. Requires: index < plans().size(), and no OpenOptions::choose.
+  void usePlan(uint32_t index);
   std::span<const SectionEntry> sections() const;
   /// Content of section `index`, without padding. Requires: index < sections().size().
   std::span<const std::byte> section(uint32_t index) const;
-  /// Content of the first section of `kind`; empty when there is none.
+  /// Content of the first section of `kind`, of kExplain the one of the plan in use; empty when there is none.
   std::string_view text(SectionKind kind) const;
   /// Requires: i < plan().weights()->size(). 64-byte aligned; 4 KiB past the end are readable.
   const std::byte* weightAddress(uint32_t i) const;

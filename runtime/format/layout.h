@@ -4,6 +4,9 @@
 //   4096     SectionEntry[section_count]
 //   ...      sections, each at a multiple of its alignment; gaps are zero and inside the previous section's digest
 //   range
+//
+// One target: one PLAN. Two targets (kSeveralTargets): a PLAN for the CPU, then one for CUDA, each with its own CODE
+// and WEIGHTS, which it names by index, and an EXPLAIN for each in the same order; all other sections are of both.
 #pragma once
 
 #include <array>
@@ -21,19 +24,22 @@ inline constexpr uint64_t kCodeAlignment = 65536;
 inline constexpr uint64_t kWeightsAlignment = 2u << 20;
 /// Digest granule of large sections: one XXH3-128 for each 4 MiB, so that a fault names where it is.
 inline constexpr uint64_t kChunkBytes = 4u << 20;
+/// Bits of Header.requiredFeatures.
+inline constexpr uint64_t kSeveralTargets = 1;  ///< more than one PLAN
+inline constexpr uint64_t kKnownFeatures = kSeveralTargets;
 /// Zero bytes kept after the last weight: kernels prefetch and read this far past a weight's end.
 inline constexpr uint64_t kWeightsTailBytes = 4096;
 
 enum class SectionKind : uint32_t {
-  kPlan = 1,        ///< flatbuffer of engine.fbs
+  kPlan = 1,        ///< flatbuffer of engine.fbs, one for each target
   kCode = 2,        ///< position-independent image of one CPU level
   kWeights = 3,     ///< packed weights
   kTokenizer = 4,   ///< tokenizer.json
   kTemplate = 5,    ///< chat template, Jinja source
   kDefaults = 6,    ///< JSON: sampling defaults
   kProvenance = 7,  ///< JSON: what the engine was made from and by
-  kExplain = 8,     ///< JSON: why each kernel is what it is (optional)
-  kSelftest = 9,    ///< JSON: golden tokens (optional)
+  kExplain = 8,     ///< JSON: why each kernel is what it is, one for each plan (optional)
+  kSelftest = 9,    ///< JSON: golden tokens (optional); of the CPU where that is a target
   kDigests = 10,    ///< XXH3-128 chunk digests of every other section, in table order
 };
 

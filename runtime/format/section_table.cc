@@ -44,11 +44,10 @@ Status checkHeader(const Header& header, uint64_t fileBytes) {
                              ", this runtime reads " + std::to_string(kFormatMajor) + "." +
                              std::to_string(kFormatMinor),
                          "build the engine again with the llmc of this runtime");
-  if (header.requiredFeatures != 0)
-    return Status::error(
-        ErrorKind::kMismatch, "EN_VERSION",
-        "engine needs features (mask " + std::to_string(header.requiredFeatures) + ") that this runtime lacks",
-        "use a newer runtime or build the engine again");
+  if (const uint64_t unknown = header.requiredFeatures & ~kKnownFeatures; unknown != 0)
+    return Status::error(ErrorKind::kMismatch, "EN_VERSION",
+                         "engine needs features (mask " + std::to_string(unknown) + ") that this runtime lacks",
+                         "use a newer runtime or build the engine again");
   if (header.headerBytes != kHeaderBytes)
     return engineError("EN_SEMANTIC", "header.headerBytes is " + std::to_string(header.headerBytes) + ", must be " +
                                           std::to_string(kHeaderBytes));
@@ -128,9 +127,10 @@ Status checkEntries(const Header& header, const std::vector<SectionEntry>& entri
   if (offset != header.fileBytes)
     return engineError("EN_SEMANTIC", "sections end at byte " + std::to_string(offset) + ", the file at " +
                                           std::to_string(header.fileBytes));
-  if (plans != 1 || digests != 1)
+  const uint32_t wanted = (header.requiredFeatures & kSeveralTargets) != 0 ? limits::kPlans : 1;
+  if (plans != wanted || digests != 1)
     return engineError("EN_SEMANTIC", "there are " + std::to_string(plans) + " plan and " + std::to_string(digests) +
-                                          " digest sections, must be one of each");
+                                          " digest sections, must be " + std::to_string(wanted) + " and 1");
   return Status::ok();
 }
 

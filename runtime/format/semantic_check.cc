@@ -174,4 +174,18 @@ Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections)
   return checkPrograms(plan);
 }
 
+Status checkTogether(const fb::Engine& cpu, const fb::Engine& cuda) {
+  if (isCuda(cpu) || !isCuda(cuda))
+    return engineError("EN_SEMANTIC", "the targets of the plans are " + std::string(isCuda(cpu) ? "cuda" : "cpu") +
+                                          " and " + (isCuda(cuda) ? "cuda" : "cpu") + ", must be cpu and cuda");
+  const fb::Model &first = *cpu.model(), &second = *cuda.model();
+  if (first.vocab_size() != second.vocab_size())
+    return outside("model.vocab_size of the plan for cuda", second.vocab_size(),
+                   std::to_string(first.vocab_size()) + " as in the plan for cpu");
+  if (first.max_positions() != second.max_positions())
+    return outside("model.max_positions of the plan for cuda", second.max_positions(),
+                   std::to_string(first.max_positions()) + " as in the plan for cpu");
+  return Status::ok();
+}
+
 }  // namespace llmc::rt

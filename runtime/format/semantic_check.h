@@ -17,4 +17,8 @@ bool isAligned(const fb::Engine& plan);
 /// kernel ABI.
 Status checkPlan(const fb::Engine& plan, std::span<const SectionEntry> sections);
 
+/// Of two checked plans of one engine: the first is for the CPU, the second for CUDA, and what the texts that they
+/// share depend on is equal. Error EN_SEMANTIC.
+Status checkTogether(const fb::Engine& cpu, const fb::Engine& cuda);
+
 }  // namespace llmc::rt

@@ -43,7 +43,10 @@ constexpr FlagHelp kFlags[] = {
     {"logprobs", "N", "log probabilities of each token and of the N likeliest, 0 to 20; with --json (default: none)",
      kText},
     {"json", "", "one JSON object on stdout instead of text (default: off)", kText},
-    {"device", "NAME", "cpu, or cuda:N for the Nth GPU (default: cpu or cuda:0, as the engine was built)", kMachine},
+    {"device", "NAME",
+     "cpu, or cuda:N for the Nth GPU (default: what the engine was built for; of both, cuda:0 if a driver and code for "
+     "that GPU are there)",
+     kMachine},
     {"no-graphs", "", "launch a GPU's kernels one by one in every step (default: decoding replays recorded graphs)",
      kMachine},
     {"threads", "N",

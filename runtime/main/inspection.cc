@@ -36,6 +36,9 @@ size_t sureTokens(const GoldenTokens& golden, const std::string& level) {
 }
 
 Result<GoldenTokens> readGolden(const EngineFile& engine) {
+  if (engine.plans().size() > 1 && isCuda(engine.plan()))
+    return Status::error(ErrorKind::kMismatch, "EN_SELFTEST", "the engine's golden tokens are those of the CPU",
+                         "add --device cpu; --check verifies the bytes of both targets");
   const std::string_view text = engine.text(SectionKind::kSelftest);
   if (text.empty())
     return Status::error(ErrorKind::kMissing, "EN_SELFTEST", "the engine holds no golden tokens",

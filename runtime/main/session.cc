@@ -8,6 +8,7 @@
 
 #include "runtime/device/cpu_features.h"
 #include "runtime/device/memory.h"
+#include "runtime/format/cuda_check.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
 
@@ -35,8 +36,26 @@ Result<Tokenizer> loadTokenizer(const std::string& path) {
   return Tokenizer::create(json);
 }
 
+/// Without a wish the device, where a driver, a device and code for it are there.
+uint32_t Session::choosePlan(const std::string& wanted, std::span<const fb::Engine* const> plans) {
+  const auto found = std::find_if(plans.begin(), plans.end(), [](const auto* plan) { return isCuda(*plan); });
+  const uint32_t cuda = static_cast<uint32_t>(found - plans.begin()), cpu = cuda == 0 ? 1 : 0;
+  if (!wanted.empty()) return wanted.starts_with("cuda") ? cuda : cpu;
+  auto device = DeviceSession::open(**found, 0);
+  if (device) {
+    device_ = device.take();
+    return cuda;
+  }
+  if (device.status().code() != "CU_NO_DRIVER")
+    writeNotice("runs on the CPU, although there is a driver: " + device.status().message());
+  return cpu;
+}
+
 Status Session::openEngine(const Flags& flags) {
-  auto file = EngineFile::open(flags.engine, {.verify = flags.verifyWeights ? Verify::kFull : Verify::kLazy});
+  OpenOptions options;
+  options.verify = flags.verifyWeights ? Verify::kFull : Verify::kLazy;
+  options.choose = [&](std::span<const fb::Engine* const> plans) { return choosePlan(flags.device, plans); };
+  auto file = EngineFile::open(flags.engine, options);
   if (!file) return file.takeStatus();
   engine_ = std::make_unique<EngineFile>(file.take());
   LLMC_TRY(chooseLevel(flags));
@@ -55,15 +74,17 @@ Status Session::chooseLevel(const Flags& flags) {
   auto choice = chooseDevice(flags.device, engine_->plan());
   LLMC_TRY(choice.status());
   if (!flags.graphs && !choice->cuda)
-    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--no-graphs goes with an engine for CUDA");
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--no-graphs goes with an engine for CUDA on its device");
   if (flags.randomWeights && !choice->cuda)
-    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--random-weights goes with an engine for CUDA");
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--random-weights goes with an engine for CUDA on its device");
   std::vector<std::string_view> levels;
   for (const auto* level : *engine_->plan().levels()) levels.push_back(level->name()->string_view());
   if (choice->cuda) {
-    auto device = DeviceSession::open(engine_->plan(), choice->ordinal);
-    LLMC_TRY(device.status());
-    device_ = device.take();
+    if (!device_) {
+      auto device = DeviceSession::open(engine_->plan(), choice->ordinal);
+      LLMC_TRY(device.status());
+      device_ = device.take();
+    }
     levelIndex_ = device_->level();
   } else {
     auto level = selectLevel(levels, detectCpuFeatures(), levelOverride());

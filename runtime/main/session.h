@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ class Session {
  private:
   Session() = default;
   Status openEngine(const Flags& flags);
+  uint32_t choosePlan(const std::string& wanted, std::span<const fb::Engine* const> plans);
   Status chooseLevel(const Flags& flags);
   Status planMemory(const Flags& flags, const SessionNeeds& needs);
   Status makeExecutor(const Flags& flags, const SessionNeeds& needs);

@@ -1,96 +1,75 @@
-"""llmc-run as a server on an engine for CUDA over the emulator's driver: many at once, choices, swap, a device that fails."""
+"""llmc-run as a server on an engine for CUDA over the emulator's driver: the cases of every engine, hostile requests beside streams,
+metrics under load, sampling on the device, swap, a device that fails."""
 
 import asyncio
 import http.client
 import json
 import unittest
-import urllib.request
 
 import cuda_engine
-import openai
+import metrics_test
+import serve_cases
+from hostile_requests import CONTEXT
+from server_rows_test import check_beside
 
 NAME = "llama-3h1-d64-f32"
 FLAGS = ("--served-model-name", "tiny", "--max-model-len", 128, "--max-num-seqs", 4, "--max-num-batched-tokens", 64, "--threads", 1)
 
 
-def post(server, path, body, timeout=120):
-    ask = urllib.request.Request(server.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(ask, timeout=timeout) as reply:
-        return reply.read()
+def launch(*flags) -> cuda_engine.CudaServer:
+    memory = () if "--kv-memory" in flags else ("--kv-memory", "4M")
+    return cuda_engine.CudaServer(NAME, *flags, *memory, "--threads", 1)
 
 
 @cuda_engine.needs_emulator
-class CudaServe(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = cuda_engine.CudaServer(NAME, *FLAGS, "--kv-memory", "4M").__enter__()
-        cls.client = openai.OpenAI(base_url=cls.server.url + "/v1", api_key="none")
+class CudaServe(serve_cases.Answers, unittest.TestCase):
+    flags = ("--max-model-len", 512, "--max-num-seqs", 8)
+    length, crowd, prefix, context = 24, 12, 6, 600
+    launch = staticmethod(launch)
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.client.close()
-        cls.server.__exit__()
-
-    def complete(self, prompt, **fields):
-        return self.client.completions.create(model="tiny", prompt=prompt, extra_body={"ignore_eos": True}, **fields)
-
-    def test_the_same_answer_as_the_command_line(self):
-        done = cuda_engine.run(NAME, "--prompt", "Once upon", "--max-tokens", 8, "--temperature", 0, "--ignore-eos", "--json",
-                               "--max-model-len", 128, "--threads", 1, "--kv-memory", "4M")
+    def command(self, *flags) -> dict:
+        done = cuda_engine.run(NAME, *flags, "--json", *self.flags[:2], "--threads", 1, "--kv-memory", "4M")
         self.assertEqual(done.returncode, 0, done.stderr)
-        wanted = json.loads(done.stdout)["text"]
-        self.assertEqual(self.complete("Once upon", max_tokens=8, temperature=0).choices[0].text, wanted)
-        pieces = self.complete("Once upon", max_tokens=8, temperature=0, stream=True)
-        self.assertEqual("".join(chunk.choices[0].text for chunk in pieces), wanted)
+        return json.loads(done.stdout)
 
     def test_the_device_samples_what_the_host_samples(self):
         # The command line samples on the host, the server on the device: the same tokens for the same seed, whatever the filters.
         for flags, fields in ((("--temperature", 0.8, "--seed", 7), {}),
                               (("--temperature", 1.2, "--seed", 8, "--top-k", 30, "--top-p", 0.9, "--min-p", 0.01), {"top_k": 30, "min_p": 0.01, "top_p": 0.9}),
                               (("--temperature", 0.9, "--seed", 9, "--repetition-penalty", 1.3, "--presence-penalty", 0.4), {"repetition_penalty": 1.3, "presence_penalty": 0.4})):
-            done = cuda_engine.run(NAME, "--prompt", "Once upon", "--max-tokens", 8, "--ignore-eos", "--json", "--max-model-len", 128, "--threads", 1,
-                                   "--kv-memory", "4M", *flags)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            body = {"model": "tiny", "prompt": "Once upon", "max_tokens": 8, "ignore_eos": True, "temperature": flags[1], "seed": flags[3], **fields}
-            self.assertEqual(json.loads(post(self.server, "/v1/completions", body))["choices"][0]["text"], json.loads(done.stdout)["text"])
-
-    def test_many_at_once(self):
-        async def one(client, index):
-            answer = await client.completions.create(model="tiny", prompt=f"Number {index} is", max_tokens=3 + index, temperature=0.8,
-                                                     seed=index, extra_body={"ignore_eos": True})
-            return answer.usage.completion_tokens
-
-        async def everybody():
-            async with openai.AsyncOpenAI(base_url=self.server.url + "/v1", api_key="none") as client:
-                return await asyncio.gather(*(one(client, i) for i in range(8)))
-
-        self.assertEqual(asyncio.run(everybody()), [3 + i for i in range(8)])
-
-    def test_choices_share_their_prompt(self):
-        ask = lambda salt: self.client.completions.create(model="tiny", prompt="Tell me a story of", n=3, seed=5, temperature=1, max_tokens=6,
-                                                          extra_body={"ignore_eos": True, "cache_salt": salt})
-        texts = [[choice.text for choice in ask(salt).choices] for salt in ("a", "b")]
-        self.assertEqual(texts[0], texts[1])
-        self.assertGreater(len(set(texts[0])), 1)
-
-    def test_prompt_scores(self):
-        answer = self.complete("Once upon a time", max_tokens=1, temperature=0, echo=True, logprobs=1)
-        scores = answer.choices[0].logprobs.token_logprobs
-        self.assertIsNone(scores[0])
-        self.assertTrue(all(-25 < score < 0 for score in scores[1:]), scores)
+            wanted = self.command("--prompt", "Once upon", "--max-tokens", 8, "--ignore-eos", *flags)["text"]
+            body = {"model": self.name, "prompt": "Once upon", "max_tokens": 8, "ignore_eos": True, "temperature": flags[1], "seed": flags[3], **fields}
+            self.assertEqual(json.loads(serve_cases.post(self.server, "/v1/completions", body))["choices"][0]["text"], wanted)
 
 
 @cuda_engine.needs_emulator
-class CudaStartAndStop(unittest.TestCase):
+class CudaMetrics(metrics_test.Moving, unittest.TestCase):
+    room = "640K"
+    launch = staticmethod(launch)
+
+
+@cuda_engine.needs_emulator
+class CudaBesideCanaries(unittest.TestCase):
+    def test_hostile_requests_change_no_stream(self):
+        with launch("--max-model-len", CONTEXT, "--max-num-seqs", 8, "--deterministic") as server:
+            bodies = [{"prompt": [3 + index, 5, 7], "max_tokens": 80, "temperature": 1, "seed": index, "ignore_eos": True} for index in range(3)]
+            self.assertGreater(check_beside(self, server, bodies), 20)
+
+
+@cuda_engine.needs_emulator
+class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
+    never_fits = ("--kv-memory", "1M")
+    launch = staticmethod(launch)
+
     def test_start_screen_and_swap(self):
         # Nine pages for three sequences of up to four: somebody has to leave, and comes back with the same text.
         flags = (*FLAGS[:2], "--max-model-len", 80, *FLAGS[4:], "--kv-memory", "108K", "--preempt", "swap", "--swap-space", "4M", "--deterministic", "--no-prefix-cache")
         with cuda_engine.CudaServer(NAME, *flags) as server:
             ask = lambda i: {"model": "tiny", "prompt": [3 + i, *range(40, 66)], "max_tokens": 34, "temperature": 0, "ignore_eos": True}
-            alone = [json.loads(post(server, "/v1/completions", ask(i), 300))["choices"][0]["text"] for i in range(3)]
+            alone = [json.loads(serve_cases.post(server, "/v1/completions", ask(i), 300))["choices"][0]["text"] for i in range(3)]
 
             async def everybody():
-                return await asyncio.gather(*(asyncio.to_thread(post, server, "/v1/completions", ask(i), 300) for i in range(3)))
+                return await asyncio.gather(*(asyncio.to_thread(serve_cases.post, server, "/v1/completions", ask(i), 300) for i in range(3)))
 
             together = [json.loads(answer)["choices"][0]["text"] for answer in asyncio.run(everybody())]
             self.assertEqual(together, alone)
@@ -101,7 +80,7 @@ class CudaStartAndStop(unittest.TestCase):
             body = {"model": "tiny", "prompt": "Once upon a time", "max_tokens": 50, "temperature": 0, "ignore_eos": True, "stream": True}
             # The stream breaks off after its error event, without the end that a whole answer has.
             with self.assertRaises(http.client.IncompleteRead) as caught:
-                post(server, "/v1/completions", body)
+                serve_cases.post(server, "/v1/completions", body)
             events = caught.exception.partial.decode().strip().split("\n\n")
             self.assertGreater(len(events), 3)
             error = json.loads(events[-1].removeprefix("data: "))["error"]

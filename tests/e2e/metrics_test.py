@@ -67,16 +67,14 @@ class Scrape:
         return sum(s.value for s in self.samples[name])
 
 
-@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
-@unittest.skipUnless(text_string_to_metric_families, "no prometheus-client: examples/install.sh --tests")
-class Metrics(unittest.TestCase):
-    second_chance = True  # waits for load on a shared machine
+class Moving:
+    """For a unittest.TestCase that says `launch(*flags)`, a server that is not entered yet, and `room`, a KV cache of a few sequences only."""
 
     @classmethod
     def setUpClass(cls):
-        # Room for a few sequences only: some wait, some are preempted.
-        flags = ("--served-model-name", "smollm2", "--max-num-seqs", 8, "--max-model-len", 512, "--kv-memory", "20M")
-        cls.server = EngineServer(engine.build(smollm2.gguf()), *flags).__enter__()
+        # Some wait, some are preempted.
+        flags = ("--served-model-name", "served", "--max-num-seqs", 8, "--max-model-len", 512, "--kv-memory", cls.room)
+        cls.server = cls.launch(*flags).__enter__()
 
     @classmethod
     def tearDownClass(cls):
@@ -90,7 +88,7 @@ class Metrics(unittest.TestCase):
         async with openai.AsyncOpenAI(base_url=self.server.url + "/v1", api_key="none", max_retries=0) as client:
 
             async def one(index):
-                stream = await client.completions.create(model="smollm2", prompt="The quick brown fox jumps over the lazy dog. " * 12 + str(index),
+                stream = await client.completions.create(model="served", prompt="The quick brown fox jumps over the lazy dog. " * 12 + str(index),
                                                          max_tokens=120, stream=True, temperature=1, seed=index, extra_body={"ignore_eos": True})
                 async for _ in stream:
                     if index == 0:
@@ -99,7 +97,7 @@ class Metrics(unittest.TestCase):
 
             async def refused(**fields):
                 with self.assertRaises(openai.APIStatusError):
-                    await client.completions.create(**{"model": "smollm2", "prompt": "a", **fields})
+                    await client.completions.create(**{"model": "served", "prompt": "a", **fields})
 
             await one(1)  # what it leaves in the cache the others find
             running = asyncio.gather(*(one(i) for i in range(requests)), refused(max_tokens=5000), refused(model="none"))
@@ -146,7 +144,7 @@ class Metrics(unittest.TestCase):
                 self.assertEqual(bounds[:-1], [float(b) for b in SECONDS[name].split()])
         for name, samples in scrape.samples.items():
             if name.startswith("vllm:"):
-                self.assertEqual({(s.labels["model_name"], s.labels["engine"]) for s in samples}, {("smollm2", "0")})
+                self.assertEqual({(s.labels["model_name"], s.labels["engine"]) for s in samples}, {("served", "0")})
         info = scrape.samples["vllm:cache_config_info"][0].labels
         self.assertGreater(int(info["num_gpu_blocks"]), 8)
         self.assertEqual(info["block_size"], "16")
@@ -155,6 +153,17 @@ class Metrics(unittest.TestCase):
             # Style alone: vLLM's names have colons and a histogram that ends in _total.
             complaints = [line for line in done.stderr.splitlines() if "should not contain ':'" not in line and "iteration_tokens_total" not in line]
             self.assertEqual(complaints, [])
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+@unittest.skipUnless(text_string_to_metric_families, "no prometheus-client: examples/install.sh --tests")
+class Metrics(Moving, unittest.TestCase):
+    second_chance = True  # waits for load on a shared machine
+    room = "20M"
+
+    @staticmethod
+    def launch(*flags) -> EngineServer:
+        return EngineServer(engine.build(smollm2.gguf()), *flags)
 
     def test_names_and_files_of_the_readme(self):
         """The table of metrics, and the picture of a request's life."""

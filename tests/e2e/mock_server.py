@@ -96,6 +96,7 @@ class EngineServer(MockServer):
         for line in self.child.stderr:
             seen += line
             if line.startswith(b"ready on http://"):
+                self.screen = seen.decode()
                 self.port = int(line.split(b":")[2].split(b"/")[0])
                 threading.Thread(target=self.child.stderr.read, daemon=True).start()  # nobody reads it, but it must not fill
                 return self

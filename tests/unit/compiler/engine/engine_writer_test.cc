@@ -123,6 +123,21 @@ TEST(EngineWriter, APreviewNeedsSectionsAndOneThatIsLeftIsNoEngine) {
   EXPECT_EQ(contentOf(file.path()), "old");
 }
 
+TEST(EngineWriter, TwoPlansAreMarkedAsSeveralTargets) {
+  TemporaryFile file("");
+  auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
+  ASSERT_TRUE(writer);
+  const auto sections = rt::test::tinySectionsOfBoth(rt::test::tinyPlan(), rt::test::tinyCudaPlan());
+  for (const auto& section : sections)
+    ASSERT_TRUE((*writer)->addSection(section.kind, section.bytes, section.alignment));
+  auto preview = (*writer)->beginPreview();
+  ASSERT_TRUE(preview);
+  EXPECT_TRUE(rt::checkFile(*preview));
+  ASSERT_TRUE((*writer)->endPreview());
+  ASSERT_TRUE((*writer)->finish());
+  EXPECT_EQ(contentOf(file.path()), rt::test::assemble(sections, rt::test::markSeveralTargets));
+}
+
 TEST(EngineWriter, UsualAlignments) {
   TemporaryFile file("");
   auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});

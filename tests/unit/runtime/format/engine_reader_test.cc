@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <map>
 
@@ -167,6 +168,75 @@ TEST(EngineFile, DamageIsNamedBySectionAndChunk) {
         << bad.status().message();
     EXPECT_EQ(bad.status().message().find("'" + big.path() + "': "), 0u) << bad.status().message();
   }
+}
+
+std::string bothTargets(const fb::EngineT& cpu = test::tinyPlan(), const fb::EngineT& cuda = test::tinyCudaPlan()) {
+  return test::assemble(test::tinySectionsOfBoth(cpu, cuda), test::markSeveralTargets);
+}
+
+TEST(EngineFile, OfTwoTargetsEachHasItsPlanItsCodeAndItsExplanation) {
+  TemporaryFile both(bothTargets());
+  auto file = EngineFile::open(both.path());
+  ASSERT_TRUE(file) << file.status().toString();
+  ASSERT_EQ(file->plans().size(), 2u);
+  EXPECT_EQ(&file->plan(), file->plans()[0]);
+  EXPECT_EQ(file->text(SectionKind::kExplain), R"({"of": "cpu"})");
+  ASSERT_TRUE(file->activateLevel(0));
+  file->usePlan(1);
+  EXPECT_EQ(file->plan().target()->string_view(), "cuda");
+  EXPECT_EQ(file->text(SectionKind::kExplain), R"({"of": "cuda"})");
+  EXPECT_EQ(file->text(SectionKind::kTokenizer), R"({"model":{}})");
+  EXPECT_EQ(file->codeAddress(0, 0), nullptr) << "the other plan's level is not this one's";
+  ASSERT_TRUE(file->activateLevel(0));
+  EXPECT_EQ(std::memcmp(file->codeAddress(0, 0),
+                        "\x7f"
+                        "ELF",
+                        4),
+            0);
+  EXPECT_EQ(file->weightAddress(1), file->section(test::kTinyWeights + test::kTinyCount).data() + 512);
+}
+
+TEST(EngineFile, WhatTheTargetInUseDoesNotNeedIsNotVerified) {
+  const std::string good = bothTargets();
+  TemporaryFile both(good);
+  auto whole = EngineFile::open(both.path());
+  ASSERT_TRUE(whole);
+  for (uint32_t section = 0; section + 1 < whole->sections().size(); ++section) {
+    std::string bytes = good;
+    bytes[whole->sections()[section].offset + 1] ^= 1;
+    both.write(bytes);
+    EXPECT_EQ(codeOf(both.path()), "EN_DIGEST") << section;
+    for (uint32_t used : {0u, 1u}) {
+      OpenOptions options;
+      options.choose = [&](std::span<const fb::Engine* const> plans) {
+        EXPECT_EQ(plans.size(), 2u);
+        return used;
+      };
+      const uint32_t place = section % test::kTinyCount;
+      const bool others = section < 2 * test::kTinyCount && section / test::kTinyCount != used &&
+                          place >= test::kTinyCode0 && place <= test::kTinyWeights;
+      EXPECT_EQ(codeOf(both.path(), options), others ? "ok" : "EN_DIGEST") << section << " for " << used;
+    }
+  }
+}
+
+TEST(EngineFile, PlansThatDoNotBelongTogetherAreRefused) {
+  const auto refused = [](const fb::EngineT& first, const fb::EngineT& second, const std::string& why) {
+    Status status = checkFile(TemporaryFile(bothTargets(first, second)).path());
+    EXPECT_EQ(status.code(), "EN_SEMANTIC") << status.toString();
+    EXPECT_NE(status.message().find(why), std::string::npos) << status.message();
+  };
+  refused(test::tinyPlan(), test::tinyPlan(), "targets of the plans are cpu and cpu, must be cpu and cuda");
+  refused(test::tinyCudaPlan(), test::tinyPlan(), "are cuda and cpu");
+  fb::EngineT other = test::tinyCudaPlan();
+  other.model->vocab_size = 48;
+  refused(test::tinyPlan(), other, "model.vocab_size of the plan for cuda is 48, must be 32");
+  other = test::tinyCudaPlan();
+  other.model->max_positions = 64;
+  refused(test::tinyPlan(), other, "model.max_positions of the plan for cuda is 64, must be 128");
+  other = test::tinyCudaPlan();
+  other.kernels[1]->variants[0]->code[0]->size = 0;
+  EXPECT_EQ(codeOf(TemporaryFile(bothTargets(test::tinyPlan(), other)).path()), "EN_CODE");
 }
 
 TEST(EngineFile, OtherFilesAreNotEngines) {

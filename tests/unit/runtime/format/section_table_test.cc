@@ -30,6 +30,18 @@ TEST(SectionTable, Version) {
   EXPECT_EQ(codeWith([](Header& h, Table&) { h.optionalFeatures = ~0ull; }, &code), "ok");
 }
 
+TEST(SectionTable, TwoPlansAreAFeature) {
+  const auto plans = test::tinySectionsOfBoth(test::tinyPlan(), test::tinyCudaPlan());
+  EXPECT_TRUE(checkFile(test::TemporaryFile(test::assemble(plans, test::markSeveralTargets)).path()));
+  Status status = checkFile(test::TemporaryFile(test::assemble(plans)).path());
+  EXPECT_EQ(status.code(), "EN_SEMANTIC");
+  EXPECT_NE(status.message().find("2 plan and 1 digest sections, must be 1 and 1"), std::string::npos);
+  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets; }), "EN_SEMANTIC");
+  int code = 0;
+  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets | 2; }, &code), "EN_VERSION");
+  EXPECT_EQ(code, 78);
+}
+
 TEST(SectionTable, UnknownKindIsIgnored) {
   EXPECT_EQ(codeWith([](Header&, Table& t) { t[test::kTinyTokenizer].kind = 4711; }), "ok");
 }

@@ -160,6 +160,19 @@ std::vector<TinyContent> tinySections(const fb::EngineT& plan) {
           {SectionKind::kTokenizer, R"({"model":{}})", 64}};
 }
 
+std::vector<TinyContent> tinySectionsOfBoth(const fb::EngineT& cpu, fb::EngineT cuda) {
+  for (auto& level : cuda.levels) level->section += kTinyCount;
+  for (auto& weight : cuda.weights) weight->section += kTinyCount;
+  std::vector<TinyContent> sections = tinySections(cpu), second = tinySections(cuda);
+  second.pop_back();
+  sections.insert(sections.end(), second.begin(), second.end());
+  sections.push_back({SectionKind::kExplain, R"({"of": "cpu"})", 64});
+  sections.push_back({SectionKind::kExplain, R"({"of": "cuda"})", 64});
+  return sections;
+}
+
+void markSeveralTargets(Header& header, std::vector<SectionEntry>&) { header.requiredFeatures = kSeveralTargets; }
+
 std::string assemble(const std::vector<TinyContent>& sections, const HeadEdit& edit) {
   auto roundUp = [](uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; };
   std::string file(kHeaderBytes + 4096, '\0');

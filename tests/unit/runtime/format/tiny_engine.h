@@ -29,6 +29,12 @@ struct TinyContent {
 /// Code as the plan's target has it.
 std::vector<TinyContent> tinySections(const fb::EngineT& plan);
 
+/// Sections of an engine for both targets: those of `cpu`, then plan, code and weights of `cuda` at the tiny indices +
+/// kTinyCount, then an explanation of each. The plans come with the indices of tinySections().
+std::vector<TinyContent> tinySectionsOfBoth(const fb::EngineT& cpu, fb::EngineT cuda);
+/// The feature that they need, for assemble().
+void markSeveralTargets(Header& header, std::vector<SectionEntry>& table);
+
 /// Lays the sections out, digests everything. `edit` may change header and table before they are digested.
 using HeadEdit = std::function<void(Header&, std::vector<SectionEntry>&)>;
 std::string assemble(const std::vector<TinyContent>& sections, const HeadEdit& edit = {});

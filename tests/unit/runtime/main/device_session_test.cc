@@ -106,6 +106,62 @@ TEST_F(RunOnDevice, EveryFaultAtEveryCallEndsWithItsStatus) {
   EXPECT_GT(told, static_cast<int>(calls));
 }
 
+/// An engine for both targets.
+class RunOfBoth : public RunOnDevice {
+ protected:
+  RunOfBoth() { engine_.write(letterEngineOfBoth()); }
+
+  /// The code section that a generation of two tokens ran; empty when it failed.
+  std::string level(std::vector<std::string> flags) {
+    scripted_.script().launches = scripted_.script().graphLaunches = 0;
+    flags.insert(flags.end(), {"--bench", "--prompt-tokens", "8", "--output-tokens", "4", "--repeat", "1", "--json",
+                               "--threads", "1"});
+    if (run(flags) != 0) return "";
+    const std::string name = nlohmann::json::parse(out_)["level"];
+    EXPECT_EQ(scripted_.script().launches > 0, name.starts_with("cuda:")) << name;
+    return name;
+  }
+};
+
+TEST_F(RunOfBoth, TakesTheDeviceUnlessToldOtherwise) {
+  EXPECT_EQ(level({}), "cuda:sm_90a") << err_;
+  EXPECT_EQ(level({"--device", "cuda:0"}), "cuda:sm_90a") << err_;
+  EXPECT_EQ(level({"--device", "cpu"}).substr(0, 6), "x86-64") << err_;
+  EXPECT_EQ(level({"--no-graphs"}), "cuda:sm_90a") << err_;
+}
+
+TEST_F(RunOfBoth, TakesTheCpuWithoutADeviceOrCodeForIt) {
+  scripted_.script().devices = 0;
+  EXPECT_EQ(level({}).substr(0, 6), "x86-64") << err_;
+  EXPECT_NE(err_.find("runs on the CPU, although there is a driver: the CUDA driver finds no device"),
+            std::string::npos)
+      << err_;
+  scripted_.script().devices = 1;
+  scripted_.script().major = 8;
+  EXPECT_EQ(level({}).substr(0, 6), "x86-64") << err_;
+  EXPECT_NE(err_.find("runs on the CPU, although there is a driver: the engine holds code for cuda:sm_90a"),
+            std::string::npos)
+      << err_;
+}
+
+TEST_F(RunOfBoth, WhatIsAskedForByNameIsNotReplaced) {
+  scripted_.script().major = 8;
+  expectRefusals({{{"--prompt", "a", "--device", "cuda:0"}, 78, "CU_NO_CODE"},
+                  {{"--prompt", "a", "--device", "cuda:1"}, 69, "CU_NO_DEVICE"},
+                  {{"--prompt", "a", "--device", "gpu"}, 64, "CLI_FLAG"},
+                  {{"--prompt", "a", "--no-graphs"}, 64, "CLI_FLAG"}});
+  scripted_.script().major = 9;
+  scripted_.script().freeBytes = 20 << 10;
+  expectRefusals({{{"--prompt", "a"}, 69, "CU_MEMORY"}});  // not in silence some hundred times slower
+}
+
+TEST_F(RunOfBoth, ItsGoldenTokensAreTheCpus) {
+  expectRefusals({{{"--selftest", "--threads", "1"}, 78, "EN_SELFTEST"}});
+  EXPECT_EQ(run({"--selftest", "--device", "cpu", "--threads", "1"}), 0) << err_;
+  EXPECT_EQ(run({"--check"}), 0) << err_;
+  EXPECT_EQ(run({"--tokenize", "abc"}), 0) << err_;
+}
+
 TEST_F(Run, ACpuEngineRefusesADevice) {
   expectRefusals(
       {{{"--prompt", "a", "--device", "cuda:0"}, 78, "RT_DEVICE"}, {{"--prompt", "a", "--no-graphs"}, 64, "CLI_FLAG"}});

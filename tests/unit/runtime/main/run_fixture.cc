@@ -38,6 +38,13 @@ std::string letterEngine(const std::vector<TinyContent>& extra, const fb::Engine
   return assemble(sections);
 }
 
+std::string letterEngineOfBoth() {
+  auto sections = tinySectionsOfBoth(tinyPlan(), tinyCudaPlan());
+  sections[kTinyTokenizer].bytes = letterTokenizer();
+  sections.push_back({SectionKind::kSelftest, R"({"prompt_ids": [3, 4], "token_ids": [0, 0, 0]})", 64});
+  return assemble(sections, markSeveralTargets);
+}
+
 int Run::run(std::vector<std::string> args) {
   args.insert(args.begin(), {"llmc-run", engine_.path()});
   std::vector<const char*> pointers;

@@ -18,6 +18,9 @@ std::string letterTokenizer();
 /// The tiny engine (of `plan`) with that tokenizer, golden tokens, and `extra` sections.
 std::string letterEngine(const std::vector<TinyContent>& extra = {}, const fb::EngineT& plan = tinyPlan());
 
+/// The same for both targets, the CPU's and CUDA's tiny plan.
+std::string letterEngineOfBoth();
+
 /// Calls runMain on an engine file and keeps what it wrote.
 class Run : public ::testing::Test {
  protected:
