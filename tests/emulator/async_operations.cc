@@ -133,7 +133,7 @@ void Block::bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 ba
   if ((destination | source | bytes) % 16) fault(self, "cp.async.bulk of a misaligned address or size", line);
   u8* target = sharedAt(self, destination, bytes, line);
   checks_.access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
-  for (u32 i = 0; i < bytes; i += 16) checks_.access(self, target + i, 16, Access::kWrite, line);
+  checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
   BulkRequest request{destination, barrier, bytes, line, self.linear, 0, source, false, {}};
   if (!plan_->checks.lateCopies) return landBulk(request);
@@ -147,7 +147,7 @@ void Block::bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordin
   const u32 bytes = tensor->boxBytes();
   if (destination % (tensor->swizzle ? 1024 : 128)) fault(self, "misaligned destination of a tensor copy", line);
   u8* target = sharedAt(self, destination, bytes, line);
-  for (u32 i = 0; i < bytes; i += 16) checks_.access(self, target + i, 16, Access::kWrite, line);
+  checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
   BulkRequest request{destination, barrier, bytes, line, self.linear, rank, map, true, {}};
   std::memcpy(request.coordinates, coordinates, rank * sizeof(s32));

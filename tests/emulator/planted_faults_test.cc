@@ -159,7 +159,12 @@ std::vector<Family> families() {
   bytes.adjust = ignoreEmptySplits;
   KernelCase sampled = make(sample(), std::vector<SequenceSpec>(7, {0, 1}), 1e-30);
   sampled.samples = sampledRows();
+  // Three tiles of tokens, which checked runs give to one block; eight steps are two rounds of the ring.
+  KernelCase warpgroups = make(product(kBf16Rows, "i4, 128, asym"), {{0, 300}}, 3e-3);
+  warpgroups.archs = {"sm_90a"};
+  warpgroups.warpgroups = true;
   return {{"norm", make(norm(), mixed)},
+          {"warpgroups", warpgroups},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
           {"attend", make(attend(false), mixed, 4e-3)},
@@ -248,7 +253,9 @@ TEST_P(EveryFamily, SynchronizationAndOperands) {
   ASSERT_TRUE(sound[0].status.isOk()) << sound[0].status.toString();
   std::vector<PlantedFault> faults;
   for (FaultKind kind :
-       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
+       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed,
+        FaultKind::kShortProducts, FaultKind::kNoPhase, FaultKind::kWrongParity, FaultKind::kNoExpected,
+        FaultKind::kNoArrival, FaultKind::kNoProxyFence}) {
     for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
       PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
       fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };

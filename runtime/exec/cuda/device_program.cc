@@ -1,6 +1,7 @@
 // Addresses at load, variants and grids at each step. Phases need no barrier: a stream runs one launch after another.
 #include "runtime/exec/cuda/device_program.h"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/format/program_check.h"
@@ -26,7 +27,8 @@ void DeviceProgram::bindKernels(const fb::Engine& plan, uint32_t level, const De
                                 code.function(k, v),
                                 {gridDim(*grid.Get(0)), gridDim(*grid.Get(1)), gridDim(*grid.Get(2))},
                                 launch.threads(),
-                                launch.shared_bytes()});
+                                launch.shared_bytes(),
+                                launch.blocks_per_sm() * static_cast<uint32_t>(code.multiprocessors())});
     }
   }
 }
@@ -96,6 +98,7 @@ Status DeviceProgram::enqueue(const Stream& stream, const StepCounts& counts) co
     LaunchShape shape{{}, variant.threads, variant.sharedBytes};
     for (size_t i = 0; i < 3; ++i)
       shape.grid[i] = static_cast<uint32_t>(blocks(variant.grid[i], counts.tokens, counts.rows, counts.sequences));
+    if (variant.mostBlocks != 0) shape.grid[0] = std::min(shape.grid[0], variant.mostBlocks);
     if (Status status = stream.launch(variant.function, shape, args_.data() + launch.firstArg); !status)
       return Status::error(status.kind(), status.code(),
                            "launch of kernel " + escaped(kernel.plan->name()->string_view()) + ": " + status.message(),

@@ -59,6 +59,7 @@ class DeviceProgram {
     CuFunction function;
     GridDim grid[3];
     uint32_t threads, sharedBytes;
+    uint32_t mostBlocks;  ///< in x; 0: no limit
   };
   struct Kernel {
     const fb::Kernel* plan;

@@ -15,6 +15,7 @@ struct CudaScript {
   int failCode = 0;     ///< what it returns; those that no context survives come from all later calls too
   int devices = 1;
   int major = 9, minor = 0;
+  int multiprocessors = 132;
   uint64_t freeBytes = uint64_t{1} << 30, totalBytes = uint64_t{2} << 30;  ///< before any allocation
   int version = 13000;
   std::string hidden;     ///< entry point that cuGetProcAddress does not find

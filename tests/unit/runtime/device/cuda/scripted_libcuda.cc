@@ -166,7 +166,10 @@ int cuDeviceGetName(char* out, int bytes, CuDevice) {
   return scripted();
 }
 int cuDeviceGetAttribute(int* out, int attribute, CuDevice) {
-  *out = attribute == kCuMajor ? script.major : attribute == kCuMinor ? script.minor : 227 << 10;
+  *out = attribute == kCuMajor             ? script.major
+         : attribute == kCuMinor           ? script.minor
+         : attribute == kCuMultiprocessors ? script.multiprocessors
+                                           : 227 << 10;
   return scripted();
 }
 int cuDevicePrimaryCtxRetain(CuContext* out, CuDevice) {
