@@ -21,6 +21,7 @@ struct LaunchPlan {
   uint32_t dynamicShared = 0;  ///< shared address of the dynamic memory
   uint32_t sharedEnd = 0;
   const std::byte* params = nullptr;
+  bool early = false;  ///< the kernel before it may still run
   LaunchChecks checks;
 };
 

@@ -102,7 +102,7 @@ void Checks::asyncRead(const Thread& thread, const u8* memory, u32 bytes, u32 li
     if (!checkCell(cells_[i], thread, i, Access::kRead, line)) return;
     if (cell.async || fenced_[(size_t)thread.linear * threads_ + cell.writer] >= cell.writeClock) continue;
     return report("no proxy fence between the write of shared address " + std::to_string(i) + " by thread " +
-                      std::to_string(cell.writer) + " and its read by the tensor cores",
+                      std::to_string(cell.writer) + " and its use by tensor cores or copy engine",
                   thread.linear, line);
   }
 }
@@ -201,6 +201,8 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
            thread.linear, line);
   else if (kind != Access::kRead && !buffer->writable)
     report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
+  else if (thread.early && !buffer->constant)
+    report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.linear, line);
   if (!buffer || !buffer->writable || kind == Access::kAtomic) return;
   for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
     if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;

@@ -65,6 +65,7 @@ rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& pr
                   const Arch& arch, KernelOutcome& outcome) {
   LaunchChecks checks;
   checks.seed = test.seed;
+  checks.early = text.waits;
   checks.memory = &inputs.memory();
   checks.sharedLimit = (uint32_t)arch.sharedBytesMax;
   LLMC_TRY(runOnce(test, text, program, inputs, checks, 0, &outcome.worst));

@@ -71,6 +71,8 @@ std::string mutate(const std::string& line, FaultKind kind) {
     }
     case FaultKind::kNoProxyFence:
       return line.find("fence.proxy.async") == std::string::npos ? std::string() : "// " + line;
+    case FaultKind::kNoGridWait:
+      return line.find("griddepcontrol.wait") == std::string::npos ? std::string() : "// " + line;
     default:
       return mutateBarrier(line, kind);
   }
@@ -101,6 +103,8 @@ const char* nameOf(FaultKind kind) {
       return "a missing arrival";
     case FaultKind::kNoProxyFence:
       return "a missing proxy fence";
+    case FaultKind::kNoGridWait:
+      return "the kernel before not waited for";
   }
   return "";
 }

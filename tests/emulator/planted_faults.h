@@ -26,6 +26,7 @@ enum class FaultKind {
   kNoExpected,      ///< mbarrier.arrive.expect_tx without the bytes that come
   kNoArrival,       ///< one mbarrier.arrive removed
   kNoProxyFence,    ///< one fence.proxy.async removed
+  kNoGridWait,      ///< griddepcontrol.wait removed
 };
 
 /// One mutant of `ptx` for each place where `kind` can be planted: its line and the changed text.

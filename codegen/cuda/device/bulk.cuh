@@ -18,11 +18,18 @@ DEVICE void showToAsyncProxy() { asm volatile("fence.proxy.async.shared::cta;" :
 DEVICE void arrive(u32 barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
+/// Arrives if `yes`, without a branch: ptxas must not see one between stages of products.
+DEVICE void arriveIf(bool yes, u32 barrier) {
+  asm volatile("{\n\t.reg .pred yes;\n\tsetp.ne.u32 yes, %0, 0;\n\t@yes mbarrier.arrive.shared::cta.b64 _, [%1];\n\t}" ::"r"(
+                   static_cast<u32>(yes)),
+               "r"(barrier)
+               : "memory");
+}
 /// Arrives, and `bytes` more of copies belong to the phase: it ends when they have arrived, too.
 DEVICE void arriveExpecting(u32 barrier, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
-/// Waits until the phase of this parity has ended; phases count from 0, and the one before the first has ended.
+/// Waits, in one statement with its own loop (see arriveIf), until the phase of this parity has ended; phases count from 0, and the one before the first has ended.
 DEVICE void waitPhase(u32 barrier, u32 parity) {
   asm volatile("{\n\t.reg .pred ended;\nAGAIN:\n\tmbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n\t"
                "@!ended bra AGAIN;\n\t}" ::"r"(barrier),

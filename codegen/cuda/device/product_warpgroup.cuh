@@ -72,7 +72,6 @@ template <typename P> struct WarpgroupCopies {
   __device__ __forceinline__ void copyPanels(u8 *stage, int firstPanel, int step, u32 barrier) {
     if (thread == 0)
       arriveExpecting(barrier, R::kPanels * R::kStepBytes);
-    __syncwarp();
     if (thread >= R::kPanels)
       return;
     const u8 *panel = weights + min(firstPanel + thread, S::kAllPanels - 1) * S::kPanelBytes;
@@ -179,12 +178,11 @@ template <typename P> struct WarpgroupProducts {
       }
     }
   }
-  /// This warp has done with the oldest stage: its fragments are in registers, its products are done.
-  __device__ __forceinline__ void giveBack() {
-    __syncwarp();
-    if (thread % 32 == 0)
-      arrive(R::empty(shared, read.slot));
-    read.next();
+  /// This warp has done with the oldest stage, if there is one: its fragments are in registers, its products are done.
+  __device__ __forceinline__ void giveBack(bool any) {
+    arriveIf(thread % 32 == 0 && any, R::empty(shared, read.slot));
+    if (any)
+      read.next();
   }
   /// One step, its fragments in `a`: those of the step before are still being read.
   __device__ __forceinline__ void multiply(int step, Fragment (&a)[4], Fragment (&rest)[4]) {
@@ -204,8 +202,8 @@ template <typename P> struct WarpgroupProducts {
       }
     commitProducts();
     waitProducts<1>();
-    if (step > 0)
-      giveBack();
+    giveBack(step > 0);
+    __syncwarp(); // all lanes have read this stage, which the next step gives back
   }
   /// All steps of a tile.
   __device__ __forceinline__ void run() {
@@ -213,14 +211,16 @@ template <typename P> struct WarpgroupProducts {
     for (int i = 0; i < P::kTiles * 4; ++i)
       sums[i / 4][i % 4] = 0.0f;
     Fragment even[4], odd[4], evenRest[4], oddRest[4];
+    // A step alone goes first: after the loop, ptxas would let it wait for all products.
+    if constexpr (R::kSteps % 2 == 1)
+      multiply(0, odd, oddRest);
 #pragma unroll 1
-    for (int step = 0; step < R::kSteps; step += 2) {
+    for (int step = R::kSteps % 2; step < R::kSteps; step += 2) {
       multiply(step, even, evenRest);
-      if (step + 1 < R::kSteps)
-        multiply(step + 1, odd, oddRest);
+      multiply(step + 1, odd, oddRest);
     }
     waitProducts<0>();
-    giveBack();
+    giveBack(true);
     // Only now are the sums there: nothing that reads them may move before the wait.
 #pragma unroll
     for (int i = 0; i < P::kTiles * 4; ++i)

@@ -23,7 +23,7 @@ public:
     kern::FuncOp function = request_.function;
     Block &block = function.getBody().front();
     writeConstants();
-    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm);
+    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm, /*waits=*/!config_.streams());
     FailureOr<std::string> rows = frame.rowCount();
     FailureOr<llm::Dim> dim = frame.rows();
     if (failed(rows) || failed(dim))
@@ -35,10 +35,13 @@ public:
         return result.getDefiningOp()->emitOpError("has no code on CUDA in a product's kernel: it needs whole rows");
     bindProduct(region);
     OperandRange results = block.getTerminator()->getOperands();
+    auto epilogue = [&] { writeEpilogue(region, results, frame.results()); };
     if (config_.form == ProductForm::Warpgroup)
-      writeWarpgroups(*rows, [&] { writeEpilogue(region, results, frame.results()); });
+      writeWarpgroups(*rows, epilogue);
+    else if (config_.streams())
+      writeStream(frame, *rows), epilogue();
     else
-      writeProduct(*rows), writeEpilogue(region, results, frame.results());
+      writeTile(*rows), epilogue();
     if (failed(region.status()))
       return failure();
     return finished(frame.finish(), *dim);
@@ -86,22 +89,30 @@ private:
     });
   }
 
-  void writeProduct(const std::string &rows) {
+  /// Weights need nothing from the kernel before: the first ones are on their way while it ends.
+  void writeStream(KernelFrame &frame, const std::string &rows) {
+    w_.line("extern __shared__ __align__(1024) u8 shared[];");
+    w_.line("constexpr int firstToken = 0;");
+    w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
+    w_.origin(plan_.linear);
+    w_.line("Stream<Product> stream;");
+    w_.line("stream.begin(shared, " + weights_ + ", firstPanel);");
+    frame.wait();
+    w_.line("const int rows = " + rows + ";");
+    w_.line("if (rows == 0)");
+    w_.line("  return;");
+    w_.line("stream.finish(shared, " + x_ + ", rows);");
+  }
+
+  void writeTile(const std::string &rows) {
     w_.line("extern __shared__ __align__(1024) u8 shared[];");
     w_.line("const int rows = " + rows + ";");
-    if (config_.streams()) {
-      w_.line("constexpr int firstToken = 0;");
-      w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
-    } else {
-      w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
-      w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
-    }
+    w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
+    w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
     w_.line("if (firstToken >= rows)");
     w_.line("  return;");
     w_.origin(plan_.linear);
-    std::string operands = "shared, " + x_ + ", " + weights_ + ", rows, ";
-    w_.line(config_.streams() ? "streamProduct<Product>(" + operands + "firstPanel);"
-                              : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
+    w_.line("tileProduct<Product>(shared, " + x_ + ", " + weights_ + ", rows, firstToken, firstPanel);");
   }
 
   /// One warpgroup copies; the others multiply tile after tile and write the results of each, some tokens at a time.

@@ -204,7 +204,9 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 || shape.e4m3() ? 80 : 96);
+    return config.tiles * 4 + (isQuantized(shape.layout) && !shape.e4m3() ? 96
+                               : shape.layout == Layout::F16M16K16        ? 112 // two fragments a step
+                                                                          : 80);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (grouped && quantFormat(shape.layout).group < kQuantGroup) // two scales a row at a time

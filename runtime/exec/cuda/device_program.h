@@ -60,6 +60,7 @@ class DeviceProgram {
     GridDim grid[3];
     uint32_t threads, sharedBytes;
     uint32_t mostBlocks;  ///< in x; 0: no limit
+    bool waits;           ///< for the launch before
   };
   struct Kernel {
     const fb::Kernel* plan;

@@ -133,10 +133,10 @@ TEST(ProductWarpgroupTest, ManyTokens) {
 TEST(ProductWarpgroupTest, Epilogues) {
   for (const Epilogue &epilogue : kEpilogues) {
     SCOPED_TRACE(epilogue.name);
-    KernelCase test = productCase(
-        ProductText{96, 160, "bf16"}.module(
-            epilogue.body, ProductText::activation(epilogue.columns, epilogue.element), epilogue.columns),
-        150);
+    KernelCase test =
+        productCase(ProductText{96, 160, "bf16"}.module(
+                        epilogue.body, ProductText::activation(epilogue.columns, epilogue.element), epilogue.columns),
+                    150);
     test.archs = {"sm_90a"};
     test.warpgroups = true;
     test.allOrders = false;
@@ -197,7 +197,7 @@ TEST(ProductFaultTest, AMissingWarpIsFound) {
     GTEST_SKIP() << missing;
   KernelCase test = productCase(ProductText{64, 96, "bf16"}.plain(), 8);
   test.edit = [](std::string text) {
-    size_t at = text.find("streamProduct<Product>(");
+    size_t at = text.find("stream.finish(");
     EXPECT_NE(at, std::string::npos);
     return text.insert(at, "if (threadIdx.x < 32) return;\n  ");
   };

@@ -22,6 +22,7 @@ struct CudaScript {
   int hiddenCode = 500;   ///< what it says of it
   uint64_t calls = 0;     ///< made since reset(): those that can fail
   uint64_t launches = 0;  ///< kernels that have run
+  uint64_t early = 0;     ///< of these, how many might have started before the one before had ended
   uint64_t copies = 0;    ///< cuMemcpyAsync calls
   uint64_t graphLaunches = 0;
 };

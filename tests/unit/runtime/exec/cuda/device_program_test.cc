@@ -78,6 +78,13 @@ TEST(DeviceProgram, NoMoreBlocksThanMultiprocessorsTake) {
   EXPECT_EQ(bound.seen[0].grid, 132u);
 }
 
+TEST(DeviceProgram, KernelsThatWaitStartEarlyButForTheFirst) {
+  Bound bound(0);
+  bound.run({4, 1, 4});
+  EXPECT_EQ(bound.device.scripted.script().launches, 3u);
+  EXPECT_EQ(bound.device.scripted.script().early, 2u);
+}
+
 TEST(DeviceProgram, RefusesAWeightWithoutAnAddress) {
   Bound bound(0);
   auto program =
