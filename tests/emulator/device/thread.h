@@ -115,8 +115,8 @@ struct Thread {
   u32 dynamicShared = 0;
   u64 instructions = 0;  ///< executed; counted in the checked build
   u32 jumps = 0;
-  bool early = false;    ///< the kernel before may still run: the thread has not waited for it
-  u32 predicate = 0;  ///< second result of the last warp operation
+  bool early = false;  ///< the kernel before may still run: the thread has not waited for it
+  u32 predicate = 0;   ///< second result of the last warp operation
 };
 
 }  // namespace llmc::emu
