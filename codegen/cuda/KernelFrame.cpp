@@ -52,8 +52,10 @@ static llvm::StringRef kindOf(Type type) {
   return isa<llm::WeightType>(type) ? "w" : "x";
 }
 
-KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks)
-    : writer_(writer), function_(request.function), symbol_(request.symbol), threads_(threads) {
+KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks,
+                         bool waits)
+    : writer_(writer), function_(request.function), symbol_(request.symbol), threads_(threads),
+      startsEarly_(request.arch.startsEarly()) {
   const unsigned inputs = function_.getArgumentTypes().size(), count = inputs + function_.getResultTypes().size();
   std::string rows = request.mMax > 0 ? "at most " + llvm::utostr(request.mMax) + " rows" : "any number of rows";
   writer.comment(request.symbol + ": " + function_.getHero() + " of kern.func @" + function_.getSymName() + ", " +
@@ -79,6 +81,15 @@ KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64
                 " *>(args.word[" + llvm::Twine(i) + "]);");
     (input ? arguments_ : results_).push_back(name);
   }
+  if (startsEarly_)
+    writer.line("startNext();");
+  if (waits)
+    wait();
+}
+
+void KernelFrame::wait() {
+  if (startsEarly_)
+    writer_.line("waitForPrevious();");
 }
 
 FailureOr<llm::Dim> KernelFrame::rows() {
@@ -108,6 +119,7 @@ FailureOr<std::string> KernelFrame::rowCount() {
 KernelText KernelFrame::finish() {
   body_.reset();
   KernelText text{symbol_, writer_.text(), threads_};
+  text.waits = startsEarly_;
   text.words = static_cast<int64_t>(arguments_.size() + results_.size());
   return text;
 }

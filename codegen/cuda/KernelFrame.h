@@ -15,8 +15,12 @@ llvm::StringRef cacheFormat(llm::QuantKind kind);
 /// word becomes a `u8 *` called by its kind and number ("x0", "w1", "kv2", "out0"), a batch a `const Batch *`.
 class KernelFrame {
 public:
-  /// `minBlocks`: blocks a multiprocessor should hold at once (0: no wish); limits registers.
-  KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks = 0);
+  /// `minBlocks`: blocks a multiprocessor should hold at once (0: no wish); limits registers. `waits`: the body begins
+  /// by waiting for the kernel before; else the family calls wait() once weights are on their way.
+  KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks = 0,
+              bool waits = true);
+  /// From here on the body may touch what other kernels write.
+  void wait();
 
   /// One expression a block argument of the function, as RegionPrinter takes them; one a result.
   llvm::ArrayRef<std::string> arguments() const { return arguments_; }
@@ -37,6 +41,7 @@ private:
   kern::FuncOp function_;
   const std::string symbol_;
   const int64_t threads_;
+  const bool startsEarly_;
   llvm::SmallVector<std::string> arguments_, results_;
   std::optional<SourceWriter::Scope> body_;
 };

@@ -26,6 +26,10 @@ struct KernelText {
   int64_t threads = 0;     ///< of a block, in one dimension
   int64_t sharedBytes = 0; ///< dynamic shared memory; static arrays in the text come on top
   GridDim grid[3] = {};
+  /// Blocks that take their work in turn: x of the grid is at most this times the device's multiprocessors. 0: no
+  /// limit.
+  int64_t blocksPerSm = 0;
+  bool waits = false;      ///< for the kernel before it, so that it may start before that one has ended
   std::string config = {}; ///< for people: "256 threads a row, 4 columns a load"
   int64_t words = 0;       ///< 8-byte arguments: inputs of the function, then its results
 };

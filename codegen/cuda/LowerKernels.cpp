@@ -70,6 +70,8 @@ struct LowerCudaKernelsPass : PassWrapper<LowerCudaKernelsPass, OperationPass<Mo
       out << "// launch " << name << ": grid (";
       for (int i = 0; i < 3; ++i) {
         printGrid(out, kernel->grid[i]);
+        if (i == 0 && kernel->blocksPerSm > 0)
+          out << ", at most " << kernel->blocksPerSm << " a multiprocessor";
         out << (i < 2 ? ", " : ")");
       }
       out << ", " << kernel->threads << " threads, " << kernel->sharedBytes << " bytes of shared memory; "

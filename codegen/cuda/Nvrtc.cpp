@@ -239,6 +239,12 @@ Result<CompiledText> Nvrtc::compile(const KernelText &kernel, const Arch &arch) 
                                arch.name.str() + ": " + library_->errorText(made.code) + "\n" + made.log);
     compiled.cubin = std::move(made.cubin);
     compiled.ptx = std::move(made.ptx);
+    // Products of warpgroups one after another, registers not shared out: ptxas gave up what the kernel is made for.
+    if (made.log.find("Potential Performance Loss") != std::string::npos)
+      return Status::error(ErrorKind::kInternal, "CU_SLOW",
+                           "kernel " + kernel.symbol + " for " + arch.name.str() +
+                               " compiles to less than its text says: " + made.log,
+                           "loops that wait belong into one asm statement, and launch bounds name the blocks");
     library_->cache.store(key, compiled.cubin, compiled.ptx);
   }
   Result<CubinInfo> info = readCubin(compiled.cubin, kernel.symbol);

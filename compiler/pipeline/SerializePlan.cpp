@@ -148,6 +148,8 @@ private:
     range->launch->registers = static_cast<uint32_t>(variant.compiled.registers);
     range->launch->static_shared_bytes = static_cast<uint32_t>(variant.compiled.sharedBytes);
     range->launch->local_bytes = static_cast<uint32_t>(variant.compiled.spillBytes);
+    range->launch->waits = variant.kernel.waits;
+    range->launch->blocks_per_sm = static_cast<uint32_t>(variant.kernel.blocksPerSm);
     for (const GridDim &dim : variant.kernel.grid) {
       auto entry = std::make_unique<fb::GridDimT>();
       entry->base = static_cast<uint32_t>(dim.base);

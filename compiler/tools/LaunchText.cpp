@@ -31,6 +31,9 @@ Json launchFacts(const fb::LaunchShape &launch) {
   Json grid = Json::array();
   for (const fb::GridDim *dim : *launch.grid())
     grid.push_back(gridText(*dim));
+  if (launch.blocks_per_sm() != 0)
+    grid[0] = "min(" + grid[0].get<std::string>() + ", " +
+              (launch.blocks_per_sm() == 1 ? "" : std::to_string(launch.blocks_per_sm()) + " * ") + "multiprocessors)";
   return {{"threads", launch.threads()},
           {"grid", grid},
           {"registers", launch.registers()},

@@ -40,6 +40,8 @@ inline constexpr uint32_t kMaxSharedBytes = 227u << 10, kPlainSharedBytes = 48u 
 inline constexpr uint32_t kMaxParameterBytes = 4096;
 /// Blocks in x, and in y and z.
 inline constexpr uint64_t kMaxGridX = 0x7fffffff, kMaxGridYZ = 65535;
+/// Blocks that a multiprocessor can hold.
+inline constexpr uint32_t kMaxBlocksPerSm = 32;
 /// Most tokens, rows and sequences of one step on this target, so that a dimension may count any of them.
 inline constexpr uint32_t kMaxStepTokens = 65535;
 
@@ -79,7 +81,8 @@ inline constexpr uint32_t kMostEdits = 1u << 16;
 
 /// Blocks of a launch in one dimension:
 /// base + ceil(T / tTile) * tCount + ceil(S / sTile) * sCount + sequences * seqCount, at least 1. A tile of 0: without
-/// that term. In a graph T, S and sequences are the bucket's.
+/// that term. In a graph T, S and sequences are the bucket's. In x LaunchShape.blocks_per_sm times the device's
+/// multiprocessors may be fewer: then blocks take what the others would have done in turn.
 struct GridDim {
   uint32_t base = 1, tTile = 0, tCount = 0, sTile = 0, sCount = 0, seqCount = 0;
   bool operator==(const GridDim&) const = default;

@@ -56,6 +56,9 @@ Status checkLaunchShape(const std::string& path, const fb::LaunchShape& launch) 
   if (launch.static_shared_bytes() > cuda::kMaxSharedBytes - launch.shared_bytes())
     return wrong("EN_CODE", path + ".static_shared_bytes", launch.static_shared_bytes(),
                  "at most " + std::to_string(cuda::kMaxSharedBytes) + " with shared_bytes");
+  if (launch.blocks_per_sm() > cuda::kMaxBlocksPerSm)
+    return wrong("EN_CODE", path + ".blocks_per_sm", launch.blocks_per_sm(),
+                 "at most " + std::to_string(cuda::kMaxBlocksPerSm));
   return checkGrid(path, launch);
 }
 

@@ -95,7 +95,7 @@ class CudaRun(unittest.TestCase):
                 ((), {"FAIL": "cuMemAlloc:1:2"}, 69, ["CU_MEMORY"]),
                 ((), {"FAIL": "cuModuleLoadDataEx:2:209"}, 78, ["CU_NO_CODE", "kernel "]),
                 ((), {"FAIL": "cuStreamSynchronize:2:700"}, 71, ["CU_FAULT", "700"]),
-                ((), {"FAIL": "cuLaunchKernel:40:719"}, 71, ["CU_FAULT", "719"])):
+                ((), {"FAIL": "cuLaunchKernelEx:40:719"}, 71, ["CU_FAULT", "719"])):
             with self.subTest(flags=flags, emulator=emulator):
                 done = cuda_engine.run(name, *prompt, *flags, **emulator)
                 self.assertEqual(done.returncode, status, done.stderr)

@@ -72,7 +72,9 @@ void Block::mbarrierInit(Fibre& self, u32 barrier, u32 count, u32 line) {
   if (barrier % 8) fault(self, "mbarrier at a misaligned address", line);
   if (count == 0 || count > 0xfffff) fault(self, "mbarrier for " + std::to_string(count) + " arrivals", line);
   MbarrierWord word = MbarrierWord::make(0, (s32)count, (s32)count, 0);
-  std::memcpy(sharedAt(self, barrier, 8, line), &word, 8);
+  u8* place = sharedAt(self, barrier, 8, line);
+  checks_.access(self, place, 8, Access::kWrite, line);
+  std::memcpy(place, &word, 8);
 }
 
 void Block::mbarrierUpdate(u32 barrier, s32 arrivals, s32 transactions, u32 line) {
@@ -130,10 +132,11 @@ u32 Block::mbarrierWait(Fibre& self, u32 barrier, u32 phase, bool mayBlock, u32 
 }
 
 void Block::bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line) {
+  checks_.asyncRead(self, shared_.get() + barrier, 8, line);
   if ((destination | source | bytes) % 16) fault(self, "cp.async.bulk of a misaligned address or size", line);
   u8* target = sharedAt(self, destination, bytes, line);
   checks_.access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
-  for (u32 i = 0; i < bytes; i += 16) checks_.access(self, target + i, 16, Access::kWrite, line);
+  checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
   BulkRequest request{destination, barrier, bytes, line, self.linear, 0, source, false, {}};
   if (!plan_->checks.lateCopies) return landBulk(request);
@@ -147,7 +150,7 @@ void Block::bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordin
   const u32 bytes = tensor->boxBytes();
   if (destination % (tensor->swizzle ? 1024 : 128)) fault(self, "misaligned destination of a tensor copy", line);
   u8* target = sharedAt(self, destination, bytes, line);
-  for (u32 i = 0; i < bytes; i += 16) checks_.access(self, target + i, 16, Access::kWrite, line);
+  checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
   BulkRequest request{destination, barrier, bytes, line, self.linear, rank, map, true, {}};
   std::memcpy(request.coordinates, coordinates, rank * sizeof(s32));

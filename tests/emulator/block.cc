@@ -105,6 +105,7 @@ void Block::prepare(const Dim3& id) {
     fibre.copies.clear();
     fibre.groups.clear();
     fibre.spins = 0;
+    fibre.early = plan_->early;
     fibre.instructions = 0;
     fibre.jumps = 0;
     warps_[fibre.warp].live |= 1u << fibre.lane;

@@ -21,6 +21,7 @@ struct LaunchPlan {
   uint32_t dynamicShared = 0;  ///< shared address of the dynamic memory
   uint32_t sharedEnd = 0;
   const std::byte* params = nullptr;
+  bool early = false;  ///< the kernel before it may still run
   LaunchChecks checks;
 };
 
@@ -88,6 +89,7 @@ class Block {
   u64 mbarrierArrive(Fibre& self, u32 barrier, u32 count, u32 transactions, u32 line);
   void mbarrierExpect(Fibre& self, u32 barrier, u32 transactions, u32 line);
   u32 mbarrierWait(Fibre& self, u32 barrier, u32 phase, bool mayBlock, u32 line);
+  void proxyFence(Fibre& self) { checks_.proxyFence(self.linear); }
   void bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
   void wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB,
@@ -117,9 +119,16 @@ class Block {
     u64 descriptorA, descriptorB;
     u32 scaleD, line;
   };
+  /// An operand in shared memory of a product that nobody has waited for.
+  struct WarpgroupRead {
+    u64 descriptor;
+    u32 rows, bytes, line;
+  };
   struct Warpgroup {
     u32 arrived = 0, kind = 0, line = 0;
     std::unique_ptr<WarpgroupMma> pending;
+    std::vector<WarpgroupRead> reads;  ///< oldest first; in checked launches
+    std::vector<size_t> groups;        ///< for each committed group how many of `reads` it ends at
   };
   /// Work of the copy engines, done when no thread can run.
   struct BulkRequest {
@@ -153,6 +162,7 @@ class Block {
   void mbarrierUpdate(u32 barrier, s32 arrivals, s32 transactions, u32 line);
   bool warpgroupMeets(Fibre& self, u32 kind, u32 line);
   void warpgroupCompute(WarpgroupMma& mma);
+  void readOperand(const Fibre& lane, const WarpgroupRead& read);
   const u8* descriptorAt(u64 descriptor, u32 row, u32 byte, bool transpose, u32 line);
   void fail(const std::string& what, u32 line);
   uint64_t random();

@@ -52,35 +52,68 @@ void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u3
   cells_.assign(sharedEnd, Cell());
   clocks_.assign((size_t)threads * threads, 0);
   for (u32 i = 0; i < threads; ++i) clocks_[(size_t)i * threads + i] = 1;
+  fenced_.assign((size_t)threads * threads, 0);
   published_.clear();
+}
+
+/// The later of both, of a thread's view and of one for many: into `latest` (clocks, then what is fenced), or from it.
+void Checks::copyClocks(std::vector<u32>& latest, u32 thread, bool publish) {
+  latest.resize((size_t)2 * threads_, 0);
+  u32 *clock = &clocks_[(size_t)thread * threads_], *fenced = &fenced_[(size_t)thread * threads_];
+  for (u32 i = 0; i < threads_; ++i) {
+    u32 &one = publish ? latest[i] : clock[i], &two = publish ? latest[threads_ + i] : fenced[i];
+    one = std::max(clock[i], latest[i]);
+    two = std::max(fenced[i], latest[threads_ + i]);
+  }
 }
 
 void Checks::join(const std::vector<u32>& threads) {
   if (!enabled_ || threads.empty()) return;
-  std::vector<u32> latest(threads_, 0);
-  for (u32 thread : threads)
-    for (u32 i = 0; i < threads_; ++i) latest[i] = std::max(latest[i], clocks_[(size_t)thread * threads_ + i]);
+  std::vector<u32> latest;
+  for (u32 thread : threads) copyClocks(latest, thread, true);
   for (u32 thread : threads) {
-    std::copy(latest.begin(), latest.end(), clocks_.begin() + (ptrdiff_t)((size_t)thread * threads_));
+    copyClocks(latest, thread, false);
     ++clocks_[(size_t)thread * threads_ + thread];
   }
 }
 
 void Checks::release(u32 key, u32 thread) {
   if (!enabled_) return;
-  std::vector<u32>& clock = published_[key];
-  clock.resize(threads_, 0);
-  for (u32 i = 0; i < threads_; ++i) clock[i] = std::max(clock[i], clocks_[(size_t)thread * threads_ + i]);
+  copyClocks(published_[key], thread, true);
   ++clocks_[(size_t)thread * threads_ + thread];
 }
 
 void Checks::acquire(u32 key, u32 thread) {
+  if (enabled_) copyClocks(published_[key], thread, false);
+}
+
+void Checks::proxyFence(u32 thread) {
   if (!enabled_) return;
-  std::vector<u32>& clock = published_[key];
-  clock.resize(threads_, 0);
-  for (u32 i = 0; i < threads_; ++i) {
-    u32& mine = clocks_[(size_t)thread * threads_ + i];
-    mine = std::max(mine, clock[i]);
+  u32* clock = &clocks_[(size_t)thread * threads_];
+  std::copy(clock, clock + threads_, fenced_.begin() + (ptrdiff_t)((size_t)thread * threads_));
+  ++clock[thread];
+}
+
+void Checks::asyncRead(const Thread& thread, const u8* memory, u32 bytes, u32 line) {
+  if (!enabled_) return;
+  const auto offset = (u32)(memory - shared_);
+  for (u32 i = offset; i < offset + bytes; ++i) {
+    const Cell cell = cells_[i];
+    if (!checkCell(cells_[i], thread, i, Access::kRead, line)) return;
+    if (cell.async || fenced_[(size_t)thread.linear * threads_ + cell.writer] >= cell.writeClock) continue;
+    return report("no proxy fence between the write of shared address " + std::to_string(i) + " by thread " +
+                      std::to_string(cell.writer) + " and its use by tensor cores or copy engine",
+                  thread.linear, line);
+  }
+}
+
+void Checks::asyncWrite(const Thread& thread, const u8* memory, u32 bytes, u32 line) {
+  if (!enabled_) return;
+  const auto offset = (u32)(memory - shared_);
+  counters_.sharedBytes += bytes;
+  for (u32 i = offset; i < offset + bytes; ++i) {
+    if (!checkCell(cells_[i], thread, i, Access::kWrite, line)) return;
+    cells_[i].async = true;
   }
 }
 
@@ -141,6 +174,7 @@ bool Checks::checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind
     cell.writer = (u16)me;
     cell.writeClock = now;
     cell.readers = 0;
+    cell.async = false;
     return fine;
   }
   u32 slot = 0;
@@ -167,6 +201,8 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
            thread.linear, line);
   else if (kind != Access::kRead && !buffer->writable)
     report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
+  else if (thread.early && !buffer->constant)
+    report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.linear, line);
   if (!buffer || !buffer->writable || kind == Access::kAtomic) return;
   for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
     if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;

@@ -21,6 +21,12 @@ class Checks {
   void access(const Thread& thread, const void* memory, u32 bytes, Access kind, u32 line) {
     if (enabled_) check(thread, (const u8*)memory, bytes, kind, line);
   }
+  /// As access(), by copy engine or tensor cores on behalf of a thread. What they read others must have written before
+  /// a proxy fence.
+  void asyncRead(const Thread& thread, const u8* memory, u32 bytes, u32 line);
+  void asyncWrite(const Thread& thread, const u8* memory, u32 bytes, u32 line);
+  /// A proxy fence: copy engine and tensor cores may read what this thread knows to be written.
+  void proxyFence(u32 thread);
   /// All threads of the list have met: what they did before happens before what any of them does next.
   void join(const std::vector<u32>& threads);
   /// A thread publishes what it did under a key (an mbarrier's address) ...
@@ -41,7 +47,8 @@ class Checks {
   /// Of one byte of shared memory: its last writer and the last two readers, with their clocks.
   struct Cell {
     u16 writer = kNobody;
-    u16 readers = 0;
+    u8 readers = 0;
+    bool async = false;  ///< written by the copy engine
     u32 writeClock = 0;
     u16 reader[2] = {};
     u32 readClock[2] = {};
@@ -51,6 +58,7 @@ class Checks {
   void check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
   void checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line);
   bool checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line);
+  void copyClocks(std::vector<u32>& latest, u32 thread, bool publish);
   void checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
   bool checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line);
   bool before(u32 other, u32 clock, u32 me) const { return clocks_[(size_t)me * threads_ + other] >= clock; }
@@ -63,6 +71,7 @@ class Checks {
   std::string place_;
   std::vector<Cell> cells_;
   std::vector<u32> clocks_;  ///< threads_ x threads_
+  std::vector<u32> fenced_;  ///< the same: how much of it proxy fences have made known
   std::unordered_map<u32, std::vector<u32>> published_;
   BankCounter banks_;
   GlobalShadow global_;

@@ -58,6 +58,7 @@ Text emitControl(FunctionWriter& writer, const Statement& s) {
   if (root == "trap") return "self->services->fault(self, \"trap\", 0, " + writer.line() + ");";
   if (root == "bar" || root == "barrier") return emitBarrier(writer, s);
   if (root == "nanosleep") return "self->services->pause(self);";
+  if (root == "griddepcontrol" && s.has("wait")) return "self->early = false;";
   if (root == "setmaxnreg" || root == "griddepcontrol" || root == "brkpt" || root == "pmevent") return ";";
   return std::nullopt;
 }

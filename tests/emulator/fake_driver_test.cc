@@ -99,6 +99,14 @@ TEST_F(FakeDriverTest, KernelsRunWhenTheStreamIsWaitedFor) {
   for (int i = 0; i < 256; ++i) ASSERT_EQ(values[i], 3.0f * (float)i);
 }
 
+TEST_F(FakeDriverTest, AKernelThatStartsEarlyMustWait) {
+  auto module = Module::load(*context_, kPtx).take();
+  auto y = DeviceBuffer::create(*context_, 256, "y").take();
+  AxpyArguments arguments{y.address(), y.address(), 2.0f};
+  ASSERT_TRUE(stream_->launch(*module.kernel("axpy", 0), {{1, 1, 1}, 64, 0, true}, &arguments));
+  EXPECT_EQ(stream_->synchronize().code(), "CU_FAULT");
+}
+
 TEST_F(FakeDriverTest, GraphsReplayWhatWasRecorded) {
   auto module = Module::load(*context_, kPtx).take();
   auto y = DeviceBuffer::create(*context_, 256, "y").take(), x = DeviceBuffer::create(*context_, 256, "x").take();
@@ -182,7 +190,7 @@ TEST_F(FakeDriverTest, CheckedLaunchesSeeWhatGuardPagesDoNot) {
 }
 
 TEST_F(FakeDriverTest, ChosenCallsFail) {
-  start({{"LLMC_EMULATOR_FAIL", "cuMemAlloc:2:2,cuLaunchKernel:1:719"}});
+  start({{"LLMC_EMULATOR_FAIL", "cuMemAlloc:2:2,cuLaunchKernelEx:1:719"}});
   EXPECT_TRUE(DeviceBuffer::create(*context_, 100, "first").isOk());
   auto second = DeviceBuffer::create(*context_, 100, "second");
   ASSERT_FALSE(second.isOk());

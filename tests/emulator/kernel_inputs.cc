@@ -62,7 +62,7 @@ double KernelInputs::normal() {
   return sum;
 }
 
-size_t KernelInputs::addBuffer(std::string name, uint64_t bytes, bool writable, int fill) {
+size_t KernelInputs::addBuffer(std::string name, uint64_t bytes, bool writable, int fill, bool constant) {
   DeviceBuffer buffer;
   buffer.name = std::move(name);
   buffer.bytes = bytes;
@@ -70,7 +70,7 @@ size_t KernelInputs::addBuffer(std::string name, uint64_t bytes, bool writable, 
   const uint64_t whole = (bytes + 255) / 256 * 256 + 65536;
   buffer.data = {static_cast<std::byte*>(std::aligned_alloc(256, whole)), std::free};
   std::memset(buffer.data.get(), fill, whole);
-  memory_.add(buffer.data.get(), bytes, buffer.name, writable);
+  memory_.add(buffer.data.get(), bytes, buffer.name, writable, constant);
   buffers_.push_back(std::move(buffer));
   return buffers_.size() - 1;
 }
@@ -243,7 +243,7 @@ void KernelInputs::addWeight(mlir::Value argument) {
   const int64_t rows = type.rows(), cols = type.cols();
   const RandomWeight weight = randomWeight(type, *layout);
   const uint64_t bytes = (uint64_t)packedBytes(*layout, rows, cols);
-  size_t index = addBuffer("w" + std::to_string(words_.size()), bytes + 4096, false, 0xff);
+  size_t index = addBuffer("w" + std::to_string(words_.size()), bytes + 4096, false, 0xff, true);
   auto* packed = reinterpret_cast<uint8_t*>(buffers_[index].data.get());
   packReference(*layout,
                 {rows, cols, weight.codes.data(), weight.scales.data(), weight.mins.data(), weight.blocks.data(),
@@ -271,7 +271,7 @@ void KernelInputs::addRopeTable(mlir::Value argument, llm::RopeAttr rope) {
   spec.highFactor = rope.getHigh();
   spec.original = (double)rope.getOriginal();
   std::vector<float> table = ropeTable(spec);
-  size_t index = addBuffer("angles", table.size() * 4 + 4096, false, 0xff);
+  size_t index = addBuffer("angles", table.size() * 4 + 4096, false, 0xff, true);
   std::memcpy(buffers_[index].data.get(), table.data(), table.size() * 4);
   weights_.emplace_back();
   words_.push_back((uint64_t)buffers_[index].data.get());

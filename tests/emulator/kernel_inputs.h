@@ -64,7 +64,7 @@ class KernelInputs {
   void expectSamples(const KernelCase& test);
   std::string compareCache();
   std::string compareMatrix(const KernelCase& test, size_t index, double* worst);
-  size_t addBuffer(std::string name, uint64_t bytes, bool writable, int fill);
+  size_t addBuffer(std::string name, uint64_t bytes, bool writable, int fill, bool constant = false);
   int64_t rowsOf(mlir::Type type) const;
   double normal();
   double uniform();

@@ -25,9 +25,10 @@ class MemoryMap {
     uint64_t bytes;
     std::string name;
     bool writable;
+    bool constant;  ///< no kernel writes it: it may be read before the kernel before has ended
   };
-  void add(const void* address, uint64_t bytes, std::string name, bool writable = true) {
-    buffers_[(uint64_t)address] = {bytes, std::move(name), writable};
+  void add(const void* address, uint64_t bytes, std::string name, bool writable = true, bool constant = false) {
+    buffers_[(uint64_t)address] = {bytes, std::move(name), writable, constant};
   }
   void remove(const void* address) { buffers_.erase((uint64_t)address); }
   /// The buffer that holds the whole range, or null.
@@ -60,6 +61,7 @@ struct LaunchChecks {
   uint64_t seed = 1;
   bool poisonShared = true;           ///< shared memory starts as NaN
   bool lateCopies = true;             ///< asynchronous copies land as late as the waits allow
+  bool early = false;                 ///< as if launched before the kernel before it has ended
   bool checked = false;               ///< races, bounds, values never written; slower
   const MemoryMap* memory = nullptr;  ///< for `checked`: without it global addresses are not checked
   unsigned osThreads = 1;             ///< blocks run on so many OS threads; a checked launch always runs on one

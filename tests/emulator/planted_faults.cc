@@ -23,6 +23,26 @@ std::string swapA(const std::string& line) {
   return line.substr(0, open + 1) + text + line.substr(close);
 }
 
+/// Operand `index` of the instruction, from 0.
+std::string operandOf(const std::string& line, size_t index) {
+  size_t at = line.find_first_of("%_abcdefghijklmnopqrstuvwxyz[", line.find_first_of(" \t", line.find("mbarrier.")));
+  for (; index > 0; --index) at = line.find(',', at) + 1;
+  return line.substr(at, line.find_first_of(",;", at) - at);
+}
+
+/// Faults of barriers in shared memory.
+std::string mutateBarrier(const std::string& line, FaultKind kind) {
+  const bool arrives = line.find("mbarrier.arrive") != std::string::npos;
+  const bool expects = line.find("mbarrier.arrive.expect_tx") != std::string::npos;
+  if (kind == FaultKind::kNoArrival) return arrives && !expects ? "// " + line : std::string();
+  if (kind == FaultKind::kNoExpected)
+    return expects ? "mbarrier.arrive.shared::cta.b64 _, " + operandOf(line, 1) + ";" : std::string();
+  if (line.find("mbarrier.try_wait") == std::string::npos) return {};
+  const std::string ended = operandOf(line, 0), parity = operandOf(line, 2);
+  if (kind == FaultKind::kNoPhase) return "setp.eq.u32 " + ended + ", 0, 0;";
+  return "{ .reg .b32 other; xor.b32 other, " + parity + ", 1; " + replaced(line, parity + ";", " other;") + " }";
+}
+
 /// The line with the fault; empty where it cannot be planted.
 std::string mutate(const std::string& line, FaultKind kind) {
   switch (kind) {
@@ -44,6 +64,17 @@ std::string mutate(const std::string& line, FaultKind kind) {
       std::string with = replaced(line, ".trans", "");
       return with.empty() ? replaced(line, ".shared", ".trans.shared") : with;
     }
+    case FaultKind::kShortProducts: {
+      const size_t at = line.find("wgmma.wait_group.sync.aligned");
+      if (at == std::string::npos) return {};
+      return "wgmma.wait_group.sync.aligned " + std::to_string(std::atoi(line.c_str() + at + 29) + 1) + ";";
+    }
+    case FaultKind::kNoProxyFence:
+      return line.find("fence.proxy.async") == std::string::npos ? std::string() : "// " + line;
+    case FaultKind::kNoGridWait:
+      return line.find("griddepcontrol.wait") == std::string::npos ? std::string() : "// " + line;
+    default:
+      return mutateBarrier(line, kind);
   }
   return {};
 }
@@ -60,6 +91,20 @@ const char* nameOf(FaultKind kind) {
       return "a swapped operand";
     case FaultKind::kTransposed:
       return "a transposed matrix";
+    case FaultKind::kShortProducts:
+      return "a wait for products too few";
+    case FaultKind::kNoPhase:
+      return "a barrier not waited for";
+    case FaultKind::kWrongParity:
+      return "a wait for the other phase";
+    case FaultKind::kNoExpected:
+      return "bytes not expected";
+    case FaultKind::kNoArrival:
+      return "a missing arrival";
+    case FaultKind::kNoProxyFence:
+      return "a missing proxy fence";
+    case FaultKind::kNoGridWait:
+      return "the kernel before not waited for";
   }
   return "";
 }

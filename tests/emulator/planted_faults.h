@@ -20,6 +20,13 @@ enum class FaultKind {
   kShortWait,       ///< cp.async.wait_group lets one group more be under way
   kSwappedOperand,  ///< rows 0-7 and 8-15 of operand A of one mma exchanged
   kTransposed,      ///< ldmatrix with .trans where it has none, or without
+  kShortProducts,   ///< wgmma.wait_group lets one more group be under way
+  kNoPhase,         ///< one mbarrier.try_wait that does not wait
+  kWrongParity,     ///< one that waits for the other phase
+  kNoExpected,      ///< mbarrier.arrive.expect_tx without the bytes that come
+  kNoArrival,       ///< one mbarrier.arrive removed
+  kNoProxyFence,    ///< one fence.proxy.async removed
+  kNoGridWait,      ///< griddepcontrol.wait removed
 };
 
 /// One mutant of `ptx` for each place where `kind` can be planted: its line and the changed text.

@@ -159,7 +159,12 @@ std::vector<Family> families() {
   bytes.adjust = ignoreEmptySplits;
   KernelCase sampled = make(sample(), std::vector<SequenceSpec>(7, {0, 1}), 1e-30);
   sampled.samples = sampledRows();
+  // Three tiles of tokens, which checked runs give to one block; eight steps are two rounds of the ring.
+  KernelCase warpgroups = make(product(kBf16Rows, "i4, 128, asym"), {{0, 300}}, 3e-3);
+  warpgroups.archs = {"sm_90a"};
+  warpgroups.warpgroups = true;
   return {{"norm", make(norm(), mixed)},
+          {"warpgroups", warpgroups},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
           {"attend", make(attend(false), mixed, 4e-3)},
@@ -248,7 +253,9 @@ TEST_P(EveryFamily, SynchronizationAndOperands) {
   ASSERT_TRUE(sound[0].status.isOk()) << sound[0].status.toString();
   std::vector<PlantedFault> faults;
   for (FaultKind kind :
-       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed}) {
+       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed,
+        FaultKind::kShortProducts, FaultKind::kNoPhase, FaultKind::kWrongParity, FaultKind::kNoExpected,
+        FaultKind::kNoArrival, FaultKind::kNoProxyFence, FaultKind::kNoGridWait}) {
     for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
       PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
       fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
@@ -280,6 +287,7 @@ INSTANTIATE_TEST_SUITE_P(PlantedFaultsTest, EveryFamily, testing::Range<size_t>(
 /// One change of a family's CUDA text.
 struct TextFault {
   const char *family, *what, *from, *to;
+  const char* arch = "sm_80";
 };
 constexpr TextFault kTextFaults[] = {
     {"norm", "an index past the end", "< 1000)", "< 1004)"},
@@ -298,6 +306,9 @@ constexpr TextFault kTextFaults[] = {
     {"argmax", "another tile", "tile * 1024", "tile * 1023"},
     {"kv_write of bytes", "a wrong token's scale", " + token * 4)", " + (token ^ 1) * 4)"},
     {"kv_write of bytes", "a wrong page", "slots[row]", "slots[row] + 16"},
+    {"product of 8", "the batch before the kernel before has ended",
+     "  waitForPrevious();\n  const int rows = batch2->tokens;",
+     "  const int rows = batch2->tokens;\n  waitForPrevious();", "sm_90a"},
     {"kv_write", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong token of the page", "slot % kPageTokens", "(slot + 1) % kPageTokens"},
     {"kv_write", "an index past the end", "< 16; ", "<= 16; "},
@@ -310,6 +321,7 @@ TEST(PlantedFaultsTest, PlacesInMemory) {
     for (const Family& family : families())
       if (std::string(family.name) == fault.family) {
         faults.push_back({std::string(fault.family) + ": " + fault.what, family.test});
+        faults.back().test.archs = {fault.arch};
         faults.back().test.edit = [fault](const std::string& text) {
           std::string changed = replaced(text, fault.from, fault.to);
           EXPECT_FALSE(changed.empty()) << fault.family << " has no '" << fault.from << "'\n" << text;

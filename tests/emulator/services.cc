@@ -95,6 +95,7 @@ const Services& services() {
                            u32 line) { block(t).mbarrierExpect(fibre(t), barrier, transactions, line); },
       .mbarrierWait = [](Thread* t, u32 barrier, u32 phase, bool mayBlock,
                          u32 line) { return block(t).mbarrierWait(fibre(t), barrier, phase, mayBlock, line); },
+      .proxyFence = [](Thread* t) { block(t).proxyFence(fibre(t)); },
       .bulkTensor = [](Thread* t, u32 to, u64 map, const s32* x, u32 rank, u32 barrier,
                        u32 line) { block(t).bulkTensor(fibre(t), to, map, x, rank, barrier, line); },
       .bulkCopy = [](Thread* t, u32 to, u64 from, u32 bytes, u32 barrier,

@@ -102,6 +102,8 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
       entry.maxThreads = function.maxThreads ? function.maxThreads : 1024;
       entry.sharedEnd = (uint32_t)end;
       entry.dynamicAlign = dynamicAlign(module);
+      for (const Statement& s : function.body)
+        entry.waits |= s.op.size() > 1 && s.op[0] == "griddepcontrol" && s.op[1] == "wait";
       placeParams(function, layout, entry);
       table += "{\"" + function.name + "\", f_" + function.name + "}, ";
       result.entries.push_back(entry);

@@ -44,12 +44,44 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
   pending.scaleD = scaleD;
   pending.line = line;
   // The others wait with their registers where the last one writes them.
-  if (group.arrived == 127) warpgroupCompute(pending);
+  if (group.arrived == 127) {
+    if (checks_.enabled()) {
+      const u32 bytes = shape->k * elementBits(shape->a) / 8;
+      if (!shape->registersA) group.reads.push_back({descriptorA, 64, bytes, line});
+      group.reads.push_back({descriptorB, shape->n, bytes, line});
+      readOperand(self, group.reads.back());
+    }
+    warpgroupCompute(pending);
+  }
   warpgroupMeets(self, 1, line);
 }
 
-void Block::wgmmaCommit(Fibre& self, u32 line) { warpgroupMeets(self, 2, line); }
-void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) { warpgroupMeets(self, 3 + pendingGroups, line); }
+void Block::wgmmaCommit(Fibre& self, u32 line) {
+  if (!warpgroupMeets(self, 2, line)) return;
+  Warpgroup& group = warpgroups_[self.warp / 4];
+  group.groups.push_back(group.reads.size());
+}
+
+/// Products are computed when they are issued, but may read until here: each warp reads at its wait, so that a slot of
+/// a ring given back before it is a race.
+void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) {
+  if (!warpgroupMeets(self, 3 + pendingGroups, line)) return;
+  Warpgroup& group = warpgroups_[self.warp / 4];
+  if (group.groups.size() <= pendingGroups) return;
+  const size_t done = group.groups.size() - pendingGroups, reads = group.groups[done - 1];
+  for (size_t i = 0; i < reads; ++i)
+    for (u32 warp = self.warp / 4 * 4, end = warp + 4; warp < end; ++warp)
+      readOperand(fibres_[(size_t)warp * 32], group.reads[i]);
+  group.reads.erase(group.reads.begin(), group.reads.begin() + (ptrdiff_t)reads);
+  group.groups.erase(group.groups.begin(), group.groups.begin() + (ptrdiff_t)done);
+  for (size_t& end : group.groups) end -= reads;
+}
+
+void Block::readOperand(const Fibre& lane, const WarpgroupRead& read) {
+  for (u32 row = 0; row < read.rows; ++row)
+    for (u32 byte = 0; byte < read.bytes; byte += 16)
+      checks_.asyncRead(lane, descriptorAt(read.descriptor, row, byte, false, read.line), 16, read.line);
+}
 
 /// An element of an operand with rows of 128 bytes, swizzled: groups of eight rows lie a stride apart.
 const u8* Block::descriptorAt(u64 descriptor, u32 row, u32 byte, bool transpose, u32 line) {

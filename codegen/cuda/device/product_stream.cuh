@@ -86,9 +86,17 @@ template <typename P> struct Stream {
     }
   }
 
-  __device__ __forceinline__ void run(int warp) {
-    filled = read = 0;
+  /// Starts to load the first weights. `weights`: of all panels.
+  __device__ __forceinline__ void begin(u8 *shared, const u8 *weightsOfAll, int panel) {
+    const int warp = threadIdx.x / 32;
+    lane = threadIdx.x % 32, filled = read = 0;
+    weights = weightsOfAll, firstPanel = panel, ring = shared + warp * P::kStages * S::kXBytes;
     holdFirst(warp * P::kHeld);
+  }
+  /// Sums of the block's panels for all tokens (at most 8 * kTiles), left in shared memory for sumOf().
+  __device__ __forceinline__ void finish(u8 *shared, const u8 *rowsOfX, int count) {
+    const int warp = threadIdx.x / 32;
+    x = rowsOfX, rows = count;
 #pragma unroll
     for (int n = 0; n < P::kStages - 1; ++n)
       fill(warp * P::kHeld, n);
@@ -98,18 +106,9 @@ template <typename P> struct Stream {
 #pragma unroll 1
     for (int block = warp * P::kHeld; block < S::kBlocks; block += kStride)
       multiplyStages(block);
+    waitCopies<0>();
+    __syncthreads(); // the ring becomes the sums
+    keepSums<P>(shared, sums, warp, 0, 0, lane);
+    __syncthreads();
   }
 };
-
-/// Sums of panels [firstPanel, ...) for all tokens (at most 8 * kTiles), left in shared memory for sumOf().
-template <typename P> DEVICE void streamProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, int firstPanel) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  Stream<P> stream;
-  stream.x = x, stream.weights = weights, stream.rows = rows, stream.firstPanel = firstPanel, stream.lane = lane;
-  stream.ring = shared + warp * P::kStages * Sizes<P>::kXBytes;
-  stream.run(warp);
-  waitCopies<0>();
-  __syncthreads(); // the ring becomes the sums
-  keepSums<P>(shared, stream.sums, warp, 0, 0, lane);
-  __syncthreads();
-}

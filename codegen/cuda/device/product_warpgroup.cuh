@@ -1,40 +1,9 @@
-// Products of many tokens on Hopper: warpgroups multiply fragments in registers with tiles of x in shared memory.
+// Products of many tokens on Hopper: one warpgroup copies, two multiply fragments in registers with tiles of x in shared
+// memory. They meet at barriers of a ring only, and a block goes on with other tiles: copies of the next tile are under
+// way while sums of the last one are written.
+//
+// Of the configuration, rows are those of one multiplying warpgroup: kRowWarps = 4; kGroups of them share the tokens.
 #pragma once
-
-/// d += a * b for 64 rows, 128 tokens, 16 columns of bf16 or 32 of e4m3; each warp of the warpgroup has 16 rows, as in
-/// mma.sync. b: a tile of x in shared memory, 128 bytes a token, swizzled. Runs on its own until waitProducts().
-template <bool kE4m3> DEVICE void multiplyWarpgroup(float (*d)[4], const Fragment &a, u64 b) {
-#define LLMC_TILE(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
-#define LLMC_SUMS                                                                                                      \
-  "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                            \
-  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                                   \
-  "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                                   \
-  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, {%64, %65, %66, %67}, %68, "
-#define LLMC_OPERANDS                                                                                                  \
-  : LLMC_TILE(0), LLMC_TILE(1), LLMC_TILE(2), LLMC_TILE(3), LLMC_TILE(4), LLMC_TILE(5), LLMC_TILE(6), LLMC_TILE(7),     \
-    LLMC_TILE(8), LLMC_TILE(9), LLMC_TILE(10), LLMC_TILE(11), LLMC_TILE(12), LLMC_TILE(13), LLMC_TILE(14),             \
-    LLMC_TILE(15)                                                                                                      \
-  : "r"(a.pair[0]), "r"(a.pair[1]), "r"(a.pair[2]), "r"(a.pair[3]), "l"(b)                                             \
-  : "memory"
-  if constexpr (kE4m3)
-    asm volatile("wgmma.mma_async.sync.aligned.m64n128k32.f32.e4m3.e4m3 " LLMC_SUMS "1, 1, 1;" LLMC_OPERANDS);
-  else
-    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 " LLMC_SUMS "1, 1, 1, 0;" LLMC_OPERANDS);
-#undef LLMC_OPERANDS
-#undef LLMC_SUMS
-#undef LLMC_TILE
-}
-DEVICE void beginProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-DEVICE void commitProducts() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/// Waits until at most N committed groups of products are under way.
-template <int N> DEVICE void waitProducts() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory"); }
-/// What this thread wrote to shared memory may be read by the tensor cores after the next barrier.
-DEVICE void showToTensorCores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
-/// Describes a tile of x to the tensor cores: rows of 128 bytes, groups of 8 rows 1024 bytes apart, 128-byte swizzle.
-DEVICE u64 describeTile(const u8 *tile) {
-  return static_cast<u64>(sharedAddress(tile) >> 4 & 0x3fffu) | 1ull << 16 | 64ull << 32 | 1ull << 62;
-}
 
 /// Values of a lane's codes of one step, rounded to bf16: in f32 scale * q + min, of rows g and g+8.
 DEVICE Fragment valuesInBf16(const Fragment &codes, u32 scales, u32 mins) {
@@ -47,139 +16,234 @@ DEVICE Fragment valuesInBf16(const Fragment &codes, u32 scales, u32 mins) {
   return r;
 }
 
-/// One block: its warps have 16 rows each and share all its tokens, a multiple of 128. A stage has 64 columns: of a
-/// superblock of 128 one run of codes, and its scales.
-template <typename P> struct Warpgroups {
+/// Shared memory of a block: the ring, sums of kSumTokens tokens of each multiplying warpgroup, barriers. A stage has 64
+/// columns: tiles of x, and of each panel its superblocks, or of a superblock of 128 one run of codes and its scales.
+template <typename P> struct WarpgroupRing {
   using S = Sizes<P>;
   using Layout = typename P::Layout;
   static constexpr bool kWide = Layout::kCols == 128;
+  static constexpr int kPanels = P::kRowWarps * P::kGroups; // of the block
   static constexpr int kStepBytes = kWide ? 512 + 64 : P::kStageBlocks * Layout::kBytes;
-  static constexpr int kWeightBytes = (S::kPanels * kStepBytes + 1023) / 1024 * 1024;
+  static constexpr int kWeightBytes = (kPanels * kStepBytes + 1023) / 1024 * 1024;
   static constexpr int kXBytes = S::kTokens * 128, kStageBytes = kXBytes + kWeightBytes;
-  static constexpr int kParts = P::kTiles / 16; // products of 128 tokens
   static constexpr int kSteps = (P::kK + 63) / 64;
+  static constexpr int kSumTokens = 64, kSumBytes = kSumTokens * S::kSumRow * 4;
+  static constexpr int kSumsAt = P::kStages * kStageBytes, kBarriersAt = kSumsAt + P::kGroups * kSumBytes;
+  static constexpr int kCopying = 128, kThreads = kCopying + P::kGroups * 128;
   static_assert(kWide || (Layout::kGroups == 0 && Layout::kCols == 16), "weights without scales, or one for 128");
-  static_assert(P::kPanels == 1 && P::kTokenWarps == 1 && P::kKWarps == 1 && P::kRowWarps % 4 == 0, "whole warpgroups");
+  static_assert(P::kPanels == 1 && P::kTokenWarps == 1 && P::kKWarps == 1 && P::kRowWarps == 4, "one warpgroup");
   static_assert(P::kTiles % 16 == 0 && kStageBytes % 1024 == 0, "x lies as the swizzle wants it");
+
+  /// All copies of a stage have arrived: 4 warps that copied x, and the thread that says how many bytes of weights come.
+  DEVICE u32 full(const u8 *shared, int slot) { return sharedAddress(shared + kBarriersAt) + slot * 8; }
+  /// All multiplying warps have done with a stage.
+  DEVICE u32 empty(const u8 *shared, int slot) { return full(shared, P::kStages + slot); }
+  /// To be called by all threads, once.
+  DEVICE void start(const u8 *shared) {
+    if (threadIdx.x == 0) {
+      for (int slot = 0; slot < P::kStages; ++slot)
+        initBarrier(full(shared, slot), 5), initBarrier(empty(shared, slot), P::kGroups * 4);
+      showBarriers();
+    }
+    __syncthreads();
+  }
+  /// Blocks take tiles in turn; neighbours share rows and differ in tokens, so that a weight is read from memory once.
+  DEVICE int tokenTiles(int rows) { return (rows + S::kTokens - 1) / S::kTokens; }
+  DEVICE int tiles(int rows) { return tokenTiles(rows) * ((S::kAllPanels + kPanels - 1) / kPanels); }
+};
+
+/// The first warpgroup: fills the ring.
+template <typename P> struct WarpgroupCopies {
+  using S = Sizes<P>;
+  using R = WarpgroupRing<P>;
+  using Layout = typename P::Layout;
+  static constexpr int kLag = P::kStages - 2; ///< stages of x under way before the oldest is waited for
 
   u8 *shared;
   const u8 *x, *weights;
-  int rows, firstToken, firstPanel, lane, warp;
-  float sums[1][P::kTiles][4];
+  int rows, thread;
+  RingPlace<P::kStages> filled, arrived;
 
-  __device__ __forceinline__ void start(int step) {
-    if (step < kSteps) {
-      u8 *stage = shared + step % P::kStages * kStageBytes;
-      copySwizzled(stage, step);
-      if constexpr (kWide)
-        copyRun(stage + kXBytes, step);
-      else
-        copyWeights<P>(stage + kXBytes, weights, firstPanel, step);
-    }
-    commitCopies();
+  DEVICE WarpgroupCopies of(u8 *shared, const u8 *x, const u8 *weights, int rows) {
+    return {shared, x, weights, rows, static_cast<int>(threadIdx.x), {}, {}};
   }
-  /// Of each panel 512 bytes of codes, every other step the second of a superblock, and its 64 bytes of scales.
-  __device__ __forceinline__ void copyRun(u8 *to, int step) {
-    constexpr int kPieces = kStepBytes / 16, kAll = S::kPanels * kPieces;
-#pragma unroll
-    for (int first = 0; first < kAll; first += S::kThreads) {
-      const int i = first + static_cast<int>(threadIdx.x);
-      if (kAll % S::kThreads != 0 && i >= kAll)
-        break;
-      const int panel = i / kPieces, at = i % kPieces * 16;
-      const u8 *block = weights + (firstPanel + panel) * S::kPanelBytes + static_cast<i64>(step / 2) * Layout::kBytes;
-      copyAsyncPart(to + panel * kStepBytes + at, block + (at < 512 ? step % 2 * 512 + at : 512 + at),
-                    firstPanel + panel < S::kAllPanels ? 16 : 0);
+  /// Copies of weights by the engine, a lane of the first warp a panel. Panels and superblocks that do not exist are
+  /// the last ones again: what they are multiplied with is zero, or nobody reads the sums.
+  __device__ __forceinline__ void copyPanels(u8 *stage, int firstPanel, int step, u32 barrier) {
+    if (thread == 0)
+      arriveExpecting(barrier, R::kPanels * R::kStepBytes);
+    if (thread >= R::kPanels)
+      return;
+    const u8 *panel = weights + min(firstPanel + thread, S::kAllPanels - 1) * S::kPanelBytes;
+    const u32 to = sharedAddress(stage + R::kXBytes) + thread * R::kStepBytes;
+    if constexpr (R::kWide) {
+      const u8 *block = panel + static_cast<i64>(step / 2) * Layout::kBytes;
+      copyBulk(to, block + step % 2 * 512, 512, barrier);
+      copyBulk(to + 512, block + 1024, 64, barrier);
+    } else if (S::kBlocks % P::kStageBlocks == 0 || step < S::kBlocks / P::kStageBlocks) {
+      copyBulk(to, panel + static_cast<i64>(step) * R::kStepBytes, R::kStepBytes, barrier);
+    } else {
+      for (int i = 0; i < P::kStageBlocks; ++i)
+        copyBulk(to + i * Layout::kBytes,
+                 panel + static_cast<i64>(min(step * P::kStageBlocks + i, S::kBlocks - 1)) * Layout::kBytes,
+                 Layout::kBytes, barrier);
     }
-  }
-  /// The four fragments of a step from one run of codes.
-  __device__ __forceinline__ void unpackRun(Fragment (&a)[4], const u8 *run) {
-    const Words4 words = *reinterpret_cast<const Words4 *>(run + lane * 16);
-    const u32 codes[4] = {words.x, words.y, words.z, words.w};
-    const Words2 scales = *reinterpret_cast<const Words2 *>(run + 512 + lane / 4 * 8);
-#pragma unroll
-    for (int k = 0; k < 4; ++k)
-      a[k] = valuesInBf16(Layout::fragment(codes, k), scales.x, scales.y);
   }
   /// 64 columns of every token: 8 pieces of 16 bytes, exchanged within their 128 bytes by the token's number.
-  __device__ __forceinline__ void copySwizzled(u8 *to, int step) {
-    const int piece = threadIdx.x % 8, token0 = threadIdx.x / 8, col = step * 64 + piece * 8;
+  __device__ __forceinline__ void copySwizzled(u8 *to, int firstToken, int step) {
+    const int piece = thread % 8, token0 = thread / 8, col = step * 64 + piece * 8;
     int left = 16;
     if constexpr (P::kK % 64 != 0)
       left = max(0, min((P::kK - col) * 2, 16));
     const u8 *from = x + static_cast<i64>(firstToken + token0) * P::kXStride + col * 2;
 #pragma unroll
-    for (int token = 0; token < S::kTokens; token += S::kThreads / 8)
+    for (int token = 0; token < S::kTokens; token += R::kCopying / 8)
       copyAsyncPart(to + (token + token0) * 128 + (piece ^ token0 % 8) * 16, from + token * P::kXStride,
                     firstToken + token + token0 < rows ? left : 0);
   }
-
-  /// One step, its fragments in `a`: those of the step before are still being read.
-  __device__ __forceinline__ void multiply(int step, Fragment (&a)[4], Fragment (&rest)[4]) {
-    waitCopies<P::kStages - 3>();
-    showToTensorCores();
-    __syncthreads(); // this step has arrived for all threads; the products of the step before the last are done for all
-    start(step + P::kStages - 2);
-    const u8 *stage = shared + step % P::kStages * kStageBytes;
-    if constexpr (kWide)
-      unpackRun(a, stage + kXBytes + warp * kStepBytes);
-#pragma unroll
-    for (int k = 0; !kWide && k < 4; k += 2) {
-      Held<Layout> held[Layout::kCols < 32 ? 2 : 1];
-      Held<Layout>::loadGroup(held, stage + kXBytes + warp * kStepBytes + k * Layout::kBytes, 0, lane);
-#pragma unroll
-      for (int i = 0; i < (Layout::kCols < 32 ? 2 : 1); ++i) {
-        a[k + i] = Layout::fragment(held[i].codes, 0);
-        if constexpr (Layout::kRest)
-          rest[k + i] = Layout::rest(held[i].codes);
+  /// The oldest stage of x has arrived but for kUnderWay younger ones.
+  template <int kUnderWay> __device__ __forceinline__ void passOn() {
+    waitCopies<kUnderWay>();
+    showToAsyncProxy();
+    __syncwarp();
+    if (thread % 32 == 0)
+      arrive(R::full(shared, arrived.slot));
+    arrived.next();
+  }
+  __device__ __forceinline__ void run() {
+    const int tokenTiles = R::tokenTiles(rows), tiles = R::tiles(rows);
+    int under = 0; // stages of x under way
+#pragma unroll 1
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+      const int firstToken = tile % tokenTiles * S::kTokens, firstPanel = tile / tokenTiles * R::kPanels;
+#pragma unroll 1
+      for (int step = 0; step < R::kSteps; ++step) {
+        u8 *const stage = shared + filled.slot * R::kStageBytes;
+        waitPhase(R::empty(shared, filled.slot), filled.parity ^ 1);
+        if (thread < 32)
+          copyPanels(stage, firstPanel, step, R::full(shared, filled.slot));
+        copySwizzled(stage, firstToken, step);
+        commitCopies();
+        filled.next();
+        if (++under > kLag)
+          passOn<kLag>(), --under;
       }
     }
+#pragma unroll 1
+    for (; under > 0; --under)
+      passOn<0>();
+  }
+};
+
+/// One of the other warpgroups: 64 rows and all tokens of a tile.
+template <typename P> struct WarpgroupProducts {
+  using S = Sizes<P>;
+  using R = WarpgroupRing<P>;
+  using Layout = typename P::Layout;
+  static constexpr int kParts = P::kTiles / 16; // products of 128 tokens
+
+  u8 *shared;
+  int group, thread; ///< which warpgroup; thread of it
+  RingPlace<P::kStages> ready, read;
+  float sums[P::kTiles][4];
+
+  DEVICE WarpgroupProducts of(u8 *shared) {
+    WarpgroupProducts r;
+    r.shared = shared;
+    // From a shuffle, so that the compiler knows it to be one for the warp.
+    r.group = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / 128, 0) - 1, r.thread = threadIdx.x % 128;
+    return r;
+  }
+  __device__ __forceinline__ const u8 *keptSums() const { return shared + R::kSumsAt + group * R::kSumBytes; }
+
+  /// The four fragments of a stage, from this warp's panel.
+  __device__ __forceinline__ void loadFragments(Fragment (&a)[4], Fragment (&rest)[4], const u8 *stage) {
+    const int lane = thread % 32;
+    const u8 *const panel = stage + R::kXBytes + (group * 4 + thread / 32) * R::kStepBytes;
+    if constexpr (R::kWide) {
+      const Words4 words = *reinterpret_cast<const Words4 *>(panel + lane * 16);
+      const u32 codes[4] = {words.x, words.y, words.z, words.w};
+      const Words2 scales = *reinterpret_cast<const Words2 *>(panel + 512 + lane / 4 * 8);
+#pragma unroll
+      for (int k = 0; k < 4; ++k)
+        a[k] = valuesInBf16(Layout::fragment(codes, k), scales.x, scales.y);
+    } else {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        const Words4 words = *reinterpret_cast<const Words4 *>(panel + k * Layout::kBytes + lane * 16);
+        const u32 codes[4] = {words.x, words.y, words.z, words.w};
+        a[k] = Layout::fragment(codes, 0);
+        if constexpr (Layout::kRest)
+          rest[k] = Layout::rest(codes);
+      }
+    }
+  }
+  /// This warp has done with the oldest stage, if there is one: its fragments are in registers, its products are done.
+  __device__ __forceinline__ void giveBack(bool any) {
+    arriveIf(thread % 32 == 0 && any, R::empty(shared, read.slot));
+    if (any)
+      read.next();
+  }
+  /// One step, its fragments in `a`: those of the step before are still being read.
+  __device__ __forceinline__ void multiply(int step, Fragment (&a)[4], Fragment (&rest)[4]) {
+    const u8 *const stage = shared + ready.slot * R::kStageBytes;
+    waitPhase(R::full(shared, ready.slot), ready.parity);
+    ready.next();
+    loadFragments(a, rest, stage);
     beginProducts();
 #pragma unroll
     for (int k = 0; k < 4; ++k)
 #pragma unroll
       for (int part = 0; part < kParts; ++part) {
         const u64 tile = describeTile(stage + part * (128 * 128) + k * 32);
-        multiplyWarpgroup<kIsE4m3<Layout>>(sums[0] + part * 16, a[k], tile);
+        multiplyWarpgroup<kIsE4m3<Layout>>(sums + part * 16, a[k], tile);
         if constexpr (Layout::kRest)
-          multiplyWarpgroup<false>(sums[0] + part * 16, rest[k], tile);
+          multiplyWarpgroup<false>(sums + part * 16, rest[k], tile);
       }
     commitProducts();
     waitProducts<1>();
+    giveBack(step > 0);
+    __syncwarp(); // all lanes have read this stage, which the next step gives back
   }
-
+  /// All steps of a tile.
   __device__ __forceinline__ void run() {
 #pragma unroll
-    for (int step = 0; step < P::kStages - 2; ++step)
-      start(step);
-#pragma unroll
     for (int i = 0; i < P::kTiles * 4; ++i)
-      sums[0][i / 4][i % 4] = 0.0f;
+      sums[i / 4][i % 4] = 0.0f;
     Fragment even[4], odd[4], evenRest[4], oddRest[4];
+    // A step alone goes first: after the loop, ptxas would let it wait for all products.
+    if constexpr (R::kSteps % 2 == 1)
+      multiply(0, odd, oddRest);
 #pragma unroll 1
-    for (int step = 0; step < kSteps; step += 2) {
+    for (int step = R::kSteps % 2; step < R::kSteps; step += 2) {
       multiply(step, even, evenRest);
-      if (step + 1 < kSteps)
-        multiply(step + 1, odd, oddRest);
+      multiply(step + 1, odd, oddRest);
     }
     waitProducts<0>();
+    giveBack(true);
     // Only now are the sums there: nothing that reads them may move before the wait.
 #pragma unroll
     for (int i = 0; i < P::kTiles * 4; ++i)
-      asm volatile("" : "+f"(sums[0][i / 4][i % 4])::"memory");
+      asm volatile("" : "+f"(sums[i / 4][i % 4])::"memory");
+  }
+  /// Leaves the sums of tokens [kSumTokens * part, ...) of the tile in this warpgroup's shared memory for sumOf(). The
+  /// part's number may be a loop's variable: sums stay in registers.
+  __device__ __forceinline__ void keepPart(int part) {
+    meet<128>(1 + group); // the part before has been read
+#pragma unroll
+    for (int i = 0; i < S::kTokens / R::kSumTokens; ++i)
+      if (i == part)
+        keep(i);
+    meet<128>(1 + group);
+  }
+  __device__ __forceinline__ void keep(int part) {
+    const int lane = thread % 32;
+    float *const to = reinterpret_cast<float *>(shared + R::kSumsAt + group * R::kSumBytes) +
+                      lane % 4 * 2 * S::kSumRow + thread / 32 * 16 + lane / 4;
+#pragma unroll
+    for (int tile = 0; tile < R::kSumTokens / 8; ++tile)
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        to[(tile * 8 + i % 2) * S::kSumRow + i / 2 * 8] = sums[part * (R::kSumTokens / 8) + tile][i];
   }
 };
-
-/// Sums of panels [firstPanel, ...) for tokens [firstToken, ...), left in shared memory for sumOf().
-template <typename P>
-DEVICE void warpgroupProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, int firstToken, int firstPanel) {
-  Warpgroups<P> block;
-  block.shared = shared, block.x = x, block.weights = weights, block.rows = rows;
-  block.firstToken = firstToken, block.firstPanel = firstPanel;
-  block.lane = threadIdx.x % 32, block.warp = threadIdx.x / 32;
-  block.run();
-  waitCopies<0>();
-  __syncthreads(); // the ring becomes the sums
-  keepSums<P>(shared, block.sums, 0, block.warp, 0, block.lane);
-  __syncthreads();
-}

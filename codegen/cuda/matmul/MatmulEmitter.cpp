@@ -16,13 +16,14 @@ class ProductWriter {
 public:
   ProductWriter(const CudaRequest &request, const ProductPlan &plan)
       : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape, request.warpgroups)),
+        groups_(config_.form == ProductForm::Warpgroup ? config_.rowWarps / 4 : 1),
         neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
   FailureOr<KernelText> write() {
     kern::FuncOp function = request_.function;
     Block &block = function.getBody().front();
     writeConstants();
-    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm);
+    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm, /*waits=*/!config_.streams());
     FailureOr<std::string> rows = frame.rowCount();
     FailureOr<llm::Dim> dim = frame.rows();
     if (failed(rows) || failed(dim))
@@ -32,8 +33,15 @@ public:
     for (Value result : block.getTerminator()->getOperands())
       if (region.needsRow(result))
         return result.getDefiningOp()->emitOpError("has no code on CUDA in a product's kernel: it needs whole rows");
-    writeProduct(region, *rows);
-    writeEpilogue(region, block.getTerminator()->getOperands(), frame.results());
+    bindProduct(region);
+    OperandRange results = block.getTerminator()->getOperands();
+    auto epilogue = [&] { writeEpilogue(region, results, frame.results()); };
+    if (config_.form == ProductForm::Warpgroup)
+      writeWarpgroups(*rows, epilogue);
+    else if (config_.streams())
+      writeStream(frame, *rows), epilogue();
+    else
+      writeTile(*rows), epilogue();
     if (failed(region.status()))
       return failure();
     return finished(frame.finish(), *dim);
@@ -53,7 +61,9 @@ private:
                           ? static_cast<int64_t>(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) / 2
                           : plan_.shape.k;
     constant("kN", plan_.shape.n), constant("kK", columns), constant("kXStride", plan_.shape.xStride());
-    constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps);
+    constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps / groups_);
+    if (config_.form == ProductForm::Warpgroup)
+      constant("kGroups", groups_);
     constant("kTokenWarps", config_.tokenWarps);
     constant("kPanels", config_.panels), constant("kTiles", config_.tiles), constant("kHeld", config_.held);
     constant("kStages", config_.stages), constant("kStageBlocks", config_.stageBlocks);
@@ -61,45 +71,86 @@ private:
     w_.line(";");
   }
 
-  void writeProduct(RegionPrinter &region, const std::string &rows) {
+  /// Where the sums come from, as an expression of row and column; names the operands.
+  void bindProduct(RegionPrinter &region) {
     llm::LinearOp linear = plan_.linear;
-    w_.line("extern __shared__ __align__(1024) u8 shared[];");
-    w_.line("const int rows = " + rows + ";");
-    if (config_.streams()) {
-      w_.line("constexpr int firstToken = 0;");
-      w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
-    } else {
-      w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
-      w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
-    }
-    w_.line("if (firstToken >= rows)");
-    w_.line("  return;");
-    w_.origin(linear);
-    std::string x = region.pointer(linear.getX()), weights = region.pointer(linear.getW());
+    x_ = region.pointer(linear.getX()), weights_ = region.pointer(linear.getW());
     if (int64_t header = headerBytes(plan_.shape.layout, plan_.shape.k))
-      weights += " + " + std::to_string(header); // scales come first in a panel
-    std::string operands = "shared, " + x + ", " + weights + ", rows, ";
-    bool warpgroups = config_.form == ProductForm::Warpgroup;
-    w_.line(config_.streams() ? "streamProduct<Product>(" + operands + "firstPanel);"
-            : warpgroups      ? "warpgroupProduct<Product>(" + operands + "firstToken, firstPanel);"
-                              : "tileProduct<Product>(" + operands + "firstToken, firstPanel);");
+      weights_ += " + " + std::to_string(header); // scales come first in a panel
     std::string bias = linear.getBias() ? region.pointer(linear.getBias()) : "";
-    region.bind(linear.getResult(), [this, bias, x, weights, &region](const std::string &row, const std::string &col) {
+    region.bind(linear.getResult(), [this, bias, &region](const std::string &row, const std::string &col) {
       std::string number = std::to_string(region.half());
       std::string sum = neighbours_ ? "pick(sums" + number + ", " + col + " - first" + number + ")"
                                     : "sumOf<Product>(shared, " + row + " - firstToken, " + col + " - firstPanel * 16)";
       if (plan_.shape.e4m3())
         sum = "scaledSum<Product, " + std::to_string(rt::e4m3ScaleAt(static_cast<uint64_t>(plan_.shape.k))) + ">(" +
-              sum + ", " + x + ", " + weights + ", " + row + ", " + col + ")";
+              sum + ", " + x_ + ", " + weights_ + ", " + row + ", " + col + ")";
       return bias.empty() ? sum : "(" + sum + " + reinterpret_cast<const float *>(" + bias + ")[" + col + "])";
     });
   }
 
+  /// Weights need nothing from the kernel before: the first ones are on their way while it ends.
+  void writeStream(KernelFrame &frame, const std::string &rows) {
+    w_.line("extern __shared__ __align__(1024) u8 shared[];");
+    w_.line("constexpr int firstToken = 0;");
+    w_.line("const int firstPanel = static_cast<int>(blockIdx.x) * " + Twine(config_.blockPanels()) + ";");
+    w_.origin(plan_.linear);
+    w_.line("Stream<Product> stream;");
+    w_.line("stream.begin(shared, " + weights_ + ", firstPanel);");
+    frame.wait();
+    w_.line("const int rows = " + rows + ";");
+    w_.line("if (rows == 0)");
+    w_.line("  return;");
+    w_.line("stream.finish(shared, " + x_ + ", rows);");
+  }
+
+  void writeTile(const std::string &rows) {
+    w_.line("extern __shared__ __align__(1024) u8 shared[];");
+    w_.line("const int rows = " + rows + ";");
+    w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
+    w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
+    w_.line("if (firstToken >= rows)");
+    w_.line("  return;");
+    w_.origin(plan_.linear);
+    w_.line("tileProduct<Product>(shared, " + x_ + ", " + weights_ + ", rows, firstToken, firstPanel);");
+  }
+
+  /// One warpgroup copies; the others multiply tile after tile and write the results of each, some tokens at a time.
+  void writeWarpgroups(const std::string &rows, llvm::function_ref<void()> epilogue) {
+    w_.line("extern __shared__ __align__(1024) u8 ring[];");
+    w_.line("const int rows = " + rows + ";");
+    w_.line("WarpgroupRing<Product>::start(ring);");
+    w_.origin(plan_.linear);
+    auto copy = w_.scope("if (threadIdx.x < WarpgroupRing<Product>::kCopying)");
+    w_.line("keepRegisters<" + Twine(kCopyRegisters) + ">();");
+    w_.line("WarpgroupCopies<Product>::of(ring, " + x_ + ", " + weights_ + ", rows).run();");
+    w_.line("return;");
+    copy.end();
+    w_.line("takeRegisters<" + Twine(kProductRegisters) + ">();");
+    w_.line("WarpgroupProducts<Product> products = WarpgroupProducts<Product>::of(ring);");
+    w_.line("const int tokenTiles = WarpgroupRing<Product>::tokenTiles(rows);");
+    w_.line("const int tiles = WarpgroupRing<Product>::tiles(rows);");
+    auto tiles = w_.scope("for (int tile = static_cast<int>(blockIdx.x); tile < tiles; tile += gridDim.x)");
+    w_.line("const int firstPanel = tile / tokenTiles * " + Twine(config_.blockPanels()) + " + products.group * 4;");
+    w_.line("products.run();");
+    auto parts = w_.scope("for (int part = 0; part < " + Twine(config_.blockTokens() / kSumTokens) + "; ++part)");
+    w_.line("const int firstToken = tile % tokenTiles * " + Twine(config_.blockTokens()) + " + part * " +
+            Twine(kSumTokens) + ";");
+    w_.line("if (firstToken >= rows)");
+    w_.line("  break;");
+    w_.line("products.keepPart(part);");
+    w_.line("[[maybe_unused]] const u8 *const shared = products.keptSums();");
+    epilogue();
+  }
+
   void writeEpilogue(RegionPrinter &region, OperandRange results, llvm::ArrayRef<std::string> pointers) {
     int64_t width = RegionPrinter::vectorWidth(plan_.columns);
-    int64_t columns = config_.blockPanels() * 16 / (plan_.interleaved ? 2 : 1), pieces = columns / width;
-    auto loop = w_.scope("for (int piece = static_cast<int>(threadIdx.x); piece < " +
-                         Twine(config_.blockTokens() * pieces) + "; piece += " + Twine(config_.threads()) + ")");
+    bool warpgroup = config_.form == ProductForm::Warpgroup; // each writes what it has summed
+    int64_t columns = config_.blockPanels() / groups_ * 16 / (plan_.interleaved ? 2 : 1), pieces = columns / width;
+    int64_t tokens = warpgroup ? kSumTokens : config_.blockTokens(), threads = warpgroup ? 128 : config_.threads();
+    auto loop = w_.scope(llvm::StringRef(warpgroup ? "for (int piece = products.thread"
+                                                   : "for (int piece = static_cast<int>(threadIdx.x)") +
+                         "; piece < " + Twine(tokens * pieces) + "; piece += " + Twine(threads) + ")");
     w_.line("const int row = firstToken + piece / " + Twine(pieces) + ";");
     w_.line("const int col = firstPanel * " + Twine(plan_.interleaved ? 8 : 16) + " + piece % " + Twine(pieces) +
             " * " + Twine(width) + ";");
@@ -133,6 +184,9 @@ private:
     int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
     if (config_.streams()) {
       text.grid[0] = GridDim::fixed(rowBlocks);
+    } else if (config_.form == ProductForm::Warpgroup) {
+      text.grid[0] = GridDim::rows(rows, config_.blockTokens(), rowBlocks); // a block a tile, or fewer
+      text.blocksPerSm = config_.blocksPerSm;
     } else {
       // Neighbouring blocks share weights and differ in tokens: a weight is read from memory once.
       text.grid[0] = GridDim::rows(rows, config_.blockTokens());
@@ -145,8 +199,10 @@ private:
   const CudaRequest &request_;
   ProductPlan plan_;
   ProductConfig config_;
+  const int64_t groups_; ///< warpgroups that multiply; 1 in other forms
   SourceWriter w_;
-  bool neighbours_; ///< the epilogue has its sums in vectors, see writeNeighbours()
+  std::string x_, weights_; ///< operands as expressions
+  bool neighbours_;         ///< the epilogue has its sums in vectors, see writeNeighbours()
 };
 
 } // namespace

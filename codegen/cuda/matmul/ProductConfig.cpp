@@ -53,15 +53,22 @@ int64_t registerLimit(int64_t threads, int64_t blocks) {
 /// Whether tensor cores take e4m3; before, it becomes f16 on its way to them.
 bool multipliesE4M3(const Arch &arch) { return arch.major * 10 + arch.minor >= 89; }
 
+/// Registers a thread of this configuration can have: of warpgroups, those that multiply.
+int64_t registerLimit(const ProductConfig &config) {
+  return config.form == ProductForm::Warpgroup ? kProductRegisters
+                                               : registerLimit(config.threads(), config.blocksPerSm);
+}
+
 /// Most blocks that fit, or none: sets blocksPerSm.
 bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductConfig &config) {
   int64_t shared = productSharedBytes(shape, config);
   if (shared > arch.sharedBytesMax || config.threads() > 1024)
     return false;
-  int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), int64_t{4}});
+  int64_t blocks = config.form == ProductForm::Warpgroup ? 1 : 4; // registers of one block are shared out
+  int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), blocks});
   int64_t needed = productRegisters(arch, shape, config);
   for (config.blocksPerSm = most; config.blocksPerSm > 0; --config.blocksPerSm)
-    if (needed <= registerLimit(config.threads(), config.blocksPerSm))
+    if (needed <= registerLimit(config))
       return true;
   return false;
 }
@@ -126,8 +133,8 @@ std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
   return all;
 }
 
-/// Two warpgroups of 64 rows each, 4 stages of 64 columns. Groups of 128 become bf16 on their way: sums of each group
-/// would be as many registers again as the sums.
+/// Two warpgroups of 64 rows each and one that copies, 4 stages of 64 columns. Groups of 128 become bf16 on their way:
+/// sums of each group would be as many registers again as the sums.
 std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   if (isQuantized(shape.layout) && shape.layout != Layout::Q4M16K128Asym)
@@ -135,13 +142,11 @@ std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
   for (int64_t tokens : {256, 128}) {
     ProductConfig config;
     config.form = ProductForm::Warpgroup;
-    config.rowWarps = 8;
+    config.rowWarps = 8, config.copyWarps = 4;
     config.tiles = tokens / 8;
     config.stages = 4;
     config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
-    if (tokens == 128 || shape.layout == Layout::BF16M16K16 ||
-        shape.e4m3()) // two fragments a step leave no registers for 256
-      all.push_back(config);
+    all.push_back(config);
   }
   return all;
 }
@@ -189,6 +194,8 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
   if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
     weights = roundUpTo(isQuantized(shape.layout) ? config.blockPanels() * (kFragmentBytes + 64) : weights, 1024);
   int64_t ring = config.kWarps * config.stages * (x + weights);
+  if (warpgroups)
+    return ring + kSumTokens * (config.blockPanels() * 16 + config.rowWarps / 4 * 4) * 4 + config.stages * 16;
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
 }
@@ -197,7 +204,9 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (shape.layout == Layout::BF16M16K16 || shape.e4m3() ? 80 : 128);
+    return config.tiles * 4 + (isQuantized(shape.layout) && !shape.e4m3() ? 96
+                               : shape.layout == Layout::F16M16K16        ? 112 // two fragments a step
+                                                                          : 80);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (grouped && quantFormat(shape.layout).group < kQuantGroup) // two scales a row at a time

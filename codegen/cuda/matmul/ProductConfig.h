@@ -26,20 +26,21 @@ struct ProductShape {
 };
 
 /// Stream: weights go straight to registers, the block's warps share K. Tile: tiles of x and weights pass through
-/// shared memory. Warpgroup: the same with Hopper's products of whole warpgroups.
+/// shared memory. Warpgroup: the same with Hopper's products of whole warpgroups, by blocks that take tiles in turn.
 enum class ProductForm : uint8_t { Stream, Tile, Warpgroup };
 
 /// Sizes of one variant; the constants of codegen/cuda/device/product.cuh have the same names.
 struct ProductConfig {
   ProductForm form = ProductForm::Stream;
   int64_t kWarps = 1, rowWarps = 1, tokenWarps = 1;
+  int64_t copyWarps = 0;               ///< warps that only copy
   int64_t panels = 1, tiles = 1;       ///< of a warp: 16 rows, 8 tokens each
   int64_t held = 0;                    ///< stream: superblocks of a panel in registers
   int64_t stages = 2, stageBlocks = 1; ///< ring: stages, superblocks along K in one
   int64_t blocksPerSm = 1;             ///< blocks that fit a multiprocessor
 
   bool streams() const { return form == ProductForm::Stream; }
-  int64_t threads() const { return kWarps * rowWarps * tokenWarps * 32; }
+  int64_t threads() const { return (kWarps * rowWarps * tokenWarps + copyWarps) * 32; }
   int64_t blockPanels() const { return panels * rowWarps; }
   int64_t blockTokens() const { return tiles * tokenWarps * 8; }
 };
@@ -54,12 +55,17 @@ struct ProductCost {
   double us() const;
 };
 
+/// Warpgroups: registers of a thread that copies and of one that multiplies, once they have shared them out.
+inline constexpr int64_t kCopyRegisters = 56, kProductRegisters = 224;
+/// Warpgroups: tokens whose sums lie in shared memory at once.
+inline constexpr int64_t kSumTokens = 64;
+
 /// M that describeProduct() gives numbers for: the class itself, 1024 for any.
 int64_t usualTokens(int64_t mMax);
 
-/// Dynamic shared memory of a block: the ring, later the sums.
+/// Dynamic shared memory of a block: the ring, later the sums; of warpgroups both, and the ring's barriers.
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config);
-/// Registers of a thread, from above: variants that stay below their limit do not spill.
+/// Registers of a thread (that multiplies), from above: variants that stay below their limit do not spill.
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config);
 ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens);
 

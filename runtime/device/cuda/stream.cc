@@ -50,8 +50,16 @@ Status Stream::fill(CuAddress to, uint8_t value, uint64_t bytes) const {
 
 Status Stream::launch(CuFunction kernel, const LaunchShape& shape, const void* parameter) const {
   void* parameters[] = {const_cast<void*>(parameter)};  // the driver reads it only
-  return context_.driver().call(context_.driver().api().cuLaunchKernel, kernel, shape.grid[0], shape.grid[1],
-                                shape.grid[2], shape.threads, 1u, 1u, shape.sharedBytes, stream_,
+  CuLaunchAttribute early;
+  early.id = kCuLaunchEarly;
+  early.value.flag = 1;
+  const CuLaunchConfig config{{shape.grid[0], shape.grid[1], shape.grid[2]},
+                              {shape.threads, 1, 1},
+                              shape.sharedBytes,
+                              stream_,
+                              &early,
+                              shape.early ? 1u : 0u};
+  return context_.driver().call(context_.driver().api().cuLaunchKernelEx, &config, kernel,
                                 static_cast<void**>(parameters), static_cast<void**>(nullptr));
 }
 

@@ -36,6 +36,7 @@ struct LaunchShape {
   std::array<uint32_t, 3> grid = {1, 1, 1};
   uint32_t threads = 1;      ///< of a block
   uint32_t sharedBytes = 0;  ///< dynamic, of a block
+  bool early = false;        ///< it may start before the kernel before it has ended: it waits for that one itself
 };
 
 /// A queue of copies and kernels; one thread at a time. Faults of a kernel show in a later call, at the latest in

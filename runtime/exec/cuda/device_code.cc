@@ -17,6 +17,7 @@ Status about(const fb::Kernel& kernel, const Status& status) {
 Result<DeviceCode> DeviceCode::load(const Context& context, const fb::Engine& plan, uint32_t level,
                                     const std::function<const void*(uint64_t offset)>& image) {
   DeviceCode code;
+  code.multiprocessors_ = context.facts().multiprocessors;
   for (const auto* kernel : *plan.kernels()) {
     auto& functions = code.functions_.emplace_back();
     for (const auto* variant : *kernel->variants()) {

@@ -21,10 +21,12 @@ class DeviceCode {
   static Result<DeviceCode> load(const Context& context, const fb::Engine& plan, uint32_t level,
                                  const std::function<const void*(uint64_t offset)>& image);
 
+  int multiprocessors() const { return multiprocessors_; }
   /// Requires: both as in the plan.
   CuFunction function(uint32_t kernel, uint32_t variant) const { return functions_[kernel][variant]; }
 
  private:
+  int multiprocessors_ = 0;             ///< of the device
   std::map<uint64_t, Module> modules_;  ///< by offset: variants may share a cubin
   std::vector<std::vector<CuFunction>> functions_;
 };

@@ -1,6 +1,7 @@
 // Addresses at load, variants and grids at each step. Phases need no barrier: a stream runs one launch after another.
 #include "runtime/exec/cuda/device_program.h"
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/format/program_check.h"
@@ -26,7 +27,9 @@ void DeviceProgram::bindKernels(const fb::Engine& plan, uint32_t level, const De
                                 code.function(k, v),
                                 {gridDim(*grid.Get(0)), gridDim(*grid.Get(1)), gridDim(*grid.Get(2))},
                                 launch.threads(),
-                                launch.shared_bytes()});
+                                launch.shared_bytes(),
+                                launch.blocks_per_sm() * static_cast<uint32_t>(code.multiprocessors()),
+                                launch.waits()});
     }
   }
 }
@@ -85,6 +88,7 @@ Result<std::unique_ptr<DeviceProgram>> DeviceProgram::bind(const fb::Engine& pla
 }
 
 Status DeviceProgram::enqueue(const Stream& stream, const StepCounts& counts) const {
+  bool first = true;  // what is before it in the stream may not be a kernel
   for (const Launch& launch : launches_) {
     const Kernel& kernel = kernels_[launch.kernel];
     const uint32_t m = kernel.onRows ? counts.rows : counts.tokens;
@@ -93,9 +97,11 @@ Status DeviceProgram::enqueue(const Stream& stream, const StepCounts& counts) co
     size_t v = numerics_ == Numerics::kInvariant ? kernel.variants.size() - 1 : 0;
     while (kernel.variants[v].maxRows != 0 && kernel.variants[v].maxRows < m) ++v;
     const Variant& variant = kernel.variants[v];
-    LaunchShape shape{{}, variant.threads, variant.sharedBytes};
+    LaunchShape shape{{}, variant.threads, variant.sharedBytes, variant.waits && !first};
+    first = false;
     for (size_t i = 0; i < 3; ++i)
       shape.grid[i] = static_cast<uint32_t>(blocks(variant.grid[i], counts.tokens, counts.rows, counts.sequences));
+    if (variant.mostBlocks != 0) shape.grid[0] = std::min(shape.grid[0], variant.mostBlocks);
     if (Status status = stream.launch(variant.function, shape, args_.data() + launch.firstArg); !status)
       return Status::error(status.kind(), status.code(),
                            "launch of kernel " + escaped(kernel.plan->name()->string_view()) + ": " + status.message(),

@@ -59,6 +59,8 @@ class DeviceProgram {
     CuFunction function;
     GridDim grid[3];
     uint32_t threads, sharedBytes;
+    uint32_t mostBlocks;  ///< in x; 0: no limit
+    bool waits;           ///< for the launch before
   };
   struct Kernel {
     const fb::Kernel* plan;

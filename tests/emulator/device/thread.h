@@ -92,6 +92,7 @@ struct Services {
   u64 (*mbarrierArrive)(Thread*, u32 barrier, u32 count, u32 transactions, u32 line);
   void (*mbarrierExpect)(Thread*, u32 barrier, u32 transactions, u32 line);
   u32 (*mbarrierWait)(Thread*, u32 barrier, u32 phase, bool mayBlock, u32 line);
+  void (*proxyFence)(Thread*);
   void (*bulkTensor)(Thread*, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void (*bulkCopy)(Thread*, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
   void (*wgmma)(Thread*, const WgmmaShape*, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB, u32 scaleD,
@@ -114,7 +115,8 @@ struct Thread {
   u32 dynamicShared = 0;
   u64 instructions = 0;  ///< executed; counted in the checked build
   u32 jumps = 0;
-  u32 predicate = 0;  ///< second result of the last warp operation
+  bool early = false;  ///< the kernel before may still run: the thread has not waited for it
+  u32 predicate = 0;   ///< second result of the last warp operation
 };
 
 }  // namespace llmc::emu

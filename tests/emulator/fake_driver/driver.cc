@@ -61,8 +61,8 @@ int FakeDriver::put(DriverStream* stream, Work work) {
 }
 
 int FakeDriver::launch(DriverFunction& function, const Dim3& grid, const Dim3& block, uint32_t sharedBytes,
-                       DriverStream* stream, void** params) {
-  const std::string what = "cuLaunchKernel of " + function.name;
+                       DriverStream* stream, void** params, bool early) {
+  const std::string what = "cuLaunchKernelEx of " + function.name;
   if (grid.count() == 0 || grid.y > 65535 || grid.z > 65535 || block.count() == 0)
     return refuse(what.c_str(), kInvalidValue, "a grid or block of no or too many members");
   if (block.count() > function.facts.maxThreads)
@@ -73,8 +73,13 @@ int FakeDriver::launch(DriverFunction& function, const Dim3& grid, const Dim3& b
     return refuse(what.c_str(), kInvalidValue,
                   std::to_string(sharedBytes) + " bytes of dynamic shared memory, allowed are " +
                       std::to_string(function.dynamicLimit));
-  LaunchWork work{function.module, function.name, grid,
-                  block,           sharedBytes,   std::vector<std::byte>(function.facts.paramBytes)};
+  LaunchWork work{function.module,
+                  function.name,
+                  grid,
+                  block,
+                  sharedBytes,
+                  std::vector<std::byte>(function.facts.paramBytes),
+                  early};
   for (size_t i = 0; i < function.facts.params.size(); ++i) {
     const auto [offset, size] = function.facts.params[i];
     if ((uint64_t)offset + size > work.params.size()) return refuse(what.c_str(), kInvalidImage, "parameters overlap");

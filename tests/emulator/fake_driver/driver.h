@@ -38,7 +38,7 @@ struct FakeDriver {
   /// Queues or records.
   int put(DriverStream* stream, Work work);
   int launch(DriverFunction& function, const Dim3& grid, const Dim3& block, uint32_t sharedBytes, DriverStream* stream,
-             void** params);
+             void** params, bool early);
   int copy(uint64_t to, uint64_t from, uint64_t bytes, DriverStream* stream);
 };
 

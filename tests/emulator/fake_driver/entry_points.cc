@@ -190,15 +190,21 @@ LLMC_API cuFuncSetAttribute(CuFunction function, int attribute, int value) {
   return kSuccess;
 }
 
-LLMC_API cuLaunchKernel(CuFunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
-                        unsigned blockY, unsigned blockZ, unsigned sharedBytes, CuStream stream, void** params,
-                        void** extra) {
-  LLMC_ENTER("cuLaunchKernel");
+LLMC_API cuLaunchKernelEx(const CuLaunchConfig* config, CuFunction function, void** params, void** extra) {
+  LLMC_ENTER("cuLaunchKernelEx");
   auto found = driver.functions.find(function);
   if (found == driver.functions.end()) return kInvalidHandle;
-  if (extra) return driver.refuse("cuLaunchKernel", kInvalidValue, "extra parameters are not emulated");
-  return driver.launch(*found->second, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, sharedBytes,
-                       as<DriverStream>(stream), params);
+  if (extra) return driver.refuse("cuLaunchKernelEx", kInvalidValue, "extra parameters are not emulated");
+  bool early = false;
+  for (unsigned i = 0; i < config->attributeCount; ++i) {
+    if (config->attributes[i].id != kCuLaunchEarly)
+      return driver.refuse("cuLaunchKernelEx", kInvalidValue,
+                           "attribute " + std::to_string(config->attributes[i].id) + " is not emulated");
+    early = config->attributes[i].value.flag != 0;
+  }
+  const auto dim = [](const unsigned* d) { return Dim3{d[0], d[1], d[2]}; };
+  return driver.launch(*found->second, dim(config->grid), dim(config->block), config->sharedBytes,
+                       as<DriverStream>(config->stream), params, early);
 }
 
 LLMC_API cuMemAlloc(CuAddress* address, size_t bytes) {

@@ -34,6 +34,10 @@ int run(const LaunchWork& work, const DeviceMemory& memory, std::string* why) {
     *why = program.status().toString();
     return kInvalidPtx;
   }
+  if (const Entry* entry = (*program)->find(work.kernel); work.early && entry && !entry->waits) {
+    *why = work.kernel + " may start before the kernel before it has ended, but never waits for it";
+    return kLaunchFailed;
+  }
   LaunchChecks checks;
   checks.osThreads = settings().threads;
   checks.checked = settings().checked;

@@ -26,6 +26,7 @@ struct LaunchWork {
   Dim3 grid, block;
   uint32_t sharedBytes;
   std::vector<std::byte> params;
+  bool early;  ///< may start before what is before it has ended
 };
 struct DriverEvent {
   uint64_t recorded = 0, reached = 0;  ///< how often; equal when the last one has been reached

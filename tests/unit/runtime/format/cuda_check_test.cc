@@ -105,6 +105,9 @@ TEST(CudaCheck, LaunchShapes) {
     refused("EN_CODE", path + ".shared_bytes", [&](auto& p) { launchOf(p).shared_bytes = bad; });
   for (uint32_t bad : {(226u << 10) + 1, kMax32})
     refused("EN_CODE", path + ".static_shared_bytes", [&](auto& p) { launchOf(p).static_shared_bytes = bad; });
+  for (uint32_t bad : {33u, kMax32})
+    refused("EN_CODE", path + ".blocks_per_sm", [&](auto& p) { launchOf(p).blocks_per_sm = bad; });
+  EXPECT_TRUE(statusWith([](auto& p) { launchOf(p).blocks_per_sm = 32; }));
   refused("EN_CODE", path + ".grid.size", [](auto& p) { launchOf(p).grid.pop_back(); });
   EXPECT_TRUE(statusWith([](auto& p) { launchOf(p).threads = 1024, launchOf(p).shared_bytes = 227u << 10; }));
 }

@@ -120,11 +120,26 @@ TEST(ProductWarpgroupTest, ManyTokens) {
     test.archs = {"sm_90a"};
     test.warpgroups = true;
     test.edit = [](std::string text) {
-      EXPECT_NE(text.find("warpgroupProduct<Product>("), std::string::npos) << text;
+      EXPECT_NE(text.find("WarpgroupProducts<Product>::of("), std::string::npos) << text;
       return text;
     };
     if (std::string_view(quant) == "i4, 128, asym")
       test.tolerance = kBf16Values;
+    emu::checkKernelCase(test);
+  }
+}
+
+/// Epilogues of warpgroups, in parts of 64 tokens: gate and up of one warpgroup, results that nothing divides.
+TEST(ProductWarpgroupTest, Epilogues) {
+  for (const Epilogue &epilogue : kEpilogues) {
+    SCOPED_TRACE(epilogue.name);
+    KernelCase test =
+        productCase(ProductText{96, 160, "bf16"}.module(
+                        epilogue.body, ProductText::activation(epilogue.columns, epilogue.element), epilogue.columns),
+                    150);
+    test.archs = {"sm_90a"};
+    test.warpgroups = true;
+    test.allOrders = false;
     emu::checkKernelCase(test);
   }
 }
@@ -182,7 +197,7 @@ TEST(ProductFaultTest, AMissingWarpIsFound) {
     GTEST_SKIP() << missing;
   KernelCase test = productCase(ProductText{64, 96, "bf16"}.plain(), 8);
   test.edit = [](std::string text) {
-    size_t at = text.find("streamProduct<Product>(");
+    size_t at = text.find("stream.finish(");
     EXPECT_NE(at, std::string::npos);
     return text.insert(at, "if (threadIdx.x < 32) return;\n  ");
   };

@@ -32,8 +32,13 @@ TEST(MatmulEmitterTest, LaunchOfAStream) {
   EXPECT_EQ(kernel->words, 6);
   EXPECT_EQ(kernel->config, describeProduct(*findArch("sm_90a"), shape, config));
   EXPECT_NE(kernel->text.find("using Layout = Q4M16K64;"), std::string::npos);
-  EXPECT_NE(kernel->text.find("streamProduct<Product>(shared, x0, w1, rows, firstPanel);"), std::string::npos)
-      << kernel->text;
+  // Weights are on their way before the kernel before has ended; nothing else is touched.
+  size_t begin = kernel->text.find("stream.begin(shared, w1, firstPanel);");
+  size_t wait = kernel->text.find("waitForPrevious();"), rows = kernel->text.find("batch2->tokens");
+  EXPECT_LT(begin, wait) << kernel->text;
+  EXPECT_LT(wait, rows) << kernel->text;
+  EXPECT_NE(kernel->text.find("stream.finish(shared, x0, rows);"), std::string::npos) << kernel->text;
+  EXPECT_TRUE(kernel->waits);
 }
 
 TEST(MatmulEmitterTest, LaunchOfATileFollowsTheTokens) {
@@ -75,8 +80,7 @@ TEST(MatmulEmitterTest, E4M3IsScaledInTheEpilogue) {
   auto kernel = emit(text, 8);
   ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
   EXPECT_NE(kernel->text.find("static constexpr int kK = 48;"), std::string::npos) << kernel->text; // pairs
-  EXPECT_NE(kernel->text.find("streamProduct<Product>(shared, x0, w1 + 64, rows, firstPanel);"), std::string::npos)
-      << kernel->text;
+  EXPECT_NE(kernel->text.find("stream.begin(shared, w1 + 64, firstPanel);"), std::string::npos) << kernel->text;
   EXPECT_NE(kernel->text.find("scaledSum<Product, 96>("), std::string::npos) << kernel->text;
 }
 
@@ -126,17 +130,53 @@ TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
   ModuleText text(ProductText{4096, 4096, "bf16"}.plain());
   auto kernel = emit(text, 0);
   ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
-  EXPECT_NE(kernel->text.find("warpgroupProduct<Product>("), std::string::npos) << kernel->text;
+  EXPECT_NE(kernel->text.find("WarpgroupProducts<Product>::of(ring)"), std::string::npos) << kernel->text;
   ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
   ProductConfig config = chooseProduct(*findArch("sm_90a"), shape);
-  EXPECT_EQ(kernel->grid[0], (GridDim{0, config.blockTokens(), 1, 0, 0, 0}));
-  EXPECT_EQ(kernel->grid[1], GridDim::fixed(32));
+  EXPECT_EQ(kernel->threads, 384);
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, config.blockTokens(), 32, 0, 0, 0}));
+  EXPECT_EQ(kernel->grid[1], GridDim{});
+  EXPECT_EQ(kernel->blocksPerSm, 1);
   auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
   ASSERT_TRUE(compiled) << compiled.status().toString();
   // Four steps of 16 columns for each 128 tokens, the loop's body twice.
   EXPECT_EQ(countOf(compiled->ptx, "wgmma.mma_async.sync.aligned.m64n128k16"),
             static_cast<size_t>(8 * config.blockTokens() / 128));
   EXPECT_EQ(countOf(compiled->ptx, "\tmma.sync.aligned"), 0u);
+  // Weights come by the copy engine; multiplying warpgroups neither copy nor meet the one that does.
+  EXPECT_EQ(countOf(compiled->ptx, "cp.async.bulk.shared::cluster.global"), 1u);
+  EXPECT_EQ(countOf(compiled->ptx, "setmaxnreg"), 2u);
+  size_t products = compiled->ptx.find("setmaxnreg.inc");
+  ASSERT_NE(products, std::string::npos);
+  EXPECT_EQ(compiled->ptx.find("cp.async", products), std::string::npos);
+}
+
+/// Both sizes of tile and every layout, in tiles that need all registers: nothing spills, products overlap (CU_SLOW).
+TEST_F(MatmulCompileTest, WarpgroupsShareOutTheirRegisters) {
+  for (const char *quant : {"bf16", "f16", "e4m3", "i4, 128, asym"})
+    for (auto [n, k] : {std::pair<int64_t, int64_t>{4096, 4096}, {28672, 4096}, {50, 100}, {4096, 1096}}) {
+      ModuleText text(ProductText{n, k, quant}.plain());
+      ASSERT_TRUE(text.module()) << text.diagnostics();
+      auto kernel = emitCudaKernel(CudaRequest{text.first(), "product", *findArch("sm_90a"), 0, true});
+      ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+      auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+      EXPECT_TRUE(compiled) << quant << " " << n << " x " << k << ": " << compiled.status().toString();
+    }
+}
+
+/// Without bounds on the launch ptxas ignores how registers are shared out.
+TEST_F(MatmulCompileTest, WhatTheAssemblerGivesUpIsAnError) {
+  ModuleText text(ProductText{4096, 4096, "bf16"}.plain());
+  auto kernel = emit(text, 0);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  const std::string bounds = "__launch_bounds__(384, 1)";
+  size_t at = kernel->text.find(bounds);
+  ASSERT_NE(at, std::string::npos) << kernel->text;
+  kernel->text.erase(at, bounds.size());
+  auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+  ASSERT_FALSE(compiled);
+  EXPECT_EQ(std::string(compiled.status().code()), "CU_SLOW");
+  EXPECT_NE(compiled.status().message().find("setmaxnreg"), std::string::npos) << compiled.status().toString();
 }
 
 /// Codes come in 16-byte loads, as many in the text as registers are filled at the start and in the loop, bits above

@@ -41,7 +41,12 @@ TEST(ProductConfigTest, FitsTheArchitecture) {
     EXPECT_LE(productSharedBytes(shape, config), arch.sharedBytesMax);
     EXPECT_LE(config.threads(), 1024);
     EXPECT_GE(config.blocksPerSm, 1);
-    EXPECT_LE(productRegisters(arch, shape, config) * config.threads() * config.blocksPerSm, 65536);
+    if (config.form == ProductForm::Warpgroup) {
+      EXPECT_LE(productRegisters(arch, shape, config), kProductRegisters);
+      EXPECT_LE(kProductRegisters * config.rowWarps * 32 + kCopyRegisters * config.copyWarps * 32, 65536);
+    } else {
+      EXPECT_LE(productRegisters(arch, shape, config) * config.threads() * config.blocksPerSm, 65536);
+    }
     EXPECT_LE(productRegisters(arch, shape, config), 255);
     EXPECT_EQ(config.blockPanels() % shape.unitPanels, 0);
     EXPECT_EQ(config.streams(), shape.mMax != 0 && shape.mMax <= 32);

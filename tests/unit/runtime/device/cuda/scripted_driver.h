@@ -15,12 +15,14 @@ struct CudaScript {
   int failCode = 0;     ///< what it returns; those that no context survives come from all later calls too
   int devices = 1;
   int major = 9, minor = 0;
+  int multiprocessors = 132;
   uint64_t freeBytes = uint64_t{1} << 30, totalBytes = uint64_t{2} << 30;  ///< before any allocation
   int version = 13000;
   std::string hidden;     ///< entry point that cuGetProcAddress does not find
   int hiddenCode = 500;   ///< what it says of it
   uint64_t calls = 0;     ///< made since reset(): those that can fail
   uint64_t launches = 0;  ///< kernels that have run
+  uint64_t early = 0;     ///< of these, how many might have started before the one before had ended
   uint64_t copies = 0;    ///< cuMemcpyAsync calls
   uint64_t graphLaunches = 0;
 };

@@ -166,7 +166,10 @@ int cuDeviceGetName(char* out, int bytes, CuDevice) {
   return scripted();
 }
 int cuDeviceGetAttribute(int* out, int attribute, CuDevice) {
-  *out = attribute == kCuMajor ? script.major : attribute == kCuMinor ? script.minor : 227 << 10;
+  *out = attribute == kCuMajor             ? script.major
+         : attribute == kCuMinor           ? script.minor
+         : attribute == kCuMultiprocessors ? script.multiprocessors
+                                           : 227 << 10;
   return scripted();
 }
 int cuDevicePrimaryCtxRetain(CuContext* out, CuDevice) {
@@ -204,18 +207,25 @@ int cuFuncSetAttribute(CuFunction function, int attribute, int value) {
   function->sharedBytes = value;
   return scripted();
 }
-int cuLaunchKernel(CuFunction function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned, unsigned,
-                   unsigned shared, CuStream stream, void** parameters, void**) {
+int cuLaunchKernelEx(const CuLaunchConfig* config, CuFunction function, void** parameters, void**) {
   const std::lock_guard guard(mutex);
   if (const int code = scripted()) return code;
-  if (x == 0 || y == 0 || z == 0 || threads == 0 || threads > 1024) return kInvalidValue;
-  if (static_cast<int>(shared) > function->sharedBytes) return kInvalidValue;
+  const auto [x, y, z] = config->grid;
+  if (x == 0 || y == 0 || z == 0 || config->block[0] == 0 || config->block[0] > 1024) return kInvalidValue;
+  if (static_cast<int>(config->sharedBytes) > function->sharedBytes) return kInvalidValue;
+  bool early = false;
+  for (unsigned i = 0; i < config->attributeCount; ++i) {
+    if (config->attributes[i].id != kCuLaunchEarly) return kInvalidValue;
+    early = config->attributes[i].value.flag != 0;
+  }
   const auto* words = static_cast<const uint64_t*>(parameters[0]);
-  enqueue(stream, [function, x, y, z, copy = std::vector<uint64_t>(words, words + function->words)] {
-    const uint32_t grid[3] = {x, y, z};
-    ++script.launches;
-    function->kernel(copy.data(), grid);
-  });
+  enqueue(config->stream,
+          [function, x = x, y = y, z = z, early, copy = std::vector<uint64_t>(words, words + function->words)] {
+            const uint32_t grid[3] = {x, y, z};
+            ++script.launches;
+            script.early += early ? 1 : 0;
+            function->kernel(copy.data(), grid);
+          });
   return 0;
 }
 int cuMemAlloc(CuAddress* out, size_t bytes) {

@@ -70,6 +70,21 @@ TEST(DeviceProgram, InvariantTakesTheVariantForAny) {
   EXPECT_EQ(bound.seen[2].symbol, "at320");
 }
 
+TEST(DeviceProgram, NoMoreBlocksThanMultiprocessorsTake) {
+  Bound bound(1);
+  bound.run({250, 1, 4});
+  EXPECT_EQ(bound.seen[0].grid, 129u);
+  bound.run({400, 1, 4});
+  EXPECT_EQ(bound.seen[0].grid, 132u);
+}
+
+TEST(DeviceProgram, KernelsThatWaitStartEarlyButForTheFirst) {
+  Bound bound(0);
+  bound.run({4, 1, 4});
+  EXPECT_EQ(bound.device.scripted.script().launches, 3u);
+  EXPECT_EQ(bound.device.scripted.script().early, 2u);
+}
+
 TEST(DeviceProgram, RefusesAWeightWithoutAnAddress) {
   Bound bound(0);
   auto program =

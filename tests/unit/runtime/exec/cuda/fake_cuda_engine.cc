@@ -58,6 +58,8 @@ FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind 
       variant->symbol = "at" + std::to_string(offset);
       variant->code[0]->launch = std::make_unique<fb::LaunchShapeT>();
       variant->code[0]->launch->threads = 32;
+      variant->code[0]->launch->blocks_per_sm = 1;
+      variant->code[0]->launch->waits = true;
       for (int i = 0; i < 3; ++i) variant->code[0]->launch->grid.push_back(std::make_unique<fb::GridDimT>());
       for (int i = 1; i < 3; ++i) variant->code[0]->launch->grid[i]->base = 1;
       variant->code[0]->launch->grid[0]->t_tile = 2;

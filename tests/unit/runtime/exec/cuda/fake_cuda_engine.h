@@ -12,7 +12,7 @@
 namespace llmc::rt::test {
 
 /// FakeEngine's kernels and programs; the narrow program is the one for steps in which each sequence has one token.
-/// Each launch has a block for every two tokens and one for each sequence.
+/// Each launch has a block for every two tokens and one for each sequence, at most one a multiprocessor.
 class FakeCudaEngine {
  public:
   /// Makes the kernels known to `scripted`.
