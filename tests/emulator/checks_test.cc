@@ -13,7 +13,7 @@ constexpr const char* kPlaces =
 struct CheckedRun {
   uint32_t threads = 64, sharedBytes = 4096;
   Dim3 grid = {1, 1, 1};
-  bool checked = true;
+  bool checked = true, early = false;
   std::vector<uint32_t> memory = std::vector<uint32_t>(256);
   Counters counters;
 
@@ -22,6 +22,7 @@ struct CheckedRun {
     map.add(memory.data(), memory.size() * 4, "memory");
     LaunchChecks checks;
     checks.checked = checked;
+    checks.early = early;
     checks.memory = &map;
     checks.counters = &counters;
     rt::Status status = runPtx(ptxModule(kPlaces + code, 4, kShared), {(uint64_t)memory.data(), 0, 0, 0}, grid,
@@ -56,6 +57,26 @@ TEST(ChecksTest, ShufflesDoNotOrderMemory) {
       run("st.shared.u32 [%r2], %tid; shfl.sync.bfly.b32 %r7, %tid, 1, 31, -1;\n"
           "xor.b32 %r4, %r3, 64; add.s32 %r5, %r1, %r4; ld.shared.u32 %r6, [%r5]; st.global.u32 [%x2], %r6;\n"),
       "race: read");
+}
+
+TEST(ChecksTest, WhatTheKernelBeforeMayStillWrite) {
+  CheckedRun run;
+  run.early = true;
+  const std::string read = "ld.global.u32 %r4, [%x2];\n", wait = "griddepcontrol.wait;\n";
+  EXPECT_FOUND(run(read + wait), "before griddepcontrol.wait");
+  EXPECT_EQ(run(wait + read), "");
+}
+
+/// The barrier of a bulk copy must have been shown to the copy engine.
+TEST(ChecksTest, ABarrierWithoutAProxyFence) {
+  auto copy = [](const std::string& fence) {
+    return "setp.ne.u32 %p1, %tid, 0;\n@%p1 bra READY;\nmbarrier.init.shared::cta.b64 [%r1], 1;\n" + fence +
+           "READY: bar.sync 0;\n@%p1 bra WAIT;\nmbarrier.arrive.expect_tx.shared::cta.b64 _, [%r1], 32;\n"
+           "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1+16], [%w0], 32, [%r1];\n"
+           "WAIT: mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r1], 0;\n@!%p2 bra WAIT;\n";
+  };
+  EXPECT_FOUND(CheckedRun()(copy("")), "no proxy fence");
+  EXPECT_EQ(CheckedRun()(copy("fence.proxy.async.shared::cta;\n")), "");
 }
 
 TEST(ChecksTest, OutsideEveryBuffer) {

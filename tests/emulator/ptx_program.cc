@@ -149,7 +149,7 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   std::vector<Chunk> aligned(params.size() / sizeof(Chunk) + 1);
   std::memcpy(aligned.data(), params.data(), params.size());
   plan.params = aligned.data()->bytes;
-  plan.early = entry->waits || checks.early;
+  plan.early = checks.early;
   plan.checks = checks;
   return runGrid(plan);
 }

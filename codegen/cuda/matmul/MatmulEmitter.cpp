@@ -23,7 +23,8 @@ public:
     kern::FuncOp function = request_.function;
     Block &block = function.getBody().front();
     writeConstants();
-    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm, /*waits=*/!config_.streams());
+    KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm,
+                      /*waits=*/config_.form == ProductForm::Tile);
     FailureOr<std::string> rows = frame.rowCount();
     FailureOr<llm::Dim> dim = frame.rows();
     if (failed(rows) || failed(dim))
@@ -37,7 +38,7 @@ public:
     OperandRange results = block.getTerminator()->getOperands();
     auto epilogue = [&] { writeEpilogue(region, results, frame.results()); };
     if (config_.form == ProductForm::Warpgroup)
-      writeWarpgroups(*rows, epilogue);
+      writeWarpgroups(frame, *rows, epilogue);
     else if (config_.streams())
       writeStream(frame, *rows), epilogue();
     else
@@ -116,10 +117,11 @@ private:
   }
 
   /// One warpgroup copies; the others multiply tile after tile and write the results of each, some tokens at a time.
-  void writeWarpgroups(const std::string &rows, llvm::function_ref<void()> epilogue) {
+  void writeWarpgroups(KernelFrame &frame, const std::string &rows, llvm::function_ref<void()> epilogue) {
     w_.line("extern __shared__ __align__(1024) u8 ring[];");
-    w_.line("const int rows = " + rows + ";");
     w_.line("WarpgroupRing<Product>::start(ring);");
+    frame.wait();
+    w_.line("const int rows = " + rows + ";");
     w_.origin(plan_.linear);
     auto copy = w_.scope("if (threadIdx.x < WarpgroupRing<Product>::kCopying)");
     w_.line("keepRegisters<" + Twine(kCopyRegisters) + ">();");
