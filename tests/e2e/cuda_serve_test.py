@@ -23,6 +23,7 @@ def launch(*flags) -> cuda_engine.CudaServer:
 
 @cuda_engine.needs_emulator
 class CudaServe(serve_cases.Answers, unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
     flags = ("--max-model-len", 512, "--max-num-seqs", 8)
     length, crowd, prefix, context = 24, 12, 6, 600
     launch = staticmethod(launch)
@@ -44,6 +45,7 @@ class CudaServe(serve_cases.Answers, unittest.TestCase):
 
 @cuda_engine.needs_emulator
 class CudaMetrics(metrics_test.Moving, unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
     room = "640K"
     launch = staticmethod(launch)
 
@@ -58,6 +60,7 @@ class CudaBesideCanaries(unittest.TestCase):
 
 @cuda_engine.needs_emulator
 class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
     never_fits = ("--kv-memory", "1M")
     launch = staticmethod(launch)
 
