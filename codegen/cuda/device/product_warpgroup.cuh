@@ -57,7 +57,8 @@ template <typename P> struct WarpgroupCopies {
   using S = Sizes<P>;
   using R = WarpgroupRing<P>;
   using Layout = typename P::Layout;
-  static constexpr int kLag = P::kStages - 2; ///< stages of x under way before the oldest is waited for
+  /// Stages of x under way, at most. The oldest is passed on before the ring may make this warpgroup wait.
+  static constexpr int kUnderWay = 2;
 
   u8 *shared;
   const u8 *x, *weights;
@@ -101,9 +102,9 @@ template <typename P> struct WarpgroupCopies {
       copyAsyncPart(to + (token + token0) * 128 + (piece ^ token0 % 8) * 16, from + token * P::kXStride,
                     firstToken + token + token0 < rows ? left : 0);
   }
-  /// The oldest stage of x has arrived but for kUnderWay younger ones.
-  template <int kUnderWay> __device__ __forceinline__ void passOn() {
-    waitCopies<kUnderWay>();
+  /// Passes on the oldest stage of x; kYounger may be under way.
+  template <int kYounger> __device__ __forceinline__ void passOn() {
+    waitCopies<kYounger>();
     showToAsyncProxy();
     __syncwarp();
     if (thread % 32 == 0)
@@ -118,6 +119,8 @@ template <typename P> struct WarpgroupCopies {
       const int firstToken = tile % tokenTiles * S::kTokens, firstPanel = tile / tokenTiles * R::kPanels;
 #pragma unroll 1
       for (int step = 0; step < R::kSteps; ++step) {
+        if (under == kUnderWay)
+          passOn<kUnderWay - 1>(), --under;
         u8 *const stage = shared + filled.slot * R::kStageBytes;
         waitPhase(R::empty(shared, filled.slot), filled.parity ^ 1);
         if (thread < 32)
@@ -125,8 +128,7 @@ template <typename P> struct WarpgroupCopies {
         copySwizzled(stage, firstToken, step);
         commitCopies();
         filled.next();
-        if (++under > kLag)
-          passOn<kLag>(), --under;
+        ++under;
       }
     }
 #pragma unroll 1
