@@ -20,7 +20,7 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   return style == TileStyle::Direct && groupsPerIter == 1 && rowBlock > 2 * tileRows &&
-         prefetchBytes == panelBytes(shape.layout, shape.k);
+         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
@@ -43,6 +43,12 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
     // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
+    const bool pairs = shape.unitPanels == 1 || shape.unitPanels % 2 == 0;
+    if (level.fullWidth && many && pairs && shape.panels() > 1 && shape.format().group == kQuantGroup) {
+      config.tilePanels = 2;
+      config.tileRows = 4;
+      config.groupsPerIter = 1;
+    }
     return;
   }
   config.style = TileStyle::Steps;
@@ -97,7 +103,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   if (!waits && config.style == TileStyle::Direct)
-    config.prefetchBytes = panelBytes(shape.layout, shape.k);
+    config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
 }
 
@@ -106,7 +112,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
                       : config.style == TileStyle::Steps ? "steps"
                       : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
-  std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x 16 sums in registers";
+  std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +
+                     std::to_string(config.tilePanels * kPanelRows) + " sums in registers";
   if (shape.mMax == 0)
     text += ", " + std::to_string(config.rowBlock) + " rows a block";
   if (config.groupBlock)
@@ -123,7 +130,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
 }
 
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config) {
-  return config.rowBlock * shape.unitPanels * kPanelRows * 4;
+  return config.rowBlock * config.itemUnits(shape) * shape.unitPanels * kPanelRows * 4;
 }
 
 int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config) {
@@ -143,7 +150,8 @@ int64_t minSumLargest(int64_t groups) {
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config) {
   if (!config.rowScales)
     return 0;
-  return config.rowBlock * RowScalesLayout(shape).stride + (shape.asymmetric() ? minSumBytes(shape) : 0);
+  return config.rowBlock * RowScalesLayout(shape).stride + 
+         (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
 }
 
 int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config) {
