@@ -1,8 +1,6 @@
 // Table of CPU levels.
 #include "codegen/cpu/Level.h"
 
-#include "llvm/ADT/STLExtras.h"
-
 namespace llmc {
 
 // v3 = AVX2 + FMA + F16C (2013 on); AVX-VNNI = client cores since Alder Lake and Zen 5; v4 = AVX-512 of Skylake-X;
@@ -20,12 +18,10 @@ static constexpr Level kLevels[] = {
 
 llvm::ArrayRef<Level> cpuLevels() { return kLevels; }
 
-llvm::SmallVector<const Level *> instructionSets() {
-  llvm::SmallVector<const Level *> sets;
-  for (const Level &level : kLevels)
-    if (llvm::none_of(sets, [&](const Level *set) { return set->sameInstructions(level); }))
-      sets.push_back(&level);
-  return sets;
+llvm::ArrayRef<Level> instructionSets() {
+  return cpuLevels().take_while([](const Level &level) {
+    return !level.fullWidth;
+  });
 }
 
 const Level *findLevel(llvm::StringRef name) {

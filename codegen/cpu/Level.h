@@ -2,7 +2,6 @@
 #pragma once
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
 namespace llmc {
@@ -31,8 +30,8 @@ struct Level {
 /// All levels, ascending.
 llvm::ArrayRef<Level> cpuLevels();
 
-/// The levels without those that have the instructions of an earlier one.
-llvm::SmallVector<const Level *> instructionSets();
+/// The levels without those, the last ones, that have the instructions of an earlier one.
+llvm::ArrayRef<Level> instructionSets();
 
 /// The level called `name`, or null.
 const Level *findLevel(llvm::StringRef name);

@@ -44,7 +44,7 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
     const bool pairs = shape.unitPanels == 1 || shape.unitPanels % 2 == 0;
-    if (level.fullWidth && many && pairs && shape.panels() > 1 && shape.format().group == kQuantGroup) {
+    if (level.fullWidth && many && pairs && shape.panels() > 1 && shape.format().bits == 8) {
       config.tilePanels = 2;
       config.tileRows = 4;
       config.groupsPerIter = 1;

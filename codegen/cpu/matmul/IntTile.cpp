@@ -28,6 +28,9 @@ void TileEmitter::emit(const TilePlace &place) {
   }
 }
 
+/// With row scales the sums of the high nibbles are shifted anyway: the codes stay where they are.
+bool TileEmitter::highSixteenfold() const { return config_.rowScales; }
+
 bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.format().bits < 6; }
 
 Type TileEmitter::sumType() { return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints(); }
@@ -210,7 +213,7 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
   int64_t at = row * layout.stride + group.indexDisp;
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
   // (low & 0xffff) | high << 16. Said with plain operations it becomes a vpermt2w, which takes a port of the products.
-  Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), 16));
+  Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), highSixteenfold() ? 12 : 16));
   Value select = k_.constant(k_.i32(), 0xec);
   Value both = k_.bitcast(
       k_.intrinsic("llvm.x86.avx512.pternlog.d.512", ints(), {low, highPart, k_.constant(ints(), 0xffff), select}),
@@ -269,7 +272,8 @@ TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &u
     return codes;
   for (int64_t line = 0; line < count; ++line) {
     codes[line] = withUpper(nibble(lines[line], false), upper, line);
-    codes.push_back(withUpper(nibble(lines[line], true), upper, line + 4));
+    codes.push_back(highSixteenfold() ? arith::AndIOp::create(k_.b(), lines[line], k_.constant(bytes(), -16))
+                                      : withUpper(nibble(lines[line], true), upper, line + 4));
   }
   return codes;
 }

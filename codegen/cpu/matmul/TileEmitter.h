@@ -57,6 +57,7 @@ private:
   mlir::VectorType ints() { return k_.vec(lanes_, k_.i32()); }
   mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
   bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
+  bool highSixteenfold() const; ///< codes of the last 16 columns are 16 times what they are, and so are their sums
   mlir::Type sumType();
   int64_t halfScaleBytes() const; ///< of half a superblock
   Group groupAt(const TilePlace &place, mlir::Value g);

@@ -80,7 +80,7 @@ std::vector<TunedNumber> numbersOf(llvm::StringRef text) {
 /// Products with the table's numbers and with others in turns: GOP/s of both (medians) and the median of the ratios,
 /// weights from a cache and from memory.
 void compareKind(const Level &level, const Kind &kind, int rows, const std::vector<TunedNumber> &numbers) {
-  constexpr int kRounds = 7;
+  constexpr int kRounds = 5;
   auto median = [](std::vector<double> values) {
     std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
     return values[values.size() / 2];
@@ -97,7 +97,7 @@ void compareKind(const Level &level, const Kind &kind, int rows, const std::vect
     printf("%s %ldx%ld, M = %d: %s", layoutTestName(kind.layout, kind.act).c_str(), size.n, size.k, rows, fault.c_str());
     BuiltMatmul first(table, level, false), second(other, level, false);
     const double ops = 2.0 * rows * static_cast<double>(size.n * size.k) / 1e9;
-    for (size_t memory : {size_t{0}, size_t{64} << 20}) {
+    for (size_t memory : {size_t{0}, size_t{48} << 20}) {
       const size_t copies = memory / static_cast<size_t>(packedBytes(table.layout, table.n, table.k)) + 1;
       std::vector<double> before, after, gain;
       for (int round = 0; round < kRounds; ++round) {
