@@ -27,8 +27,7 @@ int64_t scratchBytes(kern::FuncOp function, int64_t tMax) {
 
 bool sameCode(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other) {
   const KernelFamily *family = familyOf(function);
-  return one.sameInstructions(other) &&
-         (!family || !family->sameCode || family->sameCode(function, mMax, one, other));
+  return one.sameInstructions(other) && (!family || !family->sameCode || family->sameCode(function, mMax, one, other));
 }
 
 std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level) {

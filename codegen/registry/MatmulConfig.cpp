@@ -33,8 +33,9 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
-/// temporaries; 12 rows were no faster and waste more of the last tile. AVX2: 6 x 16 for unpacked nibbles (12 sums, 2
-/// weights, 2 temporaries), 4 x 16 where more temporaries are live.
+/// temporaries; 12 rows were no faster and waste more of the last tile. Two panels share what is read of x where loads
+/// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then (README.md). AVX2: 6 x 16 for unpacked
+/// nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more temporaries are live.
 static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 || shape.mMax == 1) {
@@ -43,8 +44,8 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
     // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
-    const bool pairs = shape.unitPanels == 1 || shape.unitPanels % 2 == 0;
-    if (level.fullWidth && many && pairs && shape.panels() > 1 && shape.format().bits == 8) {
+    const bool halves = shape.unitPanels == 1 || shape.unitPanels % 2 == 0;
+    if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
       config.tilePanels = 2;
       config.tileRows = 4;
       config.groupsPerIter = 1;
@@ -102,7 +103,8 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool waits = shape.mMax == 1 || shape.mMax == 4;
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
-  if (!waits && config.style == TileStyle::Direct)
+  // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
+  if ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct)
     config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
 }
@@ -150,7 +152,7 @@ int64_t minSumLargest(int64_t groups) {
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config) {
   if (!config.rowScales)
     return 0;
-  return config.rowBlock * RowScalesLayout(shape).stride + 
+  return config.rowBlock * RowScalesLayout(shape).stride +
          (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
 }
 

@@ -5,9 +5,9 @@
 
 namespace llmc {
 
-static constexpr llvm::StringLiteral kNames[] = {"tile_rows",   "tile_panels",     "tail_rows",
-                                                 "row_block",   "group_block",     "groups_per_iter",
-                                                 "row_scales",  "unpack",          "prefetch_bytes"};
+static constexpr llvm::StringLiteral kNames[] = {"tile_rows",  "tile_panels", "tail_rows",
+                                                 "row_block",  "group_block", "groups_per_iter",
+                                                 "row_scales", "unpack",      "prefetch_bytes"};
 
 llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
 

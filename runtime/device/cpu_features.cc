@@ -77,13 +77,12 @@ struct LevelNeeds {
   std::string_view name;
   bool avxVnni, v4, avx512Vnni, avx512Bf16, avx512Vp2Intersect;
 };
-constexpr std::array<LevelNeeds, 6> kLevels = {
-    {{"x86-64-v3", false, false, false, false, false},
-     {"x86-64-v3-avxvnni", true, false, false, false, false},
-     {"x86-64-v4", false, true, false, false, false},
-     {"x86-64-v4-vnni", false, true, true, false, false},
-     {"x86-64-v4-vnni-bf16", false, true, true, true, false},
-     {"x86-64-v4-vnni-bf16-vp2intersect", false, true, true, true, true}}};
+constexpr std::array<LevelNeeds, 6> kLevels = {{{"x86-64-v3", false, false, false, false, false},
+                                                {"x86-64-v3-avxvnni", true, false, false, false, false},
+                                                {"x86-64-v4", false, true, false, false, false},
+                                                {"x86-64-v4-vnni", false, true, true, false, false},
+                                                {"x86-64-v4-vnni-bf16", false, true, true, true, false},
+                                                {"x86-64-v4-vnni-bf16-vp2intersect", false, true, true, true, true}}};
 
 /// The words of a list with commas; an empty list has none.
 std::vector<std::string_view> wordsOf(std::string_view list) {

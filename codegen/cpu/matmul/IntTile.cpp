@@ -237,8 +237,8 @@ TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
       mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), panel * minSumBytes(shape_), 64));
     Value at = k_.address(place.rowScales, k_.mul(pair, 4));
     for (int64_t row = 0; row < rows; ++row) {
-      Value biases = k_.bitcast(
-          k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases), words);
+      Value biases =
+          k_.bitcast(k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases), words);
       for (int64_t panel = 0; panel < panels; ++panel) {
         Value &sum = next[panel * rows + row];
         sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, mins[panel], biases});
@@ -280,8 +280,7 @@ TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &u
 
 /// Where the f32 sum of a panel, row and half lies behind TilePlace::sums.
 int64_t TileEmitter::totalAt(int64_t index) const {
-  int64_t half = index % halves_, row = index / halves_ % config_.tileRows,
-          panel = index / halves_ / config_.tileRows;
+  int64_t half = index % halves_, row = index / halves_ % config_.tileRows, panel = index / halves_ / config_.tileRows;
   return row * sumsStride_ + panel * kPanelRows * 4 + half * lanes_ * 4;
 }
 

@@ -15,9 +15,9 @@ namespace {
 class Driver {
 public:
   Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
-      : k_(k), shape_(shape), config_(config), words_(words), itemUnits_(config.itemUnits(shape)), sumsStride_(itemPanels() * kPanelRows * 4),
-        tailConfig_(tailConfig(config)), tile_(k, shape, config, sumsStride_),
-        tail_(k, shape, tailConfig_, sumsStride_) {}
+      : k_(k), shape_(shape), config_(config), words_(words), itemUnits_(config.itemUnits(shape)),
+        sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
+        tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
   void emit(const MatmulEpilogue &epilogue) {
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
@@ -81,9 +81,8 @@ private:
 
   void emitEpilogues(Value item, Value first, Value rows, const MatmulEpilogue &epilogue) {
     auto all = [&](Value unit, Value sums) {
-      k_.forEach(k_.c(0), rows, 1, [&](Value row) {
-        epilogue(k_.add(first, row), unit, k_.address(sums, k_.mul(row, sumsStride_)));
-      });
+      k_.forEach(k_.c(0), rows, 1,
+                 [&](Value row) { epilogue(k_.add(first, row), unit, k_.address(sums, k_.mul(row, sumsStride_))); });
     };
     if (itemUnits_ == 1)
       return all(item, words_.scratch);

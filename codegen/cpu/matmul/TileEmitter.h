@@ -56,7 +56,7 @@ private:
   mlir::VectorType bytes() { return k_.vec(lanes_ * 4, k_.i8()); }
   mlir::VectorType ints() { return k_.vec(lanes_, k_.i32()); }
   mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
-  bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
+  bool pairSums() const;        ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
   bool highSixteenfold() const; ///< codes of the last 16 columns are 16 times what they are, and so are their sums
   mlir::Type sumType();
   int64_t halfScaleBytes() const; ///< of half a superblock

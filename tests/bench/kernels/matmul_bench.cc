@@ -1,6 +1,6 @@
 // Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's
-// ceilings. Usage: matmul_bench [level ending [layout substring [M [name=value,...]]]]; with numbers (MatmulTuning.h) it
-// compares them with the table's, in turns.
+// ceilings. Usage: matmul_bench [level ending [layout substring [M [name=value,...]]]]; with numbers (MatmulTuning.h)
+// it compares them with the table's, in turns.
 #include "tests/bench/kernels/ceilings.h"
 #include "tests/bench/kernels/matmul_speed.h"
 #include "codegen/registry/MatmulTuning.h"
@@ -94,7 +94,8 @@ void compareKind(const Level &level, const Kind &kind, int rows, const std::vect
     other.tuning = tuning;
     std::string fault;
     matmulWith(level, table, numbers, fault);
-    printf("%s %ldx%ld, M = %d: %s", layoutTestName(kind.layout, kind.act).c_str(), size.n, size.k, rows, fault.c_str());
+    printf("%s %ldx%ld, M = %d: %s", layoutTestName(kind.layout, kind.act).c_str(), size.n, size.k, rows,
+           fault.c_str());
     BuiltMatmul first(table, level, false), second(other, level, false);
     const double ops = 2.0 * rows * static_cast<double>(size.n * size.k) / 1e9;
     for (size_t memory : {size_t{0}, size_t{48} << 20}) {

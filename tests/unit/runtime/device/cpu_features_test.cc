@@ -9,9 +9,9 @@
 namespace llmc::rt {
 namespace {
 
-constexpr std::array<std::string_view, 6> kAll = {
-    "x86-64-v3",      "x86-64-v3-avxvnni",   "x86-64-v4",
-    "x86-64-v4-vnni", "x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"};
+constexpr std::array<std::string_view, 6> kAll = {"x86-64-v3",           "x86-64-v3-avxvnni",
+                                                  "x86-64-v4",           "x86-64-v4-vnni",
+                                                  "x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"};
 
 constexpr uint32_t kLeaf1 = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
 constexpr uint32_t kAvx2 = 1u << 5 | 1u << 8;

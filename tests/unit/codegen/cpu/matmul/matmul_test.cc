@@ -232,7 +232,8 @@ using Case = std::tuple<Kind, const Level *, int64_t>;
 bool hasOwnCode(const Kind &kind, const Level &level, int64_t mMax) {
   const MatmulShape shape = shapeOf(kind, kPlain, mMax);
   return std::ranges::none_of(instructionSets(), [&](const Level &other) {
-    return &other != &level && other.sameInstructions(level) && chooseMatmul(other, shape) == chooseMatmul(level, shape);
+    return &other != &level && other.sameInstructions(level) &&
+           chooseMatmul(other, shape) == chooseMatmul(level, shape);
   });
 }
 
@@ -243,7 +244,8 @@ std::vector<Case> cases() {
   for (const Kind &kind : kKinds)
     for (const Level &level : cpuLevels())
       for (int64_t mMax : kRowClasses)
-        if (hasOwnCode(kind, level, mMax) && (kind.bf16Products ? level.bf16 : kind.act != ActKind::F32 || !level.vnni || level.bf16))
+        if (hasOwnCode(kind, level, mMax) &&
+            (kind.bf16Products ? level.bf16 : kind.act != ActKind::F32 || !level.vnni || level.bf16))
           all.emplace_back(kind, &level, mMax);
   return all;
 }
