@@ -11,6 +11,9 @@ static constexpr llvm::StringLiteral kNames[] = {"tile_rows",  "tile_panels", "t
 
 llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
 
+/// Two panels of 8 bits and 16,384 columns: what the table fetches ahead.
+constexpr int64_t kMostPrefetch = 1 << 20;
+
 static bool isMany(const MatmulShape &shape) { return shape.mMax == 0 || shape.mMax > 16; }
 
 /// False: no such name.
@@ -65,7 +68,8 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
   const bool direct = config.style == TileStyle::Direct;
   if (config.tilePanels != 1 && !(config.tilePanels == 2 && direct && level.avx512 && config.groupsPerIter == 1 &&
                                   (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
-    return outOf("tile_panels", config.tilePanels, "1, or 2 with 512 bits and int8 activations, groups_per_iter 1");
+    return outOf("tile_panels", config.tilePanels,
+                 "1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of one panel or pairs");
   if (config.groupBlock != 0 && (direct || config.groupBlock < 0 || config.groupBlock % 8 != 0))
     return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
   if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
@@ -76,8 +80,8 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
     return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
   if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
     return outOf("unpack", 0, "1 for 5 and 6 bits");
-  if (config.prefetchBytes < 0 || config.prefetchBytes > 65536 || config.prefetchBytes % 64 != 0)
-    return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to 65536");
+  if (config.prefetchBytes < 0 || config.prefetchBytes > kMostPrefetch || config.prefetchBytes % 64 != 0)
+    return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to " + std::to_string(kMostPrefetch));
   return {};
 }
 
