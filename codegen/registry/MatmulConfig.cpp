@@ -44,7 +44,8 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
     // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
-    const bool halves = shape.unitPanels == 1 || shape.unitPanels % 2 == 0;
+    // Units of 8 panels are heads with vectors of their own, for which the loop has no register left.
+    const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
     if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
       config.tilePanels = 2;
       config.tileRows = 4;
