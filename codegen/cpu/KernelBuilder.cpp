@@ -93,6 +93,13 @@ void KernelBuilder::touch(Value base, Value offset) {
   LLVM::LoadOp::create(b_, i32(), address(base, offset, 0), 4, /*isVolatile=*/true);
 }
 
+Value KernelBuilder::inOrder(Value v) {
+  auto dialect = LLVM::AsmDialectAttr::get(b_.getContext(), LLVM::AsmDialect::AD_ATT);
+  return LLVM::InlineAsmOp::create(b_, v.getType(), v, "", "=v,0,~{memory}", /*has_side_effects=*/true,
+                                   /*is_align_stack=*/false, LLVM::TailCallKind::None, dialect, ArrayAttr())
+      .getResult(0);
+}
+
 void KernelBuilder::prefetch(Value base, Value offset, int64_t disp, int locality) {
   LLVM::Prefetch::create(b_, address(base, offset, disp), /*rw=*/0, /*hint=*/locality, /*cache=*/1);
 }

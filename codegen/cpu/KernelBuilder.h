@@ -70,6 +70,8 @@ public:
   mlir::Value batchPtr(mlir::Value batch, int64_t disp);
   /// i32 element `index` of an int array as i64.
   mlir::Value loadIndex(mlir::Value array, mlir::Value index);
+  /// `v`, a vector, computed before and not read until after all loads and stores around here, and other such values.
+  mlir::Value inOrder(mlir::Value v);
   /// Reads the 4 bytes at `base` + `offset` for the sake of the caches: never dropped, as a prefetch may be.
   void touch(mlir::Value base, mlir::Value offset);
   void prefetch(mlir::Value base, mlir::Value offset, int64_t disp, int locality = 3);

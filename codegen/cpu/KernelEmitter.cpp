@@ -25,6 +25,11 @@ int64_t scratchBytes(kern::FuncOp function, int64_t tMax) {
   return family && family->scratchBytes ? family->scratchBytes(function, tMax) : 0;
 }
 
+bool sameCode(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other) {
+  const KernelFamily *family = familyOf(function);
+  return one.sameInstructions(other) && (!family || !family->sameCode || family->sameCode(function, mMax, one, other));
+}
+
 std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level) {
   const KernelFamily *family = familyOf(function);
   const std::string found = family && family->describe ? family->describe(function, mMax, level) : "";

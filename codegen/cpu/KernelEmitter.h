@@ -27,7 +27,10 @@ int64_t scratchBytes(kern::FuncOp function, int64_t tMax);
 /// The configuration of a variant for people: "direct, 8 x 16 sums in registers, 120 rows a block, ...".
 std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level);
 
-/// All kern.funcs of one hero: what the three functions above do for them. NAMEFamily.cpp in a folder of its own
+/// Whether a variant's code is the same at two levels.
+bool sameCode(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other);
+
+/// All kern.funcs of one hero: what the functions above do for them. NAMEFamily.cpp in a folder of its own
 /// defines `const KernelFamily kNAME`; KernelFamilies.cmake finds it.
 struct KernelFamily {
   llvm::StringRef hero;
@@ -35,6 +38,8 @@ struct KernelFamily {
   int64_t (*scratchBytes)(kern::FuncOp function, int64_t tMax) = nullptr; ///< null: none
   /// Null, or an empty text: as the row kernels.
   std::string (*describe)(kern::FuncOp function, int64_t mMax, const Level &level) = nullptr;
+  /// For levels with the same instructions; null: their code is the same.
+  bool (*sameCode)(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other) = nullptr;
 };
 
 /// All of them; a hero without one is computed row by row.

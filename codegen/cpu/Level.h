@@ -15,6 +15,14 @@ struct Level {
   bool avx512;              ///< 512-bit vectors and 32 registers; else 256-bit and 16
   bool vnni;                ///< vpdpbusd (256-bit on v3, 512-bit on v4)
   bool bf16;                ///< vdpbf16ps
+  bool fullWidth;           ///< data paths of 512 bits: twice the products of a cycle, but not twice the loads (Zen 5)
+
+  /// Whether the same instructions may be used: code then differs only where a table says so (sameCode() in
+  /// KernelEmitter.h).
+  bool sameInstructions(const Level &other) const {
+    return cpu == other.cpu && features == other.features && avx512 == other.avx512 && vnni == other.vnni &&
+           bf16 == other.bf16;
+  }
 
   /// Bytes of one register: 64 or 32.
   int64_t vectorBytes() const { return avx512 ? 64 : 32; }
@@ -22,6 +30,9 @@ struct Level {
 
 /// All levels, ascending.
 llvm::ArrayRef<Level> cpuLevels();
+
+/// The levels without those, the last ones, that have the instructions of an earlier one.
+llvm::ArrayRef<Level> instructionSets();
 
 /// The level called `name`, or null.
 const Level *findLevel(llvm::StringRef name);

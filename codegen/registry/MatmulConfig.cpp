@@ -20,7 +20,7 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   return style == TileStyle::Direct && groupsPerIter == 1 && rowBlock > 2 * tileRows &&
-         prefetchBytes == panelBytes(shape.layout, shape.k);
+         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
@@ -33,8 +33,9 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
-/// temporaries; 12 rows were no faster and waste more of the last tile. AVX2: 6 x 16 for unpacked nibbles (12 sums, 2
-/// weights, 2 temporaries), 4 x 16 where more temporaries are live.
+/// temporaries; 12 rows were no faster and waste more of the last tile. Two panels share what is read of x where loads
+/// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then (README.md). AVX2: 6 x 16 for unpacked
+/// nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more temporaries are live.
 static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 || shape.mMax == 1) {
@@ -43,6 +44,13 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
     // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
     config.rowScales = many && level.vnni && shape.fourBit();
+    // Units of 8 panels are heads with vectors of their own, for which the loop has no register left.
+    const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
+    if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
+      config.tilePanels = 2;
+      config.tileRows = 4;
+      config.groupsPerIter = 1;
+    }
     return;
   }
   config.style = TileStyle::Steps;
@@ -96,8 +104,9 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool waits = shape.mMax == 1 || shape.mMax == 4;
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
-  if (!waits && config.style == TileStyle::Direct)
-    config.prefetchBytes = panelBytes(shape.layout, shape.k);
+  // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
+  if ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct)
+    config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
 }
 
@@ -106,7 +115,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
                       : config.style == TileStyle::Steps ? "steps"
                       : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
-  std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x 16 sums in registers";
+  std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +
+                     std::to_string(config.tilePanels * kPanelRows) + " sums in registers";
   if (shape.mMax == 0)
     text += ", " + std::to_string(config.rowBlock) + " rows a block";
   if (config.groupBlock)
@@ -123,7 +133,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
 }
 
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config) {
-  return config.rowBlock * shape.unitPanels * kPanelRows * 4;
+  return config.rowBlock * config.itemUnits(shape) * shape.unitPanels * kPanelRows * 4;
 }
 
 int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config) {
@@ -143,7 +153,8 @@ int64_t minSumLargest(int64_t groups) {
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config) {
   if (!config.rowScales)
     return 0;
-  return config.rowBlock * RowScalesLayout(shape).stride + (shape.asymmetric() ? minSumBytes(shape) : 0);
+  return config.rowBlock * RowScalesLayout(shape).stride +
+         (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
 }
 
 int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config) {

@@ -2,6 +2,7 @@
 // configuration.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include "codegen/cpu/Level.h"
@@ -38,7 +39,7 @@ struct MatmulShape {
   int64_t xStride() const;
 };
 
-/// How a tile (rows of x) x (one panel) is computed.
+/// How a tile (rows of x) x (panels) is computed.
 enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
   Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
@@ -49,6 +50,7 @@ enum class TileStyle : uint8_t {
 struct MatmulConfig {
   TileStyle style = TileStyle::Float;
   int64_t tileRows = 1;      ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t tilePanels = 1;    ///< panels in a register tile: 2 share what is read of x (Direct, AVX-512, int8)
   int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
   int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
   bool unpack = false;       ///< Steps, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
@@ -64,6 +66,9 @@ struct MatmulConfig {
   /// Whether a tile of rows fetches its share of the next panel (2 to 19% faster than all of it beside each tile with
   /// 32 rows, weights from memory); else each fetches what lies prefetchBytes on.
   bool sharesPrefetch(const MatmulShape &shape) const;
+
+  /// Units of the epilogue in an item of work: as many as a tile has panels for.
+  int64_t itemUnits(const MatmulShape &shape) const { return std::max<int64_t>(1, tilePanels / shape.unitPanels); }
 
   /// Bytes from one row to the next of what tiles read: x, or its rows as a worker has rounded them.
   int64_t rowStride(const MatmulShape &shape) const;

@@ -5,10 +5,14 @@
 
 namespace llmc {
 
-static constexpr llvm::StringLiteral kNames[] = {"tile_rows",       "tail_rows",  "row_block", "group_block",
-                                                 "groups_per_iter", "row_scales", "unpack",    "prefetch_bytes"};
+static constexpr llvm::StringLiteral kNames[] = {"tile_rows",  "tile_panels", "tail_rows",
+                                                 "row_block",  "group_block", "groups_per_iter",
+                                                 "row_scales", "unpack",      "prefetch_bytes"};
 
 llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
+
+/// Two panels of 8 bits and 16,384 columns: what the table fetches ahead.
+constexpr int64_t kMostPrefetch = 1 << 20;
 
 static bool isMany(const MatmulShape &shape) { return shape.mMax == 0 || shape.mMax > 16; }
 
@@ -16,6 +20,8 @@ static bool isMany(const MatmulShape &shape) { return shape.mMax == 0 || shape.m
 static bool setNumber(MatmulConfig &config, llvm::StringRef name, int64_t value) {
   if (name == "tile_rows")
     config.tileRows = value;
+  else if (name == "tile_panels")
+    config.tilePanels = value;
   else if (name == "tail_rows")
     config.tailRows = value;
   else if (name == "row_block")
@@ -43,7 +49,7 @@ static std::string outOf(llvm::StringRef name, int64_t value, const std::string 
 static std::string rowFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
   // More sums than registers are legal and slow; more than this only make code that nobody wants to compile.
   int64_t most = shape.mMax == 0 ? 16 : std::min<int64_t>(shape.mMax, 16);
-  most = std::min<int64_t>(most, level.avx512 ? 12 : 8);
+  most = std::min<int64_t>(most, (level.avx512 ? 12 : 8) / std::clamp<int64_t>(config.tilePanels, 1, 2));
   if (config.tileRows < 1 || config.tileRows > most)
     return outOf("tile_rows", config.tileRows, "1 to " + std::to_string(most));
   if (config.tailRows < 0 || config.tailRows >= std::max<int64_t>(config.tileRows, 1))
@@ -60,6 +66,10 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
   if (std::string fault = rowFault(level, shape, config); !fault.empty())
     return fault;
   const bool direct = config.style == TileStyle::Direct;
+  if (config.tilePanels != 1 && !(config.tilePanels == 2 && direct && level.avx512 && config.groupsPerIter == 1 &&
+                                  (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
+    return outOf("tile_panels", config.tilePanels,
+                 "1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of one panel or pairs");
   if (config.groupBlock != 0 && (direct || config.groupBlock < 0 || config.groupBlock % 8 != 0))
     return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
   if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
@@ -70,9 +80,27 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
     return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
   if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
     return outOf("unpack", 0, "1 for 5 and 6 bits");
-  if (config.prefetchBytes < 0 || config.prefetchBytes > 65536 || config.prefetchBytes % 64 != 0)
-    return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to 65536");
+  if (config.prefetchBytes < 0 || config.prefetchBytes > kMostPrefetch || config.prefetchBytes % 64 != 0)
+    return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to " + std::to_string(kMostPrefetch));
   return {};
+}
+
+/// What follows from the rows of a tile.
+static void setRows(MatmulConfig &config, const MatmulShape &shape, const MatmulConfig &table, int64_t rows) {
+  if (shape.mMax)
+    rows = std::min(rows, shape.mMax);
+  config.tileRows = rows;
+  config.tailRows = table.tailRows ? rows / 2 : 0;
+  config.rowBlock = shape.mMax ? roundUpTo(shape.mMax, rows) : std::max(rows, table.rowBlock / rows * rows);
+}
+
+/// What follows from the panels of a tile, rows aside.
+static void setPanels(MatmulConfig &config, const MatmulShape &shape, int64_t panels) {
+  if (config.prefetchBytes == config.tilePanels * panelBytes(shape.layout, shape.k))
+    config.prefetchBytes = panels * panelBytes(shape.layout, shape.k);
+  config.tilePanels = panels;
+  if (panels > 1)
+    config.groupsPerIter = 1;
 }
 
 MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::ArrayRef<TunedNumber> numbers,
@@ -82,12 +110,13 @@ MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::Arra
   MatmulConfig config = chooseMatmul(level, plain);
   const MatmulConfig table = config;
   for (const TunedNumber &number : numbers)
-    if (number.name == "tile_rows" && number.value > 0) {
-      config.tileRows = number.value;
-      config.tailRows = table.tailRows ? number.value / 2 : 0;
-      config.rowBlock = shape.mMax ? roundUpTo(shape.mMax, number.value)
-                                   : std::max(number.value, table.rowBlock / number.value * number.value);
+    if (number.name == "tile_panels" && number.value != table.tilePanels && (number.value == 1 || number.value == 2)) {
+      setPanels(config, shape, number.value);
+      setRows(config, shape, table, number.value == 2 ? 4 : 8);
     }
+  for (const TunedNumber &number : numbers)
+    if (number.name == "tile_rows" && number.value > 0)
+      setRows(config, shape, table, number.value);
   for (const TunedNumber &number : numbers)
     if (!setNumber(config, number.name, number.value)) {
       fault = "unknown number '" + number.name + "'";
@@ -103,6 +132,7 @@ std::vector<MatmulAxis> matmulAxes(const Level &level, const MatmulShape &shape)
   const int64_t superblock = isQuantized(shape.layout) ? superblockBytes(shape.layout) : 512;
   std::vector<MatmulAxis> axes = {
       {"tile_rows", {table.tileRows, 1, 2, 3, 4, 5, 6, 8, 10, 12}},
+      {"tile_panels", {table.tilePanels, 1, 2}},
       {"groups_per_iter", {table.groupsPerIter, 1, 2}},
       {"row_scales", {table.rowScales, 0, 1}},
       {"unpack", {table.unpack, 0, 1}},

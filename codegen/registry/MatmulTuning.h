@@ -9,7 +9,7 @@
 namespace llmc {
 
 /// A number of a configuration by its name in databases and in the IR. Those of a MatmulConfig: "tile_rows",
-/// "tail_rows", "row_block", "group_block", "groups_per_iter", "row_scales", "unpack", "prefetch_bytes".
+/// "tile_panels", "tail_rows", "row_block", "group_block", "groups_per_iter", "row_scales", "unpack", "prefetch_bytes".
 struct TunedNumber {
   std::string name;
   int64_t value = 0;

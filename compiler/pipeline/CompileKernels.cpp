@@ -67,6 +67,24 @@ std::vector<std::string_view> CompiledKernels::codeSections() const {
   return sections;
 }
 
+/// Which entry of [level][variant] has the code of each: itself, or an earlier level's where that is the same.
+static std::vector<size_t> codeOwners(ModuleOp module, llvm::ArrayRef<const Level *> levels) {
+  std::vector<std::pair<kern::FuncOp, int64_t>> variants;
+  for (auto kernel : module.getOps<kern::FuncOp>())
+    for (const kern::Variant &variant : kernel.getVariants())
+      variants.emplace_back(kernel, variant.mMax);
+  std::vector<size_t> owners;
+  for (size_t level = 0; level < levels.size(); ++level)
+    for (size_t i = 0; i < variants.size(); ++i) {
+      size_t owner = level;
+      for (size_t earlier = 0; earlier < level && owner == level; ++earlier)
+        if (sameCode(variants[i].first, variants[i].second, *levels[earlier], *levels[level]))
+          owner = earlier;
+      owners.push_back(owner * variants.size() + i);
+    }
+  return owners;
+}
+
 std::vector<std::string> listVariants(ModuleOp module, std::vector<KernelVariant> &variants) {
   std::vector<std::string> sources;
   for (auto kernel : module.getOps<kern::FuncOp>()) {
@@ -84,8 +102,15 @@ rt::Result<CompiledKernels> compileKernels(ModuleOp module, const CompileOptions
   all.levels = options.levels;
   std::vector<std::string> sources = listVariants(module, all.variants);
   size_t perLevel = all.variants.size();
-  TaskPool<CompiledKernel> pool(perLevel * options.levels.size(), options.threads, options.progress);
-  LLMC_TRY(pool.run([&](size_t i) {
+  std::vector<size_t> owners = codeOwners(module, options.levels), tasks, places(owners.size());
+  for (size_t i = 0; i < owners.size(); ++i)
+    if (owners[i] == i) {
+      places[i] = tasks.size();
+      tasks.push_back(i);
+    }
+  TaskPool<CompiledKernel> pool(tasks.size(), options.threads, options.progress);
+  LLMC_TRY(pool.run([&](size_t task) {
+    const size_t i = tasks[task];
     return compileOne(sources[i % perLevel], all.variants[i % perLevel], *options.levels[i / perLevel],
                       options.listings);
   }));
@@ -93,9 +118,9 @@ rt::Result<CompiledKernels> compileKernels(ModuleOp module, const CompileOptions
     std::vector<llvm::SmallVector<char, 0>> objects;
     std::vector<KernelListing> listings;
     for (size_t i = 0; i < perLevel; ++i) {
-      CompiledKernel &kernel = pool.result(level * perLevel + i);
-      objects.push_back(std::move(kernel.object));
-      listings.push_back(std::move(kernel.listing));
+      const CompiledKernel &kernel = pool.result(places[owners[level * perLevel + i]]);
+      objects.push_back(kernel.object);
+      listings.push_back(kernel.listing);
     }
     auto image = linkImage(objects);
     if (!image)

@@ -1,4 +1,5 @@
-// Compiles every variant of every kern.func at every level, in parallel, into one image a level.
+// Compiles every variant of every kern.func at every level, in parallel, into one image a level. Levels with the same
+// code for a variant share its compilation.
 #pragma once
 
 #include "codegen/cpu/ImageLinker.h"

@@ -6,8 +6,9 @@
 namespace llmc::kern {
 
 ::llvm::ArrayRef<::llvm::StringRef> levelNames() {
-  static constexpr ::llvm::StringRef kLevels[] = {"x86-64-v3", "x86-64-v3-avxvnni", "x86-64-v4", "x86-64-v4-vnni",
-                                                  "x86-64-v4-vnni-bf16"};
+  static constexpr ::llvm::StringRef kLevels[] = {"x86-64-v3",           "x86-64-v3-avxvnni",
+                                                  "x86-64-v4",           "x86-64-v4-vnni",
+                                                  "x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"};
   return kLevels;
 }
 

@@ -6,7 +6,8 @@
 
 namespace llmc::kern {
 
-/// x86-64-v3 (AVX2), x86-64-v3-avxvnni, x86-64-v4 (AVX-512), x86-64-v4-vnni, x86-64-v4-vnni-bf16.
+/// x86-64-v3 (AVX2), x86-64-v3-avxvnni, x86-64-v4 (AVX-512), x86-64-v4-vnni, x86-64-v4-vnni-bf16,
+/// x86-64-v4-vnni-bf16-vp2intersect (Zen 5).
 ::llvm::ArrayRef<::llvm::StringRef> levelNames();
 bool isLevelName(::llvm::StringRef name);
 

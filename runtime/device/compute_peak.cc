@@ -73,6 +73,7 @@ constexpr Loops kLoops[] = {
     {"x86-64-v4", pairs512, fma512, nullptr, 64, "vpmaddubsw and vpaddw, 512 bits"},
     {"x86-64-v4-vnni", dot512, fma512, nullptr, 64, "vpdpbusd, 512 bits"},
     {"x86-64-v4-vnni-bf16", dot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
+    {"x86-64-v4-vnni-bf16-vp2intersect", dot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
 };
 
 /// Loop iterations a second of all workers together, the best of a few runs.

@@ -18,11 +18,12 @@ struct FeatureName {
   std::string_view name;
   bool CpuFeatures::* member;
 };
-constexpr std::array<FeatureName, 5> kFeatureNames = {{{"v3", &CpuFeatures::v3},
+constexpr std::array<FeatureName, 6> kFeatureNames = {{{"v3", &CpuFeatures::v3},
                                                        {"avxvnni", &CpuFeatures::avxVnni},
                                                        {"v4", &CpuFeatures::v4},
                                                        {"avx512vnni", &CpuFeatures::avx512Vnni},
-                                                       {"avx512bf16", &CpuFeatures::avx512Bf16}}};
+                                                       {"avx512bf16", &CpuFeatures::avx512Bf16},
+                                                       {"avx512vp2intersect", &CpuFeatures::avx512Vp2Intersect}}};
 
 uint64_t readXcr0() {
   uint32_t low, high;
@@ -40,6 +41,7 @@ CpuidWords readCpuid() {
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
     words.leaf7Ebx = ebx;
     words.leaf7Ecx = ecx;
+    words.leaf7Edx = edx;
     if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) words.leaf71Eax = eax;
   }
   return words;
@@ -64,6 +66,7 @@ CpuFeatures decodeCpuFeatures(const CpuidWords& w) {
          bit(w.leaf7Ebx, 31);
   f.avx512Vnni = f.v4 && bit(w.leaf7Ecx, 11);
   f.avx512Bf16 = f.v4 && bit(w.leaf71Eax, 5);
+  f.avx512Vp2Intersect = f.v4 && bit(w.leaf7Edx, 8);
   return f;
 }
 
@@ -72,13 +75,14 @@ namespace {
 /// What each level's code uses; the names are the compiler's.
 struct LevelNeeds {
   std::string_view name;
-  bool avxVnni, v4, avx512Vnni, avx512Bf16;
+  bool avxVnni, v4, avx512Vnni, avx512Bf16, avx512Vp2Intersect;
 };
-constexpr std::array<LevelNeeds, 5> kLevels = {{{"x86-64-v3", false, false, false, false},
-                                                {"x86-64-v3-avxvnni", true, false, false, false},
-                                                {"x86-64-v4", false, true, false, false},
-                                                {"x86-64-v4-vnni", false, true, true, false},
-                                                {"x86-64-v4-vnni-bf16", false, true, true, true}}};
+constexpr std::array<LevelNeeds, 6> kLevels = {{{"x86-64-v3", false, false, false, false, false},
+                                                {"x86-64-v3-avxvnni", true, false, false, false, false},
+                                                {"x86-64-v4", false, true, false, false, false},
+                                                {"x86-64-v4-vnni", false, true, true, false, false},
+                                                {"x86-64-v4-vnni-bf16", false, true, true, true, false},
+                                                {"x86-64-v4-vnni-bf16-vp2intersect", false, true, true, true, true}}};
 
 /// The words of a list with commas; an empty list has none.
 std::vector<std::string_view> wordsOf(std::string_view list) {
@@ -116,7 +120,7 @@ std::string CpuFeatures::toString() const {
   std::string text;
   for (const auto& [name, member] : kFeatureNames)
     if (this->*member) text += (text.empty() ? "" : " ") + std::string(name);
-  return text.empty() ? "none of v3, avxvnni, v4, avx512vnni, avx512bf16" : text;
+  return text.empty() ? "none of v3, avxvnni, v4, avx512vnni, avx512bf16, avx512vp2intersect" : text;
 }
 
 std::string cpuBrand() {
@@ -136,7 +140,7 @@ bool supportsLevel(std::string_view level, const CpuFeatures& f) {
   for (const LevelNeeds& needs : kLevels)
     if (level == needs.name)
       return f.v3 && (!needs.avxVnni || f.avxVnni) && (!needs.v4 || f.v4) && (!needs.avx512Vnni || f.avx512Vnni) &&
-             (!needs.avx512Bf16 || f.avx512Bf16);
+             (!needs.avx512Bf16 || f.avx512Bf16) && (!needs.avx512Vp2Intersect || f.avx512Vp2Intersect);
   return false;
 }
 

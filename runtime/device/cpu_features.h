@@ -17,6 +17,7 @@ struct CpuidWords {
   uint32_t leaf7Ecx = 0;   ///< leaf 7.0: AVX512_VNNI
   uint32_t leaf71Eax = 0;  ///< leaf 7.1: AVX-VNNI, AVX512_BF16
   uint64_t xcr0 = 0;       ///< state that the OS saves: bits 1,2 = xmm, ymm; 5,6,7 = opmask, zmm
+  uint32_t leaf7Edx = 0;   ///< leaf 7.0: AVX512_VP2INTERSECT
 };
 
 /// Groups of instructions that the levels are made of. Each is false unless CPU and OS both support it.
@@ -26,8 +27,9 @@ struct CpuFeatures {
   bool v4 = false;       ///< AVX-512 F, BW, VL, DQ, CD with zmm state
   bool avx512Vnni = false;
   bool avx512Bf16 = false;
+  bool avx512Vp2Intersect = false;  ///< no code uses it: with the others it tells a Zen 5
 
-  /// "v3 avxvnni v4 avx512vnni avx512bf16", or "none of ...": for messages.
+  /// "v3 avxvnni v4 avx512vnni avx512bf16 avx512vp2intersect", or "none of ...": for messages.
   std::string toString() const;
 };
 

@@ -138,7 +138,7 @@ std::string helpText() {
       "  LLMC_CPU_LEVEL=NAME        run the engine's code for this level (default: the best that the CPU has)\n"
       "  LLMC_CPU_FEATURES=LIST     act as a CPU that has only these of its features: none, or some of v3, avxvnni, "
       "v4,\n"
-      "                             avx512vnni, avx512bf16, with commas (default: all it has)\n"
+      "                             avx512vnni, avx512bf16, avx512vp2intersect, with commas (default: all it has)\n"
       "  LLMC_CUDA_LEVEL=NAME       run the engine's code for this GPU level (default: the best that the GPU has)\n"
       "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
       "69 not enough memory or no device, 70 internal, 71 the device failed, 74 read or write failed, 78 engine for "

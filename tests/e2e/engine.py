@@ -18,6 +18,7 @@ LEVELS = {  # CPU level -> /proc/cpuinfo flags that it needs
     "x86-64-v4": "avx512f avx512bw avx512dq avx512vl",
     "x86-64-v4-vnni": "avx512f avx512bw avx512dq avx512vl avx512_vnni",
     "x86-64-v4-vnni-bf16": "avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16",
+    "x86-64-v4-vnni-bf16-vp2intersect": "avx512f avx512bw avx512dq avx512vl avx512_vnni avx512_bf16 avx512_vp2intersect",
 }
 _engines: dict = {}
 _work: list = []

@@ -22,8 +22,9 @@ void TileEmitter::prefetchGroup(const Group &group) {
 /// Beside each group one or two lines: with all lines in the first tile, and again in every other one, the places for
 /// what misses L1 are full while that tile's rows of x wait for them.
 void TileEmitter::prefetchShare(const TilePlace &place, Value g) {
-  // 17 rows, the fewest of the class of 64, are 3 tiles; blocks of the class of any have 5 at least.
-  int64_t fewest = shape_.mMax == 0 ? 5 : 3, slots = fewest * shape_.groups();
+  // The fewest rows: 17 in the class of 64, 5 in that of 16; blocks of the class of any have 33 at least.
+  int64_t rows = shape_.mMax == 0 ? 33 : shape_.mMax / 4 + 1;
+  int64_t slots = (rows + config_.tileRows - 1) / config_.tileRows * shape_.groups();
   Value at = k_.address(place.ahead, k_.mul(g, place.aheadStep));
   for (int64_t byte = 0; byte * slots < config_.prefetchBytes; byte += kLineBytes)
     k_.prefetch(at, Value(), byte);
@@ -43,27 +44,63 @@ std::vector<TileEmitter::Loaded> TileEmitter::loadGroups(llvm::ArrayRef<Group> g
   return loaded;
 }
 
-void TileEmitter::directGroup(const Group &group, const Loaded &loaded, Values &totals) {
+/// One group of each panel of the tile: what is read of x serves all of them.
+void TileEmitter::directGroup(llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loaded> loaded, Values &totals) {
+  const int64_t parts = std::ssize(panels) * halves_; // [panel * halves + half]
   llvm::SmallVector<Values> weights;
-  for (int64_t h = 0; h < halves_; ++h)
-    weights.push_back(groupCodes(loaded.lines[h], loaded.upper[h]));
+  for (const Loaded &panel : loaded)
+    for (int64_t h = 0; h < halves_; ++h)
+      weights.push_back(groupCodes(panel.lines[h], panel.upper[h]));
   for (int64_t row = 0; row < config_.tileRows; ++row) {
     Values sums[2]; // columns 0-15 and 16-31 have their own activation scale
     for (Values &half : sums)
-      half.assign(halves_, k_.constant(sumType(), 0));
+      half.assign(parts, k_.constant(sumType(), 0));
     for (int64_t step = 0; step < 8; ++step) {
-      Value x = activation(group.x, row, group.xDisp + step * 4);
-      for (int64_t h = 0; h < halves_; ++h) {
-        Value &sum = sums[step / 4][h];
-        sum = dot(sum, weights[h][step], x);
+      Value x = activation(panels[0].x, row, panels[0].xDisp + step * 4);
+      for (int64_t part = 0; part < parts; ++part) {
+        Value &sum = sums[step / 4][part];
+        sum = dot(sum, weights[part][step], x);
       }
     }
-    for (int64_t h = 0; h < halves_; ++h) {
-      Value &total = totals[row * halves_ + h];
-      total = config_.rowScales ? scaleByRow(group, row, sums[0][h], sums[1][h], loaded.scales.first[h], total)
-                                : scaleSums(group, row, sums[0][h], sums[1][h], loaded.scales, h, total);
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t panel = part / halves_, h = part % halves_;
+      const Scales &scales = loaded[panel].scales;
+      Value &total = totals[(panel * config_.tileRows + row) * halves_ + h];
+      total = config_.rowScales ? scaleByRow(panels[panel], row, sums[0][part], sums[1][part], scales.first[h], total)
+                                : scaleSums(panels[panel], row, sums[0][part], sums[1][part], scales, h, total);
+      // LLVM's scheduler would start all rows side by side: more sums than registers.
+      if (config_.tilePanels > 1)
+        total = k_.inOrder(total);
     }
   }
+}
+
+/// The tile's panels, each as a place of its own.
+std::vector<TilePlace> TileEmitter::panelsOf(const TilePlace &place) {
+  std::vector<TilePlace> panels{place};
+  for (int64_t panel = 1; panel < config_.tilePanels; ++panel) {
+    TilePlace next = panels.back();
+    next.weights = k_.address(next.weights, place.nextPanel);
+    next.header = k_.address(next.header, place.nextPanel);
+    panels.push_back(next);
+  }
+  return panels;
+}
+
+/// Group g of all panels of the tile.
+void TileEmitter::directPanels(const TilePlace &place, llvm::ArrayRef<TilePlace> panels, Value g, Values &totals) {
+  llvm::SmallVector<Group> groups;
+  std::vector<Loaded> loaded;
+  for (const TilePlace &panel : panels)
+    groups.push_back(groupAt(panel, g));
+  if (place.ahead)
+    prefetchShare(place, g);
+  for (const Group &group : groups) {
+    if (!place.ahead)
+      prefetchGroup(group);
+    loaded.push_back(loadGroups(group).front());
+  }
+  directGroup(groups, loaded, totals);
 }
 
 /// Groups g and g + 1, a superblock.
@@ -91,8 +128,8 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   // 16 registers do not hold a superblock: prefetches of its own lines put them in order.
   for (int64_t at = 0; config_.inOrder && at < superblockBytes(layout); at += kLineBytes)
     k_.prefetch(first.lines, Value(), at);
-  directGroup(first, loadGroups(first).front(), totals);
-  directGroup(second, loadGroups(second).front(), totals);
+  directGroup(first, loadGroups(first), totals);
+  directGroup(second, loadGroups(second), totals);
 }
 
 /// All superblocks of a pass; where scales are bytes, the factors of 256 columns are converted once for all of them.
@@ -120,14 +157,10 @@ void TileEmitter::emitDirect(const TilePlace &place) {
   Values totals = loadTotals(place);
   if (config_.groupsPerIter == 2)
     return storeTotals(place, directBlocks(place, totals));
+  std::vector<TilePlace> panels = panelsOf(place);
   totals = k_.forLoop(place.groupBegin, place.groupEnd, 1, totals, [&](Value g, ValueRange carried) {
     Values next(carried);
-    Group group = groupAt(place, g);
-    if (place.ahead)
-      prefetchShare(place, g);
-    else
-      prefetchGroup(group);
-    directGroup(group, loadGroups(group).front(), next);
+    directPanels(place, panels, g, next);
     return next;
   });
   storeTotals(place, totals);

@@ -28,6 +28,9 @@ void TileEmitter::emit(const TilePlace &place) {
   }
 }
 
+/// With row scales the sums of the high nibbles are shifted anyway: the codes stay where they are.
+bool TileEmitter::highSixteenfold() const { return config_.rowScales; }
+
 bool TileEmitter::pairSums() const { return !k_.level().vnni && shape_.format().bits < 6; }
 
 Type TileEmitter::sumType() { return pairSums() ? k_.vec(lanes_ * 2, k_.b().getI16Type()) : ints(); }
@@ -210,7 +213,7 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
   int64_t at = row * layout.stride + group.indexDisp;
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
   // (low & 0xffff) | high << 16. Said with plain operations it becomes a vpermt2w, which takes a port of the products.
-  Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), 16));
+  Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), highSixteenfold() ? 12 : 16));
   Value select = k_.constant(k_.i32(), 0xec);
   Value both = k_.bitcast(
       k_.intrinsic("llvm.x86.avx512.pternlog.d.512", ints(), {low, highPart, k_.constant(ints(), 0xffff), select}),
@@ -226,21 +229,30 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
 TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
   RowScalesLayout layout(shape_);
   VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
-  Values zeros(config_.tileRows, k_.constant(ints(), 0));
+  const int64_t rows = config_.tileRows, panels = config_.tilePanels;
+  Values zeros(panels * rows, k_.constant(ints(), 0));
   Values sums = k_.forLoop(k_.c(0), k_.c(shape_.groups() / 2), 1, zeros, [&](Value pair, ValueRange carried) {
-    Values next(carried);
-    Value mins = k_.load(words, place.mins, k_.mul(pair, kLineBytes), 0, 64);
+    Values next(carried), mins;
+    for (int64_t panel = 0; panel < panels; ++panel)
+      mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), panel * minSumBytes(shape_), 64));
     Value at = k_.address(place.rowScales, k_.mul(pair, 4));
-    for (int64_t row = 0; row < config_.tileRows; ++row) {
-      Value biases = k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases);
-      next[row] = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {next[row], mins, k_.bitcast(biases, words)});
+    for (int64_t row = 0; row < rows; ++row) {
+      Value biases =
+          k_.bitcast(k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases), words);
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        Value &sum = next[panel * rows + row];
+        sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, mins[panel], biases});
+      }
     }
     return next;
   });
-  Value units = k_.load(floats(), place.mins, Value(), minSumUnitsAt(shape_), 64);
-  for (int64_t row = 0; row < config_.tileRows; ++row) {
-    Value ratio = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit + 4);
-    sums[row] = k_.mulF(k_.mulF(arith::SIToFPOp::create(k_.b(), floats(), sums[row]), units), ratio);
+  for (int64_t panel = 0; panel < panels; ++panel) {
+    Value units = k_.load(floats(), place.mins, Value(), panel * minSumBytes(shape_) + minSumUnitsAt(shape_), 64);
+    for (int64_t row = 0; row < rows; ++row) {
+      Value ratio = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit + 4);
+      Value &sum = sums[panel * rows + row];
+      sum = k_.mulF(k_.mulF(arith::SIToFPOp::create(k_.b(), floats(), sum), units), ratio);
+    }
   }
   return sums;
 }
@@ -260,19 +272,25 @@ TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &u
     return codes;
   for (int64_t line = 0; line < count; ++line) {
     codes[line] = withUpper(nibble(lines[line], false), upper, line);
-    codes.push_back(withUpper(nibble(lines[line], true), upper, line + 4));
+    codes.push_back(highSixteenfold() ? arith::AndIOp::create(k_.b(), lines[line], k_.constant(bytes(), -16))
+                                      : withUpper(nibble(lines[line], true), upper, line + 4));
   }
   return codes;
+}
+
+/// Where the f32 sum of a panel, row and half lies behind TilePlace::sums.
+int64_t TileEmitter::totalAt(int64_t index) const {
+  int64_t half = index % halves_, row = index / halves_ % config_.tileRows, panel = index / halves_ / config_.tileRows;
+  return row * sumsStride_ + panel * kPanelRows * 4 + half * lanes_ * 4;
 }
 
 TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
   if (config_.rowScales && shape_.asymmetric())
     return minSums(place);
   Values totals;
-  for (int64_t row = 0; row < config_.tileRows; ++row)
-    for (int64_t h = 0; h < halves_; ++h)
-      totals.push_back(accumulates() ? k_.load(floats(), place.sums, Value(), row * sumsStride_ + h * lanes_ * 4, 32)
-                                     : k_.constant(floats(), 0.0));
+  for (int64_t i = 0; i < config_.tilePanels * config_.tileRows * halves_; ++i)
+    totals.push_back(accumulates() ? k_.load(floats(), place.sums, Value(), totalAt(i), 32)
+                                   : k_.constant(floats(), 0.0));
   return totals;
 }
 
@@ -280,11 +298,13 @@ void TileEmitter::storeTotals(const TilePlace &place, Values totals) {
   RowScalesLayout layout(shape_);
   for (int64_t row = 0; config_.rowScales && row < config_.tileRows; ++row) {
     Value unit = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit);
-    totals[row] = k_.mulF(totals[row], unit);
+    for (int64_t panel = 0; panel < config_.tilePanels; ++panel) {
+      Value &total = totals[panel * config_.tileRows + row];
+      total = k_.mulF(total, unit);
+    }
   }
-  for (int64_t row = 0; row < config_.tileRows; ++row)
-    for (int64_t h = 0; h < halves_; ++h)
-      k_.store(totals[row * halves_ + h], place.sums, Value(), row * sumsStride_ + h * lanes_ * 4, 32);
+  for (auto [i, total] : llvm::enumerate(totals))
+    k_.store(total, place.sums, Value(), totalAt(static_cast<int64_t>(i)), 32);
 }
 
 } // namespace llmc

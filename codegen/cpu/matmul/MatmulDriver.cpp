@@ -1,4 +1,5 @@
-// Row blocks stay in L2 while a worker's units pass; a unit's panels are unpacked once for each row block.
+// Row blocks stay in L2 while a worker's units pass; a unit's panels are unpacked once for each row block. An item of
+// work is a unit of the epilogue and a row block; where a tile has more panels than a unit, as many units as it covers.
 #include "codegen/cpu/matmul/MatmulDriver.h"
 
 #include "codegen/cpu/matmul/RowScales.h"
@@ -14,27 +15,28 @@ namespace {
 class Driver {
 public:
   Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
-      : k_(k), shape_(shape), config_(config), words_(words), sumsStride_(shape.unitPanels * kPanelRows * 4),
-        tailConfig_(tailConfig(config)), tile_(k, shape, config, sumsStride_),
-        tail_(k, shape, tailConfig_, sumsStride_) {}
+      : k_(k), shape_(shape), config_(config), words_(words), itemUnits_(config.itemUnits(shape)),
+        sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
+        tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
   void emit(const MatmulEpilogue &epilogue) {
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
-    Value units = k_.c(shape_.units()), items = units, block = k_.c(config_.rowBlock);
+    const int64_t unitItems = (shape_.units() + itemUnits_ - 1) / itemUnits_;
+    Value items = k_.c(unitItems), block = k_.c(config_.rowBlock);
     if (shape_.mMax == 0) {
       // Blocks of one size: with a short last one, the worker that gets it would wait for the others.
       Value blocks = k_.ceilDiv(words_.rows, config_.rowBlock), divisor = k_.maxSI(blocks, k_.c(1));
       Value tiles = k_.ceilDiv(k_.divUI(k_.add(words_.rows, k_.add(divisor, -1)), divisor), config_.tileRows);
       block = k_.mul(tiles, config_.tileRows);
-      items = k_.mul(blocks, shape_.units());
+      items = k_.mul(blocks, unitItems);
     }
     auto [begin, end] = k_.workerRange(items);
     // Carried: the row block whose scales are prepared.
     k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
       if (shape_.mMax == 0) {
-        unit = k_.remUI(item, shape_.units());
-        index = k_.divUI(item, shape_.units());
+        unit = k_.remUI(item, unitItems);
+        index = k_.divUI(item, unitItems);
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
@@ -53,10 +55,8 @@ public:
                 emitRowScales(k_, shape_, x, rows, preparedRows());
               return KernelBuilder::Values();
             });
-      emitUnit(unit, first, rows);
-      k_.forEach(k_.c(0), rows, 1, [&](Value row) {
-        epilogue(k_.add(first, row), unit, k_.address(words_.scratch, k_.mul(row, sumsStride_)));
-      });
+      emitUnits(unit, first, rows);
+      emitEpilogues(unit, first, rows, epilogue);
       return KernelBuilder::Values{index};
     });
   }
@@ -66,15 +66,31 @@ private:
   /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
   Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
 
-  void emitUnit(Value unit, Value first, Value rows) {
+  int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
+
+  void emitUnits(Value item, Value first, Value rows) {
     if (tile_.accumulates())
       clearSums(rows);
-    if (shape_.unitPanels == 1)
-      return emitPanel(unit, k_.c(0), first, rows);
+    if (itemPanels() == config_.tilePanels)
+      return emitPanel(k_.mul(item, itemPanels()), k_.c(0), first, rows);
     // The last unit may have fewer panels than the others; the sums of those it lacks are not used.
-    Value begin = k_.mul(unit, shape_.unitPanels);
-    Value count = k_.minSI(k_.sub(k_.c(shape_.panels()), begin), k_.c(shape_.unitPanels));
-    k_.forEach(k_.c(0), count, 1, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
+    Value begin = k_.mul(item, itemPanels());
+    Value count = k_.minSI(k_.sub(k_.c(shape_.panels()), begin), k_.c(itemPanels()));
+    k_.forEach(k_.c(0), count, config_.tilePanels, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
+  }
+
+  void emitEpilogues(Value item, Value first, Value rows, const MatmulEpilogue &epilogue) {
+    auto all = [&](Value unit, Value sums) {
+      k_.forEach(k_.c(0), rows, 1,
+                 [&](Value row) { epilogue(k_.add(first, row), unit, k_.address(sums, k_.mul(row, sumsStride_))); });
+    };
+    if (itemUnits_ == 1)
+      return all(item, words_.scratch);
+    Value begin = k_.mul(item, itemUnits_);
+    Value count = k_.minSI(k_.sub(k_.c(shape_.units()), begin), k_.c(itemUnits_));
+    k_.forEach(k_.c(0), count, 1, [&](Value u) {
+      all(k_.add(begin, u), k_.address(words_.scratch, k_.mul(u, shape_.unitPanels * kPanelRows * 4)));
+    });
   }
 
   void clearSums(Value rows) {
@@ -83,8 +99,13 @@ private:
     k_.forEach(k_.c(0), padded, 64, [&](Value at) { k_.store(zero, words_.scratch, at, 0, 64); });
   }
 
+  /// The panel and those that its tiles compute beside it.
   void emitPanel(Value panel, Value place, Value first, Value rows) {
     TilePlace at;
+    if (config_.tilePanels == 2) // the last of an odd number stands for its neighbour, too
+      at.nextPanel = shape_.panels() % 2 == 0 ? k_.c(panelBytes(shape_.layout, shape_.k))
+                                              : k_.mul(k_.minSI(k_.sub(k_.c(shape_.panels() - 1), panel), k_.c(1)),
+                                                       panelBytes(shape_.layout, shape_.k));
     at.header = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
     at.weights = k_.address(at.header, Value(), headerBytes(shape_.layout, shape_.k));
     if (config_.inOrder)
@@ -97,6 +118,9 @@ private:
     if (config_.rowScales && shape_.asymmetric()) {
       at.mins = k_.address(preparedRows(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
+      if (config_.tilePanels == 2)
+        emitMinSumWeights(k_, shape_, k_.address(at.header, at.nextPanel),
+                          k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
@@ -156,7 +180,7 @@ private:
   const MatmulShape &shape_;
   const MatmulConfig &config_;
   const MatmulWords &words_;
-  int64_t sumsStride_;
+  int64_t itemUnits_, sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
   Value aheadStep_; ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group

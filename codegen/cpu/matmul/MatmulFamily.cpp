@@ -11,6 +11,11 @@ static std::string describeProduct(kern::FuncOp function, int64_t mMax, const Le
   return succeeded(plan) ? describeMatmul(plan->shape, chooseMatmul(level, plan->shape)) : "";
 }
 
-const KernelFamily kMatmul = {"linear", emitMatmulKernel, matmulScratchBytes, describeProduct};
+static bool sameProduct(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other) {
+  FailureOr<MatmulPlan> plan = planMatmul(function, mMax);
+  return succeeded(plan) && chooseMatmul(one, plan->shape) == chooseMatmul(other, plan->shape);
+}
+
+const KernelFamily kMatmul = {"linear", emitMatmulKernel, matmulScratchBytes, describeProduct, sameProduct};
 
 } // namespace llmc

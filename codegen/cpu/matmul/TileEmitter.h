@@ -1,4 +1,4 @@
-// Emits one register tile of a matrix product: a few rows of x times one panel of 16 weight rows.
+// Emits one register tile of a matrix product: a few rows of x times one or two panels of 16 weight rows.
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"
@@ -10,19 +10,22 @@ namespace llmc {
 /// Where a tile's data lie when the kernel runs. Pointers are !llvm.ptr, indices i64.
 struct TilePlace {
   mlir::Value weights;    ///< the panel's first superblock
+  mlir::Value nextPanel;  ///< tilePanels 2: bytes to the second panel; 0 behind the last, whose sums come out twice
   mlir::Value header;     ///< what lies before it: f16 factors of byte scales
   mlir::Value x;          ///< the tile's first row of x
-  mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart
+  mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart,
+                          ///< those of a second panel follow
   mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
   mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
-  mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers
+  mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers, those of a second behind them
   mlir::Value ahead;      ///< null, or what this tile fetches (MatmulConfig::sharesPrefetch)
   mlir::Value aheadStep;  ///< bytes of it beside a group
   mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
   mlir::Value groupEnd;
 };
 
-/// Lanes are 16 (one half) on AVX-512, 8 (two halves) below; all per-lane values are indexed [row * halves + half].
+/// Lanes are 16 (one half) on AVX-512, 8 (two halves) below; all per-lane values are indexed
+/// [(panel * rows + row) * halves + half].
 class TileEmitter {
 public:
   using Values = KernelBuilder::Values;
@@ -53,7 +56,8 @@ private:
   mlir::VectorType bytes() { return k_.vec(lanes_ * 4, k_.i8()); }
   mlir::VectorType ints() { return k_.vec(lanes_, k_.i32()); }
   mlir::VectorType floats() { return k_.vec(lanes_, k_.f32()); }
-  bool pairSums() const; ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
+  bool pairSums() const;        ///< i16 sums of pairs (no VNNI, 4 and 5 bit) instead of i32 sums
+  bool highSixteenfold() const; ///< codes of the last 16 columns are 16 times what they are, and so are their sums
   mlir::Type sumType();
   int64_t halfScaleBytes() const; ///< of half a superblock
   Group groupAt(const TilePlace &place, mlir::Value g);
@@ -90,7 +94,9 @@ private:
     Scales scales;
   };
   std::vector<Loaded> loadGroups(llvm::ArrayRef<Group> groups);
-  void directGroup(const Group &group, const Loaded &loaded, Values &totals);
+  std::vector<TilePlace> panelsOf(const TilePlace &place);
+  void directGroup(llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loaded> loaded, Values &totals);
+  void directPanels(const TilePlace &place, llvm::ArrayRef<TilePlace> panels, mlir::Value g, Values &totals);
   void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
   Values directBlocks(const TilePlace &place, Values totals);
 
@@ -111,6 +117,7 @@ private:
   Values quantizedWeights(const TilePlace &place, Values totals);
   Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);
 
+  int64_t totalAt(int64_t index) const;
   Values loadTotals(const TilePlace &place);
   void storeTotals(const TilePlace &place, Values totals);
 

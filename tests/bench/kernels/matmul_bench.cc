@@ -1,8 +1,11 @@
 // Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's
-// ceilings. Usage: matmul_bench [level substring [layout substring [M]]]
+// ceilings. Usage: matmul_bench [level ending [layout substring [M [name=value,...]]]]; with numbers (MatmulTuning.h)
+// it compares them with the table's, in turns.
 #include "tests/bench/kernels/ceilings.h"
 #include "tests/bench/kernels/matmul_speed.h"
+#include "codegen/registry/MatmulTuning.h"
 #include "runtime/device/cpu_features.h"
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -59,6 +62,58 @@ void benchKind(const Level &level, const Kind &kind, int onlyRows) {
   }
 }
 
+/// name=value,name=value; empty: none of that form.
+std::vector<TunedNumber> numbersOf(llvm::StringRef text) {
+  std::vector<TunedNumber> numbers;
+  llvm::SmallVector<llvm::StringRef> words;
+  text.split(words, ',', -1, false);
+  for (llvm::StringRef word : words) {
+    auto [name, value] = word.split('=');
+    int64_t number = 0;
+    if (value.getAsInteger(10, number))
+      return {};
+    numbers.push_back({name.str(), number});
+  }
+  return numbers;
+}
+
+/// Products with the table's numbers and with others in turns: GOP/s of both (medians) and the median of the ratios,
+/// weights from a cache and from memory.
+void compareKind(const Level &level, const Kind &kind, int rows, const std::vector<TunedNumber> &numbers) {
+  constexpr int kRounds = 5;
+  auto median = [](std::vector<double> values) {
+    std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
+    return values[values.size() / 2];
+  };
+  for (const Shape &size : kShapes) {
+    if (size.n > 10000 && kind.layout != Layout::Q8N16K4)
+      continue;
+    MatmulShape table{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1}, other = table;
+    auto tuning = std::make_shared<MatmulTuning>();
+    tuning->set(level.name, table.mMax, numbers);
+    other.tuning = tuning;
+    std::string fault;
+    matmulWith(level, table, numbers, fault);
+    printf("%s %ldx%ld, M = %d: %s", layoutTestName(kind.layout, kind.act).c_str(), size.n, size.k, rows,
+           fault.c_str());
+    BuiltMatmul first(table, level, false), second(other, level, false);
+    const double ops = 2.0 * rows * static_cast<double>(size.n * size.k) / 1e9;
+    for (size_t memory : {size_t{0}, size_t{48} << 20}) {
+      const size_t copies = memory / static_cast<size_t>(packedBytes(table.layout, table.n, table.k)) + 1;
+      std::vector<double> before, after, gain;
+      for (int round = 0; round < kRounds; ++round) {
+        before.push_back(ops / secondsOfProduct(first, table, rows, copies));
+        after.push_back(ops / secondsOfProduct(second, other, rows, copies));
+        gain.push_back(after.back() / before.back());
+      }
+      printf("  %s %4.0f -> %4.0f GOP/s, x %.3f", memory ? "memory" : "cache", median(before), median(after),
+             median(gain));
+      fflush(stdout);
+    }
+    printf("\n");
+  }
+}
+
 } // namespace
 } // namespace llmc
 
@@ -66,9 +121,21 @@ int main(int argc, char **argv) {
   using namespace llmc;
   const char *levelFilter = argc > 1 ? argv[1] : "", *layoutFilter = argc > 2 ? argv[2] : "";
   int onlyRows = argc > 3 ? atoi(argv[3]) : 0;
+  const std::vector<TunedNumber> numbers = numbersOf(argc > 4 ? argv[4] : "");
+  if (argc > 4 && (numbers.empty() || !onlyRows)) {
+    fprintf(stderr, "expected M and numbers as name=value,..., found %s %s\n", argv[3], argv[4]);
+    return 64;
+  }
   for (const Level &level : cpuLevels()) {
     if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()) || !level.name.ends_with(levelFilter))
       continue;
+    if (!numbers.empty()) {
+      printf("== %s\n", level.name.str().c_str());
+      for (const Kind &kind : kKinds)
+        if (layoutTestName(kind.layout, kind.act).find(layoutFilter) != std::string::npos)
+          compareKind(level, kind, onlyRows, numbers);
+      continue;
+    }
     printf(
         "== %s: read %.1f GB/s (256 KiB), %.1f GB/s (8 MiB), %.1f GB/s (256 MiB); dot %.0f GOP/s; FMA %.0f GFLOP/s\n",
         level.name.str().c_str(), readBandwidth(level, 256 << 10), readBandwidth(level, 8 << 20),

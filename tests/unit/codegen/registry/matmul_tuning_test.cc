@@ -38,6 +38,29 @@ TEST(MatmulTuning, ScratchIsEnoughForTheTunedConfiguration) {
             matmulSumsBytes(large, chooseMatmul(vnni, large)) + matmulRowScalesBytes(large, chooseMatmul(vnni, large)));
 }
 
+TEST(MatmulTuning, TwoPanelsBringTheirRowsAndPrefetchAndNeedUnitsOfWholePairs) {
+  const Level &zen5 = *findLevel("x86-64-v4-vnni-bf16-vp2intersect"), &zen4 = *findLevel("x86-64-v4-vnni-bf16");
+  MatmulShape shape{960, 576, Layout::Q8N16K4, ActKind::Int8, 64, 1};
+  const int64_t panel = panelBytes(shape.layout, shape.k);
+  std::string fault;
+  const MatmulConfig table = chooseMatmul(zen5, shape), one = matmulWith(zen5, shape, {{"tile_panels", 1}}, fault);
+  EXPECT_EQ(table.tilePanels, 2);
+  EXPECT_EQ(table.tileRows, 4);
+  EXPECT_EQ(table.prefetchBytes, 2 * panel);
+  EXPECT_EQ(one, chooseMatmul(zen4, shape)) << fault;
+  EXPECT_EQ(matmulWith(zen4, shape, {{"tile_panels", 2}}, fault), table) << fault;
+  EXPECT_EQ(matmulSumsBytes(shape, table), 2 * matmulSumsBytes(shape, one));
+  shape.unitPanels = 3;
+  EXPECT_EQ(chooseMatmul(zen5, shape).tilePanels, 1);
+  matmulWith(zen5, shape, {{"tile_panels", 2}}, fault);
+  EXPECT_EQ(fault, "tile_panels 2: expected 1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of "
+                   "one panel or pairs");
+  shape.unitPanels = 2;
+  EXPECT_EQ(matmulSumsBytes(shape, chooseMatmul(zen5, shape)), matmulSumsBytes(shape, chooseMatmul(zen4, shape)));
+  matmulWith(*findLevel("x86-64-v3"), shape, {{"tile_panels", 2}}, fault);
+  EXPECT_NE(fault, "");
+}
+
 TEST(MatmulTuning, AnAxisStartsWithTheTableAndIsLegal) {
   for (const Level &level : cpuLevels())
     for (Layout layout : {Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Q4KN16K4, Layout::Q6KN16K4, Layout::BF16N16K2})
@@ -84,7 +107,12 @@ class TunedProducts : public testing::TestWithParam<std::tuple<Layout, int64_t>>
 
 TEST_P(TunedProducts, AllThatTheTunerTriesIsRight) {
   auto [layout, mMax] = GetParam();
-  MatmulShape shape{24, 320, layout, isQuantized(layout) ? ActKind::Int8 : ActKind::F32, mMax, 1};
+  MatmulShape shape{40,
+                    320,
+                    layout, // three panels: tiles of two have one left
+                    isQuantized(layout) ? ActKind::Int8 : ActKind::F32,
+                    mMax,
+                    1};
   size_t tried = 0;
   // The first and the last level that this machine has: without and with all that it can do.
   std::vector<const Level *> levels;

@@ -62,6 +62,29 @@ TEST_F(CompileKernels, EveryVariantAtEveryLevelWhateverTheThreads) {
   }
 }
 
+TEST_F(CompileKernels, LevelsThatDifferInATableAloneShareWhatTheTableGivesBoth) {
+  const std::string x = "tensor<?x64xf32, #llm.dims<[T, 64]>>", q = "!llm.qact<[T, 64], zero = 128>",
+                    w = "!llm.weight<[64, 64], #llm.q<i8, 32, sym>>";
+  const std::string product = "kern.func @p(%x: " + q + ", %w: " + w + ", %b: !llm.batch) -> " + x +
+                              " attributes {hero = \"linear\", config = [#kern.config<m_max = 1>, "
+                              "#kern.config<m_max = 64>]} {\n  %y = llm.linear %x, %w : (" +
+                              q + ", " + w + ") -> " + x + "\n  kern.yield %y : " + x + "\n}\n";
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(doubling("a", "64") + product, mlir::ParserConfig(&context_));
+  ASSERT_TRUE(module);
+  CompileOptions options;
+  options.levels = {findLevel("x86-64-v4-vnni-bf16"), findLevel("x86-64-v4-vnni-bf16-vp2intersect")};
+  size_t tasks = 0;
+  options.progress = [&](size_t, size_t total) { tasks = total; };
+  auto both = compileKernels(*module, options);
+  ASSERT_TRUE(both) << both.status().toString();
+  EXPECT_EQ(tasks, 5u) << "two variants of each kernel, and the product's for 64 rows once more";
+  EXPECT_EQ(both->images[1].symbols.size(), 4u);
+  options.levels = {findLevel("x86-64-v4-vnni-bf16-vp2intersect")};
+  auto alone = compileKernels(*module, options);
+  ASSERT_TRUE(alone);
+  EXPECT_EQ(alone->images[0].bytes, both->images[1].bytes);
+}
+
 TEST_F(CompileKernels, AKernelWithoutCodeIsNamedWithLevelAndReason) {
   auto refused = compile(doubling("good", "64") + wideGroups("wide"));
   ASSERT_FALSE(refused);

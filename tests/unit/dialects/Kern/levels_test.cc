@@ -18,6 +18,7 @@ TEST(Levels, VnniDecidesTheBiasWord) {
   EXPECT_FALSE(levelHasVnni("x86-64-v4"));
   EXPECT_TRUE(levelHasVnni("x86-64-v4-vnni"));
   EXPECT_TRUE(levelHasVnni("x86-64-v4-vnni-bf16"));
+  EXPECT_TRUE(levelHasVnni("x86-64-v4-vnni-bf16-vp2intersect"));
 }
 
 }  // namespace

@@ -9,8 +9,9 @@
 namespace llmc::rt {
 namespace {
 
-constexpr std::array<std::string_view, 5> kAll = {"x86-64-v3", "x86-64-v3-avxvnni", "x86-64-v4", "x86-64-v4-vnni",
-                                                  "x86-64-v4-vnni-bf16"};
+constexpr std::array<std::string_view, 6> kAll = {"x86-64-v3",           "x86-64-v3-avxvnni",
+                                                  "x86-64-v4",           "x86-64-v4-vnni",
+                                                  "x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"};
 
 constexpr uint32_t kLeaf1 = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
 constexpr uint32_t kAvx2 = 1u << 5 | 1u << 8;
@@ -18,6 +19,7 @@ constexpr uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 3
 
 CpuidWords zen3() { return {kLeaf1, kAvx2, 0, 0, 0x7}; }
 CpuidWords zen4() { return {kLeaf1, kAvx2 | kAvx512, 1u << 11, 1u << 5, 0xe7}; }
+CpuidWords zen5() { return {kLeaf1, kAvx2 | kAvx512, 1u << 11, 1u << 4 | 1u << 5, 0xe7, 1u << 8}; }
 CpuidWords alderLake() { return {kLeaf1, kAvx2, 0, 1u << 4, 0x7}; }
 
 size_t levelOf(const CpuidWords& words) {
@@ -36,12 +38,20 @@ TEST(CpuFeatures, PicksTheLastSupportedLevel) {
   iceLake.leaf71Eax = 0;
   EXPECT_EQ(levelOf(iceLake), 3u);
   EXPECT_EQ(levelOf(zen4()), 4u);
+  EXPECT_EQ(levelOf(zen5()), 5u);
+  CpuidWords tigerLake = zen5();
+  tigerLake.leaf71Eax = 0;
+  EXPECT_EQ(levelOf(tigerLake), 3u);
 }
 
 TEST(CpuFeatures, NeedsTheOsToSaveTheRegisters) {
   CpuidWords words = zen4();
   words.xcr0 = 0x7;  // ymm only: AVX-512 would fault
   EXPECT_EQ(levelOf(words), 0u);
+  words = zen5();
+  words.xcr0 = 0x7;
+  EXPECT_EQ(levelOf(words), 1u);
+  words = zen4();
   words.xcr0 = 0x3;
   EXPECT_EQ(levelOf(words), 99u);
 }
@@ -102,19 +112,20 @@ TEST(CpuFeatures, UnknownNamesInTheEnvironmentAreListed) {
     unsetenv(variable);
     return status.isOk() ? std::string("ok") : std::to_string(exitStatus(status.kind())) + " " + status.toString();
   };
-  for (const char* list : {"", "none", "v3", "v3,avxvnni,v4,avx512vnni,avx512bf16"})
+  for (const char* list : {"", "none", "v3", "v3,avxvnni,v4,avx512vnni,avx512bf16,avx512vp2intersect"})
     EXPECT_EQ(check("LLMC_CPU_FEATURES", list), "ok") << list;
   for (auto level : kAll) EXPECT_EQ(check("LLMC_CPU_LEVEL", std::string(level).c_str()), "ok") << level;
   EXPECT_EQ(check("LLMC_CPU_LEVEL", ""), "ok");
   EXPECT_EQ(check("LLMC_CPU_FEATURES", "v3,avx2"),
             "64 error[CPU_ENVIRONMENT] LLMC_CPU_FEATURES does not know 'avx2'; expected none, v3, avxvnni, v4, "
-            "avx512vnni, avx512bf16");
+            "avx512vnni, avx512bf16, avx512vp2intersect");
   EXPECT_EQ(check("LLMC_CPU_FEATURES", "v3,,v4"),
             "64 error[CPU_ENVIRONMENT] LLMC_CPU_FEATURES does not know ''; expected none, v3, avxvnni, v4, avx512vnni, "
-            "avx512bf16");
+            "avx512bf16, avx512vp2intersect");
   EXPECT_EQ(check("LLMC_CPU_LEVEL", "x86-64-v9"),
             "64 error[CPU_ENVIRONMENT] LLMC_CPU_LEVEL does not know 'x86-64-v9'; expected x86-64-v3, "
-            "x86-64-v3-avxvnni, x86-64-v4, x86-64-v4-vnni, x86-64-v4-vnni-bf16");
+            "x86-64-v3-avxvnni, x86-64-v4, x86-64-v4-vnni, x86-64-v4-vnni-bf16, "
+            "x86-64-v4-vnni-bf16-vp2intersect");
 }
 
 TEST(CpuFeatures, ThisMachineAgreesWithTheCompilersRuntime) {

@@ -70,7 +70,7 @@ struct Prompt {
 };
 
 void checkShape(const Shape &s) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     SCOPED_TRACE(level.name.str());
     auto fused = buildKernel(attendText(s, true), level, kAttend.emit);
     ASSERT_TRUE(fused);

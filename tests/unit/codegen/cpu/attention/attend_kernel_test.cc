@@ -368,7 +368,7 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
 /// VNNI changes nothing here, so the levels that add only that are left out.
 std::vector<const Level *> levels() {
   std::vector<const Level *> all;
-  for (const Level &level : cpuLevels())
+  for (const Level &level : instructionSets())
     if (!level.vnni || level.bf16)
       all.push_back(&level);
   return all;

@@ -35,7 +35,7 @@ double ulps(float found, double exact) {
 }
 
 TEST(KernelMath, ExpWithinOnePointTwoUlps) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     auto kernel = build(level, [](KernelBuilder &k, mlir::Value x) { return k.exp(x); });
     ASSERT_TRUE(kernel);
     if (!canRun(level))
@@ -55,7 +55,7 @@ TEST(KernelMath, ExpWithinOnePointTwoUlps) {
 
 TEST(KernelMath, ExpAtTheEnds) {
   const float inf = std::numeric_limits<float>::infinity();
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     if (!canRun(level))
       continue;
     auto kernel = build(level, [](KernelBuilder &k, mlir::Value x) { return k.exp(x); });
@@ -74,7 +74,7 @@ TEST(KernelMath, ExpAtTheEnds) {
 }
 
 TEST(KernelMath, Reductions) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     if (!canRun(level))
       continue;
     auto sum = build(level, [](KernelBuilder &k, mlir::Value x) { return k.splat(k.reduceAdd(x), 16); });

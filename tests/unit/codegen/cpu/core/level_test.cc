@@ -20,9 +20,17 @@ TEST(Level, NamesAreThoseOfTheDialect) {
 }
 
 TEST(Level, TheRuntimeKnowsEachOne) {
-  rt::CpuFeatures all{true, true, true, true, true};
+  rt::CpuFeatures all{true, true, true, true, true, true};
   for (const Level &level : cpuLevels())
     EXPECT_TRUE(rt::supportsLevel(level.name.str(), all)) << level.name.str();
+}
+
+TEST(Level, InstructionSetsAreTheLevelsThatDifferInMoreThanATable) {
+  const Level &zen4 = *findLevel("x86-64-v4-vnni-bf16"), &zen5 = *findLevel("x86-64-v4-vnni-bf16-vp2intersect");
+  EXPECT_TRUE(zen5.sameInstructions(zen4));
+  EXPECT_FALSE(zen4.sameInstructions(*findLevel("x86-64-v4-vnni")));
+  EXPECT_EQ(instructionSets().size() + 1, cpuLevels().size());
+  EXPECT_EQ(&instructionSets().back(), &zen4);
 }
 
 TEST(Level, RegistersFollowAvx512) {

@@ -202,7 +202,7 @@ void checkRun(Run &run) {
 }
 
 void checkShape(const Shape &s) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     SCOPED_TRACE(level.name.str() + " heads of " + std::to_string(s.dim));
     auto kernel = buildKernel(kernelText(s), level, s.projected ? kMatmul.emit : kKvWrite.emit);
     ASSERT_TRUE(kernel);

@@ -141,7 +141,7 @@ void check(const Storage &storage, const Level &level, int64_t mMax, int64_t row
 
 TEST(HeadKernel, GivesTheLargestOfEachTileAndTheRowsThatAreAskedFor) {
   for (const Storage &storage : kStorages)
-    for (const Level &level : cpuLevels())
+    for (const Level &level : instructionSets())
       for (auto [mMax, rows] : {std::pair<int64_t, int64_t>{1, 1}, {16, 13}, {64, 33}, {0, 150}}) {
         // All classes of one storage; of the others a single row and a row block.
         if (storage.layout != Layout::Q4N16K4Asym && mMax > 1)
@@ -154,7 +154,7 @@ TEST(HeadKernel, GivesTheLargestOfEachTileAndTheRowsThatAreAskedFor) {
 }
 
 TEST(HeadKernel, MakesItsRowsItself) {
-  for (const Level &level : cpuLevels())
+  for (const Level &level : instructionSets())
     for (auto [mMax, rows] : {std::pair<int64_t, int64_t>{4, 4}, {0, 20}})
       check(kStorages[2], level, mMax, rows, true, {biasWith({})});
 }
@@ -170,7 +170,7 @@ TEST(HeadKernel, TheFirstOfEqualLogitsWinsAndThoseThatAreNotFiniteAreSeen) {
       biasWith({{50, nan}, {60, inf}, {64, -inf}, {200, inf}, {299, nan}}),
       std::vector<float>(all, nan),
       std::vector<float>(all, -inf)};
-  for (const Level &level : cpuLevels())
+  for (const Level &level : instructionSets())
     check(kStorages[2], level, 16, 9, false, biases);
 }
 

@@ -72,7 +72,7 @@ void check(const LinearCase &test, const Level &level, int64_t mMax, int64_t tok
 }
 
 void checkAll(const LinearCase &test) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     SCOPED_TRACE(level.name.str());
     for (auto [mMax, tokens] : {std::pair<int64_t, int64_t>{1, 1}, {4, 3}, {16, 13}, {64, 33}, {0, 150}}) {
       SCOPED_TRACE("class " + std::to_string(mMax) + ", T = " + std::to_string(tokens));
@@ -160,7 +160,7 @@ void checkQuantized(const Level &level, int64_t n) {
 }
 
 TEST(LinearKernel, QuantizesItsResult) {
-  for (const Level &level : cpuLevels())
+  for (const Level &level : instructionSets())
     for (int64_t n : {64, 96})
       checkQuantized(level, n);
 }

@@ -199,7 +199,7 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
     size_t instructions, lines;
   };
   const Level *level = nullptr;
-  for (const Level &l : cpuLevels())
+  for (const Level &l : instructionSets())
     if (l.vnni && l.avx512)
       level = &l;
   ASSERT_NE(level, nullptr);
@@ -228,6 +228,15 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
 
 using Case = std::tuple<Kind, const Level *, int64_t>;
 
+/// Whether a level's table has other numbers for a variant than the level with the same instructions.
+bool hasOwnCode(const Kind &kind, const Level &level, int64_t mMax) {
+  const MatmulShape shape = shapeOf(kind, kPlain, mMax);
+  return std::ranges::none_of(instructionSets(), [&](const Level &other) {
+    return &other != &level && other.sameInstructions(level) &&
+           chooseMatmul(other, shape) == chooseMatmul(level, shape);
+  });
+}
+
 /// Every kind at every level and row class. With f32 activations VNNI changes nothing, so the levels that add only that
 /// are left out.
 std::vector<Case> cases() {
@@ -235,7 +244,8 @@ std::vector<Case> cases() {
   for (const Kind &kind : kKinds)
     for (const Level &level : cpuLevels())
       for (int64_t mMax : kRowClasses)
-        if (kind.bf16Products ? level.bf16 : kind.act != ActKind::F32 || !level.vnni || level.bf16)
+        if (hasOwnCode(kind, level, mMax) &&
+            (kind.bf16Products ? level.bf16 : kind.act != ActKind::F32 || !level.vnni || level.bf16))
           all.emplace_back(kind, &level, mMax);
   return all;
 }

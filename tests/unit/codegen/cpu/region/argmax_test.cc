@@ -45,7 +45,7 @@ TEST(ArgmaxKernel, KeepsTheRowsThatAreAskedFor) {
   std::string text = functionText({type, "!llm.batch"}, {type},
                                   "%y = llm.keep_rows %a0, %a1 : (" + type + ", !llm.batch) -> " + type +
                                       "\nkern.yield %y : " + type + "\n");
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     auto kernel = buildKernel(text, level, emitRowKernel);
     ASSERT_TRUE(kernel);
     if (!canRun(level))

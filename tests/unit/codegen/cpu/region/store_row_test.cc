@@ -36,7 +36,7 @@ void checkQuantize(int64_t n, int64_t zero) {
   SCOPED_TRACE("N = " + std::to_string(n) + ", zero = " + std::to_string(zero));
   // Weights with a scale for each 16 columns (zero = 32) need biases of as many.
   const int64_t padded = rt::paddedK(n), groups = padded / 32, biasGroup = zero == 32 ? 16 : 32;
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     auto kernel = buildKernel(quantizeText(n, zero), level, emitRowKernel);
     ASSERT_TRUE(kernel);
     if (!canRun(level))
@@ -74,7 +74,7 @@ TEST(Quantize, EveryBiasKind) {
 }
 
 TEST(Quantize, RoundsToNearestEven) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     if (!canRun(level))
       continue;
     auto kernel = buildKernel(quantizeText(32, 8), level, emitRowKernel);

@@ -108,7 +108,7 @@ void compare(const Matrix &expected, Rows &found, double tolerance) {
 } // namespace
 
 void checkRows(const RowCase &test) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     SCOPED_TRACE(level.name.str());
     auto kernel = buildKernel(test.text, level, test.emit);
     ASSERT_TRUE(kernel);

@@ -17,7 +17,7 @@ std::string addNorm(int64_t n) {
 TEST(RowKernel, ResidualMayBeStoredOverItsInput) {
   const int64_t n = 72, tokens = 7;
   std::vector<float> w = randomValues(n + 16, 3);
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     auto kernel = buildKernel(addNorm(n), level, emitRowKernel);
     ASSERT_TRUE(kernel);
     if (!canRun(level))
@@ -42,7 +42,7 @@ TEST(RowKernel, ResidualMayBeStoredOverItsInput) {
 }
 
 TEST(RowKernel, NoRowsIsFine) {
-  for (const Level &level : cpuLevels()) {
+  for (const Level &level : instructionSets()) {
     if (!canRun(level))
       continue;
     auto kernel = buildKernel(addNorm(64), level, emitRowKernel);
