@@ -105,6 +105,8 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
     if (!ids) return ids.takeStatus();
     flags.promptIds = ids.take();
   }
+  if (std::find(flags.servedNames.begin(), flags.servedNames.end(), "") != flags.servedNames.end())
+    return flagError("CLI_FLAG", "--served-model-name must not be empty");
   if (!flags.system.empty() && !flags.message && flags.mode != Mode::kChat)
     return flagError("CLI_FLAG", "--system goes with --message or --chat");
   if (flags.profile && flags.mode != Mode::kBench) return flagError("CLI_FLAG", "--profile goes with --bench");

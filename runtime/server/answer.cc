@@ -110,6 +110,7 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
 
 ApiError Answer::faultOf(const Status& status) const {
   ApiError error = fromStatus(status);
+  if (status.code() == kKvCapacity) error.param = request_.lengthField();
   if (error.retryAfter > 0) error.retryAfter = static_cast<int>(services_.backend.stats().retryAfterSeconds);
   return error;
 }

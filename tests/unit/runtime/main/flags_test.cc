@@ -158,6 +158,7 @@ TEST(Flags, RefusesWhatMakesNoSense) {
       {{"e", "--chat", "--max-tokens", "many"}, "CLI_NUMBER"},
       {{"e", "--chat", "--max-tokens", "0"}, "CLI_NUMBER"},
       {{"e", "--chat", "--temperature", "hot"}, "CLI_NUMBER"},
+      {{"e", "--served-model-name", "a", "--served-model-name", ""}, "CLI_FLAG"},
       {{"e", "--chat", "--top-p", "1.5"}, "CLI_NUMBER"},
       {{"e", "--chat", "--top-k", "-2"}, "CLI_NUMBER"},
       {{"e", "--chat", "--logprobs", "21"}, "CLI_NUMBER"},
