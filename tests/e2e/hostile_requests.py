@@ -160,7 +160,8 @@ def request_rows():
     yield Row("RQ24", ask(TEXT, prompt=[[1]] * 33), 400, "invalid_value", "prompt")
     yield from other_apis()
     for salt, status, code in (("kv", 400, "kv_capacity"), ("full", 429, "queue_full"), ("down", 503, "engine_unavailable"), ("nan@0", 500, "internal_error")):
-        yield Row("RQ15" if salt == "kv" else "RQ17", ask(TEXT, cache_salt="mock:" + salt), status, code, mock=True)
+        yield Row("RQ15" if salt == "kv" else "RQ17", ask(TEXT, cache_salt="mock:" + salt), status, code,
+                  "max_tokens" if salt == "kv" else None, mock=True)
 
 
 def chat_rows():
