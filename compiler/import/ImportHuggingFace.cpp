@@ -144,7 +144,8 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
   if (topK > 0) defaults["top_k"] = std::min(topK, config.vocab);
   bool sample = true;
   LLMC_TRY(fields.boolean("do_sample", sample));
-  if (!sample) defaults["temperature"] = 0.0;
+  // The command line heeds it, a server does not: the temperature stays.
+  if (!sample) defaults["do_sample"] = false;
   // transformers' own temperature is 1.
   if (sample && fields.find("do_sample") && !defaults.contains("temperature")) defaults["temperature"] = 1.0;
   LLMC_TRY(checkSpecialId(fields, "bos_token_id", config.vocab));  // not used: no text starts from it alone

@@ -288,8 +288,11 @@ std::string factsText(const Json &facts, const std::string &path) {
   out += "\n";
   for (const Json &target : targets)
     out += targetText(target);
-  if (facts["sampling_defaults"].is_object() && !facts["sampling_defaults"].contains("temperature"))
-    out += "\nllmc-run is greedy unless it is told otherwise: the model names no temperature\n";
+  if (const Json &defaults = facts["sampling_defaults"];
+      defaults.is_object() && !defaults.value("do_sample", defaults.contains("temperature")))
+    out += "\nllmc-run --prompt and --chat are greedy unless they are told otherwise: the model " +
+           std::string(defaults.contains("do_sample") ? "says do_sample false" : "names no temperature") +
+           "; a server then samples at temperature " + show(defaults.value("temperature", Json(1.0))) + "\n";
   for (auto [key, title] : {std::pair{"sampling_defaults", "sampling defaults"}, std::pair{"provenance", "provenance"}})
     if (facts[key].is_object())
       out += "\n" + std::string(title) + "\n" + pairs(facts[key]);

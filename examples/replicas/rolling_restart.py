@@ -86,7 +86,7 @@ async def clients(port: int, args, stop: asyncio.Event, outcomes: list):
         client, number = Client(f"http://127.0.0.1:{port}"), 0
         while not stop.is_set():
             number += 1
-            body = {"model": "m", "prompt": f"Client {index} asks for the {number}th time:", "max_tokens": args.tokens}
+            body = {"model": "m", "prompt": f"Client {index} asks for the {number}th time:", "max_tokens": args.tokens, "temperature": 0}
             body |= {"ignore_eos": True, "stream": True, "stream_options": {"include_usage": True}}
             outcome = await client.post("/v1/completions", body)
             outcomes.append(outcome)

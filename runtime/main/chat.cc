@@ -71,7 +71,7 @@ class Conversation {
 
     GenerationRequest request;
     request.prompt = *ids;
-    request.params = applyFlags(session_.samplingDefaults(), flags_);
+    request.params = applyFlags(session_.samplingDefaults().params, flags_);
     request.stops = flags_.stop;
     request.maxTokens = flags_.maxTokens.value_or(session_.context());
     if (!flags_.ignoreEos) request.eosIds = session_.eosIds();

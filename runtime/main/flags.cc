@@ -79,6 +79,8 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   flags.randomWeights = parsed.count("random-weights") > 0;
   if (parsed.count("host")) flags.host = text("host");
   if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
+  if (parsed.count("generation-config")) flags.generationConfig = text("generation-config");
+  if (parsed.count("override-generation-config")) flags.overrideGenerationConfig = text("override-generation-config");
   if (parsed.count("policy")) flags.policy = text("policy");
   if (parsed.count("preempt")) flags.preempt = text("preempt");
   if (parsed.count("trace")) flags.trace = text("trace");
@@ -103,6 +105,8 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
     if (!ids) return ids.takeStatus();
     flags.promptIds = ids.take();
   }
+  if (std::find(flags.servedNames.begin(), flags.servedNames.end(), "") != flags.servedNames.end())
+    return flagError("CLI_FLAG", "--served-model-name must not be empty");
   if (!flags.system.empty() && !flags.message && flags.mode != Mode::kChat)
     return flagError("CLI_FLAG", "--system goes with --message or --chat");
   if (flags.profile && flags.mode != Mode::kBench) return flagError("CLI_FLAG", "--profile goes with --bench");
@@ -169,17 +173,19 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
   const bool answers = (mode == Mode::kGenerate && flags.dumpLogits.empty()) || mode == Mode::kChat;
   const bool serves = mode == Mode::kServe, schedules = serves || mode == Mode::kSimulate;
   const FlagGroup groups[] = {
-      {answers,
-       "a prompt or --chat",
-       {"max-tokens", "temperature", "top-p", "top-k", "min-p", "typical-p", "repetition-penalty", "presence-penalty",
-        "frequency-penalty", "seed", "min-tokens", "stop", "ignore-eos"}},
+      {answers, "a prompt or --chat", {"max-tokens", "seed", "min-tokens", "stop", "ignore-eos"}},
+      {answers || serves,
+       "a prompt, --chat or serving",
+       {"temperature", "top-p", "top-k", "min-p", "typical-p", "repetition-penalty", "presence-penalty",
+        "frequency-penalty"}},
       {mode != Mode::kCheck && mode != Mode::kTokenize,
        "what runs the engine, not --check or --tokenize",
        {"device", "no-graphs", "threads", "max-model-len", "kv-memory", "max-num-batched-tokens", "no-verify-weights"}},
       {serves,
        "serving",
-       {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "drain-seconds", "log-format",
-        "access-log", "metrics-prefix", "old-metric-names"}},
+       {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "generation-config",
+        "override-generation-config", "drain-seconds", "log-format", "access-log", "metrics-prefix",
+        "old-metric-names"}},
       {schedules,
        "serving or --simulate",
        {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt"}},

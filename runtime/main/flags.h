@@ -66,6 +66,7 @@ struct Flags {
   uint32_t port = 8000;
   std::vector<std::string> apiKeys, servedNames;
   std::string apiKeyFile;
+  std::string generationConfig = "auto", overrideGenerationConfig;  ///< the latter JSON, or empty
   bool openMetrics = false;
   uint32_t maxSequences = 64, maxQueue = 1024;
   std::string policy = "fcfs";

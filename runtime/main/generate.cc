@@ -19,7 +19,7 @@ Status runGenerate(const Flags& flags) {
 
   GenerationRequest request;
   request.prompt = *prompt;
-  request.params = applyFlags(session.samplingDefaults(), flags);
+  request.params = applyFlags(session.samplingDefaults().params, flags);
   request.stops = flags.stop;
   request.maxTokens = flags.maxTokens.value_or(512);
   if (!flags.ignoreEos) request.eosIds = session.eosIds();

@@ -7,7 +7,8 @@ namespace llmc::rt {
 namespace {
 
 constexpr std::string_view kWhat = "What to do (one of)";
-constexpr std::string_view kText = "Generation";
+constexpr std::string_view kText =
+    "Generation (those of sampling, given to a server: of requests that do not name them)";
 constexpr std::string_view kMachine = "Machine";
 constexpr std::string_view kServe = "Serving (without any of the above)";
 constexpr std::string_view kMeasure = "Measuring";
@@ -28,7 +29,7 @@ constexpr FlagHelp kFlags[] = {
     {"system", "TEXT", "system message of --message and --chat (default: the template's own)", kText},
     {"max-tokens", "N",
      "tokens to generate at most (default: 512, with --chat and in a short context what the context leaves)", kText},
-    {"temperature", "F", "0 is greedy (default: the engine's, else 0)", kText},
+    {"temperature", "F", "0 is greedy (default: the engine's, else 0, serving 1)", kText},
     {"top-p", "F", "keep the likeliest tokens up to this share (default: the engine's, else 1)", kText},
     {"top-k", "N", "keep the N likeliest tokens, 0 or -1: all (default: the engine's, else 0)", kText},
     {"min-p", "F", "keep tokens this likely compared with the likeliest (default: the engine's, else 0)", kText},
@@ -64,7 +65,12 @@ constexpr FlagHelp kFlags[] = {
     {"api-key", "KEY", "clients must send it; up to 64 times (default: none)", kServe},
     {"api-key-file", "FILE", "more keys, one a line (default: none)", kServe},
     {"open-metrics", "", "/metrics needs no key, for scrapers that cannot send one (default: it needs one)", kServe},
-    {"served-model-name", "NAME", "name of the model in requests; several are accepted (default: the model's)", kServe},
+    {"served-model-name", "NAME",
+     "name of the model in requests; several are accepted, answers carry the first (default: the model's)", kServe},
+    {"generation-config", "NAME",
+     "sampling of requests that name none: auto, the engine's, or vllm, OpenAI's temperature 1 (default: auto)",
+     kServe},
+    {"override-generation-config", "JSON", "such as {\"temperature\": 0.7}, over the engine's (default: none)", kServe},
     {"max-num-seqs", "N", "sequences that run together (default: 64)", kServe},
     {"max-queue", "N", "requests that may wait (default: 1024)", kServe},
     {"policy", "NAME", "fcfs, priority or mlfq (default: fcfs)", kServe},

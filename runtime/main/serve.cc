@@ -33,7 +33,7 @@ struct Loaded {
   std::vector<int> workerCpus;  ///< empty when they are not pinned
 };
 
-server::ModelFacts factsOf(const Session& session, const Flags& flags) {
+Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
   server::ModelFacts facts;
   facts.names = flags.servedNames;
   if (facts.names.empty()) {
@@ -41,11 +41,15 @@ server::ModelFacts factsOf(const Session& session, const Flags& flags) {
     facts.names = {name && name->size() ? name->str() : flags.engine};
   }
   facts.context = session.context();
+  facts.sequences = flags.maxSequences;
+  facts.priorities = flags.policy == "priority";
   facts.vocabulary = session.model().vocab_size();
   facts.eosIds = session.eosIds();
   facts.bosId = session.model().bos_id();
   facts.addBos = session.model().add_bos();
-  facts.defaults = session.samplingDefaults();
+  auto defaults = servedDefaults(session.samplingDefaults(), flags);
+  LLMC_TRY(defaults.status());
+  facts.defaults = defaults.take();
   return facts;
 }
 
@@ -69,7 +73,9 @@ Result<Loaded> load(Session& session, const Flags& flags, const std::string& add
   LLMC_TRY(config.status());
   auto extras = extrasOf(flags, session, *config);
   LLMC_TRY(extras.status());
-  auto loop = EngineLoop::create(session.executor(), session.kv(), factsOf(session, flags), *config, extras.take());
+  auto facts = factsOf(session, flags);
+  LLMC_TRY(facts.status());
+  auto loop = EngineLoop::create(session.executor(), session.kv(), facts.take(), *config, extras.take());
   LLMC_TRY(loop.status());
   Loaded loaded;
   loaded.loop = loop.take();
@@ -146,6 +152,7 @@ Status runServe(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto options = optionsOf(flags);
   LLMC_TRY(options.status());
+  LLMC_TRY(servedDefaults({}, flags).status());  // a mistake is told before anything is loaded
   LLMC_TRY(server::checkBind(flags.host, server::KeyRing(options->apiKeys)));
   auto listener = server::Listener::open(flags.host, static_cast<uint16_t>(flags.port));
   LLMC_TRY(listener.status());

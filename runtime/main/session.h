@@ -47,7 +47,7 @@ class Session {
   MemoryAhead* memoryAhead() { return memoryAhead_.get(); }  ///< null on a device
   uint32_t context() const { return plan_.contextTokens; }   ///< tokens of the longest sequence
   const std::string& levelName() const { return level_; }
-  const SamplingParams& samplingDefaults() const { return defaults_.params; }
+  const SamplingDefaults& samplingDefaults() const { return defaults_; }
   const std::vector<int32_t>& eosIds() const { return defaults_.eosIds; }  ///< of plan and generation_config
   double loadMilliseconds() const { return loadMilliseconds_; }            ///< since process start
 

@@ -64,9 +64,7 @@ void Answer::start(EventInbox& inbox) {
       prompt.ids = generation.prompt;
     prompt.live = generation.choices;
     if (request_.returnTokenIds) appendIds(prompt.idsJson, prompt.ids);
-    if (request_.echo)
-      if (auto text = services_.text.tokenizer.decode(prompt.ids, request_.skipSpecialTokens))
-        prompt.text = text.take();
+    if (request_.echo) prompt.text = echoText(prompts_.size(), prompt.ids);
     if (request_.returnPromptText)
       if (const auto text = services_.text.tokenizer.decode(prompt.ids, /*skipSpecialTokens=*/false))
         appendQuoted(prompt.textJson, replaceInvalid(*text));
@@ -79,6 +77,14 @@ void Answer::start(EventInbox& inbox) {
   exchange_->promptTokens = promptTokens_;
   exchange_->listen(shared_from_this());
   if (ApiFault fault = submitAll(inbox)) fail(*fault);
+}
+
+/// A text as it was sent, unless tokens of it are cut off; what ids mean.
+std::string Answer::echoText(size_t index, const std::vector<int32_t>& ids) const {
+  const auto* sent = std::get_if<std::string>(&request_.prompts[index]);
+  if (sent && !request_.truncatePrompt) return *sent;
+  auto text = services_.text.tokenizer.decode(ids, request_.skipSpecialTokens);
+  return text ? text.take() : std::string();
 }
 
 ApiFault Answer::submitAll(EventInbox& inbox) {
@@ -104,6 +110,7 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
 
 ApiError Answer::faultOf(const Status& status) const {
   ApiError error = fromStatus(status);
+  if (status.code() == kKvCapacity) error.param = request_.lengthField();
   if (error.retryAfter > 0) error.retryAfter = static_cast<int>(services_.backend.stats().retryAfterSeconds);
   return error;
 }

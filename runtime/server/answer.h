@@ -68,8 +68,8 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     ChoiceLogprobs logprobs;
     bool begun = false;
     Clock::time_point first, last;
+    std::string whole;  ///< text that is not sent yet
     // Of answers that are not streamed.
-    std::string whole;
     std::vector<int32_t> ids;
     double logprob = 0;  ///< sum over the tokens, while answers compete
   };
@@ -80,7 +80,8 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void onToken(uint32_t prompt, TokenEvent event);
   void begin(PromptState& prompt, uint32_t index);
   static PromptTexts textsOf(const PromptState& prompt) { return {prompt.idsJson, prompt.textJson}; }
-  void echoPrompt(PromptState& prompt, uint32_t index);
+  void echoPrompt(const PromptState& prompt, ChoiceState& choice) const;
+  std::string echoText(size_t index, const std::vector<int32_t>& ids) const;
   void show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event);
   void observeToken(ChoiceState& choice, Clock::time_point now);
   void choiceEnded(PromptState& prompt, ChoiceState& choice);
@@ -90,7 +91,11 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void cancelAll();
   void stop(std::string_view finish);
   void keepPace();
-  Usage usage() const;
+  Usage usage() const;  ///< of all prompts and choices
+  /// Of one choice until now, as vLLM's events of a stream say it.
+  static Usage usageOf(const PromptState& prompt, const ChoiceState& choice) {
+    return {prompt.tokens, choice.text.tokens(), prompt.cached};
+  }
   void count(Counter counter, uint64_t value = 1);
   void observe(Histogram histogram, double value);
 

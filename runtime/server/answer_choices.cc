@@ -33,32 +33,24 @@ void Answer::onToken(uint32_t prompt, TokenEvent event) {
 void Answer::begin(PromptState& prompt, uint32_t index) {
   if (std::exchange(choices_[index].begun, true)) return;
   if (request_.stream && !exchange_->streaming()) exchange_->beginStream("text/event-stream; charset=utf-8");
-  if (request_.echo) return echoPrompt(prompt, index);
-  if (request_.stream) format_->appendBegin(buffer_, index, textsOf(prompt), usage());
+  if (request_.echo) return echoPrompt(prompt, choices_[index]);
+  Usage before = usageOf(prompt, choices_[index]);
+  before.completionTokens = 0;
+  if (request_.stream) format_->appendBegin(buffer_, index, textsOf(prompt), before);
 }
 
-void Answer::echoPrompt(PromptState& prompt, uint32_t index) {
-  ChoiceState& choice = choices_[index];
-  if (request_.sampling.logprobs >= 0) choice.logprobs.addPrompt(spelling_, prompt.ids, prompt.logprobs);
-  if (!request_.stream) {
-    choice.whole = prompt.text;
-    return;
-  }
-  const std::string logprobs = choice.logprobs.take();
-  ChoiceText piece;
-  piece.index = index;
-  piece.text = prompt.text;
-  piece.logprobs = logprobs;
-  piece.prompt = textsOf(prompt);
-  format_->appendPiece(buffer_, piece, usage());
+/// The prompt goes out with the first piece of the choice, as vLLM sends it.
+void Answer::echoPrompt(const PromptState& prompt, ChoiceState& choice) const {
+  if (request_.sampling.logprobs >= 0) choice.logprobs.addPrompt(spelling_, prompt.ids, prompt.logprobs, prompt.text);
+  choice.whole = prompt.text;
 }
 
 void Answer::show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event) {
   ChoiceState& choice = choices_[index];
   if (event && event->logprobs && request_.sampling.logprobs >= 0)
     choice.logprobs.add(spelling_, event->token, *event->logprobs);
+  choice.whole += text;
   if (!request_.stream) {
-    choice.whole += text;
     if (event && request_.returnTokenIds) choice.ids.push_back(event->token);
     return;
   }
@@ -67,13 +59,14 @@ void Answer::show(PromptState& prompt, uint32_t index, std::string text, const T
   const std::string logprobs = choice.logprobs.take();
   ChoiceText piece;
   piece.index = index;
-  piece.text = text;
+  piece.text = choice.whole;
   piece.logprobs = logprobs;
   piece.tokenIds = ids;
-  if (choice.text.tokens() == 1 && !request_.echo) piece.prompt = textsOf(prompt);
+  if (choice.text.tokens() <= 1) piece.prompt = textsOf(prompt);
   piece.finish = choice.text.finish();
   piece.stopReason = choice.text.stopReason();
-  format_->appendPiece(buffer_, piece, usage());
+  format_->appendPiece(buffer_, piece, usageOf(prompt, choice));
+  choice.whole.clear();
 }
 
 /// Of each prompt the likeliest answers, by the mean of their tokens, in the order that they have been made in.

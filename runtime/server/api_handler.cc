@@ -46,12 +46,23 @@ std::span<const ApiHandler::Route> ApiHandler::routes() {
   return kRoutes;
 }
 
+bool ApiHandler::leadsTo(const Route& route, std::string_view path) {
+  return path == route.path || (path.starts_with(kModelPrefix) && std::string_view(route.path) == "/v1/models/{model}");
+}
+
+std::string ApiHandler::allowedMethods(std::string_view path) {
+  std::string out;
+  for (const Route& route : routes())
+    if (leadsTo(route, path))
+      (out += out.empty() ? "" : ", ") += std::string_view(route.method) == "GET" ? "GET, HEAD" : route.method;
+  return out;
+}
+
 const ApiHandler::Route* ApiHandler::find(std::string_view path, std::string_view method, bool& pathKnown) {
   const Route* found = nullptr;
   pathKnown = false;
-  if (path.starts_with(kModelPrefix)) path = "/v1/models/{model}";
   for (const Route& route : routes()) {
-    if (path != route.path) continue;
+    if (!leadsTo(route, path)) continue;
     pathKnown = true;
     if (method == route.method || (method == "HEAD" && std::string_view(route.method) == "GET")) found = &route;
   }
@@ -103,9 +114,7 @@ void ApiHandler::handle(std::shared_ptr<Exchange> exchange) {
     fault = ApiError{415, "unsupported_media_type", "send 'Content-Type: application/json'", {}};
   if (fault) {
     HttpResponse response = errorResponse(*exchange, *fault);
-    if (fault->status == 405)
-      for (const Route& one : routes())
-        if (request.path == one.path) response.headers.emplace_back("Allow", one.method);
+    if (fault->status == 405) response.headers.emplace_back("Allow", allowedMethods(request.path));
     return exchange->respond(response);
   }
   (this->*route->call)(exchange);
@@ -141,6 +150,9 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
     exchange->io().post([this, exchange, work] {
       if (!exchange->open()) return;  // the client left meanwhile
       if (work->fault) return exchange->respond(errorResponse(*exchange, *work->fault));
+      // As in vLLM the header's comes first.
+      if (!work->request.requestId.empty() && !isSafeRequestId(exchange->request.header("x-request-id")))
+        exchange->requestId = work->request.requestId;
       const AnswerServices services{services_.backend, services_.text, services_.metrics, nextGeneration_, load_};
       std::make_shared<Answer>(services, exchange, std::move(work->request), std::move(work->generations))
           ->start(*inboxes_[exchange->io().index()]);

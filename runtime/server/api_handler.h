@@ -58,6 +58,9 @@ class ApiHandler : public HttpHandler {
     bool open = false;  ///< asked by probes and before a key is typed in
   };
   static std::span<const Route> routes();
+  static bool leadsTo(const Route& route, std::string_view path);
+  /// As the header Allow names them.
+  static std::string allowedMethods(std::string_view path);
   static const Route* find(std::string_view path, std::string_view method, bool& pathKnown);
   ApiFault admit(Exchange& exchange, bool open) const;
 

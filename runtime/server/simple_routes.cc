@@ -3,6 +3,7 @@
 #include "runtime/server/api/json_body.h"
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/api/logprobs_text.h"
+#include "runtime/server/api/request_fields.h"
 #include "runtime/server/api_handler.h"
 #include "runtime/server/error_response.h"
 #include "runtime/server/page/page.h"
@@ -102,6 +103,7 @@ ApiFault ApiHandler::tokenizeBody(const Json& body, std::string& out) {
   std::vector<int32_t> ids;
   if (fields.find("messages")) {
     ChatFields chat;
+    refuseTools(fields);
     readChatFields(fields, chat);
     if (fields.fault()) return fields.fault();
     if (ApiFault fault = encoder_.encodeChat(chat, ids)) return fault;

@@ -33,7 +33,7 @@ class Leaver:
     def __init__(self, index: int, chance: random.Random, args):
         self.id, self.chance = f"cancel-{index}", chance
         prompt = [chance.randrange(3, args.vocabulary) for _ in range(chance.randint(1, args.prompt))]
-        self.body = {"prompt": prompt, "max_tokens": args.tokens - len(prompt), "ignore_eos": True, "stream": chance.random() < 0.7}
+        self.body = {"prompt": prompt, "max_tokens": args.tokens - len(prompt), "ignore_eos": True, "temperature": 0, "stream": chance.random() < 0.7}
         self.patience = chance.random() * args.patience
         self.answered = self.whole = False  # a byte came; the whole answer did, so that there was nothing to cancel
 

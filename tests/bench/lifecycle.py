@@ -65,7 +65,7 @@ def taken_port_ms(args) -> float:
 
 async def ask_once(url: str):
     client = Client(url)
-    answer = await client.post(PATH, {"prompt": [5, 6, 7], "max_tokens": 8})
+    answer = await client.post(PATH, {"prompt": [5, 6, 7], "max_tokens": 8, "temperature": 0})
     client.close()
     if not answer.success:
         raise SystemExit(answer.error)

@@ -41,7 +41,7 @@ def built(name=hostile.MODEL):
         (*PROMPT, "--chat"), ("--check", "--selftest"), (*PROMPT, "--message", "x"), ("--bench", "--perplexity", "f"),
         ("--prompt-ids", "1", *PROMPT)))),
     *((f"idle_flag_{i}", flags, "CLI_FLAG", [name]) for i, (flags, name) in enumerate((
-        (("--json",), "--json"), (("--max-tokens", "5"), "--max-tokens"), (("--temperature=0",), "--temperature"),
+        (("--json",), "--json"), (("--max-tokens", "5"), "--max-tokens"), (("--check", "--temperature=0",), "--temperature"),
         ((*PROMPT, "--port", "0"), "--port"), (("--check", "--threads", "2"), "--threads"),
         (("--bench", "--seed", "1"), "--seed"), ((*PROMPT, "--dump-logits", "f", "--json"), "--json")))),
     ("system_without_a_chat", (*PROMPT, "--system", "be kind"), "CLI_FLAG", ["--system"]),

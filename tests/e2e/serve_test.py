@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 import engine
@@ -44,6 +45,22 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
     def test_the_name_of_the_file(self):
         with EngineServer(built()) as server, urllib.request.urlopen(server.url + "/v1/models") as models:
             self.assertIn("SmolLM2", json.load(models)["data"][0]["id"])
+            # The file names no sampling, so a server has OpenAI's: two answers differ, and it says why.
+            ask = {"input": "Tell me a story.", "max_output_tokens": 24}
+            first, second = (json.loads(serve_cases.post(server, "/v1/responses", ask)) for _ in range(2))
+            self.assertEqual((first["temperature"], first["top_p"]), (1.0, 1.0))
+            self.assertNotEqual(first["output"][0]["content"], second["output"][0]["content"])
+
+    def test_sampling_of_requests_that_name_none(self):
+        flags = ("--override-generation-config", json.dumps({"temperature": 0.5, "top_p": 0.8}), "--temperature", 0, "--served-model-name", "a", "b")
+        with EngineServer(built(), *flags) as server:
+            ask = {"model": "b", "input": "Tell me a story.", "max_output_tokens": 8}
+            first, second = (json.loads(serve_cases.post(server, "/v1/responses", ask)) for _ in range(2))
+            self.assertEqual((first["temperature"], first["top_p"], first["model"]), (0.0, 0.8, "a"))
+            self.assertEqual(first["output"][0]["content"], second["output"][0]["content"])
+            with self.assertRaises(urllib.error.HTTPError) as caught:
+                serve_cases.post(server, "/v1/responses", ask | {"priority": 1})
+            self.assertEqual(json.load(caught.exception)["error"]["param"], "priority")
 
     def refused(self, *flags):
         begin = time.monotonic()
@@ -60,6 +77,9 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
         self.assertEqual((status, "error[SV_PUBLIC_BIND]" in text), (77, True), text)
         status, text, _ = self.refused("--policy", "best", "--port", 0)
         self.assertEqual((status, "mlfq" in text), (64, True), text)
+        for flag, value in (("--generation-config", "folder"), ("--override-generation-config", "{\"heat\": 1}"), ("--served-model-name", "")):
+            status, text, _ = self.refused(flag, value, "--port", 0)
+            self.assertEqual((status, flag in text), (64, True), text)
 
     def test_flags_from_a_file(self):
         with tempfile.TemporaryDirectory() as folder:

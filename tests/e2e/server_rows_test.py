@@ -255,8 +255,7 @@ class BesideCanariesOnSmollm2(unittest.TestCase):
             # Without the deterministic mode, what runs beside a sequence changes its roundings: then the canaries are told
             # what to say, and only their order, their number and their end can go wrong.
             told = {} if deterministic else {"allowed_token_ids": [28]}
-            subjects = ("A river", "My uncle", "Copper", "The moon", "In Paris", "Bread", "Once", "Winter")
-            bodies = [{"prompt": subject, "max_tokens": 150, "temperature": 0, "ignore_eos": True} | told for subject in subjects]
+            bodies = [{"prompt": f"Chapter {index}.", "max_tokens": 150, "temperature": 1, "seed": index, "ignore_eos": True} | told for index in range(8)]
             check_beside(self, server, bodies)
 
 

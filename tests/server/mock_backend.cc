@@ -20,6 +20,8 @@ MockBackend::MockBackend(MockOptions options) : options_(std::move(options)) {
   facts_.names = options_.names;
   facts_.context = options_.context;
   facts_.vocabulary = options_.vocabulary;
+  facts_.sequences = options_.sequences;
+  facts_.priorities = true;
   facts_.eosIds = {options_.eosId};
   facts_.bosId = 263;
   facts_.addBos = true;

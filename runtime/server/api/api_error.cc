@@ -73,7 +73,10 @@ ApiError unsupported(std::string param, std::string message) {
 ApiError fromStatus(const Status& status) {
   if (status.code() == kQueueFull)
     return {429, "queue_full", "the queue is full; try again after the time in Retry-After", {}, 1};
-  if (status.code() == kKvCapacity) return {400, "kv_capacity", status.message(), {}};
+  if (status.code() == kKvCapacity) {
+    const std::string advice = status.hint().empty() ? "" : "; " + status.hint();
+    return {400, "kv_capacity", status.message() + advice, {}};
+  }
   if (status.code().starts_with("TM_")) return {400, "template_error", status.message(), "messages"};
   if (status.kind() == ErrorKind::kUsage) return {400, "invalid_request", status.message(), {}};
   if (status.kind() == ErrorKind::kInternal)

@@ -2,6 +2,7 @@
 #include "runtime/server/api/generate_request.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/limits.h"
 #include "runtime/server/api/request_fields.h"
@@ -12,9 +13,10 @@ ApiFault readModel(FieldReader& fields, const ModelFacts& facts, std::string& ou
   out = facts.names.front();
   fields.text("model", limits::kNameBytes, out);
   if (fields.fault()) return fields.fault();
-  if (std::find(facts.names.begin(), facts.names.end(), out) != facts.names.end()) return std::nullopt;
+  const std::string asked = std::exchange(out, facts.names.front());  // by an alias it is the same model, as in vLLM
+  if (std::find(facts.names.begin(), facts.names.end(), asked) != facts.names.end()) return std::nullopt;
   return ApiError{404, "model_not_found",
-                  "the model '" + out + "' does not exist here; this server has '" + facts.names.front() + "'",
+                  "the model '" + asked + "' does not exist here; this server has '" + facts.names.front() + "'",
                   "model"};
 }
 

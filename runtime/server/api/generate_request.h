@@ -38,7 +38,8 @@ struct RepetitionRule {
 
 struct GenerateRequest {
   Api api = Api::kCompletions;
-  std::string model;            ///< the name that was asked for
+  std::string model;            ///< the server's first name, by whichever it was asked for
+  std::string requestId;        ///< of the body, safe for logs and headers; empty: none
   std::vector<Prompt> prompts;  ///< /v1/completions
   ChatFields messages;          ///< of the other APIs
   bool addSpecialTokens = true;
@@ -58,10 +59,15 @@ struct GenerateRequest {
   int32_t promptLogprobs = -1;
   int32_t priority = 0;
   std::string cacheSalt;
-  std::optional<int32_t> truncatePrompt;  ///< keep so many prompt tokens; -1: what the context holds
+  std::optional<int32_t> truncatePrompt;  ///< keep so many prompt tokens; -1: what the answer leaves
   bool truncateRight = false;             ///< drop the end instead of the beginning
   std::string repeatedFields;             ///< /v1/responses: JSON members that the answer says again
 
+  /// The field that decides how much an answer needs.
+  const char* lengthField() const {
+    if (choices > 1) return choices > shown ? "best_of" : "n";
+    return api == Api::kResponses ? "max_output_tokens" : "max_tokens";
+  }
   bool chat() const { return api != Api::kCompletions; }
   /// The field that holds the prompt.
   const char* promptField() const {
@@ -76,7 +82,8 @@ ApiFault readGenerateRequest(const Json& body, Api api, const ModelFacts& facts,
 /// Reads a body of /v1/messages/count_tokens: what a body of /v1/messages would be answered from.
 ApiFault readCountRequest(const Json& body, const ModelFacts& facts, ChatFields& out);
 
-/// `model` of a request: absent is the first name. Error 404 model_not_found; 400 when no name can be so long.
+/// `out`: the first name, by whichever of them `model` asks for the model; absent is one, too. Error 404
+/// model_not_found; 400 when no name can be so long.
 ApiFault readModel(FieldReader& fields, const ModelFacts& facts, std::string& out);
 
 /// Checks and flattens `messages` and reads the fields beside them.

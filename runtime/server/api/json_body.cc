@@ -15,6 +15,7 @@ class Builder : public nlohmann::json_sax<Json> {
  public:
   explicit Builder(Json& root) : root_(root) {}
   std::string why;
+  std::string field;  ///< of the body, where only one is at fault
 
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
@@ -29,14 +30,27 @@ class Builder : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
   bool key(string_t& name) override {
     Json& object = *open_.back();
+    if (open_.size() == 1) top_ = name;
     if (object.contains(name)) return stop("the key '" + escaped(name, 60) + "' comes twice in one object");
-    if (object.size() >= limits::kRequestObjectKeys)
+    if (object.size() >= limits::kRequestObjectKeys) {
+      if (open_.size() > 1) field = top_;
       return stop("an object has more than " + std::to_string(limits::kRequestObjectKeys) + " keys");
+    }
     next_ = &object[std::move(name)];
     return true;
   }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) override {
-    why = error.id == 406 ? "a number is too large" : "not JSON at byte " + std::to_string(position);
+    std::string_view said = error.what();
+    said = said.substr(0, said.find("; last read"));  // what follows is the client's
+    const auto says = [&](const char* words) { return said.find(words) != std::string_view::npos; };
+    why = error.id == 406       ? "a number is too large"
+          : says("ill-formed")  ? "it is not UTF-8 at byte "
+          : says("surrogate U") ? "a \\u escape is half of a surrogate pair at byte "
+                                : "not JSON at byte ";
+    if (error.id == 406) return false;
+    why += std::to_string(position);
+    if (says("ill-formed")) why += "; encode it as UTF-8, or write other characters as \\u escapes";
+    if (says("surrogate U")) why += "; write both halves, as in \\ud83d\\ude00, or \\ufffd in their place";
     return false;
   }
 
@@ -71,6 +85,7 @@ class Builder : public nlohmann::json_sax<Json> {
 
   Json& root_;
   std::vector<Json*> open_;
+  std::string top_;  ///< the body's field that is being read
   Json* next_ = nullptr;
   uint64_t values_ = 0;
 };
@@ -85,8 +100,10 @@ std::string numberText(double value) {
 
 ApiFault parseBody(std::string_view text, Json& out) {
   Builder builder(out);
-  if (!Json::sax_parse(text.begin(), text.end(), &builder))
-    return ApiError{400, "invalid_json", "the body cannot be read: " + builder.why, {}};
+  const bool read = Json::sax_parse(text.begin(), text.end(), &builder);
+  if (!read && !builder.field.empty())
+    return invalidValue(builder.field, "'" + escaped(builder.field, 60) + "': " + builder.why);
+  if (!read) return ApiError{400, "invalid_json", "the body cannot be read: " + builder.why, {}};
   if (!out.is_object()) return ApiError{400, "invalid_json", "the body must be a JSON object", {}};
   return std::nullopt;
 }

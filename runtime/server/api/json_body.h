@@ -16,7 +16,7 @@ namespace llmc::rt::server {
 using Json = nlohmann::ordered_json;
 
 /// Reads an object. Errors (400, invalid_json): not JSON, not UTF-8, no object, nested or large beyond the limits, a
-/// key twice in one object.
+/// key twice in one object. An object with too many keys inside a field: invalid_value of that field.
 ApiFault parseBody(std::string_view text, Json& out);
 
 /// Reads typed fields of one object; the first error is kept and makes all later calls do nothing. A field that is

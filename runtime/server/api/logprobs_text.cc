@@ -119,10 +119,25 @@ void ChoiceLogprobs::add(const TokenSpelling& spelling, int32_t token, const Tok
 }
 
 void ChoiceLogprobs::addPrompt(const TokenSpelling& spelling, std::span<const int32_t> ids,
-                               std::span<const PositionLogprobs> logprobs) {
-  arrays_.addFirst(spelling, ids.front(), offset_);
-  for (size_t i = 0; i < logprobs.size() && i + 1 < ids.size(); ++i)
-    arrays_.add(spelling, ids[i + 1], logprobs[i].logprob, logprobs[i].top, offset_);
+                               std::span<const PositionLogprobs> logprobs, std::string_view text) {
+  std::string_view rest = text;
+  const auto place = [&](int32_t id) {
+    const uint64_t before = offset_;
+    std::string bytes = spelling.bytes(id);
+    // Some tokenizers put a space before a text.
+    if (rest.size() == text.size() && bytes.starts_with(' ') && !text.starts_with(' ')) bytes.erase(0, 1);
+    if (!rest.starts_with(bytes)) return before;
+    rest.remove_prefix(bytes.size());
+    offset_ += characters(bytes);
+    return before;
+  };
+  uint64_t offset = place(ids.front());
+  arrays_.addFirst(spelling, ids.front(), offset);
+  for (size_t i = 0; i < logprobs.size() && i + 1 < ids.size(); ++i) {
+    offset = place(ids[i + 1]);
+    arrays_.add(spelling, ids[i + 1], logprobs[i].logprob, logprobs[i].top, offset);
+  }
+  offset_ += characters(rest);
 }
 
 std::string ChoiceLogprobs::take() {

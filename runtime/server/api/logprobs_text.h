@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "runtime/server/backend.h"
 #include "runtime/text/tokenizer.h"
@@ -27,10 +28,10 @@ void appendChatLogprob(std::string& out, const TokenSpelling& spelling, int32_t 
 /// The four parallel arrays of /v1/completions, without brackets.
 class CompletionLogprobs {
  public:
-  /// `offset`: characters of the answer's text before this token; moved on by its length. Null `logprobs`: the first
-  /// token of a prompt.
+  /// `offset`: characters of the answer's text before this token; moved on by its length.
   void add(const TokenSpelling& spelling, int32_t token, float logprob, std::span<const std::pair<int32_t, float>> top,
            uint64_t& offset);
+  /// The first token of a prompt, which nothing predicts.
   void addFirst(const TokenSpelling& spelling, int32_t token, uint64_t& offset);
   bool empty() const { return tokens_.empty(); }
   /// {"text_offset":[],"token_logprobs":[],"tokens":[],"top_logprobs":[]}
@@ -53,9 +54,10 @@ class ChoiceLogprobs {
  public:
   explicit ChoiceLogprobs(LogprobStyle style) : style_(style) {}
   void add(const TokenSpelling& spelling, int32_t token, const TokenLogprobs& logprobs);
-  /// Of an echoed prompt; `logprobs` has one entry less than `ids`. Requires: kArrays, ids not empty.
+  /// Of a prompt echoed as `text`; `logprobs` has one entry less than `ids`. A token that the text does not show (a
+  /// BOS put before it) has no length. Requires: kArrays, ids not empty.
   void addPrompt(const TokenSpelling& spelling, std::span<const int32_t> ids,
-                 std::span<const PositionLogprobs> logprobs);
+                 std::span<const PositionLogprobs> logprobs, std::string_view text);
   /// JSON of what was added since the last call; empty when nothing was.
   std::string take();
 

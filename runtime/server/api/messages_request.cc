@@ -62,7 +62,7 @@ void readMessagesFields(FieldReader& fields, const ModelFacts& facts, GenerateRe
   readMaxTokens(fields, "max_tokens", 0, out);
   readSampling(fields, facts, "stop_sequences", out);
   out.sampling.logprobs = -1;
-  readOrderAndCache(fields, out);
+  readOrderAndCache(fields, facts, out);
   readTemplateVariables(fields, nullptr, out.messages);
   readConversation(fields, out.messages);
 }

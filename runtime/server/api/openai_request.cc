@@ -8,34 +8,15 @@ namespace llmc::rt::server {
 namespace {
 
 /// Of OpenAI's or vLLM's fields those that need what this server lacks.
-constexpr const char* kUnsupported[] = {"tools",
-                                        "functions",
-                                        "function_call",
-                                        "structured_outputs",
-                                        "guided_json",
-                                        "guided_regex",
-                                        "guided_choice",
-                                        "guided_grammar",
-                                        "guided_decoding_backend",
-                                        "grammar",
-                                        "json_schema",
-                                        "media_io_kwargs",
-                                        "mm_processor_kwargs",
-                                        "chat_template",
-                                        "thinking_token_budget",
-                                        "use_beam_search",
-                                        "kv_transfer_params",
-                                        "vllm_xargs",
-                                        "prompt_embeds",
-                                        "suffix",
-                                        "audio",
-                                        "prediction",
-                                        "web_search_options",
-                                        "lora_request"};
+constexpr const char* kUnsupported[] = {
+    "functions",     "function_call",         "media_io_kwargs", "mm_processor_kwargs",
+    "chat_template", "thinking_token_budget", "use_beam_search", "kv_transfer_params",
+    "vllm_xargs",    "prompt_embeds",         "suffix",          "audio",
+    "prediction",    "web_search_options",    "lora_request"};
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
-  refuseOthers(fields, "tool_choice", {"none"}, "\"none\"");
+  refuseTools(fields);
   refuseOthers(fields, "length_penalty", {1.0}, "1");
   refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
   refuseFormats(fields, fields.find("response_format"), "response_format");
@@ -53,7 +34,14 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
     out.sampling.logprobs = -1;
     fields.integer("logprobs", 0, limits::kTopLogprobs, out.sampling.logprobs);
   }
-  fields.integer("prompt_logprobs", -1, limits::kTopLogprobs, out.promptLogprobs);
+  const Json* ofPrompt = fields.find("prompt_logprobs");
+  // vLLM's word for the whole vocabulary, which is more than its most, too.
+  if (ofPrompt && *ofPrompt == -1)
+    fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' -1 asks for all " + std::to_string(vocabulary) +
+                                                    " tokens at each place; this server gives at most " +
+                                                    std::to_string(limits::kTopLogprobs) + ": send 0 to " +
+                                                    std::to_string(limits::kTopLogprobs)));
+  fields.integer("prompt_logprobs", 0, limits::kTopLogprobs, out.promptLogprobs);
   if (out.stream && out.promptLogprobs >= 0)
     fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' cannot be streamed; leave out 'stream'"));
   std::vector<int32_t>& ids = out.sampling.logprobIds;
@@ -63,13 +51,19 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
   if (out.echo && out.sampling.logprobs >= 0) out.promptLogprobs = std::max(out.promptLogprobs, out.sampling.logprobs);
 }
 
-void readCounts(FieldReader& fields, GenerateRequest& out) {
+void readCounts(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   const bool newName = out.chat() && fields.find("max_completion_tokens");
   // An echo without an answer is how prompts are scored.
   readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", out.echo ? 0 : 1, out);
   fields.integer("n", 1, limits::kChoices, out.choices);
   out.shown = out.choices;
   fields.integer("best_of", 1, limits::kChoices, out.choices);
+  if (out.choices > facts.sequences) {
+    const std::string name = out.choices > out.shown ? "best_of" : "n", most = std::to_string(facts.sequences);
+    fields.fail(invalidValue(name, "'" + name + "' is " + std::to_string(out.choices) + ", but this server runs " +
+                                       most + " sequences together (--max-num-seqs); send at most " + most +
+                                       ", or the prompt more often"));
+  }
   if (out.choices < out.shown) fields.fail(invalidValue("best_of", "'best_of' must not be less than 'n'"));
   // Which answers are best is known when all have ended.
   if (out.choices > out.shown && out.stream)
@@ -125,7 +119,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   readStreaming(fields, out);
   fields.boolean("echo", out.echo);
   if (out.chat() && out.echo) fields.fail(unsupported("echo", "'echo' is supported by /v1/completions only"));
-  readCounts(fields, out);
+  readCounts(fields, facts, out);
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, facts.vocabulary, out);
   readRepetition(fields, out.repetition);
@@ -133,7 +127,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   fields.boolean("return_token_ids", out.returnTokenIds);
   fields.boolean("return_prompt_text", out.returnPromptText);
   fields.boolean("return_tokens_as_token_ids", out.tokensAsIds);
-  readOrderAndCache(fields, out);
+  readOrderAndCache(fields, facts, out);
   if (out.chat()) {
     readChatFields(fields, out.messages);
   } else {

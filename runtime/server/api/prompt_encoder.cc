@@ -80,7 +80,11 @@ ApiFault PromptEncoder::fit(const GenerateRequest& request, GenerationRequest& o
   std::vector<int32_t>& prompt = out.prompt;
   const size_t context = facts_.context;
   if (request.truncatePrompt) {
-    const size_t keep = *request.truncatePrompt < 0 ? context - 1 : static_cast<size_t>(*request.truncatePrompt);
+    // An answer that leaves no room for a prompt is refused below.
+    const size_t answer = std::max<size_t>(request.maxTokens.value_or(1), 1);
+    const size_t keep = *request.truncatePrompt > 0 ? static_cast<size_t>(*request.truncatePrompt)
+                        : answer < context          ? context - answer
+                                                    : 1;
     if (prompt.size() > keep && request.truncateRight)
       prompt.resize(keep);
     else if (prompt.size() > keep)

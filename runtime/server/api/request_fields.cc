@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "runtime/base/limits.h"
+#include "runtime/server/request_id.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -36,12 +37,14 @@ void readSeed(FieldReader& fields, GenerateRequest& out) {
   const Json* seed = fields.find("seed");
   if (!seed) return;
   out.seedGiven = true;
-  if (seed->is_number_unsigned())
-    out.sampling.seed = seed->get<uint64_t>();
-  else if (seed->is_number_integer())
-    out.sampling.seed = static_cast<uint64_t>(seed->get<int64_t>());
-  else
-    fields.fail(invalidValue("seed", "'seed' must be an integer of 64 bits"));
+  fields.integer("seed", INT64_MIN, INT64_MAX, out.sampling.seed);
+}
+
+/// What an answer must look like; even an empty one is a wish, which this server cannot keep.
+void refuseStructured(FieldReader& fields) {
+  for (const char* name : {"structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+                           "guided_decoding_backend", "guided_whitespace_pattern", "grammar", "json_schema"})
+    if (fields.find(name)) return fields.fail(unsupported(name));
 }
 
 }  // namespace
@@ -49,6 +52,12 @@ void readSeed(FieldReader& fields, GenerateRequest& out) {
 void refuseFields(FieldReader& fields, std::span<const char* const> names) {
   for (const char* name : names)
     if (const Json* value = fields.find(name); value && !isNeutral(*value)) return fields.fail(unsupported(name));
+}
+
+void refuseTools(FieldReader& fields) {
+  static constexpr const char* kTools[] = {"tools"};
+  refuseFields(fields, kTools);
+  refuseOthers(fields, "tool_choice", {"none"}, "\"none\"");
 }
 
 void refuseOthers(FieldReader& fields, const char* name, std::initializer_list<Json> allowed, const char* what) {
@@ -68,10 +77,13 @@ void refuseFormats(FieldReader& fields, const Json* format, const std::string& p
 
 void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stops, GenerateRequest& out) {
   SamplingParams& sampling = out.sampling;
+  refuseStructured(fields);
   fields.real("temperature", 0, 100, sampling.temperature);
   fields.real("top_p", 0, 1, sampling.topP, /*open=*/true);
   fields.real("min_p", 0, 1, sampling.minP);
-  fields.integer("top_k", -1, facts.vocabulary, sampling.topK);
+  int64_t topK = sampling.topK;
+  fields.integer("top_k", -1, INT64_MAX, topK);
+  sampling.topK = static_cast<int32_t>(std::min<int64_t>(topK, facts.vocabulary));
   fields.real("typical_p", 0, 1, sampling.typicalP, /*open=*/true);
   fields.real("repetition_penalty", 0, 100, sampling.repetitionPenalty, /*open=*/true);
   fields.real("presence_penalty", -2, 2, sampling.presencePenalty);
@@ -81,6 +93,8 @@ void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stop
   fields.ids("allowed_token_ids", facts.vocabulary, facts.vocabulary, sampling.allowedIds);
   if (const Json* allowed = fields.find("allowed_token_ids"); allowed && allowed->empty())
     fields.fail(invalidValue("allowed_token_ids", "'allowed_token_ids' must not be empty"));
+  if (const Json* words = fields.find("bad_words"); words && !words->is_array())
+    fields.fail(invalidValue("bad_words", "'bad_words' must be a list of texts"));
   fields.texts("bad_words", limits::kBadWords, limits::kStopStringBytes, out.badWords);
   fields.texts(stops, limits::kStopStrings, limits::kStopStringBytes, out.stops);
   fields.ids("stop_token_ids", limits::kStopTokenIds, facts.vocabulary, out.stopTokenIds);
@@ -102,17 +116,13 @@ void readMaxTokens(FieldReader& fields, const char* name, int64_t least, Generat
         "min_tokens", "'min_tokens' is more than '" + std::string(name) + "', " + std::to_string(*out.maxTokens)));
 }
 
-void readOrderAndCache(FieldReader& fields, GenerateRequest& out) {
-  fields.integer("priority", INT32_MIN, INT32_MAX, out.priority);
-  std::string ignored;
-  for (const char* name : {"user", "request_id", "session_id", "safety_identifier", "prompt_cache_key"})
-    fields.word(name, limits::kNameBytes, ignored);
-  fields.word("cache_salt", limits::kNameBytes, out.cacheSalt);
-  if (const Json* salt = fields.find("cache_salt"); salt && out.cacheSalt.empty())
-    fields.fail(invalidValue("cache_salt", "'cache_salt' must not be empty"));
+namespace {
+
+/// `name` as vLLM reads it: more than the context is a mistake, -1 what the answer leaves of it.
+void readTruncation(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   if (fields.find("truncate_prompt_tokens")) {
-    int32_t keep = 0;
-    fields.integer("truncate_prompt_tokens", -1, INT32_MAX, keep);
+    int32_t keep = 1;
+    fields.integer("truncate_prompt_tokens", -1, facts.context, keep);
     if (keep == 0)
       fields.fail(invalidValue("truncate_prompt_tokens", "'truncate_prompt_tokens' must be -1 or positive"));
     out.truncatePrompt = keep;
@@ -122,6 +132,27 @@ void readOrderAndCache(FieldReader& fields, GenerateRequest& out) {
   if (side != "left" && side != "right")
     fields.fail(invalidValue("truncation_side", "'truncation_side' must be \"left\" or \"right\""));
   out.truncateRight = side == "right";
+}
+
+}  // namespace
+
+void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
+  fields.integer("priority", INT32_MIN, INT32_MAX, out.priority);
+  if (out.priority != 0 && !facts.priorities)
+    fields.fail(invalidValue("priority", "'priority' is " + std::to_string(out.priority) +
+                                             ", but this server has no order by priority; leave it out or send 0, or "
+                                             "start the server with --policy priority"));
+  std::string ignored;
+  for (const char* name : {"user", "session_id", "safety_identifier", "prompt_cache_key"})
+    fields.word(name, limits::kNameBytes, ignored);
+  fields.text("request_id", limits::kBodyBytes, out.requestId);
+  if (fields.find("request_id") && !isSafeRequestId(out.requestId))
+    fields.fail(invalidValue("request_id", "'request_id' must be 1 to " + std::to_string(limits::kRequestIdBytes) +
+                                               " letters, digits, '-', '_', '.' and ':'"));
+  fields.word("cache_salt", limits::kNameBytes, out.cacheSalt);
+  if (const Json* salt = fields.find("cache_salt"); salt && out.cacheSalt.empty())
+    fields.fail(invalidValue("cache_salt", "'cache_salt' must not be empty"));
+  readTruncation(fields, facts, out);
 }
 
 void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out) {

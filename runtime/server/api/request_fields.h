@@ -12,6 +12,8 @@ namespace llmc::rt::server {
 
 /// Refuses fields that this server lacks, unless they hold what leaving them out means (null, false, "", [], {}).
 void refuseFields(FieldReader& fields, std::span<const char* const> names);
+/// The same of `tools`; `tool_choice` may be none.
+void refuseTools(FieldReader& fields);
 /// Refuses a field that holds something else than one of `allowed`; `what` names them.
 void refuseOthers(FieldReader& fields, const char* name, std::initializer_list<Json> allowed, const char* what);
 /// `format` of `param` may only have the type "text".
@@ -22,7 +24,7 @@ void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stop
 /// `name`: the API's name for the most tokens of an answer, at least `least`. Reads min_tokens, too.
 void readMaxTokens(FieldReader& fields, const char* name, int64_t least, GenerateRequest& out);
 /// Priority, cache salt, truncation; names that are only checked.
-void readOrderAndCache(FieldReader& fields, GenerateRequest& out);
+void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out);
 
 /// Template variables: chat_template_kwargs, documents, and `effort`, which may be null.
 void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out);

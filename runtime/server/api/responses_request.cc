@@ -113,7 +113,7 @@ void readResponsesFields(FieldReader& fields, const ModelFacts& facts, GenerateR
   readMaxTokens(fields, "max_output_tokens", 1, out);
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, out);
-  readOrderAndCache(fields, out);
+  readOrderAndCache(fields, facts, out);
   checkMetadata(fields);
   const Json* effort = nullptr;
   if (const Json* reasoning = fields.find("reasoning")) {

@@ -85,6 +85,27 @@ bool RequestReader::headersAreSound() {
   return true;
 }
 
+/// A path, or the absolute form that proxies send (RFC 9112, 3.2.2): its host stands in for that of the header.
+bool RequestReader::splitTarget(std::string_view target) {
+  authority_.clear();
+  const size_t scheme = target.find("://");
+  if (!target.starts_with('/') && scheme != std::string_view::npos) {
+    if (lower(target.substr(0, scheme)) != "http" && lower(target.substr(0, scheme)) != "https") return false;
+    target.remove_prefix(scheme + 3);
+    const size_t end = std::min(target.find_first_of("/?"), target.size());
+    authority_ = target.substr(0, end);
+    if (authority_.empty() || authority_.find('@') != std::string::npos) return false;
+    target.remove_prefix(end);
+    if (!target.starts_with('/')) request_.path = "/";
+  } else if (!target.starts_with('/')) {
+    return false;
+  }
+  request_.path += target.substr(0, target.find('?'));
+  const size_t query = target.find('?');
+  if (query != std::string_view::npos) request_.query = target.substr(query + 1);
+  return true;
+}
+
 RequestReader::State RequestReader::feedHead(std::string& input) {
   if (scanned_ == 0) {
     // Empty lines before a request are tolerated (RFC 9112, 2.2), in whatever pieces they come.
@@ -115,16 +136,18 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
   const std::string_view target(message.target().data(), message.target().size());
   if (message.version() != 10 && message.version() != 11)
     return fail(400, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  if (target.empty() || target.front() != '/') return fail(400, "the target must be a path");
+  if (!splitTarget(target)) return fail(400, "the target must be a path, or an http address of this server");
   request_.method = std::string(message.method_string());
-  request_.path = std::string(target.substr(0, target.find('?')));
-  if (request_.path.size() < target.size()) request_.query = std::string(target.substr(request_.path.size() + 1));
   request_.http10 = message.version() == 10;
   request_.keepAlive = message.keep_alive();
   for (const auto& field : message)
     request_.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value().data(), field.value().size()));
   if (!headersAreSound()) return state_;
+  if (!authority_.empty()) {
+    std::erase_if(request_.headers, [](const auto& header) { return header.first == "host"; });
+    request_.headers.emplace_back("host", authority_);
+  }
   input.erase(0, head.size());
   return beginBody();
 }

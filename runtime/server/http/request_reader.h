@@ -38,6 +38,7 @@ class RequestReader {
   State feedHead(std::string& input);
   State beginBody();
   State feedBody(std::string& input);
+  bool splitTarget(std::string_view target);
   bool rawHeadIsClean(std::string_view head);
   bool headersAreSound();
   bool lengthIsSound();
@@ -46,6 +47,7 @@ class RequestReader {
   std::optional<ChunkDecoder> chunks_;
   uint64_t length_ = 0;  ///< of a body without chunks
   HttpRequest request_;
+  std::string authority_;   ///< of a target in absolute form; else empty
   size_t scanned_ = 0;      ///< bytes of the head that hold no end of it
   uint64_t wireBytes_ = 0;  ///< of the body so far
   bool expectContinue_ = false;

@@ -83,13 +83,15 @@ TEST(ImportModel, GenerationConfigBecomesDefaults) {
       nlohmann::json::parse(
           R"({"temperature":0.6,"top_p":0.9,"top_k":8,"repetition_penalty":1.1,"eos_token_ids":[7,6],"eos_token":"<|end|>"})"));
   folder.write("generation_config.json", R"({"temperature":0.6,"do_sample":false})");
-  EXPECT_EQ(nlohmann::json::parse(importModel(folder.path())->defaultsJson)["temperature"], 0.0);
+  const auto greedy = nlohmann::json::parse(importModel(folder.path())->defaultsJson);
+  EXPECT_EQ(greedy["temperature"], 0.6) << "a server does not look at do_sample";
+  EXPECT_EQ(greedy["do_sample"], false);
   folder.write("generation_config.json", R"({"do_sample":true,"typical_p":0.5})");  // transformers' temperature is 1
   auto sampled = nlohmann::json::parse(importModel(folder.path())->defaultsJson);
   EXPECT_EQ(sampled["temperature"], 1.0);
   EXPECT_EQ(sampled["typical_p"], 0.5);
-  for (const char* greedy : {R"({"top_p":0.5})", R"({"do_sample":null})"}) {  // nothing says that it samples
-    folder.write("generation_config.json", greedy);
+  for (const char* unsaid : {R"({"top_p":0.5})", R"({"do_sample":null})"}) {  // nothing says that it samples
+    folder.write("generation_config.json", unsaid);
     EXPECT_FALSE(nlohmann::json::parse(importModel(folder.path())->defaultsJson).contains("temperature"));
   }
   folder.write("generation_config.json", R"({"temperature":-1})");

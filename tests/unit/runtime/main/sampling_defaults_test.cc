@@ -26,6 +26,49 @@ TEST(SamplingDefaults, ReadsTheModelsWishes) {
   EXPECT_EQ(readDefaults(R"({"do_sample": true})")->params.temperature, 1);
 }
 
+TEST(SamplingDefaults, AServerSamplesAsVllmDoes) {
+  EXPECT_EQ(readDefaults("")->served.temperature, 1);
+  EXPECT_EQ(readDefaults(R"({"top_p": 0.5})")->served.temperature, 1);
+  EXPECT_EQ(readDefaults(R"({"top_p": 0.5})")->served.topP, 0.5);
+  EXPECT_EQ(readDefaults(R"({"do_sample": false, "temperature": 0.7})")->served.temperature, 0.7);
+  EXPECT_EQ(readDefaults(R"({"do_sample": false})")->served.temperature, 1);
+  EXPECT_EQ(readDefaults(R"({"temperature": 0})")->served.temperature, 0) << "the model may wish it";
+}
+
+TEST(SamplingDefaults, FlagsOfAServerComeOverTheModels) {
+  const SamplingDefaults model = *readDefaults(R"({"temperature": 0.6, "top_p": 0.9, "min_p": 0.1})");
+  Flags flags;
+  EXPECT_EQ(servedDefaults(model, flags)->temperature, 0.6);
+  flags.overrideGenerationConfig = R"({"temperature": 0.3, "top_k": 7})";
+  EXPECT_EQ(servedDefaults(model, flags)->temperature, 0.3);
+  EXPECT_EQ(servedDefaults(model, flags)->topP, 0.9);
+  flags.temperature = 0.2;
+  EXPECT_EQ(servedDefaults(model, flags)->temperature, 0.2);
+  EXPECT_EQ(servedDefaults(model, flags)->topK, 7);
+  flags = {};
+  flags.generationConfig = "vllm";
+  EXPECT_EQ(servedDefaults(model, flags)->temperature, 1);
+  EXPECT_EQ(servedDefaults(model, flags)->topP, 1);
+  EXPECT_EQ(servedDefaults(model, flags)->minP, 0);
+}
+
+TEST(SamplingDefaults, MistakesInAServersFlagsAreNamed) {
+  const auto refused = [](const std::string& config, const std::string& json) {
+    Flags flags;
+    flags.generationConfig = config;
+    flags.overrideGenerationConfig = json;
+    const auto params = servedDefaults({}, flags);
+    EXPECT_FALSE(params) << config << json;
+    return params ? std::string() : params.status().code() + ": " + params.status().message();
+  };
+  EXPECT_NE(refused("folder", "").find("--generation-config must be auto"), std::string::npos);
+  EXPECT_NE(refused("auto", "{").find("is no JSON object"), std::string::npos);
+  EXPECT_NE(refused("auto", R"({"do_sample": true})").find("does not know 'do_sample'"), std::string::npos);
+  EXPECT_NE(refused("auto", R"({"top_k": 2.5})").find("no whole number"), std::string::npos);
+  EXPECT_NE(refused("auto", R"({"temperature": "hot"})").find("no number"), std::string::npos);
+  EXPECT_NE(refused("auto", R"({"temperature": -1})").find("out of range"), std::string::npos);
+}
+
 TEST(SamplingDefaults, RefusesBrokenOnes) {
   for (const char* text : {"[", "[]", "3", R"({"temperature": -1})", R"({"top_p": 7})"}) {
     auto defaults = readDefaults(text);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "served.h"
@@ -93,8 +94,68 @@ TEST(Answer, EchoWithLogprobs) {
   EXPECT_EQ(scored["choices"][0]["logprobs"]["text_offset"], json({0, 1, 2}));
   EXPECT_EQ(scored["usage"]["completion_tokens"], 0);
   const Reply stream = served.post(kText, R"({"prompt":[97],"echo":true,"max_tokens":2,"stream":true})");
-  EXPECT_EQ(json::parse(stream.events()[0])["choices"][0]["text"], "a");
-  EXPECT_EQ(stream.events().size(), 4u);
+  EXPECT_EQ(json::parse(stream.events()[0])["choices"][0]["text"], "at") << "the first token is with the prompt";
+  EXPECT_EQ(stream.events().size(), 3u);
+}
+
+TEST(Answer, AnEchoIsThePromptAsItWasSent) {
+  Served served;
+  const auto echoed = [&](const std::string& fields) {
+    return json::parse(served.post(kText, R"({"echo":true,"logprobs":0,"max_tokens":1,)" + fields + "}").body)
+        .at("choices")[0];
+  };
+  const std::string sent = "<|im_start|>hello<|im_end|>";
+  for (const char* more : {"", R"(,"skip_special_tokens":false)"}) {
+    const json choice = echoed(R"("prompt":")" + sent + '"' + more);
+    EXPECT_EQ(choice["text"].get<std::string>().substr(0, sent.size()), sent);
+    EXPECT_EQ(choice["text"].get<std::string>().size(), sent.size() + 1);
+    EXPECT_EQ(choice["logprobs"]["tokens"][0], "<s>");
+    EXPECT_EQ(choice["logprobs"]["text_offset"], json({0, 0, 12, 17, 27})) << "the BOS is not in the text";
+  }
+  EXPECT_EQ(echoed(R"("prompt":"hello<|im_end|>","truncate_prompt_tokens":1,"skip_special_tokens":false)")["text"]
+                .get<std::string>()
+                .substr(0, 10),
+            "<|im_end|>")
+      << "what was cut off is not echoed";
+  const Reply stream = served.post(kText, R"({"prompt":"hello<|im_end|>","echo":true,"logprobs":0,"max_tokens":2,"n":2,
+      "stream":true,"return_token_ids":true})");
+  const json first = json::parse(stream.events()[0])["choices"][0];
+  EXPECT_EQ(first["text"].get<std::string>().substr(0, 15), "hello<|im_end|>");
+  EXPECT_EQ(first["text"].get<std::string>().size(), 16u);
+  EXPECT_EQ(first["logprobs"]["tokens"].size(), 4u);
+  EXPECT_EQ(first["prompt_token_ids"].size(), 3u);
+  EXPECT_EQ(first["token_ids"].size(), 1u);
+  EXPECT_EQ(stream.events().size(), 5u);
+}
+
+TEST(Answer, EachEventCountsTheTokensOfItsChoice) {
+  Served served;
+  const Reply reply = served.post(kChat, R"({"messages":[{"role":"user","content":"x"}],"n":2,"max_tokens":3,
+      "stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}})");
+  std::map<int, int> made;
+  const auto events = reply.events();
+  ASSERT_EQ(events.size(), 10u);
+  for (size_t i = 0; i < 8; ++i) {
+    const json event = json::parse(events[i]);
+    const json& choice = event["choices"][0];
+    if (choice["delta"].contains("role"))
+      EXPECT_EQ(event["usage"]["completion_tokens"], 0);
+    else
+      EXPECT_EQ(event["usage"]["completion_tokens"], ++made[choice["index"].get<int>()]);
+  }
+  EXPECT_EQ(made, (std::map<int, int>{{0, 3}, {1, 3}}));
+  EXPECT_EQ(json::parse(events[8])["usage"]["completion_tokens"], 6) << "of all choices";
+}
+
+TEST(Answer, WhatTheKvCacheCannotHoldNamesTheField) {
+  Served served;
+  for (const auto& [fields, param] : {std::pair{R"("n":2)", "n"}, std::pair{R"("n":1,"best_of":2)", "best_of"},
+                                      std::pair{R"("n":1)", "max_tokens"}}) {
+    const Reply reply = served.post(kText, R"({"prompt":[1],"cache_salt":"mock:kv",)" + std::string(fields) + "}");
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_EQ(json::parse(reply.body)["error"]["param"], param);
+    EXPECT_EQ(json::parse(reply.body)["error"]["code"], "kv_capacity");
+  }
 }
 
 TEST(Answer, ChatLogprobsAndPromptLogprobs) {

@@ -60,7 +60,14 @@ TEST(ApiHandler, PathsAndMethodsAreExact) {
   const Reply reply = served.get("/v1/completions");
   EXPECT_EQ(reply.status, 405);
   EXPECT_EQ(reply.headers.at("allow"), "POST");
-  EXPECT_EQ(served.post("/health", "{}").status, 405);
+  for (const auto& [path, allowed] : {std::pair{"/health", "GET, HEAD"}, std::pair{"/v1/models/mock", "GET, HEAD"}}) {
+    const Reply wrong = served.post(path, "{}");
+    EXPECT_EQ(wrong.status, 405);
+    EXPECT_EQ(wrong.headers.at("allow"), allowed);
+  }
+  Client client(served.server->port());
+  client.send("PUT /ping HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(client.read().headers.at("allow"), "GET, HEAD, POST");
   EXPECT_EQ(served.post("/v1/models", "{}").status, 405);
 }
 
@@ -87,6 +94,32 @@ TEST(ApiHandler, RequestIdsAreKeptIfHarmless) {
               "X-Request-Id: mine\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n");
   EXPECT_EQ(served.backend.last().requestId, "mine");
   EXPECT_EQ(served.backend.last().traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+}
+
+TEST(ApiHandler, ARequestIdOfTheBodyIsTheAnswers) {
+  Served served;
+  const std::string body = R"({"prompt":[1],"max_tokens":1,"request_id":"job-7"})";
+  const Reply own = served.post("/v1/completions", body);
+  EXPECT_NE(own.body.find(R"("id":"cmpl-job-7")"), std::string::npos) << own.body;
+  EXPECT_EQ(own.headers.at("x-request-id"), "job-7");
+  EXPECT_EQ(served.backend.last().requestId, "job-7");
+  EXPECT_NE(served.post("/v1/completions", body, "X-Request-Id: outer\r\n").body.find(R"("id":"cmpl-outer")"),
+            std::string::npos)
+      << "the header's comes first";
+  const Reply chat = served.post("/v1/chat/completions",
+                                 R"({"messages":[{"role":"user","content":"x"}],"max_tokens":1,"request_id":"c"})");
+  EXPECT_NE(chat.body.find(R"("id":"chatcmpl-c")"), std::string::npos);
+}
+
+TEST(ApiHandler, AbsoluteTargetsAreOfTheirOwnHost) {
+  Served served;
+  for (const auto& [target, host, status] : {std::tuple{"http://localhost/v1/models", "localhost", 200},
+                                             std::tuple{"http://127.0.0.1:9", "evil.example", 200},
+                                             std::tuple{"http://evil.example/v1/models", "localhost", 403}}) {
+    Client client(served.server->port());
+    client.send("GET " + std::string(target) + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+    EXPECT_EQ(client.read().status, status) << target;
+  }
 }
 
 TEST(ApiHandler, DrainingRefusesNewWork) {

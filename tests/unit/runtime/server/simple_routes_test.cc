@@ -49,6 +49,9 @@ TEST(SimpleRoutes, Tokens) {
   EXPECT_EQ(served.post("/detokenize", R"({})").status, 400);
   EXPECT_EQ(served.post("/tokenize", R"({"model":"x","prompt":"a"})").status, 404);
   EXPECT_EQ(served.post("/tokenize", R"({})").status, 400);
+  const std::string chat = R"({"messages":[{"role":"user","content":"hello"}],"tools":)";
+  EXPECT_EQ(served.post("/tokenize", chat + "[]}").status, 200);
+  EXPECT_EQ(json::parse(served.post("/tokenize", chat + "[{}]}").body)["error"]["param"], "tools");
 }
 
 TEST(SimpleRoutes, MetricsMove) {

@@ -186,7 +186,11 @@ TEST_F(Serving, WhatCannotFitIsRefusedAtOnce) {
   start();
   auto asked = request(1, std::vector<int32_t>(100, 1), 90);
   asked.choices = 6;  // 12 pages each, of 64
-  EXPECT_EQ(loop_->submit(asked, std::make_shared<Collector>()).code(), server::kKvCapacity);
+  const Status refused = loop_->submit(asked, std::make_shared<Collector>());
+  EXPECT_EQ(refused.code(), server::kKvCapacity);
+  EXPECT_EQ(refused.hint(), "ask for at most 5 answers, or for fewer tokens");
+  asked.maxTokens = 2000;
+  EXPECT_EQ(loop_->submit(asked, std::make_shared<Collector>()).hint(), "ask for at most 1024 tokens");
 }
 
 TEST_F(Serving, AFullQueueIsKnownWhileTheStepRuns) {

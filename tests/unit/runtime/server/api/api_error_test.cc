@@ -40,6 +40,8 @@ TEST(ApiError, BackendErrorsHideTheirDetails) {
   EXPECT_EQ(full.status, 429);
   EXPECT_GT(full.retryAfter, 0);
   EXPECT_EQ(fromStatus(Status::error(ErrorKind::kUsage, kKvCapacity, "too big")).code, "kv_capacity");
+  EXPECT_EQ(fromStatus(Status::error(ErrorKind::kUsage, kKvCapacity, "too big", "ask for 3")).message,
+            "too big; ask for 3");
   const ApiError broken = fromStatus(Status::error(ErrorKind::kDeviceFault, "RT_DEVICE", "at 0x7fff /secret"));
   EXPECT_EQ(broken.status, 503);
   EXPECT_EQ(broken.json().find("secret"), std::string::npos);

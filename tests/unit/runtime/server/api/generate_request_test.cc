@@ -35,7 +35,7 @@ TEST(GenerateRequest, ModelAndDefaultsAreTheSameInAllApis) {
     EXPECT_FALSE(out.stream);
     GenerateRequest other;
     EXPECT_FALSE(read(api, R"(,"model":"alias","unknown":{"a":[1]})", other));
-    EXPECT_EQ(other.model, "alias");
+    EXPECT_EQ(other.model, "m") << "the first name, whichever was asked for";
   }
 }
 
@@ -49,6 +49,17 @@ TEST(GenerateRequest, UnknownModelsAre404AndHugeNames400) {
     EXPECT_EQ(read(api, ",\"model\":\"" + std::string(10'000, 'm') + "\"", out)->status, 400);
     EXPECT_EQ(read(api, R"(,"model":7)", out)->param, "model");
   }
+}
+
+TEST(GenerateRequest, TheLengthHasItsApisName) {
+  GenerateRequest out;
+  EXPECT_STREQ(out.lengthField(), "max_tokens");
+  out.api = Api::kResponses;
+  EXPECT_STREQ(out.lengthField(), "max_output_tokens");
+  out.choices = 3;
+  EXPECT_STREQ(out.lengthField(), "best_of");
+  out.shown = 3;
+  EXPECT_STREQ(out.lengthField(), "n");
 }
 
 TEST(GenerateRequest, ThePromptHasItsApisName) {

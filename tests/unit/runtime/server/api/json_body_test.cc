@@ -26,6 +26,33 @@ TEST(JsonBody, WhatIsNoObjectWithinLimitsIsInvalidJson) {
   }
 }
 
+TEST(JsonBody, WhatIsNoTextSaysWhereAndWhatToDo) {
+  const auto said = [](const std::string& text) {
+    Json json;
+    const ApiFault fault = parseBody(text, json);
+    return fault ? fault->message : std::string();
+  };
+  EXPECT_EQ(said("{\"prompt\":\"a\xff\"}"),
+            "the body cannot be read: it is not UTF-8 at byte 13; encode it as UTF-8, or write other characters as \\u "
+            "escapes");
+  for (const char* half : {R"({"prompt":"\ud800"})", R"({"prompt":"\ud800x"})", R"({"prompt":"\udc00"})"}) {
+    EXPECT_NE(said(half).find("a \\u escape is half of a surrogate pair at byte 1"), std::string::npos) << said(half);
+    EXPECT_NE(said(half).find("write both halves"), std::string::npos);
+  }
+  EXPECT_EQ(said(R"({"prompt":"invalid string: ill-formed UTF-8)"), "the body cannot be read: not JSON at byte 44");
+}
+
+TEST(JsonBody, AnObjectOfTooManyKeysNamesItsField) {
+  std::string text = R"({"prompt":"a","logit_bias":{"k":0)";
+  for (int i = 0; i < 1024; ++i) text += ",\"" + std::to_string(i) + "\":0";
+  Json json;
+  const ApiFault fault = parseBody(text + "}}", json);
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->code, "invalid_value");
+  EXPECT_EQ(fault->param, "logit_bias");
+  EXPECT_EQ(fault->message, "'logit_bias': an object has more than 1024 keys");
+}
+
 TEST(JsonBody, KeepsOrderAndNesting) {
   Json json;
   ASSERT_FALSE(parseBody(R"({"z":[1,{"b":[],"a":{}}],"a":{"x":null,"y":"é"}})", json));

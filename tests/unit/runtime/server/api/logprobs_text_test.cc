@@ -62,10 +62,28 @@ TEST(LogprobsText, AChoiceGathersInItsApisStyle) {
   ChoiceLogprobs arrays(LogprobStyle::kArrays);
   const int32_t ids[] = {'a', 'b'};
   const PositionLogprobs prompt[] = {{-1.0f, 1, {}}};
-  arrays.addPrompt({tokenizer()}, ids, prompt);
+  arrays.addPrompt({tokenizer()}, ids, prompt, "ab");
   (void)arrays.take();
   arrays.add({tokenizer()}, 'c', {-2.0f, {}});
   EXPECT_EQ(json::parse(arrays.take())["text_offset"], json::array({2})) << "the offset counts what was taken";
+}
+
+TEST(LogprobsText, OffsetsOfAPromptAreThoseOfItsText) {
+  const auto offsets = [](const std::vector<int32_t>& ids, std::string_view text) {
+    ChoiceLogprobs arrays(LogprobStyle::kArrays);
+    const std::vector<PositionLogprobs> logprobs(ids.size() - 1, PositionLogprobs{-1.0f, 1, {}});
+    arrays.addPrompt({tokenizer()}, ids, logprobs, text);
+    arrays.add({tokenizer()}, 'z', {-2.0f, {}});
+    return json::parse(arrays.take())["text_offset"];
+  };
+  EXPECT_EQ(offsets({263, 'a', 'b'}, "ab"), json({0, 0, 1, 2})) << "the BOS is not in the text";
+  EXPECT_EQ(offsets({263, 'a'}, "<s>a"), json({0, 3, 4})) << "here it is";
+  EXPECT_EQ(offsets({260, 'b'}, "hellob"), json({0, 5, 6})) << "the tokenizer's own space is not";
+  EXPECT_EQ(offsets({0xc3, 0xa9, 'b'},
+                    "\xc3\xa9"
+                    "b"),
+            json({0, 1, 1, 2}))
+      << "characters, not bytes";
 }
 
 TEST(LogprobsText, PromptsHaveRanks) {

@@ -13,6 +13,8 @@ ModelFacts facts() {
   out.vocabulary = 265;
   out.eosIds = {262};
   out.defaults.temperature = 0.6;
+  out.sequences = 8;
+  out.priorities = true;
   return out;
 }
 
@@ -49,7 +51,7 @@ TEST(OpenAiRequest, EachFieldArrives) {
       "return_tokens_as_token_ids":true,"priority":-5,"cache_salt":"s","truncate_prompt_tokens":-1,
       "truncation_side":"right","add_special_tokens":false,"user":"u","unknown_field":{"a":1},"tools":null,"suffix":"",
       "spaces_between_special_tokens":true,"response_format":{"type":"text"},"use_beam_search":false)");
-  EXPECT_EQ(r.model, "alias");
+  EXPECT_EQ(r.model, "m") << "whatever name asked for it";
   EXPECT_TRUE(r.sampling.greedy());
   EXPECT_EQ(r.sampling.topP, 0.5);
   EXPECT_EQ(r.sampling.topK, 7);
@@ -121,6 +123,7 @@ constexpr BadField kBadFields[] = {
     {R"("logprobs":1000000)", "logprobs"},
     {R"("logprobs":true)", "logprobs"},
     {R"("prompt_logprobs":21)", "prompt_logprobs"},
+    {R"("prompt_logprobs":-1)", "prompt_logprobs"},
     {R"("prompt_logprobs":1,"stream":true)", "prompt_logprobs"},
     {R"("max_tokens":0)", "max_tokens"},
     {R"("max_tokens":-1)", "max_tokens"},
@@ -183,17 +186,12 @@ TEST(OpenAiRequest, EachBadValueNamesItsField) {
 TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
   for (const char* fields :
        {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
-        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})" /* neutral, see below */,
-        R"("chat_template":"x")", R"("use_beam_search":true)", R"("length_penalty":2.0)",
-        R"("kv_transfer_params":{"a":1})", R"("vllm_xargs":{"a":1})", R"("echo":true)", R"("thinking_token_budget":5)",
-        R"("modalities":["audio"])"}) {
+        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})", R"("chat_template":"x")",
+        R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("kv_transfer_params":{"a":1})",
+        R"("vllm_xargs":{"a":1})", R"("echo":true)", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
     const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
-    if (name == "guided_json") {
-      EXPECT_FALSE(fault);
-      continue;
-    }
     ASSERT_TRUE(fault) << fields;
     EXPECT_EQ(fault->status, 400);
     EXPECT_EQ(fault->code, "unsupported_parameter") << fields;
@@ -201,6 +199,31 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
   }
   GenerateRequest out;
   EXPECT_EQ(readFault(R"("suffix":"s")", false, out)->param, "suffix");
+}
+
+TEST(OpenAiRequest, ALogprobOfEachTokenIsRefusedWithTheLimit) {
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("prompt_logprobs":-1)", false, out)->message,
+            "'prompt_logprobs' -1 asks for all 265 tokens at each place; this server gives at most 20: send 0 to 20");
+}
+
+TEST(OpenAiRequest, NoMoreChoicesThanRunTogether) {
+  ModelFacts few = facts();
+  few.sequences = 3;
+  for (const auto& [fields, param] : {std::pair{R"("n":4)", "n"}, std::pair{R"("n":2,"best_of":4)", "best_of"}}) {
+    Json json;
+    ASSERT_FALSE(parseBody(std::string(R"({"prompt":"hi",)") + fields + "}", json));
+    GenerateRequest out;
+    const ApiFault fault = readGenerateRequest(json, Api::kCompletions, few, out);
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->param, param);
+    EXPECT_NE(fault->message.find("send at most 3"), std::string::npos) << fault->message;
+  }
+  Json json;
+  ASSERT_FALSE(parseBody(R"({"prompt":"hi","n":3})", json));
+  GenerateRequest out;
+  EXPECT_FALSE(readGenerateRequest(json, Api::kCompletions, few, out));
+  EXPECT_STREQ(out.lengthField(), "n");
 }
 
 TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {

@@ -60,6 +60,14 @@ TEST(PromptEncoder, TruncationKeepsTheAskedEnd) {
   request.maxTokens = 1;
   EXPECT_FALSE(f.prepare(request, out));
   EXPECT_EQ(out.back().prompt.size(), 19u);
+  request.maxTokens = 5;
+  EXPECT_FALSE(f.prepare(request, out));
+  EXPECT_EQ(out.back().prompt.size(), 15u) << "the answer's room is left";
+  request.maxTokens.reset();
+  EXPECT_FALSE(f.prepare(request, out));
+  EXPECT_EQ(out.back().prompt.size(), 19u);
+  request.maxTokens = 20;
+  EXPECT_EQ(f.prepare(request, out)->code, "context_length_exceeded");
 }
 
 TEST(PromptEncoder, TextsGetABos) {

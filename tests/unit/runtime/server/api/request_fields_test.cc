@@ -26,6 +26,7 @@ ApiFault read(Api api, const std::string& fields, GenerateRequest& out) {
   facts.names = {"m"};
   facts.context = 100;
   facts.vocabulary = 265;
+  facts.priorities = true;
   return readGenerateRequest(json, api, facts, out);
 }
 
@@ -40,12 +41,13 @@ constexpr BadField kBadFields[] = {
     {R"("top_p":0)", "top_p"},
     {R"("top_p":1.1)", "top_p"},
     {R"("top_k":-2)", "top_k"},
-    {R"("top_k":266)", "top_k"},
+    {R"("top_k":2.5)", "top_k"},
     {R"("min_p":2)", "min_p"},
     {R"("presence_penalty":1e9)", "presence_penalty"},
     {R"("frequency_penalty":-1e9)", "frequency_penalty"},
     {R"("repetition_penalty":0)", "repetition_penalty"},
     {R"("seed":18446744073709551616)", "seed"},
+    {R"("seed":9223372036854775808)", "seed"},
     {R"("seed":1.5)", "seed"},
     {R"("logit_bias":{"265":1})", "logit_bias"},
     {R"("logit_bias":{"-1":1})", "logit_bias"},
@@ -55,6 +57,7 @@ constexpr BadField kBadFields[] = {
     {R"("allowed_token_ids":[])", "allowed_token_ids"},
     {R"("allowed_token_ids":[265])", "allowed_token_ids"},
     {R"("bad_words":[""])", "bad_words"},
+    {R"("bad_words":"a")", "bad_words"},
     {R"("stop_token_ids":[-1])", "stop_token_ids"},
     {R"("ignore_eos":1)", "ignore_eos"},
     {R"("min_tokens":-1)", "min_tokens"},
@@ -69,6 +72,10 @@ constexpr BadField kBadFields[] = {
     {R"("priority":"high")", "priority"},
     {R"("truncate_prompt_tokens":0)", "truncate_prompt_tokens"},
     {R"("truncate_prompt_tokens":-2)", "truncate_prompt_tokens"},
+    {R"("truncate_prompt_tokens":101)", "truncate_prompt_tokens"},
+    {R"("request_id":"a b")", "request_id"},
+    {R"("request_id":"")", "request_id"},
+    {R"("request_id":7)", "request_id"},
     {R"("truncation_side":"up")", "truncation_side"},
 };
 
@@ -118,12 +125,62 @@ TEST(RequestFields, VllmsFieldsArriveInEveryApi) {
   }
 }
 
+TEST(RequestFields, ValuesAtTheEdges) {
+  for (const Api api : kAll) {
+    GenerateRequest out;
+    EXPECT_FALSE(read(api, R"("top_k":1000000000000,"seed":-9223372036854775808,"truncate_prompt_tokens":100,
+                           "request_id":"job-7.2:x_")",
+                      out));
+    EXPECT_EQ(out.sampling.topK, 265) << "there are no more tokens";
+    EXPECT_EQ(out.sampling.seed, uint64_t{1} << 63);
+    EXPECT_EQ(out.truncatePrompt, 100);
+    EXPECT_EQ(out.requestId, "job-7.2:x_");
+    GenerateRequest other;
+    EXPECT_FALSE(read(api, R"("top_k":-1,"seed":9223372036854775807)", other));
+    EXPECT_EQ(other.sampling.topK, -1);
+  }
+}
+
+TEST(RequestFields, PriorityNeedsAServerThatHeedsIt) {
+  for (const Api api : kAll) {
+    Json json;
+    ASSERT_FALSE(parseBody(bodyOf(api, R"("priority":3)"), json));
+    ModelFacts facts;
+    facts.names = {"m"};
+    facts.context = 100;
+    facts.vocabulary = 265;
+    GenerateRequest out;
+    const ApiFault fault = readGenerateRequest(json, api, facts, out);
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->param, "priority");
+    EXPECT_NE(fault->message.find("--policy priority"), std::string::npos);
+    ASSERT_FALSE(parseBody(bodyOf(api, R"("priority":0)"), json));
+    GenerateRequest neutral;
+    EXPECT_FALSE(readGenerateRequest(json, api, facts, neutral));
+  }
+}
+
+TEST(RequestFields, StructureIsRefusedEvenWhereItIsEmpty) {
+  for (const Api api : kAll)
+    for (const char* fields : {R"("guided_json":{})", R"("guided_choice":[])", R"("structured_outputs":{})",
+                               R"("guided_regex":"")", R"("json_schema":false)"}) {
+      GenerateRequest out;
+      const ApiFault fault = read(api, fields, out);
+      ASSERT_TRUE(fault) << fields;
+      EXPECT_EQ(fault->code, "unsupported_parameter") << fields;
+      GenerateRequest neutral;
+      EXPECT_FALSE(read(api, R"("guided_json":null)", neutral));
+    }
+}
+
 TEST(RequestFields, TooManyBiasesAreRefused) {
   std::string map = "\"logit_bias\":{";
   for (int i = 0; i < 1025; ++i) map += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":0";
   for (const Api api : kAll) {
     GenerateRequest out;
-    EXPECT_EQ(read(api, map + "}", out)->status, 400);
+    const ApiFault fault = read(api, map + "}", out);
+    EXPECT_EQ(fault->code, "invalid_value");
+    EXPECT_EQ(fault->param, "logit_bias");
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace llmc::rt::server {
 namespace {
 
@@ -60,6 +62,21 @@ TEST(RequestReader, SplitsTheTarget) {
   EXPECT_EQ(request.path, "/a/../b");
   EXPECT_EQ(request.query, "c=d?e");
   EXPECT_TRUE(request.http10 && request.keepAlive);
+}
+
+TEST(RequestReader, AbsoluteTargets) {  // RFC 9112, 3.2.2
+  for (const auto& [target, path, query] :
+       {std::array{"http://other:80/a/b?c=d", "/a/b", "c=d"}, std::array{"HTTPS://other:80?x", "/", "x"},
+        std::array{"http://other:80", "/", ""}, std::array{"/a?u=http://h/", "/a", "u=http://h/"}}) {
+    RequestReader reader;
+    std::string input = "GET " + std::string(target) + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    ASSERT_EQ(reader.feed(input), State::kDone) << target;
+    const HttpRequest request = reader.take();
+    EXPECT_EQ(request.path, path);
+    EXPECT_EQ(request.query, query);
+    EXPECT_EQ(request.count("host"), 1u);
+    EXPECT_EQ(request.header("host"), target[0] == '/' ? "localhost" : "other:80");
+  }
 }
 
 TEST(RequestReader, LengthsThatTwoParsersMayReadDifferently) {  // HT1
@@ -122,7 +139,8 @@ TEST(RequestReader, ExpectationsProtocolsAndHosts) {  // HT9, HT10, HT12, HT14
   EXPECT_EQ(statusOf("\x16\x03\x01\x02"), 400);
   EXPECT_EQ(statusOf("GET / HTTP/1.1\r\n\r\n"), 400);
   EXPECT_EQ(statusOf("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
-  EXPECT_EQ(statusOf("GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
+  for (const char* target : {"http://", "http:///x", "ftp://h/", "http://u:p@h/", "h:80", "*"})
+    EXPECT_EQ(statusOf("GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n"), 400) << target;
   EXPECT_EQ(statusOf(head("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n")), 400);
   EXPECT_EQ(statusOf(head("Content-Encoding: gzip\r\nContent-Length: 1\r\n", "x")), 415);
   RequestReader reader;
