@@ -62,7 +62,7 @@ void readCounts(FieldReader& fields, const ModelFacts& facts, GenerateRequest& o
     const std::string name = out.choices > out.shown ? "best_of" : "n", most = std::to_string(facts.sequences);
     fields.fail(invalidValue(name, "'" + name + "' is " + std::to_string(out.choices) + ", but this server runs " +
                                        most + " sequences together (--max-num-seqs); send at most " + most +
-                                       ", or the prompt more often"));
+                                       ", or the others in further requests"));
   }
   if (out.choices < out.shown) fields.fail(invalidValue("best_of", "'best_of' must not be less than 'n'"));
   // Which answers are best is known when all have ended.
