@@ -119,8 +119,7 @@ void BatchBuilder::addQueries(const StepSequence& sequence, uint32_t count, uint
   const auto index = static_cast<size_t>(batch_.sequences++);
   std::fill_n(tokenSeq_.begin() + batch_.tokens, count, static_cast<int32_t>(index));
   contextLens_[index] = static_cast<int32_t>(context);
-  std::copy_n(sequence.pages.begin(), pagesFor(context),
-              blockTable_.get() + index * blockStride_);
+  std::copy_n(sequence.pages.begin(), pagesFor(context), blockTable_.get() + index * blockStride_);
   batch_.tokens += static_cast<int32_t>(count);
   queryStarts_[index + 1] = batch_.tokens;
 }

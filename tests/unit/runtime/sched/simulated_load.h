@@ -20,7 +20,7 @@ struct LoadTotals {
   uint64_t requests = 0, steps = 0, tokens = 0, refused = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
   uint64_t swaps = 0, hits = 0, evicted = 0, forks = 0;
   uint64_t exactTokens = 0, mixedSteps = 0;  ///< of exact sequences; steps of these and others
-  double longestWaitShare = 0;  ///< of the stated bound
+  double longestWaitShare = 0;               ///< of the stated bound
 };
 
 /// All of a run follows from its seed: configuration, requests and faults.
@@ -72,8 +72,7 @@ class SimulatedLoad {
   std::set<std::pair<RequestId, uint32_t>> decoding_;  ///< before the plan
   std::vector<SampleOutcome> outcomes_;
   std::vector<uint32_t> faults_;
-  double now_ = 0, cancelRate_ = 0, faultRate_ = 0, pauseRate_ = 0, arrivalSeconds_ = 0, waitBound_ = 0,
-         exactRate_ = 0;
+  double now_ = 0, cancelRate_ = 0, faultRate_ = 0, pauseRate_ = 0, arrivalSeconds_ = 0, waitBound_ = 0, exactRate_ = 0;
   uint32_t emptyPlans_ = 0;
   RequestId nextId_ = 1;
   std::string failure_;
