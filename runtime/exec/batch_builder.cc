@@ -2,6 +2,8 @@
 #include "runtime/exec/batch_builder.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
 #include <string>
 
 namespace llmc::rt {
@@ -23,6 +25,13 @@ uint64_t rowCount(const StepSequence& sequence) {
   return 0;
 }
 
+/// Zeros. Pages of a large one come into being when they are written.
+int32_t* lazyArray(size_t count) {
+  void* array = std::calloc(count, sizeof(int32_t));
+  if (!array) throw std::bad_alloc();
+  return static_cast<int32_t*>(array);
+}
+
 Status stepError(std::string message) { return Status::error(ErrorKind::kInternal, "RT_STEP", std::move(message)); }
 
 }  // namespace
@@ -32,13 +41,13 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
       vocabulary_(vocabulary),
       pages_(pages),
       blockStride_(pagesFor(limits.maxContext)),
-      mostSequences_(apart ? limits.maxTokens : limits.maxSequences) {
+      mostSequences_(apart ? limits.maxTokens : limits.maxSequences),
+      blockTable_(lazyArray(size_t{mostSequences_} * blockStride_ + kPaddingRows), &std::free) {
   const size_t tokens = limits.maxTokens + kPaddingRows;
   const size_t sequences = mostSequences_ + kPaddingRows;
   for (auto* array : {&tokenIds_, &positions_, &slots_, &tokenSeq_}) array->assign(tokens, 0);
   queryStarts_.assign(sequences + 1, 0);
   contextLens_.assign(sequences, 0);
-  blockTable_.assign(size_t{mostSequences_} * blockStride_ + kPaddingRows, 0);
   sampleRows_.assign(limits.maxRows + kPaddingRows, 0);
   logitsWanted_.assign(limits.maxRows + kPaddingRows, 0);
   batch_ = {0,
@@ -51,7 +60,7 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
             tokenSeq_.data(),
             queryStarts_.data(),
             contextLens_.data(),
-            blockTable_.data(),
+            blockTable_.get(),
             sampleRows_.data(),
             logitsWanted_.data()};
 }
@@ -110,8 +119,7 @@ void BatchBuilder::addQueries(const StepSequence& sequence, uint32_t count, uint
   const auto index = static_cast<size_t>(batch_.sequences++);
   std::fill_n(tokenSeq_.begin() + batch_.tokens, count, static_cast<int32_t>(index));
   contextLens_[index] = static_cast<int32_t>(context);
-  std::copy_n(sequence.pages.begin(), pagesFor(context),
-              blockTable_.begin() + static_cast<ptrdiff_t>(index * blockStride_));
+  std::copy_n(sequence.pages.begin(), pagesFor(context), blockTable_.get() + index * blockStride_);
   batch_.tokens += static_cast<int32_t>(count);
   queryStarts_[index + 1] = batch_.tokens;
 }

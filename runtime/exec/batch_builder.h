@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -27,9 +28,12 @@ struct StepSequence {
   /// Somebody reads the logits of its rows. If not, they may be missing, and the largest of their tiles are all there
   /// is.
   bool logits = true;
+  /// The step takes Numerics::kInvariant for its sake.
+  bool exact = false;
 };
 
-/// Owns the batch arrays, all sized for the limits at construction: build() allocates nothing.
+/// Owns the batch arrays, all sized for the limits at construction: build() allocates nothing. Rows of the block table
+/// that no step has needed take addresses, but no memory.
 class BatchBuilder {
  public:
   /// `vocabulary`: ids must be below it. `pages`: page ids must be below it. `apart`: StepSequence::apart may be set,
@@ -55,8 +59,8 @@ class BatchBuilder {
   const uint32_t vocabulary_, pages_, blockStride_, mostSequences_;
   Batch batch_;
   // Arrays behind batch_, 16 entries longer than the limits: kernels may read (never use) that far.
-  std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, blockTable_, sampleRows_,
-      logitsWanted_;
+  std::vector<int32_t> tokenIds_, positions_, slots_, tokenSeq_, queryStarts_, contextLens_, sampleRows_, logitsWanted_;
+  std::unique_ptr<int32_t[], void (*)(void*)> blockTable_;
 };
 
 }  // namespace llmc::rt

@@ -61,14 +61,13 @@ Status BoundProgram::bindLaunches(const ProgramSource& source, const fb::Program
 
 Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& source, uint32_t program,
                                                          const ProgramMemory& memory, const StepLimits& limits,
-                                                         uint32_t workers, Numerics numerics) {
+                                                         uint32_t workers) {
   const fb::Program& plan = *source.plan->programs()->Get(program);
   const UnitCounts units = unitCounts(plan, limits, workers);
   std::unique_ptr<BoundProgram> bound(new BoundProgram);
   LLMC_TRY(bound->bindKernels(source));
   LLMC_TRY(bound->bindLaunches(source, plan, memory, units));
   bound->maxTokens_ = plan.t_max();
-  bound->numerics_ = numerics;
   const fb::Slot& logits = *plan.slots()->Get(plan.logits_slot());
   bound->logits_ = reinterpret_cast<const float*>(memory.arena + slotOffset(plan, logits, units));
   bound->tiles_ = argmaxTiles(plan, *source.plan);
@@ -82,10 +81,11 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& so
   return bound;
 }
 
-Walk BoundProgram::walk(uint32_t tokens, uint32_t rows) {
-  if (tokens == tokens_ && rows == rows_) return {calls_, phaseEnds_};
+Walk BoundProgram::walk(uint32_t tokens, uint32_t rows, Numerics numerics) {
+  if (tokens == tokens_ && rows == rows_ && numerics == numerics_) return {calls_, phaseEnds_};
   tokens_ = tokens;
   rows_ = rows;
+  numerics_ = numerics;
   calls_.clear();
   origins_.clear();
   phaseEnds_.clear();
@@ -97,7 +97,7 @@ Walk BoundProgram::walk(uint32_t tokens, uint32_t rows) {
       const uint32_t m = kernel.onRows ? rows : tokens;
       if (m == 0) continue;
       // The last variant takes any M, so the search always ends.
-      size_t v = numerics_ == Numerics::kInvariant ? kernel.variants.size() - 1 : 0;
+      size_t v = numerics == Numerics::kInvariant ? kernel.variants.size() - 1 : 0;
       while (kernel.variants[v].maxRows != 0 && kernel.variants[v].maxRows < m) ++v;
       calls_.push_back({kernel.variants[v].function, args_.data() + launches_[launch].firstArg});
       origins_.push_back({launches_[launch].kernel, static_cast<uint32_t>(v), kernel.onRows});

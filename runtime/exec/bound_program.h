@@ -41,13 +41,13 @@ class BoundProgram {
   /// Error RT_PLAN (70) when a weight or kernel has no address.
   static Result<std::unique_ptr<BoundProgram>> bind(const ProgramSource& source, uint32_t program,
                                                     const ProgramMemory& memory, const StepLimits& limits,
-                                                    uint32_t workers, Numerics numerics = Numerics::kFast);
+                                                    uint32_t workers);
   BoundProgram(const BoundProgram&) = delete;
   BoundProgram& operator=(const BoundProgram&) = delete;
 
-  /// The walk for T tokens and S rows. Launches that work on rows are left out when there are none, and phases that
-  /// become empty with them. Allocates nothing; valid until the next call.
-  Walk walk(uint32_t tokens, uint32_t rows);
+  /// The walk for T tokens and S rows by variants of `numerics`. Launches that work on rows are left out when there are
+  /// none, and phases that become empty with them. Allocates nothing; valid until the next call.
+  Walk walk(uint32_t tokens, uint32_t rows, Numerics numerics = Numerics::kFast);
 
   /// What call `call` of the last walk runs, for people who measure.
   struct CallOrigin {
@@ -87,8 +87,8 @@ class BoundProgram {
   std::vector<CallOrigin> origins_;   ///< of the same walk
   std::vector<uint32_t> phaseEnds_;
   uint32_t tokens_ = 0, rows_ = 0;  ///< of that walk; tokens_ 0: none yet
-  uint32_t maxTokens_ = 0;
   Numerics numerics_ = Numerics::kFast;
+  uint32_t maxTokens_ = 0;
   const float* logits_ = nullptr;
   uint32_t tiles_ = 0;
   const float* argmax_ = nullptr;

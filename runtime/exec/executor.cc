@@ -3,6 +3,7 @@
 
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <string>
 
 #include "runtime/base/limits.h"
@@ -14,11 +15,13 @@ ProgramSource sourceOf(const EngineFile& engine, uint32_t level) {
           [&engine, level](uint64_t offset) { return engine.codeAddress(level, offset); }};
 }
 
-Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics)
+Executor::Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics,
+                   bool apart)
     : pool_(pool),
       limits_(limits),
       vocabulary_(vocabulary),
-      builder_(limits, vocabulary, pages, numerics == Numerics::kInvariant) {}
+      numerics_(numerics),
+      builder_(limits, vocabulary, pages, apart) {}
 
 namespace {
 
@@ -39,7 +42,8 @@ Result<std::unique_ptr<Executor>> Executor::create(std::unique_ptr<StepBackend> 
                                                    WorkerPool& pool, const StepLimits& limits, uint32_t pages,
                                                    Numerics numerics) {
   LLMC_TRY(checkLimits(limits));
-  std::unique_ptr<Executor> executor(new Executor(pool, limits, plan.model()->vocab_size(), pages, numerics));
+  std::unique_ptr<Executor> executor(
+      new Executor(pool, limits, plan.model()->vocab_size(), pages, numerics, numerics == Numerics::kInvariant));
   executor->arenaBytes_ = backend->workspaceBytes();
   executor->backend_ = std::move(backend);
   return executor;
@@ -51,7 +55,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
   const auto bytes = rt::workspaceBytes(*source.plan, limits, pool.workers());
   if (!bytes) return Status::error(ErrorKind::kUnavailable, "RT_MEMORY", "the workspace overflows 64 bits");
   std::unique_ptr<Executor> executor(
-      new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages, numerics));
+      new Executor(pool, limits, source.plan->model()->vocab_size(), kv.pages, numerics, /*apart=*/true));
   executor->arenaBytes_ = *bytes;
   auto arena = Arena::map(*bytes, "the workspace");
   if (!arena) return arena.takeStatus();
@@ -59,7 +63,7 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
   const ProgramMemory memory{executor->arena_.data(), kv.base, &executor->builder_.batch()};
   const uint32_t programs = source.plan->programs()->size();
   for (uint32_t i = numerics == Numerics::kInvariant ? programs - 1 : 0; i < programs; ++i) {
-    auto program = BoundProgram::bind(source, i, memory, limits, pool.workers(), numerics);
+    auto program = BoundProgram::bind(source, i, memory, limits, pool.workers());
     if (!program) return program.takeStatus();
     executor->programs_.push_back(program.take());
   }
@@ -83,12 +87,14 @@ Status Executor::step(std::span<const StepSequence> sequences, const StepSamplin
     return Status::ok();
   }
   const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
-  size_t choice = 0;
+  const bool exact = std::any_of(sequences.begin(), sequences.end(), [](const auto& s) { return s.exact; });
+  const Numerics numerics = exact ? Numerics::kInvariant : numerics_;
+  size_t choice = numerics == Numerics::kInvariant ? programs_.size() - 1 : 0;
   while (programs_[choice]->maxTokens() != 0 && programs_[choice]->maxTokens() < tokens) ++choice;
   BoundProgram& program = *programs_[choice];
   logits_ = program.logits();
   tiles_ = {program.argmax(), uint64_t{2} * program.tiles()};
-  const Walk walk = program.walk(tokens, rows());
+  const Walk walk = program.walk(tokens, rows(), numerics);
   const int32_t code = pool_.run(walk, observer_ ? &times_ : nullptr);
   if (code) return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
   if (observer_) observer_->add({program, walk, times_, builder_.batch()});

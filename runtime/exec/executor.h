@@ -27,11 +27,11 @@ struct KvMemory {
 /// Weights and code of an engine whose level `level` is activated. `engine` must outlive what is made from it.
 ProgramSource sourceOf(const EngineFile& engine, uint32_t level);
 
-/// One engine on one pool of workers, or on a device with the pool for what stays on the host. With
-/// Numerics::kInvariant all steps take the program and the variants for any number of tokens; what a token gets depends
-/// then on its sequence alone, if the caller keeps to the two rules of attention: a prompt comes in chunks of two
-/// tokens or more, and generated tokens come one by one or apart. Used by the thread that made the pool. After the
-/// first step of each shape a step allocates nothing.
+/// One engine on one pool of workers, or on a device with the pool for what stays on the host. A step with a sequence
+/// that is StepSequence::exact, and with Numerics::kInvariant all steps, take the program and the variants for any
+/// number of tokens; what a token gets depends then on its sequence alone, if the caller keeps to the two rules of
+/// attention: a prompt comes in chunks of two tokens or more, and generated tokens come one by one or apart. Used by
+/// the thread that made the pool. After the first step of each shape a step allocates nothing.
 class Executor {
  public:
   /// Errors: RT_MEMORY (69) with the size of the workspace, RT_PLAN (70), RT_LIMITS (64).
@@ -49,6 +49,8 @@ class Executor {
   /// `sampling`: for a backend that samples(); as many rows as the step has, or none.
   Status step(std::span<const StepSequence> sequences, const StepSampling& sampling = {});
   bool samples() const { return backend_ && backend_->samples(); }
+  /// Whether StepSequence::exact of one sequence does what it says: a backend's numerics are those it was made with.
+  bool exactSteps() const { return !backend_; }
 
   /// From now on `observer` hears of each step; it must live as long as it is set. Null: no more measuring. Steps of a
   /// backend, and those that fail, are not told.
@@ -76,11 +78,13 @@ class Executor {
   std::span<uint8_t> workspace() { return {arena_.data(), arena_.size()}; }
 
  private:
-  Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics);
+  Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics,
+           bool apart);
 
   WorkerPool& pool_;
   const StepLimits limits_;
   const uint32_t vocabulary_;
+  const Numerics numerics_;  ///< kInvariant: of all steps
   Arena arena_;
   uint64_t arenaBytes_ = 0;
   BatchBuilder builder_;

@@ -86,7 +86,9 @@ constexpr FlagHelp kFlags[] = {
      "repeat; at most 256 MiB (default: none)",
      kServe},
     {"deterministic", "",
-     "a sequence's tokens do not depend on what runs beside it: one code path for all (default: off)", kServe},
+     "no answer depends on what runs beside it: one code path for all; on a CPU those of requests with a seed never do "
+     "(default: off)",
+     kServe},
     {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
     {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},

@@ -12,7 +12,7 @@ constexpr uint64_t kLookAgainSteps = 16;
 /// The last token is always computed: its logits are needed.
 uint32_t reusablePages(const SchedulerState& state, const Sequence& sequence) {
   const uint32_t tokens = state.shareable(sequence, static_cast<uint32_t>(sequence.tokens.size()));
-  const uint32_t computed = state.config.deterministic ? 2 : 1;  // no chunk of one token
+  const uint32_t computed = sequence.exact ? 2 : 1;  // no chunk of one token
   return sequence.rowsWanted > 0 || tokens < computed ? 0 : (tokens - computed) / kPageTokens;
 }
 
@@ -135,7 +135,7 @@ bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
     const bool prefill = worst->state == SequenceState::kPrefilling;
     budget.tokens += worst->scheduled;
     if (prefill) budget.prefill += worst->scheduled;
-    if (worst->scheduled > 0) budget.rows += 1;
+    if (worst->scheduled > 0) budget.rows += worst->computed < worst->rowsWanted ? worst->scheduled : 1;
     state_->preempt(*worst, Cause::kBetterClass);
   }
   return fits(sequence, needOf(sequence), {});
@@ -188,7 +188,7 @@ void Admission::start(Sequence& sequence, StepBudget& budget) {
 
 /// The longest chunk of at most `most` tokens.
 uint32_t Admission::chunkOf(const Sequence& sequence, uint32_t most) const {
-  if (!state_->config.deterministic || sequence.computed >= sequence.promptTokens)
+  if (!sequence.exact || !state_->chunksFit || sequence.computed >= sequence.promptTokens)
     return std::min(sequence.remaining(), most);
   const uint32_t prompt = sequence.promptTokens - sequence.computed;
   if (prompt <= most) return prompt;

@@ -25,6 +25,9 @@ struct RequestSpec {
   /// before its end gives its first rows again.
   bool allPromptRows = false;
   bool logits = true;  ///< StepSequence::logits of its rows
+  /// Its tokens and logits are bitwise those that it has alone, on an executor with exactSteps(): it is scheduled as
+  /// with SchedulerConfig::deterministic, and shares cached pages with requests that are exact, too.
+  bool exact = false;
   /// The caller's own record of the request, handed back with each sample: no search a token.
   void* owner = nullptr;
 };

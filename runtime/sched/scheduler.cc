@@ -15,6 +15,9 @@ constexpr double kPromptCost = 1, kDecodeCost = 2;
 /// Admissions over which the rate behind Retry-After is taken.
 constexpr uint64_t kRateAdmissions = 8;
 
+/// Pages of other sequences were rounded otherwise. Salts are digests: no other one is this far from `salt`.
+Digest128 exactSalt(const Digest128& salt) { return {salt.low ^ 0x6578616374, salt.high}; }
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerConfig& config)
@@ -77,7 +80,8 @@ Sequence& Scheduler::newSequence(Request& request, const RequestSpec& spec, doub
       std::min<uint64_t>(uint64_t{s.promptTokens} + spec.maxNewTokens, state_.config.limits.maxContext));
   s.tokens.reserve(s.maxTokens);
   s.tokens.assign(spec.prompt.begin(), spec.prompt.end());
-  s.salt = spec.salt;
+  s.exact = spec.exact || state_.config.deterministic;
+  s.salt = s.exact ? exactSalt(spec.salt) : spec.salt;
   s.logits = spec.logits;
   s.rowsWanted = spec.allPromptRows && s.choice == 0 ? s.promptTokens : 0;
   if (state_.config.prefixCache) {

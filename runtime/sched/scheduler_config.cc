@@ -6,6 +6,19 @@
 #include "runtime/format/kernel_abi.h"
 
 namespace llmc::rt {
+namespace {
+
+/// Prompt tokens for which a step has room: a chunk takes two and must not leave one.
+constexpr uint32_t kLeastChunk = 3;
+
+}  // namespace
+
+bool roomForChunks(const SchedulerConfig& config) {
+  const StepLimits& limits = config.limits;
+  const uint32_t least = limits.maxSequences - 1 + kLeastChunk;
+  return limits.maxTokens >= least && limits.maxRows >= least &&
+         (config.prefillTokens == 0 || config.prefillTokens >= kLeastChunk);
+}
 
 Status checkConfig(const SchedulerConfig& config) {
   const StepLimits& limits = config.limits;
@@ -21,8 +34,6 @@ Status checkConfig(const SchedulerConfig& config) {
     return needs("--max-num-batched-tokens", limits.maxTokens, "--max-num-seqs", limits.maxSequences);
   if (limits.maxRows < limits.maxSequences)
     return needs("the number of logit rows", limits.maxRows, "--max-num-seqs", limits.maxSequences);
-  // A chunk takes two tokens and must not leave one.
-  constexpr uint32_t kLeastChunk = 3;
   if (config.deterministic && limits.maxTokens < limits.maxSequences - 1 + kLeastChunk)
     return needs("with --deterministic, --max-num-batched-tokens", limits.maxTokens,
                  "--max-num-seqs + 2 =", limits.maxSequences - 1 + kLeastChunk);

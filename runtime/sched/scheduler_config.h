@@ -25,8 +25,8 @@ struct SchedulerConfig {
   Policy policy = Policy::kFcfs;
   PreemptMode preempt = PreemptMode::kRecompute;
   bool prefixCache = true;
-  /// For an executor with Numerics::kInvariant: prompt and generated tokens never share a chunk, no prompt token comes
-  /// alone, and only pages of prompts are cached. So each token is computed by the same code whatever happens.
+  /// All sequences are exact: prompt and generated tokens never share a chunk, no prompt token comes alone, and only
+  /// pages of prompts are cached. So each token is computed by the same code whatever happens.
   bool deterministic = false;
   bool fairKeys = true;           ///< among equals, the key that was served least goes first
   uint32_t maxRunningPerKey = 0;  ///< sequences; the last group may pass it; 0: no bound
@@ -44,6 +44,11 @@ struct SchedulerConfig {
   uint32_t mlfqQuantum = 256;  ///< tokens of service in level 0; twice that in each next one
   uint32_t traceEvents = 4096;
 };
+
+/// Whether a prompt that is the first to run in a step has room for a chunk that neither is one token nor leaves one,
+/// whatever runs beside it. Where not, exact sequences take the tokens of their prompts apart, so that nobody waits for
+/// room that never comes.
+bool roomForChunks(const SchedulerConfig& config);
 
 /// Error RT_SCHEDULER (64) names the number that does not fit.
 Status checkConfig(const SchedulerConfig& config);

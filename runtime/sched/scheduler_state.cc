@@ -17,6 +17,7 @@ void eraseOrdered(std::vector<Sequence*>& list, Sequence& sequence) {
 
 SchedulerState::SchedulerState(const SchedulerConfig& configuration)
     : config(configuration),
+      chunksFit(roomForChunks(configuration)),
       pages(config.pages, config.hostPages, config.limits.maxSequences, pagesOf(config.limits.maxContext),
             config.prefixCache),
       ranking(config),

@@ -40,11 +40,12 @@ struct SchedulerState {
   Sequence* worstRunning() const;
   /// How many of the first `tokens` tokens of a sequence may be shared with others.
   uint32_t shareable(const Sequence& sequence, uint32_t tokens) const {
-    return config.deterministic ? std::min(tokens, sequence.promptTokens) : tokens;
+    return sequence.exact ? std::min(tokens, sequence.promptTokens) : tokens;
   }
   void note(const Sequence& sequence, Decision decision, uint32_t first, uint32_t second, Cause cause = Cause::kNone);
 
   const SchedulerConfig config;
+  const bool chunksFit;  ///< roomForChunks(config)
   double now = 0;
   uint64_t step = 0;
   std::deque<Sequence> records;        ///< addresses are stable

@@ -41,6 +41,7 @@ struct Sequence {
   uint32_t reserved = 0;      ///< slots held for the other choices of its group
   uint32_t rowsWanted = 0;    ///< the first so many tokens get a row each (allPromptRows)
   bool logits = true;         ///< of its rows, and not the best token alone
+  bool exact = false;         ///< RequestSpec::exact, or all are
   PageHolding pages;
 
   // What the policies look at.

@@ -81,8 +81,9 @@ void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
                     : complete ? RowChoice::kLast
                                : RowChoice::kNone,
                     {},
-                    state_->config.deterministic && sequence.computed >= sequence.promptTokens,
-                    sequence.logits});
+                    sequence.exact && (!state_->chunksFit || sequence.computed >= sequence.promptTokens),
+                    sequence.logits,
+                    sequence.exact});
   entries_.push_back({sequence.request->id, sequence.choice, plan.rows});
   planned_.push_back(&sequence);
   plan.rows += rows;

@@ -96,7 +96,8 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
     generation.traceparent = exchange_->request.header("traceparent");
     generation.apiKey = exchange_->apiKey;
     generation.deadline = deadline;
-    if (!request_.seedGiven) generation.sampling.seed = randomSeed();
+    generation.seeded = request_.seedGiven;
+    if (!generation.seeded) generation.sampling.seed = randomSeed();
     const uint32_t maxTokens = generation.maxTokens, choices = generation.choices;
     Status status = services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), i));
     // Those before this one are cancelled with the answer.

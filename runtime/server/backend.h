@@ -40,6 +40,7 @@ struct GenerationRequest {
   std::vector<int32_t> prompt;  ///< not empty, and prompt.size() + maxTokens <= context
   uint32_t choices = 1;         ///< answers to the prompt; choice i uses seed + i
   SamplingParams sampling;      ///< .logprobs and .minTokens included
+  bool seeded = false;          ///< the client gave the seed: its tokens may not depend on what runs beside it
   uint32_t maxTokens = 1;
   std::vector<int32_t> stopIds;  ///< tokens that end an answer; the end-of-text ones included unless they are ignored
   int32_t promptLogprobs = -1;   ///< -1: none; N: of each prompt token and the N best

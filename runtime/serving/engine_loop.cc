@@ -151,6 +151,7 @@ void EngineLoop::admit(Command& command) {
   spec.salt = saltOf(request.cacheSalt);
   spec.allPromptRows = generation->wantsPromptRows();
   spec.logits = generation->needsLogits();
+  spec.exact = request.seeded && executor_.exactSteps();
   spec.owner = generation.get();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)

@@ -1,4 +1,4 @@
-"""--deterministic over SmolLM2: tokens and log probabilities of a request are bitwise those it has alone; without it they are not."""
+"""SmolLM2 with --deterministic, or a seed in the request: tokens and log probabilities are bitwise those it has alone; without either they are not."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ FACT = "The lighthouse keeper counted the ships as they came home through the fo
 
 
 def requests(count: int) -> list[dict]:
-    """Prompts that share beginnings, with and without seeds, some with two choices."""
+    """Prompts that share beginnings, sampled and greedy, some with two choices; all with seeds."""
     chance = random.Random(7)
     made = []
     for index in range(count):
@@ -22,6 +22,10 @@ def requests(count: int) -> list[dict]:
         made.append({"prompt": prompt, "max_tokens": TOKENS, "logprobs": 2, "seed": index, "n": 2 if index % 5 == 0 else 1,
                      "temperature": 0 if index % 2 else 0.9, "extra_body": {"ignore_eos": True, "return_token_ids": True}})
     return made
+
+
+def without_seed(request: dict, **fields) -> dict:
+    return {key: value for key, value in request.items() if key != "seed"} | fields
 
 
 async def ask(client, request: dict):
@@ -64,9 +68,28 @@ class Determinism(unittest.TestCase):
                     self.assertEqual(ours, alone, f"request {index}")
                 self.assertEqual(preempted > 0, "--preempt" in flags)
 
+    def test_a_seed_is_enough(self):
+        async def everything(url):
+            async with openai.AsyncOpenAI(base_url=url + "/v1", api_key="none", timeout=120) as client:
+                alone = [await ask(client, request) for request in self.wanted[:4]]
+                one, prompts = self.wanted[2], [request["prompt"] for request in self.wanted[:3]]
+                each = [(await ask(client, one | {"prompt": prompt}))[0] for prompt in prompts]
+                load = asyncio.gather(*(ask(client, without_seed(request)) for request in self.wanted))
+                together = await asyncio.gather(*(ask(client, request) for request in [*self.wanted, one | {"prompt": prompts}]))
+                await load
+                return alone, each, together
+
+        with EngineServer(engine.build(smollm2.gguf()), "--served-model-name", "m", "--threads", 2) as server:
+            alone, each, (*together, listed) = asyncio.run(everything(server.url))
+        self.assertEqual(alone, self.alone[:4])
+        for index, (ours, alone) in enumerate(zip(together, self.alone, strict=True)):
+            self.assertEqual(ours, alone, f"request {index}")
+        self.assertEqual(listed, each)
+
     def test_its_inverse(self):
-        answers, _ = run(("--threads", 2), self.wanted, together=True)
-        self.assertNotEqual(answers, self.alone)
+        greedy = [without_seed(request) for request in self.wanted if request["temperature"] == 0]
+        alone, together = (run(("--threads", 2), greedy, together=together)[0] for together in (False, True))
+        self.assertNotEqual(together, alone)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ class Answers:
         self.assertTrue(self.idle())
 
     def test_seeds_and_choices(self):
-        # A cached prompt takes other shapes of kernels, so other roundings: salts keep the two apart.
+        # On a device a cached prompt takes other shapes of kernels, so other roundings: salts keep the two apart.
         ask = lambda salt: self.chat("Tell me a story.", n=2, seed=5, temperature=1, max_tokens=12, extra_body={"cache_salt": salt})
         texts = [[c.message.content for c in ask(salt).choices] for salt in ("a", "b")]
         self.assertEqual(texts[0], texts[1])

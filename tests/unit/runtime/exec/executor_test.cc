@@ -120,6 +120,21 @@ TEST(Executor, InvariantNumericsAreThoseOfTheWidestProgram) {
   }
 }
 
+TEST(Executor, OneExactSequenceMakesItsStepInvariantAndNoOther) {
+  Machine setup;
+  EXPECT_TRUE(setup.executor->exactSteps());
+  const std::vector<int32_t> ids = {3}, pagesA = {2}, pagesB = {5};
+  StepSequence step[] = {{ids, pagesA, 0, RowChoice::kLast, {}}, {ids, pagesB, 0, RowChoice::kLast, {}}};
+  for (const bool exact : {false, true, false}) {
+    step[1].exact = exact;
+    ASSERT_TRUE(setup.executor->step(step));
+    // The wide program (+0.5) and its last variant, whoever of them asked for it.
+    for (const uint32_t row : {0u, 1u}) EXPECT_EQ(setup.executor->logits(row)[0], exact ? 2003.5f : 2003.0f);
+    ASSERT_TRUE(setup.executor->step(std::span(step).last(1)));
+    EXPECT_EQ(setup.executor->logits(0)[0], exact ? 2003.5f : 1003.0f);
+  }
+}
+
 TEST(Executor, StepsAllocateNothing) {
   if (!kCountsAllocations) GTEST_SKIP() << "allocations cannot be counted under the thread sanitizer";
   Machine setup;

@@ -52,7 +52,7 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
       config_(randomConfig(random_)),
       scheduler_(Scheduler::create(config_).take()),
       model_(config_.pages, config_.hostPages),
-      builder_(config_.limits, PagedModel::kVocabulary, config_.pages, config_.deterministic) {
+      builder_(config_.limits, PagedModel::kVocabulary, config_.pages, /*apart=*/true) {
   for (uint32_t i = 0; i < 4; ++i) {
     prefixes_.emplace_back(config_.limits.maxContext);
     for (int32_t& token : prefixes_.back()) token = static_cast<int32_t>(random_() % PagedModel::kVocabulary);
@@ -60,6 +60,7 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
   cancelRate_ = chance(0.5) ? 0.05 : 0;
   faultRate_ = chance(0.5) ? 0.02 : 0;
   pauseRate_ = chance(0.3) ? 0.05 : 0;
+  exactRate_ = chance(0.5) ? pick(1, 10) / 10.0 : 0;
   arrivalSeconds_ = kStepSeconds * pick(3, 80) / 10;
   // What README.md states: the starvation bound, then everybody who may be ahead, one after the other, once for each
   // key; one sequence needs at most a step a token, twice when it was preempted.
@@ -92,6 +93,7 @@ RequestSpec SimulatedLoad::randomRequest() {
   spec.salt = {random_() % 8 == 0 ? 1u : 0u, 0};
   if (chance(0.05)) spec.deadline = now_ + kStepSeconds * pick(0, 200);
   spec.allPromptRows = chance(0.03);
+  spec.exact = chance(exactRate_);
   return spec;
 }
 
@@ -99,10 +101,10 @@ void SimulatedLoad::submitOne() {
   RequestSpec spec = randomRequest();
   Client client;
   client.spec = spec;
-  uint64_t kv = spec.salt.low;
+  uint64_t kv = rootOf(spec);
+  const bool alone = exact(spec) && (spec.prompt.size() == 1 || !roomForChunks(config_));
   for (const int32_t token : spec.prompt)
-    kv = config_.deterministic && spec.prompt.size() == 1 ? PagedModel::advanceAlone(kv, token)
-                                                          : PagedModel::advance(kv, token);
+    kv = alone ? PagedModel::advanceAlone(kv, token) : PagedModel::advance(kv, token);
   client.kv.assign(spec.choices, kv);
   client.generated.assign(spec.choices, 0);
   client.ended.assign(spec.choices, false);
@@ -172,6 +174,22 @@ void SimulatedLoad::checkPlan(const StepPlan& plan) {
     if (const Status status = builder_.build(plan.batch); !status) fail(status.toString());
 }
 
+/// The oldest prompt goes on in every step in which nobody lost its place, so no prompt that has begun waits for ever.
+void SimulatedLoad::checkExact(const StepPlan& plan, bool preempted) {
+  size_t exacts = 0;
+  for (size_t i = 0; i < plan.batch.size(); ++i) {
+    const bool wanted = exact(clients_.at(plan.sequences[i].request).spec);
+    if (plan.batch[i].exact != wanted) fail("a sequence is not as exact as its request");
+    exacts += wanted;
+    if (wanted) totals_.exactTokens += plan.batch[i].tokens.size();
+  }
+  totals_.mixedSteps += exacts > 0 && exacts < plan.batch.size();
+  if (plan.prefillTokens > 0 || preempted) return;
+  for (const auto& [id, client] : clients_)
+    if (!client.paused && scheduler_->view(id, 0)->state == SequenceState::kPrefilling)
+      fail("no prompt goes on, although one has begun");
+}
+
 void SimulatedLoad::checkSample(const PlannedSample& sample, uint64_t kv, SampleOutcome& outcome) {
   const auto found = clients_.find(sample.request);
   if (found == clients_.end()) return fail("a sample for a request that is gone");
@@ -181,7 +199,7 @@ void SimulatedLoad::checkSample(const PlannedSample& sample, uint64_t kv, Sample
     fail("request " + std::to_string(sample.request) + " read a wrong context");
   if (sample.generated != client.generated[sample.choice]) fail("a token is lost or doubled");
   uint64_t& expected = client.kv[sample.choice];
-  expected = config_.deterministic ? PagedModel::advanceAlone(expected, token) : PagedModel::advance(expected, token);
+  expected = exact(client.spec) ? PagedModel::advanceAlone(expected, token) : PagedModel::advance(expected, token);
   ++client.generated[sample.choice];
   outcome = {token, token % 61 == 0 ? Verdict::kStop : Verdict::kContinue};
 }
@@ -193,8 +211,8 @@ void SimulatedLoad::execute(const StepPlan& plan) {
   std::map<RequestId, std::map<uint32_t, uint64_t>> rowKv;  // of the entry whose last row is sampled
   for (uint32_t i = 0; i < plan.batch.size(); ++i) {
     const bool spoilt = chance(faultRate_);
-    const uint64_t salt = clients_.at(plan.sequences[i].request).spec.salt.low;
-    const uint64_t kv = model_.run(plan.batch[i], salt, spoilt, config_.deterministic);
+    const RequestSpec& spec = clients_.at(plan.sequences[i].request).spec;
+    const uint64_t kv = model_.run(plan.batch[i], rootOf(spec), spoilt, exact(spec));
     if (spoilt) faults_.push_back(i);
     for (size_t s = 0; s < plan.samples.size(); ++s) {
       const PlannedSample& sample = plan.samples[s];
@@ -255,8 +273,10 @@ bool SimulatedLoad::step() {
   for (const auto& [id, client] : clients_)
     for (uint32_t choice = 0; choice < client.spec.choices; ++choice)
       if (scheduler_->view(id, choice)->state == SequenceState::kRunning) decoding_.insert({id, choice});
+  const uint64_t preemptions = scheduler_->stats().preemptions;
   const StepPlan& plan = scheduler_->plan(now_);
   checkPlan(plan);
+  checkExact(plan, scheduler_->stats().preemptions > preemptions);
   execute(plan);
   disturb();
   now_ += kStepSeconds;

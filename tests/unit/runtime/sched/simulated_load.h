@@ -19,7 +19,8 @@ namespace llmc::rt {
 struct LoadTotals {
   uint64_t requests = 0, steps = 0, tokens = 0, refused = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
   uint64_t swaps = 0, hits = 0, evicted = 0, forks = 0;
-  double longestWaitShare = 0;  ///< of the stated bound
+  uint64_t exactTokens = 0, mixedSteps = 0;  ///< of exact sequences; steps of these and others
+  double longestWaitShare = 0;               ///< of the stated bound
 };
 
 /// All of a run follows from its seed: configuration, requests and faults.
@@ -44,10 +45,14 @@ class SimulatedLoad {
   bool chance(double probability) { return std::uniform_real_distribution<>(0, 1)(random_) < probability; }
   static SchedulerConfig randomConfig(std::mt19937_64& random);
   RequestSpec randomRequest();
+  bool exact(const RequestSpec& spec) const { return spec.exact || config_.deterministic; }
+  /// What the model's first token reads: what others have computed is another context for an exact sequence.
+  uint64_t rootOf(const RequestSpec& spec) const { return spec.salt.low ^ (exact(spec) ? 0xE7AC7 : 0); }
   void submitOne();
   void disturb();
   bool step();
   void checkPlan(const StepPlan& plan);
+  void checkExact(const StepPlan& plan, bool preempted);
   void execute(const StepPlan& plan);
   void checkSample(const PlannedSample& sample, uint64_t kv, SampleOutcome& outcome);
   void finishSome();
@@ -67,7 +72,7 @@ class SimulatedLoad {
   std::set<std::pair<RequestId, uint32_t>> decoding_;  ///< before the plan
   std::vector<SampleOutcome> outcomes_;
   std::vector<uint32_t> faults_;
-  double now_ = 0, cancelRate_ = 0, faultRate_ = 0, pauseRate_ = 0, arrivalSeconds_ = 0, waitBound_ = 0;
+  double now_ = 0, cancelRate_ = 0, faultRate_ = 0, pauseRate_ = 0, arrivalSeconds_ = 0, waitBound_ = 0, exactRate_ = 0;
   uint32_t emptyPlans_ = 0;
   RequestId nextId_ = 1;
   std::string failure_;

@@ -80,6 +80,60 @@ TEST(StepPlanner, DeterministicRecomputationTakesGeneratedTokensApartAndSharesPr
   EXPECT_EQ(d.plan.samples.size(), 1u);
 }
 
+TEST(StepPlanner, AnExactSequenceIsOneAmongOthers) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxTokens = 6;
+  Driver d(config);
+  RequestSpec exact = requestOf(1, 7);
+  exact.exact = true;
+  ASSERT_TRUE(d.submit(std::move(exact)));
+  ASSERT_TRUE(d.submit(requestOf(2, 3)));
+  d.begin();
+  EXPECT_EQ(d.planned(1), 5u) << "one token must not be left";
+  EXPECT_EQ(d.planned(2), 1u) << "what is left is good enough for others";
+  EXPECT_TRUE(d.plan.batch[0].exact);
+  EXPECT_FALSE(d.plan.batch[1].exact);
+  d.finish();
+  d.begin();
+  EXPECT_EQ(d.planned(1), 2u);
+  EXPECT_EQ(d.planned(2), 2u);
+  EXPECT_FALSE(d.plan.batch[0].apart);
+  d.finish();
+  d.begin();
+  EXPECT_TRUE(d.plan.batch[0].apart);
+  EXPECT_FALSE(d.plan.batch[1].apart);
+}
+
+TEST(StepPlanner, WithoutRoomForChunksExactPromptsComeApartAndWaitForNobody) {
+  for (const bool fits : {false, true}) {
+    SchedulerConfig config = smallConfig();
+    config.limits.maxTokens = config.limits.maxSequences + (fits ? 2 : 1);
+    Driver d(config);
+    for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(d.submit(requestOf(id, 1, 60)));
+    d.steps(2);  // three decode
+    RequestSpec exact = requestOf(4, 3, 1);
+    exact.exact = true;
+    ASSERT_TRUE(d.submit(std::move(exact)));
+    d.begin();
+    EXPECT_EQ(d.planned(4), fits ? 3u : 2u);
+    EXPECT_EQ(d.plan.batch[3].apart, !fits);
+    d.finish();
+    d.step();
+    EXPECT_EQ(d.state(4), SequenceState::kFinished);
+  }
+}
+
+TEST(StepPlanner, ExactSequencesShareCachedPagesOnlyAmongThemselves) {
+  Driver d(smallConfig());
+  for (RequestId id = 1; id <= 4; ++id) {
+    RequestSpec spec = requestOf(id, 40, 1, /*seed=*/7);
+    spec.exact = id % 2 == 0;
+    ASSERT_TRUE(d.submit(std::move(spec)));
+    d.step();
+    EXPECT_EQ(d.scheduler->view(id, 0)->cachedTokens, id > 2 ? 32u : 0u) << id;
+  }
+}
+
 TEST(StepPlanner, ALongPromptDoesNotHoldUpTheOthers) {
   SchedulerConfig config = smallConfig();
   config.prefillTokens = 8;

@@ -1,5 +1,6 @@
-// The needle and its inverse: with --deterministic a sequence's tokens and log probabilities are bitwise those it has
-// alone, in any batch, chunking, order, after preemption, with the prefix cache or without; and not without it.
+// The needle and its inverse: with --deterministic, or with a seed that the client gave, a sequence's tokens and log
+// probabilities are bitwise those it has alone, in any batch, chunking, order, after preemption, with the prefix cache
+// or without; and not without it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -87,6 +88,77 @@ TEST(Determinism, TheNeedleIsFoundInEveryHaystack) {
   // What did not happen was not tested.
   EXPECT_GT(found.preemptions, 50u);
   EXPECT_GT(found.hits, 500u);
+}
+
+/// As a server without --deterministic.
+void servesAsUsual(LoopSetup& setup) {
+  setup.deterministic = false;
+  setup.numerics = Numerics::kFast;
+}
+
+struct Seeded {
+  int requests = 0, different = 0;
+  uint64_t preemptions = 0, hits = 0;
+};
+
+/// Compares requests with a seed of the client's among others in random runs with each of them alone. `told`: the
+/// engine hears that the seed is the client's.
+Seeded compareSeeded(uint32_t seed, int rounds, bool told, const std::function<void(LoopSetup&)>& change = {}) {
+  std::mt19937 random(seed);
+  const FakeEngine engine(FakeEngine::Kind::kContexts);
+  Seeded found;
+  for (int round = 0; round < rounds; ++round) {
+    auto requests = someRequests(random, 12);
+    LoopSetup alone, setup = randomSetup(random);
+    for (LoopSetup* either : {&alone, &setup}) {
+      servesAsUsual(*either);
+      if (change) change(*either);
+    }
+    std::vector<bool> seeded;
+    std::map<uint64_t, Output> wanted;
+    for (auto& request : requests) {
+      seeded.push_back(random() % 3 == 0);
+      request.seeded = told && seeded.back();
+      if (!seeded.back()) continue;
+      if (random() % 6 == 0) request.promptLogprobs = 0;
+      wanted.merge(runLoop(engine, alone, {request}).outputs);
+    }
+    std::vector<uint32_t> when(requests.size());
+    for (uint32_t& tokens : when) tokens = static_cast<uint32_t>(random() % 80);
+    std::sort(when.begin(), when.end());
+    const LoopResult together = runLoop(engine, setup, requests, when);
+    EXPECT_TRUE(together.status) << together.status.toString();
+    for (const auto& [id, output] : wanted) {
+      ++found.requests;
+      found.different += together.outputs.at(id) != output;
+    }
+    found.preemptions += together.stats.preemptions;
+    found.hits += together.stats.prefixCacheHits;
+  }
+  return found;
+}
+
+TEST(Determinism, ASeedOfTheClientIsEnough) {
+  const Seeded found = compareSeeded(8, 150, /*told=*/true);
+  EXPECT_EQ(found.different, 0) << "of " << found.requests;
+  EXPECT_GT(found.requests, 400);
+  EXPECT_GT(found.preemptions, 50u);
+  EXPECT_GT(found.hits, 500u);
+}
+
+TEST(Determinism, ASeedThatTheEngineDoesNotHearOfIsNot) {
+  const Seeded found = compareSeeded(9, 10, /*told=*/false);
+  EXPECT_GT(found.different, found.requests / 4);
+}
+
+TEST(Determinism, ASeedIsEnoughWhereNoChunkHasRoom) {
+  const auto tiny = [](LoopSetup& setup) {
+    setup.limits.maxSequences = 4;
+    setup.limits.maxTokens = setup.limits.maxRows = 5;
+    setup.prefillTokens = 0;
+  };
+  EXPECT_EQ(compareSeeded(10, 20, /*told=*/true, tiny).different, 0);
+  EXPECT_GT(compareSeeded(10, 5, /*told=*/false, tiny).different, 5);
 }
 
 TEST(Determinism, WithoutIt) {

@@ -42,6 +42,8 @@ class Sink final : public server::GenerationSink {
       runner_->result.mostHostUsage = std::max(runner_->result.mostHostUsage, now.hostUsage);
       if (token->finish != FinishReason::kNone) end(choice, token->finish == FinishReason::kStop ? "stop" : "length");
       runner_->submitDue();
+    } else if (auto* prompt = std::get_if<server::PromptEvent>(&event)) {
+      for (const server::PositionLogprobs& position : prompt->logprobs) output[0].logprobs.push_back(position.logprob);
     } else if (auto* finish = std::get_if<server::FinishEvent>(&event)) {
       end(output[finish->choice], "abort");
     } else if (auto* error = std::get_if<server::ErrorEvent>(&event)) {
