@@ -27,13 +27,15 @@ constexpr uint64_t kRequests = 1'000'000;
 void print(const LoadTotals& t, uint64_t seeds) {
   std::printf(
       "%llu requests of %llu seeds: %llu steps, %llu tokens, %llu refused, %llu cancelled, %llu expired, %llu failed, "
-      "%llu preempted (%llu by swap), %llu tokens from the prefix cache, %llu pages evicted, longest wait %.0f%% of "
+      "%llu preempted (%llu by swap), %llu steps planned ahead, of them %llu tokens for nothing and %llu again, %llu "
+      "tokens from the prefix cache, %llu pages evicted, longest wait %.0f%% of "
       "its "
       "bound\n",
       (unsigned long long)t.requests, (unsigned long long)seeds, (unsigned long long)t.steps,
       (unsigned long long)t.tokens, (unsigned long long)t.refused, (unsigned long long)t.cancelled,
       (unsigned long long)t.expired, (unsigned long long)t.failed, (unsigned long long)t.preemptions,
-      (unsigned long long)t.swaps, (unsigned long long)t.hits, (unsigned long long)t.evicted, 100 * t.longestWaitShare);
+      (unsigned long long)t.swaps, (unsigned long long)t.ahead, (unsigned long long)t.dropped,
+      (unsigned long long)t.again, (unsigned long long)t.hits, (unsigned long long)t.evicted, 100 * t.longestWaitShare);
 }
 
 TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
@@ -59,6 +61,9 @@ TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
   EXPECT_GT(totals.hits, 1000u);
   EXPECT_GT(totals.evicted, 100u);
   EXPECT_GT(totals.refused, 100u);
+  EXPECT_GT(totals.ahead, 1000u);
+  EXPECT_GT(totals.dropped, 100u);
+  EXPECT_GT(totals.again, 20u);
 }
 
 TEST(SchedulerSimulation, ASeedReplaysExactly) {
