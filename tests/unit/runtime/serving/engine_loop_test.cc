@@ -14,8 +14,8 @@
 namespace llmc::rt::serving {
 namespace {
 
-using server::FinishReason;
 using rt::test::FakeEngine;
+using server::FinishReason;
 
 /// Collects the events of one generation.
 class Collector final : public server::GenerationSink {
