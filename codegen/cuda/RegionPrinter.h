@@ -101,6 +101,8 @@ private:
   /// or a slice of those. Else empty.
   std::string address(mlir::Value value, const std::string &row);
   std::string batchField(mlir::Value batch, llvm::StringRef field, const std::string &index);
+  /// The id of token `row`, given or left by the step before.
+  std::string tokenOf(mlir::Value batch, const std::string &row);
   /// Row of x that `row` of the selection is.
   std::string sourceRow(llm::SelectRowsOp op, const std::string &row);
   int64_t steps(int64_t columns) const;

@@ -65,7 +65,7 @@ BatchBuilder::BatchBuilder(const StepLimits& limits, uint32_t vocabulary, uint32
             logitsWanted_.data()};
 }
 
-Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) const {
+Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index, uint32_t lastRows) const {
   // Made for an error alone: this runs for each sequence of each step.
   const auto named = [index](const std::string& fault) { return "sequence " + std::to_string(index) + fault; };
   const uint64_t end = uint64_t{sequence.start} + sequence.tokens.size();
@@ -88,7 +88,7 @@ Status BatchBuilder::checkSequence(const StepSequence& sequence, size_t index) c
     return stepError(named(" has page " + std::to_string(*std::find_if(pages.begin(), pages.end(), outside)) + " of " +
                            std::to_string(pages_)));
   for (const int32_t id : sequence.tokens)
-    if (id < 0 || static_cast<uint32_t>(id) >= vocabulary_)
+    if (id < -static_cast<int64_t>(lastRows) || id >= static_cast<int64_t>(vocabulary_))
       return Status::error(
           ErrorKind::kBadInput, "RT_TOKEN_ID",
           "token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_));
@@ -151,9 +151,9 @@ void BatchBuilder::addSequence(const StepSequence& sequence) {
   std::fill(logitsWanted_.begin() + firstRow, logitsWanted_.begin() + batch_.rows, sequence.logits ? 1 : 0);
 }
 
-Status BatchBuilder::build(std::span<const StepSequence> sequences) {
+Status BatchBuilder::build(std::span<const StepSequence> sequences, uint32_t lastRows) {
   LLMC_TRY(check(sequences));
-  for (size_t i = 0; i < sequences.size(); ++i) LLMC_TRY(checkSequence(sequences[i], i));
+  for (size_t i = 0; i < sequences.size(); ++i) LLMC_TRY(checkSequence(sequences[i], i, lastRows));
   batch_.tokens = batch_.rows = batch_.sequences = 0;
   for (const StepSequence& sequence : sequences) addSequence(sequence);
   return Status::ok();

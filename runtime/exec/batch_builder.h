@@ -42,15 +42,16 @@ class BatchBuilder {
   BatchBuilder(const BatchBuilder&) = delete;
   BatchBuilder& operator=(const BatchBuilder&) = delete;
 
-  /// Errors RT_STEP (70: limits, pages or rows that a caller of ours got wrong), RT_TOKEN_ID (65), RT_CONTEXT (65).
-  Status build(std::span<const StepSequence> sequences);
+  /// `lastRows`: ids of -1 - r stand for the token of row r of as many of the step before. Errors RT_STEP (70: limits,
+  /// pages or rows that a caller of ours got wrong), RT_TOKEN_ID (65), RT_CONTEXT (65).
+  Status build(std::span<const StepSequence> sequences, uint32_t lastRows = 0);
 
   /// Same address for life. Rows are in the order of the sequences, then of their tokens.
   const Batch& batch() const { return batch_; }
 
  private:
   Status check(std::span<const StepSequence> sequences) const;
-  Status checkSequence(const StepSequence& sequence, size_t index) const;
+  Status checkSequence(const StepSequence& sequence, size_t index, uint32_t lastRows) const;
   void addSequence(const StepSequence& sequence);
   void addToken(const StepSequence& sequence, uint32_t index);
   void addQueries(const StepSequence& sequence, uint32_t count, uint32_t context);

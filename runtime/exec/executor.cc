@@ -71,24 +71,40 @@ Result<std::unique_ptr<Executor>> Executor::create(const ProgramSource& source, 
 }
 
 Status Executor::step(std::span<const StepSequence> sequences, const StepSampling& sampling) {
-  LLMC_TRY(builder_.build(sequences));
-  tokens_ = nullptr;
+  LLMC_TRY(start(sequences, sampling));
+  return finish();
+}
+
+Status Executor::start(std::span<const StepSequence> sequences, const StepSampling& sampling) {
+  const auto misuse = [](std::string what) { return Status::error(ErrorKind::kInternal, "RT_STEP", std::move(what)); };
+  if (underWay_ > 0 && (underWay_ > 1 || !ahead() || sampling.rows.empty()))
+    return misuse("a step starts beside " + std::to_string(underWay_) + " others");
+  LLMC_TRY(builder_.build(sequences, underWay_ > 0 ? rows() : 0));
   if (!sampling.rows.empty() &&
       (!samples() || sampling.rows.size() != rows() || sampling.edits.size() > cuda::kMostEdits))
-    return Status::error(ErrorKind::kInternal, "RT_STEP",
-                         std::to_string(sampling.rows.size()) + " rows to sample with " +
-                             std::to_string(sampling.edits.size()) + " edits in a step of " + std::to_string(rows()));
-  if (backend_) {
-    auto results = backend_->run(builder_.batch(), sampling);
-    LLMC_TRY(results.status());
-    logits_ = results->logits;
-    tiles_ = {results->argmax, uint64_t{2} * results->tiles};
-    tokens_ = results->tokens;
-    return Status::ok();
-  }
-  const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
+    return misuse(std::to_string(sampling.rows.size()) + " rows to sample with " +
+                  std::to_string(sampling.edits.size()) + " edits in a step of " + std::to_string(rows()));
   const bool exact = std::any_of(sequences.begin(), sequences.end(), [](const auto& s) { return s.exact; });
-  const Numerics numerics = exact ? Numerics::kInvariant : numerics_;
+  LLMC_TRY(backend_ ? backend_->start(builder_.batch(), sampling)
+                    : runOnPool(exact ? Numerics::kInvariant : numerics_));
+  ++underWay_;
+  return Status::ok();
+}
+
+Status Executor::finish() {
+  --underWay_;
+  if (!backend_) return Status::ok();
+  tokens_ = nullptr;
+  auto results = backend_->finish();
+  LLMC_TRY(results.status());
+  logits_ = results->logits;
+  tiles_ = {results->argmax, uint64_t{2} * results->tiles};
+  tokens_ = results->tokens;
+  return Status::ok();
+}
+
+Status Executor::runOnPool(Numerics numerics) {
+  const auto tokens = static_cast<uint32_t>(builder_.batch().tokens);
   size_t choice = numerics == Numerics::kInvariant ? programs_.size() - 1 : 0;
   while (programs_[choice]->maxTokens() != 0 && programs_[choice]->maxTokens() < tokens) ++choice;
   BoundProgram& program = *programs_[choice];

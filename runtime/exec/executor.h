@@ -52,21 +52,31 @@ class Executor {
   /// Whether StepSequence::exact of one sequence does what it says: a backend's numerics are those it was made with.
   bool exactSteps() const { return !backend_; }
 
+  /// The two halves of step(): what is given may change once start() returns. Where ahead(), a second step may start
+  /// before the first is finished, if its sampling leaves no row to the host: a token id of -1 - r is then the one that
+  /// row r of the first step gets. After an error of start() that step is not under way. On the pool the step has run
+  /// when start() returns. Requires of finish(): underWay() > 0.
+  Status start(std::span<const StepSequence> sequences, const StepSampling& sampling = {});
+  Status finish();
+  bool ahead() const { return backend_ && backend_->ahead(); }
+  uint32_t underWay() const { return underWay_; }  ///< steps
+
   /// From now on `observer` hears of each step; it must live as long as it is set. Null: no more measuring. Steps of a
   /// backend, and those that fail, are not told.
   void measure(StepObserver* observer);
 
-  /// Rows of the last step, in the order of its sequences and their tokens.
+  /// Rows of the last step that was started, in the order of its sequences and their tokens.
   uint32_t rows() const { return static_cast<uint32_t>(builder_.batch().rows); }
-  /// [vocab] f32 of row `row`, valid until the next step. Requires: row < rows(), and its sequence asked for logits or
-  /// tiles(row) is empty.
+  /// [vocab] f32 of row `row` of the last step that was finished, as all below, valid until the next is. Requires: a
+  /// row of that step, and its sequence asked for logits or tiles(row) is empty.
   std::span<const float> logits(uint32_t row) const;
-  /// The token that the last step's sampling has chosen for row `row`; -1: the host must. Requires: row < rows().
+  /// The token that the step's sampling has chosen for row `row`; -1: the host must.
   int32_t token(uint32_t row) const;
-  /// Makes logits(row) readable where the sampling had the row and chose no token. Errors of the backend.
+  /// Makes logits(row) readable where the sampling had the row and chose no token. Errors of the backend, which has the
+  /// row no more once the next step is under way.
   Status fetchLogits(uint32_t row) { return backend_ ? backend_->fetchLogits(row) : Status::ok(); }
-  /// [2 n] f32, valid until the next step: the largest logit of each of n tiles, then its first column as a number;
-  /// empty when the engine does not find them. Requires: row < rows().
+  /// [2 n] f32: the largest logit of each of n tiles, then its first column as a number; empty when the engine does not
+  /// find them.
   std::span<const float> tiles(uint32_t row) const;
 
   /// Idle between steps; for other work of the thread that made it.
@@ -80,6 +90,7 @@ class Executor {
  private:
   Executor(WorkerPool& pool, const StepLimits& limits, uint32_t vocabulary, uint32_t pages, Numerics numerics,
            bool apart);
+  Status runOnPool(Numerics numerics);
 
   WorkerPool& pool_;
   const StepLimits limits_;
@@ -93,6 +104,7 @@ class Executor {
   const float* logits_ = nullptr;                        ///< of the last step
   std::span<const float> tiles_;                         ///< of its first row; empty: the engine finds none
   const float* tokens_ = nullptr;                        ///< of its rows; null: no sampling
+  uint32_t underWay_ = 0;                                ///< steps that were started and not finished
   StepObserver* observer_ = nullptr;
   WalkTimes times_;  ///< of the last step while observer_ is set
 };

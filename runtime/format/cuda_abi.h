@@ -1,5 +1,5 @@
 // What CUDA kernels and the runtime that launches them agree on: names, limits, the size of a launch, and how rows are
-// sampled. ABI version 2.
+// sampled. ABI version 3.
 //
 // A kernel is `extern "C" __global__ void SYMBOL(const __grid_constant__ Args args)` with
 // `struct Args { unsigned long long word[N]; }`: device addresses, the words of Launch.args in their order, as a CPU
@@ -15,9 +15,12 @@
 namespace llmc::rt::cuda {
 
 /// Bumped whenever a generated kernel and the runtime would disagree; Engine.abi_version of engines for this target.
-inline constexpr uint32_t kAbiVersion = 2;
-/// Kernels from this version on run: what they read of a batch lies where it lay. Since 2: Batch.samples, sample_slot.
+inline constexpr uint32_t kAbiVersion = 3;
+/// Kernels from this version on run: what they read of a batch lies where it lay. Since 2: Batch.samples, sample_slot;
+/// since 3: Batch.lastTokens.
 inline constexpr uint32_t kOldestAbi = 1;
+/// Embeddings of engines from this version on look up ids of -1 - row in Batch.lastTokens.
+inline constexpr uint32_t kLastTokensAbi = 3;
 
 /// Engine.target, and what the names of levels start with: "cuda:sm_90a" holds cubins for that architecture alone,
 /// "cuda:compute_90" PTX, zero-terminated texts, for that architecture and later ones.

@@ -36,13 +36,17 @@ struct Batch {
   const int32_t* logitsWanted = nullptr;
   const void* samples = nullptr;  ///< CUDA: [S] SampleRow of cuda_abi.h; null: the best token of each row
   const void* edits = nullptr;    ///< CUDA: SampleEdit, in runs that SampleRow names
+  /// CUDA: [S of the step before] f32, row stride rowStrideBytes(4): its tokens. An id of -1 - r in `tokenIds` is the
+  /// one at row r. Since CUDA ABI 3.
+  const float* lastTokens = nullptr;
 };
 
 static_assert(offsetof(Batch, tokenIds) == 16 && offsetof(Batch, positions) == 24 && offsetof(Batch, slots) == 32);
 static_assert(offsetof(Batch, tokenSeq) == 40 && offsetof(Batch, queryStarts) == 48);
 static_assert(offsetof(Batch, contextLens) == 56 && offsetof(Batch, blockTable) == 64);
 static_assert(offsetof(Batch, sampleRows) == 72 && offsetof(Batch, logitsWanted) == 80);
-static_assert(offsetof(Batch, samples) == 88 && offsetof(Batch, edits) == 96 && sizeof(Batch) == 104);
+static_assert(offsetof(Batch, samples) == 88 && offsetof(Batch, edits) == 96);
+static_assert(offsetof(Batch, lastTokens) == 104 && sizeof(Batch) == 112);
 
 /// A generated kernel. `args`: one absolute address a launch argument. Called once by every worker of a phase; workers
 /// split the rows or panels among themselves by (worker, workers). Imports nothing, keeps no state. Returns 0.

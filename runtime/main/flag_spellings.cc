@@ -20,6 +20,7 @@ constexpr Spelling kSpellings[] = {
     {"shutdown-timeout", "drain-seconds"},
     {"no-enable-prefix-caching", "no-prefix-cache"},
     {"enable-prefix-caching", ""},
+    {"async-scheduling", ""},
     {"enable-chunked-prefill", ""},
     {"enable-server-load-tracking", ""},
     {"enable-prompt-tokens-details", ""},

@@ -92,6 +92,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   flags.oldMetricNames = parsed.count("old-metric-names") > 0;
   flags.deterministic = parsed.count("deterministic") > 0;
   flags.prefixCache = parsed.count("no-prefix-cache") == 0;
+  flags.asyncScheduling = parsed.count("no-async-scheduling") == 0;
   flags.openMetrics = parsed.count("open-metrics") > 0;
   if (parsed.count("api-key")) flags.apiKeys = parsed["api-key"].as<std::vector<std::string>>();
   if (parsed.count("served-model-name")) flags.servedNames = parsed["served-model-name"].as<std::vector<std::string>>();
@@ -184,8 +185,8 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
       {serves,
        "serving",
        {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "generation-config",
-        "override-generation-config", "drain-seconds", "log-format", "access-log", "metrics-prefix",
-        "old-metric-names"}},
+        "override-generation-config", "drain-seconds", "log-format", "access-log", "metrics-prefix", "old-metric-names",
+        "no-async-scheduling"}},
       {schedules,
        "serving or --simulate",
        {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt"}},

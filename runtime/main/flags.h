@@ -73,6 +73,7 @@ struct Flags {
   std::optional<double> promptStretch;  ///< unset: 2
   bool prefixCache = true;
   bool deterministic = false;  ///< of --bench too
+  bool asyncScheduling = true;
   std::string preempt = "recompute";
   uint64_t swapSpace = uint64_t{4} << 30;  ///< bytes, for preempt "swap"
   std::string trace;                       ///< file; empty: none

@@ -56,6 +56,7 @@ Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
 Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config) {
   serving::LoopExtras extras;
   extras.memory = session.memoryAhead();
+  extras.asyncScheduling = flags.asyncScheduling;
   if (config.preempt == PreemptMode::kSwap) {
     auto host = KvStore::create(session.kv().pageBytes(), config.hostPages);
     LLMC_TRY(host.status());

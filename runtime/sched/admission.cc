@@ -213,6 +213,17 @@ void Admission::assignChunk(Sequence& sequence, StepBudget& budget) const {
   budget.rows -= sequence.computed < sequence.rowsWanted ? chunk : 1;
 }
 
+bool Admission::closed() {
+  const SchedulerState& state = *state_;
+  if (state.waiting.empty()) return true;
+  const Sequence* worst = state.worstRunning();
+  if (!worst || worst->request->paused || state.ranking.takesPlaces()) return false;
+  if (state.running.size() + state.reservedSlots >= state.config.limits.maxSequences) return true;
+  const Sequence* next = best();
+  return !next || (blockedSerial_ == next->serial && blockedNeed_ > state.pages.available() &&
+                   state.step < blockedStep_ + kLookAgainSteps);
+}
+
 void Admission::run(StepBudget& budget) {
   const SchedulerState& state = *state_;
   while (!state.waiting.empty()) {

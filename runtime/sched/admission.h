@@ -25,6 +25,9 @@ class Admission {
   /// Admits and gives each its chunk of the budget, until something runs out. Whose place is taken gives its share of
   /// the budget back.
   void run(StepBudget& budget);
+  /// Whether run() would let nobody in even with tokens to spare, as long as no page and no place comes free. May say
+  /// no where that is not sure.
+  bool closed();
   /// Tokens of a prefilling sequence for this step; 0 when the budget is used up. Takes them from the budget.
   void assignChunk(Sequence& sequence, StepBudget& budget) const;
 

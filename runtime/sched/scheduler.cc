@@ -99,7 +99,7 @@ Sequence& Scheduler::newSequence(Request& request, const RequestSpec& spec, doub
 
 /// At once, or with the step that holds it.
 void Scheduler::end(Sequence& sequence, EndReason reason) {
-  if (inFlight_ && sequence.scheduled > 0)
+  if (inFlight_ > 0 && sequence.scheduled > 0)
     sequence.doomed = reason;
   else
     state_.finish(sequence, reason);
@@ -161,15 +161,28 @@ void Scheduler::expire() {
 }
 
 const StepPlan& Scheduler::plan(double now) {
-  assert(!inFlight_);
+  assert(inFlight_ == 0);
   state_.now = now;
   ++state_.step;
   expire();
-  planner_.plan(plan_);
+  StepPlan& plan = plans_[current_];
+  planner_.plan(plan, current_);
   learnAdmissionRate();
-  inFlight_ = !plan_.empty();
-  plannedAt_ = now;
-  return plan_;
+  inFlight_ = plan.empty() ? 0 : 1;
+  plannedAt_[current_] = now;
+  return plan;
+}
+
+const StepPlan* Scheduler::planAhead(double now) {
+  // Pages that wait to be copied or cleared must not be handed out before.
+  if (inFlight_ != 1 || state_.moves.size() != plans_[current_].moves.size()) return nullptr;
+  state_.now = now;
+  expire();
+  if (!planner_.planAhead(plans_[1 - current_], current_)) return nullptr;
+  learnAdmissionRate();
+  inFlight_ = 2;
+  plannedAt_[1 - current_] = now;
+  return &plans_[1 - current_];
 }
 
 void Scheduler::learnAdmissionRate() {
@@ -216,6 +229,8 @@ void Scheduler::append(Sequence& sequence, const SampleOutcome& outcome) {
   if (sequence.state == SequenceState::kFinished) return;
   if (sequence.doomed != EndReason::kNone) return state_.finish(sequence, sequence.doomed);
   if (outcome.verdict == Verdict::kFail) return fail(sequence);
+  sequence.again = outcome.verdict == Verdict::kAgain;
+  if (sequence.again) return;
   if (sequence.firstTokenAt < 0) sequence.firstTokenAt = state_.now;
   sequence.tokens.push_back(outcome.token);
   if (outcome.verdict == Verdict::kStop)
@@ -225,22 +240,30 @@ void Scheduler::append(Sequence& sequence, const SampleOutcome& outcome) {
 }
 
 void Scheduler::complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now) {
-  assert(inFlight_ && outcomes.size() == planner_.sampled().size());
-  state_.pace.learn(plan_.tokens - plan_.prefillTokens, plan_.prefillTokens, now - plannedAt_);
-  state_.now = now;
-  inFlight_ = false;
-  state_.moves.clear();
-  for (const uint32_t index : faults) {
-    Sequence& sequence = *planner_.planned()[index];
-    if (sequence.state != SequenceState::kFinished) fail(sequence);
-  }
-  for (Sequence* sequence : planner_.planned())
-    if (sequence->state != SequenceState::kFinished) commit(*sequence);
-  for (size_t i = 0; i < outcomes.size(); ++i) append(*planner_.sampled()[i], outcomes[i]);
+  const std::vector<Sequence*>&planned = planner_.planned(current_), &sampled = planner_.sampled(current_);
+  assert(inFlight_ > 0 && outcomes.size() == sampled.size());
+  const StepPlan& plan = plans_[current_];
+  // A step that was planned ahead begins when the one before is done.
+  state_.pace.learn(plan.tokens - plan.prefillTokens, plan.prefillTokens,
+                    now - std::max(plannedAt_[current_], completedAt_));
+  state_.now = completedAt_ = now;
+  // Those behind came with ends and are the next plan's.
+  state_.moves.erase(state_.moves.begin(), state_.moves.begin() + static_cast<ptrdiff_t>(plan.moves.size()));
+  for (const uint32_t index : faults)
+    if (Sequence* sequence = planned[index]; sequence && sequence->state != SequenceState::kFinished) fail(*sequence);
+  for (size_t i = 0; i < outcomes.size(); ++i)
+    if (sampled[i] && outcomes[i].verdict == Verdict::kAgain) sampled[i]->scheduled = 0;
+  for (Sequence* sequence : planned)
+    if (sequence && sequence->scheduled > 0) commit(*sequence);
+  for (size_t i = 0; i < outcomes.size(); ++i)
+    if (sampled[i]) append(*sampled[i], outcomes[i]);
   // Cancelled in the middle of their prompt: no sample ended them.
-  for (Sequence* sequence : planner_.planned())
-    if (sequence->doomed != EndReason::kNone && sequence->state != SequenceState::kFinished)
+  for (Sequence* sequence : planned)
+    if (sequence && sequence->doomed != EndReason::kNone && sequence->state != SequenceState::kFinished)
       state_.finish(*sequence, sequence->doomed);
+  if (inFlight_ == 2) planner_.promote(current_);
+  --inFlight_;
+  current_ = 1 - current_;
 }
 
 std::span<const FinishedSequence> Scheduler::takeFinished() {

@@ -3,6 +3,7 @@
 // No I/O, no threads, no model, no clock: times are seconds that the caller passes in and that never go back. The loop
 // is
 //   submit(), cancel(), ... ; plan(); carry out moves, run the batch, sample; complete(); takeFinished(); collect().
+// Where a device keeps the tokens of a step, planAhead() gives the next one before complete() has them.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +40,8 @@ struct SequenceView {
   uint32_t preemptions = 0;
 };
 
-/// One thread. plan() and complete() alternate; all other calls may come between any two of them, also while a step
-/// runs. Neither allocates while the same sequences decode on; submit() does, and swapping.
+/// One thread. plan() and complete() alternate, apart from planAhead(); all other calls may come between any two of
+/// them, also while a step runs. Neither allocates while the same sequences decode on; submit() does, and swapping.
 class Scheduler {
  public:
   /// Error RT_SCHEDULER (64): see checkConfig().
@@ -62,14 +63,20 @@ class Scheduler {
   /// Forgets a request. False: unknown, or not all choices are finished.
   bool collect(RequestId request);
 
-  /// The next step. Requires: complete() was called for the last plan that was not empty.
+  /// The next step. Requires: complete() was called for every plan that was not empty.
   const StepPlan& plan(double now);
-  /// What came of the plan: `outcomes` parallel to its samples; `faults` are indices in its batch, of sequences whose
-  /// results must not be used (the outcome of such a sample is ignored). Requires: the plan was not empty.
+  /// The step after the one plan that was not completed, with tokens that are still unknown and no moves: every
+  /// sequence of that one goes on by a token. Those of which complete() says otherwise are then PlannedSample::dropped,
+  /// and their results ignored. Null, and nothing planned, where the next step cannot be known to be like that. The
+  /// results of two plans are completed in the order of the plans. Null too unless just one plan was not completed.
+  const StepPlan* planAhead(double now);
+  /// What came of the first plan that was not completed: `outcomes` parallel to its samples; `faults` are indices in
+  /// its batch, of sequences whose results must not be used (the outcome of such a sample is ignored). Requires: the
+  /// plan was not empty.
   void complete(std::span<const SampleOutcome> outcomes, std::span<const uint32_t> faults, double now);
-  /// Of the sequence of sample `index` of the plan that was completed: kNone while it goes on. Until collect() or the
-  /// next plan().
-  EndReason endOfSample(size_t index) const { return planner_.sampled()[index]->end; }
+  /// Of the sequence of sample `index` of the plan that was completed last: kNone while it goes on. Until collect() or
+  /// the next plan() or planAhead(). Requires: it was not dropped.
+  EndReason endOfSample(size_t index) const { return planner_.sampled(1 - current_)[index]->end; }
   /// Sequences that ended since the last call. Valid until the next call.
   std::span<const FinishedSequence> takeFinished();
 
@@ -97,10 +104,12 @@ class Scheduler {
 
   SchedulerState state_;
   StepPlanner planner_;
-  StepPlan plan_;
+  StepPlan plans_[2];
+  double plannedAt_[2] = {};
+  uint32_t current_ = 0;   ///< the plan that complete() is next called for, or plan() makes
+  uint32_t inFlight_ = 0;  ///< plans that were not completed
+  double completedAt_ = 0;
   std::vector<FinishedSequence> reported_;
-  bool inFlight_ = false;
-  double plannedAt_ = 0;
   uint64_t nextSerial_ = 1;
   double nextDeadline_;  ///< no request ends before
   // Mean seconds between admissions, of the last few.

@@ -37,11 +37,13 @@ struct Sequence {
   uint32_t maxTokens = 0;     ///< prompt and all it may generate
   uint32_t computed = 0;      ///< tokens whose KV is written
   uint32_t scheduled = 0;     ///< of this step
+  uint32_t row = 0;           ///< of the logits that its next token comes from, in the step planned last
   uint32_t cachedTokens = 0;  ///< found in the prefix cache when it was first admitted
   uint32_t reserved = 0;      ///< slots held for the other choices of its group
   uint32_t rowsWanted = 0;    ///< the first so many tokens get a row each (allPromptRows)
   bool logits = true;         ///< of its rows, and not the best token alone
   bool exact = false;         ///< RequestSpec::exact, or all are
+  bool again = false;         ///< Verdict::kAgain: no step runs beside the next one, so that it gets its token
   PageHolding pages;
 
   // What the policies look at.

@@ -25,9 +25,11 @@ struct PlannedSample {
   uint32_t position = 0;   ///< of the new token in its sequence: counter of the random numbers
   uint32_t generated = 0;  ///< tokens generated before it
   void* owner = nullptr;   ///< RequestSpec::owner
+  bool dropped = false;    ///< its sequence ended with the step before: no result is wanted, and `owner` may be gone
 };
 
-/// Valid until the scheduler is called again with plan() or complete(); it reads the sequences' own token arrays.
+/// Valid until the scheduler is called with complete() for it; it reads the sequences' own token arrays. In a step that
+/// was planned ahead tokens are -1 - r: the one that row r of the step before gets.
 struct StepPlan {
   uint64_t step = 0;
   std::span<const PageMove> moves;             ///< first, in order; may be there without a batch
@@ -41,8 +43,9 @@ struct StepPlan {
 
 enum class Verdict : uint8_t {
   kContinue,
-  kStop,  ///< the token ends the text
-  kFail,  ///< no token: logits that are not finite
+  kStop,   ///< the token ends the text
+  kFail,   ///< no token: logits that are not finite
+  kAgain,  ///< no token yet: the next plan() has the row again. Only while a step that was planned ahead is under way
 };
 
 /// What came of a PlannedSample.

@@ -6,13 +6,32 @@
 
 namespace llmc::rt {
 
+void StepPlanner::Lists::reserve(size_t most) {
+  batch.reserve(most);
+  entries.reserve(most);
+  samples.reserve(most);
+  planned.reserve(most);
+  sampled.reserve(most);
+  tokens.reserve(most);
+}
+
+void StepPlanner::Lists::clear() {
+  batch.clear();
+  entries.clear();
+  samples.clear();
+  planned.clear();
+  sampled.clear();
+  tokens.clear();
+}
+
+void StepPlanner::Lists::show(StepPlan& plan) const {
+  plan.batch = batch;
+  plan.sequences = entries;
+  plan.samples = samples;
+}
+
 StepPlanner::StepPlanner(SchedulerState& state) : state_(&state), admission_(state) {
-  const size_t most = state.config.limits.maxSequences;
-  batch_.reserve(most);
-  entries_.reserve(most);
-  samples_.reserve(most);
-  planned_.reserve(most);
-  sampled_.reserve(most);
+  for (Lists& lists : lists_) lists.reserve(state.config.limits.maxSequences);
 }
 
 /// A page to write the next token into.
@@ -70,60 +89,56 @@ StepBudget StepPlanner::assignRunning() {
   return budget;
 }
 
-void StepPlanner::emit(Sequence& sequence, StepPlan& plan) {
+void StepPlanner::emit(Sequence& sequence, StepPlan& plan, Lists& lists) {
   const bool complete = sequence.remaining() == sequence.scheduled;
   const bool all = sequence.computed < sequence.rowsWanted;
   const uint32_t rows = all ? sequence.scheduled : complete ? 1 : 0;
-  batch_.push_back({std::span(sequence.tokens).subspan(sequence.computed, sequence.scheduled),
-                    state_->pages.pages(sequence.pages),
-                    sequence.computed,
-                    all        ? RowChoice::kAll
-                    : complete ? RowChoice::kLast
-                               : RowChoice::kNone,
-                    {},
-                    sequence.exact && (!state_->chunksFit || sequence.computed >= sequence.promptTokens),
-                    sequence.logits,
-                    sequence.exact});
-  entries_.push_back({sequence.request->id, sequence.choice, plan.rows});
-  planned_.push_back(&sequence);
+  lists.batch.push_back({std::span(sequence.tokens).subspan(sequence.computed, sequence.scheduled),
+                         state_->pages.pages(sequence.pages),
+                         sequence.computed,
+                         all        ? RowChoice::kAll
+                         : complete ? RowChoice::kLast
+                                    : RowChoice::kNone,
+                         {},
+                         sequence.exact && (!state_->chunksFit || sequence.computed >= sequence.promptTokens),
+                         sequence.logits,
+                         sequence.exact});
+  lists.entries.push_back({sequence.request->id, sequence.choice, plan.rows});
+  lists.planned.push_back(&sequence);
   plan.rows += rows;
   plan.tokens += sequence.scheduled;
   if (sequence.state == SequenceState::kPrefilling) plan.prefillTokens += sequence.scheduled;
   if (!complete) return;
+  sequence.row = plan.rows - 1;
   const auto length = static_cast<uint32_t>(sequence.tokens.size());
   const auto sample = [&](Sequence& choice) {
-    samples_.push_back({sequence.request->id, choice.choice, plan.rows - 1, length, length - choice.promptTokens,
-                        sequence.request->owner});
-    sampled_.push_back(&choice);
+    lists.samples.push_back({sequence.request->id, choice.choice, sequence.row, length, length - choice.promptTokens,
+                             sequence.request->owner});
+    lists.sampled.push_back(&choice);
   };
   if (!sequence.leads()) return sample(sequence);
   for (Sequence* choice : sequence.request->choices)
     if (choice->state != SequenceState::kFinished) sample(*choice);
 }
 
-void StepPlanner::fill(StepPlan& plan) {
+void StepPlanner::fill(StepPlan& plan, Lists& lists) {
   plan = StepPlan{};
   plan.step = state_->step;
   for (const bool decodes : {true, false})
     for (Sequence* sequence : state_->running)
-      if (sequence->scheduled > 0 && (sequence->state == SequenceState::kRunning) == decodes) emit(*sequence, plan);
+      if (sequence->scheduled > 0 && (sequence->state == SequenceState::kRunning) == decodes)
+        emit(*sequence, plan, lists);
   plan.moves = state_->moves;
-  plan.batch = batch_;
-  plan.sequences = entries_;
-  plan.samples = samples_;
+  lists.show(plan);
 }
 
-void StepPlanner::plan(StepPlan& plan) {
-  batch_.clear();
-  entries_.clear();
-  samples_.clear();
-  planned_.clear();
-  sampled_.clear();
+void StepPlanner::plan(StepPlan& plan, uint32_t list) {
+  lists_[list].clear();
   // Room that was just made is for those who lacked it.
   const bool tight = growRunning();
   StepBudget budget = assignRunning();
   if (!tight) admission_.run(budget);
-  fill(plan);
+  fill(plan, lists_[list]);
 }
 
 }  // namespace llmc::rt

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "runtime/format/digest.h"
-#include "runtime/sched/step_cost.h"
 
 namespace llmc::rt::serving {
 
@@ -35,7 +34,7 @@ EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts
       scheduler_(std::move(scheduler)),
       extras_(std::move(extras)),
       sampler_(executor.pool(), executor.vocabulary()),
-      sampleRows_(executor.vocabulary()),
+      flights_{Flight(executor.vocabulary()), Flight(executor.vocabulary())},
       saltSecret_{randomWord(), randomWord()} {
   const size_t most = executor.limits().maxSequences;
   outcomes_.reserve(most);
@@ -109,6 +108,7 @@ Status EngineLoop::run() {
       return status;
     }
   }
+  land();
   if (!extras_.trace) return Status::ok();
   extras_.trace->decisions(scheduler_->trace());
   return extras_.trace->flush();
@@ -206,67 +206,13 @@ void EngineLoop::rest() {
   inbox_.wait(generations_.empty() ? kSleep : kWatch);
 }
 
-Status EngineLoop::step() {
-  TracedStep traced;
-  traced.begin = now();
-  const StepPlan& plan = scheduler_->plan(traced.begin);
-  publishQueue();
-  if (plan.empty()) {
-    rest();
-    return Status::ok();
-  }
-  traced = {plan.step,
-            plan.tokens,
-            plan.prefillTokens,
-            static_cast<uint32_t>(plan.batch.size()),
-            plan.rows,
-            static_cast<uint32_t>(plan.moves.size()),
-            0,
-            0,
-            0,
-            0,
-            traced.begin,
-            now()};
-  if (extras_.trace) {
-    const StepShape shape = shapeOf(plan);
-    traced.attended = shape.attended;
-    traced.attendedAlone = shape.attendedAlone;
-  }
-  if (extras_.memory) extras_.memory->reach(scheduler_->touchedPages());
-  LLMC_TRY(move(plan.moves));
-  traced.moved = traced.ran = now();
-  outcomes_.clear();
-  if (!plan.batch.empty()) {
-    LLMC_TRY(executor_.step(plan.batch, samplingOf(plan)));
-    traced.ran = now();
-    scorePrompts(plan);
-    LLMC_TRY(sample(plan));
-  }
-  traced.sampled = now();
-  scheduler_->complete(outcomes_, {}, traced.sampled);
-  tellTokens();
-  tellEnds();
-  publishStats(traced.tokens);
-  wakeTakers();
-  if (extras_.trace) traceStep(traced);
-  return Status::ok();
-}
-
-void EngineLoop::traceStep(TracedStep& traced) {
-  const SchedulerStats stats = scheduler_->stats();
-  traced.running = stats.running;
-  traced.waiting = stats.waiting;
-  traced.told = now();
-  extras_.trace->step(traced);
-  extras_.trace->decisions(scheduler_->trace());
-}
-
 void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emplace(id, status); }
 
 /// Tokens of the step, each with the reason if it was the last of its choice.
 void EngineLoop::tellTokens() {
   for (size_t i = 0; i < made_.size(); ++i) {
     Made& made = made_[i];
+    if (!made.generation) continue;
     const EndReason end = scheduler_->endOfSample(i);
     if (made.failed || (!failures_.empty() && failures_.contains(made.id))) continue;
     if (end == EndReason::kCancelled || end == EndReason::kFailed) continue;
@@ -283,7 +229,8 @@ void EngineLoop::tellTokens() {
 /// Last of a step: whoever hears of an end finds it in the numbers, and the step's work is done before others want its
 /// CPU.
 void EngineLoop::wakeTakers() {
-  for (Made& made : made_) made.generation->wake();
+  for (Made& made : made_)
+    if (made.generation) made.generation->wake();
   made_.clear();
   ended_.clear();
 }
@@ -292,14 +239,14 @@ void EngineLoop::wakeTakers() {
 void EngineLoop::tellEnds() {
   for (const auto& [id, status] : failures_) {
     if (auto found = generations_.find(id); found != generations_.end()) {
-      found->second->tell(server::ErrorEvent{status});
+      found->second->tellFailure(status);
       scheduler_->cancel(id, now());
     }
   }
   for (const FinishedSequence& finished : scheduler_->takeFinished()) {
     auto found = generations_.find(finished.request);
     if (found == generations_.end()) continue;
-    if (finished.reason == EndReason::kDeadline && !failures_.contains(finished.request))
+    if (finished.reason == EndReason::kDeadline && !found->second->failed())
       found->second->tell(FinishEvent{finished.choice, FinishReason::kAbort});
     if (!finished.last) continue;
     ended_.push_back(std::move(found->second));
@@ -309,8 +256,14 @@ void EngineLoop::tellEnds() {
   failures_.clear();
 }
 
+/// A device writes to memory of its steps until they are done; what comes of them is nobody's.
+void EngineLoop::land() {
+  while (executor_.underWay() > 0) (void)executor_.finish();
+}
+
 void EngineLoop::breakDown(const Status& status) {
   broken_.store(true);
+  land();
   for (auto& [id, generation] : generations_) generation->tell(server::ErrorEvent{status});
   generations_.clear();
 }

@@ -28,6 +28,8 @@ struct LoopExtras {
   std::unique_ptr<KvStore> host;     ///< where pages of swapped sequences go; its pages count, not config.hostPages
   std::unique_ptr<StepTrace> trace;  ///< where steps are recorded
   MemoryAhead* memory = nullptr;     ///< makes memory of `executor` and `kv` ready; outlives the loop
+  /// Where the executor can, the next step starts before the tokens of the one that runs are known.
+  bool asyncScheduling = true;
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.
@@ -53,9 +55,17 @@ class EngineLoop final : public server::Backend {
   /// A token of the step under way, told once the scheduler has said whether it is the last.
   struct Made {
     server::GenerationId id;
-    Generation* generation;
+    Generation* generation;  ///< null: PlannedSample::dropped
     server::TokenEvent event;
     bool failed = false;
+  };
+  /// A step between its start and its end.
+  struct Flight {
+    explicit Flight(uint32_t vocabulary) : sampling(vocabulary) {}
+    const StepPlan* plan = nullptr;  ///< null: none
+    SampleRows sampling;             ///< what the device samples in it
+    bool tokensStay = false;         ///< all its tokens are sampled on the device, by what is known before
+    TracedStep traced;
   };
 
   EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
@@ -66,15 +76,21 @@ class EngineLoop final : public server::Backend {
   Digest128 saltOf(const std::string& salt) const;
   Status move(std::span<const PageMove> moves);
   Status step();
+  Status startStep();
+  Status startAhead();
+  Status finishStep();
   void rest();
   void traceStep(TracedStep& traced);
   void scorePrompts(const StepPlan& plan);
-  StepSampling samplingOf(const StepPlan& plan);
-  Status sample(const StepPlan& plan);
+  StepSampling samplingOf(Flight& flight, uint32_t ahead);
+  Status sample(const Flight& flight, const StepPlan& plan);
+  Status addTask(const Flight& flight, const PlannedSample& planned);
+  TracedStep tracedOf(const StepPlan& plan) const;
   void fail(server::GenerationId id, const Status& status);
   void tellTokens();
   void tellEnds();
   void wakeTakers();
+  void land();
   void breakDown(const Status& status);
   void publishQueue();
   void publishStats(uint32_t tokens);
@@ -86,7 +102,8 @@ class EngineLoop final : public server::Backend {
   std::unique_ptr<Scheduler> scheduler_;
   const LoopExtras extras_;
   BatchSampler sampler_;
-  SampleRows sampleRows_;               ///< what the device samples in this step
+  Flight flights_[2];  ///< [flight_]: the step that ends next
+  uint32_t flight_ = 0;
   std::vector<uint32_t> samplesOfRow_;  ///< how many choices take their token from a row
   Inbox inbox_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

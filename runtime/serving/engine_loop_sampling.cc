@@ -16,43 +16,69 @@ void EngineLoop::scorePrompts(const StepPlan& plan) {
 }
 
 /// Rows that a device samples: those of one choice, or of several that all take the best token. Logits of the others
-/// come to the host.
-StepSampling EngineLoop::samplingOf(const StepPlan& plan) {
+/// come to the host. `ahead`: tokens before these that are not known yet.
+StepSampling EngineLoop::samplingOf(Flight& flight, uint32_t ahead) {
+  flight.tokensStay = false;
   if (!executor_.samples()) return {};
-  sampleRows_.begin(plan.rows);
+  const StepPlan& plan = *flight.plan;
+  flight.sampling.begin(plan.rows);
   samplesOfRow_.assign(plan.rows, 0);
   for (const PlannedSample& planned : plan.samples) ++samplesOfRow_[planned.row];
+  bool stay = true;
   for (const PlannedSample& planned : plan.samples) {
     const auto& generation = *static_cast<Generation*>(planned.owner);
-    if (generation.wantsPromptRows() || (samplesOfRow_[planned.row] > 1 && generation.needsLogits())) continue;
-    sampleRows_.add(planned.row, generation.sampling(planned.choice, planned.position));
+    const bool hosts = generation.wantsPromptRows() || (samplesOfRow_[planned.row] > 1 && generation.needsLogits());
+    const bool added =
+        !hosts && flight.sampling.add(planned.row, generation.sampling(planned.choice, planned.position, ahead));
+    // Penalties count the tokens before.
+    stay &= added && !generation.params(planned.choice).penalizes();
   }
-  return {sampleRows_.rows(), sampleRows_.edits()};
+  flight.tokensStay = stay;
+  return {flight.sampling.rows(), flight.sampling.edits()};
 }
 
-Status EngineLoop::sample(const StepPlan& plan) {
+/// A row to sample, with what is told of it.
+Status EngineLoop::addTask(const Flight& flight, const PlannedSample& planned) {
+  SampleTask& task = tasks_.emplace_back();
+  if (planned.dropped) {
+    made_.push_back({planned.request, nullptr, {}});
+    task.token = 0;  // nobody's
+    return Status::ok();
+  }
+  auto& generation = *static_cast<Generation*>(planned.owner);
+  made_.push_back({planned.request, &generation, {}});
+  server::TokenEvent& event = made_.back().event;
+  event.choice = planned.choice;
+  if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
+  task.token = executor_.token(planned.row);
+  // The device had the row and found no token: the host finds it, or says why there is none.
+  if (task.token < 0 && executor_.samples() && flight.sampling.added(planned.row)) {
+    if (flights_[1 - flight_].plan) {  // its logits are the next step's by now
+      made_.back().failed = true;
+      task.token = 0;  // none yet
+      return Status::ok();
+    }
+    LLMC_TRY(executor_.fetchLogits(planned.row));
+  }
+  if (!generation.needsLogits()) task.tiles = executor_.tiles(planned.row);
+  if (task.tiles.empty()) task.logits = executor_.logits(planned.row);  // asked for, or an engine without tiles
+  task.request = generation.sampling(planned.choice, planned.position);
+  task.logprobs = event.logprobs.get();
+  return Status::ok();
+}
+
+Status EngineLoop::sample(const Flight& flight, const StepPlan& plan) {
   made_.clear();
   tasks_.clear();
-  for (const PlannedSample& planned : plan.samples) {
-    auto& generation = *static_cast<Generation*>(planned.owner);
-    made_.push_back({planned.request, &generation, {}});
-    server::TokenEvent& event = made_.back().event;
-    event.choice = planned.choice;
-    if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
-    SampleTask& task = tasks_.emplace_back();
-    task.token = executor_.token(planned.row);
-    // The device had the row and found no token: the host finds it, or says why there is none.
-    if (task.token < 0 && executor_.samples() && sampleRows_.added(planned.row))
-      LLMC_TRY(executor_.fetchLogits(planned.row));
-    if (!generation.needsLogits()) task.tiles = executor_.tiles(planned.row);
-    if (task.tiles.empty()) task.logits = executor_.logits(planned.row);  // asked for, or an engine without tiles
-    task.request = generation.sampling(planned.choice, planned.position);
-    task.logprobs = event.logprobs.get();
-  }
+  for (const PlannedSample& planned : plan.samples) LLMC_TRY(addTask(flight, planned));
   sampler_.run(tasks_);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     const SampleTask& task = tasks_[i];
     Made& made = made_[i];
+    if (!made.generation || made.failed) {
+      outcomes_.push_back({0, Verdict::kAgain});
+      continue;
+    }
     if (task.failure) {
       fail(made.id, *task.failure);
       made.failed = true;

@@ -2,6 +2,7 @@
 #include "runtime/serving/generation.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace llmc::rt::serving {
 
@@ -21,10 +22,10 @@ Generation::Generation(GenerationRequest request, std::shared_ptr<server::Genera
   if (wantsPromptRows()) promptLogprobs_.resize(request_.prompt.size() - 1);
 }
 
-SampleRequest Generation::sampling(uint32_t choice, uint32_t position) const {
+SampleRequest Generation::sampling(uint32_t choice, uint32_t position, uint32_t ahead) const {
   const Choice& c = choices_[choice];
   return {&c.params,        c.history ? &*c.history : nullptr,
-          request_.stopIds, static_cast<uint32_t>(c.output.size()),
+          request_.stopIds, static_cast<uint32_t>(c.output.size()) + ahead,
           position,         c.output};
 }
 
@@ -56,6 +57,10 @@ Status Generation::score(Sampler& sampler, std::span<const float> logits, uint32
   LLMC_TRY(sampler.sample(logits, request, &found).status());
   out.top = std::move(found.top);
   return Status::ok();
+}
+
+void Generation::tellFailure(const Status& status) {
+  if (!std::exchange(failed_, true)) tell(server::ErrorEvent{status});
 }
 
 void Generation::tellPrompt(uint32_t cachedTokens, double queueSeconds) {

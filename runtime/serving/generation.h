@@ -23,8 +23,9 @@ class Generation {
   Generation(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink, uint32_t vocabulary);
 
   const server::GenerationRequest& request() const { return request_; }
-  /// What the sampler needs for the next token of `choice`, at `position` of its sequence.
-  SampleRequest sampling(uint32_t choice, uint32_t position) const;
+  /// What the sampler needs for the next token of `choice`, at `position` of its sequence. `ahead`: so many tokens
+  /// before it are not known yet.
+  SampleRequest sampling(uint32_t choice, uint32_t position, uint32_t ahead = 0) const;
   const SamplingParams& params(uint32_t choice) const { return choices_[choice].params; }
   bool stops(int32_t token) const;
   void append(uint32_t choice, int32_t token);
@@ -38,6 +39,9 @@ class Generation {
   /// The first call tells about the prompt, quietly.
   void tellPrompt(uint32_t cachedTokens, double queueSeconds);
   bool promptTold() const { return promptTold_; }
+  /// An error, once: what the device still computes for it may fail too.
+  void tellFailure(const Status& status);
+  bool failed() const { return failed_; }
   void tell(server::GenerationEvent event) { sink_->deliver(std::move(event)); }
   /// With wake() later.
   void tellQuietly(server::GenerationEvent event) { sink_->deliverQuietly(std::move(event)); }
@@ -48,7 +52,7 @@ class Generation {
   std::shared_ptr<server::GenerationSink> sink_;
   std::vector<Choice> choices_;
   std::vector<server::PositionLogprobs> promptLogprobs_;  ///< [prompt - 1] when asked for
-  bool promptTold_ = false;
+  bool promptTold_ = false, failed_ = false;
 };
 
 }  // namespace llmc::rt::serving

@@ -39,7 +39,10 @@ void StepTrace::step(const TracedStep& s) {
                      TraceFile::field("sequences", s.sequences) + "," + TraceFile::field("rows", s.rows) + "," +
                      TraceFile::field("moved_pages", s.moves) + "," + TraceFile::field("attended", s.attended) + "," +
                      TraceFile::field("attended_alone", s.attendedAlone));
-  file_->addSpan(kSteps, "plan", s.begin, s.planned);
+  if (s.started > 0)
+    file_->addSpan(kSteps, "start ahead", s.ahead, s.started, TraceFile::field("step", s.number));
+  else
+    file_->addSpan(kSteps, "plan", s.begin, s.planned);
   if (s.moves > 0) file_->addSpan(kSteps, "move pages", s.planned, s.moved);
   file_->addSpan(kSteps, "run", s.moved, s.ran);
   file_->addSpan(kSteps, "sample", s.ran, s.sampled);

@@ -4,6 +4,7 @@ metrics under load, sampling on the device, swap, a device that fails."""
 import asyncio
 import http.client
 import json
+import tempfile
 import unittest
 
 import cuda_engine
@@ -66,7 +67,9 @@ class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
 
     def test_start_screen_and_swap(self):
         # Nine pages for three sequences of up to four: somebody has to leave, and comes back with the same text.
-        flags = (*FLAGS[:2], "--max-model-len", 80, *FLAGS[4:], "--kv-memory", "108K", "--preempt", "swap", "--swap-space", "4M", "--deterministic", "--no-prefix-cache")
+        trace = tempfile.NamedTemporaryFile(suffix=".json")
+        self.addCleanup(trace.close)
+        flags = (*FLAGS[:2], "--max-model-len", 80, *FLAGS[4:], "--trace", trace.name, "--kv-memory", "108K", "--preempt", "swap", "--swap-space", "4M", "--deterministic", "--no-prefix-cache")
         with cuda_engine.CudaServer(NAME, *flags) as server:
             ask = lambda i: {"model": "tiny", "prompt": [3 + i, *range(40, 66)], "max_tokens": 34, "temperature": 0, "ignore_eos": True}
             alone = [json.loads(serve_cases.post(server, "/v1/completions", ask(i), 300))["choices"][0]["text"] for i in range(3)]
@@ -77,6 +80,9 @@ class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
             together = [json.loads(answer)["choices"][0]["text"] for answer in asyncio.run(everybody())]
             self.assertEqual(together, alone)
             self.assertGreater(server.metric("vllm:num_preemptions_total"), 0)
+        # Alone each token but the first two comes of a step that began before the one before had ended.
+        with open(trace.name, encoding="utf-8") as file:
+            self.assertGreater(sum(event["name"] == "start ahead" for event in json.load(file)["traceEvents"]), 3 * 30)
 
     def test_a_device_that_fails_ends_streams_with_an_error_and_the_process_with_71(self):
         with cuda_engine.CudaServer(NAME, *FLAGS, "--kv-memory", "4M", FAIL="cuGraphLaunch:5:719") as server:

@@ -209,6 +209,36 @@ TEST_F(FakeDriverTest, TheDeviceCanBeAnotherOne) {
   EXPECT_EQ(context_->facts().sharedBytes, 99u << 10);
 }
 
+TEST_F(FakeDriverTest, WhatIsBehindAnEventHasNotRun) {
+  auto device = DeviceBuffer::create(*context_, 256, "device").take();
+  auto first = PinnedBuffer::create(*context_, 256, "first").take();
+  auto second = PinnedBuffer::create(*context_, 256, "second").take();
+  Event done = Event::create(*context_).take();
+  first.data()[0] = second.data()[0] = 7;
+  ASSERT_TRUE(stream_->fill(device.address(), 1, 256));
+  ASSERT_TRUE(stream_->copy(hostAddress(first.data()), device.address(), 256));
+  ASSERT_TRUE(stream_->record(done));
+  ASSERT_TRUE(stream_->fill(device.address(), 2, 256));
+  ASSERT_TRUE(stream_->copy(hostAddress(second.data()), device.address(), 256));
+  EXPECT_EQ(first.data()[0], 0xff) << "a copy that has not run leaves nothing to read";
+  ASSERT_TRUE(done.wait());
+  EXPECT_EQ(first.data()[0], 1);
+  EXPECT_EQ(second.data()[0], 0xff) << "nobody has waited for it";
+  ASSERT_TRUE(stream_->synchronize());
+  EXPECT_EQ(second.data()[0], 2);
+}
+
+TEST_F(FakeDriverTest, PinnedMemoryThatChangesBeforeItsCopyIsAFault) {
+  auto device = DeviceBuffer::create(*context_, 256, "device").take();
+  auto host = PinnedBuffer::create(*context_, 256, "host").take();
+  ASSERT_TRUE(stream_->copy(device.address(), hostAddress(host.data()), 256));
+  ASSERT_TRUE(stream_->synchronize());
+  host.data()[200] = 1;  // its turn has been
+  ASSERT_TRUE(stream_->copy(device.address(), hostAddress(host.data()), 256));
+  host.data()[200] = 2;
+  EXPECT_EQ(stream_->synchronize().code(), "CU_FAULT");
+}
+
 TEST_F(FakeDriverTest, EventsAreReachedInOrder) {
   Event start = Event::create(*context_).take(), end = Event::create(*context_).take();
   ASSERT_TRUE(stream_->record(start));

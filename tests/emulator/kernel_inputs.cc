@@ -133,6 +133,25 @@ void KernelInputs::makeBatch(const KernelCase& test) {
                   device("contextLens", batch_.contextLens),
                   device("blockTable", table),
                   device("sampleRows", batch_.sampleRows)};
+  leaveTokens(sequences);
+}
+
+/// Sequences of one token get it from a row of the step before; every second of those rows got none.
+void KernelInputs::leaveTokens(const std::vector<reference::Sequence>& sequences) {
+  const uint64_t stride = rt::rowStrideBytes(4);
+  const size_t rows = sequences.size();
+  const size_t index = addBuffer("batch.lastTokens", rows * stride, false, 0xff);
+  std::byte* left = buffers_[index].data.get();
+  deviceBatch_.lastTokens = reinterpret_cast<const float*>(left);
+  auto* ids = const_cast<int32_t*>(deviceBatch_.tokenIds);  // our own buffer
+  size_t token = 0;
+  for (size_t s = 0; s < rows; token += sequences[s++].tokenIds.size()) {
+    if (sequences[s].tokenIds.size() != 1) continue;
+    const size_t row = rows - 1 - s;
+    if (s % 4 == 3) batch_.tokenIds[token] = 0;
+    store(left + row * stride, s % 4 == 3 ? -1 : batch_.tokenIds[token], "f32");
+    ids[token] = -1 - (int32_t)row;
+  }
 }
 
 int64_t KernelInputs::rowsOf(mlir::Type type) const {

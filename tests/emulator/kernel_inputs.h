@@ -50,6 +50,7 @@ class KernelInputs {
   };
 
   void makeBatch(const KernelCase& test);
+  void leaveTokens(const std::vector<reference::Sequence>& sequences);
   void addArgument(const KernelCase& test, mlir::Value argument);
   void addActivation(const KernelCase& test, mlir::Type type);
   struct RandomWeight;

@@ -293,6 +293,7 @@ constexpr TextFault kTextFaults[] = {
     {"norm", "an index past the end", "< 1000)", "< 1004)"},
     {"norm", "another row", "(row) * ", "(row + 1) * "},
     {"embed", "another token", "tokenIds[row]", "tokenIds[row + 1]"},
+    {"embed", "a row of the step before as a token", "tokenOf(batch0, batch0->tokenIds[row])", "batch0->tokenIds[row]"},
     {"embed", "rows past the last one", "if (row >= ", "if (row > 1 + "},
     {"quantize", "another row", "(row) * ", "(row + 1) * "},
     {"quantize", "a scale too far", "storeE4m3End<1000>", "storeE4m3End<1016>"},

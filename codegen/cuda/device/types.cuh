@@ -37,8 +37,16 @@ struct Batch {
   const i32 *tokenIds, *positions, *slots, *tokenSeq, *queryStarts, *contextLens, *blockTable, *sampleRows, *logitsWanted;
   const SampleRow *samples;
   const SampleEdit *edits;
+  const float *lastTokens;
 };
-static_assert(sizeof(Batch) == 104, "the batch is laid out as in kernel_abi.h");
+static_assert(sizeof(Batch) == 112, "the batch is laid out as in kernel_abi.h");
+
+/// The id that `id` of Batch.tokenIds stands for: -1 - r is the token that row r of the step before got. Where that row
+/// got none (-1) its result is thrown away, and any id in the table does.
+DEVICE i32 tokenOf(const Batch *batch, i32 id) {
+  constexpr int kRow = 16; // floats from one row of tokens to the next
+  return id >= 0 ? id : max(0, (i32)batch->lastTokens[(i64)(-1 - id) * kRow]);
+}
 
 /// N neighbouring floats of a row.
 template <int N> struct Vec {

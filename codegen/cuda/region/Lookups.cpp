@@ -23,8 +23,8 @@ Elements RegionPrinter::print(llm::EmbedOp op, const std::string &row, const std
   if (!layout || *layout == Layout::E4M3M16K32)
     return failed(op, "f32 and e4m3 tables have no look-up on this target; store them as f16 or bf16", count);
   auto known = prepared_.find(op.getResult());
-  std::string token = known != prepared_.end() ? known->second.front()
-                                               : w_.let("int", "token", batchField(op.getBatch(), "tokenIds", row));
+  std::string token =
+      known != prepared_.end() ? known->second.front() : w_.let("int", "token", tokenOf(op.getBatch(), row));
   w_.origin(op);
   Elements result;
   for (int64_t i = 0; i < count; ++i) {

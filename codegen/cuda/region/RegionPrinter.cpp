@@ -80,6 +80,10 @@ std::string RegionPrinter::batchField(Value batch, llvm::StringRef field, const 
   return pointer(batch) + "->" + field.str() + "[" + index + "]";
 }
 
+std::string RegionPrinter::tokenOf(Value batch, const std::string &row) {
+  return "tokenOf(" + pointer(batch) + ", " + batchField(batch, "tokenIds", row) + ")";
+}
+
 std::string RegionPrinter::sourceRow(llm::SelectRowsOp op, const std::string &row) {
   if (auto known = prepared_.find(op.getResult()); known != prepared_.end())
     return known->second.front();
@@ -125,9 +129,7 @@ void RegionPrinter::prepareRow(Value value, const std::string &row) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<llm::RMSNormOp, llm::LayerNormOp, llm::AttendMergeOp, llm::QuantizeOp>(
           [&](auto typed) { prepare(typed, row); })
-      .Case([&](llm::EmbedOp typed) {
-        prepared_[value] = {w_.let("int", "token", batchField(typed.getBatch(), "tokenIds", row))};
-      })
+      .Case([&](llm::EmbedOp typed) { prepared_[value] = {w_.let("int", "token", tokenOf(typed.getBatch(), row))}; })
       .Case([&](llm::RopeOp typed) {
         prepared_[value] = {w_.let("int", "position", batchField(typed.getBatch(), "positions", row))};
       });

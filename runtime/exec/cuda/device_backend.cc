@@ -1,10 +1,10 @@
-// One copy, one graph or some launches, one copy back, one wait.
+// One copy, one graph or some launches, one copy back, one event; a wait for it later.
 #include "runtime/exec/cuda/device_backend.h"
 
 #include <algorithm>
 #include <bit>
 #include <string>
-#include <tuple>
+#include <string_view>
 
 #include "runtime/base/checked.h"
 
@@ -12,7 +12,8 @@ namespace llmc::rt::cuda {
 
 std::optional<uint64_t> DeviceBackend::bytesFor(const fb::Engine& plan, const StepLimits& limits, Numerics numerics) {
   const auto arena = rt::workspaceBytes(plan, limits, /*workers=*/1);
-  return arena ? checkedAdd(*arena, DeviceBatch::bytesFor(limits, numerics)) : std::nullopt;
+  const uint64_t tokens = uint64_t{limits.maxRows} * rowStrideBytes(4);
+  return arena ? checkedAdd(*arena, DeviceBatch::bytesFor(limits, numerics) + tokens) : std::nullopt;
 }
 
 Result<std::unique_ptr<DeviceBackend>> DeviceBackend::create(const Stream& stream, DeviceEngine engine,
@@ -83,14 +84,26 @@ Status DeviceBackend::reserveResults() {
     if (program->tiles() > 0) tiles = std::max(tiles, rowStrideBytes(uint64_t{8} * program->tiles()));
     if (program->tokens() == 0) tokens = 0;
   }
-  for (const auto& [row, buffer, what] :
-       {std::tuple{tiles, &tiles_, "the largest logits"}, {tokens, &tokens_, "tokens"}}) {
-    if (row == 0) continue;
-    auto made = PinnedBuffer::create(stream_.context(), row * std::max(limits_.maxRows, 1u), what);
+  const uint64_t rows = std::max(limits_.maxRows, 1u);
+  const auto pinned = [&](uint64_t row, PinnedBuffer& buffer, std::string_view what) {
+    if (row == 0) return Status::ok();
+    auto made = PinnedBuffer::create(stream_.context(), row * rows, what);
     LLMC_TRY(made.status());
-    *buffer = made.take();
+    buffer = made.take();
+    return Status::ok();
+  };
+  LLMC_TRY(pinned(tiles, tiles_, "the largest logits"));
+  for (Flight& flight : flights_) {
+    LLMC_TRY(pinned(tokens, flight.tokens, "tokens"));
+    auto done = Event::create(stream_.context());
+    LLMC_TRY(done.status());
+    flight.done = done.take();
   }
-  return Status::ok();
+  if (tokens == 0) return Status::ok();
+  auto last = DeviceBuffer::create(stream_.context(), tokens * rows, "tokens");
+  LLMC_TRY(last.status());
+  lastTokens_ = last.take();
+  return stream_.fill(lastTokens_.address(), 0, tokens * rows);
 }
 
 const DeviceProgram& DeviceBackend::programFor(const Batch& batch) const {
@@ -115,6 +128,13 @@ Status DeviceBackend::copyLogits(const DeviceProgram& program, uint32_t first, u
                       (end - first) * stride);
 }
 
+/// To where the next step's embedding finds them, past the arena that its kernels write to, and to the host.
+Status DeviceBackend::copyTokens(const DeviceProgram& program, uint32_t rows) {
+  const uint64_t bytes = rows * rowStrideBytes(4);
+  LLMC_TRY(stream_.copy(lastTokens_.address(), program.tokens(), bytes));
+  return stream_.copy(hostAddress(flights_[started_ % 2].tokens.data()), lastTokens_.address(), bytes);
+}
+
 /// Tokens of all rows where they are sampled here, else their tiles; logits of those that somebody reads, neighbours in
 /// one copy. Without tiles all logits.
 Status DeviceBackend::copyBack(const Batch& batch, const StepSampling& sampling, const DeviceProgram& program) {
@@ -122,7 +142,7 @@ Status DeviceBackend::copyBack(const Batch& batch, const StepSampling& sampling,
   if (rows == 0) return Status::ok();
   const bool all = program.tiles() == 0, sampled = !sampling.rows.empty();
   if (sampled)
-    LLMC_TRY(stream_.copy(hostAddress(tokens_.data()), program.tokens(), rows * rowStrideBytes(4)));
+    LLMC_TRY(copyTokens(program, rows));
   else if (!all)
     LLMC_TRY(stream_.copy(hostAddress(tiles_.data()), program.argmax(),
                           rows * rowStrideBytes(uint64_t{8} * program.tiles())));
@@ -138,29 +158,46 @@ Status DeviceBackend::copyBack(const Batch& batch, const StepSampling& sampling,
   return Status::ok();
 }
 
-Result<StepResults> DeviceBackend::run(const Batch& batch, const StepSampling& sampling) {
+Status DeviceBackend::enqueueStep(const Batch& batch, const StepSampling& sampling) {
+  Flight& flight = flights_[started_ % 2];
+  flight.program = &programFor(batch);
+  flight.sampled = !sampling.rows.empty();
+  LLMC_TRY(batch_.send(stream_, batch, sampling, lastTokens_.address()));
+  LLMC_TRY(enqueue(batch, *flight.program));
+  LLMC_TRY(copyBack(batch, sampling, *flight.program));
+  return stream_.record(flight.done);
+}
+
+Status DeviceBackend::start(const Batch& batch, const StepSampling& sampling) {
   LLMC_TRY(reserveLogits(static_cast<uint32_t>(batch.rows)));
-  last_ = &programFor(batch);
-  Status status = batch_.send(stream_, batch, sampling);
-  if (status) status = enqueue(batch, *last_);
-  if (status) status = copyBack(batch, sampling, *last_);
-  // Also after a failure: what was enqueued reads the block that the next step fills.
-  const Status waited = stream_.synchronize();
-  if (!status) return status;
-  LLMC_TRY(waited);
+  if (Status status = enqueueStep(batch, sampling); !status) {
+    // What was enqueued reads a block that a later step fills.
+    (void)stream_.synchronize();
+    return status;
+  }
+  ++started_;
+  return Status::ok();
+}
+
+Result<StepResults> DeviceBackend::finish() {
+  const Flight& flight = flights_[finished_++ % 2];
+  LLMC_TRY(flight.done.wait());
   StepResults results{reinterpret_cast<const float*>(logits_.data()), 0, nullptr, nullptr};
-  if (!sampling.rows.empty()) {
-    results.tokens = reinterpret_cast<const float*>(tokens_.data());
+  if (flight.sampled) {
+    results.tokens = reinterpret_cast<const float*>(flight.tokens.data());
   } else {
-    results.tiles = last_->tiles();
+    results.tiles = flight.program->tiles();
     results.argmax = reinterpret_cast<const float*>(tiles_.data());
   }
   return results;
 }
 
 Status DeviceBackend::fetchLogits(uint32_t row) {
-  if (!last_) return Status::error(ErrorKind::kInternal, "RT_STEP", "logits are asked for before the first step");
-  LLMC_TRY(copyLogits(*last_, row, row + 1));
+  if (finished_ == 0 || started_ != finished_)
+    return Status::error(ErrorKind::kInternal, "RT_STEP",
+                         started_ == 0 ? "logits are asked for before the first step"
+                                       : "logits are asked for while a step is under way");
+  LLMC_TRY(copyLogits(*flights_[(finished_ - 1) % 2].program, row, row + 1));
   return stream_.synchronize();
 }
 

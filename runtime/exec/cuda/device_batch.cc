@@ -74,23 +74,28 @@ uint64_t DeviceBatch::bytesFor(const StepLimits& limits, Numerics numerics) {
 Result<DeviceBatch> DeviceBatch::create(const Context& context, const StepLimits& limits, Numerics numerics) {
   const uint64_t bytes = bytesFor(limits, numerics);
   DeviceBatch batch;
-  auto host = PinnedBuffer::create(context, bytes, "the batch");
-  LLMC_TRY(host.status());
-  batch.host_ = host.take();
+  for (PinnedBuffer& block : batch.host_) {
+    auto host = PinnedBuffer::create(context, bytes, "the batch");
+    LLMC_TRY(host.status());
+    block = host.take();
+  }
   auto device = DeviceBuffer::create(context, bytes, "the batch");
   LLMC_TRY(device.status());
   batch.device_ = device.take();
   return batch;
 }
 
-Status DeviceBatch::send(const Stream& stream, const Batch& batch, const StepSampling& sampling) {
-  static_assert(sizeof(Batch) == 104, "a new field of Batch needs its line here");
+Status DeviceBatch::send(const Stream& stream, const Batch& batch, const StepSampling& sampling, CuAddress lastTokens) {
+  static_assert(sizeof(Batch) == 112, "a new field of Batch needs its line here");
   const auto tokens = static_cast<uint64_t>(batch.tokens), sequences = static_cast<uint64_t>(batch.sequences);
   int32_t longest = 1;
   for (uint64_t i = 0; i < sequences; ++i) longest = std::max(longest, batch.contextLens[i]);
   Batch packed = batch;
   packed.blockStride = (longest + static_cast<int32_t>(kPageTokens) - 1) / static_cast<int32_t>(kPageTokens);
-  Packer packer(host_.data(), device_.address());
+  packed.lastTokens = reinterpret_cast<const float*>(lastTokens);
+  const PinnedBuffer& host = host_[turn_];
+  turn_ = 1 - turn_;
+  Packer packer(host.data(), device_.address());
   packed.tokenIds = packer.add(batch.tokenIds, tokens);
   packed.positions = packer.add(batch.positions, tokens);
   packed.slots = packer.add(batch.slots, tokens);
@@ -103,9 +108,9 @@ Status DeviceBatch::send(const Stream& stream, const Batch& batch, const StepSam
                                      static_cast<uint64_t>(packed.blockStride));
   packed.samples = packer.addRecords(sampling.rows);
   packed.edits = packer.addRecords(sampling.edits);
-  assert(packer.bytes() <= host_.size());
-  std::memcpy(host_.data(), &packed, sizeof packed);
-  return stream.copy(device_.address(), hostAddress(host_.data()), packer.bytes());
+  assert(packer.bytes() <= host.size());
+  std::memcpy(host.data(), &packed, sizeof packed);
+  return stream.copy(device_.address(), hostAddress(host.data()), packer.bytes());
 }
 
 }  // namespace llmc::rt::cuda

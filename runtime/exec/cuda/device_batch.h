@@ -1,6 +1,7 @@
-// A step's batch in one pinned block that one copy brings to the device.
+// A step's batch in a pinned block that one copy brings to the device.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "runtime/base/status.h"
@@ -13,7 +14,8 @@
 namespace llmc::rt::cuda {
 
 /// The Batch struct at the block's start, then its arrays, packed anew for each step: only what the step has is copied.
-/// Rows of the block table are as long as the step's longest sequence needs.
+/// Rows of the block table are as long as the step's longest sequence needs. Two blocks in turn, so that a step can be
+/// packed while the copy of the one before waits; on the device the stream's order keeps them apart.
 class DeviceBatch {
  public:
   DeviceBatch() = default;
@@ -21,13 +23,14 @@ class DeviceBatch {
   /// Of device memory, for plans of what fits.
   static uint64_t bytesFor(const StepLimits& limits, Numerics numerics);
 
-  /// Enqueues the copy. The block must not change until the stream has done it. Requires: `batch` within the limits.
-  /// `sampling`: of its rows, or empty.
-  Status send(const Stream& stream, const Batch& batch, const StepSampling& sampling = {});
+  /// Enqueues the copy. Requires: `batch` within the limits, and that the stream has done the copy of the last but one.
+  /// `sampling`: of its rows, or empty. `lastTokens`: Batch::lastTokens.
+  Status send(const Stream& stream, const Batch& batch, const StepSampling& sampling = {}, CuAddress lastTokens = 0);
   CuAddress address() const { return device_.address(); }  ///< of the Batch struct on the device; never changes
 
  private:
-  PinnedBuffer host_;
+  std::array<PinnedBuffer, 2> host_;
+  size_t turn_ = 0;  ///< the block packed next
   DeviceBuffer device_;
 };
 

@@ -8,6 +8,9 @@
 
 namespace llmc::emu {
 
+/// Larger copies are weights: looking at them twice would take its time.
+static constexpr uint64_t kWatchedBytes = 4 << 20;
+
 FakeDriver& FakeDriver::get() {
   // Never destroyed: programs give memory back while their own statics go.
   static auto* const kDriver = new FakeDriver;
@@ -42,9 +45,9 @@ int FakeDriver::refuse(const char* name, int result, const std::string& why) {
   return result;
 }
 
-int FakeDriver::drainStream(DriverStream* stream) {
+int FakeDriver::drainStream(DriverStream* stream, const DrainEnd& end) {
   std::string why;
-  const int result = drain(*stream, memory, &why);
+  const int result = drain(*stream, memory, &why, end);
   return result == kSuccess ? kSuccess : refuse("kernel", result, why);
 }
 
@@ -88,14 +91,22 @@ int FakeDriver::launch(DriverFunction& function, const Dim3& grid, const Dim3& b
   return put(stream, std::move(work));
 }
 
-/// Pinned memory is read and written when the stream gets there; what is pageable, as a driver does it: read at once,
-/// written before the call returns.
+/// Pinned memory is read and written when the stream gets there: until then it holds no numbers, so that a look at it
+/// too early shows, or must stay as it is. What is pageable, as a driver does it: read at once, written before the call
+/// returns.
 int FakeDriver::copy(uint64_t to, uint64_t from, uint64_t bytes, DriverStream* stream) {
   bool bad = false;
   const DeviceMemory::Place target = memory.place(to, bytes, &bad), source = memory.place(from, bytes, &bad);
   if (bad) return refuse("cuMemcpyAsync", kInvalidValue, "a range that ends outside its buffer");
   if (!streams.count(stream)) return kInvalidHandle;
   CopyWork work{to, from, bytes, nullptr};
+  const auto late = [&](DeviceMemory::Place place, uint64_t address) {
+    return place == DeviceMemory::Place::kPinned && !stream->capture && bytes <= kWatchedBytes &&
+           !copiesTouch(stream->queue, address, bytes);
+  };
+  work.watched = late(source, from);
+  if (work.watched) work.digest = digestOf(from, bytes);
+  if (late(target, to)) std::memset(reinterpret_cast<void*>(to), 0xff, bytes);
   if (source == DeviceMemory::Place::kPageable) {
     if (stream->capture) return refuse("cuMemcpyAsync", kCaptureUnsupported, "pageable memory in a recorded stream");
     const auto* data = reinterpret_cast<const std::byte*>(from);

@@ -33,7 +33,7 @@ struct FakeDriver {
   int enter(const char* name, bool needsContext = true);
   /// Prints why something failed and remembers faults.
   int refuse(const char* name, int result, const std::string& why);
-  int drainStream(DriverStream* stream);
+  int drainStream(DriverStream* stream, const DrainEnd& end = {});
   int drainAll();
   /// Queues or records.
   int put(DriverStream* stream, Work work);

@@ -91,7 +91,7 @@ LLMC_API cuEventSynchronize(CuEvent event) {
   LLMC_ENTER("cuEventSynchronize");
   if (!driver.events.count(eventOf(event))) return kInvalidHandle;
   const bool reached = eventOf(event)->reached == eventOf(event)->recorded || !eventOf(event)->stream;
-  return reached ? kSuccess : driver.drainStream(eventOf(event)->stream);
+  return reached ? kSuccess : driver.drainStream(eventOf(event)->stream, {eventOf(event), eventOf(event)->recorded});
 }
 
 LLMC_API cuEventQuery(CuEvent event) {

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
+#include <string>
 
 #include "tests/emulator/fake_driver/settings.h"
 #include "tests/emulator/workers.h"
@@ -54,7 +56,11 @@ int run(const LaunchWork& work, const DeviceMemory& memory, std::string* why) {
   return status.message().find("illegal address") != std::string::npos ? kIllegalAddress : kLaunchFailed;
 }
 
-int run(const CopyWork& work, const DeviceMemory&, std::string*) {
+int run(const CopyWork& work, const DeviceMemory&, std::string* why) {
+  if (work.watched && digestOf(work.from, work.bytes) != work.digest) {
+    *why = "a copy of " + std::to_string(work.bytes) + " bytes of pinned memory that the host changed before its turn";
+    return kLaunchFailed;
+  }
   const void* from = work.staged ? work.staged->data() : reinterpret_cast<const void*>(work.from);
   std::memcpy(reinterpret_cast<void*>(work.to), from, work.bytes);
   return kSuccess;
@@ -73,20 +79,50 @@ int run(const RecordWork& work, const DeviceMemory&, std::string*) {
 
 int run(const WaitWork& work, const DeviceMemory& memory, std::string* why) {
   DriverStream* other = work.event->stream;
-  return work.event->reached >= work.serial || !other ? kSuccess : drain(*other, memory, why);
+  return work.event->reached >= work.serial || !other ? kSuccess
+                                                      : drain(*other, memory, why, {work.event, work.serial});
 }
 
 }  // namespace
 
-int drain(DriverStream& stream, const DeviceMemory& memory, std::string* why) {
-  std::vector<Work> queue = std::move(stream.queue);
-  stream.queue.clear();
+/// How many works of a queue run.
+static size_t lengthUntil(const std::vector<Work>& queue, const DrainEnd& end) {
+  for (size_t i = 0; i < queue.size() && end.event; ++i)
+    if (const auto* record = std::get_if<RecordWork>(&queue[i]))
+      if (record->event == end.event && record->serial >= end.serial) return i + 1;
+  return queue.size();
+}
+
+int drain(DriverStream& stream, const DeviceMemory& memory, std::string* why, const DrainEnd& end) {
+  const auto last = stream.queue.begin() + (ptrdiff_t)lengthUntil(stream.queue, end);
+  std::vector<Work> queue(std::make_move_iterator(stream.queue.begin()), std::make_move_iterator(last));
+  stream.queue.erase(stream.queue.begin(), last);
   compileAhead(queue);
   for (const Work& work : queue) {
     const int result = std::visit([&](const auto& one) { return run(one, memory, why); }, work);
     if (result != kSuccess) return result;
   }
   return kSuccess;
+}
+
+bool copiesTouch(const std::vector<Work>& queue, uint64_t address, uint64_t bytes) {
+  return std::any_of(queue.begin(), queue.end(), [&](const Work& work) {
+    const auto* copy = std::get_if<CopyWork>(&work);
+    const auto overlaps = [&](uint64_t at) { return at < address + bytes && address < at + copy->bytes; };
+    return copy && (overlaps(copy->to) || overlaps(copy->from));
+  });
+}
+
+uint64_t digestOf(uint64_t address, uint64_t bytes) {
+  const auto* data = reinterpret_cast<const std::byte*>(address);
+  uint64_t digest = bytes;
+  for (uint64_t at = 0; at < bytes; at += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, data + at, std::min<uint64_t>(8, bytes - at));
+    digest = (digest ^ word) * 0x9E3779B97F4A7C15ull;
+    digest ^= digest >> 29;
+  }
+  return digest;
 }
 
 }  // namespace llmc::emu

@@ -1,4 +1,5 @@
-// Streams, events and graphs of the fake driver: queues whose work runs when somebody waits for it.
+// Streams, events and graphs of the fake driver: queues whose work runs when somebody waits for it, and no work behind
+// what is waited for.
 #pragma once
 
 #include <chrono>
@@ -15,6 +16,8 @@ namespace llmc::emu {
 struct CopyWork {
   uint64_t to, from, bytes;
   std::shared_ptr<std::vector<std::byte>> staged;  ///< of pageable memory, copied when it was queued
+  bool watched = false;                            ///< pinned memory that must not change before it is copied
+  uint64_t digest = 0;                             ///< of it, when it was queued
 };
 struct FillWork {
   uint64_t to, bytes;
@@ -52,7 +55,17 @@ struct DriverStream {
   bool captureBroken = false;
 };
 
-/// Runs all work of a stream; kSuccess, or the fault that the device now has for good. `why` is for people.
-int drain(DriverStream& stream, const DeviceMemory& memory, std::string* why);
+/// Where a drain ends: behind the record of `event` number `serial`. No event: at the end of the queue.
+struct DrainEnd {
+  const DriverEvent* event = nullptr;
+  uint64_t serial = 0;
+};
+
+/// Runs work of a stream; kSuccess, or the fault that the device now has for good. `why` is for people.
+int drain(DriverStream& stream, const DeviceMemory& memory, std::string* why, const DrainEnd& end = {});
+/// Whether a copy that waits in the queue reads or writes any of `bytes` at `address`.
+bool copiesTouch(const std::vector<Work>& queue, uint64_t address, uint64_t bytes);
+/// Of memory that the host may read; cheap, and different for what differs in a word.
+uint64_t digestOf(uint64_t address, uint64_t bytes);
 
 }  // namespace llmc::emu

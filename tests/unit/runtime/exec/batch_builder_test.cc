@@ -74,6 +74,16 @@ TEST(BatchBuilder, KeepsItsAddressAndForgetsTheLastStep) {
   EXPECT_EQ(address->tokens, 1);
 }
 
+TEST(BatchBuilder, TakesRowsOfTheStepBeforeForTokens) {
+  BatchBuilder builder(kLimits, 1000, 50);
+  const std::vector<int32_t> first = {-1}, third = {-3}, pages = {0, 1};
+  const StepSequence both[] = {{third, pages, 20, RowChoice::kLast, {}}, {first, pages, 3, RowChoice::kLast, {}}};
+  ASSERT_TRUE(builder.build(both, 3));
+  EXPECT_EQ(take(builder.batch().tokenIds, 2), (std::vector<int32_t>{-3, -1}));
+  EXPECT_EQ(builder.build(both, 2).code(), "RT_TOKEN_ID");
+  EXPECT_EQ(builder.build(both).code(), "RT_TOKEN_ID");
+}
+
 TEST(BatchBuilder, RefusesEachWrongNumber) {
   BatchBuilder builder(kLimits, 1000, 50);
   const std::vector<int32_t> ids = {1, 2, 3}, negative = {1, -1}, large = {1000}, many(25, 1);

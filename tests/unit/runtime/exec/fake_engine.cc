@@ -16,12 +16,19 @@ T* at(uint64_t address) {
   return reinterpret_cast<T*>(address);
 }
 
+/// The id of token `t`, given or left by the step before: 0 where that one found none.
+int32_t idOf(const Batch& batch, int32_t t) {
+  const int32_t id = batch.tokenIds[t];
+  if (id >= 0) return id;
+  return std::max(0, static_cast<int32_t>(batch.lastTokens[static_cast<uint64_t>(-1 - id) * (rowStrideBytes(4) / 4)]));
+}
+
 // args: batch, kv
 int32_t writeKv(const uint64_t* args, uint32_t worker, uint32_t workers) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
     const auto slot = static_cast<uint64_t>(batch.slots[t]);
-    at<int32_t>(args[1] + slot / kPageTokens * FakeEngine::kPageBytes)[slot % kPageTokens] = batch.tokenIds[t];
+    at<int32_t>(args[1] + slot / kPageTokens * FakeEngine::kPageBytes)[slot % kPageTokens] = idOf(batch, t);
   }
   return 0;
 }
@@ -83,8 +90,7 @@ int32_t writeForm(const uint64_t* args, uint32_t worker, uint32_t workers) {
     const auto slot = static_cast<uint64_t>(batch.slots[t]);
     const int32_t sequence = batch.tokenSeq[t];
     const bool alone = batch.queryStarts[sequence + 1] - batch.queryStarts[sequence] == 1;
-    at<int32_t>(args[1] + slot / kPageTokens * FakeEngine::kPageBytes)[slot % kPageTokens] =
-        batch.tokenIds[t] * 2 + alone;
+    at<int32_t>(args[1] + slot / kPageTokens * FakeEngine::kPageBytes)[slot % kPageTokens] = idOf(batch, t) * 2 + alone;
   }
   return 0;
 }

@@ -17,7 +17,8 @@ TEST(FlagSpellings, NamesOfVllm) {
         std::pair{"max-batched-tokens", "max-num-batched-tokens"}, std::pair{"scheduling-policy", "policy"},
         std::pair{"kv-cache-memory-bytes", "kv-memory"}, std::pair{"max-num-queued-reqs", "max-queue"},
         std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"no-enable-prefix-caching", "no-prefix-cache"},
-        std::pair{"enable-chunked-prefill", ""}, std::pair{"enable-prompt-tokens-details", ""},
+        std::pair{"enable-chunked-prefill", ""}, std::pair{"async_scheduling", ""},
+        std::pair{"no-async_scheduling", "no-async-scheduling"}, std::pair{"enable-prompt-tokens-details", ""},
         std::pair{"enforce-eager", "no-graphs"}, std::pair{"unheard-of", "unheard-of"}})
     EXPECT_EQ(ourFlagName(theirs), ours);
   for (const FlagHelp& flag : allFlags()) EXPECT_EQ(ourFlagName(flag.name), flag.name);
@@ -46,6 +47,7 @@ TEST(FlagSpellings, ReachTheFlags) {
                               "--shutdown-timeout",
                               "5",
                               "--no-enable-prefix-caching",
+                              "--no-async-scheduling",
                               "--served-model-name",
                               "a",
                               "b",
@@ -56,6 +58,7 @@ TEST(FlagSpellings, ReachTheFlags) {
   EXPECT_EQ(flags->maxBatchedTokens, 64u);
   EXPECT_EQ(flags->drainSeconds, 5);
   EXPECT_FALSE(flags->prefixCache);
+  EXPECT_FALSE(flags->asyncScheduling);
   EXPECT_EQ(flags->servedNames, (Texts{"a", "b"}));
   EXPECT_EQ(flags->metricsPrefix, "llmc");
 }

@@ -113,6 +113,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--policy", "mlfq"}, "SM"},
     {{"--prompt-stretch", "1"}, "SM"},
     {{"--no-prefix-cache"}, "SM"},
+    {{"--no-async-scheduling"}, "S"},
     {{"--preempt", "swap"}, "SM"},
     {{"--chunk", "64"}, "P"},
     {{"--repeat", "1"}, "B"},

@@ -27,12 +27,14 @@ constexpr uint64_t kRequests = 1'000'000;
 void print(const LoadTotals& t, uint64_t seeds) {
   std::printf(
       "%llu requests of %llu seeds: %llu steps, %llu tokens, %llu refused, %llu cancelled, %llu expired, %llu failed, "
-      "%llu preempted (%llu by swap), %llu tokens from the prefix cache, %llu pages evicted, longest wait %.0f%% of "
-      "its bound, %llu tokens of exact sequences, %llu steps of these and others\n",
+      "%llu preempted (%llu by swap), %llu steps planned ahead, of them %llu tokens for nothing and %llu again, %llu "
+      "tokens from the prefix cache, %llu pages evicted, longest wait %.0f%% of its bound, %llu tokens of exact "
+      "sequences, %llu steps of these and others\n",
       (unsigned long long)t.requests, (unsigned long long)seeds, (unsigned long long)t.steps,
       (unsigned long long)t.tokens, (unsigned long long)t.refused, (unsigned long long)t.cancelled,
       (unsigned long long)t.expired, (unsigned long long)t.failed, (unsigned long long)t.preemptions,
-      (unsigned long long)t.swaps, (unsigned long long)t.hits, (unsigned long long)t.evicted, 100 * t.longestWaitShare,
+      (unsigned long long)t.swaps, (unsigned long long)t.ahead, (unsigned long long)t.dropped,
+      (unsigned long long)t.again, (unsigned long long)t.hits, (unsigned long long)t.evicted, 100 * t.longestWaitShare,
       (unsigned long long)t.exactTokens, (unsigned long long)t.mixedSteps);
 }
 
@@ -61,6 +63,9 @@ TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
   EXPECT_GT(totals.refused, 100u);
   EXPECT_GT(totals.exactTokens, 10000u);
   EXPECT_GT(totals.mixedSteps, 1000u);
+  EXPECT_GT(totals.ahead, 1000u);
+  EXPECT_GT(totals.dropped, 100u);
+  EXPECT_GT(totals.again, 20u);
 }
 
 TEST(SchedulerSimulation, ASeedReplaysExactly) {

@@ -61,6 +61,8 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
   faultRate_ = chance(0.5) ? 0.02 : 0;
   pauseRate_ = chance(0.3) ? 0.05 : 0;
   exactRate_ = chance(0.5) ? pick(1, 10) / 10.0 : 0;
+  aheadRate_ = chance(0.3) ? 0 : chance(0.7) ? 1 : 0.5;
+  againRate_ = chance(0.3) ? 0.02 : 0;
   arrivalSeconds_ = kStepSeconds * pick(3, 80) / 10;
   // What README.md states: the starvation bound, then everybody who may be ahead, one after the other, once for each
   // key; one sequence needs at most a step a token, twice when it was preempted.
@@ -144,29 +146,35 @@ void SimulatedLoad::disturb() {
     }
 }
 
-void SimulatedLoad::checkPlan(const StepPlan& plan) {
+void SimulatedLoad::checkBudgets(const StepPlan& plan) {
   if (plan.batch.size() > config_.limits.maxSequences) fail("too many sequences in a step");
   if (plan.tokens > config_.limits.maxTokens) fail("the token budget is exceeded");
   if (plan.rows > config_.limits.maxRows) fail("too many rows");
+  seen_.clear();
+  for (const PlannedSequence& entry : plan.sequences)
+    if (!seen_.insert({entry.request, entry.choice}).second) fail("a sequence is twice in a step");
+  for (const PlannedSequence& entry : plan.sequences)
+    if (const auto found = clients_.find(entry.request); found != clients_.end() && found->second.paused)
+      fail("a paused sequence runs");
+}
+
+void SimulatedLoad::checkPlan(const StepPlan& plan) {
+  checkBudgets(plan);
   const auto decoded = [this](const PlannedSequence& entry) {
     return decoding_.count({entry.request, entry.choice}) > 0;
   };
   if (std::any_of(plan.sequences.begin(), plan.sequences.end(), decoded) && config_.prefillTokens > 0 &&
       plan.prefillTokens > config_.prefillTokens)
     fail("the prompt budget is exceeded");
-  std::set<std::pair<RequestId, uint32_t>> seen;
-  for (const PlannedSequence& entry : plan.sequences)
-    if (!seen.insert({entry.request, entry.choice}).second) fail("a sequence is twice in a step");
   bool somebodyCould = false;
   // The paused requests of a key use up its bound.
   const bool bounded = config_.maxRunningPerKey > 0 && pauseRate_ > 0;
   for (const auto& [id, client] : clients_)
     for (uint32_t choice = 0; choice < client.spec.choices; ++choice) {
       const auto view = scheduler_->view(id, choice);
-      if (client.paused && seen.count({id, choice})) fail("a paused sequence runs");
       if (client.paused || !view || view->state == SequenceState::kFinished) continue;
       somebodyCould |= !bounded;
-      if (view->state == SequenceState::kRunning && !seen.count({id, choice})) fail("a running sequence got no token");
+      if (view->state == SequenceState::kRunning && !seen_.count({id, choice})) fail("a running sequence got no token");
     }
   emptyPlans_ = plan.batch.empty() && somebodyCould ? emptyPlans_ + 1 : 0;
   if (emptyPlans_ > 2) fail("deadlock: nobody runs, somebody could");
@@ -204,27 +212,57 @@ void SimulatedLoad::checkSample(const PlannedSample& sample, uint64_t kv, Sample
   outcome = {token, token % 61 == 0 ? Verdict::kStop : Verdict::kContinue};
 }
 
-void SimulatedLoad::execute(const StepPlan& plan) {
+/// What the device does: tokens of the step before come from its rows.
+void SimulatedLoad::execute(Flight& flight, const std::vector<int32_t>& lastTokens) {
+  const StepPlan& plan = *flight.plan;
   for (const PageMove& move : plan.moves) model_.move(move);
+  flight.kv.clear();
+  flight.spoilt.clear();
+  flight.rowTokens.assign(plan.rows, 0);
+  for (uint32_t i = 0; i < plan.batch.size(); ++i) {
+    StepSequence entry = plan.batch[i];
+    int32_t token = entry.tokens[0];
+    if (token < 0) {
+      token = lastTokens[static_cast<size_t>(-1 - token)];
+      entry.tokens = {&token, 1};
+    }
+    flight.spoilt.push_back(chance(faultRate_));
+    const RequestSpec& spec = clients_.at(plan.sequences[i].request).spec;
+    flight.kv.push_back(model_.run(entry, rootOf(spec), flight.spoilt[i], exact(spec)));
+    const uint32_t rows = entry.rows == RowChoice::kNone  ? 0
+                          : entry.rows == RowChoice::kAll ? static_cast<uint32_t>(entry.tokens.size())
+                                                          : 1;
+    if (rows > 0)
+      flight.rowTokens[plan.sequences[i].firstRow + rows - 1] =
+          PagedModel::next(flight.kv[i], plan.sequences[i].choice);
+  }
+}
+
+/// Outcomes and faults of a step. `another`: the next one has been planned, so that a token may be missing.
+void SimulatedLoad::judge(const Flight& flight, bool another) {
+  const StepPlan& plan = *flight.plan;
   faults_.clear();
   outcomes_.assign(plan.samples.size(), {});
-  std::map<RequestId, std::map<uint32_t, uint64_t>> rowKv;  // of the entry whose last row is sampled
   for (uint32_t i = 0; i < plan.batch.size(); ++i) {
-    const bool spoilt = chance(faultRate_);
-    const RequestSpec& spec = clients_.at(plan.sequences[i].request).spec;
-    const uint64_t kv = model_.run(plan.batch[i], rootOf(spec), spoilt, exact(spec));
-    if (spoilt) faults_.push_back(i);
+    if (flight.spoilt[i]) faults_.push_back(i);
     for (size_t s = 0; s < plan.samples.size(); ++s) {
       const PlannedSample& sample = plan.samples[s];
-      if (sample.request != plan.sequences[i].request || spoilt) continue;
+      if (sample.request != plan.sequences[i].request || flight.spoilt[i]) continue;
       const bool group = plan.samples.size() > 1 && plan.sequences[i].choice == 0 && sample.generated == 0;
       if (sample.choice != plan.sequences[i].choice && !group) continue;
+      totals_.dropped += sample.dropped;
+      if (sample.dropped) continue;
       const auto view = scheduler_->view(sample.request, sample.choice);
       const uint32_t rows =
           plan.batch[i].rows == RowChoice::kAll ? static_cast<uint32_t>(plan.batch[i].tokens.size()) : 1;
       if (sample.row != plan.sequences[i].firstRow + rows - 1) fail("a sample reads another sequence's row");
       if (view && sample.position != view->tokens.size()) fail("a sample has a wrong position");
-      checkSample(sample, kv, outcomes_[s]);
+      if (another && chance(againRate_)) {
+        outcomes_[s].verdict = Verdict::kAgain;
+        ++totals_.again;
+      } else {
+        checkSample(sample, flight.kv[i], outcomes_[s]);
+      }
     }
   }
 }
@@ -266,26 +304,50 @@ void SimulatedLoad::checkWaits() {
   }
 }
 
-/// False when nothing is left to do.
-bool SimulatedLoad::step() {
-  disturb();
+void SimulatedLoad::planStep() {
   decoding_.clear();
   for (const auto& [id, client] : clients_)
     for (uint32_t choice = 0; choice < client.spec.choices; ++choice)
       if (scheduler_->view(id, choice)->state == SequenceState::kRunning) decoding_.insert({id, choice});
   const uint64_t preemptions = scheduler_->stats().preemptions;
-  const StepPlan& plan = scheduler_->plan(now_);
-  checkPlan(plan);
-  checkExact(plan, scheduler_->stats().preemptions > preemptions);
-  execute(plan);
+  flights_[flight_].plan = &scheduler_->plan(now_);
+  checkPlan(*flights_[flight_].plan);
+  checkExact(*flights_[flight_].plan, scheduler_->stats().preemptions > preemptions);
+  execute(flights_[flight_], {});
+}
+
+/// Whether there is a step after the one that runs already.
+bool SimulatedLoad::planAhead() {
+  const Flight& runs = flights_[flight_];
+  Flight& next = flights_[1 - flight_];
+  next.plan = chance(aheadRate_) ? scheduler_->planAhead(now_) : nullptr;
+  if (!next.plan) return false;
+  ++totals_.ahead;
+  if (!next.plan->moves.empty() || next.plan->empty()) fail("a step that was planned ahead has moves or no tokens");
+  checkBudgets(*next.plan);
+  if (const Status status = builder_.build(next.plan->batch, runs.plan->rows); !status) fail(status.toString());
+  execute(next, runs.rowTokens);
+  return true;
+}
+
+/// False when nothing is left to do.
+bool SimulatedLoad::step() {
+  disturb();
+  if (!flights_[flight_].plan) planStep();
+  disturb();
+  const bool another = planAhead();
   disturb();
   now_ += kStepSeconds;
-  if (!plan.empty()) scheduler_->complete(outcomes_, faults_, now_);
+  Flight& flight = flights_[flight_];
+  judge(flight, another);
+  if (!flight.plan->empty()) scheduler_->complete(outcomes_, faults_, now_);
+  flight.plan = nullptr;
+  flight_ = 1 - flight_;
   finishSome();
   checkWaits();
   ++totals_.steps;
   if (const Status status = scheduler_->check(); !status) fail(status.toString());
-  return !clients_.empty();
+  return !clients_.empty() || another;
 }
 
 void SimulatedLoad::checkIdle() {

@@ -19,8 +19,9 @@ namespace llmc::rt {
 struct LoadTotals {
   uint64_t requests = 0, steps = 0, tokens = 0, refused = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
   uint64_t swaps = 0, hits = 0, evicted = 0, forks = 0;
-  uint64_t exactTokens = 0, mixedSteps = 0;  ///< of exact sequences; steps of these and others
-  double longestWaitShare = 0;               ///< of the stated bound
+  uint64_t exactTokens = 0, mixedSteps = 0;    ///< of exact sequences; steps of these and others
+  uint64_t ahead = 0, dropped = 0, again = 0;  ///< steps planned ahead; samples of them dropped; rows without a token
+  double longestWaitShare = 0;                 ///< of the stated bound
 };
 
 /// All of a run follows from its seed: configuration, requests and faults.
@@ -50,10 +51,21 @@ class SimulatedLoad {
   uint64_t rootOf(const RequestSpec& spec) const { return spec.salt.low ^ (exact(spec) ? 0xE7AC7 : 0); }
   void submitOne();
   void disturb();
+  /// A step that the "device" has done and nobody has looked at.
+  struct Flight {
+    const StepPlan* plan = nullptr;
+    std::vector<uint64_t> kv;        ///< [entry] of its last token
+    std::vector<bool> spoilt;        ///< [entry]
+    std::vector<int32_t> rowTokens;  ///< [row] for the step after
+  };
   bool step();
+  void planStep();
+  bool planAhead();
+  void checkBudgets(const StepPlan& plan);
   void checkPlan(const StepPlan& plan);
   void checkExact(const StepPlan& plan, bool preempted);
-  void execute(const StepPlan& plan);
+  void execute(Flight& flight, const std::vector<int32_t>& lastTokens);
+  void judge(const Flight& flight, bool another);
   void checkSample(const PlannedSample& sample, uint64_t kv, SampleOutcome& outcome);
   void finishSome();
   void checkWaits();
@@ -73,6 +85,10 @@ class SimulatedLoad {
   std::vector<SampleOutcome> outcomes_;
   std::vector<uint32_t> faults_;
   double now_ = 0, cancelRate_ = 0, faultRate_ = 0, pauseRate_ = 0, arrivalSeconds_ = 0, waitBound_ = 0, exactRate_ = 0;
+  double aheadRate_ = 0, againRate_ = 0;
+  Flight flights_[2];  ///< [flight_]: the one completed next
+  uint32_t flight_ = 0;
+  std::set<std::pair<RequestId, uint32_t>> seen_;  ///< in the plan
   uint32_t emptyPlans_ = 0;
   RequestId nextId_ = 1;
   std::string failure_;

@@ -34,6 +34,26 @@ TEST(Generation, ChoicesDifferInSeedAndKeepTheirOutput) {
   EXPECT_FALSE(generation.stops(4));
 }
 
+TEST(Generation, TokensThatAreNotKnownYetCount) {
+  server::GenerationRequest request;
+  request.prompt = {1, 2};
+  request.maxTokens = 4;
+  Generation generation(request, std::make_shared<Keep>(), 10);
+  generation.append(0, 4);
+  EXPECT_EQ(generation.sampling(0, 4, 1).generated, 2u);
+}
+
+TEST(Generation, TellsOneFailure) {
+  server::GenerationRequest request;
+  request.prompt = {1, 2};
+  auto sink = std::make_shared<Keep>();
+  Generation generation(request, sink, 10);
+  EXPECT_FALSE(generation.failed());
+  for (int i = 0; i < 2; ++i) generation.tellFailure(Status::error(ErrorKind::kInternal, "RT_LOGITS", "no numbers"));
+  EXPECT_TRUE(generation.failed());
+  EXPECT_EQ(sink->events.size(), 1u);
+}
+
 TEST(Generation, PromptTokensAreScoredByTheRowBefore) {
   server::GenerationRequest request;
   request.prompt = {0, 2, 1};

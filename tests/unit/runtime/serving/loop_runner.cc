@@ -13,6 +13,7 @@ struct Runner {
   std::unique_ptr<EngineLoop> loop;
   const std::vector<server::GenerationRequest>& requests;
   const std::vector<uint32_t>& when;
+  const std::map<uint64_t, uint32_t>& cancelAfter;
   LoopResult result;
   size_t submitted = 0, open = 0;
   uint32_t tokens = 0;
@@ -31,6 +32,7 @@ class Sink final : public server::GenerationSink {
     Output& output = runner_->result.outputs[id_];
     if (auto* token = std::get_if<server::TokenEvent>(&event)) {
       ChoiceOutput& choice = output[token->choice];
+      if (choice.end == "cancelled") return;
       choice.tokens.push_back(token->token);
       if (token->logprobs) {
         choice.logprobs.push_back(token->logprobs->logprob);
@@ -41,6 +43,11 @@ class Sink final : public server::GenerationSink {
       runner_->result.mostSwapped = std::max(runner_->result.mostSwapped, now.swapped);
       runner_->result.mostHostUsage = std::max(runner_->result.mostHostUsage, now.hostUsage);
       if (token->finish != FinishReason::kNone) end(choice, token->finish == FinishReason::kStop ? "stop" : "length");
+      const auto cancel = runner_->cancelAfter.find(id_);
+      if (cancel != runner_->cancelAfter.end() && choice.tokens.size() == cancel->second && choice.end.empty()) {
+        runner_->loop->cancel(id_, server::kAllChoices);
+        end(choice, "cancelled");
+      }
       runner_->submitDue();
     } else if (auto* prompt = std::get_if<server::PromptEvent>(&event)) {
       for (const server::PositionLogprobs& position : prompt->logprobs) output[0].logprobs.push_back(position.logprob);
@@ -105,6 +112,7 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   config.deterministic = setup.deterministic;
   config.prefillTokens = setup.prefillTokens;
   LoopExtras extras;
+  extras.asyncScheduling = setup.asyncScheduling;
   if (setup.hostPages > 0) {
     config.preempt = PreemptMode::kSwap;
     extras.host = KvStore::create(rt::test::FakeEngine::kPageBytes, setup.hostPages).take();
@@ -115,8 +123,11 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   server::ModelFacts facts;
   facts.names = {"fake"};
   facts.context = setup.limits.maxContext;
-  Runner runner{
-      EngineLoop::create(*machine.executor, *machine.kv, facts, config, std::move(extras)).take(), requests, when, {}};
+  Runner runner{EngineLoop::create(*machine.executor, *machine.kv, facts, config, std::move(extras)).take(),
+                requests,
+                when,
+                setup.cancelAfter,
+                {}};
   runner.submitDue();
   runner.result.status = runner.loop->run();
   runner.result.stats = runner.loop->stats();

@@ -28,8 +28,10 @@ struct LoopSetup {
   bool prefixCache = true, deterministic = true;
   Numerics numerics = Numerics::kInvariant;
   uint32_t prefillTokens = 0;
-  bool memoryAhead = false;                                                ///< on the CPU: as a server, none before
-  std::string trace;                                                       ///< file
+  bool asyncScheduling = true;
+  bool memoryAhead = false;                  ///< on the CPU: as a server, none before
+  std::map<uint64_t, uint32_t> cancelAfter;  ///< tokens of choice 0 of a generation, which has one choice, till its end
+  std::string trace;                         ///< file
   std::function<LoopMachine(const LoopSetup&, WorkerPool&)> machine = {};  ///< none: the CPU
 };
 

@@ -25,10 +25,12 @@ struct CudaScript {
   uint64_t early = 0;     ///< of these, how many might have started before the one before had ended
   uint64_t copies = 0;    ///< cuMemcpyAsync calls
   uint64_t graphLaunches = 0;
+  uint64_t changedSources = 0;  ///< copies from pinned memory that the host has changed before their turn
 };
 
 /// The test's own handle on the library loaded beside the Driver's. Work in a stream runs when
-/// somebody waits for it, so that a wait that is missing shows; device memory cannot be touched outside of that.
+/// somebody waits for it or for an event behind it, so that a wait that is missing shows; device memory cannot be
+/// touched outside of that.
 class ScriptedDriver {
  public:
   /// A kernel: the words of its parameter, and how many blocks it was launched with.

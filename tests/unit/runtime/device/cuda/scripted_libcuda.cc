@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -26,18 +27,16 @@ struct CuFunctionObject {
   int sharedBytes = 48 << 10;
 };
 struct CuGraphObject {
-  std::vector<Work> works;
+  std::deque<Work> works;
 };
-struct CuGraphExecObject {
-  std::vector<Work> works;
-};
+struct CuGraphExecObject : CuGraphObject {};
 struct CuStreamObject {
-  std::vector<Work> works;
+  std::deque<Work> works, captured;
   bool capturing = false;
-  std::vector<Work> captured;
 };
 struct CuEventObject {
   CuStream stream = nullptr;
+  uint64_t recorded = 0, passed = 0;  ///< how often
   std::chrono::steady_clock::time_point reached;
 };
 
@@ -52,13 +51,15 @@ __attribute__((visibility("default"))) llmc::rt::test::CudaScript scriptedState;
 
 namespace {
 
+constexpr size_t kWatchedBytes = 1 << 20;
 constexpr int kInvalidValue = 1, kNotInitialized = 3, kInvalidHandle = 400, kNotFound = 500, kNotReady = 600;
 
 auto& script = scriptedState;
 std::recursive_mutex mutex;
 std::map<std::string, CuFunctionObject> kernels;
 std::map<CuAddress, size_t> deviceMemory;
-std::set<void*> hostMemory, objects;
+std::map<CuAddress, size_t> hostMemory;
+std::set<void*> objects;
 std::set<CuStream> streams;
 uint64_t contexts = 0;
 CuContextObject theContext;
@@ -79,14 +80,16 @@ void protectAll(int protection) {
     if (::mprotect(reinterpret_cast<void*>(address), bytes, protection) != 0) std::abort();
 }
 
-/// Runs what waits in a stream: the only time at which device memory may be touched.
-void drain(CuStream stream) {
+/// Runs what waits in a stream, up to the record of `until` if there is one: the only time at which device memory may
+/// be touched.
+void drain(CuStream stream, CuEvent until = nullptr) {
   if (stream->works.empty()) return;
   if (!opened) protectAll(PROT_READ | PROT_WRITE);
-  const std::vector<Work> works = std::move(stream->works);
-  stream->works.clear();
-  if (!sticky)
-    for (const Work& work : works) work();
+  while (!stream->works.empty() && !(until && !sticky && until->passed == until->recorded)) {
+    const Work work = std::move(stream->works.front());
+    stream->works.pop_front();
+    if (!sticky) work();
+  }
   if (!opened) protectAll(PROT_NONE);
 }
 
@@ -113,6 +116,14 @@ bool inBounds(CuAddress address, size_t bytes) {
 void enqueue(CuStream stream, Work work) {
   (stream->capturing ? stream->captured : stream->works).push_back(std::move(work));
 }
+
+/// Whether a range lies in pinned memory.
+bool pinned(CuAddress address, size_t bytes) {
+  auto after = hostMemory.upper_bound(address);
+  return after != hostMemory.begin() && address + bytes <= std::prev(after)->first + std::prev(after)->second;
+}
+
+std::string bytesAt(CuAddress address, size_t bytes) { return {reinterpret_cast<const char*>(address), bytes}; }
 
 template <typename T>
 int make(T** out) {
@@ -260,13 +271,13 @@ int cuMemHostAlloc(void** out, size_t bytes, unsigned) {
   if (const int code = scripted()) return code;
   *out = std::malloc(bytes);
   std::memset(*out, 0xa5, bytes);
-  hostMemory.insert(*out);
+  hostMemory.emplace(reinterpret_cast<CuAddress>(*out), bytes);
   return 0;
 }
 int cuMemFreeHost(void* data) {
   const std::lock_guard guard(mutex);
   drainAll();
-  if (hostMemory.erase(data) == 0) return kInvalidValue;
+  if (hostMemory.erase(reinterpret_cast<CuAddress>(data)) == 0) return kInvalidValue;
   std::free(data);
   return scripted();
 }
@@ -275,8 +286,13 @@ int cuMemcpyAsync(CuAddress to, CuAddress from, size_t bytes, CuStream stream) {
   if (const int code = scripted()) return code;
   if (!inBounds(to, bytes) || !inBounds(from, bytes)) return kInvalidValue;
   ++script.copies;
-  enqueue(stream,
-          [to, from, bytes] { std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes); });
+  // Pinned memory holds no numbers until its copy has run, and must not change before.
+  if (pinned(to, bytes) && !stream->capturing) std::memset(reinterpret_cast<void*>(to), 0xff, bytes);
+  const bool watched = pinned(from, bytes) && !stream->capturing && bytes <= kWatchedBytes;
+  enqueue(stream, [to, from, bytes, watched, before = watched ? bytesAt(from, bytes) : std::string()] {
+    if (watched && bytesAt(from, bytes) != before) ++script.changedSources;
+    std::memcpy(reinterpret_cast<void*>(to), reinterpret_cast<const void*>(from), bytes);
+  });
   return 0;
 }
 int cuMemsetD8Async(CuAddress to, unsigned char value, size_t bytes, CuStream stream) {
@@ -309,12 +325,15 @@ int cuEventRecord(CuEvent event, CuStream stream) {
   const std::lock_guard guard(mutex);
   if (const int code = scripted()) return code;
   event->stream = stream;
-  enqueue(stream, [event] { event->reached = std::chrono::steady_clock::now(); });
+  enqueue(stream, [event, serial = ++event->recorded] {
+    event->passed = serial;
+    event->reached = std::chrono::steady_clock::now();
+  });
   return 0;
 }
 int cuEventSynchronize(CuEvent event) {
   const std::lock_guard guard(mutex);
-  if (event->stream) drain(event->stream);
+  if (event->stream && event->passed != event->recorded) drain(event->stream, event);
   return scripted();
 }
 int cuEventElapsedTime(float* out, CuEvent start, CuEvent end) {
@@ -339,7 +358,7 @@ int cuStreamEndCapture(CuStream stream, CuGraph* out) {
   const std::lock_guard guard(mutex);
   if (!stream->capturing) return kInvalidValue;
   stream->capturing = false;
-  const std::vector<Work> works = std::move(stream->captured);
+  const std::deque<Work> works = std::move(stream->captured);
   stream->captured.clear();
   const int code = make(out);
   if (code == 0) (*out)->works = works;

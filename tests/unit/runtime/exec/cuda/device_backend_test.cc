@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <random>
 
 #include "tests/unit/runtime/exec/cuda/fake_cuda_engine.h"
@@ -176,6 +178,99 @@ TEST(DeviceBackend, SampledRowsComeAsTokensAndLeaveTheirLogitsOnTheDevice) {
   EXPECT_EQ(CudaMachine().executor->samples(), false);
 }
 
+/// Decodes three sequences for `steps` steps, each on the tokens of the one before; with `ahead` steps a second one
+/// under way. Tokens of all steps.
+std::vector<int32_t> decode(CudaMachine& machine, uint32_t steps, bool ahead) {
+  Executor& executor = *machine.executor;
+  const std::vector<int32_t> pages[] = {{1, 9}, {2, 8}, {3, 7}};
+  const std::vector<cuda::SampleRow> rows(3, {.mode = cuda::SampleMode::kBest, .edits = 39});
+  // Each step would give the last token always: all but the sum's are forbidden in turn.
+  std::vector<cuda::SampleEdit> edits;
+  std::vector<int32_t> tokens, ids = {5, 11, 20};
+  const auto start = [&](uint32_t step) {
+    edits.clear();
+    for (int32_t id = 0; id < 40; ++id)
+      if (id != static_cast<int32_t>(step * 7 % 40)) edits.push_back({id, cuda::kEditForbidden, 0, 0});
+    // The middle sequence changes places with the last one in every step.
+    std::vector<StepSequence> batch;
+    for (const size_t s : step % 2 ? std::array<size_t, 3>{0, 2, 1} : std::array<size_t, 3>{0, 1, 2})
+      batch.push_back({std::span(ids).subspan(s, 1), pages[s], step, RowChoice::kLast, {}});
+    return executor.start(batch, {rows, edits});
+  };
+  const auto finish = [&](uint32_t step) {
+    EXPECT_TRUE(executor.finish());
+    const auto row = [&](size_t s) { return static_cast<uint32_t>(s == 0 || step % 2 == 0 ? s : 3 - s); };
+    for (size_t s = 0; s < 3; ++s) tokens.push_back(executor.token(row(s)));
+    for (size_t s = 0; s < 3; ++s) ids[s] = executor.token(row(s));
+  };
+  EXPECT_TRUE(start(0));
+  for (uint32_t step = 1; step < steps; ++step) {
+    if (ahead) {
+      const uint32_t before = step - 1;
+      for (size_t s = 0; s < 3; ++s) ids[s] = -1 - static_cast<int32_t>(s == 0 || before % 2 == 0 ? s : 3 - s);
+      EXPECT_TRUE(start(step));
+      EXPECT_EQ(executor.underWay(), 2u);
+      finish(before);
+    } else {
+      finish(step - 1);
+      EXPECT_TRUE(start(step));
+    }
+  }
+  finish(steps - 1);
+  EXPECT_EQ(executor.underWay(), 0u);
+  EXPECT_EQ(machine.scripted.script().changedSources, 0u);
+  return tokens;
+}
+
+TEST(DeviceBackend, AStepTakesItsTokensFromTheOneThatRuns) {
+  for (const bool graphs : {true, false}) {
+    std::vector<int32_t> tokens[2];
+    std::vector<float> logits[2];  // the context shows in them: pages hold what the tokens were
+    for (const bool ahead : {false, true}) {
+      CudaMachine machine({16, 8, 6, 200}, {.graphs = graphs}, /*samples=*/true);
+      ASSERT_TRUE(machine.executor->ahead());
+      tokens[ahead] = decode(machine, 20, ahead);
+      for (uint32_t row = 0; row < 3; ++row) {
+        ASSERT_TRUE(machine.executor->fetchLogits(row));
+        logits[ahead].push_back(machine.executor->logits(row)[0]);
+      }
+    }
+    EXPECT_EQ(tokens[0], tokens[1]);
+    EXPECT_EQ(logits[0], logits[1]);
+    EXPECT_EQ(std::count(tokens[0].begin(), tokens[0].end(), -1), 0);
+  }
+}
+
+TEST(DeviceBackend, RefusesStepsBesideOneThatRuns) {
+  CudaMachine machine({16, 8, 6, 200}, {}, /*samples=*/true);
+  const std::vector<int32_t> pages = {1}, first = {3}, next = {-1}, wrong = {-2};
+  const std::vector<cuda::SampleRow> best(1, {.mode = cuda::SampleMode::kBest});
+  const auto start = [&](CudaMachine& on, const std::vector<int32_t>& ids, const StepSampling& sampling) {
+    const StepSequence step{ids, pages, 0, RowChoice::kLast, {}};
+    return on.executor->start(std::span(&step, 1), sampling);
+  };
+  EXPECT_EQ(start(machine, next, {best, {}}).code(), "RT_TOKEN_ID");  // no step before
+  ASSERT_TRUE(start(machine, first, {best, {}}));
+  EXPECT_EQ(start(machine, wrong, {best, {}}).code(), "RT_TOKEN_ID");
+  EXPECT_EQ(start(machine, next, {}).code(), "RT_STEP");  // the host would sample
+  ASSERT_TRUE(start(machine, next, {best, {}}));
+  EXPECT_EQ(start(machine, next, {best, {}}).code(), "RT_STEP");  // a third one
+  ASSERT_TRUE(machine.executor->finish());
+  EXPECT_EQ(machine.executor->fetchLogits(0).code(), "RT_STEP");  // the second one has written there
+  ASSERT_TRUE(machine.executor->finish());
+  EXPECT_TRUE(machine.executor->fetchLogits(0));
+}
+
+TEST(DeviceBackend, WithoutSamplingNoStepStartsBesideAnother) {
+  CudaMachine machine;
+  const std::vector<int32_t> pages = {1}, ids = {3};
+  const StepSequence step{ids, pages, 0, RowChoice::kLast, {}};
+  EXPECT_FALSE(machine.executor->ahead());
+  ASSERT_TRUE(machine.executor->start(std::span(&step, 1)));
+  EXPECT_EQ(machine.executor->start(std::span(&step, 1)).code(), "RT_STEP");
+  EXPECT_TRUE(machine.executor->finish());
+}
+
 TEST(DeviceBackend, RefusesMoreTokensThanAGridCounts) {
   CudaMachine machine;
   auto device = machine.engine.load(*machine.context);
@@ -207,7 +302,7 @@ TEST(DeviceBackend, EveryErrorAtEveryCallEndsTheStepAndLeaksNothing) {
   const auto attempt = [&](uint64_t failAt, int code, uint64_t* calls) {
     Status status;
     {
-      test::FakeCudaEngine engine(scripted);
+      test::FakeCudaEngine engine(scripted, FakeEngine::Kind::kSums, /*samples=*/true);
       scripted.script().failAt = failAt;
       scripted.script().failCode = code;
       auto pool = WorkerPool::create({.threads = 1}).take();
@@ -229,8 +324,15 @@ TEST(DeviceBackend, EveryErrorAtEveryCallEndsTheStepAndLeaksNothing) {
         const std::vector<int32_t> ids = {1, 2, 3, 4, 5}, pages = {2};
         const StepSequence prompt{ids, pages, 0, RowChoice::kAll, {}};
         LLMC_TRY((*executor)->step(std::span(&prompt, 1)));
+        // Two steps under way at once.
+        const std::vector<int32_t> last = {-1};
+        const std::vector<cuda::SampleRow> best(1, {.mode = cuda::SampleMode::kBest});
         const StepSequence decoded{std::span(ids).first(1), pages, 5, RowChoice::kLast, {}};
-        return (*executor)->step(std::span(&decoded, 1));
+        const StepSequence ahead{last, pages, 6, RowChoice::kLast, {}};
+        LLMC_TRY((*executor)->start(std::span(&decoded, 1), {best, {}}));
+        LLMC_TRY((*executor)->start(std::span(&ahead, 1), {best, {}}));
+        LLMC_TRY((*executor)->finish());
+        return (*executor)->finish();
       }();
     }
     if (calls) *calls = scripted.script().calls;

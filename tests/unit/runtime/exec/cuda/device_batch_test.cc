@@ -43,6 +43,34 @@ TEST(DeviceBatch, ArrivesWhole) {
   }
 }
 
+TEST(DeviceBatch, TheNextStepIsPackedWhileACopyWaits) {
+  test::ScriptedDevice device;
+  const StepLimits limits{8, 8, 8, 160};
+  BatchBuilder builder(limits, 100, 80);
+  DeviceBatch sent = DeviceBatch::create(*device.context, limits, Numerics::kFast).take();
+  const std::vector<int32_t> pages(10, 79);
+  cuda::Event first = cuda::Event::create(*device.context).take();
+  for (const int32_t id : {3, 4}) {
+    const StepSequence step{std::span(&id, 1), pages, 20, RowChoice::kLast, {}};
+    ASSERT_TRUE(builder.build(std::span(&step, 1)));
+    ASSERT_TRUE(sent.send(*device.stream, builder.batch(), {}, 4096));
+    if (id == 3) ASSERT_TRUE(device.stream->record(first));
+  }
+  const auto idThere = [&] {
+    device.scripted.openMemory(true);
+    const Batch& there = *reinterpret_cast<const Batch*>(sent.address());
+    const int32_t id = there.tokenIds[0];
+    EXPECT_EQ(reinterpret_cast<uint64_t>(there.lastTokens), 4096u);
+    device.scripted.openMemory(false);
+    return id;
+  };
+  ASSERT_TRUE(first.wait());
+  EXPECT_EQ(idThere(), 3);
+  ASSERT_TRUE(device.stream->synchronize());
+  EXPECT_EQ(idThere(), 4);
+  EXPECT_EQ(device.scripted.script().changedSources, 0u);
+}
+
 TEST(DeviceBatch, TheLargestStepFits) {
   test::ScriptedDevice device;
   const StepLimits limits{8, 8, 8, 160};

@@ -48,6 +48,7 @@ void addSampling(fb::EngineT& engine) {
 FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind kind, bool samples) : host_(kind) {
   std::unique_ptr<fb::EngineT> engine(host_.plan().UnPack());
   engine->target = "cuda";
+  engine->abi_version = cuda::kAbiVersion;
   if (samples) addSampling(*engine);
   engine->levels[0]->name = "cuda:sm_90a";
   engine->programs[0]->t_max = 0;

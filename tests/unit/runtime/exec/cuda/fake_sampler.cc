@@ -11,6 +11,9 @@
 #include "tests/unit/runtime/exec/fake_engine.h"
 
 namespace llmc::rt::test {
+
+uint64_t drawsLeftToHost = 0;
+
 namespace {
 
 constexpr uint32_t kTiles = FakeEngine::kTiles;
@@ -33,6 +36,7 @@ int32_t tokenOf(const Batch& batch, int32_t row, const float* logits, std::span<
   const auto& how = static_cast<const cuda::SampleRow*>(batch.samples)[row];
   if (how.mode == cuda::SampleMode::kHost || !best) return -1;
   if (how.mode == cuda::SampleMode::kBest && how.edits == 0) return *best;
+  if (how.mode == cuda::SampleMode::kDraw && drawsLeftToHost > 0 && how.position % drawsLeftToHost == 0) return -1;
   std::vector<float> edited(logits, logits + kVocabulary);
   for (int32_t i = 0; i < how.edits; ++i) {
     const auto& edit = static_cast<const cuda::SampleEdit*>(batch.edits)[how.firstEdit + i];

@@ -1,0 +1,112 @@
+// The loop's steps: one is started, the next one perhaps too, then the first is finished and told.
+#include <utility>
+
+#include "runtime/sched/step_cost.h"
+#include "runtime/serving/engine_loop.h"
+
+namespace llmc::rt::serving {
+
+Status EngineLoop::step() {
+  if (!flights_[flight_].plan) {
+    LLMC_TRY(startStep());
+    if (!flights_[flight_].plan) {
+      rest();
+      return Status::ok();
+    }
+  }
+  const Status ahead = startAhead();
+  LLMC_TRY(finishStep());
+  flight_ = 1 - flight_;
+  return ahead;
+}
+
+/// A step that knows all its tokens.
+Status EngineLoop::startStep() {
+  Flight& flight = flights_[flight_];
+  TracedStep& traced = flight.traced;
+  const double begin = now();
+  const StepPlan& plan = scheduler_->plan(begin);
+  publishQueue();
+  if (plan.empty()) return Status::ok();
+  traced = tracedOf(plan);
+  traced.begin = begin;
+  traced.planned = now();
+  if (extras_.memory) extras_.memory->reach(scheduler_->touchedPages());
+  LLMC_TRY(move(plan.moves));
+  traced.moved = now();
+  flight.plan = &plan;
+  flight.tokensStay = false;
+  if (plan.batch.empty()) return Status::ok();
+  const StepSampling sampling = samplingOf(flight, 0);
+  return executor_.start(plan.batch, sampling);
+}
+
+/// The step after the one that runs, if its tokens stay on the device and nothing but them is unknown.
+Status EngineLoop::startAhead() {
+  const Flight& runs = flights_[flight_];
+  if (!runs.tokensStay || !extras_.asyncScheduling || !executor_.ahead()) return Status::ok();
+  Flight& next = flights_[1 - flight_];
+  const double begin = now();
+  const StepPlan* plan = scheduler_->planAhead(begin);
+  if (!plan) return Status::ok();
+  publishQueue();
+  next.traced = tracedOf(*plan);
+  next.traced.ahead = begin;
+  next.plan = plan;
+  const StepSampling sampling = samplingOf(next, 1);
+  LLMC_TRY(executor_.start(plan->batch, sampling));
+  next.traced.started = now();
+  return Status::ok();
+}
+
+/// Waits for the step that ends next, and tells what came of it.
+Status EngineLoop::finishStep() {
+  Flight& flight = flights_[flight_];
+  const StepPlan& plan = *std::exchange(flight.plan, nullptr);
+  TracedStep& traced = flight.traced;
+  traced.ran = now();
+  outcomes_.clear();
+  if (!plan.batch.empty()) {
+    LLMC_TRY(executor_.finish());
+    traced.ran = now();
+    scorePrompts(plan);
+    LLMC_TRY(sample(flight, plan));
+  }
+  traced.sampled = now();
+  scheduler_->complete(outcomes_, {}, traced.sampled);
+  tellTokens();
+  tellEnds();
+  publishStats(traced.tokens);
+  wakeTakers();
+  if (extras_.trace) traceStep(traced);
+  // The next one, if it is under way, has the device since then or sooner.
+  TracedStep& next = flights_[1 - flight_].traced;
+  next.begin = next.planned = next.moved = now();
+  return Status::ok();
+}
+
+TracedStep EngineLoop::tracedOf(const StepPlan& plan) const {
+  TracedStep traced;
+  traced.number = plan.step;
+  traced.tokens = plan.tokens;
+  traced.prefillTokens = plan.prefillTokens;
+  traced.sequences = static_cast<uint32_t>(plan.batch.size());
+  traced.rows = plan.rows;
+  traced.moves = static_cast<uint32_t>(plan.moves.size());
+  if (!extras_.trace) return traced;
+  const StepShape shape = shapeOf(plan);
+  traced.attended = shape.attended;
+  traced.attendedAlone = shape.attendedAlone;
+  return traced;
+}
+
+void EngineLoop::traceStep(TracedStep& traced) {
+  const SchedulerStats stats = scheduler_->stats();
+  traced.running = stats.running;
+  traced.waiting = stats.waiting;
+  traced.told = now();
+  extras_.trace->step(traced);
+  extras_.trace->decisions(scheduler_->trace());
+}
+
+}  // namespace llmc::rt::serving
