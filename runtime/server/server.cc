@@ -37,7 +37,7 @@ struct Server::Parts {
     }
     handler = std::make_unique<ApiHandler>(
         ApiServices{backend, text, metrics, accessLog, keys, isLoopback(listener->host()), options.version,
-                    static_cast<int64_t>(std::time(nullptr)), options.prepareThreads, options.openMetrics},
+                    static_cast<int64_t>(std::time(nullptr)), options.prepareThreads, options.openMetrics, options.seed},
         inboxes);
   }
 

@@ -51,6 +51,8 @@ class Tokenizer {
 
   /// Largest token id + 1; a model's logits row may be longer (padding), not shorter.
   int32_t vocabSize() const;
+  /// A text of N bytes has at least N / bytesPerToken() tokens; 0: nothing is known. The first call takes milliseconds.
+  uint64_t bytesPerToken() const;
   bool isSpecial(int32_t id) const;
   std::optional<int32_t> tokenToId(std::string_view token) const;
   /// The token as the vocabulary stores it ("Ġhello"), or nothing.

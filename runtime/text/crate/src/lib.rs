@@ -6,6 +6,7 @@ mod bpe;
 mod cell;
 mod chat;
 mod clock;
+mod cover;
 mod failure;
 mod guard;
 mod limits;
@@ -139,6 +140,13 @@ pub unsafe extern "C" fn llmc_tokenizer_size(tokenizer: *const TextTokenizer) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn llmc_tokenizer_is_special(tokenizer: *const TextTokenizer, id: u32) -> bool {
     unsafe { (*tokenizer).is_special(id) }
+}
+
+/// 0: no bound.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llmc_tokenizer_bytes_per_token(tokenizer: *const TextTokenizer) -> u64 {
+    let bound = catch_unwind(AssertUnwindSafe(|| unsafe { (*tokenizer).bytes_per_token() }));
+    bound.ok().flatten().unwrap_or(0)
 }
 
 /// `allowed`: where special tokens may be made; sorted, disjoint.

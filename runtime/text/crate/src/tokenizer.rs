@@ -3,9 +3,10 @@
 use crate::added::{AddedTokens, Allowed};
 use crate::bpe::Bpe;
 use crate::failure::{Failure, Outcome};
-use crate::{cell, limits, scan};
+use crate::{cell, cover, limits, scan};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use tokenizers::tokenizer::pre_tokenizer::OffsetType;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizer, Tokenizer};
@@ -30,6 +31,8 @@ pub struct TextTokenizer {
     linear: bool,
     /// Largest id + 1: what a logits row has to cover.
     size: u32,
+    /// Of cover.rs; made by the first who asks, because most programs never do.
+    bytes_per_token: OnceLock<Option<u64>>,
 }
 
 fn broken(error: tokenizers::Error) -> Failure {
@@ -90,7 +93,7 @@ impl TextTokenizer {
             metaspace: decoder.contains("\"Metaspace\"") || decoder.contains('\u{2581}'),
         };
         let linear = no_unknown && matches!(inner.get_model(), ModelWrapper::BPE(_));
-        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size };
+        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size, bytes_per_token: OnceLock::new() };
         // A normaliser, splitter or pattern that cannot run fails here and not in the first request.
         tokenizer
             .encode(" Aa1 \n\u{e9}\u{4e2d}\u{1f600} <s>", true, &[])
@@ -100,6 +103,11 @@ impl TextTokenizer {
 
     pub fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Bytes of a text that one token can stand for, or nothing when there is no bound.
+    pub fn bytes_per_token(&self) -> Option<u64> {
+        *self.bytes_per_token.get_or_init(|| cover::bytes_per_token(&self.inner, self.size))
     }
 
     pub fn is_special(&self, id: u32) -> bool {

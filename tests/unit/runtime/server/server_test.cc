@@ -2,6 +2,7 @@
 #include "runtime/server/server.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "served.h"
 
@@ -18,6 +19,44 @@ TEST(Server, APublicBindNeedsAKey) {
   ServerOptions options;
   options.apiKeys = {"k"};
   EXPECT_TRUE(Server::create(options, Listener::open("0.0.0.0", 0).take(), backend, mockModelText()));
+}
+
+TEST(Server, ItsSeedAndTheirOrderDecideTheSeedsOfRequests) {
+  const auto seeds = [](std::optional<uint64_t> seed) {
+    ServerOptions options;
+    options.seed = seed;
+    Served served({}, options);
+    std::vector<uint64_t> found;
+    for (const char* own : {"", ",\"seed\":5", ""}) {
+      served.post("/v1/completions", R"({"prompt":[1],"max_tokens":1)" + std::string(own) + "}");
+      found.push_back(served.backend.last().sampling.seed);
+    }
+    return found;
+  };
+  const std::vector<uint64_t> first = seeds(7);
+  EXPECT_EQ(seeds(7), first);
+  EXPECT_EQ(first[1], 5u);
+  EXPECT_NE(first[0], first[2]);
+  EXPECT_NE(seeds(8)[0], first[0]);
+  EXPECT_NE(seeds(std::nullopt)[0], seeds(std::nullopt)[0]);
+}
+
+TEST(Server, LongBodiesDoNotHoldUpShortOnes) {
+  ServerOptions options;
+  options.prepareThreads = 1;
+  Served served({}, options);
+  // Long enough to be encoded for seconds together.
+  const std::string text(1 << 20, ' ');
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<Client>(served.server->port()));
+    clients.back()->send(postText("/tokenize", R"({"prompt":")" + text + "\"}"));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(served.post("/tokenize", R"({"prompt":"hello"})").status, 200);
+  pollfd waiting{clients.back()->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 0), 0) << "the last long one was answered first: this test shows nothing";
+  for (auto& client : clients) EXPECT_EQ(client->read().status, 200);
 }
 
 TEST(Server, ADrainCutsNoStream) {

@@ -66,6 +66,23 @@ TEST(Tokenizer, GivesTokensAndTheirBytes) {
   for (int byte = 0; byte < 256; ++byte) EXPECT_EQ(t.tokenBytes(byte), std::string(1, static_cast<char>(byte)));
 }
 
+TEST(Tokenizer, ABoundOfBytesHoldsForEachToken) {
+  // The longest is "<|im_start|>".
+  EXPECT_EQ(small().bytesPerToken(), 12u);
+  const auto with = [](const char* from, const char* to) {
+    auto made = Tokenizer::create(test::replaced(test::smallTokenizerJson(), from, to));
+    EXPECT_TRUE(made) << made.status().toString();
+    return made ? made->bytesPerToken() : 1;
+  };
+  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"NFC"})"), 6 * 12u);
+  EXPECT_EQ(with("\"Ġhello\":260", "\"Ġhello\":260,\"" "aaaaaaaaaaaaa" "\":265"), 13u);
+  // What may drop text, or make one token of any number of blanks.
+  EXPECT_EQ(with(R"("lstrip":false)", R"("lstrip":true)"), 0u);
+  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"Strip","strip_left":true,"strip_right":true})"), 0u);
+  EXPECT_EQ(with("\"!\":33,", ""), 0u) << "a byte without a token";
+  EXPECT_EQ(with(R"("pre_tokenizer":{)", R"("pre_tokenizer":{"type":"WhitespaceSplit"},"unused":{)"), 0u);
+}
+
 TEST(Tokenizer, SegmentsDoNotCutWords) {
   Tokenizer t = small();
   std::vector<TextSegment> segments{{"<|im_start|>he", false}, {"ll", true}, {"o hello<|im_end|>", false}};
