@@ -24,7 +24,8 @@ std::optional<uint64_t> readNumber(const std::string& path, std::string_view key
   return std::nullopt;
 }
 
-/// A cgroup's limit ("max": none) counts when it is below the machine's memory; version 1 writes a huge number for none.
+/// A cgroup's limit ("max": none) counts when it is below the machine's memory; version 1 writes a huge number for
+/// none.
 void applyLimit(const std::string& folder, const char* limitName, const char* usedName, MachineMemory& memory) {
   const auto limit = readNumber(folder + limitName, "");
   if (!limit) return;

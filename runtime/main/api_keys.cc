@@ -40,8 +40,7 @@ Status readFile(const std::string& path, std::vector<std::string>& keys) {
     keys.push_back(key);
     ++found;
   }
-  if (!file.eof())
-    return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(path));
+  if (!file.eof()) return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(path));
   if (found == 0) return keyError(ErrorKind::kBadInput, "there is no key in " + escaped(path));
   return Status::ok();
 }

@@ -76,7 +76,7 @@ struct Flags {
   std::string preempt = "recompute";
   uint64_t swapSpace = uint64_t{4} << 30;  ///< bytes, for preempt "swap"
   bool swapSpaceGiven = false;
-  std::string trace;                       ///< file; empty: none
+  std::string trace;  ///< file; empty: none
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
   std::string metricsPrefix = "vllm";

@@ -158,7 +158,8 @@ void serveUntilSignal(server::Server& server, const sigset_t& signals, double dr
     again = sigtimedwait(&signals, nullptr, &tick) > 0;
   if (const uint32_t cut = server.load(); cut > 0) {
     char why[64];
-    std::snprintf(why, sizeof why, again ? "a second signal came" : "the %g s of --drain-seconds are over", drainSeconds);
+    std::snprintf(why, sizeof why, again ? "a second signal came" : "the %g s of --drain-seconds are over",
+                  drainSeconds);
     writeNotice("cut " + requests(cut) + " short: " + why);
   } else {
     writeNotice("drained: no request was cut short");

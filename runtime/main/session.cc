@@ -167,10 +167,11 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   if (!kv) return kv.takeStatus();
   kv_ = kv.take();
   const StepLimits limits = limitsFor(flags, needs, plan_.contextTokens);
-  auto executor = device_ ? device_->makeExecutor(*engine_, *pool_, limits, *kv_, {numericsOf(flags), flags.graphs && !flags.eager},
-                                                  flags.randomWeights)
-                          : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits,
-                                             {kv_->base(), plan_.pages}, numericsOf(flags));
+  auto executor = device_
+                      ? device_->makeExecutor(*engine_, *pool_, limits, *kv_,
+                                              {numericsOf(flags), flags.graphs && !flags.eager}, flags.randomWeights)
+                      : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits, {kv_->base(), plan_.pages},
+                                         numericsOf(flags));
   if (!executor) return executor.takeStatus();
   executor_ = executor.take();
   return Status::ok();

@@ -112,8 +112,8 @@ struct BackendStats {
   uint32_t retryAfterSeconds = 1;                  ///< until a place in the queue is likely free
   uint32_t hostPages = 0;                          ///< for swapped sequences
   bool prefixCache = false;
-  uint64_t preemptions = 0, recomputedTokens = 0;         ///< recomputed: computed, lost by preemption, to be done again
-  uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
+  uint64_t preemptions = 0, recomputedTokens = 0;        ///< recomputed: computed, lost by preemption, to be done again
+  uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;  ///< in tokens
   uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds
   uint64_t iterationTokensSum = 0;
 };

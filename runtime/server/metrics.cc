@@ -173,7 +173,8 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
        {std::pair{"awake", 1}, std::pair{"weights_offloaded", 0}, std::pair{"discard_all", 0}})
     line(out, "engine_sleep_state", "sleep_state=\"" + std::string(state) + "\"", value);
   counter(out, "num_preemptions", "Cumulative number of preemption from the engine.", engine.preemptions);
-  counter(out, "prompt_tokens_recomputed", "Number of computed tokens that preemptions gave up: computed again, unless the prefix cache has them.",
+  counter(out, "prompt_tokens_recomputed",
+          "Number of computed tokens that preemptions gave up: computed again, unless the prefix cache has them.",
           engine.recomputedTokens);
   counter(out, "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.",
           engine.prefixCacheQueries);

@@ -1,5 +1,6 @@
 """llmc-run as a server over SmolLM2: the cases of every engine, and what the start says and refuses."""
 
+import http.client
 import json
 import pathlib
 import socket
@@ -68,7 +69,7 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
             for flags, wanted, parts in (
                 (("--api-key", ""), 64, ["error[CLI_KEY]", "--api-key is empty"]),
                 (("--api-key-file", empty, "--host", "0.0.0.0"), 65, ["error[CLI_KEY]", "no key in"]),
-                (("--kv-memory", "999T"), 69, ["error[RT_KV_MEMORY]", "asks for 999 TiB", "available now", "tokens"]),
+                (("--kv-memory", "999T"), 69, ["error[RT_KV_MEMORY]", "asks for 999.0 TiB", "available now", "tokens"]),
                 (("--host", "nosuch.host.invalid"), 64, ["error[SV_ADDRESS]", "cannot be resolved"]),
                 (("--trace", same, "--access-log", same), 64, ["error[CLI_FLAG]", "--trace and --access-log are the same file"]),
                 (("--trace", built()), 64, ["error[CLI_FLAG]", "--trace and the engine are the same file"]),
@@ -97,7 +98,9 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
                 for _ in range(signals):
                     child.terminate()
                     time.sleep(0.2)
-                self.assertIn(b'"code":"server_shutdown"', stream.read())
+                with self.assertRaises(http.client.IncompleteRead) as cut:
+                    stream.read()
+                self.assertIn(b'"code":"server_shutdown"', cut.exception.partial)
             said = child.stderr.read()
             child.stderr.close()
             self.assertEqual(child.wait(timeout=10), 0)

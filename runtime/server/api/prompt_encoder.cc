@@ -35,7 +35,7 @@ bool cutAfterFinal(std::vector<TextSegment>& segments, std::string_view content)
 ApiFault PromptEncoder::encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out,
                                    const GenerateRequest* fitting) const {
   if (fitting)
-    if (ApiFault fault = checkBytes(*fitting, text.size())) return fault;
+    if (ApiFault fault = checkBytes(*fitting, text)) return fault;
   auto ids = text_.tokenizer.encode(text, {.addSpecialTokens = false, .parseSpecialTokens = true});
   if (!ids) {
     ApiError error = fromStatus(ids.status());
@@ -59,10 +59,11 @@ ApiFault PromptEncoder::encodeChat(const ChatFields& chat, std::vector<int32_t>&
   if (chat.continueFinal && !cutAfterFinal(*segments, chat.finalContent))
     return ApiError{400, "template_error", "the template does not show the last message, so nothing can continue it",
                     "continue_final_message"};
-  uint64_t bytes = 0;
-  for (const TextSegment& segment : *segments) bytes += segment.text.size();
-  if (fitting)
-    if (ApiFault fault = checkBytes(*fitting, bytes)) return fault;
+  if (fitting) {
+    std::string whole;
+    for (const TextSegment& segment : *segments) whole += segment.text;
+    if (ApiFault fault = checkBytes(*fitting, whole)) return fault;
+  }
   auto ids = text_.tokenizer.encodeSegments(*segments);
   if (!ids) return fromStatus(ids.status());
   out = ids.take();
@@ -95,11 +96,10 @@ ApiError PromptEncoder::tooLong(const GenerateRequest& request, uint64_t promptT
           param};
 }
 
-ApiFault PromptEncoder::checkBytes(const GenerateRequest& request, uint64_t bytes) const {
+ApiFault PromptEncoder::checkBytes(const GenerateRequest& request, std::string_view text) const {
   // What is kept of a text that gets truncated begins at a token's edge, which only encoding all of it finds.
-  if (request.truncatePrompt || bytes <= facts_.context) return std::nullopt;
-  const uint64_t each = text_.tokenizer.bytesPerToken();
-  const uint64_t tokens = each == 0 ? 0 : (bytes + each - 1) / each;
+  if (request.truncatePrompt || text.size() <= facts_.context) return std::nullopt;
+  const uint64_t tokens = text_.tokenizer.leastTokens(text);
   if (tokens + std::max<uint64_t>(request.maxTokens.value_or(1), 1) <= facts_.context) return std::nullopt;
   return tooLong(request, tokens, "at least ");
 }

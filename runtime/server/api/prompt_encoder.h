@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/server/api/api_error.h"
@@ -38,7 +39,7 @@ class PromptEncoder {
   ApiFault prepare(const GenerateRequest& request, std::vector<GenerationRequest>& out) const;
 
  private:
-  ApiFault checkBytes(const GenerateRequest& request, uint64_t bytes) const;
+  ApiFault checkBytes(const GenerateRequest& request, std::string_view text) const;
   ApiError tooLong(const GenerateRequest& request, uint64_t promptTokens, const char* atLeast) const;
   ApiFault fit(const GenerateRequest& request, GenerationRequest& out) const;
   ApiFault encodeBadWords(const std::vector<std::string>& words, std::vector<std::vector<int32_t>>& out) const;

@@ -1,4 +1,4 @@
-//! How many bytes of a text one token can stand for: a text that cannot fit is then refused without encoding it.
+//! How many tokens a text has at least, by its bytes alone: one that cannot fit is then refused without encoding it.
 
 use serde_json::Value;
 use tokenizers::models::bpe::BPE;
@@ -8,15 +8,33 @@ use tokenizers::{AddedToken, Model, ModelWrapper, Tokenizer};
 /// together has two bytes and up to three parts or three bytes and up to four.
 const NORMAL_FORM: usize = 6;
 
+/// What one token can stand for.
+pub struct Cover {
+    /// Bytes of a text.
+    longest: usize,
+    /// Bytes that have a token; the others vanish.
+    known: [bool; 256],
+}
+
+impl Cover {
+    pub fn least_tokens(&self, text: &str) -> usize {
+        text.bytes().filter(|byte| self.known[*byte as usize]).count().div_ceil(self.longest)
+    }
+}
+
 /// Nothing where a part may drop text, or make one token of any number of bytes.
-pub fn bytes_per_token(tokenizer: &Tokenizer, size: u32) -> Option<u64> {
+pub fn of(tokenizer: &Tokenizer, size: u32) -> Option<Cover> {
     let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
     let normalizer = serde_json::to_value(tokenizer.get_normalizer()).ok()?;
     let splitter = serde_json::to_value(tokenizer.get_pre_tokenizer()).ok()?;
     let factor = shortening(&normalizer)?;
     keeps(&splitter).then_some(())?;
     let byte_level = has(&splitter, "ByteLevel");
-    knows_every_byte(model, byte_level).then_some(())?;
+    let known = known_bytes(model, byte_level)?;
+    // Unknown bytes that vanish can be left out of the count, but not where they make tokens together, nor where the text
+    // does not tell which bytes a normalizer makes of it.
+    let vanish = byte_level && normalizer.is_null() && model.unk_token.is_none();
+    (vanish || (0..=u8::MAX).all(|byte| known[byte as usize] || never_in_utf8(byte))).then_some(())?;
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
     added.values().all(is_plain).then_some(())?;
     let longest = (0..size)
@@ -26,7 +44,7 @@ pub fn bytes_per_token(tokenizer: &Tokenizer, size: u32) -> Option<u64> {
             None => model.id_to_token(id).map(|text| text.len()),
         })
         .max()?;
-    Some((longest * factor) as u64)
+    Some(Cover { longest: (longest * factor).max(1), known })
 }
 
 /// A token that takes blanks beside it takes any number of them; text that spells a control token of one character,
@@ -35,14 +53,18 @@ fn is_plain(token: &AddedToken) -> bool {
     !token.lstrip && !token.rstrip && !(token.special && token.content.chars().count() < 2)
 }
 
-/// Else a character is dropped, or an unknown one joins its neighbours.
-fn knows_every_byte(model: &BPE, byte_level: bool) -> bool {
-    let whole = model.continuing_subword_prefix.is_none() && model.end_of_word_suffix.is_none();
-    let known = |byte: u8| match byte_level {
-        true => model.token_to_id(&level_char(byte).to_string()).is_some(),
+/// Nothing where tokens are spelled by their place in a word.
+fn known_bytes(model: &BPE, byte_level: bool) -> Option<[bool; 256]> {
+    let plain = model.continuing_subword_prefix.is_none() && model.end_of_word_suffix.is_none();
+    let known = |byte: usize| match byte_level {
+        true => model.token_to_id(&level_char(byte as u8).to_string()).is_some(),
         false => model.byte_fallback && model.token_to_id(&format!("<0x{byte:02X}>")).is_some(),
     };
-    whole && (0..=u8::MAX).all(known)
+    plain.then(|| std::array::from_fn(known))
+}
+
+fn never_in_utf8(byte: u8) -> bool {
+    matches!(byte, 0xc0 | 0xc1 | 0xf5..)
 }
 
 /// The character for a byte in GPT-2's alphabet.

@@ -142,11 +142,11 @@ pub unsafe extern "C" fn llmc_tokenizer_is_special(tokenizer: *const TextTokeniz
     unsafe { (*tokenizer).is_special(id) }
 }
 
-/// 0: no bound.
+/// 0 for a text that is not UTF-8.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn llmc_tokenizer_bytes_per_token(tokenizer: *const TextTokenizer) -> u64 {
-    let bound = catch_unwind(AssertUnwindSafe(|| unsafe { (*tokenizer).bytes_per_token() }));
-    bound.ok().flatten().unwrap_or(0)
+pub unsafe extern "C" fn llmc_tokenizer_least_tokens(tokenizer: *const TextTokenizer, text: View) -> usize {
+    let work = || unsafe { std::str::from_utf8(text.bytes()).map_or(0, |text| (*tokenizer).least_tokens(text)) };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(0)
 }
 
 /// `allowed`: where special tokens may be made; sorted, disjoint.

@@ -19,7 +19,10 @@ Result<Texts> fromFile(const std::string& text, const Texts& given = {}) {
 }
 
 TEST(ApiKeys, LinesOfAFile) {
-  auto keys = fromFile("\xEF\xBB\xBF" "first\r\n\r\n# second\r\n  third key\t\n #fourth\nfifth#\nlast", {"given"});
+  auto keys = fromFile(
+      "\xEF\xBB\xBF"
+      "first\r\n\r\n# second\r\n  third key\t\n #fourth\nfifth#\nlast",
+      {"given"});
   ASSERT_TRUE(keys) << keys.status().toString();
   EXPECT_EQ(*keys, (Texts{"given", "first", "third key", "fifth#", "last"}));
   EXPECT_TRUE(readApiKeys({})->empty());

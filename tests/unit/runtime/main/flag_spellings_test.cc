@@ -29,7 +29,8 @@ Texts spelled(const Texts& arguments) {
 }
 
 TEST(FlagSpellings, SwitchesOfVllm) {
-  EXPECT_EQ(spelled({"e", "--enable_prefix_caching", "--enable-chunked-prefill", "--disable-log-requests"}), Texts{"e"});
+  EXPECT_EQ(spelled({"e", "--enable_prefix_caching", "--enable-chunked-prefill", "--disable-log-requests"}),
+            Texts{"e"});
   EXPECT_EQ(spelled({"--no-enable-prefix-caching", "e"}), (Texts{"--no-prefix-cache", "e"}));
   EXPECT_EQ(spelled({"--no-enable-log-requests", "e"}), Texts{"e"});
   EXPECT_EQ(inOurSpelling({"e", "--enable-prefix-caching"})->said, (Texts{"engine", "", "no-prefix-cache"}));

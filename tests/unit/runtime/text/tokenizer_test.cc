@@ -68,18 +68,26 @@ TEST(Tokenizer, GivesTokensAndTheirBytes) {
 
 TEST(Tokenizer, ABoundOfBytesHoldsForEachToken) {
   // The longest is "<|im_start|>".
-  EXPECT_EQ(small().bytesPerToken(), 12u);
-  const auto with = [](const char* from, const char* to) {
+  const Tokenizer t = small();
+  for (const auto& [text, least] : {std::pair{"", 0u}, std::pair{"a", 1u}, std::pair{"<|im_start|>", 1u},
+                                    std::pair{"hello hello !", 2u}, std::pair{"<|im_start|><|im_start|>", 2u}}) {
+    EXPECT_EQ(t.leastTokens(text), least) << text;
+    EXPECT_GE(ids(t.encode(text, {.parseSpecialTokens = true})).size(), least) << text;
+  }
+  EXPECT_EQ(t.leastTokens("\xff no UTF-8"), 0u);
+  const std::string text(720, '!');
+  const auto with = [&](const char* from, const char* to) {
     auto made = Tokenizer::create(test::replaced(test::smallTokenizerJson(), from, to));
     EXPECT_TRUE(made) << made.status().toString();
-    return made ? made->bytesPerToken() : 1;
+    return made ? made->leastTokens(text) : 1;
   };
-  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"NFC"})"), 6 * 12u);
-  EXPECT_EQ(with("\"Ġhello\":260", "\"Ġhello\":260,\"" "aaaaaaaaaaaaa" "\":265"), 13u);
+  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"NFC"})"), 10u);
+  EXPECT_EQ(with("<think>", "<think a while>"), 48u) << "15 bytes";
+  EXPECT_EQ(with("\"!\":33,", "\"!!\":33,"), 0u) << "bytes without a token vanish";
+  EXPECT_EQ(with("\"$\":36,", "\"$$\":36,"), 60u);
   // What may drop text, or make one token of any number of blanks.
   EXPECT_EQ(with(R"("lstrip":false)", R"("lstrip":true)"), 0u);
   EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"Strip","strip_left":true,"strip_right":true})"), 0u);
-  EXPECT_EQ(with("\"!\":33,", ""), 0u) << "a byte without a token";
   EXPECT_EQ(with(R"("pre_tokenizer":{)", R"("pre_tokenizer":{"type":"WhitespaceSplit"},"unused":{)"), 0u);
 }
 
