@@ -144,6 +144,7 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
   auto work = std::make_shared<Work>();
   work->body = std::move(exchange->request.body);
   const size_t bytes = work->body.size();
+  load_.fetch_add(1);  // a drain waits for it, too
   prepare(bytes, [this, exchange, work, api] {
     Json json;
     work->fault = parseBody(work->body, json);
@@ -151,12 +152,16 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
     if (!work->fault) work->fault = encoder_.prepare(work->request, work->generations);
     work->body = {};
     exchange->io().post([this, exchange, work] {
-      if (!exchange->open()) return;  // the client left meanwhile
+      const bool left = !exchange->open();  // the client, meanwhile
+      if (left || work->fault) load_.fetch_sub(1);
+      if (left) return;
       if (work->fault) return exchange->respond(errorResponse(*exchange, *work->fault));
       const AnswerServices services{services_.backend, services_.text, services_.metrics,
                                     nextGeneration_,   load_,          services_.seed};
-      std::make_shared<Answer>(services, exchange, std::move(work->request), std::move(work->generations))
-          ->start(*inboxes_[exchange->io().index()]);
+      const auto answer = std::make_shared<Answer>(services, exchange, std::move(work->request),
+                                                   std::move(work->generations));  // counts itself from here on
+      load_.fetch_sub(1);
+      answer->start(*inboxes_[exchange->io().index()]);
     });
   });
 }

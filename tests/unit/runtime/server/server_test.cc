@@ -76,6 +76,19 @@ TEST(Server, ADrainCutsNoStream) {
   for (auto& client : clients) EXPECT_EQ(client->read().events().size(), 301u);
 }
 
+TEST(Server, ADrainWaitsForWhatIsBeingPrepared) {
+  Served served;
+  Client client(served.server->port());
+  const std::string blanks(2 << 20, ' ');
+  client.send(postText("/v1/completions", R"({"max_tokens":1,"truncate_prompt_tokens":5,"prompt":")" + blanks + "\"}"));
+  ASSERT_TRUE(eventually([&] { return served.server->load() == 1; }));
+  EXPECT_EQ(served.backend.submitted(), 0u) << "it is prepared already: this test shows nothing";
+  served.server->drain();
+  EXPECT_TRUE(served.server->waitUntilIdle(30));
+  EXPECT_EQ(client.read().status, 200);
+  EXPECT_EQ(served.server->load(), 0u);
+}
+
 TEST(Server, ADrainAnswersNewConnectionsAndRequestsThatAreUnderWay) {
   Served served;
   Client fresh(served.server->port()), half(served.server->port()), used(served.server->port());
