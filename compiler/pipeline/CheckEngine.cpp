@@ -6,6 +6,7 @@
 #include "compiler/quality/EngineRun.h"
 #include "compiler/quality/GoldenTokens.h"
 #include "compiler/quality/MeasureQuality.h"
+#include "runtime/device/machine_memory.h"
 #include "runtime/device/memory.h"
 
 namespace llmc {

@@ -6,6 +6,7 @@ Example: bench_serve.py --base-url http://127.0.0.1:8000 --num-prompts 200 --req
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import math
 import pathlib
@@ -55,6 +56,8 @@ def parse(arguments=None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.num_prompts < 1 or args.request_rate <= 0 or args.burstiness <= 0 or args.burst_size < 1:
         parser.error("--num-prompts, --request-rate, --burstiness and --burst-size must be above 0")
+    if args.plot and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install matplotlib, or leave --plot out")
     args.goodput = dict(read_goodput(parser, one) for one in args.goodput)
     args.percentiles = [float(p) for p in args.percentiles.split(",")]
     return args

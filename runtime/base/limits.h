@@ -68,6 +68,7 @@ inline constexpr uint64_t kRequestLineBytes = 8ull << 10;
 inline constexpr uint64_t kHeaderBytes = 16ull << 10;  ///< request line included
 inline constexpr uint32_t kHeaders = 100;
 inline constexpr uint64_t kBodyBytes = 8ull << 20;
+inline constexpr uint64_t kShortBodyBytes = 128ull << 10;   ///< longer ones are prepared apart, one after the other
 inline constexpr uint64_t kBodyWireBytes = 3 * kBodyBytes;  ///< with what the chunked encoding puts around it
 inline constexpr uint64_t kReadAheadBytes = 64ull << 10;    ///< of pipelined requests while one is answered
 inline constexpr uint64_t kSendBufferBytes = 256ull

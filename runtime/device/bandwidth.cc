@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/device/cpu_topology.h"
+#include "runtime/device/machine_memory.h"
 #include "runtime/device/memory.h"
 
 namespace llmc::rt {

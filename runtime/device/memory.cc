@@ -1,14 +1,12 @@
-// mmap, alignment by trimming, and what /proc and the cgroup say about free memory.
+// mmap, and alignment by trimming.
 #include "runtime/device/memory.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <string>
 
 #include "runtime/base/checked.h"
@@ -53,32 +51,6 @@ void populate([[maybe_unused]] uint8_t* at, [[maybe_unused]] uint64_t bytes) {
 #ifdef MADV_POPULATE_WRITE
   (void)madvise(at, bytes, MADV_POPULATE_WRITE);
 #endif
-}
-
-namespace {
-
-/// First number after `key` in a file of "key value" lines; nothing when absent.
-std::optional<uint64_t> readNumber(const char* path, std::string_view key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(key)) continue;
-    const auto digit = line.find_first_of("0123456789", key.size());
-    if (digit == std::string::npos) return std::nullopt;
-    uint64_t value = 0;
-    const auto [end, error] = std::from_chars(line.data() + digit, line.data() + line.size(), value);
-    if (error == std::errc{}) return value;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
-uint64_t availableMemoryBytes() {
-  uint64_t available = readNumber("/proc/meminfo", "MemAvailable:").value_or(uint64_t{1} << 20) << 10;
-  const auto limit = readNumber("/sys/fs/cgroup/memory.max", "");
-  const auto used = readNumber("/sys/fs/cgroup/memory.current", "");
-  if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
-  return available;
 }
 
 std::string formatBytes(uint64_t bytes) {

@@ -37,9 +37,6 @@ class Arena {
 /// kernel that cannot (before 5.14) does nothing. `at`: a multiple of the page size.
 void populate(uint8_t* at, uint64_t bytes);
 
-/// Bytes of memory that can be taken without swapping: MemAvailable, at most what the cgroup still allows.
-uint64_t availableMemoryBytes();
-
 /// "1.50 GiB", "96.0 MiB", "512 B": for messages.
 std::string formatBytes(uint64_t bytes);
 

@@ -40,6 +40,13 @@ Result<KvPlan> planKv(const KvRequest& request) {
                          "--kv-memory is " + formatBytes(request.kvMemoryBytes) +
                              ", and beside the engine the device has " + formatBytes(request.availableBytes) + " left",
                          "lower --kv-memory, or leave it out to take what is left");
+  if (!request.onDevice && request.machineBytes && request.kvMemoryBytes > request.machineBytes)
+    return Status::error(ErrorKind::kUnavailable, "RT_KV_MEMORY",
+                         "--kv-memory asks for " + formatBytes(request.kvMemoryBytes) + ", and this process may have " +
+                             formatBytes(request.machineBytes) + " of memory in all, of which " +
+                             formatBytes(request.availableBytes) + " are available now: they hold the KV of " +
+                             std::to_string(request.availableBytes / request.pageBytes * kPageTokens) + " tokens",
+                         "lower --kv-memory, or leave it out");
   const uint64_t spare = request.onDevice ? request.availableBytes : request.availableBytes / 4 * 3;
   const uint64_t budget = request.kvMemoryBytes ? request.kvMemoryBytes : spare;
   const uint64_t wanted = request.maxModelLen ? request.maxModelLen : request.modelPositions;

@@ -15,6 +15,7 @@ struct KvRequest {
   uint32_t maxModelLen = 0;     ///< --max-model-len, tokens
   uint32_t sequences = 1;       ///< sequences that must fit together at full length
   uint64_t availableBytes = 0;  ///< memory that may be taken when --kv-memory is not given
+  uint64_t machineBytes = 0;    ///< all memory that this process may have at most; 0: not known
   bool onDevice = false;        ///< availableBytes is what a device has left: all of it may be taken, and no more
 };
 
@@ -26,7 +27,8 @@ struct KvPlan {
 
 /// Without wishes: the model's whole context, or what three quarters of the available memory (on a device: all of it)
 /// hold if that is less.
-/// Errors: RT_CONTEXT (64) longer than the model allows; RT_KV_MEMORY (69) does not fit, with sizes on both sides.
+/// Errors: RT_CONTEXT (64) longer than the model allows; RT_KV_MEMORY (69) does not fit, or more than
+/// the machine has, with sizes on both sides.
 Result<KvPlan> planKv(const KvRequest& request);
 
 }  // namespace llmc::rt

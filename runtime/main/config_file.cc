@@ -119,20 +119,51 @@ Result<std::string> readText(const std::string& path) {
   return text;
 }
 
+/// Whether a plain true or false; error else.
+Result<bool> readBoolean(const Reader& reader, const Entry& entry) {
+  const std::string quoted = "'" + escaped(entry.key.text, 60) + "'";
+  if (entry.list) return reader.fail(entry.key.line, quoted + " takes one value, not a list");
+  const Scalar& value = entry.values.front();
+  const bool yes = isOneOf(value, {"true", "True"});
+  if (!yes && !isOneOf(value, {"false", "False"})) return reader.fail(value.line, quoted + " must be true or false");
+  return yes;
+}
+
+/// An entry that is no flag of ours but says what one says, or what is so anyway. `name` becomes that flag's, or stays.
+/// True: it has been read.
+Result<bool> readSpelled(const Reader& reader, const Entry& entry, std::string& name) {
+  const bool absent = !entry.list && isOneOf(entry.values.front(), {"null", "~", ""});
+  if (isFixed(name)) {
+    for (const Scalar& value : entry.values)
+      if (Status status = checkFixed(name, value.text); !absent && !status)
+        return reader.fail(value.line, status.message());
+    return true;
+  }
+  if (!isSwitch(name)) return false;
+  if (absent) return true;
+  auto on = readBoolean(reader, entry);
+  LLMC_TRY(on.status());
+  auto spelled = readSwitch(name, *on);
+  if (!spelled) return reader.fail(entry.key.line, spelled.status().message());
+  name = spelled->ours.empty() ? std::string(spelled->other) : spelled->ours;
+  return spelled->ours.empty();
+}
+
 /// The arguments of one entry.
 Status append(const Reader& reader, const Entry& entry, const FlagHelp& flag, std::vector<std::string>& out) {
   const std::string name = "--" + std::string(flag.name), quoted = "'" + escaped(entry.key.text, 60) + "'";
   if (entry.list && !flagRepeats(flag.name))
     return reader.fail(entry.key.line, quoted + " takes one value, not a list");
+  if (flag.value.empty() && !isOneOf(entry.values.front(), {"null", "~", ""})) {
+    auto on = readBoolean(reader, entry);
+    LLMC_TRY(on.status());
+    if (*on || isSwitch(ourFlagName(entry.key.text))) out.push_back(name);
+    return Status::ok();
+  }
   for (const Scalar& value : entry.values) {
     if (isOneOf(value, {"null", "~", ""})) continue;  // as if it were not there
-    const bool yes = isOneOf(value, {"true", "True"}), no = isOneOf(value, {"false", "False"});
-    if (flag.value.empty()) {
-      if (!yes && !no) return reader.fail(value.line, quoted + " must be true or false");
-      if (yes) out.push_back(name);
-      continue;
-    }
-    if (yes || no) return reader.fail(value.line, quoted + " needs a value (" + std::string(flag.value) + ")");
+    if (isOneOf(value, {"true", "True", "false", "False"}))
+      return reader.fail(value.line, quoted + " needs a value (" + std::string(flag.value) + ")");
     out.push_back(name + "=" + value.text);
   }
   return Status::ok();
@@ -148,13 +179,15 @@ Result<std::vector<std::string>> readConfigFile(const std::string& path, const s
   LLMC_TRY(reader.read(entries));
   std::vector<std::string> out, seen;
   for (const Entry& entry : entries) {
-    // vLLM's files name the model; here it is the engine.
-    const bool engine = entry.key.text == "engine" || entry.key.text == "model";
-    const std::string name = engine ? "engine" : ourFlagName(entry.key.text);
-    if (name.empty()) continue;
+    std::string name = ourFlagName(entry.key.text);
+    const bool engine = name == "engine";
+    auto done = readSpelled(reader, entry, name);
+    LLMC_TRY(done.status());
+    if (name.empty()) continue;  // said what is always so
     if (std::find(seen.begin(), seen.end(), name) != seen.end())
       return reader.fail(entry.key.line, "'" + escaped(entry.key.text, 60) + "' is there twice");
     seen.push_back(name);
+    if (*done) continue;
     const FlagHelp file{name, "FILE", {}, {}};
     const FlagHelp* flag = engine ? &file : findFlag(name);
     if (!flag || name == "config" || name == "help" || name == "version")

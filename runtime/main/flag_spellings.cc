@@ -1,68 +1,193 @@
-// One table; a walk over the arguments that knows which flags take a value.
+// Three tables; a walk over the arguments that knows which flags take a value.
 #include "runtime/main/flag_spellings.h"
 
 #include <algorithm>
+#include <charconv>
 
+#include "runtime/base/limits.h"
+#include "runtime/format/kernel_abi.h"
 #include "runtime/main/help.h"
 
 namespace llmc::rt {
 namespace {
 
-struct Spelling {
+struct Renamed {
   std::string_view theirs, ours;
 };
 
-constexpr Spelling kSpellings[] = {
+constexpr Renamed kRenamed[] = {
+    {"model", "engine"},
     {"max-batched-tokens", "max-num-batched-tokens"},
     {"scheduling-policy", "policy"},
     {"kv-cache-memory-bytes", "kv-memory"},
     {"max-num-queued-reqs", "max-queue"},
     {"shutdown-timeout", "drain-seconds"},
-    {"no-enable-prefix-caching", "no-prefix-cache"},
-    {"enable-prefix-caching", ""},
-    {"async-scheduling", ""},
-    {"enable-chunked-prefill", ""},
-    {"enable-server-load-tracking", ""},
-    {"enable-prompt-tokens-details", ""},
-    {"enable-request-id-headers", ""},
-    {"enforce-eager", "no-graphs"},
 };
+
+/// What vLLM's switch means when it is on and when it is off: a flag of ours, "" for what is always so, null for what
+/// never is, and why.
+struct Switch {
+  std::string_view name;
+  const char *on, *off, *why;
+};
+
+constexpr Switch kSwitches[] = {
+    {"enable-prefix-caching", "", "no-prefix-cache", ""},
+    {"async-scheduling", "", "no-async-scheduling", ""},
+    {"enable-chunked-prefill", "", nullptr, "prompts longer than --max-num-batched-tokens always run in chunks"},
+    {"enable-server-load-tracking", "", nullptr, "/load always answers"},
+    {"enable-prompt-tokens-details", "", nullptr, "usage always says how many prompt tokens were cached"},
+    {"enable-request-id-headers", "", nullptr, "answers always carry X-Request-Id"},
+    {"enable-log-requests", nullptr, "", "--access-log writes a line for each request"},
+    {"disable-log-requests", "", nullptr, "--access-log writes a line for each request"},
+    {"disable-log-stats", "", nullptr, "numbers are at /metrics, not in a log"},
+};
+
+struct Fixed {
+  std::string_view name;
+  uint64_t number;         ///< accepted, unless `text` is not empty
+  std::string_view text;   ///< accepted
+  std::string_view other;  ///< why nothing else is
+};
+
+constexpr std::string_view kOneDevice = "one process runs on one device, replicas share a load (examples/replicas)";
+
+constexpr Fixed kFixed[] = {
+    {"block-size", kPageTokens, "", "a KV page's size is built into the engine's kernels"},
+    {"dtype", 0, "auto", "llmc build chose the engine's types"},
+    {"tensor-parallel-size", 1, "", kOneDevice},
+    {"pipeline-parallel-size", 1, "", kOneDevice},
+    {"data-parallel-size", 1, "", kOneDevice},
+    {"max-logprobs", limits::kTopLogprobs, "", "that is the limit of a request's log probabilities"},
+};
+
+const Switch* findSwitch(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kSwitches), std::end(kSwitches), [&](const Switch& one) { return one.name == name; });
+  return found == std::end(kSwitches) ? nullptr : found;
+}
+
+const Fixed* findFixed(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kFixed), std::end(kFixed), [&](const Fixed& one) { return one.name == name; });
+  return found == std::end(kFixed) ? nullptr : found;
+}
+
+/// The switch that "no-NAME" is the negation of.
+const Switch* findNegated(std::string_view name) {
+  return name.starts_with("no-") ? findSwitch(name.substr(3)) : nullptr;
+}
+
+Status refused(const std::string& what, std::string_view why) {
+  return Status::error(ErrorKind::kUsage, "CLI_FLAG", what + ": " + std::string(why), "leave it out");
+}
 
 }  // namespace
 
 std::string ourFlagName(std::string_view name) {
   std::string out(name);
   std::replace(out.begin(), out.end(), '_', '-');
-  for (const auto& [theirs, ours] : kSpellings)
+  for (const auto& [theirs, ours] : kRenamed)
     if (out == theirs) return std::string(ours);
   return out;
 }
 
-std::vector<std::string> inOurSpelling(const std::vector<std::string>& arguments) {
-  std::vector<std::string> out;
-  bool engineSeen = false;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& argument = arguments[i];
-    if (!argument.starts_with("--") || argument.size() == 2) {
-      engineSeen = engineSeen || !argument.starts_with("-");
-      out.push_back(argument);
-      continue;
+bool isSwitch(std::string_view name) { return findSwitch(name) || findNegated(name); }
+
+Result<Spelled> readSwitch(std::string_view name, bool on) {
+  const Switch* one = findSwitch(name);
+  if (!one) {
+    one = findNegated(name);
+    on = !on;
+  }
+  const char *flag = on ? one->on : one->off, *other = on ? one->off : one->on;
+  if (!flag)
+    return refused("--" + std::string(on ? "" : "no-") + std::string(one->name) + " is not to be had", one->why);
+  return Spelled{flag, other ? other : ""};
+}
+
+bool isFixed(std::string_view name) { return findFixed(name) != nullptr; }
+
+Status checkFixed(std::string_view name, std::string_view value) {
+  const Fixed& fixed = *findFixed(name);
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  const bool same = fixed.text.empty()
+                        ? error == std::errc{} && end == value.data() + value.size() && number == fixed.number
+                        : value == fixed.text;
+  if (same) return Status::ok();
+  const std::string only = fixed.text.empty() ? std::to_string(fixed.number) : std::string(fixed.text);
+  return refused("--" + std::string(name) + " can only be " + only + ", found '" + escaped(value, 40) + "'",
+                 fixed.other);
+}
+
+namespace {
+
+/// Walks over one command line.
+class Line {
+ public:
+  explicit Line(const std::vector<std::string>& arguments) : arguments_(arguments) {}
+
+  Result<SpelledLine> read() {
+    for (; at_ < arguments_.size(); ++at_) {
+      const std::string& argument = arguments_[at_];
+      if (argument.starts_with("--") && argument.size() > 2) {
+        LLMC_TRY(flag(argument));
+        continue;
+      }
+      engineSeen_ = engineSeen_ || !argument.starts_with("-");
+      out_.said.emplace_back("engine");
+      out_.arguments.push_back(argument);
     }
+    return std::move(out_);
+  }
+
+ private:
+  bool more() const { return at_ + 1 < arguments_.size(); }
+
+  Status flag(const std::string& argument) {
     const size_t equals = argument.find('=');
+    const bool joined = equals != std::string::npos;
     const std::string name = ourFlagName(std::string_view(argument).substr(2, equals - 2));
-    if (name.empty()) continue;
-    out.push_back("--" + name + (equals == std::string::npos ? "" : argument.substr(equals)));
+    if (isSwitch(name) && !joined) {
+      auto spelled = readSwitch(name, true);
+      LLMC_TRY(spelled.status());
+      if (!spelled->ours.empty()) out_.arguments.push_back("--" + spelled->ours);
+      out_.said.push_back(spelled->ours);
+      out_.said.emplace_back(spelled->other);
+      return Status::ok();
+    }
+    if (isFixed(name) && (joined || more())) {
+      out_.said.push_back(name);
+      return checkFixed(name, joined ? argument.substr(equals + 1) : arguments_[++at_]);
+    }
+    ours(name, joined ? argument.substr(equals) : std::string());
+    return Status::ok();
+  }
+
+  void ours(const std::string& name, const std::string& value) {
+    out_.said.push_back(name);
+    out_.arguments.push_back("--" + name + value);
     const FlagHelp* flag = findFlag(name);
-    if (!flag || flag->value.empty() || equals != std::string::npos || i + 1 >= arguments.size()) continue;
-    out.push_back(arguments[++i]);
+    if (name == "engine") engineSeen_ = true;
+    if ((name != "engine" && (!flag || flag->value.empty())) || !value.empty() || !more()) return;
+    out_.arguments.push_back(arguments_[++at_]);
     // Not --stop, which vLLM does not have: what follows its text is a mistake.
-    while (engineSeen && flagRepeats(name) && name != "stop" && i + 1 < arguments.size() &&
-           !arguments[i + 1].starts_with("-")) {
-      out.push_back("--" + name);
-      out.push_back(arguments[++i]);
+    while (engineSeen_ && flag && flagRepeats(name) && name != "stop" && more() &&
+           !arguments_[at_ + 1].starts_with("-")) {
+      out_.arguments.push_back("--" + name);
+      out_.arguments.push_back(arguments_[++at_]);
     }
   }
-  return out;
-}
+
+  const std::vector<std::string>& arguments_;
+  size_t at_ = 0;
+  bool engineSeen_ = false;
+  SpelledLine out_;
+};
+
+}  // namespace
+
+Result<SpelledLine> inOurSpelling(const std::vector<std::string>& arguments) { return Line(arguments).read(); }
 
 }  // namespace llmc::rt

@@ -6,14 +6,37 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/status.h"
+
 namespace llmc::rt {
 
-/// Our name of a flag, without dashes before it; empty when it asks for what is always so. Unknown names come back as
-/// they are, but for underscores.
+/// Our name of a flag, without dashes before it. Unknown names come back as they are, but for underscores.
 std::string ourFlagName(std::string_view name);
 
-/// The command line in our spelling. Several values after one flag that repeats, as in vLLM ("--api-key A B"), become
-/// that flag several times, where the engine stands before it.
-std::vector<std::string> inOurSpelling(const std::vector<std::string>& arguments);
+/// What a flag of vLLM's that is no flag here comes to: what it says is so anyway, or is said by another flag of ours.
+struct Spelled {
+  std::string ours;        ///< flag to give in its place; empty: none
+  std::string_view other;  ///< the flag of ours that says the opposite; empty: none
+};
+
+/// Whether `name` (as ourFlagName() gives it) is a switch of vLLM's, with or without "no-" before it.
+bool isSwitch(std::string_view name);
+/// Error CLI_FLAG (64) with the reason when this server never does what the switch asks for. Requires: isSwitch(name).
+Result<Spelled> readSwitch(std::string_view name, bool on);
+
+/// Whether `name` is a flag of vLLM's with a value that has one choice here.
+bool isFixed(std::string_view name);
+/// Error CLI_FLAG (64) with the reason unless `value` is what is so anyway. Requires: isFixed(name).
+Status checkFixed(std::string_view name, std::string_view value);
+
+/// A command line in our spelling.
+struct SpelledLine {
+  std::vector<std::string> arguments;
+  std::vector<std::string> said;  ///< our flags that it decides, also those that it only keeps from being set
+};
+
+/// Several values after one flag that repeats, as in vLLM ("--api-key A B"), become that flag several times, where the
+/// engine stands before it. Errors CLI_FLAG (64): see readSwitch() and checkFixed().
+Result<SpelledLine> inOurSpelling(const std::vector<std::string>& arguments);
 
 }  // namespace llmc::rt

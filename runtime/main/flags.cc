@@ -33,6 +33,14 @@ Status readInteger(const Parsed& parsed, const char* name, T& out, int64_t low, 
   return Status::ok();
 }
 
+Status readCount(const Parsed& parsed, const char* name, uint32_t& out, int64_t high) {
+  if (!parsed.count(name)) return Status::ok();
+  auto value = parseCount(std::string("--") + name, parsed[name].as<std::string>(), 1, high);
+  if (!value) return value.takeStatus();
+  out = static_cast<uint32_t>(*value);
+  return Status::ok();
+}
+
 Status readReal(const Parsed& parsed, const char* name, std::optional<double>& out, double low, double high) {
   if (!parsed.count(name)) return Status::ok();
   auto value = parseReal(std::string("--") + name, parsed[name].as<std::string>(), low, high);
@@ -76,6 +84,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   if (parsed.count("dump-logits")) flags.dumpLogits = text("dump-logits");
   if (parsed.count("device")) flags.device = text("device");
   flags.graphs = parsed.count("no-graphs") == 0;
+  flags.eager = parsed.count("enforce-eager") > 0;
   flags.randomWeights = parsed.count("random-weights") > 0;
   if (parsed.count("host")) flags.host = text("host");
   if (parsed.count("api-key-file")) flags.apiKeyFile = text("api-key-file");
@@ -130,8 +139,8 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readReal(parsed, "frequency-penalty", flags.frequencyPenalty, -2, 2));
   LLMC_TRY(readInteger(parsed, "logprobs", flags.logprobs, 0, limits::kTopLogprobs));
   LLMC_TRY(readInteger(parsed, "threads", flags.threads, 1, limits::kThreads));
-  LLMC_TRY(readInteger(parsed, "max-model-len", flags.maxModelLen, 1, limits::kPositions));
-  LLMC_TRY(readInteger(parsed, "max-num-batched-tokens", flags.maxBatchedTokens, 1, limits::kMaxTokensPerStep));
+  LLMC_TRY(readCount(parsed, "max-model-len", flags.maxModelLen, limits::kPositions));
+  LLMC_TRY(readCount(parsed, "max-num-batched-tokens", flags.maxBatchedTokens, limits::kMaxTokensPerStep));
   LLMC_TRY(readInteger(parsed, "chunk", flags.chunk, 2, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "prompt-tokens", flags.benchPromptTokens, 1, limits::kPositions));
   LLMC_TRY(readInteger(parsed, "output-tokens", flags.benchOutputTokens, 1, limits::kPositions));
@@ -158,6 +167,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
     auto size = parseSize("--swap-space", text);
     if (!size) return size.takeStatus();
     flags.swapSpace = *size;
+    flags.swapSpaceGiven = true;
   }
   return Status::ok();
 }
@@ -174,14 +184,15 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
   const bool answers = (mode == Mode::kGenerate && flags.dumpLogits.empty()) || mode == Mode::kChat;
   const bool serves = mode == Mode::kServe, schedules = serves || mode == Mode::kSimulate;
   const FlagGroup groups[] = {
-      {answers, "a prompt or --chat", {"max-tokens", "seed", "min-tokens", "stop", "ignore-eos"}},
+      {answers, "a prompt or --chat", {"max-tokens", "min-tokens", "stop", "ignore-eos"}},
       {answers || serves,
        "a prompt, --chat or serving",
-       {"temperature", "top-p", "top-k", "min-p", "typical-p", "repetition-penalty", "presence-penalty",
+       {"seed", "temperature", "top-p", "top-k", "min-p", "typical-p", "repetition-penalty", "presence-penalty",
         "frequency-penalty"}},
       {mode != Mode::kCheck && mode != Mode::kTokenize,
        "what runs the engine, not --check or --tokenize",
-       {"device", "no-graphs", "threads", "max-model-len", "kv-memory", "max-num-batched-tokens", "no-verify-weights"}},
+       {"device", "no-graphs", "enforce-eager", "threads", "max-model-len", "kv-memory", "max-num-batched-tokens",
+        "no-verify-weights"}},
       {serves,
        "serving",
        {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "generation-config",
@@ -189,7 +200,7 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
         "no-async-scheduling"}},
       {schedules,
        "serving or --simulate",
-       {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt"}},
+       {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt", "swap-space"}},
   };
   for (const FlagGroup& group : groups)
     for (const char* flag : group.flags)
@@ -215,7 +226,6 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"trace", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},
-      {"swap-space", flags.preempt == "swap", "--preempt swap"},
       {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe,
        "serving, --simulate or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},
@@ -228,22 +238,35 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
   return Status::ok();
 }
 
+/// Values that contradict each other.
+Status refuseContradictions(const Parsed& parsed, const Flags& flags) {
+  const bool schedules = flags.mode == Mode::kServe || flags.mode == Mode::kSimulate;
+  // Who leaves the budget out gets one that suffices.
+  if (schedules && parsed.count("max-num-batched-tokens") && flags.maxBatchedTokens < flags.maxSequences)
+    return flagError("CLI_FLAG", "--max-num-batched-tokens " + std::to_string(flags.maxBatchedTokens) +
+                                     " is less than --max-num-seqs " + std::to_string(flags.maxSequences) +
+                                     ", and each running sequence takes a token of a step; raise the one or lower the "
+                                     "other");
+  return Status::ok();
+}
+
 /// The command line in our spelling, after the flags of --config.
 Result<std::vector<std::string>> gatherArguments(int argc, const char* const* argv) {
-  const std::vector<std::string> typed = inOurSpelling({argv + std::min(argc, 1), argv + argc});
-  std::vector<std::string> names, all;
+  auto line = inOurSpelling({argv + std::min(argc, 1), argv + argc});
+  LLMC_TRY(line.status());
+  const std::vector<std::string>& typed = line->arguments;
+  std::vector<std::string> all;
   std::string config;
   for (size_t i = 0; i < typed.size(); ++i) {
     const size_t equals = typed[i].find('=');
     const auto* const flag = typed[i].starts_with("--") ? findFlag(typed[i].substr(2, equals - 2)) : nullptr;
-    names.emplace_back(flag ? flag->name : "engine");
     if (!flag || flag->value.empty()) continue;
     if (equals == std::string::npos && i + 1 >= typed.size()) continue;
     const std::string value = equals == std::string::npos ? typed[++i] : typed[i].substr(equals + 1);
     if (flag->name == "config") config = value;
   }
   if (!config.empty()) {
-    auto fromFile = readConfigFile(config, names);
+    auto fromFile = readConfigFile(config, line->said);
     LLMC_TRY(fromFile.status());
     all = fromFile.take();
   }
@@ -280,11 +303,13 @@ Result<Flags> readAll(int argc, const char* const* argv) {
   for (const FlagHelp& flag : allFlags())
     if (!flagRepeats(flag.name) && parsed.count(std::string(flag.name)) > 1)
       return flagError("CLI_FLAG", "--" + std::string(flag.name) + " was given twice");
+  if (parsed.count("engine") > 1) return flagError("CLI_FLAG", "the engine was given twice");
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));
   LLMC_TRY(readNumbers(parsed, flags));
   LLMC_TRY(refuseIdleGroups(parsed, flags));
   LLMC_TRY(refuseIdleFlags(parsed, flags));
+  LLMC_TRY(refuseContradictions(parsed, flags));
   return flags;
 }
 

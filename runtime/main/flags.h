@@ -37,7 +37,7 @@ struct Flags {
   std::optional<uint32_t> maxTokens;
   std::optional<double> temperature, topP, minP, typicalP, repetitionPenalty, presencePenalty, frequencyPenalty;
   std::optional<int32_t> topK;
-  std::optional<uint64_t> seed;
+  std::optional<uint64_t> seed;  ///< serving: of requests that bring none
   uint32_t minTokens = 0;
   std::vector<std::string> stop;
   bool ignoreEos = false;
@@ -46,6 +46,7 @@ struct Flags {
 
   std::string device;               ///< "cpu", "cuda:N"; empty: the one that the engine is for
   bool graphs = true;               ///< on a CUDA device
+  bool eager = false;               ///< vLLM's name for no graphs; a CPU, which has none, takes it too
   bool randomWeights = false;       ///< of --bench on a CUDA device: made up there
   int threads = 0;                  ///< 0: one a physical core
   uint32_t maxModelLen = 0;         ///< tokens; 0: the model's
@@ -65,7 +66,7 @@ struct Flags {
   std::string host = "127.0.0.1";
   uint32_t port = 8000;
   std::vector<std::string> apiKeys, servedNames;
-  std::string apiKeyFile;
+  std::optional<std::string> apiKeyFile;
   std::string generationConfig = "auto", overrideGenerationConfig;  ///< the latter JSON, or empty
   bool openMetrics = false;
   uint32_t maxSequences = 64, maxQueue = 1024;
@@ -76,7 +77,8 @@ struct Flags {
   bool asyncScheduling = true;
   std::string preempt = "recompute";
   uint64_t swapSpace = uint64_t{4} << 30;  ///< bytes, for preempt "swap"
-  std::string trace;                       ///< file; empty: none
+  bool swapSpaceGiven = false;
+  std::string trace;  ///< file; empty: none
   double drainSeconds = 30;
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
   std::string metricsPrefix = "vllm";

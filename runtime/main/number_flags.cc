@@ -36,6 +36,25 @@ Result<int64_t> parseInteger(std::string_view flag, std::string_view text, int64
   return value;
 }
 
+Result<int64_t> parseCount(std::string_view flag, std::string_view text, int64_t low, int64_t high) {
+  static constexpr std::string_view kDecimal = "kmg", kBinary = "KMG";
+  const auto decimal = text.empty() ? std::string_view::npos : kDecimal.find(text.back());
+  const auto binary = text.empty() ? std::string_view::npos : kBinary.find(text.back());
+  const std::string_view digits = text.substr(0, text.size() - 1);
+  double value = 0;
+  int64_t whole = 0;
+  if (binary != std::string_view::npos && parseAll(digits, whole))  // vLLM takes no fractions here
+    value = std::ldexp(static_cast<double>(whole), static_cast<int>(binary + 1) * 10);
+  else if (decimal == std::string_view::npos || !parseAll(digits, value))
+    return parseInteger(flag, text, low, high);
+  else
+    for (size_t i = 0; i <= decimal; ++i) value *= 1000;
+  value = std::round(value * 1e3) / 1e3;  // 1.001 is no binary fraction
+  if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high)) || value != std::floor(value))
+    return notNumber(flag, "a whole number in [" + std::to_string(low) + ", " + std::to_string(high) + "]", text);
+  return static_cast<int64_t>(value);
+}
+
 Result<uint64_t> parseSeed(std::string_view flag, std::string_view text) {
   uint64_t value = 0;
   if (!parseAll(text, value)) return notNumber(flag, "a whole number in [0, 2^64)", text);

@@ -11,6 +11,8 @@ namespace llmc::rt {
 
 /// Error CLI_NUMBER (64) names `flag`, the range and the text.
 Result<int64_t> parseInteger(std::string_view flag, std::string_view text, int64_t low, int64_t high);
+/// The same, also as vLLM writes large numbers: "4k", "1.5k" and "2m" are powers of 1000, "4K" and "1M" of 1024.
+Result<int64_t> parseCount(std::string_view flag, std::string_view text, int64_t low, int64_t high);
 Result<uint64_t> parseSeed(std::string_view flag, std::string_view text);
 Result<double> parseReal(std::string_view flag, std::string_view text, double low, double high);
 

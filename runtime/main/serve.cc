@@ -1,6 +1,6 @@
 // llmc-run ENGINE: listens at once, loads on the engine's own thread, serves until a signal, drains.
 #include <csignal>
-#include <fstream>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/device/cpu_topology.h"
+#include "runtime/main/api_keys.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
@@ -105,18 +106,38 @@ void engineThread(const Flags& flags, const std::string& address, std::promise<R
   if (!ended) ::kill(::getpid(), SIGTERM);  // the main thread drains what is left: nothing
 }
 
+/// What is written must not be what is read, nor written twice.
+Status checkOutputs(const Flags& flags) {
+  const std::string log = flags.accessLog == "-" ? "" : flags.accessLog;
+  const std::pair<const char*, std::string> files[] = {{"--trace", flags.trace},
+                                                       {"--access-log", log},
+                                                       {"the engine", flags.engine},
+                                                       {"--api-key-file", flags.apiKeyFile.value_or("")}};
+  std::error_code ignored;
+  for (size_t i = 0; i < 2; ++i)
+    for (size_t j = i + 1; j < std::size(files); ++j) {
+      const auto& [left, one] = files[i];
+      const auto& [right, other] = files[j];
+      if (one.empty() || other.empty()) continue;
+      // Devices take many writers.
+      if (one != other && !std::filesystem::equivalent(one, other, ignored)) continue;
+      if (std::filesystem::is_character_file(one, ignored)) continue;
+      return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                           std::string(left) + " and " + right + " are the same file, " + escaped(one),
+                           "each needs a file of its own");
+    }
+  return Status::ok();
+}
+
 Result<server::ServerOptions> optionsOf(const Flags& flags) {
   server::ServerOptions options;
-  options.apiKeys = flags.apiKeys;
+  auto keys = readApiKeys(flags);
+  LLMC_TRY(keys.status());
+  options.apiKeys = keys.take();
   options.version = LLMC_VERSION;
   options.openMetrics = flags.openMetrics;
-  if (!flags.apiKeyFile.empty()) {
-    std::ifstream file(flags.apiKeyFile);
-    if (!file)
-      return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(flags.apiKeyFile));
-    for (std::string line; std::getline(file, line);)
-      if (!line.empty()) options.apiKeys.push_back(line);
-  }
+  options.seed = flags.seed;
+  LLMC_TRY(checkOutputs(flags));
   if (flags.logFormat != "text" && flags.logFormat != "json")
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--log-format must be text or json");
   if (flags.metricsPrefix != "vllm" && flags.metricsPrefix != "llmc")
@@ -130,15 +151,26 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   return options;
 }
 
+std::string requests(uint32_t count) { return std::to_string(count) + (count == 1 ? " request" : " requests"); }
+
 /// Waits for a signal, then lets running answers end; a second signal ends at once.
 void serveUntilSignal(server::Server& server, const sigset_t& signals, double drainSeconds) {
   int signal = 0;
   sigwait(&signals, &signal);
-  writeNotice("draining: " + std::to_string(server.load()) + " requests are being answered");
+  writeNotice("draining: " + requests(server.load()) + " in work");
   server.drain();
   const timespec tick{0, 20'000'000};
-  for (double waited = 0; waited < drainSeconds && server.load() > 0; waited += 0.02)
-    if (sigtimedwait(&signals, nullptr, &tick) > 0) break;
+  bool again = false;
+  for (double waited = 0; waited < drainSeconds && server.load() > 0 && !again; waited += 0.02)
+    again = sigtimedwait(&signals, nullptr, &tick) > 0;
+  if (const uint32_t cut = server.load(); cut > 0) {
+    char why[64];
+    std::snprintf(why, sizeof why, again ? "a second signal came" : "the %g s of --drain-seconds are over",
+                  drainSeconds);
+    writeNotice("cut " + requests(cut) + " short: " + why);
+  } else {
+    writeNotice("drained: no request was cut short");
+  }
   server.stop();
 }
 
@@ -154,8 +186,11 @@ Status runServe(const Flags& flags) {
   auto options = optionsOf(flags);
   LLMC_TRY(options.status());
   LLMC_TRY(servedDefaults({}, flags).status());  // a mistake is told before anything is loaded
-  LLMC_TRY(server::checkBind(flags.host, server::KeyRing(options->apiKeys)));
-  auto listener = server::Listener::open(flags.host, static_cast<uint16_t>(flags.port));
+  auto host = server::Listener::resolve(flags.host);
+  LLMC_TRY(host.status());
+  LLMC_TRY(server::checkBind(*host, server::KeyRing(options->apiKeys)));
+  if (flags.swapSpaceGiven && flags.preempt != "swap") writeNotice("--swap-space is not used without --preempt swap");
+  auto listener = server::Listener::open(*host, static_cast<uint16_t>(flags.port));
   LLMC_TRY(listener.status());
   std::optional<server::LoadingServer> loading(std::in_place, **listener);
   std::promise<Result<Loaded>> promise;

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "runtime/device/cpu_features.h"
+#include "runtime/device/machine_memory.h"
 #include "runtime/device/memory.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/main/output.h"
@@ -120,7 +121,9 @@ Status Session::planMemory(const Flags& flags, const SessionNeeds& needs) {
   request.kvMemoryBytes = flags.kvMemory;
   request.maxModelLen = flags.maxModelLen;
   request.sequences = needs.sharedKv ? 1 : needs.sequences;
-  request.availableBytes = availableMemoryBytes();
+  const MachineMemory machine = machineMemory();
+  request.availableBytes = machine.available;
+  request.machineBytes = machine.total;
   if (device_) {
     const uint32_t longest = flags.maxModelLen ? flags.maxModelLen : request.modelPositions;
     auto room = device_->room(*engine_, limitsFor(flags, needs, longest), numericsOf(flags));
@@ -138,6 +141,9 @@ Status Session::planMemory(const Flags& flags, const SessionNeeds& needs) {
   auto plan = planKv(request);
   LLMC_TRY(plan.status());
   plan_ = *plan;
+  if (!device_ && flags.kvMemory > machine.available)
+    writeNotice("--kv-memory " + formatBytes(flags.kvMemory) + " is more than the " + formatBytes(machine.available) +
+                " of memory that are available now: this process may be killed once the KV cache fills");
   if (needs.sharedKv) {
     plan_.pages = static_cast<uint32_t>(std::min<uint64_t>(pool / request.pageBytes, INT32_MAX / kPageTokens));
     plan_.bytes = uint64_t{plan_.pages} * request.pageBytes;
@@ -161,10 +167,11 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   if (!kv) return kv.takeStatus();
   kv_ = kv.take();
   const StepLimits limits = limitsFor(flags, needs, plan_.contextTokens);
-  auto executor = device_ ? device_->makeExecutor(*engine_, *pool_, limits, *kv_, {numericsOf(flags), flags.graphs},
-                                                  flags.randomWeights)
-                          : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits,
-                                             {kv_->base(), plan_.pages}, numericsOf(flags));
+  auto executor = device_
+                      ? device_->makeExecutor(*engine_, *pool_, limits, *kv_,
+                                              {numericsOf(flags), flags.graphs && !flags.eager}, flags.randomWeights)
+                      : Executor::create(sourceOf(*engine_, levelIndex_), *pool_, limits, {kv_->base(), plan_.pages},
+                                         numericsOf(flags));
   if (!executor) return executor.takeStatus();
   executor_ = executor.take();
   return Status::ok();

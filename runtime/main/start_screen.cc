@@ -51,7 +51,7 @@ std::string startScreen(Session& session, const Flags& flags, const std::string&
   text += "\nstep       at most " + count(session.executor().limits().maxTokens, "tokens, ") + flags.policy +
           (flags.prefixCache ? ", prefix cache" : ", no prefix cache") + (flags.deterministic ? ", deterministic" : "");
   return text + "\naddress    " + address + "/v1" +
-         (flags.apiKeys.empty() && flags.apiKeyFile.empty() ? ", no key" : ", with a key");
+         (flags.apiKeys.empty() && !flags.apiKeyFile ? ", no key" : ", with a key");
 }
 
 std::string addressOf(const std::string& host, int port) {

@@ -1,6 +1,7 @@
 // Life of an answer: start, events, end. What a choice shows is in answer_choices.cc.
 #include "runtime/server/answer.h"
 
+#include <algorithm>
 #include <ctime>
 #include <random>
 
@@ -27,6 +28,16 @@ Counter counterOf(FinishReason reason) {
 uint64_t randomSeed() {
   thread_local std::mt19937_64 engine{uint64_t{std::random_device{}()} << 32 | std::random_device{}()};
   return engine();
+}
+
+/// Another one for each generation, the same ones in each run of a server with this seed.
+uint64_t seedOf(std::optional<uint64_t> server, GenerationId id) {
+  if (!server) return randomSeed();
+  // A choice takes seed + its number: neighbours must be far apart (the finalizer of SplitMix64).
+  uint64_t mixed = *server + id * 0x9e3779b97f4a7c15;
+  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
+  return mixed ^ (mixed >> 31);
 }
 
 LogprobStyle logprobStyle(Api api) {
@@ -97,14 +108,11 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
     generation.apiKey = exchange_->apiKey;
     generation.deadline = deadline;
     generation.seeded = request_.seedGiven;
-    if (!generation.seeded) generation.sampling.seed = randomSeed();
-    const uint32_t maxTokens = generation.maxTokens, choices = generation.choices;
+    if (!generation.seeded) generation.sampling.seed = seedOf(services_.seed, generation.id);
+    prompts_[i].maxTokens = generation.maxTokens;
     Status status = services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), i));
     // Those before this one are cancelled with the answer.
     if (!status) return faultOf(status);
-    observe(Histogram::kParamN, choices);
-    observe(Histogram::kMaxGenerationTokens, maxTokens);
-    if (request_.maxTokens) observe(Histogram::kParamMaxTokens, *request_.maxTokens);
   }
   return std::nullopt;
 }
@@ -150,12 +158,9 @@ void Answer::onPrompt(PromptState& prompt, PromptEvent event) {
       arrived_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(event.queueSeconds));
   prompt.logprobs = std::move(event.logprobs);
   if (request_.promptLogprobs >= 0) appendPromptLogprobs(prompt.logprobsJson, spelling_, prompt.ids, prompt.logprobs);
-  const auto tokens = static_cast<double>(prompt.tokens);
+  prompt.queueSeconds = event.queueSeconds;
   count(Counter::kPromptTokens, prompt.tokens);
   count(Counter::kCachedTokens, event.cachedTokens);
-  observe(Histogram::kQueueTime, event.queueSeconds);
-  observe(Histogram::kPromptTokens, tokens);
-  observe(Histogram::kPrefillComputedTokens, tokens - event.cachedTokens);
 }
 
 void Answer::observeToken(ChoiceState& choice, Clock::time_point now) {
@@ -178,8 +183,18 @@ void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
   if (exchange_) exchange_->finish = finishText(reason);
   const auto now = Clock::now();
   const auto tokens = choice.text.tokens();
+  // For vLLM a choice is a request of its own, but for n and the longest answer.
   observe(Histogram::kRequestLatency, seconds(now - arrived_));
+  observe(Histogram::kQueueTime, prompt.queueSeconds);
+  observe(Histogram::kPromptTokens, static_cast<double>(prompt.tokens));
+  observe(Histogram::kPrefillComputedTokens, static_cast<double>(prompt.tokens - prompt.cached));
+  observe(Histogram::kParamMaxTokens, prompt.maxTokens);
   observe(Histogram::kGenerationTokens, tokens);
+  prompt.longest = std::max(prompt.longest, tokens);
+  if (prompt.live == 0) {
+    observe(Histogram::kMaxGenerationTokens, prompt.longest);
+    observe(Histogram::kParamN, request_.choices);
+  }
   if (tokens == 0) return;
   observe(Histogram::kInferenceTime, seconds(choice.last - prompt.scheduled));
   observe(Histogram::kPrefillTime, seconds(choice.first - prompt.scheduled));

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct AnswerServices {
   const ModelText& text;
   Metrics& metrics;
   std::atomic<uint64_t>& nextGeneration;
-  std::atomic<uint32_t>& load;  ///< requests being answered
+  std::atomic<uint32_t>& load;   ///< requests being answered
+  std::optional<uint64_t> seed;  ///< of requests that bring none; unset: random
 };
 
 /// Belongs to the exchange's I/O thread. Shared by the exchange (as its listener) and by the sinks of the backend.
@@ -59,7 +61,10 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     std::string logprobsJson;  ///< prompt_logprobs
     std::vector<PositionLogprobs> logprobs;
     uint32_t cached = 0;
-    uint32_t live = 0;  ///< choices that go on
+    uint32_t live = 0;     ///< choices that go on
+    uint32_t longest = 0;  ///< tokens of the longest choice that has ended
+    uint32_t maxTokens = 0;
+    double queueSeconds = 0;
     Clock::time_point scheduled;
   };
   struct ChoiceState {

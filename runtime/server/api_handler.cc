@@ -3,6 +3,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "runtime/base/limits.h"
 #include "runtime/server/api/json_body.h"
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/error_response.h"
@@ -28,10 +29,10 @@ std::span<const ApiHandler::Route> ApiHandler::routes() {
       {"GET", "/", &ApiHandler::page, true},
       {"GET", "/health", &ApiHandler::health, true},
       {"GET", "/ready", &ApiHandler::ready, true},
-      {"GET", "/ping", &ApiHandler::health},
-      {"POST", "/ping", &ApiHandler::health},
-      {"GET", "/version", &ApiHandler::versionText},
-      {"GET", "/load", &ApiHandler::loadText},
+      {"GET", "/ping", &ApiHandler::health, true},
+      {"POST", "/ping", &ApiHandler::health, true},
+      {"GET", "/version", &ApiHandler::versionText, true},
+      {"GET", "/load", &ApiHandler::loadText, true},
       {"GET", "/metrics", &ApiHandler::metricsText},
       {"GET", "/v1/models", &ApiHandler::models},
       {"GET", "/v1/models/{model}", &ApiHandler::model},
@@ -73,11 +74,21 @@ ApiHandler::ApiHandler(ApiServices services, std::vector<std::shared_ptr<EventIn
     : services_(std::move(services)),
       encoder_(services_.backend.facts(), services_.text),
       inboxes_(std::move(inboxes)),
-      preparing_(services_.prepareThreads) {}
+      preparing_(services_.prepareThreads),
+      preparingLong_(1) {}
 
 ApiHandler::~ApiHandler() { stopPreparing(); }
 
-void ApiHandler::stopPreparing() { preparing_.join(); }
+void ApiHandler::stopPreparing() {
+  preparingLong_.stop();  // those that wait behind a long one get no answer
+  preparing_.join();
+  preparingLong_.join();
+}
+
+/// Long bodies have a thread of their own: any number of them costs the short ones nothing but its CPU.
+void ApiHandler::prepare(size_t bodyBytes, std::function<void()> work) {
+  boost::asio::post(bodyBytes > limits::kShortBodyBytes ? preparingLong_ : preparing_, std::move(work));
+}
 
 ApiFault ApiHandler::admit(Exchange& exchange, bool open) const {
   const HttpRequest& request = exchange.request;
@@ -141,21 +152,28 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
   };
   auto work = std::make_shared<Work>();
   work->body = std::move(exchange->request.body);
-  boost::asio::post(preparing_, [this, exchange, work, api] {
+  const size_t bytes = work->body.size();
+  load_.fetch_add(1);  // a drain waits for it, too
+  prepare(bytes, [this, exchange, work, api] {
     Json json;
     work->fault = parseBody(work->body, json);
     if (!work->fault) work->fault = readGenerateRequest(json, api, services_.backend.facts(), work->request);
     if (!work->fault) work->fault = encoder_.prepare(work->request, work->generations);
     work->body = {};
     exchange->io().post([this, exchange, work] {
-      if (!exchange->open()) return;  // the client left meanwhile
+      const bool left = !exchange->open();  // the client, meanwhile
+      if (left || work->fault) load_.fetch_sub(1);
+      if (left) return;
       if (work->fault) return exchange->respond(errorResponse(*exchange, *work->fault));
       // As in vLLM the header's comes first.
       if (!work->request.requestId.empty() && !isSafeRequestId(exchange->request.header("x-request-id")))
         exchange->requestId = work->request.requestId;
-      const AnswerServices services{services_.backend, services_.text, services_.metrics, nextGeneration_, load_};
-      std::make_shared<Answer>(services, exchange, std::move(work->request), std::move(work->generations))
-          ->start(*inboxes_[exchange->io().index()]);
+      const AnswerServices services{services_.backend, services_.text, services_.metrics,
+                                    nextGeneration_,   load_,          services_.seed};
+      const auto answer = std::make_shared<Answer>(services, exchange, std::move(work->request),
+                                                   std::move(work->generations));  // counts itself from here on
+      load_.fetch_sub(1);
+      answer->start(*inboxes_[exchange->io().index()]);
     });
   });
 }
@@ -163,7 +181,7 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
 void ApiHandler::answerLater(const std::shared_ptr<Exchange>& exchange,
                              ApiFault (ApiHandler::*work)(const Json&, std::string&)) {
   auto body = std::make_shared<std::string>(std::move(exchange->request.body));
-  boost::asio::post(preparing_, [this, exchange, body, work] {
+  prepare(body->size(), [this, exchange, body, work] {
     Json json;
     auto out = std::make_shared<std::string>();
     ApiFault fault = parseBody(*body, json);

@@ -5,6 +5,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,7 +30,8 @@ struct ApiServices {
   std::string version;
   int64_t created = 0;  ///< Unix time, of /v1/models
   uint32_t prepareThreads = 1;
-  bool openMetrics = false;  ///< /metrics needs no key
+  bool openMetrics = false;      ///< /metrics needs no key
+  std::optional<uint64_t> seed;  ///< of requests that bring none; unset: random
 };
 
 /// handle() and finished() run on I/O threads; setReady(), drain() and load() on any.
@@ -81,6 +83,8 @@ class ApiHandler : public HttpHandler {
   void detokenize(const std::shared_ptr<Exchange>& exchange);
 
   void generate(const std::shared_ptr<Exchange>& exchange, Api api);
+  /// Runs `work` on a preparing thread for bodies of this size.
+  void prepare(size_t bodyBytes, std::function<void()> work);
   /// Runs `work` on the body on a preparing thread and answers with its result.
   void answerLater(const std::shared_ptr<Exchange>& exchange, ApiFault (ApiHandler::*work)(const Json&, std::string&));
   ApiFault countTokensBody(const Json& body, std::string& out);
@@ -94,7 +98,7 @@ class ApiHandler : public HttpHandler {
   std::atomic<bool> ready_{true}, draining_{false};
   std::atomic<uint64_t> nextGeneration_{1};
   std::atomic<uint32_t> load_{0};
-  boost::asio::thread_pool preparing_;
+  boost::asio::thread_pool preparing_, preparingLong_;
 };
 
 }  // namespace llmc::rt::server

@@ -113,8 +113,10 @@ struct BackendStats {
   double kvUsage = 0, hostUsage = 0;               ///< [0, 1], of the KV pool and of the host's
   uint32_t kvPages = 0, kvPageTokens = 0;          ///< of the pool, and how many tokens a page holds; 0: there is none
   uint32_t retryAfterSeconds = 1;                  ///< until a place in the queue is likely free
-  uint64_t preemptions = 0;
-  uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;   ///< in tokens
+  uint32_t hostPages = 0;                          ///< for swapped sequences
+  bool prefixCache = false;
+  uint64_t preemptions = 0, recomputedTokens = 0;        ///< recomputed: computed, lost by preemption, to be done again
+  uint64_t prefixCacheQueries = 0, prefixCacheHits = 0;  ///< in tokens
   uint64_t iterationTokens[kIterationTokenBuckets] = {};  ///< steps by tokens, as in kIterationTokenBounds
   uint64_t iterationTokensSum = 0;
 };

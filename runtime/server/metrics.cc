@@ -36,7 +36,7 @@ constexpr Described kDescribed[] = {
     {Histogram::kPromptTokens, "request_prompt_tokens", "Number of prefill tokens processed."},
     {Histogram::kGenerationTokens, "request_generation_tokens", "Number of generation tokens processed."},
     {Histogram::kMaxGenerationTokens, "request_max_num_generation_tokens",
-     "Histogram of maximum number of requested generation tokens."},
+     "Histogram of the most tokens that a choice of a request has got."},
     {Histogram::kParamN, "request_params_n", "Histogram of the n request parameter."},
     {Histogram::kParamMaxTokens, "request_params_max_tokens", "Histogram of the max_tokens request parameter."},
     {Histogram::kPrefillComputedTokens, "request_prefill_kv_computed_tokens",
@@ -161,10 +161,11 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
     gauge("num_requests_swapped", "Number of requests swapped to host memory.", engine.swapped);
   }
   if (engine.kvPages > 0) {
-    head(out, "cache_config_info", "gauge", "Information of the KV cache: tokens in a page, pages.");
+    head(out, "cache_config_info", "gauge", "Information of the KV cache: tokens in a page, pages, prefix cache.");
     line(out, "cache_config_info",
-         "block_size=\"" + std::to_string(engine.kvPageTokens) + "\",num_gpu_blocks=\"" +
-             std::to_string(engine.kvPages) + "\"",
+         "block_size=\"" + std::to_string(engine.kvPageTokens) + "\",enable_prefix_caching=\"" +
+             (engine.prefixCache ? "True" : "False") + "\",num_cpu_blocks=\"" + std::to_string(engine.hostPages) +
+             "\",num_gpu_blocks=\"" + std::to_string(engine.kvPages) + "\"",
          1);
   }
   head(out, "engine_sleep_state", "gauge", "Engine sleep state; this engine never sleeps.");
@@ -172,6 +173,9 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
        {std::pair{"awake", 1}, std::pair{"weights_offloaded", 0}, std::pair{"discard_all", 0}})
     line(out, "engine_sleep_state", "sleep_state=\"" + std::string(state) + "\"", value);
   counter(out, "num_preemptions", "Cumulative number of preemption from the engine.", engine.preemptions);
+  counter(out, "prompt_tokens_recomputed",
+          "Number of computed tokens that preemptions gave up: computed again, unless the prefix cache has them.",
+          engine.recomputedTokens);
   counter(out, "prefix_cache_queries", "Prefix cache queries, in terms of number of queried tokens.",
           engine.prefixCacheQueries);
   counter(out, "prefix_cache_hits", "Prefix cache hits, in terms of number of cached tokens.", engine.prefixCacheHits);

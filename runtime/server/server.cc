@@ -35,10 +35,11 @@ struct Server::Parts {
       threads.push_back(std::make_unique<IoThread>(i, options.clockRate));
       inboxes.push_back(std::make_shared<EventInbox>(*threads.back()));
     }
-    handler = std::make_unique<ApiHandler>(
-        ApiServices{backend, text, metrics, accessLog, keys, isLoopback(listener->host()), options.version,
-                    static_cast<int64_t>(std::time(nullptr)), options.prepareThreads, options.openMetrics},
-        inboxes);
+    handler =
+        std::make_unique<ApiHandler>(ApiServices{backend, text, metrics, accessLog, keys, isLoopback(listener->host()),
+                                                 options.version, static_cast<int64_t>(std::time(nullptr)),
+                                                 options.prepareThreads, options.openMetrics, options.seed},
+                                     inboxes);
   }
 
   std::unique_ptr<Listener> listener;

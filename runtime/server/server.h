@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,13 +22,14 @@ struct ServerOptions {
   std::vector<std::string> apiKeys;  ///< none: everybody who can connect may ask
   bool openMetrics = false;          ///< /metrics needs no key, for scrapers that cannot send one
   uint32_t ioThreads = 2;
-  uint32_t prepareThreads = 2;  ///< templates and tokenizers
+  uint32_t prepareThreads = 2;  ///< templates and tokenizers of short bodies; long ones have one more thread
   double clockRate = 1;         ///< of the timeouts, see IoThread
   uint32_t mostConnections = limits::kConnections;
   std::FILE* accessLog = nullptr;  ///< not owned; null: none
   LogFormat logFormat = LogFormat::kText;
   MetricsOptions metrics;
   std::string version = "0.0.0";  ///< of /version
+  std::optional<uint64_t> seed;   ///< of requests that bring none: it and their order decide; unset: random
 };
 
 /// Created, drained and stopped by one thread; serves on threads of its own.

@@ -48,8 +48,11 @@ Result<std::unique_ptr<EngineLoop>> EngineLoop::create(Executor& executor, KvSto
   config.hostPages = extras.host ? extras.host->pages() : 0;
   auto scheduler = Scheduler::create(config);
   if (!scheduler) return scheduler.takeStatus();
-  return std::unique_ptr<EngineLoop>(
+  std::unique_ptr<EngineLoop> loop(
       new EngineLoop(executor, kv, std::move(facts), config.maxQueue, scheduler.take(), std::move(extras)));
+  loop->stats_.prefixCache = config.prefixCache;
+  loop->stats_.hostPages = config.hostPages;
+  return loop;
 }
 
 double EngineLoop::now() const {
@@ -290,6 +293,7 @@ void EngineLoop::publishStats(uint32_t tokens) {
   stats_.kvPageTokens = kPageTokens;
   stats_.retryAfterSeconds = scheduler_->retryAfterSeconds();
   stats_.preemptions = now.preemptions;
+  stats_.recomputedTokens = now.recomputedTokens;
   stats_.prefixCacheQueries = now.prefix.queries;
   stats_.prefixCacheHits = now.prefix.hits;
   if (tokens == 0) return;

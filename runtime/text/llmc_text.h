@@ -56,6 +56,9 @@ void llmc_tokenizer_free(LlmcTokenizer* tokenizer);
 /* Largest token id + 1. */
 uint32_t llmc_tokenizer_size(const LlmcTokenizer* tokenizer);
 bool llmc_tokenizer_is_special(const LlmcTokenizer* tokenizer, uint32_t id);
+/* Encoding the text gives at least so many tokens; 0: its bytes alone do not tell. The first call takes milliseconds.
+ */
+size_t llmc_tokenizer_least_tokens(const LlmcTokenizer* tokenizer, LlmcTextView text);
 /* add_special: add what the file's post-processor adds (often BOS). allowed: the ranges, sorted and disjoint, in which
  * text that spells a special token becomes that token; a token has to lie inside one range. */
 int32_t llmc_tokenizer_encode(const LlmcTokenizer* tokenizer, LlmcTextView text, bool add_special,

@@ -66,6 +66,10 @@ Result<std::string> Tokenizer::decode(std::span<const int32_t> ids, bool skipSpe
 
 int32_t Tokenizer::vocabSize() const { return static_cast<int32_t>(llmc_tokenizer_size(handle_.get())); }
 
+uint64_t Tokenizer::leastTokens(std::string_view text) const {
+  return llmc_tokenizer_least_tokens(handle_.get(), text::view(text));
+}
+
 bool Tokenizer::isSpecial(int32_t id) const {
   return llmc_tokenizer_is_special(handle_.get(), static_cast<uint32_t>(id));
 }

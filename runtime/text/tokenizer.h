@@ -51,6 +51,9 @@ class Tokenizer {
 
   /// Largest token id + 1; a model's logits row may be longer (padding), not shorter.
   int32_t vocabSize() const;
+  /// Encoding `text` gives at least so many tokens: its bytes by those of the longest token. 0: the vocabulary has no
+  /// such bound. Takes a nanosecond a byte, the first call milliseconds.
+  uint64_t leastTokens(std::string_view text) const;
   bool isSpecial(int32_t id) const;
   std::optional<int32_t> tokenToId(std::string_view token) const;
   /// The token as the vocabulary stores it ("Ġhello"), or nothing.

@@ -55,6 +55,12 @@ class BenchServe(unittest.TestCase):
             self.assertIn(line, text)
         self.assertIn(f"Output token throughput (tok/s):         {result['output_throughput']:.2f}", text)
 
+    def test_a_plot_without_matplotlib_is_refused_before_the_load(self):
+        """As if it were not installed; no server is there to be asked either."""
+        call = "import sys; sys.modules['matplotlib'] = None; import bench_serve; bench_serve.parse(['--plot', 'run.png'])"
+        done = subprocess.run([sys.executable, "-c", call], cwd=FOLDER, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, "--plot needs matplotlib" in done.stderr), (2, True), done.stderr)
+
     def test_arrivals_and_mixes(self):
         with MockServer() as server:
             _, result = self.bench(server, "--num-prompts", 60, "--request-rate", 60, "--burst-size", 3, "--output-len", 5)

@@ -264,7 +264,7 @@ def http_rows():
 
 
 def key_rows():
-    routes = [("GET", "/v1/models"), ("GET", "/metrics"), ("GET", "/version"), ("GET", "/load"), ("GET", "/ping"), ("POST", TEXT), ("POST", CHAT),
+    routes = [("GET", "/v1/models"), ("GET", "/metrics"), ("POST", TEXT), ("POST", CHAT),
               ("POST", MESSAGES), ("POST", MESSAGES + "/count_tokens"), ("POST", RESPONSES), ("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/nowhere")]
     bad = ["", "Authorization: Bearer wrong\r\n", "Authorization: Bearer right-ke\r\n", "Authorization: Bearer right-keyy\r\n", "Authorization: right-key\r\n",
            "Authorization: Basic right-key\r\n", f"Authorization: Bearer {'k' * 10_000}\r\n", "x-api-key: right-ke\r\n", "Cookie: key=right-key\r\n"]
@@ -273,6 +273,9 @@ def key_rows():
             data = get(path, header) if method == "GET" else post(path, b"{}", header)
             code = "" if path.startswith(MESSAGES) else "invalid_api_key"
             yield Row("EP3" if path == "/v1/models" else "EP4" if path == "/metrics" else "HT12", data, 401, code, key=True)
+    for path in ("/health", "/ready", "/ping", "/version", "/load"):  # open, as in vLLM
+        yield Row("EP1", get(path), 200, key=True)
+    yield Row("EP1", post("/ping", b""), 200, key=True)
     yield Row("HT8", get("/v1/../metrics"), 401, "invalid_api_key", key=True)
     yield Row("HT12", get("/v1/models?api_key=right-key"), 401, "invalid_api_key", key=True)
     for header in ("Authorization: Bearer right-key\r\n" * 2, "x-api-key: right-key\r\n" * 2):

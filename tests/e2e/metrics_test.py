@@ -29,7 +29,7 @@ BOARD = engine.ROOT / "examples/grafana/llmc.json"
 # What the boards in vLLM's repository read, beneath the prefix "vllm:".
 VLLM_GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"]
 VLLM_COUNTERS = ["prompt_tokens_total", "generation_tokens_total", "request_success_total", "num_preemptions_total", "prefix_cache_queries_total",
-                 "prefix_cache_hits_total", "prompt_tokens_by_source_total", "prompt_tokens_cached_total"]
+                 "prefix_cache_hits_total", "prompt_tokens_by_source_total", "prompt_tokens_cached_total", "prompt_tokens_recomputed_total"]
 VLLM_HISTOGRAMS = ["e2e_request_latency_seconds", "time_to_first_token_seconds", "inter_token_latency_seconds", "request_time_per_output_token_seconds",
                    "request_queue_time_seconds", "request_prefill_time_seconds", "request_decode_time_seconds", "request_inference_time_seconds",
                    "request_prompt_tokens", "request_generation_tokens", "request_max_num_generation_tokens", "request_params_n",
@@ -147,7 +147,7 @@ class Moving:
                 self.assertEqual({(s.labels["model_name"], s.labels["engine"]) for s in samples}, {("served", "0")})
         info = scrape.samples["vllm:cache_config_info"][0].labels
         self.assertGreater(int(info["num_gpu_blocks"]), 8)
-        self.assertEqual(info["block_size"], "16")
+        self.assertEqual((info["block_size"], info["enable_prefix_caching"], info["num_cpu_blocks"]), ("16", "True", "0"))
         if promtool := shutil.which("promtool"):
             done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
             # Style alone: vLLM's names have colons and a histogram that ends in _total.

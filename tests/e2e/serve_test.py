@@ -1,5 +1,6 @@
 """llmc-run as a server over SmolLM2: the cases of every engine, and what the start says and refuses."""
 
+import http.client
 import json
 import pathlib
 import socket
@@ -80,6 +81,51 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
         for flag, value in (("--generation-config", "folder"), ("--override-generation-config", "{\"heat\": 1}"), ("--served-model-name", "")):
             status, text, _ = self.refused(flag, value, "--port", 0)
             self.assertEqual((status, flag in text), (64, True), text)
+
+    def test_what_cannot_be_promised_is_refused_at_the_start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            same, empty = pathlib.Path(folder, "same"), pathlib.Path(folder, "empty")
+            empty.write_text("# nothing yet\n")
+            for flags, wanted, parts in (
+                (("--api-key", ""), 64, ["error[CLI_KEY]", "--api-key is empty"]),
+                (("--api-key-file", empty, "--host", "0.0.0.0"), 65, ["error[CLI_KEY]", "no key in"]),
+                (("--kv-memory", "999T"), 69, ["error[RT_KV_MEMORY]", "asks for 999.0 TiB", "available now", "tokens"]),
+                (("--host", "nosuch.host.invalid"), 64, ["error[SV_ADDRESS]", "cannot be resolved"]),
+                (("--trace", same, "--access-log", same), 64, ["error[CLI_FLAG]", "--trace and --access-log are the same file"]),
+                (("--trace", built()), 64, ["error[CLI_FLAG]", "--trace and the engine are the same file"]),
+                (("--max-num-batched-tokens", 1), 64, ["less than --max-num-seqs 64"]),
+                (("--no-enable-chunked-prefill",), 64, ["always run in chunks"]),
+            ):
+                status, text, _ = self.refused(*flags, "--port", 0)
+                self.assertEqual((status, [part for part in parts if part not in text]), (wanted, []), (flags, text))
+
+    def test_a_command_line_of_vllm(self):
+        flags = """--max-model-len 1k --enforce-eager --swap-space 4 --enable-chunked-prefill --block-size 16 --dtype auto --seed 7
+            --tensor-parallel-size 1 --pipeline-parallel-size 1 --disable-log-requests --max-logprobs 20 --max_num_seqs 4"""
+        with EngineServer(built(), *flags.split()) as server, urllib.request.urlopen(server.url + "/v1/models") as models:
+            self.assertEqual(json.load(models)["data"][0]["max_model_len"], 1000)
+
+    def test_the_log_counts_what_a_stop_cut_short(self):
+        """A second signal, and a drain that takes too long: both end with status 0, as any stop that was asked for."""
+        for drain, signals, why in ((30, 2, "a second signal came"), (0, 1, "the 0 s of --drain-seconds are over")):
+            command = [engine.BIN / "llmc-run", built(), "--port", "0", "--drain-seconds", str(drain)]
+            child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            url = next(line for line in child.stderr if line.startswith("ready on ")).split()[2]
+            body = json.dumps({"prompt": [1, 2], "max_tokens": 2000, "ignore_eos": True, "stream": True}).encode()
+            ask = urllib.request.Request(url + "/completions", body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(ask) as stream:
+                self.assertTrue(stream.readline().startswith(b"data: "))
+                for _ in range(signals):
+                    child.terminate()
+                    time.sleep(0.2)
+                with self.assertRaises(http.client.IncompleteRead) as cut:
+                    stream.read()
+                self.assertIn(b'"code":"server_shutdown"', cut.exception.partial)
+            said = child.stderr.read()
+            child.stderr.close()
+            self.assertEqual(child.wait(timeout=10), 0)
+            self.assertIn("draining: 1 request in work\n", said)
+            self.assertIn(f"cut 1 request short: {why}\n", said)
 
     def test_flags_from_a_file(self):
         with tempfile.TemporaryDirectory() as folder:

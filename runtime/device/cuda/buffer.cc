@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 
+#include "runtime/device/machine_memory.h"
 #include "runtime/device/memory.h"
 
 namespace llmc::rt::cuda {

@@ -32,7 +32,10 @@ bool cutAfterFinal(std::vector<TextSegment>& segments, std::string_view content)
 
 }  // namespace
 
-ApiFault PromptEncoder::encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out) const {
+ApiFault PromptEncoder::encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out,
+                                   const GenerateRequest* fitting) const {
+  if (fitting)
+    if (ApiFault fault = checkBytes(*fitting, text)) return fault;
   auto ids = text_.tokenizer.encode(text, {.addSpecialTokens = false, .parseSpecialTokens = true});
   if (!ids) {
     ApiError error = fromStatus(ids.status());
@@ -45,7 +48,8 @@ ApiFault PromptEncoder::encodeText(const std::string& text, bool addSpecialToken
   return std::nullopt;
 }
 
-ApiFault PromptEncoder::encodeChat(const ChatFields& chat, std::vector<int32_t>& out) const {
+ApiFault PromptEncoder::encodeChat(const ChatFields& chat, std::vector<int32_t>& out,
+                                   const GenerateRequest* fitting) const {
   if (!text_.chatTemplate)
     return ApiError{400, "template_error", "this model has no chat template; use /v1/completions", "messages"};
   auto segments = text_.chatTemplate->renderSegments(
@@ -55,6 +59,11 @@ ApiFault PromptEncoder::encodeChat(const ChatFields& chat, std::vector<int32_t>&
   if (chat.continueFinal && !cutAfterFinal(*segments, chat.finalContent))
     return ApiError{400, "template_error", "the template does not show the last message, so nothing can continue it",
                     "continue_final_message"};
+  if (fitting) {
+    std::string whole;
+    for (const TextSegment& segment : *segments) whole += segment.text;
+    if (ApiFault fault = checkBytes(*fitting, whole)) return fault;
+  }
   auto ids = text_.tokenizer.encodeSegments(*segments);
   if (!ids) return fromStatus(ids.status());
   out = ids.take();
@@ -76,6 +85,25 @@ ApiFault PromptEncoder::encodeBadWords(const std::vector<std::string>& words,
   return std::nullopt;
 }
 
+ApiError PromptEncoder::tooLong(const GenerateRequest& request, uint64_t promptTokens, const char* atLeast) const {
+  const std::string param = request.promptField();
+  const uint64_t wanted = request.maxTokens.value_or(1);
+  return {400, "context_length_exceeded",
+          "This model's maximum context length is " + std::to_string(facts_.context) +
+              " tokens. However, you requested " + atLeast + std::to_string(promptTokens + wanted) + " tokens (" +
+              atLeast + std::to_string(promptTokens) + " in the " + param + ", " + std::to_string(wanted) +
+              " in the completion). Please reduce the length of the " + param + " or completion.",
+          param};
+}
+
+ApiFault PromptEncoder::checkBytes(const GenerateRequest& request, std::string_view text) const {
+  // What is kept of a text that gets truncated begins at a token's edge, which only encoding all of it finds.
+  if (request.truncatePrompt || text.size() <= facts_.context) return std::nullopt;
+  const uint64_t tokens = text_.tokenizer.leastTokens(text);
+  if (tokens + std::max<uint64_t>(request.maxTokens.value_or(1), 1) <= facts_.context) return std::nullopt;
+  return tooLong(request, tokens, "at least ");
+}
+
 ApiFault PromptEncoder::fit(const GenerateRequest& request, GenerationRequest& out) const {
   std::vector<int32_t>& prompt = out.prompt;
   const size_t context = facts_.context;
@@ -92,14 +120,8 @@ ApiFault PromptEncoder::fit(const GenerateRequest& request, GenerationRequest& o
   }
   const std::string param = request.promptField();
   if (prompt.empty()) return invalidValue(param, "'" + param + "' has no tokens");
-  const uint64_t wanted = request.maxTokens.value_or(1);
-  if (prompt.size() + std::max<uint64_t>(wanted, 1) > context)
-    return ApiError{400, "context_length_exceeded",
-                    "This model's maximum context length is " + std::to_string(context) +
-                        " tokens. However, you requested " + std::to_string(prompt.size() + wanted) + " tokens (" +
-                        std::to_string(prompt.size()) + " in the " + param + ", " + std::to_string(wanted) +
-                        " in the completion). Please reduce the length of the " + param + " or completion.",
-                    param};
+  if (prompt.size() + std::max<uint64_t>(request.maxTokens.value_or(1), 1) > context)
+    return tooLong(request, prompt.size(), "");
   out.maxTokens = request.maxTokens ? *request.maxTokens : static_cast<uint32_t>(context - prompt.size());
   // An echo alone still needs a step for the prompt's logprobs; its token is not shown.
   out.maxTokens = std::max(out.maxTokens, 1u);
@@ -125,11 +147,11 @@ ApiFault PromptEncoder::prepare(const GenerateRequest& request, std::vector<Gene
     GenerationRequest one = model;
     ApiFault fault;
     if (request.chat())
-      fault = encodeChat(request.messages, one.prompt);
+      fault = encodeChat(request.messages, one.prompt, &request);
     else if (const auto* ids = std::get_if<std::vector<int32_t>>(&request.prompts[i]))
       one.prompt = *ids;
     else
-      fault = encodeText(std::get<std::string>(request.prompts[i]), request.addSpecialTokens, one.prompt);
+      fault = encodeText(std::get<std::string>(request.prompts[i]), request.addSpecialTokens, one.prompt, &request);
     if (!fault) fault = fit(request, one);
     if (fault && fault->param == "messages") fault->param = request.promptField();
     if (fault) return fault;

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/server/api/api_error.h"
@@ -25,15 +26,21 @@ class PromptEncoder {
   /// Both must outlive this.
   PromptEncoder(const ModelFacts& facts, const ModelText& text) : facts_(facts), text_(text) {}
 
-  ApiFault encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out) const;
+  /// `fitting`: the request that the text has to fit into. One that cannot, by its length, is refused without being
+  /// encoded (context_length_exceeded): the bound is exact, no text that would fit is refused.
+  ApiFault encodeText(const std::string& text, bool addSpecialTokens, std::vector<int32_t>& out,
+                      const GenerateRequest* fitting = nullptr) const;
   /// Error 400 template_error when the model has no template or the template refuses the messages.
-  ApiFault encodeChat(const ChatFields& chat, std::vector<int32_t>& out) const;
+  ApiFault encodeChat(const ChatFields& chat, std::vector<int32_t>& out,
+                      const GenerateRequest* fitting = nullptr) const;
 
   /// The generations of a request, one a prompt, without id, key and deadline; or why there is none at all. Errors:
   /// context_length_exceeded, and those of the text side.
   ApiFault prepare(const GenerateRequest& request, std::vector<GenerationRequest>& out) const;
 
  private:
+  ApiFault checkBytes(const GenerateRequest& request, std::string_view text) const;
+  ApiError tooLong(const GenerateRequest& request, uint64_t promptTokens, const char* atLeast) const;
   ApiFault fit(const GenerateRequest& request, GenerationRequest& out) const;
   ApiFault encodeBadWords(const std::vector<std::string>& words, std::vector<std::vector<int32_t>>& out) const;
 

@@ -57,12 +57,26 @@ Listener::~Listener() { stop(); }
 uint16_t Listener::port() const { return state_->port; }
 const std::string& Listener::host() const { return state_->host; }
 
-Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16_t port) {
+Result<std::string> Listener::resolve(const std::string& host) {
   boost::system::error_code error;
-  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
-  if (error)
-    return Status::error(ErrorKind::kUsage, "SV_ADDRESS", "'" + escaped(host, 60) + "' is not an IP address",
-                         "give one of this machine, such as 127.0.0.1 or 0.0.0.0");
+  (void)asio::ip::make_address(host, error);
+  if (!error) return host;
+  if (host == "localhost") return std::string("127.0.0.1");
+  asio::io_context context;
+  const auto found = tcp::resolver(context).resolve(host, "", tcp::resolver::passive, error);
+  if (host.empty() || error || found.empty())
+    return Status::error(ErrorKind::kUsage, "SV_ADDRESS",
+                         "'" + escaped(host, 60) + "' is not an IP address, and the name cannot be resolved" +
+                             (error ? ": " + error.message() : ""),
+                         "give an address of this machine, such as 127.0.0.1 or 0.0.0.0");
+  return found.begin()->endpoint().address().to_string();
+}
+
+Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16_t port) {
+  auto numeric = resolve(host);
+  LLMC_TRY(numeric.status());
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(*numeric);
   auto state = std::make_unique<State>();
   state->host = host;
   const tcp::endpoint endpoint(address, port);

@@ -17,8 +17,10 @@ class HttpHandler;
 /// Owned by one thread; accepting runs on the first I/O thread.
 class Listener {
  public:
-  /// `host`: an address, or "localhost". Port 0 takes a free one. Clients may connect from now on; they wait until
-  /// start(). Errors: SV_ADDRESS (64) when `host` is none, SV_PORT (69) when the port is taken or may not be had.
+  /// The address that `host` stands for: itself, or the first that its name resolves to. Error SV_ADDRESS (64).
+  static Result<std::string> resolve(const std::string& host);
+  /// `host`: an address or a name. Port 0 takes a free one. Clients may connect from now on; they wait until
+  /// start(). Errors: SV_ADDRESS (64) as resolve(), SV_PORT (69) when the port is taken or may not be had.
   static Result<std::unique_ptr<Listener>> open(const std::string& host, uint16_t port);
   ~Listener();
 

@@ -6,6 +6,7 @@ mod bpe;
 mod cell;
 mod chat;
 mod clock;
+mod cover;
 mod failure;
 mod guard;
 mod limits;
@@ -139,6 +140,13 @@ pub unsafe extern "C" fn llmc_tokenizer_size(tokenizer: *const TextTokenizer) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn llmc_tokenizer_is_special(tokenizer: *const TextTokenizer, id: u32) -> bool {
     unsafe { (*tokenizer).is_special(id) }
+}
+
+/// 0 for a text that is not UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llmc_tokenizer_least_tokens(tokenizer: *const TextTokenizer, text: View) -> usize {
+    let work = || unsafe { std::str::from_utf8(text.bytes()).map_or(0, |text| (*tokenizer).least_tokens(text)) };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(0)
 }
 
 /// `allowed`: where special tokens may be made; sorted, disjoint.

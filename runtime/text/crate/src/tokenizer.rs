@@ -3,9 +3,11 @@
 use crate::added::{AddedTokens, Allowed};
 use crate::bpe::Bpe;
 use crate::failure::{Failure, Outcome};
+use crate::cover::{self, Cover};
 use crate::{cell, limits, scan};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use tokenizers::tokenizer::pre_tokenizer::OffsetType;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizer, Tokenizer};
@@ -30,6 +32,8 @@ pub struct TextTokenizer {
     linear: bool,
     /// Largest id + 1: what a logits row has to cover.
     size: u32,
+    /// Of cover.rs; made by the first who asks, because most programs never do.
+    cover: OnceLock<Option<Cover>>,
 }
 
 fn broken(error: tokenizers::Error) -> Failure {
@@ -90,7 +94,7 @@ impl TextTokenizer {
             metaspace: decoder.contains("\"Metaspace\"") || decoder.contains('\u{2581}'),
         };
         let linear = no_unknown && matches!(inner.get_model(), ModelWrapper::BPE(_));
-        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size };
+        let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size, cover: OnceLock::new() };
         // A normaliser, splitter or pattern that cannot run fails here and not in the first request.
         tokenizer
             .encode(" Aa1 \n\u{e9}\u{4e2d}\u{1f600} <s>", true, &[])
@@ -100,6 +104,11 @@ impl TextTokenizer {
 
     pub fn size(&self) -> u32 {
         self.size
+    }
+
+    /// Encoding `text` gives at least so many tokens; 0 where its bytes do not tell.
+    pub fn least_tokens(&self, text: &str) -> usize {
+        self.cover.get_or_init(|| cover::of(&self.inner, self.size)).as_ref().map_or(0, |c| c.least_tokens(text))
     }
 
     pub fn is_special(&self, id: u32) -> bool {

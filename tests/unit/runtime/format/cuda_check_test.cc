@@ -41,7 +41,7 @@ TEST(CudaCheck, Target) {
   for (const char* bad : {"rocm", "CUDA", "cuda:sm_90a"})
     refused("EN_SEMANTIC", "target is '", [&](auto& p) { p.target = bad; });
   // A plan of the other target under this one's rules.
-  refused("EN_SEMANTIC", "programs[0].t_max", [](auto& p) { p.target = "cpu"; });
+  refused("EN_SEMANTIC", "programs[0].t_max", [](auto& p) { p.target = "cpu", p.abi_version = kKernelAbiVersion; });
   Status status = statusWith([](auto& p) { p.abi_version = 77; });
   EXPECT_EQ(status.code(), "EN_VERSION");
   EXPECT_EQ(exitStatus(status.kind()), 78);

@@ -71,6 +71,24 @@ TEST(KvPlan, LessThanOnePageIsRefused) {
   EXPECT_FALSE(planKv(request));
 }
 
+TEST(KvPlan, MoreThanTheMachineHasIsRefusedWithNumbers) {
+  KvRequest request;
+  request.pageBytes = 1 << 20;
+  request.modelPositions = 64;
+  request.availableBytes = 10 << 20;
+  request.machineBytes = 32 << 20;
+  request.kvMemoryBytes = 32 << 20;
+  EXPECT_TRUE(planKv(request)) << "more than is available now is the caller's to warn of";
+  request.kvMemoryBytes = (32 << 20) + 1;
+  auto refused = planKv(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(exitStatus(refused.status().kind()), 69);
+  for (const char* part : {"asks for 32.0 MiB", "may have 32.0 MiB of memory", "10.0 MiB are available", "160 tokens"})
+    EXPECT_NE(refused.status().message().find(part), std::string::npos) << refused.status().message();
+  request.machineBytes = 0;
+  EXPECT_TRUE(planKv(request)) << "a machine that says nothing";
+}
+
 TEST(KvPlan, HugeNumbersAreRefusedNotWrapped) {
   KvRequest request = smol();
   request.modelPositions = 1u << 28;

@@ -34,14 +34,43 @@ TEST(ConfigFile, TheCommandLineHasTheLastWord) {
   auto got = read("port: 1\nmax-num-seqs: 2\nengine: e\n", {"port", "engine"});
   ASSERT_TRUE(got) << got.status().toString();
   EXPECT_EQ(*got, Texts{"--max-num-seqs=2"});
-  const TemporaryFile file("port: 1\nmax-batched-tokens: 32\nengine: other\n");
+  const TemporaryFile file("port: 1\nmax-batched-tokens: 96\nengine: other\n");
   const std::string path = file.path();
   const char* const line[] = {"llmc-run", "e", "--config", path.c_str(), "--port", "2"};
   auto flags = parseFlags(std::size(line), line);
   ASSERT_TRUE(flags) << flags.status().toString();
   EXPECT_EQ(flags->port, 2u);
-  EXPECT_EQ(flags->maxBatchedTokens, 32u);
+  EXPECT_EQ(flags->maxBatchedTokens, 96u);
   EXPECT_EQ(flags->engine, "e");
+}
+
+TEST(ConfigFile, FalseIsTheNegationOfASwitch) {
+  for (const auto& [text, wanted] : std::vector<std::pair<const char*, Texts>>{
+           {R"({"enable-prefix-caching": false})", {"--no-prefix-cache"}},
+           {"enable_prefix_caching: true\n", {}},
+           {"no-enable-prefix-caching: false\n", {}},
+           {"no-enable-prefix-caching: true\n", {"--no-prefix-cache"}},
+           {"no-prefix-cache: false\n", {}},
+           {"enable-log-requests: false\ndisable-log-requests: true\n", {}},
+           {"enforce-eager: false\ndeterministic: false\n", {}},
+           {"enable-chunked-prefill: null\nblock-size: 16\ndtype: auto\ntensor-parallel-size: null\n", {}}}) {
+    auto got = read(text);
+    ASSERT_TRUE(got) << text << got.status().toString();
+    EXPECT_EQ(*got, wanted) << text;
+  }
+  auto kept = read("enable-prefix-caching: false\n", {"no-prefix-cache"});
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(*kept, Texts{}) << "the command line said --enable-prefix-caching";
+  const TemporaryFile file("enable-prefix-caching: false\nmodel: e.bin\n");
+  const std::string path = file.path();
+  const char* const line[] = {"llmc-run", "--config", path.c_str(), "--enable-prefix-caching"};
+  auto flags = parseFlags(std::size(line) - 1, line);
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_FALSE(flags->prefixCache);
+  EXPECT_EQ(flags->engine, "e.bin");
+  flags = parseFlags(std::size(line), line);
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_TRUE(flags->prefixCache);
 }
 
 TEST(ConfigFile, ErrorsNameTheirLine) {
@@ -59,6 +88,11 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
         Case{"port:\n  a: 1\n", ":2: 'port' must be a value"},
         Case{"api-key: [a, [b]]\n", ":1: 'api-key' must be a value"},
         Case{"port: true\n", ":1: 'port' needs a value (N)"},
+        Case{"port: 1\nenable-chunked-prefill: false\n", ":2: --no-enable-chunked-prefill is not to be had: prompts"},
+        Case{"enable-prefix-caching: maybe\n", ":1: 'enable-prefix-caching' must be true or false"},
+        Case{"enable-prefix-caching: [true]\n", ":1: 'enable-prefix-caching' takes one value"},
+        Case{"enable-prefix-caching: false\nno-prefix-cache: true\n", ":2: 'no-prefix-cache' is there twice"},
+        Case{"block-size: 32\n", ":1: --block-size can only be 16, found '32': a KV page"},
         Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
         Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},
         Case{"[1]\n", ":1: this is not a map"},

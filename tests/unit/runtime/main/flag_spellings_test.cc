@@ -16,27 +16,64 @@ TEST(FlagSpellings, NamesOfVllm) {
        {std::pair{"max_num_batched_tokens", "max-num-batched-tokens"},
         std::pair{"max-batched-tokens", "max-num-batched-tokens"}, std::pair{"scheduling-policy", "policy"},
         std::pair{"kv-cache-memory-bytes", "kv-memory"}, std::pair{"max-num-queued-reqs", "max-queue"},
-        std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"no-enable-prefix-caching", "no-prefix-cache"},
-        std::pair{"enable-chunked-prefill", ""}, std::pair{"async_scheduling", ""},
-        std::pair{"no-async_scheduling", "no-async-scheduling"}, std::pair{"enable-prompt-tokens-details", ""},
-        std::pair{"enforce-eager", "no-graphs"}, std::pair{"unheard-of", "unheard-of"}})
+        std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"model", "engine"},
+        std::pair{"unheard-of", "unheard-of"}})
     EXPECT_EQ(ourFlagName(theirs), ours);
   for (const FlagHelp& flag : allFlags()) EXPECT_EQ(ourFlagName(flag.name), flag.name);
 }
 
+Texts spelled(const Texts& arguments) {
+  auto line = inOurSpelling(arguments);
+  EXPECT_TRUE(line) << line.status().toString();
+  return line ? line->arguments : Texts{};
+}
+
+TEST(FlagSpellings, SwitchesOfVllm) {
+  EXPECT_EQ(spelled({"e", "--enable_prefix_caching", "--enable-chunked-prefill", "--disable-log-requests"}),
+            Texts{"e"});
+  EXPECT_EQ(spelled({"--no-enable-prefix-caching", "e"}), (Texts{"--no-prefix-cache", "e"}));
+  EXPECT_EQ(spelled({"--no-enable-log-requests", "e"}), Texts{"e"});
+  EXPECT_EQ(inOurSpelling({"e", "--enable-prefix-caching"})->said, (Texts{"engine", "", "no-prefix-cache"}));
+  for (const auto& [flag, why] :
+       {std::pair{"--no-enable-chunked-prefill", "always run in chunks"},
+        std::pair{"--enable-log-requests", "--access-log"}, std::pair{"--no-disable-log-requests", "--access-log"},
+        std::pair{"--no-enable-request-id-headers", "always carry"}}) {
+    auto line = inOurSpelling({"e", flag});
+    ASSERT_FALSE(line) << flag;
+    EXPECT_EQ(exitStatus(line.status().kind()), 64);
+    EXPECT_EQ(line.status().code(), "CLI_FLAG");
+    EXPECT_NE(line.status().message().find(why), std::string::npos) << line.status().message();
+  }
+}
+
+TEST(FlagSpellings, ValuesThatAreSoAnyway) {
+  EXPECT_EQ(spelled({"--block-size", "16", "e", "--dtype=auto", "--tensor_parallel_size", "1", "--port", "1"}),
+            (Texts{"e", "--port", "1"}));
+  EXPECT_EQ(spelled({"e", "--pipeline-parallel-size=1", "--max-logprobs", "20"}), Texts{"e"});
+  for (const auto& [flag, value] : {std::pair{"--block-size", "32"}, std::pair{"--block-size", ""},
+                                    std::pair{"--dtype", "bfloat16"}, std::pair{"--tensor-parallel-size", "2"},
+                                    std::pair{"--pipeline-parallel-size", "1x"}, std::pair{"--max-logprobs", "-1"}}) {
+    auto line = inOurSpelling({"e", flag, value});
+    ASSERT_FALSE(line) << flag;
+    EXPECT_EQ(line.status().code(), "CLI_FLAG");
+    EXPECT_NE(line.status().message().find(std::string(flag) + " can only be "), std::string::npos);
+  }
+  EXPECT_EQ(spelled({"e", "--block-size"}), (Texts{"e", "--block-size"})) << "cxxopts says that the value is missing";
+}
+
 TEST(FlagSpellings, LinesOfVllm) {
-  EXPECT_EQ(inOurSpelling({"e", "--scheduling-policy=priority", "--max_num_seqs", "8", "--enable-prefix-caching"}),
+  EXPECT_EQ(spelled({"e", "--scheduling-policy=priority", "--max_num_seqs", "8", "--enable-prefix-caching"}),
             (Texts{"e", "--policy=priority", "--max-num-seqs", "8"}));
-  EXPECT_EQ(inOurSpelling({"e", "--served-model-name", "a", "b", "--api-key", "k", "l"}),
+  EXPECT_EQ(spelled({"e", "--served-model-name", "a", "b", "--api-key", "k", "l"}),
             (Texts{"e", "--served-model-name", "a", "--served-model-name", "b", "--api-key", "k", "--api-key", "l"}));
-  EXPECT_EQ(inOurSpelling({"--api-key", "k", "e"}), (Texts{"--api-key", "k", "e"})) << "e is the engine";
+  EXPECT_EQ(spelled({"--api-key", "k", "e"}), (Texts{"--api-key", "k", "e"})) << "e is the engine";
 }
 
 TEST(FlagSpellings, ValuesAreLeftAlone) {
-  EXPECT_EQ(inOurSpelling({"e", "--prompt", "--shutdown_timeout", "--stop", "a_b"}),
+  EXPECT_EQ(spelled({"e", "--prompt", "--shutdown_timeout", "--stop", "a_b"}),
             (Texts{"e", "--prompt", "--shutdown_timeout", "--stop", "a_b"}));
-  EXPECT_EQ(inOurSpelling({"e", "--prompt=a_b=c", "--"}), (Texts{"e", "--prompt=a_b=c", "--"}));
-  EXPECT_EQ(inOurSpelling({"e", "--port"}), (Texts{"e", "--port"}));
+  EXPECT_EQ(spelled({"e", "--prompt=a_b=c", "--"}), (Texts{"e", "--prompt=a_b=c", "--"}));
+  EXPECT_EQ(spelled({"e", "--port"}), (Texts{"e", "--port"}));
 }
 
 TEST(FlagSpellings, ReachTheFlags) {

@@ -35,6 +35,19 @@ TEST(Flags, KvMemoryMayBeLeftToTheSession) {
   EXPECT_FALSE(parse({"e.bin", "--kv-memory", "Auto"}));
 }
 
+TEST(Flags, AsVllmWritesThem) {
+  EXPECT_EQ(parse({"e", "--max-model-len", "1k"})->maxModelLen, 1000u);
+  EXPECT_EQ(parse({"e", "--max-model-len", "4K", "--max-num-batched-tokens", "8k"})->maxModelLen, 4096u);
+  EXPECT_EQ(parse({"e", "--swap-space", "4"})->swapSpace, uint64_t{4} << 30);
+  EXPECT_EQ(*parse({"e", "--seed", "0"})->seed, 0u);
+  EXPECT_TRUE(parse({"e", "--enforce-eager"})->eager);
+  EXPECT_TRUE(parse({"e", "--enforce-eager"})->graphs) << "--no-graphs is an error on a CPU, this is not";
+  EXPECT_EQ(parse({"--model", "e", "--port", "1"})->engine, "e");
+  EXPECT_EQ(parse({"e", "--max-num-batched-tokens", "8", "--max-num-seqs", "8"})->maxBatchedTokens, 8u);
+  EXPECT_EQ(parse({"e", "--max-num-seqs", "1000"})->maxBatchedTokens, 512u) << "raised by the session";
+  EXPECT_EQ(parse({"e", "--bench", "--max-num-batched-tokens", "1"})->maxBatchedTokens, 1u);
+}
+
 TEST(Flags, EmptyPromptIsAPrompt) {
   auto flags = parse({"e.bin", "--prompt", ""});
   ASSERT_TRUE(flags) << flags.status().toString();
@@ -84,7 +97,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--repetition-penalty", "1"}, "GCS"},
     {{"--presence-penalty", "1"}, "GCS"},
     {{"--frequency-penalty", "1"}, "GCS"},
-    {{"--seed", "1"}, "GC"},
+    {{"--seed", "1"}, "SGC"},
     {{"--min-tokens", "1"}, "GC"},
     {{"--stop", "x"}, "GC"},
     {{"--ignore-eos"}, "GC"},
@@ -94,6 +107,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--kv-memory", "1G"}, "SGLCPBTM"},
     {{"--max-num-batched-tokens", "64"}, "SGLCPBTM"},
     {{"--no-verify-weights"}, "SGLCPBTM"},
+    {{"--enforce-eager"}, "SGLCPBTM"},
     {{"--host", "::1"}, "S"},
     {{"--port", "0"}, "S"},
     {{"--api-key", "k"}, "S"},
@@ -115,6 +129,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--no-prefix-cache"}, "SM"},
     {{"--no-async-scheduling"}, "S"},
     {{"--preempt", "swap"}, "SM"},
+    {{"--swap-space", "4"}, "SM"},
     {{"--chunk", "64"}, "P"},
     {{"--repeat", "1"}, "B"},
     {{"--profile"}, "B"},
@@ -154,7 +169,11 @@ TEST(Flags, RefusesWhatMakesNoSense) {
       {{"e", "--chat", "--deterministic"}, "CLI_FLAG"},
       {{"e", "--chat", "--trace", "t"}, "CLI_FLAG"},
       {{"e", "--step-cost", "c"}, "CLI_FLAG"},
-      {{"e", "--swap-space", "1G"}, "CLI_FLAG"},
+      {{"e", "--max-num-batched-tokens", "1"}, "CLI_FLAG"},
+      {{"e", "--max-num-batched-tokens", "8", "--max-num-seqs", "9"}, "CLI_FLAG"},
+      {{"e", "--engine", "f"}, "CLI_FLAG"},
+      {{"--model", "e", "--engine", "f"}, "CLI_FLAG"},
+      {{"e", "--max-model-len", "1x"}, "CLI_NUMBER"},
       {{"e", "--preempt", "swap", "--swap-space", "much"}, "CLI_NUMBER"},
       {{"e", "--chat", "--max-tokens", "many"}, "CLI_NUMBER"},
       {{"e", "--chat", "--max-tokens", "0"}, "CLI_NUMBER"},

@@ -6,6 +6,16 @@
 namespace llmc::rt {
 namespace {
 
+TEST(NumberFlags, CountsAsVllmWritesThem) {
+  for (const auto& [text, value] :
+       {std::pair{"1", 1}, std::pair{"1k", 1000}, std::pair{"4K", 4096}, std::pair{"1.5k", 1500},
+        std::pair{"0.001k", 1}, std::pair{"1.001k", 1001}, std::pair{"2m", 2'000'000}, std::pair{"1M", 1 << 20}})
+    EXPECT_EQ(*parseCount("--n", text, 1, 1 << 22), value) << text;
+  for (const char* text :
+       {"", "k", "K", "1kk", "1.5K", "0.0001k", "-1k", "0k", "1e9k", "nank", "infk", "5M", "1 k", "1t"})
+    EXPECT_FALSE(parseCount("--n", text, 1, 1 << 22)) << text;
+}
+
 TEST(NumberFlags, IntegersMustBeWholeAndInRange) {
   EXPECT_EQ(*parseInteger("--n", "42", 1, 100), 42);
   EXPECT_EQ(*parseInteger("--n", "-1", -1, 100), -1);

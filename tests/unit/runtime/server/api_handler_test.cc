@@ -12,7 +12,7 @@ TEST(ApiHandler, AWrongKeyGetsNowhere) {
   ServerOptions options;
   options.apiKeys = {"first-key", "second-key"};
   Served served({}, options);
-  for (const char* path : {"/v1/models", "/metrics", "/version", "/load", "/ping", "/v1/completions", "/nowhere",
+  for (const char* path : {"/v1/models", "/metrics", "/tokenize", "/detokenize", "/v1/completions", "/nowhere",
                            "/v1/models/../../etc/passwd", "//v1/models"})
     for (const std::string& headers :
          {std::string(), std::string("Authorization: Bearer first-ke\r\n"),
@@ -24,8 +24,9 @@ TEST(ApiHandler, AWrongKeyGetsNowhere) {
       EXPECT_NE(reply.body.find("invalid_api_key"), std::string::npos);
     }
   EXPECT_EQ(served.get("/v1/models?api_key=first-key").status, 401);
-  EXPECT_EQ(served.get("/health").status, 200);
-  EXPECT_EQ(served.get("/ready").status, 200);
+  for (const char* path : {"/health", "/ready", "/ping", "/version", "/load"})
+    EXPECT_EQ(served.get(path).status, 200) << path;
+  EXPECT_EQ(served.post("/ping", "").status, 200);
   EXPECT_EQ(served.get("/v1/models", "Authorization: Bearer second-key\r\n").status, 200);
   EXPECT_EQ(served.get("/v1/models", "Host: elsewhere\r\nAuthorization: Bearer second-key\r\n").status, 400);
   served.post("/v1/completions", R"({"prompt":[1],"max_tokens":1})", "Authorization: bearer second-key\r\n");
@@ -38,7 +39,7 @@ TEST(ApiHandler, OpenMetricsOpenNothingElse) {
   options.openMetrics = true;
   Served served({}, options);
   EXPECT_EQ(served.get("/metrics").status, 200);
-  for (const char* path : {"/v1/models", "/version", "/load", "/metrics/", "//metrics"})
+  for (const char* path : {"/v1/models", "/tokenize", "/metrics/", "//metrics"})
     EXPECT_EQ(served.get(path).status, 401) << path;
 }
 

@@ -84,12 +84,17 @@ TEST(Metrics, SourcesOfPromptTokensAddUp) {
   EXPECT_EQ(without.find("cache_config_info"), std::string::npos) << "a backend without pages says nothing of them";
   engine.kvPages = 9;
   engine.kvPageTokens = 16;
+  engine.prefixCache = true;
+  engine.recomputedTokens = 7;
   const std::string text = metrics.render(engine);
   const std::string labels = "{engine=\"0\",model_name=\"m\",";
-  for (const std::string& line : {"vllm:prompt_tokens_by_source_total" + labels + "source=\"local_compute\"} 70",
-                                  "vllm:prompt_tokens_by_source_total" + labels + "source=\"local_cache_hit\"} 50",
-                                  "vllm:cache_config_info" + labels + "block_size=\"16\",num_gpu_blocks=\"9\"} 1",
-                                  "vllm:engine_sleep_state" + labels + "sleep_state=\"awake\"} 1"})
+  for (const std::string& line :
+       {"vllm:prompt_tokens_by_source_total" + labels + "source=\"local_compute\"} 70",
+        "vllm:prompt_tokens_by_source_total" + labels + "source=\"local_cache_hit\"} 50",
+        "vllm:cache_config_info" + labels +
+            "block_size=\"16\",enable_prefix_caching=\"True\",num_cpu_blocks=\"0\",num_gpu_blocks=\"9\"} 1",
+        std::string("vllm:prompt_tokens_recomputed_total{engine=\"0\",model_name=\"m\"} 7"),
+        "vllm:engine_sleep_state" + labels + "sleep_state=\"awake\"} 1"})
     EXPECT_NE(text.find('\n' + line + '\n'), std::string::npos) << line;
 }
 

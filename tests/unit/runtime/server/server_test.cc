@@ -2,6 +2,7 @@
 #include "runtime/server/server.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "served.h"
 
@@ -20,6 +21,44 @@ TEST(Server, APublicBindNeedsAKey) {
   EXPECT_TRUE(Server::create(options, Listener::open("0.0.0.0", 0).take(), backend, mockModelText()));
 }
 
+TEST(Server, ItsSeedAndTheirOrderDecideTheSeedsOfRequests) {
+  const auto seeds = [](std::optional<uint64_t> seed) {
+    ServerOptions options;
+    options.seed = seed;
+    Served served({}, options);
+    std::vector<uint64_t> found;
+    for (const char* own : {"", ",\"seed\":5", ""}) {
+      served.post("/v1/completions", R"({"prompt":[1],"max_tokens":1)" + std::string(own) + "}");
+      found.push_back(served.backend.last().sampling.seed);
+    }
+    return found;
+  };
+  const std::vector<uint64_t> first = seeds(7);
+  EXPECT_EQ(seeds(7), first);
+  EXPECT_EQ(first[1], 5u);
+  EXPECT_NE(first[0], first[2]);
+  EXPECT_NE(seeds(8)[0], first[0]);
+  EXPECT_NE(seeds(std::nullopt)[0], seeds(std::nullopt)[0]);
+}
+
+TEST(Server, LongBodiesDoNotHoldUpShortOnes) {
+  ServerOptions options;
+  options.prepareThreads = 1;
+  Served served({}, options);
+  // Long enough to be encoded for seconds together.
+  const std::string text(1 << 20, ' ');
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<Client>(served.server->port()));
+    clients.back()->send(postText("/tokenize", R"({"prompt":")" + text + "\"}"));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(served.post("/tokenize", R"({"prompt":"hello"})").status, 200);
+  pollfd waiting{clients.back()->fd(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 0), 0) << "the last long one was answered first: this test shows nothing";
+  for (auto& client : clients) EXPECT_EQ(client->read().status, 200);
+}
+
 TEST(Server, ADrainCutsNoStream) {
   MockOptions mock;
   mock.step =
@@ -35,6 +74,19 @@ TEST(Server, ADrainCutsNoStream) {
   EXPECT_EQ(served.get("/ready").status, 503);
   EXPECT_TRUE(served.server->waitUntilIdle(30));
   for (auto& client : clients) EXPECT_EQ(client->read().events().size(), 301u);
+}
+
+TEST(Server, ADrainWaitsForWhatIsBeingPrepared) {
+  Served served;
+  Client client(served.server->port());
+  const std::string blanks(2 << 20, ' ');
+  client.send(postText("/v1/completions", R"({"max_tokens":1,"truncate_prompt_tokens":5,"prompt":")" + blanks + "\"}"));
+  ASSERT_TRUE(eventually([&] { return served.server->load() == 1; }));
+  EXPECT_EQ(served.backend.submitted(), 0u) << "it is prepared already: this test shows nothing";
+  served.server->drain();
+  EXPECT_TRUE(served.server->waitUntilIdle(30));
+  EXPECT_EQ(client.read().status, 200);
+  EXPECT_EQ(served.server->load(), 0u);
 }
 
 TEST(Server, ADrainAnswersNewConnectionsAndRequestsThatAreUnderWay) {

@@ -64,6 +64,21 @@ TEST(SimpleRoutes, MetricsMove) {
   EXPECT_EQ(served.metric("vllm:e2e_request_latency_seconds_count"), 1);
 }
 
+TEST(SimpleRoutes, AChoiceCountsAsARequestOfVllm) {
+  Served served;
+  served.post("/v1/completions", R"({"prompt":[[1,2,3],[4]],"n":3,"max_tokens":5})");
+  for (const char* name : {"e2e_request_latency_seconds", "time_to_first_token_seconds", "request_queue_time_seconds",
+                           "request_prefill_time_seconds", "request_prompt_tokens", "request_generation_tokens",
+                           "request_params_max_tokens", "request_prefill_kv_computed_tokens"})
+    EXPECT_EQ(served.metric("vllm:" + std::string(name) + "_count"), 6) << name;
+  for (const char* name : {"request_params_n", "request_max_num_generation_tokens"})
+    EXPECT_EQ(served.metric("vllm:" + std::string(name) + "_count"), 2) << name << ", once a prompt";
+  EXPECT_EQ(served.metric("vllm:request_prompt_tokens_sum"), 3 * 3 + 3 * 1);
+  EXPECT_EQ(served.metric("vllm:request_params_max_tokens_sum"), 6 * 5);
+  EXPECT_EQ(served.metric("vllm:request_params_n_sum"), 2 * 3);
+  EXPECT_EQ(served.metric("vllm:request_max_num_generation_tokens_sum"), 2 * 5);
+}
+
 TEST(SimpleRoutes, CountedTokensAreThoseOfTheAnswer) {
   Served served;
   const std::string chat = R"("system":"s","messages":[{"role":"user","content":"hello"}])";

@@ -66,6 +66,31 @@ TEST(Tokenizer, GivesTokensAndTheirBytes) {
   for (int byte = 0; byte < 256; ++byte) EXPECT_EQ(t.tokenBytes(byte), std::string(1, static_cast<char>(byte)));
 }
 
+TEST(Tokenizer, ABoundOfBytesHoldsForEachToken) {
+  // The longest is "<|im_start|>".
+  const Tokenizer t = small();
+  for (const auto& [text, least] : {std::pair{"", 0u}, std::pair{"a", 1u}, std::pair{"<|im_start|>", 1u},
+                                    std::pair{"hello hello !", 2u}, std::pair{"<|im_start|><|im_start|>", 2u}}) {
+    EXPECT_EQ(t.leastTokens(text), least) << text;
+    EXPECT_GE(ids(t.encode(text, {.parseSpecialTokens = true})).size(), least) << text;
+  }
+  EXPECT_EQ(t.leastTokens("\xff no UTF-8"), 0u);
+  const std::string text(720, '!');
+  const auto with = [&](const char* from, const char* to) {
+    auto made = Tokenizer::create(test::replaced(test::smallTokenizerJson(), from, to));
+    EXPECT_TRUE(made) << made.status().toString();
+    return made ? made->leastTokens(text) : 1;
+  };
+  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"NFC"})"), 10u);
+  EXPECT_EQ(with("<think>", "<think a while>"), 48u) << "15 bytes";
+  EXPECT_EQ(with("\"!\":33,", "\"!!\":33,"), 0u) << "bytes without a token vanish";
+  EXPECT_EQ(with("\"$\":36,", "\"$$\":36,"), 60u);
+  // What may drop text, or make one token of any number of blanks.
+  EXPECT_EQ(with(R"("lstrip":false)", R"("lstrip":true)"), 0u);
+  EXPECT_EQ(with(R"("normalizer":null)", R"("normalizer":{"type":"Strip","strip_left":true,"strip_right":true})"), 0u);
+  EXPECT_EQ(with(R"("pre_tokenizer":{)", R"("pre_tokenizer":{"type":"WhitespaceSplit"},"unused":{)"), 0u);
+}
+
 TEST(Tokenizer, SegmentsDoNotCutWords) {
   Tokenizer t = small();
   std::vector<TextSegment> segments{{"<|im_start|>he", false}, {"ll", true}, {"o hello<|im_end|>", false}};

@@ -82,6 +82,28 @@ TEST(PromptEncoder, TextsGetABos) {
   EXPECT_EQ(out.back().prompt, std::vector<int32_t>{259});
 }
 
+TEST(PromptEncoder, WhatCannotFitByItsBytesIsNotEncoded) {
+  Fixture f;
+  std::vector<GenerationRequest> out;
+  GenerateRequest request;
+  request.addSpecialTokens = false;
+  request.maxTokens = 1;
+  constexpr size_t most = 19 * 12;  // the longest token is "<|im_start|>"
+  request.prompts = {std::string(most + 1, 'z')};
+  const ApiFault byBytes = f.prepare(request, out);
+  ASSERT_TRUE(byBytes);
+  EXPECT_EQ(byBytes->code, "context_length_exceeded");
+  EXPECT_EQ(byBytes->param, "prompt");
+  EXPECT_NE(byBytes->message.find("at least 21 tokens (at least 20 in the prompt, 1 in the"), std::string::npos)
+      << byBytes->message;
+  request.prompts = {std::string(most, 'z')};
+  EXPECT_NE(f.prepare(request, out)->message.find("requested " + std::to_string(most + 1)), std::string::npos);
+  request.prompts = {std::string(most + 1, 'z')};
+  request.truncatePrompt = 4;
+  EXPECT_FALSE(f.prepare(request, out)) << "which bytes stay only the tokens say";
+  EXPECT_EQ(out.back().prompt.size(), 4u);
+}
+
 TEST(PromptEncoder, StopIdsAreTheModelsAndTheRequests) {
   const Fixture f;
   std::vector<GenerationRequest> out;

@@ -25,9 +25,15 @@ TEST(Listener, ATakenPortIsNamed) {
 
 TEST(Listener, AddressesAreAddresses) {
   EXPECT_TRUE(Listener::open("localhost", 0));
-  auto named = Listener::open("example.org", 0);
-  ASSERT_FALSE(named);
-  EXPECT_EQ(named.status().code(), "SV_ADDRESS");
+  for (const char* name : {"nosuch.host.invalid", "", "127.0.0.1:80", "a b"}) {  // .invalid: RFC 2606
+    auto named = Listener::open(name, 0);
+    ASSERT_FALSE(named) << name;
+    EXPECT_EQ(named.status().code(), "SV_ADDRESS");
+    EXPECT_EQ(exitStatus(named.status().kind()), 64);
+    EXPECT_NE(named.status().message().find("the name cannot be resolved"), std::string::npos);
+  }
+  EXPECT_EQ(*Listener::resolve("localhost"), "127.0.0.1");
+  EXPECT_EQ(*Listener::resolve("::1"), "::1");
   auto foreign = Listener::open("192.0.2.1", 0);
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.status().code(), "SV_PORT");
