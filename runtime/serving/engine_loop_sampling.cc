@@ -51,8 +51,9 @@ Status EngineLoop::addTask(const Flight& flight, const PlannedSample& planned) {
   event.choice = planned.choice;
   if (generation.params(planned.choice).logprobs >= 0) event.logprobs = std::make_unique<TokenLogprobs>();
   task.token = executor_.token(planned.row);
+  if (task.token >= 0) return Status::ok();  // and such a row's logits are not on the host
   // The device had the row and found no token: the host finds it, or says why there is none.
-  if (task.token < 0 && executor_.samples() && flight.sampling.added(planned.row)) {
+  if (executor_.samples() && flight.sampling.added(planned.row)) {
     if (flights_[1 - flight_].plan) {  // its logits are the next step's by now
       made_.back().failed = true;
       task.token = 0;  // none yet
