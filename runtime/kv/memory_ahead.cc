@@ -6,6 +6,11 @@
 #include "runtime/device/memory.h"
 
 namespace llmc::rt {
+namespace {
+
+constexpr uint64_t hugePagesOf(uint64_t bytes) { return (bytes + kHugePageBytes - 1) / kHugePageBytes; }
+
+}  // namespace
 
 MemoryAhead::MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const KvStore& kv, uint64_t ahead)
     : pool_(pool),
@@ -13,36 +18,69 @@ MemoryAhead::MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const K
       kv_(kv.base(), kv.onDevice() ? 0 : uint64_t{kv.pages()} * kv.pageBytes()),
       pageBytes_(kv.pageBytes()),
       ahead_(ahead),
+      ready_(hugePagesOf(kv_.size())),
       self_(reinterpret_cast<uint64_t>(this)),
-      call_{work, &self_} {}
+      call_{work, &self_} {
+  taken_.reserve(pool.workers());
+}
 
 int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t) {
-  const std::span<uint8_t> all = reinterpret_cast<MemoryAhead*>(args[0])->now_;
-  const uint64_t at = worker * kHugePageBytes;
-  if (at < all.size()) populate(all.data() + at, std::min(all.size() - at, kHugePageBytes));
+  const auto& taken = reinterpret_cast<MemoryAhead*>(args[0])->taken_;
+  if (worker < taken.size()) populate(taken[worker].data(), taken[worker].size());
   return 0;
 }
 
-void MemoryAhead::populateNext(std::span<uint8_t> all, uint64_t& done) {
-  now_ = all.subspan(done, std::min(all.size() - done, pool_.workers() * kHugePageBytes));
+void MemoryAhead::populateTaken() {
+  if (taken_.empty()) return;
   // work() returns 0 always.
   (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
-  done += now_.size();
+  taken_.clear();
+}
+
+void MemoryAhead::take(uint64_t index) {
+  if (ready_[index]) return;
+  ready_[index] = true;
+  const uint64_t at = index * kHugePageBytes;
+  taken_.push_back(kv_.subspan(at, std::min(kv_.size() - at, kHugePageBytes)));
+  if (taken_.size() == pool_.workers()) populateTaken();
+}
+
+bool MemoryAhead::takeNext(uint64_t end) {
+  const uint64_t pages = hugePagesOf(std::min<uint64_t>(end, kv_.size()));
+  for (uint64_t index = next_; index < pages; ++index) {
+    next_ = index + 1;
+    if (ready_[index]) continue;
+    take(index);
+    if (taken_.empty()) return true;
+  }
+  const bool some = !taken_.empty();
+  populateTaken();
+  return some;
 }
 
 bool MemoryAhead::advance() {
-  if (workspaceDone_ < workspace_.size()) {
-    populateNext(workspace_, workspaceDone_);
-    return true;
+  if (workspaceDone_ == workspace_.size()) return takeNext(ahead_);
+  while (workspaceDone_ < workspace_.size() && taken_.size() < pool_.workers()) {
+    taken_.push_back(workspace_.subspan(workspaceDone_, std::min(workspace_.size() - workspaceDone_, kHugePageBytes)));
+    workspaceDone_ += taken_.back().size();
   }
-  if (kvDone_ >= std::min<uint64_t>(kv_.size(), ahead_)) return false;
-  populateNext(kv_, kvDone_);
+  populateTaken();
   return true;
 }
 
-void MemoryAhead::reach(uint32_t pages) {
-  const uint64_t wanted = std::min<uint64_t>(kv_.size(), pages * pageBytes_);
-  while (kvDone_ < wanted) populateNext(kv_, kvDone_);
+void MemoryAhead::want(uint32_t page) {
+  if (kv_.empty()) return;
+  const uint64_t begin = page * pageBytes_;
+  for (uint64_t index = begin / kHugePageBytes; index < hugePagesOf(begin + pageBytes_); ++index) take(index);
+}
+
+void MemoryAhead::reach(uint32_t held) { (void)takeNext(held * pageBytes_); }
+
+uint64_t MemoryAhead::kvReady() const {
+  uint64_t bytes = 0;
+  for (uint64_t index = 0; index < ready_.size(); ++index)
+    if (ready_[index]) bytes += std::min(kv_.size() - index * kHugePageBytes, kHugePageBytes);
+  return bytes;
 }
 
 }  // namespace llmc::rt

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "runtime/device/worker_pool.h"
 #include "runtime/kv/kv_store.h"
@@ -25,23 +26,33 @@ class MemoryAhead {
 
   /// One huge page a worker. False: nothing was left to do.
   bool advance();
-  /// Before a step: KV pages [0, pages), as far as they are not ready yet. The scheduler knows their number; the
-  /// store's own pool is not the one that it takes them from.
-  void reach(uint32_t pages);
-  /// Bytes of KV pages that are ready, from the first on.
-  uint64_t kvReady() const { return kvDone_; }
+  /// Before a step: it writes KV page `page`.
+  void want(uint32_t page);
+  /// What was wanted since, and with it as many others below `held`, which sequences have, as make one huge page a
+  /// worker: a prompt holds all its pages from its first step on, and nobody should wait for them at once. The
+  /// scheduler knows that number; the store's own pool is not the one that it takes them from.
+  void reach(uint32_t held);
+  /// Bytes of KV pages that are ready.
+  uint64_t kvReady() const;
 
  private:
   static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers);
-  void populateNext(std::span<uint8_t> all, uint64_t& done);
+  /// Adds huge page `index` of the KV pages to what the workers do next, unless it is ready; does that when each has
+  /// one.
+  void take(uint64_t index);
+  /// The first huge pages that are not ready and begin below `end` bytes, until each worker has one. False: none is.
+  bool takeNext(uint64_t end);
+  void populateTaken();
 
   WorkerPool& pool_;
   const std::span<uint8_t> workspace_;
   const std::span<uint8_t> kv_;  ///< empty on a device
   const uint64_t pageBytes_, ahead_;
-  uint64_t workspaceDone_ = 0, kvDone_ = 0;  ///< bytes from the start
-  std::span<uint8_t> now_;                   ///< what the workers populate
-  uint64_t self_;                            ///< argument of `work`
+  uint64_t workspaceDone_ = 0;             ///< bytes from the start
+  std::vector<bool> ready_;                ///< [huge page of kv_]
+  uint64_t next_ = 0;                      ///< huge pages below it are ready
+  std::vector<std::span<uint8_t>> taken_;  ///< at most one a worker
+  uint64_t self_;                          ///< argument of `work`
   KernelCall call_;
   uint32_t phaseEnd_ = 1;
 };

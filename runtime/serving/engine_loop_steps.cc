@@ -5,6 +5,20 @@
 #include "runtime/serving/engine_loop.h"
 
 namespace llmc::rt::serving {
+namespace {
+
+/// Tells the KV pages that the step writes.
+void want(MemoryAhead& memory, const StepPlan& plan) {
+  for (const PageMove& move : plan.moves)
+    if (move.kind != PageMove::Kind::kSwapOut) memory.want(static_cast<uint32_t>(move.to));
+  for (const StepSequence& sequence : plan.batch) {
+    const auto end = sequence.start + static_cast<uint32_t>(sequence.tokens.size());
+    for (uint32_t i = sequence.start / kPageTokens; i < pagesOf(end); ++i)
+      memory.want(static_cast<uint32_t>(sequence.pages[i]));
+  }
+}
+
+}  // namespace
 
 Status EngineLoop::step() {
   if (!flights_[flight_].plan) {
@@ -31,7 +45,10 @@ Status EngineLoop::startStep() {
   traced = tracedOf(plan);
   traced.begin = begin;
   traced.planned = now();
-  if (extras_.memory) extras_.memory->reach(scheduler_->touchedPages());
+  if (extras_.memory) {
+    want(*extras_.memory, plan);
+    extras_.memory->reach(scheduler_->touchedPages());
+  }
   LLMC_TRY(move(plan.moves));
   traced.moved = now();
   flight.plan = &plan;

@@ -64,14 +64,32 @@ TEST(MemoryAhead, HasWhatIsPromisedAndThenWhatIsReached) {
   while (ahead.advance()) {
   }
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes);
+  ahead.want(3);
   ahead.reach(3);
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "they were there";
   ahead.reach(11);
-  EXPECT_EQ(residentBytes(all), 12 * kHugePageBytes) << "11, and the workers go two by two";
-  ahead.reach(11);
-  EXPECT_EQ(residentBytes(all), 12 * kHugePageBytes) << "the same ones again";
+  EXPECT_EQ(residentBytes(all), 6 * kHugePageBytes) << "of what is held for later, a page a worker";
+  ahead.reach(7);
+  EXPECT_EQ(residentBytes(all), 7 * kHugePageBytes) << "no more than is held";
   EXPECT_FALSE(ahead.advance());
-  ahead.reach(1000);
+}
+
+TEST(MemoryAhead, HasWhatAStepWritesWhereverItLies) {
+  if (!populates()) GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
+  auto pool = WorkerPool::create({.threads = 2, .pin = false}).take();
+  auto kv = KvStore::create(kHugePageBytes, 40).take();
+  const std::span<uint8_t> all{kv->base(), 40 * kHugePageBytes};
+  MemoryAhead ahead(*pool, {}, *kv, 0);
+  for (uint32_t page : {30u, 31u, 38u}) ahead.want(page);
+  ahead.reach(39);
+  EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "three that are written and one of those held";
+  for (uint32_t page : {30u, 31u, 38u})
+    EXPECT_EQ(residentBytes(all.subspan(page * kHugePageBytes, kHugePageBytes)), kHugePageBytes) << page;
+  EXPECT_EQ(residentBytes(all.first(kHugePageBytes)), kHugePageBytes) << "the lowest one first";
+  ahead.want(31);
+  ahead.reach(0);
+  EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "the same one again";
+  for (int turn = 0; turn < 25; ++turn) ahead.reach(1000);
   EXPECT_EQ(residentBytes(all), all.size()) << "there are no more";
   EXPECT_EQ(ahead.kvReady(), all.size());
 }
@@ -90,6 +108,7 @@ TEST(MemoryAhead, LeavesADeviceAlone) {
   auto pool = WorkerPool::create({.threads = 1, .pin = false}).take();
   auto kv = KvStore::over(std::make_unique<DevicePages>(), kPageBytes, 10);
   MemoryAhead ahead(*pool, {}, *kv, MemoryAhead::kServing);
+  ahead.want(9);
   ahead.reach(10);
   EXPECT_FALSE(ahead.advance());
 }
