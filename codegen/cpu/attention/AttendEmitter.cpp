@@ -10,7 +10,8 @@ namespace llmc {
 
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
                              const AttendTile &tile, int64_t itemTokens)
-    : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens) {}
+    : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens),
+      keys_(kernel, CodeProducts::SignedFactors), values_(kernel, CodeProducts::SignedCodes) {}
 
 Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
   Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);
@@ -68,6 +69,8 @@ void AttendEmitter::emitItem(const AttendItem &item) {
       body(one);
     });
   };
+  if (shape_.int8Cache)
+    forHeads([&](const AttendItem &one) { packQueries(one); });
   k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens, [&](Value firstKey) {
     if (item.next.table)
       noteAhead(item, firstKey, keys.end);
@@ -100,19 +103,20 @@ Value AttendEmitter::ahead(const AttendItem &item, Value page, int64_t extra) {
 }
 
 void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endKey) {
+  const bool int8 = shape_.int8Cache;
   // Tokens before the block see none of it.
   Value from = k_.maxSI(k_.sub(firstKey, first_), k_.c(0));
   from = k_.mul(k_.divUI(from, tile_.tokens), tile_.tokens);
   k_.forEach(from, item.tokenCount, tile_.tokens, [&](Value token) {
     Tile tile = tileAt(item, token, firstKey, endKey);
-    forEachHeads([&](Value head) { emitScores(item, tile, head); });
+    forEachHeads([&](Value head) { int8 ? emitCodeScores(item, tile, head) : emitScores(item, tile, head); });
     KernelBuilder::Values valueScales = scaleAddresses(item, tile);
     auto softmax = [&](bool masked) {
       k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked, valueScales); });
       return KernelBuilder::Values();
     };
     k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
-    forEachHeads([&](Value head) { emitValues(item, tile, head); });
+    forEachHeads([&](Value head) { int8 ? emitCodeValues(item, tile, head) : emitValues(item, tile, head); });
     if (item.next.table) // a last block with few keys has not come to the end of the next one
       k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
                  [&](Value key) { prefetchValues(item, key, k_.c(0), shape_.headDim / 16); });
@@ -157,13 +161,6 @@ KernelBuilder::Values AttendEmitter::scaleAddresses(const AttendItem &item, cons
   for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p)
     found.push_back(pageAddress(item, k_.minSI(k_.add(first, p), last), shape_.valueScalesAt(), shape_.scaleBytes()));
   return found;
-}
-
-Value loadCached(KernelBuilder &k, const AttendShape &shape, Value base, Value offset, int64_t disp) {
-  if (!shape.int8Cache)
-    return k.extF(k.load(k.vec(16, k.f16()), base, offset, disp, 32));
-  Value codes = arith::ExtSIOp::create(k.b(), k.vec(16, k.i32()), k.load(k.vec(16, k.i8()), base, offset, disp, 16));
-  return arith::SIToFPOp::create(k.b(), k.vec(16, k.f32()), codes);
 }
 
 void AttendEmitter::storeRows(const AttendItem &item) {

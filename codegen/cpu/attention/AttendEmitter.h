@@ -3,9 +3,14 @@
 
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/cpu/attention/AttendShape.h"
+#include "codegen/cpu/attention/CodeProducts.h"
 #include <functional>
+#include <optional>
 
 namespace llmc {
+
+/// Locality of a prefetch that stops at L2.
+inline constexpr int kIntoL2 = 2;
 
 /// Takes the finished D values of `head` (of all) of token `row`, f32 at `values`.
 using AttendSink = std::function<void(mlir::Value row, mlir::Value head, mlir::Value values)>;
@@ -45,14 +50,12 @@ struct VisibleKeys {
 /// Those of a row at position `here` (relative to the block), of which keys from `end` on do not exist.
 VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, mlir::Value here, mlir::Value end);
 
-/// Scores of the block's keys firstKey + 0..15 with -3e38 for those that the row does not see.
-mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value scores, int64_t firstKey);
+/// `values` of the block's keys firstKey + 0..15 with `hidden` for those that the row does not see.
+mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value values, int64_t firstKey,
+                       double hidden = -3.0e38);
 
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
-
-/// 16 keys' or values' elements at `base` + `offset` + `disp` as f32, not yet times their scales.
-mlir::Value loadCached(KernelBuilder &k, const AttendShape &shape, mlir::Value base, mlir::Value offset, int64_t disp);
 
 /// Stores sums * factor of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,
@@ -60,6 +63,10 @@ void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &wo
 
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
+///
+/// With an int8 cache both products are of integers (CodeProducts): queries are rounded to 16 bits once an item, relative
+/// to the largest of a head, and weights once a block of 64 keys, so that scores and sums are off by 2^-15 or so. Scales
+/// meet the integers' sums: those of keys in the score, those of values in the weight before it is rounded.
 ///
 /// An item of several heads goes block by block through all of them: K and V of all heads of a page lie side by side.
 /// Where items have one token, the next block, of the item or of what follows, comes into L2 while a block is computed.
@@ -93,10 +100,24 @@ private:
   void emitBlock(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
   Tile tileAt(const AttendItem &item, mlir::Value token, mlir::Value firstKey, mlir::Value endKey);
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
+  /// A row of the tile, its first head being `head` of the group, counted from that head of the tile's first token.
+  int64_t rowOf(int64_t r) const { return r / tile_.heads * shape_.group() + r % tile_.heads; }
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);
+  KernelBuilder::Values scoresOf(mlir::Value row, const std::optional<VisibleKeys> &keys);
+  mlir::Value largestFor(mlir::Value itemRow, mlir::ValueRange scores);
   void rescaleRow(mlir::Value row, mlir::Value largest, mlir::Value now);
   void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
+  // The same with an int8 cache.
+  void packQueries(const AttendItem &item);
+  void packQuery(mlir::Value query, mlir::Value row);
+  void emitCodeScores(const AttendItem &item, const Tile &tile, mlir::Value head);
+  KernelBuilder::Values scorePages(const Tile &tile, mlir::Value head, mlir::ValueRange pages, mlir::ValueRange nexts);
+  void storeWeights(mlir::Value row, mlir::ValueRange weights, mlir::ValueRange scales,
+                    const std::optional<VisibleKeys> &keys);
+  void emitCodeValues(const AttendItem &item, const Tile &tile, mlir::Value head);
+  KernelBuilder::Values sumPage(const AttendItem &item, const Tile &tile, mlir::Value column, mlir::Value weights,
+                                mlir::Value key, mlir::ValueRange sums);
   void storeRows(const AttendItem &item);
   void storeRow(const AttendItem &item, mlir::Value row);
   /// What the item's head has in the part of page `page` that starts at `at`, `headBytes` a head.
@@ -108,9 +129,10 @@ private:
   AttendWords words_;
   AttendTile tile_;
   AttendScratch at_;
-  mlir::Value state_; ///< of the current head
-  mlir::Value table_; ///< block table row of the current item's sequence
-  mlir::Value first_; ///< position of the item's first token
+  CodeProducts keys_, values_; ///< for an int8 cache
+  mlir::Value state_;          ///< of the current head
+  mlir::Value table_;          ///< block table row of the current item's sequence
+  mlir::Value first_;          ///< position of the item's first token
 };
 
 } // namespace llmc

@@ -17,6 +17,9 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
   // Accumulators of 16 lanes that fit beside the operands: 32 zmm hold 24; 16 ymm hold 12 halves, so 6.
   int64_t scoreLimit = level.avx512 ? 12 : 6;
   int64_t valueLimit = level.avx512 ? 24 : 6;
+  if (shape.int8Cache) { // CodeProducts: two registers a sum, or codes of 16 bits beside the sums
+    scoreLimit = valueLimit = !level.avx512 ? 5 : level.vnni ? 12 : 20;
+  }
   int64_t group = shape.group();
   AttendTile tile;
   // A prime group just over the limit is better kept whole with a spill or two than cut to single heads.
@@ -38,7 +41,10 @@ int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode
 AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens)
     : rows(itemTokens * shape.group()), ahead(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
       state(ahead + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
-      stateBytes((largest + rows * 4 + 63) / 64 * 64) {}
+      queries((largest + rows * 4 + 63) / 64 * 64),
+      factors(queries + (shape.int8Cache ? rows * shape.headDim * 2 : 0)),
+      starts(factors + (shape.int8Cache ? rows * 4 : 0)),
+      stateBytes((starts + (shape.int8Cache ? rows * 4 : 0) + 63) / 64 * 64) {}
 
 Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
   int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
@@ -62,7 +68,7 @@ Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
 }
 
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t bytes = shape.bf16Products ? Bf16Scratch(shape).bytes : 0;
+  int64_t bytes = shape.bf16Products && !shape.int8Cache ? Bf16Scratch(shape).bytes : 0;
   for (const Level &level : cpuLevels()) {
     AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
     AttendScratch many(shape, wide, itemTokens(shape, wide, false)), one(shape, narrow, 1);

@@ -85,16 +85,12 @@ Value Bf16AttendEmitter::interleave(Value low, Value high) {
 /// whatever the page holds, hidden by the softmax.
 void Bf16AttendEmitter::packKeys(Value block, Value live) {
   int64_t line = shape_.lineBytes();
+  VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value key) {
-    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4), factors;
-    if (shape_.int8Cache)
-      factors = k_.load(k_.vec(16, k_.f32()), pageAddress(block, key, shape_.scalesAt(), shape_.scaleBytes()), Value(),
-                        0, 64);
+    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4);
     k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
-      Value low = loadCached(k_, shape_, page, k_.mul(d, line), 0);
-      Value high = loadCached(k_, shape_, page, k_.mul(d, line), line);
-      if (factors)
-        low = k_.mulF(low, factors), high = k_.mulF(high, factors);
+      Value low = k_.extF(k_.load(f16x16, page, k_.mul(d, line), 0, 32));
+      Value high = k_.extF(k_.load(f16x16, page, k_.mul(d, line), line, 32));
       k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 4);
     });
   });
@@ -104,26 +100,19 @@ void Bf16AttendEmitter::packKeys(Value block, Value live) {
 /// the page may be NaN.
 void Bf16AttendEmitter::packValues(Value block, Value live) {
   int64_t dim = shape_.headDim;
+  VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
-    Value page = pageAddress(block, firstKey, shape_.valuesAt(), shape_.headBytes()), factors;
-    if (shape_.int8Cache)
-      factors = pageAddress(block, firstKey, shape_.valueScalesAt(), shape_.scaleBytes());
+    Value page = pageAddress(block, firstKey, shape_.valuesAt(), shape_.headBytes());
     Value count = k_.minSI(k_.sub(live, firstKey), k_.c(kPage)), last = k_.add(count, -1);
     Value target = k_.mul(firstKey, dim * 2);
     k_.forEach(k_.c(0), count, 2, [&](Value key) {
-      Value partner = k_.minSI(k_.add(key, 1), last), lowFactor, highFactor;
+      Value partner = k_.minSI(k_.add(key, 1), last);
       Value even = k_.address(page, k_.mul(key, shape_.rowBytes()));
       Value odd = k_.address(page, k_.mul(partner, shape_.rowBytes()));
-      if (factors) {
-        lowFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(key, 4));
-        highFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(partner, 4));
-      }
       Value line = k_.add(target, k_.mul(key, dim * 2));
       for (int64_t column = 0; column < dim; column += 16) {
-        Value low = loadCached(k_, shape_, even, Value(), column * shape_.elementBytes());
-        Value high = loadCached(k_, shape_, odd, Value(), column * shape_.elementBytes());
-        if (factors)
-          low = k_.mulF(low, lowFactor), high = k_.mulF(high, highFactor);
+        Value low = k_.extF(k_.load(f16x16, even, Value(), column * 2, 32));
+        Value high = k_.extF(k_.load(f16x16, odd, Value(), column * 2, 32));
         k_.store(interleave(low, high), words_.scratch, line, at_.values + column * 4, 4);
       }
     });
