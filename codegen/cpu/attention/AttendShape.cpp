@@ -38,9 +38,10 @@ int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode
   return (AttendShape::kQueryTokens + tile.tokens - 1) / tile.tokens * tile.tokens;
 }
 
-AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens)
-    : rows(itemTokens * shape.group()), ahead(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
-      state(ahead + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
+AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads)
+    : rows(itemTokens * shape.group()), scoreBytes(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
+      pages(itemHeads * scoreBytes), ahead(pages + AttendShape::kBlockTokens / AttendShape::kPageTokens * 8),
+      state(pages + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
       queries((largest + rows * 4 + 63) / 64 * 64),
       factors(queries + (shape.int8Cache ? rows * shape.headDim * 2 : 0)),
       starts(factors + (shape.int8Cache ? rows * 4 : 0)),
@@ -71,7 +72,7 @@ int64_t attendScratchBytes(const AttendShape &shape) {
   int64_t bytes = shape.bf16Products && !shape.int8Cache ? Bf16Scratch(shape).bytes : 0;
   for (const Level &level : cpuLevels()) {
     AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
-    AttendScratch many(shape, wide, itemTokens(shape, wide, false)), one(shape, narrow, 1);
+    AttendScratch many(shape, wide, itemTokens(shape, wide, false), 1), one(shape, narrow, 1, shape.kvHeads);
     bytes = std::max({bytes, many.state + many.stateBytes, one.state + shape.kvHeads * one.stateBytes});
   }
   return bytes;

@@ -52,13 +52,15 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
-/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile, addresses of the pages that are fetched ahead,
-/// then a state for each KV head of an item. A row is one query head of one token.
+/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of pages, then
+/// a state for each KV head. A row is one query head of one token.
 struct AttendScratch {
-  AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens);
+  AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads);
 
   int64_t rows;       ///< of a state
-  int64_t ahead;      ///< pointers to the pages of the next block
+  int64_t scoreBytes; ///< of one head
+  int64_t pages;      ///< pointers to the pages of a block
+  int64_t ahead;      ///< those of the next block
   int64_t state;      ///< of the first head
   int64_t totals;     ///< in a state, after f32 sums [rows][D]: f32 [rows][16], sums of the weights in 16 lanes
   int64_t largest;    ///< f32 [rows], what the exponents are relative to

@@ -87,20 +87,21 @@ KernelBuilder::Values AttendEmitter::scorePages(const Tile &tile, Value head, Va
 /// scores[row][key] for `pages` pages at a time.
 void AttendEmitter::emitCodeScores(const AttendItem &item, const Tile &tile, Value head) {
   const int64_t parts = keys_.parts(), registers = keys_.registers(), lanes = keys_.lanes();
-  Value firstPage = k_.divUI(tile.firstKey, kPage);
-  Value lastPage = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), kPage);
   Value firstRow = k_.add(k_.mul(tile.token, shape_.group()), head);
   VectorType floats = k_.vec(lanes, k_.f32());
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, kPage), tile_.pages, [&](Value page) {
     KernelBuilder::Values pages, nexts, scales;
-    for (int64_t p = 0; p < tile_.pages; ++p) { // past the end: the last page again, masked later
-      Value read = k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage);
+    for (int64_t p = 0; p < tile_.pages; ++p) {
+      Value read = k_.add(page, p);
       pages.push_back(pageAddress(item, read, 0, shape_.headBytes()));
       Value scalesOf = pageAddress(item, read, shape_.scalesAt(), shape_.scaleBytes());
       for (int64_t part = 0; part < parts; ++part)
         scales.push_back(k_.load(floats, scalesOf, Value(), part * lanes * 4, 32));
-      if (item.next.table)
-        nexts.push_back(ahead(item, k_.add(page, p), 0));
+      if (!item.heads)
+        continue;
+      nexts.push_back(pageAddress(item, read, 0, shape_.headBytes(), /*ahead=*/true));
+      for (int64_t at : {shape_.scalesAt(), shape_.valueScalesAt()})
+        k_.prefetch(pageAddress(item, read, at, shape_.scaleBytes(), /*ahead=*/true), Value(), 0, kIntoL2);
     }
     KernelBuilder::Values sums = scorePages(tile, head, pages, nexts);
     Value at = k_.add(k_.mul(head, kBlock * 4), k_.mul(page, kPage * 4));
@@ -109,7 +110,7 @@ void AttendEmitter::emitCodeScores(const AttendItem &item, const Tile &tile, Val
       for (auto [i, scale] : llvm::enumerate(scales)) {
         auto sum = llvm::ArrayRef(sums).slice((r * std::ssize(scales) + i) * registers, registers);
         Value score = k_.mulF(arith::SIToFPOp::create(k_.b(), floats, keys_.total(sum)), k_.mulF(scale, factor));
-        k_.store(score, words_.scratch, at, rowOf(r) * kBlock * 4 + static_cast<int64_t>(i) * lanes * 4, 4);
+        k_.store(score, scores_, at, rowOf(r) * kBlock * 4 + static_cast<int64_t>(i) * lanes * 4, 4);
       }
     }
   });
@@ -137,8 +138,8 @@ void AttendEmitter::storeWeights(Value row, ValueRange weights, ValueRange scale
   Value factor = k_.sub(exponent, constant(int64_t{14} << 23)), at = k_.mul(row, kBlock * 4);
   Value lanes = k_.splat(arith::BitcastOp::create(b, k_.f32(), inverse), 16);
   for (auto [i, w] : llvm::enumerate(scaled))
-    k_.store(values_.pack(roundToInt(k_, k_.mulF(w, lanes))), words_.scratch, at, static_cast<int64_t>(i) * 32, 4);
-  k_.store(factor, words_.scratch, at, kFactorAt, 4);
+    k_.store(values_.pack(roundToInt(k_, k_.mulF(w, lanes))), scores_, at, static_cast<int64_t>(i) * 32, 4);
+  k_.store(factor, scores_, at, kFactorAt, 4);
 }
 
 /// Adds a page's values at `column` (in bytes of f32 sums) times the weights of all rows: [row][column][part][register].
@@ -146,12 +147,12 @@ void AttendEmitter::storeWeights(Value row, ValueRange weights, ValueRange scale
 KernelBuilder::Values AttendEmitter::sumPage(const AttendItem &item, const Tile &tile, Value column, Value weights,
                                              Value key, ValueRange sums) {
   const int64_t parts = values_.parts(), registers = values_.registers();
-  Value page = k_.add(k_.divUI(tile.firstKey, kPage), k_.divUI(key, kPage));
+  Value page = k_.divUI(key, kPage);
   // A column's word has as many bytes as its f32 sum.
   Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()), column);
   Value next;
-  if (item.next.table)
-    next = k_.address(ahead(item, k_.divUI(key, kPage), shape_.valuesAt()), column);
+  if (item.heads)
+    next = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes(), /*ahead=*/true), column);
   return k_.forLoop(k_.c(0), k_.c(kPage), kFour, sums, [&](Value token, ValueRange carried) {
     KernelBuilder::Values now(carried);
     Value line = k_.mul(token, shape_.headDim);
@@ -176,7 +177,7 @@ void AttendEmitter::emitCodeValues(const AttendItem &item, const Tile &tile, Val
   const int64_t sumsOfRow = tile_.columns * values_.parts();
   VectorType floats = k_.vec(lanes, k_.f32());
   Value rows = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
-  Value weights = k_.address(words_.scratch, k_.mul(head, kBlock * 4));
+  Value weights = k_.address(scores_, k_.mul(head, kBlock * 4));
   KernelBuilder::Values zeros;
   for (int64_t i = 0; i < tile_.rows() * sumsOfRow; ++i)
     llvm::append_range(zeros, values_.begin(k_.constant(values_.sumType(), 0)));
