@@ -69,7 +69,7 @@ Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
 }
 
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t bytes = shape.bf16Products && !shape.int8Cache ? Bf16Scratch(shape).bytes : 0;
+  int64_t bytes = shape.bf16Products ? Bf16Scratch(shape).bytes : 0;
   for (const Level &level : cpuLevels()) {
     AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
     AttendScratch many(shape, wide, itemTokens(shape, wide, false), 1), one(shape, narrow, 1, shape.kvHeads);

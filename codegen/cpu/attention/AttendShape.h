@@ -70,10 +70,9 @@ struct AttendScratch {
   int64_t stateBytes; ///< from one head to the next
 };
 
-/// Whether blocks of query tokens go through Bf16AttendEmitter. Integer products with an int8 cache are as fast, and need
-/// no copy of the keys and values.
+/// Whether blocks of query tokens go through Bf16AttendEmitter.
 inline bool usesBf16(const AttendShape &shape, const Level &level) {
-  return shape.bf16Products && level.bf16 && shape.splits == 0 && !shape.int8Cache;
+  return shape.bf16Products && level.bf16 && shape.splits == 0;
 }
 
 /// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens

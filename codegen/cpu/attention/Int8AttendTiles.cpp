@@ -153,22 +153,22 @@ KernelBuilder::Values AttendEmitter::sumPage(const AttendItem &item, const Tile 
   Value next;
   if (item.heads)
     next = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes(), /*ahead=*/true), column);
-  return k_.forLoop(k_.c(0), k_.c(kPage), kFour, sums, [&](Value token, ValueRange carried) {
-    KernelBuilder::Values now(carried);
-    Value line = k_.mul(token, shape_.headDim);
+  KernelBuilder::Values now(sums);
+  for (int64_t token = 0; token < kPage; token += kFour) {
+    const int64_t line = token * shape_.headDim;
     for (int64_t c = 0; next && c < tile_.columns; ++c)
-      k_.prefetch(next, line, c * kLine, kIntoL2);
+      k_.prefetch(next, Value(), line + c * kLine, kIntoL2);
     llvm::SmallVector<KernelBuilder::Values> codes;
     for (int64_t i = 0; i < tile_.columns * parts; ++i)
-      codes.push_back(values_.codes(values, line, i * kLine / parts));
+      codes.push_back(values_.codes(values, Value(), line + i * kLine / parts));
     for (int64_t r = 0; r < tile_.rows(); ++r) {
-      auto factors = values_.load(weights, k_.mul(k_.add(key, token), 2), rowOf(r) * kBlock * 4);
+      auto factors = values_.load(weights, k_.mul(key, 2), token * 2 + rowOf(r) * kBlock * 4);
       for (auto [i, code] : llvm::enumerate(codes))
         values_.add(llvm::MutableArrayRef(now).slice((r * std::ssize(codes) + i) * registers, registers), code,
                     factors);
     }
-    return now;
-  });
+  }
+  return now;
 }
 
 /// sums[row][16 columns] += sum over visible keys of p[row][key] * V[key][columns].
