@@ -17,13 +17,14 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
   // Accumulators of 16 lanes that fit beside the operands: 32 zmm hold 24; 16 ymm hold 12 halves, so 6.
   int64_t scoreLimit = level.avx512 ? 12 : 6;
   int64_t valueLimit = level.avx512 ? 24 : 6;
+  int64_t group = shape.group(), spilled = 2;
   if (shape.int8Cache) { // CodeProducts: two registers a sum, or codes of 16 bits beside the sums
-    scoreLimit = valueLimit = !level.avx512 ? 5 : level.vnni ? 12 : 20;
+    scoreLimit = valueLimit = level.avx512 ? 12 : level.vnni ? 3 : 5;
+    spilled = level.vnni ? 0 : 2;
   }
-  int64_t group = shape.group();
   AttendTile tile;
   // A prime group just over the limit is better kept whole with a spill or two than cut to single heads.
-  tile.heads = group <= scoreLimit + 2 ? group : divisorUpTo(group, scoreLimit);
+  tile.heads = group <= scoreLimit + spilled ? group : divisorUpTo(group, scoreLimit);
   tile.tokens = decode ? 1 : std::max<int64_t>(1, scoreLimit / tile.heads);
   tile.pages = 1;
   while (tile.pages < 4 && tile.rows() * tile.pages * 2 <= scoreLimit)

@@ -53,27 +53,23 @@ KernelBuilder::Values CodeProducts::begin(Value start) {
 }
 
 void CodeProducts::add(llvm::MutableArrayRef<Value> sum, llvm::ArrayRef<Value> codes, llvm::ArrayRef<Value> factors) {
+  const bool wide = lanes_ == 16;
   if (planes_) {
     VectorType bytes = k_.vec(lanes_ * 4, k_.i8());
     for (int64_t plane = 0; plane < 2; ++plane) {
       // The instruction's first factor has no sign, the second has one.
       Value without = signs_ == SignedFactors ? codes[0] : factors[plane];
       Value with = signs_ == SignedFactors ? factors[plane] : codes[0];
-      sum[plane] = k_.intrinsic("llvm.x86.avx512.vpdpbusd.512", sumType(),
+      sum[plane] = k_.intrinsic(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", sumType(),
                                 {sum[plane], k_.bitcast(without, bytes), k_.bitcast(with, bytes)});
     }
     return;
   }
-  const bool wide = lanes_ == 16;
   VectorType halves = k_.vec(lanes_ * 2, k_.b().getI16Type());
   for (int64_t half = 0; half < 2; ++half) {
     Value factor = k_.bitcast(factors[half], halves);
-    if (k_.level().vnni)
-      sum[0] = k_.intrinsic(wide ? "llvm.x86.avx512.vpdpwssd.512" : "llvm.x86.avx512.vpdpwssd.256", sumType(),
-                            {sum[0], codes[half], factor});
-    else
-      sum[0] = k_.add(sum[0], k_.intrinsic(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", sumType(),
-                                           {codes[half], factor}));
+    sum[0] = k_.add(sum[0], k_.intrinsic(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", sumType(),
+                                         {codes[half], factor}));
   }
 }
 

@@ -8,10 +8,9 @@ namespace llmc {
 /// A word of 32 bits holds the codes of four neighbours (dimensions of a key, tokens of a value), a register those of 16
 /// or 8 keys or columns, which is what a sum has a lane for. Four factors are two words, broadcast:
 ///
-/// - 512-bit VNNI: bytes 8 to 15 of the four factors, then bytes 0 to 7. Each is one vpdpbusd with the codes as they
-///   lie; a sum is two registers, of high and of low bytes.
-/// - else: factors 0 and 2, then 1 and 3, against the even and the odd codes, 16 bits each: vpdpwssd, or vpmaddwd and
-///   vpaddd. A sum is one register, all that 16 of them leave room for.
+/// - with VNNI the high bytes of the four factors, then the low ones. Each is one vpdpbusd with the codes as they lie; a
+///   sum is two registers, of high and of low bytes.
+/// - else factors 0 and 2, then 1 and 3, against the even and the odd codes, 16 bits each, by vpmaddwd and vpaddd.
 ///
 /// Both are exact and wrap like i32: equal bits at every level.
 class CodeProducts {
@@ -20,7 +19,7 @@ public:
   enum Signs { SignedFactors, SignedCodes };
 
   CodeProducts(KernelBuilder &k, Signs signs)
-      : k_(k), signs_(signs), planes_(k.level().avx512 && k.level().vnni), lanes_(k.level().avx512 ? 16 : 8) {}
+      : k_(k), signs_(signs), planes_(k.level().vnni), lanes_(k.level().avx512 ? 16 : 8) {}
 
   /// Of a register.
   int64_t lanes() const { return lanes_; }
