@@ -99,6 +99,14 @@ void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endK
             choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage), at_.ahead);
 }
 
+void AttendEmitter::fetch(const AttendNext &block) {
+  notePages(block.table, block.firstPage, block.lastPage, at_.ahead);
+  k_.forEach(k_.c(0), k_.c(AttendShape::kBlockTokens / AttendShape::kPageTokens), 1, [&](Value page) {
+    Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
+    k_.forEach(k_.c(0), k_.c(shape_.layerBytes()), 64, [&](Value at) { k_.prefetch(address, at, 0, kIntoL2); });
+  });
+}
+
 /// What the item's head has in the part of page `page` of the block, or of the next one, that starts at `at`, `headBytes` a
 /// head.
 Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t at, int64_t headBytes, bool ahead) {

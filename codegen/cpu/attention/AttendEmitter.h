@@ -85,6 +85,8 @@ public:
   /// Before items of these heads and tokens: what they share.
   void prepare(const AttendItem &item);
   void emitItem(const AttendItem &item);
+  /// Brings the pages [firstPage, lastPage], a block at most, into L2.
+  void fetch(const AttendNext &block);
 
 private:
   struct Range {

@@ -48,6 +48,10 @@ private:
       first = k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), unit);
     Value live = k_.sub(ends, first);
     Range keys = share(all.firstToken, live), none = share(all.firstToken, k_.sub(k_.c(shape_.splits), live));
+    if (getenv("FETCH")) {
+    Value begin = k_.mul(k_.add(first, k_.divUI(keys.begin, shape_.kvHeads)), unit);
+    emitter_.fetch(following(all, length, begin, k_.less(keys.begin, keys.end)));
+    }
     k_.forEach(k_.c(0), k_.c(shape_.splits), 1, [&](Value i) {
       Value alive = k_.less(i, live);
       auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), alive, yes, no); };

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <random>
 #include <sys/mman.h>
@@ -283,22 +284,32 @@ class AttendTest : public testing::TestWithParam<std::tuple<Case, const Level *>
 protected:
   bool runs() { return rt::supportsLevel(std::get<1>(GetParam())->name.str(), rt::detectCpuFeatures()); }
 
-  /// Compiles the case's kernel; null when this CPU cannot run it.
+  /// Compiles the case's kernel, once for all tests; null when this CPU cannot run it.
   rt::KernelFn compile(std::string *assembly = nullptr) {
+    struct Built {
+      std::string assembly;
+      std::unique_ptr<MappedImage> code;
+      rt::KernelFn function = nullptr;
+    };
+    static std::map<std::pair<std::string, std::string>, Built> all;
     const auto &[test, level] = GetParam();
-    auto image = buildImage(test.shape, *level, assembly);
-    if (!image) {
-      ADD_FAILURE() << llvm::toString(image.takeError());
-      return nullptr;
+    auto [at, isNew] = all.try_emplace({test.name, level->name.str()});
+    Built &built = at->second;
+    if (isNew) {
+      auto image = buildImage(test.shape, *level, &built.assembly);
+      if (!image) {
+        ADD_FAILURE() << llvm::toString(image.takeError());
+        return nullptr;
+      }
+      if (runs()) {
+        built.code = std::make_unique<MappedImage>(*image);
+        built.function = built.code->function(*image, "attend");
+      }
     }
-    if (!runs())
-      return nullptr;
-    code_ = std::make_unique<MappedImage>(*image);
-    return code_->function(*image, "attend");
+    if (assembly)
+      *assembly = built.assembly;
+    return built.function;
   }
-
-private:
-  std::unique_ptr<MappedImage> code_;
 };
 
 TEST_P(AttendTest, MatchesDoubleReference) {
@@ -385,11 +396,11 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
     }
 }
 
-/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out.
-std::vector<const Level *> levels(bool vnni) {
+/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does not.
+std::vector<const Level *> levels(bool int8) {
   std::vector<const Level *> all;
   for (const Level &level : instructionSets())
-    if (vnni || !level.vnni || level.bf16)
+    if (int8 ? !level.bf16 : !level.vnni || level.bf16)
       all.push_back(&level);
   return all;
 }
