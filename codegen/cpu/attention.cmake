@@ -1,5 +1,6 @@
 # Attention kernels.
 add_library(llmcCpuAttention STATIC attention/AttendShape.cpp attention/AttendEmitter.cpp attention/AttendTiles.cpp
+            attention/CodeProducts.cpp attention/Int8AttendTiles.cpp
             attention/Bf16AttendEmitter.cpp attention/Bf16AttendTiles.cpp attention/AttendKernel.cpp
             attention/AttendFamily.cpp)
 target_link_libraries(llmcCpuAttention PUBLIC llmcCpuRegion llmcKern llmcPackedLayout)

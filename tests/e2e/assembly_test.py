@@ -23,8 +23,11 @@ LEVELS = {
     "x86-64-v4-vnni-bf16-vp2intersect": ("vpdpbusd", "zmm", r"\{vex\}|vp2intersect"),
 }
 FUSED = "vfmadd"
+# Level -> product of an int8 cache and factors of 16 bits
+INTEGERS = {"x86-64-v3": "vpmaddwd", "x86-64-v3-avxvnni": "{vex} vpdpbusd", "x86-64-v4": "vpmaddwd"} | dict.fromkeys(list(LEVELS)[3:], "vpdpbusd")
 # Vector stack references in one pass of a product loop: none with 32 registers; with 16, which do not hold the widest tiles, as measured.
-BUDGET = {"zmm": {"linear": 0, "linear float": 0, "attend": 0}, "ymm": {"linear": 12, "linear float": 26, "attend": 28}}
+BUDGET = {"zmm": {"linear": 0, "linear float": 0, "attend": 0, "attend int8": 2},
+          "ymm": {"linear": 12, "linear float": 26, "attend": 28, "attend int8": 8}}
 
 
 @functools.cache
@@ -104,6 +107,21 @@ class Levels(unittest.TestCase):
                              for loop in hot_loops(text, "vdpbf16ps") for one in loop if one.name.startswith("vdpbf16ps")]
                     self.assertEqual(bool(pairs), "bf16" in level and not flags)
                     self.assertLessEqual({one.width() for one in pairs}, {"zmm"})
+
+
+    def test_attention_over_an_int8_cache(self):
+        """Integer products of the cache's bytes as they lie (two shifts or a mask for 16-bit products), nothing made a float in their loops."""
+        widening = re.compile(r"vpmov[sz]xb|vcvtdq2ps|vcvtph2ps|vfmadd")
+        for level, variants in listings("Q4_1", "--kv-cache", "int8").items():
+            product = INTEGERS[level]
+            with self.subTest(level=level):
+                self.check_products(variants, "attend int8", product, LEVELS[level][1])
+                loops = [loop for name, text in variants.items() if name.startswith("attend") for loop in hot_loops(text, product)]
+                self.assertGreaterEqual(len(loops), 4)  # scores and values, of one token and of blocks
+                for loop in loops:
+                    names = [one.name for one in loop]
+                    self.assertFalse([name for name in names if widening.match(name)], f"a loop of {len(loop)} instructions")
+                    self.assertGreaterEqual(names.count(product), len(names) * 0.25)
 
 
 class Reader(unittest.TestCase):

@@ -9,8 +9,9 @@ using namespace mlir;
 namespace llmc {
 
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
-                             const AttendTile &tile, int64_t itemTokens)
-    : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens) {}
+                             const AttendTile &tile, int64_t itemTokens, int64_t itemHeads)
+    : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens, itemHeads),
+      keys_(kernel, CodeProducts::SignedFactors), values_(kernel, CodeProducts::SignedCodes) {}
 
 Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
   Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);
@@ -36,18 +37,32 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
   return {begin, end};
 }
 
-void AttendEmitter::selectHead(Value head) {
-  state_ = k_.address(words_.scratch, head ? k_.mul(head, at_.stateBytes) : Value(), at_.state);
+void AttendEmitter::forEachKvHead(const AttendItem &item, llvm::function_ref<void(const AttendItem &)> body) {
+  auto select = [&](Value head) {
+    scores_ = k_.address(words_.scratch, head ? k_.mul(head, at_.scoreBytes) : Value());
+    state_ = k_.address(words_.scratch, head ? k_.mul(head, at_.stateBytes) : Value(), at_.state);
+  };
+  select(Value());
+  if (!item.heads)
+    return body(item);
+  k_.forEach(item.kvHead, k_.add(item.kvHead, item.heads), 1, [&](Value head) {
+    AttendItem one = item;
+    one.kvHead = head;
+    select(head);
+    body(one);
+  });
 }
 
-void AttendEmitter::clearState(Value heads) {
+void AttendEmitter::clearState() {
   Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0);
-  k_.forEach(k_.c(0), heads, 1, [&](Value head) {
-    selectHead(head);
-    k_.forEach(k_.c(0), k_.c(at_.largest), 64, [&](Value at) { k_.store(zero, state_, at, 0, 4); });
-    k_.forEach(k_.c(0), k_.c(at_.rows * 4), 4,
-               [&](Value at) { k_.store(k_.constant(k_.f32(), -1.0e30), state_, at, at_.largest, 4); });
-  });
+  k_.forEach(k_.c(0), k_.c(at_.largest), 64, [&](Value at) { k_.store(zero, state_, at, 0, 4); });
+  k_.forEach(k_.c(0), k_.c(at_.rows * 4), 4,
+             [&](Value at) { k_.store(k_.constant(k_.f32(), -1.0e30), state_, at, at_.largest, 4); });
+}
+
+void AttendEmitter::prepare(const AttendItem &item) {
+  if (shape_.int8Cache)
+    forEachKvHead(item, [&](const AttendItem &one) { packQueries(one); });
 }
 
 void AttendEmitter::emitItem(const AttendItem &item) {
@@ -55,68 +70,77 @@ void AttendEmitter::emitItem(const AttendItem &item) {
   Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
   table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
   first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
-  clearState(item.heads ? item.heads : k_.c(1));
+  forEachKvHead(item, [&](const AttendItem &) { clearState(); });
   Range keys = keyRange(item);
-  auto forHeads = [&](llvm::function_ref<void(const AttendItem &)> body) {
-    selectHead(Value());
-    if (!item.heads)
-      return body(item);
-    k_.forEach(k_.c(0), item.heads, 1, [&](Value head) {
-      AttendItem one = item;
-      one.kvHead = k_.add(item.kvHead, head);
-      selectHead(head);
-      body(one);
-    });
-  };
   k_.forEach(keys.begin, keys.end, AttendShape::kBlockTokens, [&](Value firstKey) {
-    if (item.next.table)
+    notePages(table_, k_.divUI(firstKey, AttendShape::kPageTokens),
+              k_.divUI(k_.add(keys.end, -1), AttendShape::kPageTokens), at_.pages);
+    if (item.heads)
       noteAhead(item, firstKey, keys.end);
-    forHeads([&](const AttendItem &one) { emitBlock(one, firstKey, keys.end); });
+    emitBlock(item, firstKey, keys.end);
   });
-  forHeads([&](const AttendItem &one) { storeRows(one); });
+  forEachKvHead(item, [&](const AttendItem &one) { storeRows(one); });
 }
 
-/// Writes where the pages of the block after the one at `firstKey` lie: the item's next, or the first of what follows.
-void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endKey) {
-  constexpr int64_t kPages = AttendShape::kBlockTokens / AttendShape::kPageTokens;
-  Value following = k_.add(firstKey, AttendShape::kBlockTokens), more = k_.less(following, endKey);
-  auto choose = [&](Value own, Value next) -> Value { return arith::SelectOp::create(k_.b(), more, own, next); };
-  Value table = choose(table_, item.next.table);
-  Value first = choose(k_.divUI(following, AttendShape::kPageTokens), item.next.firstPage);
-  Value last = choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage);
-  for (int64_t p = 0; p < kPages; ++p) {
+/// Writes where the pages of a block lie, [first, last] of `table`; the last one again for those after it.
+void AttendEmitter::notePages(Value table, Value first, Value last, int64_t at) {
+  for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p) {
     Value page = k_.loadIndex(table, k_.minSI(k_.add(first, p), last));
-    Value address = k_.address(words_.cache, k_.mul(page, shape_.pageBytes()));
-    if (!item.heads)
-      address = k_.address(address, k_.mul(choose(item.kvHead, item.next.kvHead), shape_.headBytes()));
-    k_.store(address, words_.scratch, Value(), at_.ahead + p * 8, 8);
+    k_.store(k_.address(words_.cache, k_.mul(page, shape_.pageBytes())), words_.scratch, Value(), at + p * 8, 8);
   }
 }
 
-/// K of the head that is read in page `page` of the block that comes next; `extra` bytes on.
-Value AttendEmitter::ahead(const AttendItem &item, Value page, int64_t extra) {
-  Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
-  return k_.address(address, item.heads ? k_.mul(item.kvHead, shape_.headBytes()) : Value(), extra);
+/// The pages of the block after the one at `firstKey`: the item's next, or the first of what follows.
+void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endKey) {
+  Value following = k_.add(firstKey, AttendShape::kBlockTokens), more = k_.less(following, endKey);
+  auto choose = [&](Value own, Value next) -> Value { return arith::SelectOp::create(k_.b(), more, own, next); };
+  notePages(choose(table_, item.next.table),
+            choose(k_.divUI(following, AttendShape::kPageTokens), item.next.firstPage),
+            choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage), at_.ahead);
+}
+
+void AttendEmitter::fetch(const AttendNext &block) {
+  notePages(block.table, block.firstPage, block.lastPage, at_.ahead);
+  k_.forEach(k_.c(0), k_.c(AttendShape::kBlockTokens / AttendShape::kPageTokens), 1, [&](Value page) {
+    Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
+    k_.forEach(k_.c(0), k_.c(shape_.layerBytes()), 64, [&](Value at) { k_.prefetch(address, at, 0, kIntoL2); });
+  });
+}
+
+/// What the item's head has in the part of page `page` of the block, or of the next one, that starts at `at`, `headBytes` a
+/// head.
+Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t at, int64_t headBytes, bool ahead) {
+  Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), ahead ? at_.ahead : at_.pages, 8);
+  return k_.address(address, k_.mul(item.kvHead, headBytes), at);
 }
 
 void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endKey) {
+  const bool int8 = shape_.int8Cache;
   // Tokens before the block see none of it.
   Value from = k_.maxSI(k_.sub(firstKey, first_), k_.c(0));
   from = k_.mul(k_.divUI(from, tile_.tokens), tile_.tokens);
   k_.forEach(from, item.tokenCount, tile_.tokens, [&](Value token) {
     Tile tile = tileAt(item, token, firstKey, endKey);
-    forEachHeads([&](Value head) { emitScores(item, tile, head); });
-    KernelBuilder::Values valueScales = scaleAddresses(item, tile);
-    auto softmax = [&](bool masked) {
-      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked, valueScales); });
-      return KernelBuilder::Values();
-    };
-    k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
-    forEachHeads([&](Value head) { emitValues(item, tile, head); });
-    if (item.next.table) // a last block with few keys has not come to the end of the next one
-      k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
-                 [&](Value key) { prefetchValues(item, key, k_.c(0), shape_.headDim / 16); });
+    forEachKvHead(item, [&](const AttendItem &one) {
+      forEachHeads([&](Value head) { int8 ? emitCodeScores(one, tile, head) : emitScores(one, tile, head); });
+    });
+    forEachKvHead(item, [&](const AttendItem &one) { emitSoftmax(one, tile); });
+    forEachKvHead(item, [&](const AttendItem &one) {
+      forEachHeads([&](Value head) { int8 ? emitCodeValues(one, tile, head) : emitValues(one, tile, head); });
+      if (one.heads) // a last block with few keys has not come to the end of the next one
+        k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
+                   [&](Value key) { prefetchValues(one, key, k_.c(0), shape_.headDim / 16); });
+    });
   });
+}
+
+void AttendEmitter::emitSoftmax(const AttendItem &item, const Tile &tile) {
+  KernelBuilder::Values valueScales = scaleAddresses(item);
+  auto softmax = [&](bool masked) {
+    k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value row) { emitSoftmaxRow(tile, row, masked, valueScales); });
+    return KernelBuilder::Values();
+  };
+  k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
 }
 
 AttendEmitter::Tile AttendEmitter::tileAt(const AttendItem &item, Value token, Value firstKey, Value endKey) {
@@ -142,28 +166,12 @@ void AttendEmitter::forEachHeads(llvm::function_ref<void(Value)> body) {
     k_.forEach(k_.c(0), k_.c(shape_.group()), tile_.heads, body);
 }
 
-Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t at, int64_t headBytes) {
-  Value offset = k_.mul(k_.loadIndex(table_, page), shape_.pageBytes());
-  return k_.address(words_.cache, k_.add(offset, k_.mul(item.kvHead, headBytes)), at);
-}
-
-/// Where the scales of the values of each page of the tile's block lie; nothing if they have none.
-KernelBuilder::Values AttendEmitter::scaleAddresses(const AttendItem &item, const Tile &tile) {
+/// Where the scales of the values of each page of the block lie; nothing if they have none.
+KernelBuilder::Values AttendEmitter::scaleAddresses(const AttendItem &item) {
   KernelBuilder::Values found;
-  if (!shape_.int8Cache)
-    return found;
-  Value first = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
-  Value last = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
-  for (int64_t p = 0; p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p)
-    found.push_back(pageAddress(item, k_.minSI(k_.add(first, p), last), shape_.valueScalesAt(), shape_.scaleBytes()));
+  for (int64_t p = 0; shape_.int8Cache && p < AttendShape::kBlockTokens / AttendShape::kPageTokens; ++p)
+    found.push_back(pageAddress(item, k_.c(p), shape_.valueScalesAt(), shape_.scaleBytes()));
   return found;
-}
-
-Value loadCached(KernelBuilder &k, const AttendShape &shape, Value base, Value offset, int64_t disp) {
-  if (!shape.int8Cache)
-    return k.extF(k.load(k.vec(16, k.f16()), base, offset, disp, 32));
-  Value codes = arith::ExtSIOp::create(k.b(), k.vec(16, k.i32()), k.load(k.vec(16, k.i8()), base, offset, disp, 16));
-  return arith::SIToFPOp::create(k.b(), k.vec(16, k.f32()), codes);
 }
 
 void AttendEmitter::storeRows(const AttendItem &item) {

@@ -3,9 +3,14 @@
 
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/cpu/attention/AttendShape.h"
+#include "codegen/cpu/attention/CodeProducts.h"
 #include <functional>
+#include <optional>
 
 namespace llmc {
+
+/// Locality of a prefetch that stops at L2.
+inline constexpr int kIntoL2 = 2;
 
 /// Takes the finished D values of `head` (of all) of token `row`, f32 at `values`.
 using AttendSink = std::function<void(mlir::Value row, mlir::Value head, mlir::Value values)>;
@@ -20,17 +25,17 @@ struct AttendWords {
   AttendSink sink;     ///< when set, takes the values of whole contexts instead of `result`
 };
 
-/// The first keys of what a worker reads next: pages [firstPage, lastPage] of a sequence's row of the block table, by
-/// KV head `kvHead` (null: of all heads).
+/// The first keys of what a worker reads next: pages [firstPage, lastPage] of a sequence's row of the block table.
 struct AttendNext {
-  mlir::Value table, firstPage, lastPage, kvHead;
+  mlir::Value table, firstPage, lastPage;
 };
 
-/// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`.
+/// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`; or one
+/// token and the `heads` KV heads from `kvHead` on.
 struct AttendItem {
   mlir::Value firstToken, tokenCount, sequence, kvHead;
+  mlir::Value heads; ///< null for blocks of query tokens
   mlir::Value split; ///< null when the whole context is one
-  mlir::Value heads; ///< null, or how many KV heads from `kvHead` on
   AttendNext next;   ///< what this worker reads after the item; null for blocks of query tokens
 };
 
@@ -45,14 +50,16 @@ struct VisibleKeys {
 /// Those of a row at position `here` (relative to the block), of which keys from `end` on do not exist.
 VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, mlir::Value here, mlir::Value end);
 
-/// Scores of the block's keys firstKey + 0..15 with -3e38 for those that the row does not see.
-mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value scores, int64_t firstKey);
+/// `values` of the block's keys firstKey + 0..15 with `hidden` for those that the row does not see.
+mlir::Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, mlir::Value values, int64_t firstKey,
+                       double hidden = -1.0e38);
+
+/// 2^x of 16 lanes with AVX-512: 2^floor(x) by vscalefps, which also makes -1e38 a zero, times a polynomial in
+/// x - floor(x), highest coefficient first.
+mlir::Value exp2Wide(KernelBuilder &k, mlir::Value x, llvm::ArrayRef<double> coefficients);
 
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
-
-/// 16 keys' or values' elements at `base` + `offset` + `disp` as f32, not yet times their scales.
-mlir::Value loadCached(KernelBuilder &k, const AttendShape &shape, mlir::Value base, mlir::Value offset, int64_t disp);
 
 /// Stores sums * factor of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,
@@ -61,16 +68,25 @@ void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &wo
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
 ///
-/// An item of several heads goes block by block through all of them: K and V of all heads of a page lie side by side.
-/// Where items have one token, the next block, of the item or of what follows, comes into L2 while a block is computed.
+/// With an int8 cache both products are of integers (CodeProducts): queries are rounded to 16 bits once an item, relative
+/// to the largest of a head, and weights once a block of 64 keys, so that scores and sums are off by 2^-15 or so. Scales
+/// meet the integers' sums: those of keys in the score, those of values in the weight before it is rounded.
+///
+/// An item of one token goes block by block through all of its heads: K and V of all heads of a page lie side by side. The
+/// scores of all heads come first, then all weights, then all sums: what one step waits for at its end is little of that.
+/// The next block, of the item or of what follows, comes into L2 while a block is computed.
 /// One prefetch to L1 after another leaves a core of a Zen 4 at 12 of the 20 GB/s that it reads this way: it has few
 /// places for what misses L1.
 class AttendEmitter {
 public:
   AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words, const AttendTile &tile,
-                int64_t itemTokens);
+                int64_t itemTokens, int64_t itemHeads);
 
+  /// Before items of these heads and tokens: what they share.
+  void prepare(const AttendItem &item);
   void emitItem(const AttendItem &item);
+  /// Brings the pages [firstPage, lastPage], a block at most, into L2.
+  void fetch(const AttendNext &block);
 
 private:
   struct Range {
@@ -85,32 +101,49 @@ private:
     mlir::Value whole;    ///< i1: every row sees all 64 keys
   };
   Range keyRange(const AttendItem &item);
-  void clearState(mlir::Value heads);
-  void selectHead(mlir::Value head);
+  void clearState();
+  void forEachKvHead(const AttendItem &item, llvm::function_ref<void(const AttendItem &)> body);
+  void notePages(mlir::Value table, mlir::Value first, mlir::Value last, int64_t at);
   void noteAhead(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
-  mlir::Value ahead(const AttendItem &item, mlir::Value page, int64_t extra);
+  mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t at, int64_t headBytes, bool ahead = false);
   void prefetchValues(const AttendItem &item, mlir::Value key, mlir::Value column, int64_t columns);
   void emitBlock(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
   Tile tileAt(const AttendItem &item, mlir::Value token, mlir::Value firstKey, mlir::Value endKey);
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
+  /// A row of the tile, its first head being `head` of the group, counted from that head of the tile's first token.
+  int64_t rowOf(int64_t r) const { return r / tile_.heads * shape_.group() + r % tile_.heads; }
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
+  void emitSoftmax(const AttendItem &item, const Tile &tile);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);
+  KernelBuilder::Values scoresOf(mlir::Value row, const std::optional<VisibleKeys> &keys);
+  mlir::Value largestFor(mlir::Value itemRow, mlir::ValueRange scores);
   void rescaleRow(mlir::Value row, mlir::Value largest, mlir::Value now);
   void emitValues(const AttendItem &item, const Tile &tile, mlir::Value head);
+  // The same with an int8 cache.
+  void packQueries(const AttendItem &item);
+  void packQuery(mlir::Value query, mlir::Value row);
+  void emitCodeScores(const AttendItem &item, const Tile &tile, mlir::Value head);
+  KernelBuilder::Values scorePages(const Tile &tile, mlir::Value head, mlir::ValueRange pages, mlir::ValueRange nexts);
+  void storeWeights(mlir::Value row, mlir::ValueRange weights, mlir::ValueRange scales,
+                    const std::optional<VisibleKeys> &keys);
+  void emitCodeValues(const AttendItem &item, const Tile &tile, mlir::Value head);
+  KernelBuilder::Values sumPage(const AttendItem &item, const Tile &tile, mlir::Value column, mlir::Value weights,
+                                mlir::Value key, mlir::ValueRange sums);
   void storeRows(const AttendItem &item);
   void storeRow(const AttendItem &item, mlir::Value row);
-  /// What the item's head has in the part of page `page` that starts at `at`, `headBytes` a head.
-  mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t at, int64_t headBytes);
-  KernelBuilder::Values scaleAddresses(const AttendItem &item, const Tile &tile);
+  KernelBuilder::Values scaleAddresses(const AttendItem &item);
+  mlir::Value weightOf(mlir::Value exponent);
 
   KernelBuilder &k_;
   const AttendShape &shape_;
   AttendWords words_;
   AttendTile tile_;
   AttendScratch at_;
-  mlir::Value state_; ///< of the current head
-  mlir::Value table_; ///< block table row of the current item's sequence
-  mlir::Value first_; ///< position of the item's first token
+  CodeProducts keys_, values_; ///< for an int8 cache
+  mlir::Value state_;          ///< of the current KV head
+  mlir::Value scores_;         ///< of the current KV head
+  mlir::Value table_;          ///< block table row of the current item's sequence
+  mlir::Value first_;          ///< position of the item's first token
 };
 
 } // namespace llmc

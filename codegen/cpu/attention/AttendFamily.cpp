@@ -109,7 +109,8 @@ static std::string describeAttend(kern::FuncOp function, int64_t, const Level &l
   AttendTile tile = chooseTile(shape, level, /*decode=*/shape.splits > 0);
   std::string parts = shape.splits ? ", context in " + std::to_string(shape.splits) + " parts" : "";
   return "scores " + std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.pages) + ", values " +
-         std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.columns) + " in registers" + parts;
+         std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.columns) + " in registers" +
+         (shape.int8Cache ? ", int8 x 16-bit integers" : "") + parts;
 }
 
 const KernelFamily kAttend = {"attend", emitAttendKernel, attendScratchBytes, describeAttend};

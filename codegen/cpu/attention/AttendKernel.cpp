@@ -9,34 +9,80 @@ using namespace mlir;
 
 namespace llmc {
 
-/// Decode parts: token x KV head x split, dealt out round robin so that short contexts still spread over workers.
-static void emitSplitItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words) {
-  AttendTile tile = chooseTile(shape, k.level(), /*decode=*/true);
-  AttendEmitter emitter(k, shape, words, tile, 1);
-  Value tokens = k.batchInt(words.batch, offsetof(rt::Batch, tokens));
-  Value sequences = k.batchPtr(words.batch, offsetof(rt::Batch, tokenSeq));
-  int64_t perToken = shape.kvHeads * shape.splits;
-  Value items = k.mul(tokens, perToken);
-  Value mine = k.divUI(k.add(k.sub(k.maxSI(items, k.worker()), k.worker()), k.add(k.workers(), -1)), k.workers());
-  Value positions = k.batchPtr(words.batch, offsetof(rt::Batch, positions));
-  Value table = k.batchPtr(words.batch, offsetof(rt::Batch, blockTable));
-  Value stride = k.batchInt(words.batch, offsetof(rt::Batch, blockStride));
-  auto itemAt = [&](Value index) {
-    Value token = k.divUI(index, perToken), rest = k.remUI(index, perToken);
-    return AttendItem{
-        token,   k.c(1), k.loadIndex(sequences, token), k.divUI(rest, shape.splits), k.remUI(rest, shape.splits),
-        Value(), {}};
+/// Decode parts: split x KV head of each token. Each worker gets a stretch of those that have keys, so that it reads pages
+/// as they lie, and one of those that have none and are only written.
+class SplitItems {
+public:
+  SplitItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
+      : k_(k), shape_(shape), emitter_(k, shape, words, chooseTile(shape, k.level(), /*decode=*/true), 1, shape.kvHeads),
+        tokens_(k.batchInt(words.batch, offsetof(rt::Batch, tokens))),
+        sequences_(k.batchPtr(words.batch, offsetof(rt::Batch, tokenSeq))),
+        positions_(k.batchPtr(words.batch, offsetof(rt::Batch, positions))),
+        table_(k.batchPtr(words.batch, offsetof(rt::Batch, blockTable))),
+        stride_(k.batchInt(words.batch, offsetof(rt::Batch, blockStride))) {}
+
+  void emit() {
+    k_.forEach(k_.c(0), tokens_, 1, [&](Value token) {
+      AttendItem all{token, k_.c(1), k_.loadIndex(sequences_, token), k_.c(0), k_.c(shape_.kvHeads), Value(), {}};
+      emitter_.prepare(all);
+      emitToken(all);
+    });
+  }
+
+private:
+  struct Range {
+    Value begin, end;
   };
-  k.forEach(k.c(0), mine, 1, [&](Value i) {
-    Value index = k.add(k.worker(), k.mul(i, k.workers()));
-    AttendItem item = itemAt(index), next = itemAt(k.minSI(k.add(index, k.workers()), k.add(items, -1)));
-    Value length = k.add(k.loadIndex(positions, next.firstToken), 1);
-    Value last = k.divUI(k.add(length, -1), AttendShape::kPageTokens);
-    Value first = k.divUI(k.mul(next.split, splitTokens(k, shape, length)), AttendShape::kPageTokens);
-    item.next = {k.address(table, k.mul(k.mul(next.sequence, stride), 4)), k.minSI(first, last), last, next.kvHead};
-    emitter.emitItem(item);
-  });
-}
+
+  /// The part of `count` splits x KV heads that this worker has. The first one differs from token to token: with fewer
+  /// than workers it is not always the same ones that have none.
+  Range share(Value token, Value count) {
+    Value items = k_.mul(count, shape_.kvHeads), worker = k_.remUI(k_.add(k_.worker(), token), k_.workers());
+    return {k_.divUI(k_.mul(items, worker), k_.workers()), k_.divUI(k_.mul(items, k_.add(worker, 1)), k_.workers())};
+  }
+
+  void emitToken(const AttendItem &all) {
+    Value length = k_.add(k_.loadIndex(positions_, all.firstToken), 1), unit = splitTokens(k_, shape_, length);
+    Value first = k_.c(0), ends = k_.divUI(k_.add(length, k_.add(unit, -1)), unit);
+    if (shape_.window > 0)
+      first = k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), unit);
+    Value live = k_.sub(ends, first);
+    Range keys = share(all.firstToken, live), none = share(all.firstToken, k_.sub(k_.c(shape_.splits), live));
+    if (getenv("FETCH")) {
+    Value begin = k_.mul(k_.add(first, k_.divUI(keys.begin, shape_.kvHeads)), unit);
+    emitter_.fetch(following(all, length, begin, k_.less(keys.begin, keys.end)));
+    }
+    k_.forEach(k_.c(0), k_.c(shape_.splits), 1, [&](Value i) {
+      Value alive = k_.less(i, live);
+      auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), alive, yes, no); };
+      Value before = k_.mul(k_.sub(i, choose(k_.c(0), live)), shape_.kvHeads);
+      auto headAt = [&](Value bound) {
+        return k_.minSI(k_.maxSI(k_.sub(bound, before), k_.c(0)), k_.c(shape_.kvHeads));
+      };
+      AttendItem item = all;
+      item.kvHead = headAt(choose(keys.begin, none.begin));
+      item.heads = k_.sub(headAt(choose(keys.end, none.end)), item.kvHead);
+      item.split = k_.remUI(k_.add(first, i), shape_.splits);
+      Value goesOn = k_.less(k_.mul(k_.add(i, 1), shape_.kvHeads), keys.end);
+      item.next = following(item, length, k_.mul(k_.add(item.split, 1), unit), goesOn);
+      k_.ifThen(k_.less(k_.c(0), item.heads), [&] { emitter_.emitItem(item); });
+    });
+  }
+
+  /// The pages from key `end` on where this worker `goesOn`, or once more one that it has read.
+  AttendNext following(const AttendItem &item, Value length, Value end, Value goesOn) {
+    Value last = k_.divUI(k_.add(length, -1), AttendShape::kPageTokens);
+    Value read = k_.minSI(k_.divUI(k_.add(end, -1), AttendShape::kPageTokens), last);
+    auto choose = [&](Value yes) -> Value { return arith::SelectOp::create(k_.b(), goesOn, yes, read); };
+    return {k_.address(table_, k_.mul(k_.mul(item.sequence, stride_), 4)),
+            choose(k_.minSI(k_.divUI(end, AttendShape::kPageTokens), last)), choose(last)};
+  }
+
+  KernelBuilder &k_;
+  const AttendShape &shape_;
+  AttendEmitter emitter_;
+  Value tokens_, sequences_, positions_, table_, stride_;
+};
 
 /// Items of a step that this worker owns: `count` of them follow `before` earlier ones. Dealt out in rounds that go
 /// through the workers forwards and backwards by turns, because causal items grow: forwards only, the last worker's
@@ -75,7 +121,7 @@ public:
         stride_(k.batchInt(words.batch, offsetof(rt::Batch, blockStride))) {}
 
   void emit() {
-    AttendEmitter emitter(k_, shape_, words_, chooseTile(shape_, k_.level(), /*decode=*/true), 1);
+    AttendEmitter emitter(k_, shape_, words_, chooseTile(shape_, k_.level(), /*decode=*/true), 1, shape_.kvHeads);
     auto total = k_.forLoop(k_.c(0), sequences_, 1, {k_.c(0)}, [&](Value sequence, ValueRange sum) {
       return KernelBuilder::Values{k_.add(sum[0], k_.mul(headCost(sequence), shape_.kvHeads))};
     });
@@ -85,8 +131,9 @@ public:
       Value first = headAt(begin, carried[0], cost), last = headAt(end, carried[0], cost);
       k_.ifThen(k_.less(first, last), [&] {
         Value goesOn = arith::AndIOp::create(k_.b(), k_.less(after, end), k_.less(k_.add(sequence, 1), sequences_));
-        AttendItem item{k_.loadIndex(starts_, sequence), k_.c(1), sequence, first, Value(), k_.sub(last, first),
+        AttendItem item{k_.loadIndex(starts_, sequence), k_.c(1), sequence, first, k_.sub(last, first), Value(),
                         following(sequence, goesOn)};
+        emitter.prepare(item);
         emitter.emitItem(item);
       });
       return KernelBuilder::Values{after};
@@ -122,7 +169,7 @@ private:
     if (shape_.window > 0)
       first = k_.mul(k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), AttendShape::kBlockTokens),
                      AttendShape::kBlockTokens / AttendShape::kPageTokens);
-    return {k_.address(table_, k_.mul(k_.mul(which, stride_), 4)), choose(first, last), last, Value()};
+    return {k_.address(table_, k_.mul(k_.mul(which, stride_), 4)), choose(first, last), last};
   }
 
   KernelBuilder &k_;
@@ -137,7 +184,7 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
   singles.emit();
   AttendTile wide = chooseTile(shape, k.level(), /*decode=*/false);
   int64_t wideTokens = itemTokens(shape, wide, false);
-  AttendEmitter many(k, shape, words, wide, wideTokens);
+  AttendEmitter many(k, shape, words, wide, wideTokens, 1);
   Bf16AttendEmitter rounded(k, shape, words);
   bool bf16 = usesBf16(shape, k.level());
   Value sequences = k.batchInt(words.batch, offsetof(rt::Batch, sequences));
@@ -154,7 +201,10 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
             Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
             Value count = k.minSI(k.sub(end, token), blockTokens);
             AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value(), Value(), {}};
-            bf16 ? rounded.emitItem(item) : many.emitItem(item);
+            if (bf16)
+              return rounded.emitItem(item);
+            many.prepare(item);
+            many.emitItem(item);
           });
           return KernelBuilder::Values{k.add(carried[0], items)};
         },
@@ -171,7 +221,7 @@ void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArgument
                     k.address(k.arg(arguments.scratch), mine),
                     sink};
   if (shape.splits)
-    emitSplitItems(k, shape, words);
+    SplitItems(k, shape, words).emit();
   else
     emitBlockItems(k, shape, words);
 }

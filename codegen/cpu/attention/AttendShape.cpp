@@ -17,10 +17,14 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
   // Accumulators of 16 lanes that fit beside the operands: 32 zmm hold 24; 16 ymm hold 12 halves, so 6.
   int64_t scoreLimit = level.avx512 ? 12 : 6;
   int64_t valueLimit = level.avx512 ? 24 : 6;
-  int64_t group = shape.group();
+  int64_t group = shape.group(), spilled = 2;
+  if (shape.int8Cache) { // CodeProducts: two registers a sum, or codes of 16 bits beside the sums
+    scoreLimit = valueLimit = level.avx512 ? 12 : level.vnni ? 3 : 5;
+    spilled = level.vnni ? 0 : 2;
+  }
   AttendTile tile;
   // A prime group just over the limit is better kept whole with a spill or two than cut to single heads.
-  tile.heads = group <= scoreLimit + 2 ? group : divisorUpTo(group, scoreLimit);
+  tile.heads = group <= scoreLimit + spilled ? group : divisorUpTo(group, scoreLimit);
   tile.tokens = decode ? 1 : std::max<int64_t>(1, scoreLimit / tile.heads);
   tile.pages = 1;
   while (tile.pages < 4 && tile.rows() * tile.pages * 2 <= scoreLimit)
@@ -35,10 +39,14 @@ int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode
   return (AttendShape::kQueryTokens + tile.tokens - 1) / tile.tokens * tile.tokens;
 }
 
-AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens)
-    : rows(itemTokens * shape.group()), ahead(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
-      state(ahead + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
-      stateBytes((largest + rows * 4 + 63) / 64 * 64) {}
+AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads)
+    : rows(itemTokens * shape.group()), scoreBytes(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
+      pages(itemHeads * scoreBytes), ahead(pages + AttendShape::kBlockTokens / AttendShape::kPageTokens * 8),
+      state(pages + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
+      queries((largest + rows * 4 + 63) / 64 * 64),
+      factors(queries + (shape.int8Cache ? rows * shape.headDim * 2 : 0)),
+      starts(factors + (shape.int8Cache ? rows * 4 : 0)),
+      stateBytes((starts + (shape.int8Cache ? rows * 4 : 0) + 63) / 64 * 64) {}
 
 Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
   int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
@@ -65,7 +73,7 @@ int64_t attendScratchBytes(const AttendShape &shape) {
   int64_t bytes = shape.bf16Products ? Bf16Scratch(shape).bytes : 0;
   for (const Level &level : cpuLevels()) {
     AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
-    AttendScratch many(shape, wide, itemTokens(shape, wide, false)), one(shape, narrow, 1);
+    AttendScratch many(shape, wide, itemTokens(shape, wide, false), 1), one(shape, narrow, 1, shape.kvHeads);
     bytes = std::max({bytes, many.state + many.stateBytes, one.state + shape.kvHeads * one.stateBytes});
   }
   return bytes;

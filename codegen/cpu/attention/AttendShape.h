@@ -16,12 +16,12 @@ struct AttendShape {
   int64_t splits = 0;
   double scale = 1.0, softcap = 0.0;
   bool bf16Products = false; ///< factors may be rounded to bf16 (llm.attend)
-  bool int8Cache = false;    ///< keys and values are int8 and not f16, with an f32 scale for each token and head
+  bool int8Cache = false;    ///< keys and values are bytes and not f16, with an f32 scale for each token and head
 
   int64_t group() const { return heads / kvHeads; }
   int64_t elementBytes() const { return int8Cache ? 1 : 2; }
   int64_t rowBytes() const { return headDim * elementBytes(); }      ///< V of one token and head
-  int64_t lineBytes() const { return kPageTokens * elementBytes(); } ///< one dimension of K of one head in a page
+  int64_t lineBytes() const { return kPageTokens * elementBytes(); } ///< one dimension of K, or 16 columns of V of one token
   int64_t headBytes() const { return kPageTokens * rowBytes(); }     ///< K or V of one head in a page
   int64_t valuesAt() const { return kvHeads * headBytes(); }         ///< V of the first head in a layer of a page
   /// Scales of one head's keys or values in a page.
@@ -36,6 +36,7 @@ struct AttendShape {
   static constexpr int64_t kBlockTokens = 64; ///< keys between two softmax corrections
   static constexpr int64_t kQueryTokens = 16; ///< queries of an item that share each block of keys, at least
   static constexpr int64_t kSplitTokens = 64; ///< shortest split
+  static constexpr int64_t kFour = 4;         ///< bytes of a word of an int8 cache: dimensions of K, tokens of V
 };
 
 /// Registers: `tokens` x `heads` query rows against `pages` pages of 16 keys (scores) or `columns` vectors of 16
@@ -51,16 +52,21 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
-/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile, addresses of the pages that are fetched ahead,
-/// then a state for each KV head of an item. A row is one query head of one token.
+/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of pages, then
+/// a state for each KV head. A row is one query head of one token.
 struct AttendScratch {
-  AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens);
+  AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads);
 
   int64_t rows;       ///< of a state
-  int64_t ahead;      ///< pointers to the pages of the next block
+  int64_t scoreBytes; ///< of one head
+  int64_t pages;      ///< pointers to the pages of a block
+  int64_t ahead;      ///< those of the next block
   int64_t state;      ///< of the first head
   int64_t totals;     ///< in a state, after f32 sums [rows][D]: f32 [rows][16], sums of the weights in 16 lanes
   int64_t largest;    ///< f32 [rows], what the exponents are relative to
+  int64_t queries;    ///< with an int8 cache [rows][D] of 16 bits, as CodeProducts packs them
+  int64_t factors;    ///< f32 [rows], what makes scores of the sums of their products with keys times the keys' scales
+  int64_t starts;     ///< i32 [rows], where those sums begin
   int64_t stateBytes; ///< from one head to the next
 };
 

@@ -9,38 +9,29 @@ using namespace mlir;
 
 namespace llmc {
 
-/// Locality of a prefetch that stops at L2.
-static constexpr int kIntoL2 = 2;
-
 /// scores[row][key] for `pages` pages at a time: acc[row] += K[d][16 keys] * q[row][d].
 void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim, stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
   Value queryRow = k_.add(k_.mul(k_.add(item.firstToken, tile.token), stride),
                           k_.mul(k_.add(k_.mul(item.kvHead, shape_.group()), head), dim * 4));
   Value query = k_.address(words_.query, queryRow);
-  Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
-  Value lastPage = k_.divUI(k_.add(k_.add(tile.firstKey, tile.visible), -1), AttendShape::kPageTokens);
-  VectorType f32x16 = k_.vec(16, k_.f32());
+  VectorType f32x16 = k_.vec(16, k_.f32()), f16x16 = k_.vec(16, k_.f16());
   int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
-    KernelBuilder::Values pages, nexts, scales;
-    for (int64_t p = 0; p < tile_.pages; ++p) { // past the end: the last page again, masked later
-      Value read = k_.minSI(k_.add(k_.add(firstPage, page), p), lastPage);
-      pages.push_back(pageAddress(item, read, 0, shape_.headBytes()));
-      if (shape_.int8Cache)
-        scales.push_back(pageAddress(item, read, shape_.scalesAt(), shape_.scaleBytes()));
-    }
-    for (int64_t p = 0; item.next.table && p < tile_.pages; ++p)
-      nexts.push_back(ahead(item, k_.add(page, p), 0));
+    KernelBuilder::Values pages, nexts;
+    for (int64_t p = 0; p < tile_.pages; ++p)
+      pages.push_back(pageAddress(item, k_.add(page, p), 0, shape_.headBytes()));
+    for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
+      nexts.push_back(pageAddress(item, k_.add(page, p), 0, shape_.headBytes(), /*ahead=*/true));
     KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
-      for (int64_t p = 0; item.next.table && p < tile_.pages; ++p)
+      for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
         k_.prefetch(nexts[p], k_.mul(d, line), 0, kIntoL2);
       for (int64_t u = 0; u < 2; ++u) {
         KernelBuilder::Values keys;
         for (Value address : pages)
-          keys.push_back(loadCached(k_, shape_, address, k_.mul(d, line), u * line));
+          keys.push_back(k_.extF(k_.load(f16x16, address, k_.mul(d, line), u * line, 32)));
         for (int64_t t = 0; t < tile_.tokens; ++t)
           for (int64_t h = 0; h < tile_.heads; ++h) {
             Value q = k_.loadSplat(k_.f32(), 16, query, k_.mul(d, 4), t * stride + h * dim * 4 + u * 4);
@@ -53,15 +44,9 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
       return acc;
     });
     Value at = k_.add(k_.mul(head, AttendShape::kBlockTokens * 4), k_.mul(page, 64));
-    for (int64_t t = 0; t < tile_.tokens; ++t)
-      for (int64_t h = 0; h < tile_.heads; ++h)
-        for (int64_t p = 0; p < tile_.pages; ++p) {
-          int64_t row = t * shape_.group() + h;
-          Value sum = sums[(t * tile_.heads + h) * tile_.pages + p];
-          if (shape_.int8Cache)
-            sum = k_.mulF(sum, k_.load(f32x16, scales[p], Value(), 0, 64));
-          k_.store(sum, words_.scratch, at, row * AttendShape::kBlockTokens * 4 + p * 64, 4);
-        }
+    for (int64_t r = 0; r < tile_.rows(); ++r)
+      for (int64_t p = 0; p < tile_.pages; ++p)
+        k_.store(sums[r * tile_.pages + p], scores_, at, rowOf(r) * AttendShape::kBlockTokens * 4 + p * 64, 4);
   });
 }
 
@@ -82,7 +67,7 @@ VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, Value here, 
   return keys;
 }
 
-Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value scores, int64_t firstKey) {
+Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value values, int64_t firstKey, double hidden) {
   auto &b = k.b();
   llvm::SmallVector<int32_t> indices;
   for (int32_t i = 0; i < 16; ++i)
@@ -92,7 +77,18 @@ Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value scores, int64_
   Value visible = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, index, keys.end);
   if (keys.begin)
     visible = arith::AndIOp::create(b, visible, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, index, keys.begin));
-  return arith::SelectOp::create(b, visible, scores, k.constant(scores.getType(), -3.0e38));
+  return arith::SelectOp::create(b, visible, values, k.constant(values.getType(), hidden));
+}
+
+Value exp2Wide(KernelBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
+  Type type = x.getType();
+  Value all = arith::ConstantIntOp::create(k.b(), -1, 16);
+  Value floorImmediate = arith::ConstantIntOp::create(k.b(), 9, 32), current = arith::ConstantIntOp::create(k.b(), 4, 32);
+  Value f = k.intrinsic("llvm.x86.avx512.mask.reduce.ps.512", type, {x, floorImmediate, x, all, current});
+  Value p = k.constant(type, coefficients.front());
+  for (double coefficient : coefficients.drop_front())
+    p = k.fma(p, f, k.constant(type, coefficient));
+  return k.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", type, {p, x, p, all, current});
 }
 
 Value anyGreater(KernelBuilder &k, Value a, Value v) {
@@ -114,27 +110,28 @@ void AttendEmitter::rescaleRow(Value row, Value largest, Value now) {
     scale(k_.mul(row, shape_.headDim * 4), column * 4);
 }
 
-/// Weights of one row of the tile from its scores. They are relative to the largest score seen when that was last
-/// updated, not to the largest now: as long as no score exceeds it by 5 (weights up to 148) floats lose nothing, and
-/// neither the maximum across lanes nor a correction of older sums is needed.
-/// What is stored is times the scale of the key's values.
-void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, ValueRange valueScales) {
-  constexpr int64_t kBlock = AttendShape::kBlockTokens;
+/// The scores of a row's block, -1e38 where it sees no key.
+KernelBuilder::Values AttendEmitter::scoresOf(Value row, const std::optional<VisibleKeys> &keys) {
   VectorType f32x16 = k_.vec(16, k_.f32());
-  Value at = k_.mul(row, kBlock * 4), itemRow = k_.add(k_.mul(tile.token, shape_.group()), row);
-  VisibleKeys keys;
-  if (masked) // past `visible` there may be the next split's keys, or none
-    keys =
-        visibleKeys(k_, shape_, k_.add(k_.sub(first_, tile.firstKey), k_.divUI(itemRow, shape_.group())), tile.visible);
   KernelBuilder::Values scores;
-  Value most;
-  for (int64_t lane = 0; lane < kBlock; lane += 16) {
-    Value s = k_.mulF(k_.load(f32x16, words_.scratch, at, lane * 4, 4), k_.constant(f32x16, shape_.scale));
+  for (int64_t lane = 0; lane < AttendShape::kBlockTokens; lane += 16) {
+    Value s = k_.load(f32x16, scores_, k_.mul(row, AttendShape::kBlockTokens * 4), lane * 4, 4);
+    if (!shape_.int8Cache) // else the queries' factors have it
+      s = k_.mulF(s, k_.constant(f32x16, shape_.scale));
     if (shape_.softcap > 0)
       s = applySoftcap(k_, s, shape_.softcap);
-    scores.push_back(masked ? maskHidden(k_, keys, s, lane) : s);
-    most = most ? k_.maxF(most, scores.back()) : scores.back();
+    scores.push_back(keys ? maskHidden(k_, *keys, s, lane) : s);
   }
+  return scores;
+}
+
+/// What a row's exponents are relative to, in 16 lanes: the largest score seen when that was last updated, not the
+/// largest now. As long as no score exceeds it by 5 (weights up to 148) floats lose nothing, and neither the maximum
+/// across lanes nor a correction of older sums is needed.
+Value AttendEmitter::largestFor(Value itemRow, ValueRange scores) {
+  Value most = scores[0];
+  for (Value s : scores.drop_front())
+    most = k_.maxF(most, s);
   Value old = k_.load(k_.f32(), state_, k_.mul(itemRow, 4), at_.largest, 4);
   Value limit = k_.splat(k_.addF(old, k_.constant(k_.f32(), 5.0)), 16);
   auto used = k_.ifElse(
@@ -146,20 +143,43 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, Val
         return KernelBuilder::Values{now};
       },
       [&] { return KernelBuilder::Values{old}; });
-  Value largest = k_.splat(used[0], 16), total = k_.load(f32x16, state_, k_.mul(itemRow, 64), at_.totals, 4);
-  for (int64_t i = 0; i < kBlock / 16; ++i) {
-    Value weight = k_.exp(k_.subF(scores[i], largest));
+  return k_.splat(used[0], 16);
+}
+
+/// Calls exp2Wide() where that is possible: half of what k_.exp() costs, with an error of 2 ulp near 0 and of |exponent| / 8
+/// far below.
+Value AttendEmitter::weightOf(Value exponent) {
+  if (!k_.level().avx512)
+    return k_.exp(exponent);
+  return exp2Wide(k_, k_.mulF(exponent, k_.constant(exponent.getType(), 1.4426950408889634)),
+                  {0.001877576675, 0.008989340091, 0.05582631805, 0.240153617, 0.6931530732, 0.9999999251});
+}
+
+/// Weights of one row of the tile from its scores, in their place; those of an int8 cache as storeWeights() says.
+void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, ValueRange valueScales) {
+  Value itemRow = k_.add(k_.mul(tile.token, shape_.group()), row);
+  std::optional<VisibleKeys> keys;
+  if (masked) // past `visible` there may be the next split's keys, or none
+    keys =
+        visibleKeys(k_, shape_, k_.add(k_.sub(first_, tile.firstKey), k_.divUI(itemRow, shape_.group())), tile.visible);
+  KernelBuilder::Values weights = scoresOf(row, keys);
+  Value largest = largestFor(itemRow, weights);
+  Value total = k_.load(k_.vec(16, k_.f32()), state_, k_.mul(itemRow, 64), at_.totals, 4);
+  for (Value &weight : weights) {
+    weight = weightOf(k_.subF(weight, largest));
     total = k_.addF(total, weight);
-    if (!valueScales.empty())
-      weight = k_.mulF(weight, k_.load(f32x16, valueScales[i], Value(), 0, 64));
-    k_.store(weight, words_.scratch, at, i * 64, 4);
   }
   k_.store(total, state_, k_.mul(itemRow, 64), at_.totals, 4);
+  if (shape_.int8Cache)
+    return storeWeights(row, weights, valueScales, keys);
+  for (auto [i, weight] : llvm::enumerate(weights))
+    k_.store(weight, scores_, k_.mul(row, AttendShape::kBlockTokens * 4), i * 64, 4);
 }
 
 /// Brings V of key `key` of the next block into L2: `columns` vectors from byte `column` of a row of sums on.
 void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value column, int64_t columns) {
-  Value page = ahead(item, k_.divUI(key, AttendShape::kPageTokens), shape_.valuesAt());
+  Value page =
+      pageAddress(item, k_.divUI(key, AttendShape::kPageTokens), shape_.valuesAt(), shape_.headBytes(), /*ahead=*/true);
   Value at = k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes()),
                     k_.divUI(column, 4 / shape_.elementBytes()));
   for (int64_t line = 0; line < columns * shape_.lineBytes(); line += 64)
@@ -169,11 +189,9 @@ void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value colu
 /// sums[row][16 columns] += sum over visible keys of p[row][key] * V[key][columns].
 void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim;
-  Value firstPage = k_.divUI(tile.firstKey, AttendShape::kPageTokens);
   Value sums = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
   Value weights = k_.mul(head, AttendShape::kBlockTokens * 4);
-  VectorType f32x16 = k_.vec(16, k_.f32());
-  auto rowOf = [&](int64_t r) { return r / tile_.heads * shape_.group() + r % tile_.heads; };
+  VectorType f32x16 = k_.vec(16, k_.f32()), f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), k_.c(dim * 4), tile_.columns * 64, [&](Value column) {
     Value columnSums = k_.add(sums, column);
     KernelBuilder::Values acc;
@@ -181,18 +199,18 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
       for (int64_t v = 0; v < tile_.columns; ++v)
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
-      Value page = k_.add(firstPage, k_.divUI(key, AttendShape::kPageTokens));
+      Value page = k_.divUI(key, AttendShape::kPageTokens);
       Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()),
-                                k_.divUI(column, 4 / shape_.elementBytes()));
-      Value p = k_.address(words_.scratch, k_.add(weights, k_.mul(key, 4)));
+                                k_.divUI(column, 2));
+      Value p = k_.address(scores_, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
         KernelBuilder::Values next(carried);
-        if (item.next.table)
+        if (item.heads)
           prefetchValues(item, k_.add(key, t), column, tile_.columns);
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
-          vs.push_back(loadCached(k_, shape_, values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes()));
+          vs.push_back(k_.extF(k_.load(f16x16, values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes(), 32)));
         for (int64_t r = 0; r < tile_.rows(); ++r) {
           Value weight = k_.loadSplat(k_.f32(), 16, p, k_.mul(t, 4), rowOf(r) * AttendShape::kBlockTokens * 4);
           for (int64_t v = 0; v < tile_.columns; ++v)

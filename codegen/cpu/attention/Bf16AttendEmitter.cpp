@@ -27,8 +27,8 @@ void Bf16AttendEmitter::emitItem(const AttendItem &item) {
     begin = k_.mul(k_.divUI(k_.maxSI(k_.add(first_, 1 - shape_.window), begin), kBlock), kBlock);
   k_.forEach(begin, end, kBlock, [&](Value block) {
     Value live = k_.minSI(k_.sub(end, block), k_.c(kBlock));
-    packKeys(block, live);
-    packValues(block, live);
+    shape_.int8Cache ? packKeyCodes(block, live) : packKeys(block, live);
+    shape_.int8Cache ? packValueCodes(block, live) : packValues(block, live);
     emitBlock(item, block, live);
   });
   storeRows(item);
@@ -85,16 +85,12 @@ Value Bf16AttendEmitter::interleave(Value low, Value high) {
 /// whatever the page holds, hidden by the softmax.
 void Bf16AttendEmitter::packKeys(Value block, Value live) {
   int64_t line = shape_.lineBytes();
+  VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value key) {
-    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4), factors;
-    if (shape_.int8Cache)
-      factors = k_.load(k_.vec(16, k_.f32()), pageAddress(block, key, shape_.scalesAt(), shape_.scaleBytes()), Value(),
-                        0, 64);
+    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4);
     k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
-      Value low = loadCached(k_, shape_, page, k_.mul(d, line), 0);
-      Value high = loadCached(k_, shape_, page, k_.mul(d, line), line);
-      if (factors)
-        low = k_.mulF(low, factors), high = k_.mulF(high, factors);
+      Value low = k_.extF(k_.load(f16x16, page, k_.mul(d, line), 0, 32));
+      Value high = k_.extF(k_.load(f16x16, page, k_.mul(d, line), line, 32));
       k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 4);
     });
   });
@@ -104,28 +100,70 @@ void Bf16AttendEmitter::packKeys(Value block, Value live) {
 /// the page may be NaN.
 void Bf16AttendEmitter::packValues(Value block, Value live) {
   int64_t dim = shape_.headDim;
+  VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
-    Value page = pageAddress(block, firstKey, shape_.valuesAt(), shape_.headBytes()), factors;
-    if (shape_.int8Cache)
-      factors = pageAddress(block, firstKey, shape_.valueScalesAt(), shape_.scaleBytes());
+    Value page = pageAddress(block, firstKey, shape_.valuesAt(), shape_.headBytes());
     Value count = k_.minSI(k_.sub(live, firstKey), k_.c(kPage)), last = k_.add(count, -1);
     Value target = k_.mul(firstKey, dim * 2);
     k_.forEach(k_.c(0), count, 2, [&](Value key) {
-      Value partner = k_.minSI(k_.add(key, 1), last), lowFactor, highFactor;
+      Value partner = k_.minSI(k_.add(key, 1), last);
       Value even = k_.address(page, k_.mul(key, shape_.rowBytes()));
       Value odd = k_.address(page, k_.mul(partner, shape_.rowBytes()));
-      if (factors) {
-        lowFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(key, 4));
-        highFactor = k_.loadSplat(k_.f32(), 16, factors, k_.mul(partner, 4));
-      }
       Value line = k_.add(target, k_.mul(key, dim * 2));
       for (int64_t column = 0; column < dim; column += 16) {
-        Value low = loadCached(k_, shape_, even, Value(), column * shape_.elementBytes());
-        Value high = loadCached(k_, shape_, odd, Value(), column * shape_.elementBytes());
-        if (factors)
-          low = k_.mulF(low, lowFactor), high = k_.mulF(high, highFactor);
+        Value low = k_.extF(k_.load(f16x16, even, Value(), column * 2, 32));
+        Value high = k_.extF(k_.load(f16x16, odd, Value(), column * 2, 32));
         k_.store(interleave(low, high), words_.scratch, line, at_.values + column * 4, 4);
       }
+    });
+  });
+}
+
+/// Pages of keys are [D / 4][16][4] codes + 128.
+void Bf16AttendEmitter::packKeyCodes(Value block, Value live) {
+  VectorType i32x16 = k_.vec(16, k_.i32()), f32x16 = k_.vec(16, k_.f32());
+  k_.forEach(k_.c(0), live, kPage, [&](Value key) {
+    Value page = pageAddress(block, key, 0, shape_.headBytes()), target = k_.mul(key, 4);
+    Value scales = pageAddress(block, key, shape_.scalesAt(), shape_.scaleBytes());
+    Value factors = k_.load(f32x16, scales, Value(), 0, 64), zero = k_.mulF(factors, k_.constant(f32x16, -128));
+    k_.forEach(k_.c(0), k_.c(shape_.headDim), AttendShape::kFour, [&](Value d) {
+      Value words = k_.load(i32x16, page, k_.mul(d, kPage), 0, 64);
+      auto dimension = [&](int64_t i) {
+        Value code = arith::ShRUIOp::create(k_.b(), words, k_.constant(i32x16, 8.0 * i));
+        code = arith::AndIOp::create(k_.b(), code, k_.constant(i32x16, 255));
+        return k_.fma(arith::SIToFPOp::create(k_.b(), f32x16, code), factors, zero);
+      };
+      for (int64_t i = 0; i < AttendShape::kFour; i += 2)
+        k_.store(interleave(dimension(i), dimension(i + 1)), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)),
+                 at_.keys + i * kBlock * 2, 4);
+    });
+  });
+}
+
+/// Pages of values are [4][D][4 tokens]. The scales of keys that do not exist may be NaN.
+void Bf16AttendEmitter::packValueCodes(Value block, Value live) {
+  const int64_t dim = shape_.headDim;
+  VectorType i32x16 = k_.vec(16, k_.i32()), f32x16 = k_.vec(16, k_.f32());
+  k_.forEach(k_.c(0), live, AttendShape::kFour, [&](Value key) {
+    Value inPage = k_.remUI(key, kPage);
+    Value page = k_.address(pageAddress(block, key, shape_.valuesAt(), shape_.headBytes()), k_.mul(inPage, dim));
+    Value scales = k_.address(pageAddress(block, key, shape_.valueScalesAt(), shape_.scaleBytes()), k_.mul(inPage, 4));
+    KernelBuilder::Values factors;
+    for (int64_t i = 0; i < AttendShape::kFour; ++i) {
+      Value scale = k_.load(k_.f32(), scales, Value(), i * 4, 4), exists = k_.less(k_.add(key, i), live);
+      factors.push_back(
+          k_.splat(arith::SelectOp::create(k_.b(), exists, scale, k_.constant(k_.f32(), 0.0)), 16));
+    }
+    Value line = k_.mul(key, dim * 2);
+    k_.forEach(k_.c(0), k_.c(dim), 16, [&](Value column) {
+      Value words = k_.load(i32x16, page, k_.mul(column, 4), 0, 64), at = k_.add(line, k_.mul(column, 4));
+      auto token = [&](int64_t i) {
+        Value code = arith::ShLIOp::create(k_.b(), words, k_.constant(i32x16, 24.0 - 8.0 * i));
+        code = arith::ShRSIOp::create(k_.b(), code, k_.constant(i32x16, 24));
+        return k_.mulF(arith::SIToFPOp::create(k_.b(), f32x16, code), factors[i]);
+      };
+      for (int64_t i = 0; i < AttendShape::kFour; i += 2)
+        k_.store(interleave(token(i), token(i + 1)), words_.scratch, at, at_.values + i * dim * 2, 4);
     });
   });
 }

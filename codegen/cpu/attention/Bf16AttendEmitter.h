@@ -31,6 +31,8 @@ private:
   void clearState();
   void packKeys(mlir::Value block, mlir::Value live);
   void packValues(mlir::Value block, mlir::Value live);
+  void packKeyCodes(mlir::Value block, mlir::Value live);
+  void packValueCodes(mlir::Value block, mlir::Value live);
   void emitBlock(const AttendItem &item, mlir::Value block, mlir::Value live);
   void emitScores(const Tile &tile);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked);

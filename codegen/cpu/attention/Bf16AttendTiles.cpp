@@ -42,18 +42,9 @@ void Bf16AttendEmitter::emitScores(const Tile &tile) {
   });
 }
 
-/// 2^x with relative error 3e-6, where bf16 has 2e-3: 2^floor(x) by vscalefps, which also makes -3e38 a zero, times a
-/// polynomial in x - floor(x).
+/// 2^x with relative error 3e-6, where bf16 has 2e-3.
 Value Bf16AttendEmitter::exp2(Value x) {
-  Type type = x.getType();
-  Value all = arith::ConstantIntOp::create(k_.b(), -1, 16);
-  Value floorImmediate = arith::ConstantIntOp::create(k_.b(), 9, 32),
-        current = arith::ConstantIntOp::create(k_.b(), 4, 32);
-  Value f = k_.intrinsic("llvm.x86.avx512.mask.reduce.ps.512", type, {x, floorImmediate, x, all, current});
-  Value p = k_.constant(type, 0.0135340961);
-  for (double coefficient : {0.05201160712, 0.2414426592, 0.6930038586, 1.000002592})
-    p = k_.fma(p, f, k_.constant(type, coefficient));
-  return k_.intrinsic("llvm.x86.avx512.mask.scalef.ps.512", type, {p, x, p, all, current});
+  return exp2Wide(k_, x, {0.0135340961, 0.05201160712, 0.2414426592, 0.6930038586, 1.000002592});
 }
 
 /// cap * tanh(s / cap) * log2(e) from 2 s / cap * log2(e), by tanh(x) = 1 - 2 / (exp(2x) + 1).

@@ -69,20 +69,45 @@ void HeadWriter::storeResult(const HeadPart &part, Value row, Value head, llvm::
     k_.store(x, part.target, at, i * kChunk * 4, 4);
 }
 
+/// Lane `lane` of `vector`, `bytes` wide, `step` bytes from one lane to the next.
+static void scatter(KernelBuilder &k, Value vector, Value base, Value at, int64_t disp, int64_t step, int64_t bytes) {
+  for (int64_t lane = 0; lane < cast<VectorType>(vector.getType()).getNumElements(); ++lane)
+    k.store(vector::ExtractOp::create(k.b(), vector, llvm::ArrayRef<int64_t>{lane}), base, at, disp + lane * step,
+            bytes);
+}
+
+void HeadWriter::storeKeyCodes(const Place &to, llvm::ArrayRef<Value> codes) {
+  constexpr int64_t kLine = rt::kPageTokens * 4;
+  Value at = k_.add(k_.mul(to.head, kv_.getDim() * rt::kPageTokens), k_.mul(to.token, 4));
+  for (auto [i, code] : llvm::enumerate(codes)) {
+    Value shifted = arith::XOrIOp::create(k_.b(), code, k_.constant(code.getType(), -128));
+    scatter(k_, k_.bitcast(shifted, k_.vec(kChunk / 4, k_.i32())), to.layer, at, i * (kChunk / 4) * kLine, kLine, 4);
+  }
+}
+
+void HeadWriter::storeValueCodes(const Place &to, llvm::ArrayRef<Value> codes) {
+  const int64_t dim = kv_.getDim(), headBytes = dim * rt::kPageTokens;
+  Value at = k_.add(k_.mul(to.head, headBytes), k_.add(k_.mul(k_.divUI(to.token, 4), dim * 4), k_.remUI(to.token, 4)));
+  for (auto [i, code] : llvm::enumerate(codes))
+    scatter(k_, code, to.layer, at, kv_.getHeads() * headBytes + i * kChunk * 4, 4, 1);
+}
+
 void HeadWriter::storeKey(Value row, Value head, llvm::ArrayRef<Value> chunks) {
-  const int64_t size = kv_.elementBytes(), line = rt::kPageTokens * size;
+  constexpr int64_t kLine = rt::kPageTokens * 2;
   Place to = place(row, head);
-  Value at = k_.add(k_.mul(head, kv_.getDim() * line), k_.mul(to.token, size));
-  for (auto [i, codes] : llvm::enumerate(encoded(to, chunks, false)))
-    for (int64_t lane = 0; lane < kChunk; ++lane) {
-      Value code = vector::ExtractOp::create(k_.b(), codes, llvm::ArrayRef<int64_t>{lane});
-      k_.store(code, to.layer, at, (i * kChunk + lane) * line, size);
-    }
+  KernelBuilder::Values codes = encoded(to, chunks, false);
+  if (int8())
+    return storeKeyCodes(to, codes);
+  Value at = k_.add(k_.mul(head, kv_.getDim() * kLine), k_.mul(to.token, 2));
+  for (auto [i, code] : llvm::enumerate(codes))
+    scatter(k_, code, to.layer, at, i * kChunk * kLine, kLine, 2);
 }
 
 void HeadWriter::storeValue(Value row, Value head, llvm::ArrayRef<Value> chunks) {
   const int64_t size = kv_.elementBytes(), headBytes = kv_.getDim() * rt::kPageTokens * size;
   Place to = place(row, head);
+  if (int8())
+    return storeValueCodes(to, encoded(to, chunks, true));
   Value at = k_.add(k_.mul(head, headBytes), k_.mul(to.token, kv_.getDim() * size));
   for (auto [i, codes] : llvm::enumerate(encoded(to, chunks, true)))
     k_.store(codes, to.layer, at, kv_.getHeads() * headBytes + i * kChunk * size, size);

@@ -16,8 +16,10 @@ struct HeadPart {
   mlir::Value target = {}; ///< Result: pointer of its row 0
 };
 
-/// A layer of a page, f16 or int8: K [kv head][D][16 tokens], V [kv head][16 tokens][D]; with int8 the f32 scales of K,
-/// then those of V [kv head][16 tokens]. An int8 times its scale is the value; a head's largest one is 127.
+/// A layer of a page, in f16: K [kv head][D][16 tokens], V [kv head][16 tokens][D]. With int8 four neighbours that one
+/// lane of an integer product adds up make a word: K [kv head][D / 4][16 tokens][4], each code + 128, V [kv head][4][D][4
+/// tokens], then the f32 scales of K, then those of V [kv head][16 tokens]. A code times its scale is the value; a head's
+/// largest one is 127.
 class HeadWriter {
 public:
   HeadWriter(KernelBuilder &k, RegionEmitter &region, llm::KvWriteOp write)
@@ -45,6 +47,8 @@ private:
   bool int8() const { return kv_.getKind() == llm::QuantKind::I8; }
   /// The chunks as the cache's elements; with int8 their scale is stored as that of keys or values.
   KernelBuilder::Values encoded(const Place &at, llvm::ArrayRef<mlir::Value> chunks, bool values);
+  void storeKeyCodes(const Place &to, llvm::ArrayRef<mlir::Value> codes);
+  void storeValueCodes(const Place &to, llvm::ArrayRef<mlir::Value> codes);
   Place place(mlir::Value row, mlir::Value head);
 
   KernelBuilder &k_;

@@ -137,9 +137,10 @@ struct Run {
   /// Byte offset of one cached element.
   int64_t place(int64_t t, int64_t head, int64_t d, bool value) const {
     int64_t slot = step.slots[t], size = shape.elementBytes(), headBytes = shape.dim * 16 * size;
-    int64_t at = layer(slot) + head * headBytes;
-    return value ? at + shape.kvHeads * headBytes + (slot % 16 * shape.dim + d) * size
-                 : at + (d * 16 + slot % 16) * size;
+    int64_t at = layer(slot) + head * headBytes + (value ? shape.kvHeads * headBytes : 0);
+    if (shape.int8) // words of four tokens of V, of four dimensions of K
+      return at + (value ? (slot % 16 / 4 * shape.dim + d) * 4 + slot % 4 : (d / 4 * 16 + slot % 16) * 4 + d % 4);
+    return value ? at + (slot % 16 * shape.dim + d) * size : at + (d * 16 + slot % 16) * size;
   }
   int64_t layer(int64_t slot) const { return (slot / 16 * kLayers + kLayer) * shape.layerBytes(); }
   /// That of the scale of a head (int8).
@@ -168,13 +169,15 @@ std::pair<double, double> decodedHalf(const Run &run, int64_t at) {
 std::pair<double, double> decodedInt8(const Run &run, int64_t t, int64_t head, int64_t at, bool value) {
   float scale;
   std::memcpy(&scale, run.cache.data() + run.scalePlace(t, head, value), 4);
-  double code = static_cast<signed char>(run.cache[at]);
+  auto codeAt = [&](int64_t place) { // those of keys are stored + 128
+    return value ? int(static_cast<signed char>(run.cache[place])) : int(static_cast<unsigned char>(run.cache[place])) - 128;
+  };
   // The scale must be that of the head's largest value: one code of it is 127.
   int most = 0;
   for (int64_t d = 0; d < run.shape.dim; ++d)
-    most = std::max(most, std::abs(int(static_cast<signed char>(run.cache[run.place(t, head, d, value)]))));
+    most = std::max(most, std::abs(codeAt(run.place(t, head, d, value))));
   EXPECT_EQ(most, 127);
-  return {code * double(scale), 0.501 * double(scale)};
+  return {codeAt(at) * double(scale), 0.501 * double(scale)};
 }
 
 void checkRun(Run &run) {
