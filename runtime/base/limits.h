@@ -84,8 +84,9 @@ inline constexpr uint64_t kRequestIdBytes = 128;
 // Requests of the API.
 inline constexpr uint64_t kRequestJsonValues = 2ull << 20;
 inline constexpr uint64_t kRequestObjectKeys = 1024;
-inline constexpr int64_t kChoices = 8;
-inline constexpr int64_t kPromptsPerCall = 32;
+inline constexpr int64_t kChoices = 128;  ///< OpenAI's bound
+inline constexpr int64_t kPromptsPerCall = 256;
+inline constexpr int64_t kAnswersPerCall = 256;  ///< choices of all prompts of a call
 inline constexpr int64_t kLogitBiases = 1024;
 inline constexpr int64_t kMessages = 4096;
 inline constexpr int64_t kBadWords = 128;

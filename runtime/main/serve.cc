@@ -42,7 +42,6 @@ Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
     facts.names = {name && name->size() ? name->str() : flags.engine};
   }
   facts.context = session.context();
-  facts.sequences = flags.maxSequences;
   facts.priorities = flags.policy == "priority";
   facts.vocabulary = session.model().vocab_size();
   facts.eosIds = session.eosIds();

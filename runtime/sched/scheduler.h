@@ -51,7 +51,7 @@ class Scheduler {
 
   /// Puts a request in the queue. Errors, after which nothing has changed: RT_QUEUE_FULL (69): later, see
   /// retryAfterSeconds(); RT_CONTEXT (65): the prompt leaves no room for a token; RT_REQUEST (64): id in use, no
-  /// prompt, no tokens wanted, or more choices than can run.
+  /// prompt, no tokens or no answers wanted.
   Status submit(RequestSpec spec, double now);
   /// Ends all choices of a request in whatever state they are; those in the running step end when it completes. False:
   /// unknown or finished, nothing changed.

@@ -99,26 +99,44 @@ void SchedulerState::preempt(Sequence& sequence, Cause cause) {
   waiting.push_back(&sequence);
 }
 
+/// It goes on where the leader stands.
+void SchedulerState::follow(const Sequence& leader, Sequence& choice) {
+  pages.fork(leader.pages, choice.pages, pagesOf(leader.computed));
+  choice.computed = leader.computed;
+  choice.cachedTokens = leader.cachedTokens;
+  choice.level = leader.level;
+  choice.admitted = true;
+  choice.admittedAt = leader.admittedAt;
+  choice.state = SequenceState::kRunning;
+  run(choice);
+}
+
+/// Like a request that came when its group did: it looks its prompt up in the prefix cache.
+void SchedulerState::enqueue(Sequence& choice) {
+  choice.waitingSince = now;
+  note(choice, Decision::kSubmitted, choice.promptTokens, static_cast<uint32_t>(waiting.size()));
+  waiting.push_back(&choice);
+}
+
 void SchedulerState::fork(Sequence& leader) {
   Request& request = *leader.request;
+  uint32_t places = leader.reserved;
+  const uint32_t parted = places + 1;
   keys.addRunning(leader.key, -static_cast<int32_t>(leader.reserved));
   reservedSlots -= leader.reserved;
   leader.reserved = 0;
   request.forked = true;
-  const uint32_t shared = pagesOf(leader.computed);
   for (Sequence* choice : request.choices) {
     if (choice == &leader || choice->state == SequenceState::kFinished) continue;
-    pages.fork(leader.pages, choice->pages, shared);
-    choice->computed = leader.computed;
-    choice->cachedTokens = leader.cachedTokens;
     choice->aged = leader.aged;
-    choice->level = leader.level;
-    choice->admitted = true;
-    choice->admittedAt = leader.admittedAt;
-    choice->state = SequenceState::kRunning;
-    run(*choice);
+    if (places > 0) {
+      --places;
+      follow(leader, *choice);
+    } else {
+      enqueue(*choice);
+    }
   }
-  note(leader, Decision::kForked, static_cast<uint32_t>(request.choices.size()), shared);
+  note(leader, Decision::kForked, parted, pagesOf(leader.computed));
 }
 
 Sequence* SchedulerState::worstRunning() const {

@@ -20,12 +20,11 @@ using GenerationId = uint64_t;
 inline constexpr uint32_t kAllChoices = UINT32_MAX;
 
 struct ModelFacts {
-  std::vector<std::string> names;   ///< accepted as `model`; answers carry the first. Not empty
-  uint32_t context = 0;             ///< tokens of the longest sequence, prompt and answer
-  uint32_t sequences = UINT32_MAX;  ///< that run together: a prompt has no more choices
-  bool priorities = false;          ///< a request's priority is heeded
-  uint32_t vocabulary = 0;          ///< ids are below it
-  std::vector<int32_t> eosIds;      ///< tokens that end an answer
+  std::vector<std::string> names;  ///< accepted as `model`; answers carry the first. Not empty
+  uint32_t context = 0;            ///< tokens of the longest sequence, prompt and answer
+  bool priorities = false;         ///< a request's priority is heeded
+  uint32_t vocabulary = 0;         ///< ids are below it
+  std::vector<int32_t> eosIds;     ///< tokens that end an answer
   int32_t bosId = -1;
   bool addBos = false;      ///< put bosId before a text prompt
   SamplingParams defaults;  ///< of the model's generation_config, for fields that a request leaves out

@@ -64,14 +64,14 @@ double EngineLoop::now() const {
 Status EngineLoop::submit(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink) {
   if (broken_.load()) return Status::error(ErrorKind::kInternal, "SV_BROKEN", "the engine has failed; restart it");
   const uint64_t tokens = request.prompt.size() + request.maxTokens;
-  const uint64_t each = (tokens + kPageTokens - 1) / kPageTokens, pages = each * request.choices;
+  // One answer must fit alone. Several take turns where they do not fit together.
+  const uint64_t pages = (tokens + kPageTokens - 1) / kPageTokens;
   if (pages > kv_.pages())
-    return Status::error(
-        ErrorKind::kUnavailable, server::kKvCapacity,
-        std::to_string(request.choices) + " answers of " + std::to_string(tokens) + " tokens, prompt included, need " +
-            std::to_string(pages) + " KV pages, and there are " + std::to_string(kv_.pages()) + " (--kv-memory)",
-        each > kv_.pages() ? "ask for at most " + std::to_string(kv_.pages() * kPageTokens) + " tokens"
-                           : "ask for at most " + std::to_string(kv_.pages() / each) + " answers, or for fewer tokens");
+    return Status::error(ErrorKind::kUnavailable, server::kKvCapacity,
+                         "an answer of " + std::to_string(tokens) + " tokens, prompt included, needs " +
+                             std::to_string(pages) + " KV pages, and there are " + std::to_string(kv_.pages()) +
+                             " (--kv-memory)",
+                         "ask for at most " + std::to_string(kv_.pages() * kPageTokens) + " tokens");
   if (stats().waiting + inbox_.submits() >= maxQueue_)
     return Status::error(ErrorKind::kUnavailable, server::kQueueFull,
                          std::to_string(maxQueue_) + " requests are waiting");

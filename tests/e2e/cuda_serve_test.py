@@ -62,7 +62,7 @@ class CudaBesideCanaries(unittest.TestCase):
 @cuda_engine.needs_emulator
 class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
     second_chance = True  # bounds times of a server on a shared machine
-    never_fits = ("--kv-memory", "1M")
+    tight = ("--kv-memory", "108K")
     launch = staticmethod(launch)
 
     def test_start_screen_and_swap(self):

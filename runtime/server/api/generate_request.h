@@ -64,10 +64,7 @@ struct GenerateRequest {
   std::string repeatedFields;             ///< /v1/responses: JSON members that the answer says again
 
   /// The field that decides how much an answer needs.
-  const char* lengthField() const {
-    if (choices > 1) return choices > shown ? "best_of" : "n";
-    return api == Api::kResponses ? "max_output_tokens" : "max_tokens";
-  }
+  const char* lengthField() const { return api == Api::kResponses ? "max_output_tokens" : "max_tokens"; }
   bool chat() const { return api != Api::kCompletions; }
   /// The field that holds the prompt.
   const char* promptField() const {

@@ -13,7 +13,6 @@ ModelFacts facts() {
   out.vocabulary = 265;
   out.eosIds = {262};
   out.defaults.temperature = 0.6;
-  out.sequences = 8;
   out.priorities = true;
   return out;
 }
@@ -105,7 +104,8 @@ constexpr BadField kBadFields[] = {
     {R"("best_of":0)", "best_of"},
     {R"("n":2,"best_of":1)", "best_of"},
     {R"("best_of":2,"stream":true)", "best_of"},
-    {R"("best_of":9)", "best_of"},
+    {R"("best_of":129)", "best_of"},
+    {R"("n":129)", "n"},
     {R"("logprob_token_ids":[1])", "logprob_token_ids"},
     {R"("logprob_token_ids":[],"logprobs":0)", "logprob_token_ids"},
     {R"("logprob_token_ids":[265],"logprobs":0)", "logprob_token_ids"},
@@ -207,23 +207,24 @@ TEST(OpenAiRequest, ALogprobOfEachTokenIsRefusedWithTheLimit) {
             "'prompt_logprobs' -1 asks for all 265 tokens at each place; this server gives at most 20: send 0 to 20");
 }
 
-TEST(OpenAiRequest, NoMoreChoicesThanRunTogether) {
-  ModelFacts few = facts();
-  few.sequences = 3;
-  for (const auto& [fields, param] : {std::pair{R"("n":4)", "n"}, std::pair{R"("n":2,"best_of":4)", "best_of"}}) {
+TEST(OpenAiRequest, TheAnswersOfACallAreBoundedNotThoseThatRunTogether) {
+  EXPECT_EQ(readOk(R"("n":128)").choices, 128u);
+  const auto read = [](const std::string& fields, GenerateRequest& out) {
     Json json;
-    ASSERT_FALSE(parseBody(std::string(R"({"prompt":"hi",)") + fields + "}", json));
-    GenerateRequest out;
-    const ApiFault fault = readGenerateRequest(json, Api::kCompletions, few, out);
+    EXPECT_FALSE(parseBody(R"({"prompt":["a","b","c"],)" + fields + "}", json));
+    return readGenerateRequest(json, Api::kCompletions, facts(), out);
+  };
+  GenerateRequest out;
+  EXPECT_FALSE(read(R"("n":85)", out));
+  EXPECT_EQ(out.choices * out.prompts.size(), 255u);
+  for (const auto& [fields, param] : {std::pair{R"("n":86)", "n"}, std::pair{R"("n":2,"best_of":86)", "best_of"}}) {
+    GenerateRequest refused;
+    const ApiFault fault = read(fields, refused);
     ASSERT_TRUE(fault);
     EXPECT_EQ(fault->param, param);
-    EXPECT_NE(fault->message.find("send at most 3"), std::string::npos) << fault->message;
+    EXPECT_NE(fault->message.find("86 for 3 prompts, 258 answers; send at most 256"), std::string::npos)
+        << fault->message;
   }
-  Json json;
-  ASSERT_FALSE(parseBody(R"({"prompt":"hi","n":3})", json));
-  GenerateRequest out;
-  EXPECT_FALSE(readGenerateRequest(json, Api::kCompletions, few, out));
-  EXPECT_STREQ(out.lengthField(), "n");
 }
 
 TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {

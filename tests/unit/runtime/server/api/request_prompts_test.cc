@@ -46,7 +46,7 @@ TEST(RequestPrompts, BadPromptsNameTheirPlace) {
   std::vector<Prompt> out;
   EXPECT_EQ(prompts("[[1],[2,265]]", out)->param, "prompt[1]");
   std::string many = "[\"a\"";
-  for (int i = 0; i < 32; ++i) many += ",\"a\"";
+  for (int i = 0; i < 256; ++i) many += ",\"a\"";
   EXPECT_EQ(prompts(many + "]", out)->param, "prompt");
 }
 
