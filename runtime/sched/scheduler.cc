@@ -287,7 +287,12 @@ SchedulerStats Scheduler::stats() const {
   SchedulerStats stats;
   stats.waiting = static_cast<uint32_t>(state_.waiting.size());
   stats.running = static_cast<uint32_t>(state_.running.size());
-  for (const Sequence* sequence : state_.waiting) stats.swapped += sequence->state == SequenceState::kSwapped;
+  const auto mostOfKey = static_cast<int64_t>(state_.config.maxRunningPerKey);
+  for (const Sequence* sequence : state_.waiting) {
+    stats.swapped += sequence->state == SequenceState::kSwapped;
+    const bool bound = mostOfKey > 0 && state_.keys.running(sequence->key) >= mostOfKey;
+    stats.deferred += sequence->request->paused || bound || sequence->waitsFor;
+  }
   stats.freePages = pages.device().freePages();
   stats.idlePages = pages.cache().idlePages();
   stats.totalPages = pages.device().totalPages();

@@ -223,6 +223,7 @@ void EngineLoop::tellTokens() {
       const auto view = *scheduler_->view(made.id, made.event.choice);
       made.generation->tellPrompt(view.cachedTokens, view.admittedAt - view.arrival);
     }
+    made.event.preemptions = scheduler_->preemptionsOfSample(i);
     if (end == EndReason::kStop) made.event.finish = FinishReason::kStop;
     if (end == EndReason::kLength) made.event.finish = FinishReason::kLength;
     made.generation->tellQuietly(std::move(made.event));
@@ -287,6 +288,7 @@ void EngineLoop::publishStats(uint32_t tokens) {
   stats_.running = now.running;
   stats_.waiting = now.waiting;
   stats_.swapped = now.swapped;
+  stats_.deferred = now.deferred;
   if (extras_.host) stats_.hostUsage = 1.0 - static_cast<double>(now.freeHostPages) / extras_.host->pages();
   stats_.kvUsage = 1.0 - static_cast<double>(now.freePages + now.idlePages) / std::max(now.totalPages, 1u);
   stats_.kvPages = now.totalPages;

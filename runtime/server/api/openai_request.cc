@@ -42,8 +42,9 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
                                                     std::to_string(limits::kTopLogprobs) + ": send 0 to " +
                                                     std::to_string(limits::kTopLogprobs)));
   fields.integer("prompt_logprobs", 0, limits::kTopLogprobs, out.promptLogprobs);
-  if (out.stream && out.promptLogprobs >= 0)
+  if (out.stream && out.promptLogprobs > 0)
     fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' cannot be streamed; leave out 'stream'"));
+  if (out.stream) out.promptLogprobs = -1;  // 0 is taken and not shown, as in vLLM
   std::vector<int32_t>& ids = out.sampling.logprobIds;
   fields.ids("logprob_token_ids", limits::kLogprobTokenIds, vocabulary, ids);
   if (const Json* given = fields.find("logprob_token_ids"); given && (ids.empty() || out.sampling.logprobs < 0))
@@ -54,7 +55,8 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
 void readCounts(FieldReader& fields, GenerateRequest& out) {
   const bool newName = out.chat() && fields.find("max_completion_tokens");
   // An echo without an answer is how prompts are scored.
-  readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", out.echo ? 0 : 1, out);
+  const int64_t least = out.echo && !out.chat() ? 0 : 1;
+  readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", least, out);
   fields.integer("n", 1, limits::kChoices, out.choices);
   out.shown = out.choices;
   fields.integer("best_of", 1, limits::kChoices, out.choices);
@@ -106,8 +108,9 @@ void checkWithoutEffect(FieldReader& fields) {
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
   fields.boolean("stream", out.stream);
+  fields.integer("stream_interval", 1, INT32_MAX, out.streamInterval);
   const Json* options = fields.find("stream_options");
-  if (!options) return;
+  if (!options || (!out.stream && options->is_object() && options->empty())) return;
   if (!out.stream) return fields.fail(invalidValue("stream_options", "'stream_options' needs 'stream' to be true"));
   if (!options->is_object()) return fields.fail(invalidValue("stream_options", "'stream_options' must be an object"));
   FieldReader inner(*options, "stream_options.");
@@ -123,7 +126,6 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   refuseUnsupported(fields);
   readStreaming(fields, out);
   fields.boolean("echo", out.echo);
-  if (out.chat() && out.echo) fields.fail(unsupported("echo", "'echo' is supported by /v1/completions only"));
   readCounts(fields, out);
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, facts.vocabulary, out);

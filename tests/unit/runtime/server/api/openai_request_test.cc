@@ -86,7 +86,7 @@ TEST(OpenAiRequest, ChatFieldsArrive) {
   EXPECT_EQ(r.maxTokens, 5u);
   EXPECT_EQ(r.promptLogprobs, 0);
   EXPECT_FALSE(r.messages.addGenerationPrompt);
-  EXPECT_EQ(r.messages.variables, R"({"x":1,"reasoning_effort":"low"})");
+  EXPECT_EQ(r.messages.variables, R"({"x":1,"reasoning_effort":"low","enable_thinking":true})");
   EXPECT_EQ(r.messages.messages, R"([{"role":"user","content":"hi"}])");
 }
 
@@ -157,6 +157,8 @@ constexpr BadField kBadFields[] = {
     {R"("min_tokens":17)", "min_tokens"},
     {R"("stream":"yes")", "stream"},
     {R"("stream_options":{"include_usage":true})", "stream_options"},
+    {R"("stream_options":{"include_usage":null})", "stream_options"},
+    {R"("stream_interval":0)", "stream_interval"},
     {R"("stream":true,"stream_options":[])", "stream_options"},
     {R"("stream":true,"stream_options":{"include_usage":1})", "stream_options.include_usage"},
     {R"("cache_salt":"")", "cache_salt"},
@@ -188,7 +190,7 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
        {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
         R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})", R"("chat_template":"x")",
         R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("kv_transfer_params":{"a":1})",
-        R"("vllm_xargs":{"a":1})", R"("echo":true)", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
+        R"("vllm_xargs":{"a":1})", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
     const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
@@ -225,6 +227,53 @@ TEST(OpenAiRequest, TheAnswersOfACallAreBoundedNotThoseThatRunTogether) {
     EXPECT_NE(fault->message.find("86 for 3 prompts, 258 answers; send at most 256"), std::string::npos)
         << fault->message;
   }
+}
+
+TEST(OpenAiRequest, WhatVllmTakesWithoutEffectIsTaken) {
+  EXPECT_EQ(readOk(R"("stream":true,"prompt_logprobs":0)").promptLogprobs, -1);
+  EXPECT_EQ(readOk(R"("stream":true,"echo":true,"logprobs":2,"prompt_logprobs":0)").promptLogprobs, 2);
+  readOk(R"("stream_options":{})");
+  EXPECT_EQ(readOk(R"("stream_interval":7)").streamInterval, 7u);
+}
+
+TEST(OpenAiRequest, AllKeysOfABiasThatAreWrongAreNamed) {
+  GenerateRequest out;
+  const ApiFault fault = readFault(R"("logit_bias":{"bad1":1,"5":1,"265":2})", true, out);
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->param, "logit_bias");
+  EXPECT_EQ(fault->message, "'logit_bias' must have token ids below 265 as keys, which these are not: 'bad1', '265'");
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += (i > 0 ? ",\"x" : "\"x") + std::to_string(i) + "\":0";
+  EXPECT_LT(readFault("\"logit_bias\":{" + many + "}", true, out)->message.size(), 400u);
+}
+
+TEST(OpenAiRequest, ThinkingFollowsTheEffortUnlessItIsTold) {
+  EXPECT_EQ(readOk(R"("reasoning_effort":"none")", true).messages.variables,
+            R"({"reasoning_effort":"none","enable_thinking":false})");
+  EXPECT_EQ(
+      readOk(R"("reasoning_effort":"high","chat_template_kwargs":{"enable_thinking":false})", true).messages.variables,
+      R"({"enable_thinking":false,"reasoning_effort":"high"})");
+}
+
+TEST(OpenAiRequest, AnEchoOfAChatIsALastMessageOfTheSameAuthor) {
+  const auto read = [](const std::string& fields) {
+    Json json;
+    EXPECT_FALSE(parseBody("{" + fields + "}", json));
+    GenerateRequest out;
+    EXPECT_FALSE(readGenerateRequest(json, Api::kChat, facts(), out)) << fields;
+    return out;
+  };
+  const std::string user = R"({"role":"user","content":"q"})";
+  const std::string both = "\"messages\":[" + user + R"(,{"role":"assistant","content":"a "}],"echo":)";
+  ASSERT_TRUE(read(both + "true").echoedMessage());
+  EXPECT_EQ(*read(both + "true").echoedMessage(), "a ");
+  EXPECT_FALSE(read(both + "false").echoedMessage());
+  EXPECT_FALSE(read("\"echo\":true,\"messages\":[" + user + "]").echoedMessage());
+  const GenerateRequest goesOn = read(R"("echo":true,"add_generation_prompt":false,"messages":[)" + user + "]");
+  EXPECT_EQ(goesOn.answerRole(), "user");
+  EXPECT_EQ(*goesOn.echoedMessage(), "q");
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("echo":true,"max_tokens":0)", true, out)->param, "max_tokens") << "for prompts alone";
 }
 
 TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {

@@ -65,7 +65,7 @@ TEST(RequestPrompts, ContinuingTheLastMessage) {
   EXPECT_FALSE(chat(R"("messages":[{"role":"assistant","content":"Sure"}],"continue_final_message":true)", out));
   EXPECT_TRUE(out.continueFinal);
   EXPECT_FALSE(out.addGenerationPrompt);
-  EXPECT_EQ(out.finalContent, "Sure");
+  EXPECT_EQ(out.lastContent, "Sure");
   EXPECT_EQ(chat(R"("messages":[{"role":"user","content":"x"}],"continue_final_message":true)", out)->param,
             "continue_final_message");
   EXPECT_EQ(chat(R"("messages":[{"role":"assistant","content":"x"}],"continue_final_message":true,
