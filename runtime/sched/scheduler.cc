@@ -53,12 +53,7 @@ Status Scheduler::submit(RequestSpec spec, double now) {
                       std::to_string(config.maxQueue) + " may");
   }
   Request& request = state_.requests[spec.id];
-  request = {.id = spec.id,
-             .choices = {},
-             .unfinished = spec.choices,
-             .together = std::min(spec.choices, config.limits.maxSequences),
-             .deadline = spec.deadline,
-             .owner = spec.owner};
+  request = {.id = spec.id, .choices = {}, .unfinished = spec.choices, .deadline = spec.deadline, .owner = spec.owner};
   nextDeadline_ = std::min(nextDeadline_, spec.deadline);
   for (uint32_t i = 0; i < spec.choices; ++i) newSequence(request, spec, now);
   Sequence& first = *request.choices[0];

@@ -47,7 +47,10 @@ void SchedulerState::run(Sequence& sequence) {
     waiting.pop_back();
   }
   running.push_back(&sequence);
-  sequence.reserved = sequence.slots() - 1;
+  // Beside its prompt each choice wants a page to write to.
+  const auto slots = static_cast<uint32_t>(config.limits.maxSequences - running.size() - reservedSlots);
+  const uint32_t spare = pages.available() - std::min(pages.available(), config.reservePages);
+  sequence.reserved = std::min({sequence.followers(), slots, spare});
   keys.addRunning(sequence.key, 1 + static_cast<int32_t>(sequence.reserved));
   reservedSlots += sequence.reserved;
 }

@@ -32,7 +32,7 @@ struct SchedulerState {
   void finish(Sequence& sequence, EndReason reason);
   /// Out of `running`, pages given back or moved to the host, into the queue.
   void preempt(Sequence& sequence, Cause cause);
-  /// Among the running; the slots that its group will need are reserved.
+  /// Among the running. Of the slots and pages that are free those are reserved that its group will need.
   void run(Sequence& sequence);
   /// The choices that have a place get the prompt's pages, the others enter the queue. Requires: leader.leads(), its
   /// prompt is computed.

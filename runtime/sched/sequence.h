@@ -1,7 +1,6 @@
 // The scheduler's record of one sequence and of the request it belongs to. Internal to runtime/sched.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -13,13 +12,12 @@ namespace llmc::rt {
 struct Sequence;
 
 /// A request: n sequences with one prompt. Until `forked` only the first of them (the leader) exists for the policies:
-/// it computes the prompt for all that have a place beside it, and these take their pages from it. The others, where n
-/// is more than can run at once, then enter the queue, each for itself.
+/// it computes the prompt for as many as there is a place for when it is admitted, and these take their pages from it.
+/// The others then enter the queue, each for itself.
 struct Request {
   RequestId id = 0;
   std::vector<Sequence*> choices;
   uint32_t unfinished = 0;
-  uint32_t together = 0;  ///< choices that begin with the leader, itself included
   bool forked = false;
   bool paused = false;
   double deadline = 0;
@@ -72,8 +70,8 @@ struct Sequence {
   bool holdsDevice() const { return pages.row >= 0; }
   /// Computes the prompt for other choices too.
   bool leads() const { return choice == 0 && !request->forked && request->choices.size() > 1; }
-  /// Slots of max-num-seqs that its admission takes.
-  uint32_t slots() const { return leads() ? std::min(request->unfinished, request->together) : 1; }
+  /// Other choices that may begin with it.
+  uint32_t followers() const { return leads() ? request->unfinished - 1 : 0; }
 
   /// Keys for the first `pages` pages; hashes only what is new.
   void extendKeys(uint32_t pageCount) {

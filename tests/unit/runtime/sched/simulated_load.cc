@@ -67,9 +67,8 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
   arrivalSeconds_ = kStepSeconds * pick(3, 80) / 10;
   // What README.md states: the starvation bound, then everybody who may be ahead, one after the other, once for each
   // key; one sequence needs at most a step a token, twice when it was preempted.
-  const uint32_t places = config_.limits.maxSequences, turns = 1 + kMostChoices - std::min(places, kMostChoices);
-  waitBound_ = config_.starvationSeconds +
-               kStepSeconds * 2 * kKeys * config_.limits.maxContext * (config_.maxQueue * turns + places + 1);
+  waitBound_ = config_.starvationSeconds + kStepSeconds * 2 * kKeys * config_.limits.maxContext *
+                                               (config_.maxQueue * kMostChoices + config_.limits.maxSequences + 1);
 }
 
 void SimulatedLoad::fail(const std::string& what) {
