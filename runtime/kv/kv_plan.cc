@@ -1,4 +1,4 @@
-// Context length against memory.
+// Context length, and what the host keeps beside it, against memory.
 #include "runtime/kv/kv_plan.h"
 
 #include <algorithm>
@@ -64,6 +64,25 @@ Result<KvPlan> planKv(const KvRequest& request) {
   plan.pages = static_cast<uint32_t>(pages);
   plan.bytes = *bytes;
   return plan;
+}
+
+Result<uint32_t> planSwap(const SwapRequest& request) {
+  const uint64_t spare = request.availableBytes - std::min(request.availableBytes, request.kvBytes);
+  const uint64_t bytes = request.given ? request.wishBytes : std::min(request.wishBytes, spare / 2);
+  if (bytes < request.pageBytes)
+    return Status::error(ErrorKind::kUsage, "CLI_FLAG",
+                         std::string(request.given ? "--swap-space " : "half of the memory that is left, ") +
+                             formatBytes(bytes) + ", holds no KV page of " + formatBytes(request.pageBytes),
+                         "raise --swap-space, or use --preempt recompute");
+  const uint64_t most = request.machineBytes - std::min(request.machineBytes, request.kvBytes);
+  if (request.machineBytes && bytes > most)
+    return Status::error(ErrorKind::kUnavailable, "RT_SWAP_SPACE",
+                         "--swap-space asks for " + formatBytes(bytes) + " beside a KV cache of " +
+                             formatBytes(request.kvBytes) + ", and this process may have " +
+                             formatBytes(request.machineBytes) + " of memory in all, of which " +
+                             formatBytes(request.availableBytes) + " are available now",
+                         "lower --swap-space or --kv-memory, or use --preempt recompute");
+  return static_cast<uint32_t>(std::min<uint64_t>(bytes / request.pageBytes, INT32_MAX / kPageTokens));
 }
 
 }  // namespace llmc::rt

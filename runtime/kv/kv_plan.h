@@ -31,4 +31,18 @@ struct KvPlan {
 /// the machine has, with sizes on both sides.
 Result<KvPlan> planKv(const KvRequest& request);
 
+/// What decides how many pages the host keeps of sequences that lost their place.
+struct SwapRequest {
+  uint64_t wishBytes = 0;  ///< --swap-space, or the most that is taken without it
+  bool given = false;      ///< a wish is kept or refused, the default bends
+  uint64_t pageBytes = 0;
+  uint64_t kvBytes = 0;         ///< of the KV cache, where it lies in host memory too
+  uint64_t availableBytes = 0;  ///< host memory now; the cache may not have touched its own yet
+  uint64_t machineBytes = 0;    ///< all memory that this process may have at most; 0: not known
+};
+
+/// Pages; without a wish at most half of what the cache leaves of the available memory.
+/// Errors: CLI_FLAG (64) not one page; RT_SWAP_SPACE (69) more than the machine has beside the cache, with the numbers.
+Result<uint32_t> planSwap(const SwapRequest& request);
+
 }  // namespace llmc::rt

@@ -2,6 +2,7 @@
 #include "runtime/main/sampling_defaults.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -68,6 +69,7 @@ Result<SamplingDefaults> readDefaults(std::string_view text) {
   const bool sampling =
       sample != json.end() && sample->is_boolean() ? sample->get<bool>() : json.contains("temperature");
   if (!sampling) defaults.params.temperature = 0;
+  defaults.perhapsReplaced = sample == json.end() && json.contains("temperature") && defaults.served.temperature == 0;
   const auto eos = json.find("eos_token_id");
   if (eos != json.end() && eos->is_number_integer()) defaults.eosIds.push_back(eos->get<int32_t>());
   if (eos != json.end() && eos->is_array())
@@ -76,6 +78,23 @@ Result<SamplingDefaults> readDefaults(std::string_view text) {
   if (Status status = checkParams(defaults.served, INT32_MAX); !status)
     return Status::error(ErrorKind::kBadInput, "EN_DEFAULTS", "sampling defaults of the engine: " + status.message());
   return defaults;
+}
+
+std::string samplingText(const SamplingParams& params) {
+  const SamplingParams neutral;
+  char text[160];
+  std::snprintf(text, sizeof text, "temperature %g", params.temperature);
+  std::string out = text;
+  const auto add = [&](const char* name, double value, double without) {
+    std::snprintf(text, sizeof text, ", %s %g", name, value);
+    if (value != without) out += text;
+  };
+  add("top_p", params.topP, neutral.topP);
+  add("top_k", params.topK, neutral.topK);
+  add("min_p", params.minP, neutral.minP);
+  add("typical_p", params.typicalP, neutral.typicalP);
+  add("repetition_penalty", params.repetitionPenalty, neutral.repetitionPenalty);
+  return out;
 }
 
 SamplingParams applyFlags(SamplingParams params, const Flags& flags) {

@@ -3,12 +3,33 @@
 
 #include <algorithm>
 
+#include "runtime/device/machine_memory.h"
+#include "runtime/kv/kv_plan.h"
+#include "runtime/main/output.h"
+
 namespace llmc::rt {
 namespace {
 
 Status unknown(const char* flag, const char* names, const std::string& found) {
   return Status::error(ErrorKind::kUsage, "CLI_FLAG",
                        std::string(flag) + " must be " + names + ", found '" + escaped(found, 40) + "'");
+}
+
+Result<uint32_t> hostPagesOf(const Flags& flags, Session& session) {
+  const MachineMemory machine = machineMemory();
+  SwapRequest request;
+  request.wishBytes = flags.swapSpace;
+  request.given = flags.swapSpaceGiven;
+  request.pageBytes = session.kv().pageBytes();
+  if (!session.device()) request.kvBytes = session.kv().pageBytes() * session.kv().pages();
+  request.availableBytes = machine.available;
+  request.machineBytes = machine.total;
+  auto pages = planSwap(request);
+  if (pages && request.given && request.kvBytes + request.wishBytes > machine.available)
+    writeNotice("--swap-space " + formatBytes(request.wishBytes) + " and the KV cache are more than the " +
+                formatBytes(machine.available) +
+                " of memory that are available now: this process may be killed once they fill");
+  return pages;
 }
 
 }  // namespace
@@ -32,12 +53,9 @@ Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) 
     return unknown("--policy", "fcfs, priority or mlfq", flags.policy);
   if (flags.preempt == "swap") {
     config.preempt = PreemptMode::kSwap;
-    config.hostPages =
-        static_cast<uint32_t>(std::min<uint64_t>(flags.swapSpace / session.kv().pageBytes(), INT32_MAX / kPageTokens));
-    if (config.hostPages == 0)
-      return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                           "--swap-space " + formatBytes(flags.swapSpace) + " holds no KV page of " +
-                               formatBytes(session.kv().pageBytes()));
+    auto pages = hostPagesOf(flags, session);
+    LLMC_TRY(pages.status());
+    config.hostPages = *pages;
   } else if (flags.preempt != "recompute") {
     return unknown("--preempt", "recompute or swap", flags.preempt);
   }

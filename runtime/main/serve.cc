@@ -42,7 +42,6 @@ Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
     facts.names = {name && name->size() ? name->str() : flags.engine};
   }
   facts.context = session.context();
-  facts.sequences = flags.maxSequences;
   facts.priorities = flags.policy == "priority";
   facts.vocabulary = session.model().vocab_size();
   facts.eosIds = session.eosIds();
@@ -51,6 +50,11 @@ Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
   auto defaults = servedDefaults(session.samplingDefaults(), flags);
   LLMC_TRY(defaults.status());
   facts.defaults = defaults.take();
+  if (session.samplingDefaults().perhapsReplaced && facts.defaults.temperature == 0 && !flags.temperature)
+    writeNotice(
+        "answers are greedy unless a request says otherwise: the engine holds temperature 0. Where its model says "
+        "do_sample false, older builds wrote that in place of the model's temperature; build it again, or give "
+        "--temperature or --generation-config vllm");
   return facts;
 }
 
@@ -88,7 +92,7 @@ Result<Loaded> load(Session& session, const Flags& flags, const std::string& add
     loaded.chatTemplate = chat.take();
   else if (chat.status().code() != "EN_TEMPLATE")
     return chat.takeStatus();
-  loaded.screen = startScreen(session, flags, address);
+  loaded.screen = startScreen(session, flags, address, config->hostPages);
   loaded.workerCpus.assign(session.pool().cpus().begin(), session.pool().cpus().end());
   return loaded;
 }

@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "runtime/main/sampling_defaults.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -34,7 +36,7 @@ std::string sequencesText(const Session& session, uint64_t pages, const Flags& f
 
 }  // namespace
 
-std::string startScreen(Session& session, const Flags& flags, const std::string& address) {
+std::string startScreen(Session& session, const Flags& flags, const std::string& address, uint32_t hostPages) {
   const auto* name = session.model().name();
   const uint64_t weights = weightBytes(session.engine().plan()), workspace = session.executor().workspaceBytes();
   const uint64_t pages = session.kv().pages(), page = session.kv().pageBytes();
@@ -47,9 +49,14 @@ std::string startScreen(Session& session, const Flags& flags, const std::string&
           formatBytes(pages * page) + " = " + formatBytes(weights + workspace + pages * page);
   text += "\nKV cache   " + count(pages, "pages x ") + count(kPageTokens, "tokens x ") +
           count(page / kPageTokens, "bytes = ") + count(pages * kPageTokens, "tokens");
+  if (hostPages > 0)
+    text += "\nswap       " + count(hostPages, "pages on the host = ") +
+            count(uint64_t{hostPages} * kPageTokens, "tokens, ") + formatBytes(hostPages * page);
   text += "\nsequences  " + sequencesText(session, pages, flags);
   text += "\nstep       at most " + count(session.executor().limits().maxTokens, "tokens, ") + flags.policy +
           (flags.prefixCache ? ", prefix cache" : ", no prefix cache") + (flags.deterministic ? ", deterministic" : "");
+  if (const auto sampling = servedDefaults(session.samplingDefaults(), flags))
+    text += "\nsampling   " + samplingText(*sampling) + " where a request names none";
   return text + "\naddress    " + address + "/v1" +
          (flags.apiKeys.empty() && !flags.apiKeyFile ? ", no key" : ", with a key");
 }

@@ -1,6 +1,7 @@
 // What a server says of itself when it starts: model, memory, how many sequences fit, where it listens.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "runtime/main/flags.h"
@@ -8,8 +9,8 @@
 
 namespace llmc::rt {
 
-/// Lines of text without the last line end. `address` as in "http://127.0.0.1:8000".
-std::string startScreen(Session& session, const Flags& flags, const std::string& address);
+/// Lines of text without the last line end. `address` as in "http://127.0.0.1:8000"; `hostPages` of swapped sequences.
+std::string startScreen(Session& session, const Flags& flags, const std::string& address, uint32_t hostPages = 0);
 
 /// "http://HOST:PORT"; an IPv6 address gets its brackets.
 std::string addressOf(const std::string& host, int port);

@@ -72,8 +72,8 @@ Admission::Need Admission::needOf(Sequence& sequence) const {
   need.hits = match.pages;
   need.pages = total - match.pages;
   need.available = state_->pages.available() - match.idle;
-  // Alone it always fits; beside others it leaves them room to grow, and its group room to part.
-  need.margin = state_->config.reservePages + sequence.slots() - 1;
+  // Alone it always fits; beside others it leaves them room to grow.
+  need.margin = state_->config.reservePages;
   return need;
 }
 
@@ -98,8 +98,8 @@ bool Admission::waitsForPrefix(Sequence& sequence, uint32_t hits) {
   return false;
 }
 
-bool Admission::fits(const Sequence& sequence, const Need& need, const Places& taken) const {
-  const size_t slots = state_->running.size() + state_->reservedSlots + sequence.slots();
+bool Admission::fits(const Need& need, const Places& taken) const {
+  const size_t slots = state_->running.size() + state_->reservedSlots + 1;
   const uint32_t margin = taken.sequences == state_->running.size() ? 0 : need.margin;
   return need.pages + margin <= need.available + taken.pages &&
          slots <= state_->config.limits.maxSequences + taken.slots;
@@ -128,8 +128,8 @@ Admission::Places Admission::placesFor(const Sequence& sequence) {
 bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
   const Sequence* first = state_->worstRunning();
   if (!first || !mayGiveWay(*state_, *first, sequence)) return false;
-  if (!fits(sequence, needOf(sequence), placesFor(sequence))) return false;
-  while (!state_->running.empty() && !fits(sequence, needOf(sequence), {})) {
+  if (!fits(needOf(sequence), placesFor(sequence))) return false;
+  while (!state_->running.empty() && !fits(needOf(sequence), {})) {
     Sequence* worst = state_->worstRunning();
     if (!mayGiveWay(*state_, *worst, sequence)) return false;
     const bool prefill = worst->state == SequenceState::kPrefilling;
@@ -138,7 +138,7 @@ bool Admission::makeRoom(Sequence& sequence, StepBudget& budget) {
     if (worst->scheduled > 0) budget.rows += worst->computed < worst->rowsWanted ? worst->scheduled : 1;
     state_->preempt(*worst, Cause::kBetterClass);
   }
-  return fits(sequence, needOf(sequence), {});
+  return fits(needOf(sequence), {});
 }
 
 Admission::Answer Admission::admit(Sequence& sequence, StepBudget& budget) {
@@ -148,11 +148,11 @@ Admission::Answer Admission::admit(Sequence& sequence, StepBudget& budget) {
     return Answer::kFull;
   const Need need = needOf(sequence);
   if (waitsForPrefix(sequence, need.hits)) return Answer::kDeferred;
-  if (!fits(sequence, need, {}) && !makeRoom(sequence, budget)) {
+  if (!fits(need, {}) && !makeRoom(sequence, budget)) {
     if (need.pages + need.margin > need.available)
       blocked(sequence, Decision::kWaitsForPages, need.pages + need.margin, need.available);
     else
-      blocked(sequence, Decision::kWaitsForSlot, sequence.slots(), static_cast<uint32_t>(state_->running.size()));
+      blocked(sequence, Decision::kWaitsForSlot, 1, static_cast<uint32_t>(state_->running.size()));
     return Answer::kFull;
   }
   if (budget.tokens == 0 || budget.rows == 0) return Answer::kFull;

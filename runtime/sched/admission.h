@@ -35,7 +35,7 @@ class Admission {
   enum class Answer : uint8_t { kAdmitted, kFull, kDeferred };
   struct Need {
     uint32_t pages = 0;      ///< fresh ones
-    uint32_t margin = 0;     ///< beside others: what its group and its neighbours will soon want
+    uint32_t margin = 0;     ///< beside others: what its neighbours will soon want
     uint32_t available = 0;  ///< for it
     uint32_t hits = 0;       ///< pages in the prefix cache
   };
@@ -51,7 +51,7 @@ class Admission {
   bool waitsForPrefix(Sequence& sequence, uint32_t hits);
   bool makeRoom(Sequence& sequence, StepBudget& budget);
   Places placesFor(const Sequence& sequence);
-  bool fits(const Sequence& sequence, const Need& need, const Places& taken) const;
+  bool fits(const Need& need, const Places& taken) const;
   void start(Sequence& sequence, StepBudget& budget);
   void blocked(const Sequence& sequence, Decision why, uint32_t first, uint32_t second);
 

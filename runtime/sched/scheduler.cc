@@ -38,10 +38,7 @@ Status Scheduler::submit(RequestSpec spec, double now) {
   };
   if (spec.prompt.empty()) return refuse(ErrorKind::kUsage, "RT_REQUEST", "the prompt has no tokens");
   if (spec.maxNewTokens == 0) return refuse(ErrorKind::kUsage, "RT_REQUEST", "no tokens are wanted");
-  if (spec.choices == 0 || spec.choices > config.limits.maxSequences)
-    return refuse(ErrorKind::kUsage, "RT_REQUEST",
-                  std::to_string(spec.choices) + " choices, 1 to " + std::to_string(config.limits.maxSequences) +
-                      " can run together");
+  if (spec.choices == 0) return refuse(ErrorKind::kUsage, "RT_REQUEST", "no answers are wanted");
   if (spec.prompt.size() >= config.limits.maxContext)
     return refuse(ErrorKind::kBadInput, "RT_CONTEXT",
                   "a prompt of " + std::to_string(spec.prompt.size()) + " tokens, the context is " +
@@ -56,7 +53,7 @@ Status Scheduler::submit(RequestSpec spec, double now) {
                       std::to_string(config.maxQueue) + " may");
   }
   Request& request = state_.requests[spec.id];
-  request = {spec.id, {}, spec.choices, false, false, spec.deadline, spec.owner};
+  request = {.id = spec.id, .choices = {}, .unfinished = spec.choices, .deadline = spec.deadline, .owner = spec.owner};
   nextDeadline_ = std::min(nextDeadline_, spec.deadline);
   for (uint32_t i = 0; i < spec.choices; ++i) newSequence(request, spec, now);
   Sequence& first = *request.choices[0];
@@ -285,7 +282,12 @@ SchedulerStats Scheduler::stats() const {
   SchedulerStats stats;
   stats.waiting = static_cast<uint32_t>(state_.waiting.size());
   stats.running = static_cast<uint32_t>(state_.running.size());
-  for (const Sequence* sequence : state_.waiting) stats.swapped += sequence->state == SequenceState::kSwapped;
+  const auto mostOfKey = static_cast<int64_t>(state_.config.maxRunningPerKey);
+  for (const Sequence* sequence : state_.waiting) {
+    stats.swapped += sequence->state == SequenceState::kSwapped;
+    const bool bound = mostOfKey > 0 && state_.keys.running(sequence->key) >= mostOfKey;
+    stats.deferred += sequence->request->paused || bound || sequence->waitsFor;
+  }
   stats.freePages = pages.device().freePages();
   stats.idlePages = pages.cache().idlePages();
   stats.totalPages = pages.device().totalPages();

@@ -23,6 +23,7 @@ namespace llmc::rt {
 
 struct SchedulerStats {
   uint32_t waiting = 0, running = 0, swapped = 0;  ///< sequences; `waiting` has the preempted and the swapped too
+  uint32_t deferred = 0;  ///< of `waiting`: paused, held by their key's bound, or waiting for another's prefix
   uint32_t freePages = 0, idlePages = 0, totalPages = 0, freeHostPages = 0;
   uint64_t steps = 0, preemptions = 0, swapOuts = 0, recomputedTokens = 0;
   PrefixStats prefix;
@@ -51,7 +52,7 @@ class Scheduler {
 
   /// Puts a request in the queue. Errors, after which nothing has changed: RT_QUEUE_FULL (69): later, see
   /// retryAfterSeconds(); RT_CONTEXT (65): the prompt leaves no room for a token; RT_REQUEST (64): id in use, no
-  /// prompt, no tokens wanted, or more choices than can run.
+  /// prompt, no tokens or no answers wanted.
   Status submit(RequestSpec spec, double now);
   /// Ends all choices of a request in whatever state they are; those in the running step end when it completes. False:
   /// unknown or finished, nothing changed.
@@ -77,6 +78,8 @@ class Scheduler {
   /// Of the sequence of sample `index` of the plan that was completed last: kNone while it goes on. Until collect() or
   /// the next plan() or planAhead(). Requires: it was not dropped.
   EndReason endOfSample(size_t index) const { return planner_.sampled(1 - current_)[index]->end; }
+  /// How often it lost its place. As endOfSample().
+  uint32_t preemptionsOfSample(size_t index) const { return planner_.sampled(1 - current_)[index]->preemptions; }
   /// Sequences that ended since the last call. Valid until the next call.
   std::span<const FinishedSequence> takeFinished();
 

@@ -47,7 +47,10 @@ void SchedulerState::run(Sequence& sequence) {
     waiting.pop_back();
   }
   running.push_back(&sequence);
-  sequence.reserved = sequence.slots() - 1;
+  // Beside its prompt each choice wants a page to write to.
+  const auto slots = static_cast<uint32_t>(config.limits.maxSequences - running.size() - reservedSlots);
+  const uint32_t spare = pages.available() - std::min(pages.available(), config.reservePages);
+  sequence.reserved = std::min({sequence.followers(), slots, spare});
   keys.addRunning(sequence.key, 1 + static_cast<int32_t>(sequence.reserved));
   reservedSlots += sequence.reserved;
 }
@@ -99,26 +102,44 @@ void SchedulerState::preempt(Sequence& sequence, Cause cause) {
   waiting.push_back(&sequence);
 }
 
+/// It goes on where the leader stands.
+void SchedulerState::follow(const Sequence& leader, Sequence& choice) {
+  pages.fork(leader.pages, choice.pages, pagesOf(leader.computed));
+  choice.computed = leader.computed;
+  choice.cachedTokens = leader.cachedTokens;
+  choice.level = leader.level;
+  choice.admitted = true;
+  choice.admittedAt = leader.admittedAt;
+  choice.state = SequenceState::kRunning;
+  run(choice);
+}
+
+/// Like a request that came when its group did: it looks its prompt up in the prefix cache.
+void SchedulerState::enqueue(Sequence& choice) {
+  choice.waitingSince = now;
+  note(choice, Decision::kSubmitted, choice.promptTokens, static_cast<uint32_t>(waiting.size()));
+  waiting.push_back(&choice);
+}
+
 void SchedulerState::fork(Sequence& leader) {
   Request& request = *leader.request;
+  uint32_t places = leader.reserved;
+  const uint32_t parted = places + 1;
   keys.addRunning(leader.key, -static_cast<int32_t>(leader.reserved));
   reservedSlots -= leader.reserved;
   leader.reserved = 0;
   request.forked = true;
-  const uint32_t shared = pagesOf(leader.computed);
   for (Sequence* choice : request.choices) {
     if (choice == &leader || choice->state == SequenceState::kFinished) continue;
-    pages.fork(leader.pages, choice->pages, shared);
-    choice->computed = leader.computed;
-    choice->cachedTokens = leader.cachedTokens;
     choice->aged = leader.aged;
-    choice->level = leader.level;
-    choice->admitted = true;
-    choice->admittedAt = leader.admittedAt;
-    choice->state = SequenceState::kRunning;
-    run(*choice);
+    if (places > 0) {
+      --places;
+      follow(leader, *choice);
+    } else {
+      enqueue(*choice);
+    }
   }
-  note(leader, Decision::kForked, static_cast<uint32_t>(request.choices.size()), shared);
+  note(leader, Decision::kForked, parted, pagesOf(leader.computed));
 }
 
 Sequence* SchedulerState::worstRunning() const {

@@ -32,9 +32,10 @@ struct SchedulerState {
   void finish(Sequence& sequence, EndReason reason);
   /// Out of `running`, pages given back or moved to the host, into the queue.
   void preempt(Sequence& sequence, Cause cause);
-  /// Among the running; the slots that its group will need are reserved.
+  /// Among the running. Of the slots and pages that are free those are reserved that its group will need.
   void run(Sequence& sequence);
-  /// The other choices of a group get the prompt's pages. Requires: sequence.leads(), its prompt is computed.
+  /// The choices that have a place get the prompt's pages, the others enter the queue. Requires: leader.leads(), its
+  /// prompt is computed.
   void fork(Sequence& leader);
   /// The running sequence that is the first to give up its place: paused ones, then the worst rank. Null: none runs.
   Sequence* worstRunning() const;
@@ -65,6 +66,8 @@ struct SchedulerState {
 
  private:
   void leaveRunning(Sequence& sequence);
+  void follow(const Sequence& leader, Sequence& choice);
+  void enqueue(Sequence& choice);
 };
 
 }  // namespace llmc::rt

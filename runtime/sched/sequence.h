@@ -12,7 +12,8 @@ namespace llmc::rt {
 struct Sequence;
 
 /// A request: n sequences with one prompt. Until `forked` only the first of them (the leader) exists for the policies:
-/// it computes the prompt for all, and the others take their pages from it.
+/// it computes the prompt for as many as there is a place for when it is admitted, and these take their pages from it.
+/// The others then enter the queue, each for itself.
 struct Request {
   RequestId id = 0;
   std::vector<Sequence*> choices;
@@ -67,10 +68,10 @@ struct Sequence {
 
   uint32_t remaining() const { return static_cast<uint32_t>(tokens.size()) - computed; }
   bool holdsDevice() const { return pages.row >= 0; }
-  /// Computes the prompt for the other choices too.
+  /// Computes the prompt for other choices too.
   bool leads() const { return choice == 0 && !request->forked && request->choices.size() > 1; }
-  /// Slots of max-num-seqs that its admission takes.
-  uint32_t slots() const { return leads() ? request->unfinished : 1; }
+  /// Other choices that may begin with it.
+  uint32_t followers() const { return leads() ? request->unfinished - 1 : 0; }
 
   /// Keys for the first `pages` pages; hashes only what is new.
   void extendKeys(uint32_t pageCount) {

@@ -116,9 +116,15 @@ void StepPlanner::emit(Sequence& sequence, StepPlan& plan, Lists& lists) {
                              sequence.request->owner});
     lists.sampled.push_back(&choice);
   };
-  if (!sequence.leads()) return sample(sequence);
-  for (Sequence* choice : sequence.request->choices)
-    if (choice->state != SequenceState::kFinished) sample(*choice);
+  sample(sequence);
+  if (!sequence.leads()) return;
+  // Those that SchedulerState::fork() will find a place for.
+  uint32_t places = sequence.reserved;
+  for (Sequence* choice : sequence.request->choices) {
+    if (choice == &sequence || choice->state == SequenceState::kFinished || places == 0) continue;
+    --places;
+    sample(*choice);
+  }
 }
 
 void StepPlanner::fill(StepPlan& plan, Lists& lists) {

@@ -75,7 +75,7 @@ void Answer::start(EventInbox& inbox) {
       prompt.ids = generation.prompt;
     prompt.live = generation.choices;
     if (request_.returnTokenIds) appendIds(prompt.idsJson, prompt.ids);
-    if (request_.echo) prompt.text = echoText(prompts_.size(), prompt.ids);
+    if (request_.echo && !request_.chat()) prompt.text = echoText(prompts_.size(), prompt.ids);
     if (request_.returnPromptText)
       if (const auto text = services_.text.tokenizer.decode(prompt.ids, /*skipSpecialTokens=*/false))
         appendQuoted(prompt.textJson, replaceInvalid(*text));
@@ -90,11 +90,11 @@ void Answer::start(EventInbox& inbox) {
   if (ApiFault fault = submitAll(inbox)) fail(*fault);
 }
 
-/// A text as it was sent, unless tokens of it are cut off; what ids mean.
+/// A text as it was sent, unless tokens of it are cut off; what ids mean, special tokens included, as in vLLM.
 std::string Answer::echoText(size_t index, const std::vector<int32_t>& ids) const {
   const auto* sent = std::get_if<std::string>(&request_.prompts[index]);
   if (sent && !request_.truncatePrompt) return *sent;
-  auto text = services_.text.tokenizer.decode(ids, request_.skipSpecialTokens);
+  auto text = services_.text.tokenizer.decode(ids, /*skipSpecialTokens=*/false);
   return text ? text.take() : std::string();
 }
 
@@ -190,6 +190,7 @@ void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
   observe(Histogram::kPrefillComputedTokens, static_cast<double>(prompt.tokens - prompt.cached));
   observe(Histogram::kParamMaxTokens, prompt.maxTokens);
   observe(Histogram::kGenerationTokens, tokens);
+  observe(Histogram::kPreemptions, choice.preemptions);
   prompt.longest = std::max(prompt.longest, tokens);
   if (prompt.live == 0) {
     observe(Histogram::kMaxGenerationTokens, prompt.longest);

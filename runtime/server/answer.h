@@ -73,9 +73,10 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     ChoiceLogprobs logprobs;
     bool begun = false;
     Clock::time_point first, last;
-    std::string whole;  ///< text that is not sent yet
-    // Of answers that are not streamed.
-    std::vector<int32_t> ids;
+    std::string whole;         ///< text that is not sent yet
+    std::vector<int32_t> ids;  ///< the same, when they were asked for
+    uint32_t sent = 0;         ///< tokens of a stream whose events have left
+    uint32_t preemptions = 0;
     double logprob = 0;  ///< sum over the tokens, while answers compete
   };
 
@@ -88,6 +89,7 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void echoPrompt(const PromptState& prompt, ChoiceState& choice) const;
   std::string echoText(size_t index, const std::vector<int32_t>& ids) const;
   void show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event);
+  bool waitsForMore(const ChoiceState& choice) const;
   void observeToken(ChoiceState& choice, Clock::time_point now);
   void choiceEnded(PromptState& prompt, ChoiceState& choice);
   void finishAll();

@@ -20,6 +20,7 @@ void Answer::onToken(uint32_t prompt, TokenEvent event) {
     if (event.finish == FinishReason::kNone) services_.backend.cancel(state.id, event.choice);
     return choiceEnded(state, choice);
   }
+  choice.preemptions = event.preemptions;
   if (event.logprobs) choice.logprob += static_cast<double>(event.logprobs->logprob);
   std::string text = choice.text.push(event.token, event.finish);
   observeToken(choice, Clock::now());
@@ -33,7 +34,8 @@ void Answer::onToken(uint32_t prompt, TokenEvent event) {
 void Answer::begin(PromptState& prompt, uint32_t index) {
   if (std::exchange(choices_[index].begun, true)) return;
   if (request_.stream && !exchange_->streaming()) exchange_->beginStream("text/event-stream; charset=utf-8");
-  if (request_.echo) return echoPrompt(prompt, choices_[index]);
+  if (request_.echo && !request_.chat()) return echoPrompt(prompt, choices_[index]);
+  if (const std::string* echoed = request_.echoedMessage()) choices_[index].whole = *echoed;
   Usage before = usageOf(prompt, choices_[index]);
   before.completionTokens = 0;
   if (request_.stream) format_->appendBegin(buffer_, index, textsOf(prompt), before);
@@ -50,12 +52,12 @@ void Answer::show(PromptState& prompt, uint32_t index, std::string text, const T
   if (event && event->logprobs && request_.sampling.logprobs >= 0)
     choice.logprobs.add(spelling_, event->token, *event->logprobs);
   choice.whole += text;
-  if (!request_.stream) {
-    if (event && request_.returnTokenIds) choice.ids.push_back(event->token);
-    return;
-  }
+  if (event && request_.returnTokenIds) choice.ids.push_back(event->token);
+  if (!request_.stream || waitsForMore(choice)) return;
   std::string ids;
-  if (event && request_.returnTokenIds) appendIds(ids, std::span(&event->token, 1));
+  if (!choice.ids.empty()) appendIds(ids, choice.ids);
+  choice.ids.clear();
+  choice.sent = choice.text.tokens();
   const std::string logprobs = choice.logprobs.take();
   ChoiceText piece;
   piece.index = index;
@@ -67,6 +69,12 @@ void Answer::show(PromptState& prompt, uint32_t index, std::string text, const T
   piece.stopReason = choice.text.stopReason();
   format_->appendPiece(buffer_, piece, usageOf(prompt, choice));
   choice.whole.clear();
+}
+
+/// As vLLM counts: the first token and the last one leave at once, others when there are enough of them.
+bool Answer::waitsForMore(const ChoiceState& choice) const {
+  return choice.text.finish() == FinishReason::kNone && choice.sent > 0 &&
+         choice.text.tokens() - choice.sent < request_.streamInterval;
 }
 
 /// Of each prompt the likeliest answers, by the mean of their tokens, in the order that they have been made in.

@@ -20,12 +20,11 @@ using GenerationId = uint64_t;
 inline constexpr uint32_t kAllChoices = UINT32_MAX;
 
 struct ModelFacts {
-  std::vector<std::string> names;   ///< accepted as `model`; answers carry the first. Not empty
-  uint32_t context = 0;             ///< tokens of the longest sequence, prompt and answer
-  uint32_t sequences = UINT32_MAX;  ///< that run together: a prompt has no more choices
-  bool priorities = false;          ///< a request's priority is heeded
-  uint32_t vocabulary = 0;          ///< ids are below it
-  std::vector<int32_t> eosIds;      ///< tokens that end an answer
+  std::vector<std::string> names;  ///< accepted as `model`; answers carry the first. Not empty
+  uint32_t context = 0;            ///< tokens of the longest sequence, prompt and answer
+  bool priorities = false;         ///< a request's priority is heeded
+  uint32_t vocabulary = 0;         ///< ids are below it
+  std::vector<int32_t> eosIds;     ///< tokens that end an answer
   int32_t bosId = -1;
   bool addBos = false;      ///< put bosId before a text prompt
   SamplingParams defaults;  ///< of the model's generation_config, for fields that a request leaves out
@@ -72,6 +71,7 @@ struct TokenEvent {
   int32_t token = 0;
   FinishReason finish = FinishReason::kNone;
   std::unique_ptr<TokenLogprobs> logprobs;  ///< set when they were asked for
+  uint32_t preemptions = 0;                 ///< of its choice until now
 };
 
 /// An end of a choice that comes without a token.
@@ -110,6 +110,7 @@ inline constexpr size_t kIterationTokenBuckets = std::size(kIterationTokenBounds
 /// A moment of the engine; counts are since its start.
 struct BackendStats {
   uint32_t running = 0, waiting = 0, swapped = 0;  ///< sequences; `waiting` has those that are swapped to the host
+  uint32_t deferred = 0;                           ///< of those that wait the ones that a free place would not help
   double kvUsage = 0, hostUsage = 0;               ///< [0, 1], of the KV pool and of the host's
   uint32_t kvPages = 0, kvPageTokens = 0;          ///< of the pool, and how many tokens a page holds; 0: there is none
   uint32_t retryAfterSeconds = 1;                  ///< until a place in the queue is likely free

@@ -16,6 +16,7 @@ constexpr double kInterTokenBounds[] = {.01, .025, .05, .075, .1,  .15, .2, .3, 
 constexpr double kLatencyBounds[] = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
                                      30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 constexpr double kCountBounds[] = {1, 2, 5, 10, 20};
+constexpr double kPreemptionBounds[] = {1, 2, 3, 4, 5, 10, 20};
 
 struct Described {
   Histogram histogram;
@@ -41,6 +42,7 @@ constexpr Described kDescribed[] = {
     {Histogram::kParamMaxTokens, "request_params_max_tokens", "Histogram of the max_tokens request parameter."},
     {Histogram::kPrefillComputedTokens, "request_prefill_kv_computed_tokens",
      "Histogram of new KV tokens computed during prefill (excluding cached tokens)."},
+    {Histogram::kPreemptions, "request_num_preemptions", "Histogram of how often a request was preempted."},
 };
 
 std::string number(double value) {
@@ -56,6 +58,7 @@ Metrics::Metrics(std::string model, uint32_t context, uint32_t shards, MetricsOp
         appendQuoted(out, model);
         return out;
       }()),
+      context_(context),
       options_(std::move(options)) {
   for (double power = 1; power <= context && tokenBounds_.size() + 3 <= kMostBounds; power *= 10)
     for (const double step : {1.0, 2.0, 5.0})
@@ -72,6 +75,8 @@ std::span<const double> Metrics::boundsOf(Histogram histogram) const {
       return kInterTokenBounds;
     case Histogram::kParamN:
       return kCountBounds;
+    case Histogram::kPreemptions:
+      return kPreemptionBounds;
     case Histogram::kPromptTokens:
     case Histogram::kGenerationTokens:
     case Histogram::kMaxGenerationTokens:
@@ -153,6 +158,10 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
   };
   gauge("num_requests_running", "Number of requests in model execution batches.", engine.running);
   gauge("num_requests_waiting", "Number of requests waiting to be processed.", engine.waiting);
+  head(out, "num_requests_waiting_by_reason", "gauge", "Waiting requests by what they wait for.");
+  for (const auto& [reason, count] : {std::pair{"capacity", engine.waiting - std::min(engine.waiting, engine.deferred)},
+                                      std::pair{"deferred", engine.deferred}})
+    line(out, "num_requests_waiting_by_reason", "reason=\"" + std::string(reason) + "\"", count);
   gauge("kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", engine.kvUsage);
   if (options_.oldNames) {
     gauge("gpu_cache_usage_perc", "Old name of kv_cache_usage_perc.", engine.kvUsage);
@@ -162,9 +171,12 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
   }
   if (engine.kvPages > 0) {
     head(out, "cache_config_info", "gauge", "Information of the KV cache: tokens in a page, pages, prefix cache.");
+    const uint64_t tokens = uint64_t{engine.kvPages} * engine.kvPageTokens;
     line(out, "cache_config_info",
          "block_size=\"" + std::to_string(engine.kvPageTokens) + "\",enable_prefix_caching=\"" +
-             (engine.prefixCache ? "True" : "False") + "\",num_cpu_blocks=\"" + std::to_string(engine.hostPages) +
+             (engine.prefixCache ? "True" : "False") + "\",kv_cache_max_concurrency=\"" +
+             number(static_cast<double>(tokens) / std::max(context_, 1u)) + "\",kv_cache_size_tokens=\"" +
+             std::to_string(tokens) + "\",num_cpu_blocks=\"" + std::to_string(engine.hostPages) +
              "\",num_gpu_blocks=\"" + std::to_string(engine.kvPages) + "\"",
          1);
   }

@@ -31,6 +31,7 @@ enum class Histogram : uint8_t {
   kParamN,
   kParamMaxTokens,
   kPrefillComputedTokens,
+  kPreemptions,
   kCount
 };
 enum class Counter : uint8_t {
@@ -90,6 +91,7 @@ class Metrics {
   void line(std::string& out, std::string_view name, std::string_view labels, double value) const;
 
   const std::string labels_;  ///< model_name and engine
+  const uint32_t context_;
   const MetricsOptions options_;
   std::vector<double> tokenBounds_;  ///< 1, 2, 5, 10, ... up to the context
   std::deque<Shard> shards_;

@@ -103,6 +103,8 @@ ApiFault ApiHandler::tokenizeBody(const Json& body, std::string& out) {
   std::vector<int32_t> ids;
   if (fields.find("messages")) {
     ChatFields chat;
+    static constexpr const char* kUnheeded[] = {"chat_template", "media_io_kwargs", "mm_processor_kwargs"};
+    refuseFields(fields, kUnheeded);
     refuseTools(fields);
     readChatFields(fields, chat);
     if (fields.fault()) return fields.fault();

@@ -64,14 +64,14 @@ double EngineLoop::now() const {
 Status EngineLoop::submit(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink) {
   if (broken_.load()) return Status::error(ErrorKind::kInternal, "SV_BROKEN", "the engine has failed; restart it");
   const uint64_t tokens = request.prompt.size() + request.maxTokens;
-  const uint64_t each = (tokens + kPageTokens - 1) / kPageTokens, pages = each * request.choices;
+  // One answer must fit alone. Several take turns where they do not fit together.
+  const uint64_t pages = (tokens + kPageTokens - 1) / kPageTokens;
   if (pages > kv_.pages())
-    return Status::error(
-        ErrorKind::kUnavailable, server::kKvCapacity,
-        std::to_string(request.choices) + " answers of " + std::to_string(tokens) + " tokens, prompt included, need " +
-            std::to_string(pages) + " KV pages, and there are " + std::to_string(kv_.pages()) + " (--kv-memory)",
-        each > kv_.pages() ? "ask for at most " + std::to_string(kv_.pages() * kPageTokens) + " tokens"
-                           : "ask for at most " + std::to_string(kv_.pages() / each) + " answers, or for fewer tokens");
+    return Status::error(ErrorKind::kUnavailable, server::kKvCapacity,
+                         "an answer of " + std::to_string(tokens) + " tokens, prompt included, needs " +
+                             std::to_string(pages) + " KV pages, and there are " + std::to_string(kv_.pages()) +
+                             " (--kv-memory)",
+                         "ask for at most " + std::to_string(kv_.pages() * kPageTokens) + " tokens");
   if (stats().waiting + inbox_.submits() >= maxQueue_)
     return Status::error(ErrorKind::kUnavailable, server::kQueueFull,
                          std::to_string(maxQueue_) + " requests are waiting");
@@ -223,6 +223,7 @@ void EngineLoop::tellTokens() {
       const auto view = *scheduler_->view(made.id, made.event.choice);
       made.generation->tellPrompt(view.cachedTokens, view.admittedAt - view.arrival);
     }
+    made.event.preemptions = scheduler_->preemptionsOfSample(i);
     if (end == EndReason::kStop) made.event.finish = FinishReason::kStop;
     if (end == EndReason::kLength) made.event.finish = FinishReason::kLength;
     made.generation->tellQuietly(std::move(made.event));
@@ -287,6 +288,7 @@ void EngineLoop::publishStats(uint32_t tokens) {
   stats_.running = now.running;
   stats_.waiting = now.waiting;
   stats_.swapped = now.swapped;
+  stats_.deferred = now.deferred;
   if (extras_.host) stats_.hostUsage = 1.0 - static_cast<double>(now.freeHostPages) / extras_.host->pages();
   stats_.kvUsage = 1.0 - static_cast<double>(now.freePages + now.idlePages) / std::max(now.totalPages, 1u);
   stats_.kvPages = now.totalPages;

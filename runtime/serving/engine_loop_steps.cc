@@ -1,4 +1,5 @@
 // The loop's steps: one is started, the next one perhaps too, then the first is finished and told.
+#include <algorithm>
 #include <utility>
 
 #include "runtime/sched/step_cost.h"
@@ -90,10 +91,13 @@ Status EngineLoop::finishStep() {
     LLMC_TRY(sample(flight, plan));
   }
   traced.sampled = now();
+  // As vLLM counts a step: its prompt tokens, and the tokens that came of it.
+  const auto told = std::count_if(made_.begin(), made_.end(), [](const Made& m) { return m.generation && !m.failed; });
+  const uint32_t counted = plan.prefillTokens + static_cast<uint32_t>(told);
   scheduler_->complete(outcomes_, {}, traced.sampled);
   tellTokens();
   tellEnds();
-  publishStats(traced.tokens);
+  publishStats(counted);
   wakeTakers();
   if (extras_.trace) traceStep(traced);
   // The next one, if it is under way, has the device since then or sooner.

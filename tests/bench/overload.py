@@ -50,6 +50,8 @@ async def peak(url: str, args) -> tuple[float, float]:
     await asyncio.gather(*(worker() for _ in range(3 * args.sequences // 2)))
     client.close()
     ends = sorted(e for e in ends if e <= end)[args.sequences :]
+    if len(ends) < 2 * args.sequences:
+        raise SystemExit(f"at the peak: {len(ends)} answers in {args.seconds:g} s, behind the first {args.sequences}, say nothing; give more --seconds or fewer --tokens")
     rate = (len(ends) - 1) / (ends[-1] - ends[0])
     return rate * args.tokens, rate
 

@@ -10,7 +10,7 @@ import unittest
 import cuda_engine
 import metrics_test
 import serve_cases
-from hostile_requests import CONTEXT
+from hostile_requests import CONTEXT, get, send
 from server_rows_test import check_beside
 
 NAME = "llama-3h1-d64-f32"
@@ -62,7 +62,7 @@ class CudaBesideCanaries(unittest.TestCase):
 @cuda_engine.needs_emulator
 class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
     second_chance = True  # bounds times of a server on a shared machine
-    never_fits = ("--kv-memory", "1M")
+    tight = ("--kv-memory", "108K")
     launch = staticmethod(launch)
 
     def test_start_screen_and_swap(self):
@@ -95,6 +95,13 @@ class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
             error = json.loads(events[-1].removeprefix("data: "))["error"]
             self.assertEqual(error["code"], "engine_unavailable")
             self.assertIn("CU_FAULT", error["message"])
+            ready = None  # EP2: until the process has ended nobody is told to come
+            while server.child.poll() is None and ready is None:
+                try:
+                    ready = send(server, get("/ready"))
+                except OSError:
+                    break
+            self.assertTrue(ready is None or ready.status in (0, 503), ready)
             self.assertEqual(server.child.wait(timeout=20), 71)
 
     def test_a_server_that_does_not_fit_says_so(self):

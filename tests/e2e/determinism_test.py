@@ -14,12 +14,12 @@ FACT = "The lighthouse keeper counted the ships as they came home through the fo
 
 
 def requests(count: int) -> list[dict]:
-    """Prompts that share beginnings, sampled and greedy, some with two choices; all with seeds."""
+    """Prompts that share beginnings, sampled and greedy, some with two choices, one with more than the needle's servers run at once; all with seeds."""
     chance = random.Random(7)
     made = []
     for index in range(count):
         prompt = FACT * chance.randrange(3) + f"Number {index}: " + "word " * chance.randrange(60)
-        made.append({"prompt": prompt, "max_tokens": TOKENS, "logprobs": 2, "seed": index, "n": 2 if index % 5 == 0 else 1,
+        made.append({"prompt": prompt, "max_tokens": TOKENS, "logprobs": 2, "seed": index, "n": 9 if index == 5 else 2 if index % 5 == 0 else 1,
                      "temperature": 0 if index % 2 else 0.9, "extra_body": {"ignore_eos": True, "return_token_ids": True}})
     return made
 

@@ -93,8 +93,8 @@ def bad_fields():
     """RQ rows that are one field of one or both of OpenAI's endpoints: id, paths, field, values as JSON text."""
     both, many = (TEXT, CHAT), "[" + ",".join(["\"a\""] * 17) + "]"
     huge = "\"" + "x" * (1 << 20) + "\""
-    yield "RQ3", both, "n", ["0", "-1", "2.5", "\"2\"", "1000000000"]
-    yield "RQ3", (TEXT,), "best_of", ["0", "-1", "2.5", "\"2\"", "1000000000"]
+    yield "RQ3", both, "n", ["0", "-1", "2.5", "\"2\"", "129", "1000000000"]
+    yield "RQ3", (TEXT,), "best_of", ["0", "-1", "2.5", "\"2\"", "129", "1000000000"]
     yield "RQ4", (TEXT,), "logprobs", ["-1", "21", "1000000"]
     yield "RQ4", (CHAT,), "top_logprobs", ["-1", "21", "1000000", "5"]  # the last one without logprobs
     yield "RQ4", both, "prompt_logprobs", ["-2", "21", "1000000", "\"all\""]
@@ -157,7 +157,8 @@ def request_rows():
     yield Row("RQ23", ask(TEXT, suffix="end"), 400, "unsupported_parameter", "suffix")
     yield Row("RQ23", ask(TEXT, echo=True, logprobs=1), 200)
     yield Row("RQ24", ask(TEXT, prompt=[[1]] * 31 + [[999999999]], n=8, stream=True), 400, "invalid_value", "prompt[31]")
-    yield Row("RQ24", ask(TEXT, prompt=[[1]] * 33), 400, "invalid_value", "prompt")
+    yield Row("RQ24", ask(TEXT, prompt=[[1]] * 257), 400, "invalid_value", "prompt")
+    yield Row("RQ24", ask(TEXT, prompt=[[1]] * 33, n=8), 400, "invalid_value", "n")
     yield from other_apis()
     for salt, status, code in (("kv", 400, "kv_capacity"), ("full", 429, "queue_full"), ("down", 503, "engine_unavailable"), ("nan@0", 500, "internal_error")):
         yield Row("RQ15" if salt == "kv" else "RQ17", ask(TEXT, cache_salt="mock:" + salt), status, code,

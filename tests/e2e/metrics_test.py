@@ -27,13 +27,13 @@ except ImportError:  # an older .venv; install.sh --tests brings it
 
 BOARD = engine.ROOT / "examples/grafana/llmc.json"
 # What the boards in vLLM's repository read, beneath the prefix "vllm:".
-VLLM_GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc"]
+VLLM_GAUGES = ["num_requests_running", "num_requests_waiting", "num_requests_waiting_by_reason", "kv_cache_usage_perc"]
 VLLM_COUNTERS = ["prompt_tokens_total", "generation_tokens_total", "request_success_total", "num_preemptions_total", "prefix_cache_queries_total",
                  "prefix_cache_hits_total", "prompt_tokens_by_source_total", "prompt_tokens_cached_total", "prompt_tokens_recomputed_total"]
 VLLM_HISTOGRAMS = ["e2e_request_latency_seconds", "time_to_first_token_seconds", "inter_token_latency_seconds", "request_time_per_output_token_seconds",
                    "request_queue_time_seconds", "request_prefill_time_seconds", "request_decode_time_seconds", "request_inference_time_seconds",
                    "request_prompt_tokens", "request_generation_tokens", "request_max_num_generation_tokens", "request_params_n",
-                   "request_params_max_tokens", "request_prefill_kv_computed_tokens", "iteration_tokens_total"]
+                   "request_params_max_tokens", "request_prefill_kv_computed_tokens", "request_num_preemptions", "iteration_tokens_total"]
 SECONDS = {  # bounds as vLLM has them
     "time_to_first_token_seconds": ".001 .005 .01 .02 .04 .06 .08 .1 .25 .5 .75 1 2.5 5 7.5 10 20 40 80 160 640 2560",
     "inter_token_latency_seconds": ".01 .025 .05 .075 .1 .15 .2 .3 .4 .5 .75 1 2.5 5 7.5 10 20 40 80",

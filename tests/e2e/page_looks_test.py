@@ -75,6 +75,18 @@ class Looks(PageCase):
                     page.press("Escape")
                     page.until("!document.querySelector('#side').checkVisibility() && document.activeElement.id === 'toggle'")
 
+    def test_a_note_of_a_tile_shows_whole_words(self):
+        """Where letters are too wide the note's end goes away, and nothing is cut in two."""
+        page = self.open()
+        self.ask(page)
+        page.until("document.querySelectorAll('.tile.wide .note span').length === 4")
+        spans = "[...document.querySelectorAll('.tile .note span')].map((s) => [s.textContent, s.getBoundingClientRect(), s.parentElement.getBoundingClientRect()])"
+        for letters in ("sans-serif", "monospace"):
+            page.run(f"document.documentElement.style.setProperty('--sans', '{letters}')")
+            cut = page.run(f"{spans}.filter(([, s, note]) => s.top < note.bottom - 1 && (s.left < note.left - 1 || s.right > note.right + 1)).map(([text]) => text)")
+            self.assertEqual(cut, [], letters)
+        self.assertTrue(page.run(f"{spans}.some(([, s, note]) => s.top >= note.bottom - 1)"), "monospace letters are wide enough to show it")
+
     def test_everything_has_a_name_and_a_place_in_the_order(self):
         self.say(RICH)
         page = self.open()

@@ -1,10 +1,10 @@
 """What llmc-run promises as a server, asked of any engine: serve_test has them over the CPU, cuda_serve_test over the emulator's driver."""
 
 import asyncio
+import collections
 import json
 import signal
 import time
-import urllib.error
 import urllib.request
 
 import openai
@@ -151,7 +151,7 @@ class Answers:
 class Ends:
     """For a unittest.TestCase with `launch` as above: how a server ends, and what it refuses to begin."""
 
-    never_fits: tuple = ()  # flags of a server whose KV cache holds fewer than 8 answers of 500 tokens
+    tight: tuple = ()  # flags of a server whose KV cache does not hold 6 answers of 60 tokens
 
     def test_sigterm_lets_answers_end(self):
         with self.launch("--served-model-name", "m") as server:
@@ -166,9 +166,16 @@ class Ends:
             self.assertEqual(json.loads(asyncio.run(scenario()))["usage"]["completion_tokens"], 300)
             self.assertEqual(server.child.wait(timeout=10), 0)
 
-    def test_what_never_fits_is_refused(self):
-        with self.launch(*self.never_fits, "--max-model-len", 512, "--served-model-name", "m") as server:
-            with self.assertRaises(urllib.error.HTTPError) as caught:
-                post(server, "/v1/completions", {"model": "m", "prompt": "a", "max_tokens": 500, "n": 8})
-            self.assertEqual(caught.exception.code, 400)
-            self.assertIn("KV pages", caught.exception.read().decode())
+    def test_more_answers_than_fit_take_turns(self):
+        with self.launch(*self.tight, "--max-model-len", 80, "--max-num-seqs", 4, "--served-model-name", "m") as server:
+            ask = {"model": "m", "prompt": [5, 6, 7], "max_tokens": 60, "n": 6, "temperature": 1, "ignore_eos": True, "stream": True}
+            texts, ends = collections.Counter(), {}
+            for line in post(server, "/v1/completions", ask).decode().splitlines():
+                if line.startswith("data: {"):
+                    choice = json.loads(line[6:])["choices"][0]
+                    texts[choice["index"]] += 1
+                    ends |= {choice["index"]: choice["finish_reason"]} if choice["finish_reason"] else {}
+            self.assertEqual(texts, {index: 60 for index in range(6)})
+            self.assertEqual(ends, {index: "length" for index in range(6)})
+            self.assertGreater(server.metric("vllm:num_preemptions_total"), 0)
+            self.assertEqual(server.metric("vllm:kv_cache_usage_perc"), 0)

@@ -39,7 +39,7 @@ class Serve(serve_cases.Answers, unittest.TestCase):
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class StartAndStop(serve_cases.Ends, unittest.TestCase):
     second_chance = True  # bounds times of a server on a shared machine
-    never_fits = ("--kv-memory", "40M")
+    tight = ("--kv-memory", "3M")
 
     launch = staticmethod(launch)
 

@@ -20,7 +20,6 @@ MockBackend::MockBackend(MockOptions options) : options_(std::move(options)) {
   facts_.names = options_.names;
   facts_.context = options_.context;
   facts_.vocabulary = options_.vocabulary;
-  facts_.sequences = options_.sequences;
   facts_.priorities = true;
   facts_.eosIds = {options_.eosId};
   facts_.bosId = 263;
@@ -52,6 +51,7 @@ Status MockBackend::submit(GenerationRequest request, std::shared_ptr<Generation
   sequence->submitted = std::chrono::steady_clock::now();
   sequence->made.resize(request.choices);
   sequence->finished.resize(request.choices);
+  sequence->cancelledChoices = std::vector<std::atomic<uint8_t>>(request.choices);
   sequence->first = static_cast<uint64_t>(std::accumulate(request.prompt.begin(), request.prompt.end(), int64_t{0}));
   sequence->request = std::move(request);
   if (!options_.say.empty()) {
@@ -82,7 +82,7 @@ void MockBackend::cancel(GenerationId id, uint32_t choice) {
     ++cancelled_;
     found->second->cancelled = true;
   } else {
-    found->second->cancelledChoices |= 1u << choice;
+    found->second->cancelledChoices[choice] = 1;
   }
   wake_.notify_one();
 }
@@ -159,7 +159,7 @@ bool MockBackend::step(Sequence& sequence) {
   if (!sequence.started) start(sequence);
   bool live = false;
   for (uint32_t choice = 0; choice < sequence.request.choices; ++choice) {
-    if (sequence.cancelledChoices.load() & 1u << choice) sequence.finished[choice] = 1;
+    if (sequence.cancelledChoices[choice].load()) sequence.finished[choice] = 1;
     if (sequence.finished[choice]) continue;
     if (sequence.made[choice] == sequence.number && (sequence.command == "fail" || sequence.command == "nan")) {
       const bool nan = sequence.command == "nan";

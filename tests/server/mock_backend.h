@@ -20,7 +20,6 @@ struct MockOptions {
   std::vector<std::string> names = {"mock", "mock-alias"};
   uint32_t context = 4096;
   uint32_t vocabulary = 265;
-  uint32_t sequences = 64;  ///< more choices are refused
   int32_t eosId = 262;
   uint32_t eosAfter = 0;  ///< tokens until an end-of-text token; 0: none comes
   uint32_t mostRunning = 1u << 20;
@@ -64,7 +63,7 @@ class MockBackend : public Backend {
     uint32_t number = 0;
     bool started = false;
     std::atomic<bool> paused{false}, cancelled{false};
-    std::atomic<uint32_t> cancelledChoices{0};  ///< bits
+    std::vector<std::atomic<uint8_t>> cancelledChoices;
   };
   void run();
   bool step(Sequence& sequence);

@@ -8,7 +8,8 @@
 namespace llmc::rt::server {
 
 std::unique_ptr<AnswerFormat> makeAnswerFormat(const GenerateRequest& request, std::string_view id, int64_t created) {
-  const AnswerHead head{id, request.model, created};
+  const std::string role = request.answerRole();
+  const AnswerHead head{id, request.model, created, role};
   switch (request.api) {
     case Api::kMessages:
       return std::make_unique<MessagesFormat>(head);

@@ -17,10 +17,11 @@ struct Usage {
   uint64_t promptTokens = 0, completionTokens = 0, cachedTokens = 0;
 };
 
-/// What all events of an answer say. `id` has no prefix; `created`: Unix time in seconds.
+/// What all events of an answer say. `id` has no prefix; `created`: Unix time in seconds; `role` is a chat's.
 struct AnswerHead {
   std::string_view id, model;
   int64_t created = 0;
+  std::string_view role = "assistant";
 };
 
 /// JSON values of a prompt, each empty when it was not asked for.

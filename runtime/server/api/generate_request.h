@@ -24,8 +24,8 @@ struct ChatFields {
   std::string messages;   ///< JSON array, contents flattened to texts
   std::string variables;  ///< JSON object of further template variables, or empty
   bool addGenerationPrompt = true;
-  bool continueFinal = false;  ///< the last message is the start of the answer
-  std::string finalContent;    ///< its text, when continueFinal
+  bool continueFinal = false;         ///< the last message is the start of the answer
+  std::string lastRole, lastContent;  ///< of the last message
   bool addSpecialTokens = false;
 };
 
@@ -55,6 +55,7 @@ struct GenerateRequest {
   RepetitionRule repetition;
   bool echo = false;
   bool stream = false, includeUsage = false, continuousUsage = false;
+  uint32_t streamInterval = 1;  ///< tokens of an event, but for the first and the last of a choice
   bool returnTokenIds = false, tokensAsIds = false, returnPromptText = false;
   int32_t promptLogprobs = -1;
   int32_t priority = 0;
@@ -64,11 +65,14 @@ struct GenerateRequest {
   std::string repeatedFields;             ///< /v1/responses: JSON members that the answer says again
 
   /// The field that decides how much an answer needs.
-  const char* lengthField() const {
-    if (choices > 1) return choices > shown ? "best_of" : "n";
-    return api == Api::kResponses ? "max_output_tokens" : "max_tokens";
-  }
+  const char* lengthField() const { return api == Api::kResponses ? "max_output_tokens" : "max_tokens"; }
   bool chat() const { return api != Api::kCompletions; }
+  /// Whose turn a chat's answer is: without a generation prompt the last message's author goes on, as in vLLM.
+  std::string answerRole() const { return messages.addGenerationPrompt ? "assistant" : messages.lastRole; }
+  /// What an echo of a chat puts before the answer: a last message of the same author.
+  const std::string* echoedMessage() const {
+    return echo && chat() && messages.lastRole == answerRole() ? &messages.lastContent : nullptr;
+  }
   /// The field that holds the prompt.
   const char* promptField() const {
     return api == Api::kCompletions ? "prompt" : api == Api::kResponses ? "input" : "messages";

@@ -48,7 +48,7 @@ void readConversation(FieldReader& fields, ChatFields& out) {
   }
   out.continueFinal = flat.back()["role"] == "assistant";
   out.addGenerationPrompt = !out.continueFinal;
-  if (out.continueFinal) out.finalContent = flat.back()["content"].get<std::string>();
+  if (out.continueFinal) out.lastContent = flat.back()["content"].get<std::string>();
   out.messages = flat.dump();
 }
 

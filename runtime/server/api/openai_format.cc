@@ -36,7 +36,7 @@ void appendUsage(std::string& out, const Usage& usage) {
 }
 
 OpenAiFormat::OpenAiFormat(bool chat, const AnswerHead& head, UsageEvents usageEvents)
-    : chat_(chat), usageEvents_(usageEvents) {
+    : chat_(chat), usageEvents_(usageEvents), role_(head.role) {
   const auto begin = [&](std::string_view object) {
     std::string out = chat ? R"({"id":"chatcmpl-)" : R"({"id":"cmpl-)";
     appendEscaped(out, head.id);
@@ -63,7 +63,9 @@ void OpenAiFormat::appendBegin(std::string& out, uint32_t index, const PromptTex
   out += event_;
   out += R"({"index":)";
   appendNumber(out, index);
-  out += R"(,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}])";
+  out += R"(,"delta":{"role":)";
+  appendQuoted(out, role_);
+  out += R"(,"content":""},"logprobs":null,"finish_reason":null}])";
   appendPrompt(out, prompt);
   closeEvent(out, usage, usageEvents_.each);
 }
@@ -101,7 +103,11 @@ void OpenAiFormat::appendError(std::string& out, const ApiError& error) {
 void OpenAiFormat::appendChoice(std::string& out, const ChoiceText& choice) const {
   out += R"({"index":)";
   appendNumber(out, choice.index);
-  out += chat_ ? R"(,"message":{"role":"assistant","content":)" : R"(,"text":)";
+  if (chat_) {
+    out += R"(,"message":{"role":)";
+    appendQuoted(out, role_);
+  }
+  out += chat_ ? R"(,"content":)" : R"(,"text":)";
   appendQuoted(out, choice.text);
   if (chat_) out += R"(,"refusal":null,"annotations":null,"audio":null,"function_call":null,"tool_calls":[]})";
   (out += R"(,"logprobs":)") += orNull(choice.logprobs);

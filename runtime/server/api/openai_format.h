@@ -33,6 +33,7 @@ class OpenAiFormat : public AnswerFormat {
 
   const bool chat_;
   const UsageEvents usageEvents_;
+  const std::string role_;
   std::string event_;  ///< up to the list of choices of an event
   std::string whole_;  ///< the same of a whole answer
 };

@@ -42,8 +42,9 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
                                                     std::to_string(limits::kTopLogprobs) + ": send 0 to " +
                                                     std::to_string(limits::kTopLogprobs)));
   fields.integer("prompt_logprobs", 0, limits::kTopLogprobs, out.promptLogprobs);
-  if (out.stream && out.promptLogprobs >= 0)
+  if (out.stream && out.promptLogprobs > 0)
     fields.fail(invalidValue("prompt_logprobs", "'prompt_logprobs' cannot be streamed; leave out 'stream'"));
+  if (out.stream) out.promptLogprobs = -1;  // 0 is taken and not shown, as in vLLM
   std::vector<int32_t>& ids = out.sampling.logprobIds;
   fields.ids("logprob_token_ids", limits::kLogprobTokenIds, vocabulary, ids);
   if (const Json* given = fields.find("logprob_token_ids"); given && (ids.empty() || out.sampling.logprobs < 0))
@@ -51,23 +52,29 @@ void readLogprobs(FieldReader& fields, uint32_t vocabulary, GenerateRequest& out
   if (out.echo && out.sampling.logprobs >= 0) out.promptLogprobs = std::max(out.promptLogprobs, out.sampling.logprobs);
 }
 
-void readCounts(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
+void readCounts(FieldReader& fields, GenerateRequest& out) {
   const bool newName = out.chat() && fields.find("max_completion_tokens");
   // An echo without an answer is how prompts are scored.
-  readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", out.echo ? 0 : 1, out);
+  const int64_t least = out.echo && !out.chat() ? 0 : 1;
+  readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", least, out);
   fields.integer("n", 1, limits::kChoices, out.choices);
   out.shown = out.choices;
   fields.integer("best_of", 1, limits::kChoices, out.choices);
-  if (out.choices > facts.sequences) {
-    const std::string name = out.choices > out.shown ? "best_of" : "n", most = std::to_string(facts.sequences);
-    fields.fail(invalidValue(name, "'" + name + "' is " + std::to_string(out.choices) + ", but this server runs " +
-                                       most + " sequences together (--max-num-seqs); send at most " + most +
-                                       ", or the others in further requests"));
-  }
   if (out.choices < out.shown) fields.fail(invalidValue("best_of", "'best_of' must not be less than 'n'"));
   // Which answers are best is known when all have ended.
   if (out.choices > out.shown && out.stream)
     fields.fail(invalidValue("best_of", "'best_of' cannot be streamed; leave out 'stream'"));
+}
+
+/// All choices of all prompts: each holds memory from the beginning.
+void checkAnswers(FieldReader& fields, const GenerateRequest& request) {
+  const uint64_t prompts = std::max<size_t>(request.prompts.size(), 1), answers = prompts * request.choices;
+  if (answers <= static_cast<uint64_t>(limits::kAnswersPerCall)) return;
+  const std::string name = request.choices > request.shown ? "best_of" : "n";
+  fields.fail(invalidValue(name, "'" + name + "' is " + std::to_string(request.choices) + " for " +
+                                     std::to_string(prompts) + " prompts, " + std::to_string(answers) +
+                                     " answers; send at most " + std::to_string(limits::kAnswersPerCall) +
+                                     " in one request"));
 }
 
 void readRepetition(FieldReader& fields, RepetitionRule& out) {
@@ -101,8 +108,9 @@ void checkWithoutEffect(FieldReader& fields) {
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
   fields.boolean("stream", out.stream);
+  fields.integer("stream_interval", 1, INT32_MAX, out.streamInterval);
   const Json* options = fields.find("stream_options");
-  if (!options) return;
+  if (!options || (!out.stream && options->is_object() && options->empty())) return;
   if (!out.stream) return fields.fail(invalidValue("stream_options", "'stream_options' needs 'stream' to be true"));
   if (!options->is_object()) return fields.fail(invalidValue("stream_options", "'stream_options' must be an object"));
   FieldReader inner(*options, "stream_options.");
@@ -118,8 +126,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   refuseUnsupported(fields);
   readStreaming(fields, out);
   fields.boolean("echo", out.echo);
-  if (out.chat() && out.echo) fields.fail(unsupported("echo", "'echo' is supported by /v1/completions only"));
-  readCounts(fields, facts, out);
+  readCounts(fields, out);
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, facts.vocabulary, out);
   readRepetition(fields, out.repetition);
@@ -134,6 +141,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
     fields.boolean("add_special_tokens", out.addSpecialTokens);
     readPrompts(fields, facts.vocabulary, out.prompts);
   }
+  checkAnswers(fields, out);
 }
 
 }  // namespace llmc::rt::server

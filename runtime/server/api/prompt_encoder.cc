@@ -56,7 +56,7 @@ ApiFault PromptEncoder::encodeChat(const ChatFields& chat, std::vector<int32_t>&
       {.messages = chat.messages, .extra = chat.variables, .addGenerationPrompt = chat.addGenerationPrompt},
       text_.tokenizer);
   if (!segments) return fromStatus(segments.status());
-  if (chat.continueFinal && !cutAfterFinal(*segments, chat.finalContent))
+  if (chat.continueFinal && !cutAfterFinal(*segments, chat.lastContent))
     return ApiError{400, "template_error", "the template does not show the last message, so nothing can continue it",
                     "continue_final_message"};
   if (fitting) {

@@ -22,15 +22,20 @@ void readLogitBias(FieldReader& fields, uint32_t vocabulary, SamplingParams& sam
   const auto fail = [&](std::string why) { fields.fail(invalidValue("logit_bias", "'logit_bias' " + std::move(why))); };
   if (!map->is_object() || map->size() > static_cast<size_t>(limits::kLogitBiases))
     return fail("must be an object of at most " + std::to_string(limits::kLogitBiases) + " token ids");
+  std::string wrong;
   for (const auto& [key, value] : map->items()) {
     int64_t id = -1;
     const auto end = key.data() + key.size();
-    if (std::from_chars(key.data(), end, id).ptr != end || id < 0 || id >= vocabulary)
-      return fail("has the key '" + escaped(key, 40) + "', which is no token id below " + std::to_string(vocabulary));
+    if (std::from_chars(key.data(), end, id).ptr != end || id < 0 || id >= vocabulary) {
+      if (wrong.size() < 200) wrong += (wrong.empty() ? "'" : ", '") + escaped(key, 40) + "'";
+      continue;
+    }
     const double bias = value.is_number() ? value.get<double>() : 1e9;
     if (!(bias >= -100 && bias <= 100)) return fail("of " + escaped(key, 40) + " must be a number in [-100, 100]");
     sampling.logitBias.emplace_back(static_cast<int32_t>(id), static_cast<float>(bias));
   }
+  if (!wrong.empty())
+    fail("must have token ids below " + std::to_string(vocabulary) + " as keys, which these are not: " + wrong);
 }
 
 void readSeed(FieldReader& fields, GenerateRequest& out) {
@@ -149,7 +154,7 @@ void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateReq
   if (fields.find("request_id") && !isSafeRequestId(out.requestId))
     fields.fail(invalidValue("request_id", "'request_id' must be 1 to " + std::to_string(limits::kRequestIdBytes) +
                                                " letters, digits, '-', '_', '.' and ':'"));
-  fields.word("cache_salt", limits::kNameBytes, out.cacheSalt);
+  fields.word("cache_salt", limits::kCacheSaltBytes, out.cacheSalt);
   if (const Json* salt = fields.find("cache_salt"); salt && out.cacheSalt.empty())
     fields.fail(invalidValue("cache_salt", "'cache_salt' must not be empty"));
   readTruncation(fields, facts, out);
@@ -177,7 +182,10 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
   if (effort && !effort->is_null()) {
     if (!effort->is_string() || effort->get_ref<const std::string&>().size() > 16)
       return fields.fail(invalidValue("reasoning_effort", "'reasoning_effort' must be a text of at most 16 bytes"));
-    if (!effort->get_ref<const std::string&>().empty()) variables["reasoning_effort"] = *effort;
+    const auto& level = effort->get_ref<const std::string&>();
+    if (!level.empty()) variables["reasoning_effort"] = level;
+    // Templates that think only when they are told to read this name.
+    if (!level.empty() && !variables.contains("enable_thinking")) variables["enable_thinking"] = level != "none";
   }
   if (!variables.empty()) out.variables = variables.dump();
 }

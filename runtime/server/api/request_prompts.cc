@@ -33,12 +33,11 @@ void readMessageList(FieldReader& fields, ChatFields& out) {
       return fields.fail(*fault);
     flat.push_back(std::move(message));
   }
-  if (out.continueFinal) {
-    if (flat.back()["role"] != "assistant")
-      return fields.fail(
-          invalidValue("continue_final_message", "'continue_final_message' needs a last message of the assistant"));
-    out.finalContent = flat.back()["content"].get<std::string>();
-  }
+  out.lastRole = flat.back()["role"].get<std::string>();
+  out.lastContent = flat.back()["content"].get<std::string>();
+  if (out.continueFinal && out.lastRole != "assistant")
+    return fields.fail(
+        invalidValue("continue_final_message", "'continue_final_message' needs a last message of the assistant"));
   out.messages = flat.dump();
 }
 

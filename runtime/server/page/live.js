@@ -48,7 +48,8 @@ const Live = (() => {
     }
     write(texts, note) {
       this.cells.forEach(({ value }, i) => (value.textContent = texts[i]));
-      this.note.textContent = note;
+      // What does not fit is left out whole, from its "of" on.
+      this.note.replaceChildren(...note.split(/(?= of )/).map((part) => h("span", {}, part)));
     }
   }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace llmc::rt::limits {
 namespace {
 
@@ -17,6 +19,8 @@ TEST(Limits, ProductsFit) {
 TEST(Limits, RequestsAreBounded) {
   EXPECT_LE(kStopStrings * kStopStringBytes, 1u << 16);
   EXPECT_GE(kTopLogprobs, 20);  // what the OpenAI API allows
+  EXPECT_GE(kChoices, 128);     // the same
+  EXPECT_GE(kAnswersPerCall, std::max(kChoices, kPromptsPerCall));
   EXPECT_LE(kThreads, 65536);
 }
 

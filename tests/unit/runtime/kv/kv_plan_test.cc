@@ -99,6 +99,35 @@ TEST(KvPlan, HugeNumbersAreRefusedNotWrapped) {
   EXPECT_FALSE(planKv(KvRequest{}));
 }
 
+TEST(KvPlan, TheHostKeepsWhatItHasRoomForAndSaysWhatItHasNot) {
+  SwapRequest request;
+  request.wishBytes = 100 << 20;
+  request.pageBytes = 1 << 20;
+  request.kvBytes = 30 << 20;
+  request.availableBytes = 70 << 20;
+  request.machineBytes = 120 << 20;
+  EXPECT_EQ(*planSwap(request), 20u) << "half of what the cache leaves";
+  request.given = true;
+  const auto refused = planSwap(request);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.status().code(), "RT_SWAP_SPACE");
+  EXPECT_EQ(exitStatus(refused.status().kind()), 69);
+  for (const char* part :
+       {"asks for 100.0 MiB beside a KV cache of 30.0 MiB", "120.0 MiB of memory in all", "70.0 MiB"})
+    EXPECT_NE(refused.status().message().find(part), std::string::npos) << refused.status().message();
+  request.wishBytes = 90 << 20;
+  EXPECT_EQ(*planSwap(request), 90u);
+  request.machineBytes = 0;
+  request.wishBytes = ~uint64_t{0};
+  EXPECT_EQ(*planSwap(request), INT32_MAX / 16) << "a machine that says nothing";
+  request.wishBytes = (1 << 20) - 1;
+  EXPECT_EQ(planSwap(request).status().code(), "CLI_FLAG");
+  request.given = false;
+  request.wishBytes = 100 << 20;
+  request.availableBytes = request.kvBytes;
+  EXPECT_EQ(planSwap(request).status().code(), "CLI_FLAG");
+}
+
 TEST(KvPlan, ADeviceGivesAllThatItHasLeftAndNoMore) {
   KvRequest request;
   request.pageBytes = 1000;

@@ -35,6 +35,19 @@ TEST(SamplingDefaults, AServerSamplesAsVllmDoes) {
   EXPECT_EQ(readDefaults(R"({"temperature": 0})")->served.temperature, 0) << "the model may wish it";
 }
 
+TEST(SamplingDefaults, EnginesOfOlderBuildsAreSuspected) {
+  EXPECT_TRUE(readDefaults(R"({"temperature": 0.0, "top_p": 0.9})")->perhapsReplaced);
+  EXPECT_FALSE(readDefaults(R"({"do_sample": false, "temperature": 0.0})")->perhapsReplaced);
+  EXPECT_FALSE(readDefaults(R"({"temperature": 0.6})")->perhapsReplaced);
+  EXPECT_FALSE(readDefaults("{}")->perhapsReplaced);
+}
+
+TEST(SamplingDefaults, AreSaidInWords) {
+  EXPECT_EQ(samplingText(readDefaults("")->served), "temperature 1");
+  EXPECT_EQ(samplingText(readDefaults(R"({"temperature": 0.6, "top_p": 0.95, "top_k": 20})")->served),
+            "temperature 0.6, top_p 0.95, top_k 20");
+}
+
 TEST(SamplingDefaults, FlagsOfAServerComeOverTheModels) {
   const SamplingDefaults model = *readDefaults(R"({"temperature": 0.6, "top_p": 0.9, "min_p": 0.1})");
   Flags flags;

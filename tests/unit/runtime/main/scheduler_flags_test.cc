@@ -1,6 +1,7 @@
 // Flags to the scheduler's numbers, on a real session.
 #include "runtime/main/scheduler_flags.h"
 
+#include "runtime/device/machine_memory.h"
 #include "tests/unit/runtime/main/run_fixture.h"
 
 namespace llmc::rt::test {
@@ -18,6 +19,7 @@ TEST_F(Run, TheSchedulerIsTheOneAskedFor) {
   flags.deterministic = true;
   flags.preempt = "swap";
   flags.swapSpace = 10 * (*session)->kv().pageBytes() + 1;
+  flags.swapSpaceGiven = true;
   const auto config = schedulerConfigOf(flags, **session);
   ASSERT_TRUE(config);
   EXPECT_EQ(config->policy, Policy::kMlfq);
@@ -29,6 +31,11 @@ TEST_F(Run, TheSchedulerIsTheOneAskedFor) {
   EXPECT_EQ(config->pages, (*session)->kv().pages());
   flags.swapSpace = 1;
   EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "CLI_FLAG");
+  flags.swapSpace = uint64_t{1} << 50;
+  EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "RT_SWAP_SPACE");
+  flags.swapSpaceGiven = false;
+  const uint64_t taken = schedulerConfigOf(flags, **session)->hostPages * (*session)->kv().pageBytes();
+  EXPECT_LT(taken, machineMemory().total) << "without a wish the default bends";
   flags.preempt = "kill";
   EXPECT_EQ(schedulerConfigOf(flags, **session).status().code(), "CLI_FLAG");
   flags.preempt = "recompute";

@@ -27,6 +27,11 @@ TEST_F(Run, TheStartScreenAddsUp) {
             std::string::npos)
       << text;
   EXPECT_NE(text.find("address    http://127.0.0.1:7/v1, no key"), std::string::npos) << text;
+  EXPECT_NE(text.find("sampling   temperature "), std::string::npos) << text;
+  EXPECT_EQ(text.find("swap "), std::string::npos) << text;
+  EXPECT_NE(startScreen(**session, flags, "x", 10)
+                .find("swap       10 pages on the host = 160 tokens, " + formatBytes(10 * page)),
+            std::string::npos);
   flags.apiKeys = {"k"};
   EXPECT_NE(startScreen(**session, flags, "x").find("with a key"), std::string::npos);
 }

@@ -116,18 +116,45 @@ TEST(Admission, SwapFallsBackToRecomputingWhenTheHostIsFull) {
   EXPECT_EQ(d.state(1), SequenceState::kPreempted);
 }
 
-TEST(Admission, AGroupWaitsForAllItsSlots) {
+// A request of many answers neither waits for as many places nor lets others wait for them.
+TEST(Admission, AGroupTakesThePlacesThatAreFree) {
   Driver d(smallConfig());
   ASSERT_TRUE(d.submit(requestOf(1, 10, 3)));
   ASSERT_TRUE(d.submit(requestOf(2, 10, 30)));
-  RequestSpec group = requestOf(3, 10, 3);
+  RequestSpec group = requestOf(3, 10, 30);
+  group.choices = 4;
+  ASSERT_TRUE(d.submit(group));
+  ASSERT_TRUE(d.submit(requestOf(4, 10, 30)));
+  d.step();
+  for (const uint32_t choice : {0u, 1u}) EXPECT_EQ(d.state(3, choice), SequenceState::kRunning);
+  for (const uint32_t choice : {2u, 3u}) EXPECT_EQ(d.state(3, choice), SequenceState::kWaiting);
+  d.steps(3);
+  EXPECT_EQ(d.state(3, 2), SequenceState::kRunning) << "the place of the first, before the request that came later";
+  EXPECT_EQ(d.state(3, 3), SequenceState::kWaiting);
+  EXPECT_EQ(d.state(4), SequenceState::kWaiting);
+}
+
+TEST(Admission, WhoMayTakeNobodysPlaceSaysThatItWaitsForOne) {
+  SchedulerConfig config = smallConfig();
+  config.policy = Policy::kPriority;
+  Driver d(config);
+  for (RequestId id = 1; id <= 5; ++id) ASSERT_TRUE(d.submit(requestOf(id, 10, 30)));
+  d.steps(2);
+  EXPECT_TRUE(d.traced(Decision::kWaitsForSlot, 5));
+}
+
+TEST(Admission, AGroupTakesAsManyPlacesAsItCanHavePages) {
+  SchedulerConfig config = smallConfig();
+  config.pages = 8;
+  Driver d(config);
+  ASSERT_TRUE(d.submit(requestOf(1, 60, 60)));
+  d.step();
+  RequestSpec group = requestOf(2, 40, 5);
   group.choices = 3;
   ASSERT_TRUE(d.submit(group));
   d.step();
-  EXPECT_EQ(d.state(3), SequenceState::kWaiting);
-  EXPECT_TRUE(d.traced(Decision::kWaitsForSlot, 3));
-  d.steps(3);
-  EXPECT_EQ(d.state(3), SequenceState::kRunning);
+  EXPECT_EQ(d.state(2, 1), SequenceState::kRunning) << "4 and 3 pages of 8 are held: one is left to part with";
+  EXPECT_EQ(d.state(2, 2), SequenceState::kWaiting);
 }
 
 // 16 requests of one key, then one of another: it does not wait for all 16.

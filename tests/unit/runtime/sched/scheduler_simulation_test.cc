@@ -29,13 +29,14 @@ void print(const LoadTotals& t, uint64_t seeds) {
       "%llu requests of %llu seeds: %llu steps, %llu tokens, %llu refused, %llu cancelled, %llu expired, %llu failed, "
       "%llu preempted (%llu by swap), %llu steps planned ahead, of them %llu tokens for nothing and %llu again, %llu "
       "tokens from the prefix cache, %llu pages evicted, longest wait %.0f%% of its bound, %llu tokens of exact "
-      "sequences, %llu steps of these and others\n",
+      "sequences, %llu steps of these and others, %llu choices beside their leader, %llu queued\n",
       (unsigned long long)t.requests, (unsigned long long)seeds, (unsigned long long)t.steps,
       (unsigned long long)t.tokens, (unsigned long long)t.refused, (unsigned long long)t.cancelled,
       (unsigned long long)t.expired, (unsigned long long)t.failed, (unsigned long long)t.preemptions,
       (unsigned long long)t.swaps, (unsigned long long)t.ahead, (unsigned long long)t.dropped,
       (unsigned long long)t.again, (unsigned long long)t.hits, (unsigned long long)t.evicted, 100 * t.longestWaitShare,
-      (unsigned long long)t.exactTokens, (unsigned long long)t.mixedSteps);
+      (unsigned long long)t.exactTokens, (unsigned long long)t.mixedSteps, (unsigned long long)t.together,
+      (unsigned long long)t.queued);
 }
 
 TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
@@ -66,6 +67,8 @@ TEST(SchedulerSimulation, HoldsItsInvariantsUnderRandomLoad) {
   EXPECT_GT(totals.ahead, 1000u);
   EXPECT_GT(totals.dropped, 100u);
   EXPECT_GT(totals.again, 20u);
+  EXPECT_GT(totals.together, 100u);
+  EXPECT_GT(totals.queued, 100u);
 }
 
 TEST(SchedulerSimulation, ASeedReplaysExactly) {

@@ -53,9 +53,9 @@ TEST(Scheduler, RefusesWhatCannotRun) {
   Driver d(smallConfig());
   EXPECT_EQ(d.submit(requestOf(1, 0)).code(), "RT_REQUEST");
   EXPECT_EQ(d.submit(requestOf(1, 5, 0)).code(), "RT_REQUEST");
-  RequestSpec many = requestOf(1, 5);
-  many.choices = 5;
-  EXPECT_EQ(d.submit(many).code(), "RT_REQUEST");
+  RequestSpec none = requestOf(1, 5);
+  none.choices = 0;
+  EXPECT_EQ(d.submit(none).code(), "RT_REQUEST");
   EXPECT_EQ(d.submit(requestOf(1, 128)).code(), "RT_CONTEXT");
   EXPECT_TRUE(d.submit(requestOf(1, 127)));
   EXPECT_EQ(d.submit(requestOf(1, 5)).code(), "RT_REQUEST") << "the id is in use";
@@ -181,6 +181,53 @@ TEST(Scheduler, ChoicesShareThePromptAndPartOnWriting) {
   EXPECT_EQ(d.reason(1, 2), EndReason::kLength);
   EXPECT_EQ(d.scheduler->view(1, 2)->tokens[41], 201);
   EXPECT_TRUE(d.ends.back().last);
+}
+
+TEST(Scheduler, ChoicesWithoutAPlaceWaitForOne) {
+  Driver d(smallConfig());  // 4 places
+  RequestSpec spec = requestOf(1, 40, 3);
+  spec.choices = 6;
+  ASSERT_TRUE(d.submit(spec));
+  ASSERT_TRUE(d.submit(requestOf(2, 8, 1)));
+  d.begin();
+  ASSERT_EQ(d.plan.samples.size(), 4u);
+  d.finish();
+  EXPECT_EQ(d.state(1, 3), SequenceState::kRunning);
+  for (const uint32_t choice : {4u, 5u}) EXPECT_EQ(d.state(1, choice), SequenceState::kWaiting);
+  EXPECT_EQ(d.scheduler->stats().waiting, 3u);
+  d.steps(2);
+  for (uint32_t choice = 0; choice < 4; ++choice) EXPECT_EQ(d.reason(1, choice), EndReason::kLength);
+  d.begin();
+  EXPECT_EQ(d.planned(1, 4), 8u) << "two of three pages of the prompt are found again";
+  EXPECT_EQ(d.planned(1, 5), 8u);
+  EXPECT_EQ(d.planned(2), 8u) << "and the next request beside them";
+  d.finish();
+  d.steps(2);
+  for (const uint32_t choice : {4u, 5u}) {
+    EXPECT_EQ(d.reason(1, choice), EndReason::kLength);
+    EXPECT_EQ(d.scheduler->view(1, choice)->cachedTokens, 32u);
+  }
+  EXPECT_EQ(d.scheduler->stats().preemptions, 0u);
+  EXPECT_TRUE(d.ends.back().last);
+  EXPECT_EQ(d.unownedPages(), 32u);
+}
+
+TEST(Scheduler, ChoicesThatWaitEndWithTheirRequest) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxSequences = 1;
+  Driver d(config);
+  RequestSpec spec = requestOf(1, 40, 30);
+  spec.choices = 3;
+  spec.deadline = 50;
+  ASSERT_TRUE(d.submit(spec));
+  d.steps(3);
+  EXPECT_EQ(d.state(1, 2), SequenceState::kWaiting);
+  EXPECT_FALSE(d.scheduler->stop(1, 2, d.now)) << "it has not begun to generate";
+  EXPECT_TRUE(d.scheduler->cancel(1, d.now));
+  d.step();
+  for (const uint32_t choice : {0u, 1u, 2u}) EXPECT_EQ(d.reason(1, choice), EndReason::kCancelled);
+  EXPECT_TRUE(d.scheduler->collect(1));
+  EXPECT_EQ(d.unownedPages(), 32u);
 }
 
 TEST(Scheduler, AFaultEndsItsSequenceAloneAndUncachesWhatItHeld) {

@@ -8,6 +8,7 @@ namespace llmc::rt {
 namespace {
 
 constexpr uint32_t kKeys = 3;
+constexpr uint32_t kMostChoices = 6;  ///< more than there are places, at times
 constexpr double kStepSeconds = 0.01;
 
 }  // namespace
@@ -67,7 +68,7 @@ SimulatedLoad::SimulatedLoad(uint64_t seed)
   // What README.md states: the starvation bound, then everybody who may be ahead, one after the other, once for each
   // key; one sequence needs at most a step a token, twice when it was preempted.
   waitBound_ = config_.starvationSeconds + kStepSeconds * 2 * kKeys * config_.limits.maxContext *
-                                               (config_.maxQueue + config_.limits.maxSequences + 1);
+                                               (config_.maxQueue * kMostChoices + config_.limits.maxSequences + 1);
 }
 
 void SimulatedLoad::fail(const std::string& what) {
@@ -89,7 +90,7 @@ RequestSpec SimulatedLoad::randomRequest() {
   spec.prompt.assign(prefix.begin(), prefix.begin() + shared);
   while (spec.prompt.size() < length) spec.prompt.push_back(static_cast<int32_t>(random_() % PagedModel::kVocabulary));
   spec.maxNewTokens = pick(1, chance(0.2) ? config_.limits.maxContext : 20);
-  spec.choices = chance(0.15) ? pick(1, std::min(4u, config_.limits.maxSequences)) : 1;
+  spec.choices = chance(0.15) ? pick(1, kMostChoices) : 1;
   spec.priority = static_cast<int32_t>(pick(0, 4)) - 2;
   spec.key = random_() % kKeys;
   spec.salt = {random_() % 8 == 0 ? 1u : 0u, 0};
@@ -248,8 +249,15 @@ void SimulatedLoad::judge(const Flight& flight, bool another) {
     for (size_t s = 0; s < plan.samples.size(); ++s) {
       const PlannedSample& sample = plan.samples[s];
       if (sample.request != plan.sequences[i].request || flight.spoilt[i]) continue;
-      const bool group = plan.samples.size() > 1 && plan.sequences[i].choice == 0 && sample.generated == 0;
-      if (sample.choice != plan.sequences[i].choice && !group) continue;
+      const bool own = sample.choice == plan.sequences[i].choice;
+      // A choice that is not in the step takes its first token from its leader's row.
+      const auto same = [&sample](const PlannedSequence& entry) {
+        return entry.request == sample.request && entry.choice == sample.choice;
+      };
+      const bool group =
+          plan.sequences[i].choice == 0 && std::none_of(plan.sequences.begin(), plan.sequences.end(), same);
+      if (!own && !group) continue;
+      if (sample.choice > 0 && sample.generated == 0) ++(own ? totals_.queued : totals_.together);
       totals_.dropped += sample.dropped;
       if (sample.dropped) continue;
       const auto view = scheduler_->view(sample.request, sample.choice);

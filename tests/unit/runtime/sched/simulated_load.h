@@ -18,7 +18,8 @@ namespace llmc::rt {
 
 struct LoadTotals {
   uint64_t requests = 0, steps = 0, tokens = 0, refused = 0, cancelled = 0, expired = 0, failed = 0, preemptions = 0;
-  uint64_t swaps = 0, hits = 0, evicted = 0, forks = 0;
+  uint64_t swaps = 0, hits = 0, evicted = 0;
+  uint64_t together = 0, queued = 0;           ///< choices that began with their leader; those that waited for a place
   uint64_t exactTokens = 0, mixedSteps = 0;    ///< of exact sequences; steps of these and others
   uint64_t ahead = 0, dropped = 0, again = 0;  ///< steps planned ahead; samples of them dropped; rows without a token
   double longestWaitShare = 0;                 ///< of the stated bound

@@ -112,7 +112,7 @@ TEST(Answer, AnEchoIsThePromptAsItWasSent) {
     EXPECT_EQ(choice["logprobs"]["tokens"][0], "<s>");
     EXPECT_EQ(choice["logprobs"]["text_offset"], json({0, 0, 12, 17, 27})) << "the BOS is not in the text";
   }
-  EXPECT_EQ(echoed(R"("prompt":"hello<|im_end|>","truncate_prompt_tokens":1,"skip_special_tokens":false)")["text"]
+  EXPECT_EQ(echoed(R"("prompt":"hello<|im_end|>","truncate_prompt_tokens":1)")["text"]
                 .get<std::string>()
                 .substr(0, 10),
             "<|im_end|>")
@@ -126,6 +126,45 @@ TEST(Answer, AnEchoIsThePromptAsItWasSent) {
   EXPECT_EQ(first["prompt_token_ids"].size(), 3u);
   EXPECT_EQ(first["token_ids"].size(), 1u);
   EXPECT_EQ(stream.events().size(), 5u);
+}
+
+TEST(Answer, AnEchoOfAChatComesBeforeTheAnswer) {
+  Served served;
+  const std::string chat = R"({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"Sure, "}],)"
+                           R"("continue_final_message":true,"echo":true,"max_tokens":3)";
+  const json whole = json::parse(served.post(kChat, chat + "}").body)["choices"][0]["message"];
+  EXPECT_EQ(whole["role"], "assistant");
+  EXPECT_EQ(whole["content"].get<std::string>().substr(0, 6), "Sure, ");
+  EXPECT_EQ(whole["content"].get<std::string>().size(), 9u);
+  std::string streamed;
+  const auto events = served.post(kChat, chat + R"(,"stream":true})").events();
+  ASSERT_EQ(events.size(), 5u);
+  for (size_t i = 0; i < 4; ++i)
+    streamed += json::parse(events[i])["choices"][0]["delta"]["content"].get<std::string>();
+  EXPECT_EQ(streamed, whole["content"].get<std::string>());
+}
+
+TEST(Answer, TokensOfAnEventByTheInterval) {
+  Served served;
+  const Reply reply =
+      served.post(kText, R"({"prompt":[3],"max_tokens":12,"stream":true,"stream_interval":4,"logprobs":0,
+      "return_token_ids":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}})");
+  const auto events = reply.events();
+  ASSERT_EQ(events.size(), 6u);
+  std::string text;
+  size_t until = 0;
+  const size_t sizes[] = {1, 4, 4, 3};
+  for (size_t i = 0; i < 4; ++i) {
+    const json event = json::parse(events[i]);
+    const json& choice = event["choices"][0];
+    text += choice["text"].get<std::string>();
+    until += sizes[i];
+    EXPECT_EQ(choice["token_ids"].size(), sizes[i]);
+    EXPECT_EQ(choice["logprobs"]["tokens"].size(), sizes[i]);
+    EXPECT_EQ(event["usage"]["completion_tokens"], until);
+    EXPECT_EQ(choice["finish_reason"].is_null(), i < 3);
+  }
+  EXPECT_EQ(text, letters(3, 12));
 }
 
 TEST(Answer, EachEventCountsTheTokensOfItsChoice) {
@@ -149,13 +188,10 @@ TEST(Answer, EachEventCountsTheTokensOfItsChoice) {
 
 TEST(Answer, WhatTheKvCacheCannotHoldNamesTheField) {
   Served served;
-  for (const auto& [fields, param] : {std::pair{R"("n":2)", "n"}, std::pair{R"("n":1,"best_of":2)", "best_of"},
-                                      std::pair{R"("n":1)", "max_tokens"}}) {
-    const Reply reply = served.post(kText, R"({"prompt":[1],"cache_salt":"mock:kv",)" + std::string(fields) + "}");
-    EXPECT_EQ(reply.status, 400);
-    EXPECT_EQ(json::parse(reply.body)["error"]["param"], param);
-    EXPECT_EQ(json::parse(reply.body)["error"]["code"], "kv_capacity");
-  }
+  const Reply reply = served.post(kText, R"({"prompt":[1],"cache_salt":"mock:kv"})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_EQ(json::parse(reply.body)["error"]["param"], "max_tokens");
+  EXPECT_EQ(json::parse(reply.body)["error"]["code"], "kv_capacity");
 }
 
 TEST(Answer, ChatLogprobsAndPromptLogprobs) {

@@ -54,6 +54,7 @@ TEST(Metrics, HasTheNamesOfTheReferenceBoard) {
                            "request_params_n_bucket",
                            "request_params_max_tokens_bucket",
                            "request_time_per_output_token_seconds_bucket",
+                           "request_num_preemptions_bucket",
                            "iteration_tokens_total_bucket"})
     EXPECT_NE(text.find("vllm:" + std::string(name) + "{"), std::string::npos) << name;
   EXPECT_NE(text.find("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 3\n"), std::string::npos);
@@ -86,13 +87,18 @@ TEST(Metrics, SourcesOfPromptTokensAddUp) {
   engine.kvPageTokens = 16;
   engine.prefixCache = true;
   engine.recomputedTokens = 7;
+  engine.waiting = 5;
+  engine.deferred = 2;
   const std::string text = metrics.render(engine);
   const std::string labels = "{engine=\"0\",model_name=\"m\",";
   for (const std::string& line :
        {"vllm:prompt_tokens_by_source_total" + labels + "source=\"local_compute\"} 70",
         "vllm:prompt_tokens_by_source_total" + labels + "source=\"local_cache_hit\"} 50",
         "vllm:cache_config_info" + labels +
-            "block_size=\"16\",enable_prefix_caching=\"True\",num_cpu_blocks=\"0\",num_gpu_blocks=\"9\"} 1",
+            "block_size=\"16\",enable_prefix_caching=\"True\",kv_cache_max_concurrency=\"0.03515625\","
+            "kv_cache_size_tokens=\"144\",num_cpu_blocks=\"0\",num_gpu_blocks=\"9\"} 1",
+        "vllm:num_requests_waiting_by_reason" + labels + "reason=\"capacity\"} 3",
+        "vllm:num_requests_waiting_by_reason" + labels + "reason=\"deferred\"} 2",
         std::string("vllm:prompt_tokens_recomputed_total{engine=\"0\",model_name=\"m\"} 7"),
         "vllm:engine_sleep_state" + labels + "sleep_state=\"awake\"} 1"})
     EXPECT_NE(text.find('\n' + line + '\n'), std::string::npos) << line;

@@ -52,6 +52,8 @@ TEST(SimpleRoutes, Tokens) {
   const std::string chat = R"({"messages":[{"role":"user","content":"hello"}],"tools":)";
   EXPECT_EQ(served.post("/tokenize", chat + "[]}").status, 200);
   EXPECT_EQ(json::parse(served.post("/tokenize", chat + "[{}]}").body)["error"]["param"], "tools");
+  const Reply other = served.post("/tokenize", chat + R"([],"chat_template":"{{ 1 }}"})");
+  EXPECT_EQ(json::parse(other.body)["error"]["param"], "chat_template") << "it would count other tokens";
 }
 
 TEST(SimpleRoutes, MetricsMove) {

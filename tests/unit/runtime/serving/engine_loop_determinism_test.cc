@@ -26,7 +26,7 @@ std::vector<server::GenerationRequest> someRequests(std::mt19937& random, size_t
     std::vector<int32_t> prompt(prefix.begin(), prefix.begin() + pick(0, length));
     while (prompt.size() < length) prompt.push_back(static_cast<int32_t>(random() % 38));
     auto request = requestOf(id, std::move(prompt), pick(10, 90));
-    request.choices = pick(0, 3) == 0 ? 2 : 1;
+    request.choices = pick(0, 3) == 0 ? pick(2, 5) : 1;  // there may be places for three
     if (pick(0, 1) == 1) request.sampling.temperature = 0.9;
     request.sampling.seed = random();
     if (pick(0, 2) == 0) request.sampling.repetitionPenalty = 1.2;

@@ -184,13 +184,22 @@ TEST_F(Serving, CancelledGenerationsGiveTheirPagesBack) {
 
 TEST_F(Serving, WhatCannotFitIsRefusedAtOnce) {
   start();
-  auto asked = request(1, std::vector<int32_t>(100, 1), 90);
-  asked.choices = 6;  // 12 pages each, of 64
-  const Status refused = loop_->submit(asked, std::make_shared<Collector>());
+  const Status refused = loop_->submit(request(1, std::vector<int32_t>(100, 1), 2000), std::make_shared<Collector>());
   EXPECT_EQ(refused.code(), server::kKvCapacity);
-  EXPECT_EQ(refused.hint(), "ask for at most 5 answers, or for fewer tokens");
-  asked.maxTokens = 2000;
-  EXPECT_EQ(loop_->submit(asked, std::make_shared<Collector>()).hint(), "ask for at most 1024 tokens");
+  EXPECT_EQ(refused.hint(), "ask for at most 1024 tokens");
+}
+
+TEST_F(Serving, MoreAnswersThanFitTogetherTakeTurns) {
+  start();
+  auto sink = std::make_shared<Collector>();
+  auto asked = request(1, std::vector<int32_t>(100, 1), 90);
+  asked.choices = 20;  // of 8 that may run, of 12 pages each, of 64
+  ASSERT_TRUE(loop_->submit(asked, sink));
+  ASSERT_TRUE(sink->waitFor([&] { return sink->reasons.size() == 20; }));
+  EXPECT_EQ(sink->reasons, std::vector<FinishReason>(20, FinishReason::kLength));
+  EXPECT_EQ(sink->tokens.size(), 20u * 90);
+  EXPECT_EQ(sink->prompts, 1u);
+  EXPECT_EQ(loop_->stats().kvUsage, 0);
 }
 
 TEST_F(Serving, AFullQueueIsKnownWhileTheStepRuns) {

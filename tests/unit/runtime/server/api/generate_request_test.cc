@@ -56,10 +56,6 @@ TEST(GenerateRequest, TheLengthHasItsApisName) {
   EXPECT_STREQ(out.lengthField(), "max_tokens");
   out.api = Api::kResponses;
   EXPECT_STREQ(out.lengthField(), "max_output_tokens");
-  out.choices = 3;
-  EXPECT_STREQ(out.lengthField(), "best_of");
-  out.shown = 3;
-  EXPECT_STREQ(out.lengthField(), "n");
 }
 
 TEST(GenerateRequest, ThePromptHasItsApisName) {

@@ -66,7 +66,7 @@ TEST(MessagesRequest, AnAnswerAtTheEndIsGoneOnWith) {
       read(R"("max_tokens":0,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"Sure"}])", out));
   EXPECT_TRUE(out.messages.continueFinal);
   EXPECT_FALSE(out.messages.addGenerationPrompt);
-  EXPECT_EQ(out.messages.finalContent, "Sure");
+  EXPECT_EQ(out.messages.lastContent, "Sure");
   EXPECT_EQ(out.maxTokens, 0u) << "fills the cache only";
 }
 

@@ -13,7 +13,6 @@ ModelFacts facts() {
   out.vocabulary = 265;
   out.eosIds = {262};
   out.defaults.temperature = 0.6;
-  out.sequences = 8;
   out.priorities = true;
   return out;
 }
@@ -87,7 +86,7 @@ TEST(OpenAiRequest, ChatFieldsArrive) {
   EXPECT_EQ(r.maxTokens, 5u);
   EXPECT_EQ(r.promptLogprobs, 0);
   EXPECT_FALSE(r.messages.addGenerationPrompt);
-  EXPECT_EQ(r.messages.variables, R"({"x":1,"reasoning_effort":"low"})");
+  EXPECT_EQ(r.messages.variables, R"({"x":1,"reasoning_effort":"low","enable_thinking":true})");
   EXPECT_EQ(r.messages.messages, R"([{"role":"user","content":"hi"}])");
 }
 
@@ -105,7 +104,8 @@ constexpr BadField kBadFields[] = {
     {R"("best_of":0)", "best_of"},
     {R"("n":2,"best_of":1)", "best_of"},
     {R"("best_of":2,"stream":true)", "best_of"},
-    {R"("best_of":9)", "best_of"},
+    {R"("best_of":129)", "best_of"},
+    {R"("n":129)", "n"},
     {R"("logprob_token_ids":[1])", "logprob_token_ids"},
     {R"("logprob_token_ids":[],"logprobs":0)", "logprob_token_ids"},
     {R"("logprob_token_ids":[265],"logprobs":0)", "logprob_token_ids"},
@@ -157,6 +157,8 @@ constexpr BadField kBadFields[] = {
     {R"("min_tokens":17)", "min_tokens"},
     {R"("stream":"yes")", "stream"},
     {R"("stream_options":{"include_usage":true})", "stream_options"},
+    {R"("stream_options":{"include_usage":null})", "stream_options"},
+    {R"("stream_interval":0)", "stream_interval"},
     {R"("stream":true,"stream_options":[])", "stream_options"},
     {R"("stream":true,"stream_options":{"include_usage":1})", "stream_options.include_usage"},
     {R"("cache_salt":"")", "cache_salt"},
@@ -188,7 +190,7 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
        {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
         R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})", R"("chat_template":"x")",
         R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("kv_transfer_params":{"a":1})",
-        R"("vllm_xargs":{"a":1})", R"("echo":true)", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
+        R"("vllm_xargs":{"a":1})", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
     const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
@@ -207,23 +209,71 @@ TEST(OpenAiRequest, ALogprobOfEachTokenIsRefusedWithTheLimit) {
             "'prompt_logprobs' -1 asks for all 265 tokens at each place; this server gives at most 20: send 0 to 20");
 }
 
-TEST(OpenAiRequest, NoMoreChoicesThanRunTogether) {
-  ModelFacts few = facts();
-  few.sequences = 3;
-  for (const auto& [fields, param] : {std::pair{R"("n":4)", "n"}, std::pair{R"("n":2,"best_of":4)", "best_of"}}) {
+TEST(OpenAiRequest, TheAnswersOfACallAreBoundedNotThoseThatRunTogether) {
+  EXPECT_EQ(readOk(R"("n":128)").choices, 128u);
+  const auto read = [](const std::string& fields, GenerateRequest& out) {
     Json json;
-    ASSERT_FALSE(parseBody(std::string(R"({"prompt":"hi",)") + fields + "}", json));
-    GenerateRequest out;
-    const ApiFault fault = readGenerateRequest(json, Api::kCompletions, few, out);
+    EXPECT_FALSE(parseBody(R"({"prompt":["a","b","c"],)" + fields + "}", json));
+    return readGenerateRequest(json, Api::kCompletions, facts(), out);
+  };
+  GenerateRequest out;
+  EXPECT_FALSE(read(R"("n":85)", out));
+  EXPECT_EQ(out.choices * out.prompts.size(), 255u);
+  for (const auto& [fields, param] : {std::pair{R"("n":86)", "n"}, std::pair{R"("n":2,"best_of":86)", "best_of"}}) {
+    GenerateRequest refused;
+    const ApiFault fault = read(fields, refused);
     ASSERT_TRUE(fault);
     EXPECT_EQ(fault->param, param);
-    EXPECT_NE(fault->message.find("send at most 3"), std::string::npos) << fault->message;
+    EXPECT_NE(fault->message.find("86 for 3 prompts, 258 answers; send at most 256"), std::string::npos)
+        << fault->message;
   }
-  Json json;
-  ASSERT_FALSE(parseBody(R"({"prompt":"hi","n":3})", json));
+}
+
+TEST(OpenAiRequest, WhatVllmTakesWithoutEffectIsTaken) {
+  EXPECT_EQ(readOk(R"("stream":true,"prompt_logprobs":0)").promptLogprobs, -1);
+  EXPECT_EQ(readOk(R"("stream":true,"echo":true,"logprobs":2,"prompt_logprobs":0)").promptLogprobs, 2);
+  readOk(R"("stream_options":{})");
+  EXPECT_EQ(readOk(R"("stream_interval":7)").streamInterval, 7u);
+}
+
+TEST(OpenAiRequest, AllKeysOfABiasThatAreWrongAreNamed) {
   GenerateRequest out;
-  EXPECT_FALSE(readGenerateRequest(json, Api::kCompletions, few, out));
-  EXPECT_STREQ(out.lengthField(), "n");
+  const ApiFault fault = readFault(R"("logit_bias":{"bad1":1,"5":1,"265":2})", true, out);
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->param, "logit_bias");
+  EXPECT_EQ(fault->message, "'logit_bias' must have token ids below 265 as keys, which these are not: 'bad1', '265'");
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += (i > 0 ? ",\"x" : "\"x") + std::to_string(i) + "\":0";
+  EXPECT_LT(readFault("\"logit_bias\":{" + many + "}", true, out)->message.size(), 400u);
+}
+
+TEST(OpenAiRequest, ThinkingFollowsTheEffortUnlessItIsTold) {
+  EXPECT_EQ(readOk(R"("reasoning_effort":"none")", true).messages.variables,
+            R"({"reasoning_effort":"none","enable_thinking":false})");
+  EXPECT_EQ(
+      readOk(R"("reasoning_effort":"high","chat_template_kwargs":{"enable_thinking":false})", true).messages.variables,
+      R"({"enable_thinking":false,"reasoning_effort":"high"})");
+}
+
+TEST(OpenAiRequest, AnEchoOfAChatIsALastMessageOfTheSameAuthor) {
+  const auto read = [](const std::string& fields) {
+    Json json;
+    EXPECT_FALSE(parseBody("{" + fields + "}", json));
+    GenerateRequest out;
+    EXPECT_FALSE(readGenerateRequest(json, Api::kChat, facts(), out)) << fields;
+    return out;
+  };
+  const std::string user = R"({"role":"user","content":"q"})";
+  const std::string both = "\"messages\":[" + user + R"(,{"role":"assistant","content":"a "}],"echo":)";
+  ASSERT_TRUE(read(both + "true").echoedMessage());
+  EXPECT_EQ(*read(both + "true").echoedMessage(), "a ");
+  EXPECT_FALSE(read(both + "false").echoedMessage());
+  EXPECT_FALSE(read("\"echo\":true,\"messages\":[" + user + "]").echoedMessage());
+  const GenerateRequest goesOn = read(R"("echo":true,"add_generation_prompt":false,"messages":[)" + user + "]");
+  EXPECT_EQ(goesOn.answerRole(), "user");
+  EXPECT_EQ(*goesOn.echoedMessage(), "q");
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("echo":true,"max_tokens":0)", true, out)->param, "max_tokens") << "for prompts alone";
 }
 
 TEST(OpenAiRequest, LogprobsOfAChatNeedTheSwitch) {

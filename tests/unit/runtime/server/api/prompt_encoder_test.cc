@@ -135,7 +135,7 @@ TEST(PromptEncoder, ChatsAreRenderedAndContinued) {
   EXPECT_EQ(std::count(out.begin(), out.end(), 262), 1) << "the user's text makes no control token";
   chat.messages = R"([{"role":"assistant","content":" Sure "}])";
   chat.continueFinal = true;
-  chat.finalContent = " Sure ";
+  chat.lastContent = " Sure ";
   chat.addGenerationPrompt = false;
   ASSERT_FALSE(encoder.encodeChat(chat, out));
   EXPECT_EQ(*f.text.tokenizer.decode(out, false), "<|im_start|>assistant\nSure");

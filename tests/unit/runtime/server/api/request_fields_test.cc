@@ -191,7 +191,7 @@ TEST(RequestFields, TemplateVariables) {
   ChatFields chat;
   const Json effort = "low";
   readTemplateVariables(fields, &effort, chat);
-  EXPECT_EQ(chat.variables, R"({"x":1,"reasoning_effort":"low"})");
+  EXPECT_EQ(chat.variables, R"({"x":1,"reasoning_effort":"low","enable_thinking":true})");
   const Json wrong = 7;
   readTemplateVariables(fields, &wrong, chat);
   EXPECT_EQ(fields.fault()->param, "reasoning_effort");

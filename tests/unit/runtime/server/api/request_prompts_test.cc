@@ -46,7 +46,7 @@ TEST(RequestPrompts, BadPromptsNameTheirPlace) {
   std::vector<Prompt> out;
   EXPECT_EQ(prompts("[[1],[2,265]]", out)->param, "prompt[1]");
   std::string many = "[\"a\"";
-  for (int i = 0; i < 32; ++i) many += ",\"a\"";
+  for (int i = 0; i < 256; ++i) many += ",\"a\"";
   EXPECT_EQ(prompts(many + "]", out)->param, "prompt");
 }
 
@@ -65,7 +65,7 @@ TEST(RequestPrompts, ContinuingTheLastMessage) {
   EXPECT_FALSE(chat(R"("messages":[{"role":"assistant","content":"Sure"}],"continue_final_message":true)", out));
   EXPECT_TRUE(out.continueFinal);
   EXPECT_FALSE(out.addGenerationPrompt);
-  EXPECT_EQ(out.finalContent, "Sure");
+  EXPECT_EQ(out.lastContent, "Sure");
   EXPECT_EQ(chat(R"("messages":[{"role":"user","content":"x"}],"continue_final_message":true)", out)->param,
             "continue_final_message");
   EXPECT_EQ(chat(R"("messages":[{"role":"assistant","content":"x"}],"continue_final_message":true,

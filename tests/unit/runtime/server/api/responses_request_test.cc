@@ -29,7 +29,7 @@ TEST(ResponsesRequest, EachFieldArrives) {
     "include":["message.output_text.logprobs"],"top_logprobs":3,"tools":[],"tool_choice":"none","truncation":"disabled",
     "reasoning":{"effort":"low","summary":"auto"},"user":"u","previous_response_id":null,"background":false)");
   EXPECT_EQ(r.messages.messages, R"([{"role":"system","content":"be \"kind\""},{"role":"user","content":"hi"}])");
-  EXPECT_EQ(r.messages.variables, R"({"reasoning_effort":"low"})");
+  EXPECT_EQ(r.messages.variables, R"({"reasoning_effort":"low","enable_thinking":true})");
   EXPECT_EQ(r.maxTokens, 9u);
   EXPECT_EQ(r.sampling.logprobs, 3);
   EXPECT_TRUE(r.stream);
