@@ -120,9 +120,10 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
                   "extern \"C\" __attribute__((visibility(\"default\"))) const Kernel llmc_emulator_kernels[] = {" +
                   table + "{nullptr, nullptr}};\n";
   if (!places.empty())
-    result.source += "struct Global { const char* name; const void* memory; u64 bytes; bool constant; };\n"
-                     "extern \"C\" __attribute__((visibility(\"default\"))) const Global llmc_emulator_globals[] = {" +
-                     places + "{nullptr, nullptr, 0, false}};\n";
+    result.source +=
+        "struct Global { const char* name; const void* memory; u64 bytes; bool constant; };\n"
+        "extern \"C\" __attribute__((visibility(\"default\"))) const Global llmc_emulator_globals[] = {" +
+        places + "{nullptr, nullptr, 0, false}};\n";
   result.source += "}\n";
   return result;
 }
