@@ -35,33 +35,34 @@ llvm::ArrayRef<int64_t> rowClasses(bool product, Callers callers, bool selectedR
   return callers.decode ? llvm::ArrayRef<int64_t>(kFew) : llvm::ArrayRef<int64_t>(kTokens);
 }
 
-/// Row classes for CUDA: tokens that a block multiplies at once, whole tiles of 8, the least a tensor core takes.
 llvm::ArrayRef<int64_t> cudaRowClasses(bool product) {
-  static constexpr int64_t kAny[] = {0}, kTiles[] = {8, 16, 32, 64, 0};
-  return product ? llvm::ArrayRef<int64_t>(kTiles) : llvm::ArrayRef<int64_t>(kAny);
+  static constexpr int64_t kAny[] = {0};
+  return product ? llvm::ArrayRef<int64_t>(kCudaRowClasses) : llvm::ArrayRef<int64_t>(kAny);
 }
 
-/// The product of a kernel, if it has exactly one.
-std::optional<MatmulShape> productOf(kern::FuncOp kernel) {
+/// What databases know the product of a kernel by on `machine`; empty: it has not exactly one, or no code there.
+std::string keyOf(kern::FuncOp kernel, Target machine) {
+  if (machine == Target::Cuda) {
+    std::optional<CudaProduct> product = cudaProductOf(kernel);
+    return product ? cudaProductKey(*product) : std::string();
+  }
   auto linears = llvm::to_vector(kernel.getBody().getOps<llm::LinearOp>());
-  if (linears.size() != 1)
-    return std::nullopt;
-  return productShape(linears.front());
+  return linears.size() == 1 ? productKey(productShape(linears.front())) : std::string();
 }
 
-/// What `database` knows of a class of a product: {level = {name = value}}.
-DictionaryAttr tunedParams(Builder &builder, const TuningDatabase &database, kern::FuncOp kernel, int64_t mMax) {
+/// What `database` knows of a class of a product: {level = {name = value}}; levels of CUDA are architectures.
+DictionaryAttr tunedParams(Builder &builder, const TuningDatabase &database, kern::FuncOp kernel, Target machine,
+                           int64_t mMax) {
   llvm::SmallVector<NamedAttribute> levels;
-  std::optional<MatmulShape> product = productOf(kernel);
-  for (const Level &level : cpuLevels()) {
-    const TuningRecord *record =
-        product ? database.find("cpu", level.name, kernel.getHero(), productKey(*product), mMax) : nullptr;
-    if (!record)
+  const std::string key = keyOf(kernel, machine);
+  for (const TuningRecord &record : database.records()) {
+    if (record.target != (machine == Target::Cpu ? "cpu" : "cuda") || record.family != kernel.getHero() ||
+        record.shape != key || record.mMax != mMax)
       continue;
     llvm::SmallVector<NamedAttribute> numbers;
-    for (const TunedNumber &number : record->numbers)
+    for (const TunedNumber &number : record.numbers)
       numbers.push_back(builder.getNamedAttr(number.name, builder.getI64IntegerAttr(number.value)));
-    levels.push_back(builder.getNamedAttr(level.name, builder.getDictionaryAttr(numbers)));
+    levels.push_back(builder.getNamedAttr(record.arch, builder.getDictionaryAttr(numbers)));
   }
   return builder.getDictionaryAttr(levels);
 }
@@ -75,7 +76,7 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
     if (failed(machine))
       return signalPassFailure();
     TuningDatabase database;
-    if (!tuning.empty() && *machine == Target::Cpu) {
+    if (!tuning.empty()) {
       auto read = TuningDatabase::read(tuning);
       if (!read) {
         module.emitError(read.status().message());
@@ -100,7 +101,7 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       for (int64_t limit :
            *machine == Target::Cuda ? cudaRowClasses(product) : rowClasses(product, callers.lookup(kernel), rows))
         variants.push_back(kern::ConfigAttr::get(&getContext(), limit,
-                                                 product ? tunedParams(builder, database, kernel, limit)
+                                                 product ? tunedParams(builder, database, kernel, *machine, limit)
                                                          : DictionaryAttr::get(&getContext())));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }

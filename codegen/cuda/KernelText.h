@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/cuda/Arch.h"
+#include "codegen/registry/TunedNumber.h"
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
 #include <string>
@@ -43,6 +44,8 @@ struct CudaRequest {
   /// Products of any M take Hopper's form wherever it fits, not only where the model finds it faster: small ones in
   /// tests.
   bool warpgroups = false;
+  /// Numbers of a product's configuration instead of those that the function has (ProductTuning.h).
+  llvm::ArrayRef<TunedNumber> tuned = {};
 };
 
 /// Writes `request` by its hero's family. Failure: a diagnostic on the op that has no lowering.

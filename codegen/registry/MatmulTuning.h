@@ -2,20 +2,15 @@
 #pragma once
 
 #include "codegen/registry/MatmulConfig.h"
+#include "codegen/registry/TunedNumber.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include <vector>
 
 namespace llmc {
 
-/// A number of a configuration by its name in databases and in the IR. Those of a MatmulConfig: "tile_rows",
-/// "tile_panels", "tail_rows", "row_block", "group_block", "groups_per_iter", "row_scales", "unpack", "prefetch_bytes".
-struct TunedNumber {
-  std::string name;
-  int64_t value = 0;
-};
-
-/// All names.
+/// Names of a MatmulConfig's numbers: "tile_rows", "tile_panels", "tail_rows", "row_block", "group_block",
+/// "groups_per_iter", "row_scales", "unpack", "prefetch_bytes".
 llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames();
 
 /// Why generated code would be wrong or impossible with `config`; empty: it is legal.

@@ -49,6 +49,24 @@ static std::optional<MatmulShape> readProduct(llvm::StringRef key) {
   return shape;
 }
 
+std::string cudaProductKey(const CudaProduct &product) {
+  return std::to_string(product.n) + "x" + std::to_string(product.k) + "," + std::string(layoutName(product.layout)) +
+         "," + std::to_string(product.unitPanels);
+}
+
+std::optional<CudaProduct> readCudaProduct(llvm::StringRef key) {
+  llvm::SmallVector<llvm::StringRef> parts;
+  key.split(parts, ',');
+  if (parts.size() != 3 || (parts[2] != "1" && parts[2] != "2"))
+    return std::nullopt;
+  auto [rows, columns] = parts[0].split('x');
+  std::optional<int64_t> n = readNumber(rows, 1), k = readNumber(columns, 1);
+  std::optional<Layout> layout = layoutByName(std::string_view(parts[1]));
+  if (!n || !k || !layout || !isFragment(*layout))
+    return std::nullopt;
+  return CudaProduct{*n, *k, *layout, parts[2] == "2" ? 2 : 1};
+}
+
 namespace {
 
 /// One line of a file.
@@ -141,6 +159,7 @@ rt::Result<TuningDatabase> TuningDatabase::parse(llvm::StringRef text, llvm::Str
       continue;
     }
     TuningRecord record;
+    record.line = number;
     if (std::string fault = line.read(record); !fault.empty())
       return error(fault);
     if (database.find(record.target, record.arch, record.family, record.shape, record.mMax))

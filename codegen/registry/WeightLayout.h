@@ -3,6 +3,8 @@
 
 #include "codegen/registry/MatmulConfig.h"
 #include "codegen/registry/PackedLayout.h"
+#include "codegen/registry/TuningDatabase.h"
+#include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
 #include "dialects/LLM/LLMTypes.h"
 
@@ -50,6 +52,19 @@ inline MatmulShape productShape(llm::LinearOp linear) {
   shape.act = mlir::isa<llm::QActType>(linear.getX().getType()) ? ActKind::Int8 : ActKind::F32;
   shape.bf16Products = linear.getBf16Products();
   return shape;
+}
+
+/// What a kernel computes on CUDA, if it has exactly one product and that a fragment layout.
+inline std::optional<CudaProduct> cudaProductOf(kern::FuncOp kernel) {
+  auto linears = llvm::to_vector(kernel.getBody().getOps<llm::LinearOp>());
+  if (linears.size() != 1 || kernel.getResultTypes().empty())
+    return std::nullopt;
+  llm::WeightType weight = linears.front().getW().getType();
+  std::optional<Layout> layout = fragmentLayoutFor(weight.getQuant());
+  if (!layout)
+    return std::nullopt;
+  const bool glu = llm::cols(kernel.getResultTypes().front()) * 2 == weight.rows();
+  return CudaProduct{weight.rows(), weight.cols(), *layout, glu ? 2 : 1};
 }
 
 } // namespace llmc

@@ -66,10 +66,8 @@ private:
       LLMC_TRY(targets_.back()->compile());
     }
     BuildOptions rest = options_;
-    if (options_.bothTargets) {
+    if (options_.bothTargets)
       rest.quiet = true; // the model's warnings have been said
-      rest.passes.tuning.clear();
-    }
     targets_.push_back(std::make_unique<TargetBuild>(rest, progress_, options_.bothTargets ? "cuda: " : ""));
     return targets_.back()->compile();
   }

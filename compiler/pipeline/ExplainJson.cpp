@@ -1,5 +1,6 @@
 // Walks kern.funcs and remarks.
 #include "codegen/cpu/KernelEmitter.h"
+#include "codegen/registry/WeightLayout.h"
 #include "compiler/pipeline/ExplainJson.h"
 #include "runtime/base/counted.h"
 
@@ -48,6 +49,8 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
     Json entry;
     entry["name"] = kernel.getSymName().str();
     entry["family"] = kernel.getHero().str();
+    if (std::optional<CudaProduct> product = kernels.cuda.empty() ? std::nullopt : cudaProductOf(kernel))
+      entry["product"] = cudaProductKey(*product); // what llmc tune knows it by
     entry["origin"] = names(kernel.getOriginAttr());
     entry["fused"] = names(kernel.getFusedAttr());
     entry["variants"] = Json::array();

@@ -2,6 +2,7 @@
 #include "compiler/tools/BuildCommand.h"
 
 #include "codegen/cpu/Level.h"
+#include "codegen/cuda/matmul/ProductTuning.h"
 #include "codegen/registry/TuningDatabase.h"
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
@@ -138,6 +139,7 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
     auto readable = TuningDatabase::read(passes.tuning); // before the work
     if (!readable)
       return readable.takeStatus();
+    LLMC_TRY(checkProductRecords(*readable, passes.tuning));
   }
   LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4", "fp8"}));
   const std::string group = parsed["group-size"].as<std::string>();
@@ -180,9 +182,6 @@ static rt::Status checkForCuda(const cxxopts::ParseResult &parsed, const BuildOp
                       "expected auto or bf16");
   if (options.bothTargets)
     return rt::Status::ok();
-  if (parsed.count("tuning"))
-    return usageError("--tuning is for --target cpu: kernels for CUDA devices have no measured numbers yet",
-                      "leave it out");
   if (parsed.count("cpu-levels"))
     return usageError("--cpu-levels is for --target cpu", "leave it out");
   return options.selftestTokens.value_or(0) == 0

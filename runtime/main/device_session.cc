@@ -39,17 +39,17 @@ void showProgress(uint64_t done, uint64_t total) {
 
 Result<DeviceChoice> chooseDevice(const std::string& wanted, const fb::Engine& plan) {
   DeviceChoice choice{isCuda(plan), 0};
-  if (wanted.empty()) return choice;
+  if (isAutomatic(wanted)) return choice;
   choice.cuda = wanted.starts_with("cuda");
   const std::string rest = choice.cuda ? wanted.substr(4) : "";
   if (wanted != "cpu" && !choice.cuda)
     return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                         "--device must be cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
+                         "--device must be auto, cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
   if (!rest.empty()) {
     auto ordinal = parseInteger("--device cuda:", rest.starts_with(":") ? rest.substr(1) : rest, 0, 1023);
     if (!ordinal || !rest.starts_with(":"))
       return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                           "--device must be cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
+                           "--device must be auto, cpu, cuda or cuda:N, found '" + escaped(wanted, 40) + "'");
     choice.ordinal = static_cast<int>(*ordinal);
   }
   if (choice.cuda != isCuda(plan))

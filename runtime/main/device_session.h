@@ -19,7 +19,10 @@ struct DeviceChoice {
   int ordinal = 0;  ///< with cuda
 };
 
-/// The device for an engine: `wanted` ("", "cpu", "cuda", "cuda:N"), or the one that it was built for. Errors: CLI_FLAG
+/// Whether `wanted` leaves the choice to llmc-run: "" or "auto".
+inline bool isAutomatic(const std::string& wanted) { return wanted.empty() || wanted == "auto"; }
+
+/// The device for an engine: `wanted` ("cpu", "cuda", "cuda:N"), or the one that it was built for. Errors: CLI_FLAG
 /// (64) for what is no device, RT_DEVICE (78) when the engine has no code for it.
 Result<DeviceChoice> chooseDevice(const std::string& wanted, const fb::Engine& plan);
 

@@ -44,7 +44,7 @@ struct Flags {
   int32_t logprobs = -1;
   bool json = false;
 
-  std::string device;               ///< "cpu", "cuda:N"; empty: the one that the engine is for
+  std::string device;               ///< "cpu", "cuda:N"; empty or "auto": the one that the engine is for
   bool graphs = true;               ///< on a CUDA device
   bool eager = false;               ///< vLLM's name for no graphs; a CPU, which has none, takes it too
   bool randomWeights = false;       ///< of --bench on a CUDA device: made up there

@@ -45,8 +45,8 @@ constexpr FlagHelp kFlags[] = {
      kText},
     {"json", "", "one JSON object on stdout instead of text (default: off)", kText},
     {"device", "NAME",
-     "cpu, or cuda:N for the Nth GPU (default: what the engine was built for; of both, cuda:0 if a driver and code for "
-     "that GPU are there)",
+     "cpu, cuda:N for the Nth GPU, or auto: what the engine was built for; of both, cuda:0 if a driver, code for that "
+     "GPU and memory enough are there (default: auto)",
      kMachine},
     {"no-graphs", "", "launch a GPU's kernels one by one in every step (default: decoding replays recorded graphs)",
      kMachine},

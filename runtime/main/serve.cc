@@ -62,6 +62,7 @@ Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const
   serving::LoopExtras extras;
   extras.memory = session.memoryAhead();
   extras.asyncScheduling = flags.asyncScheduling;
+  extras.notice = [](const std::string& text) { writeNotice(text); };
   if (config.preempt == PreemptMode::kSwap) {
     auto host = KvStore::create(session.kv().pageBytes(), config.hostPages);
     LLMC_TRY(host.status());

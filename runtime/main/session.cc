@@ -41,10 +41,11 @@ Result<Tokenizer> loadTokenizer(const std::string& path) {
 uint32_t Session::choosePlan(const std::string& wanted, std::span<const fb::Engine* const> plans) {
   const auto found = std::find_if(plans.begin(), plans.end(), [](const auto* plan) { return isCuda(*plan); });
   const uint32_t cuda = static_cast<uint32_t>(found - plans.begin()), cpu = cuda == 0 ? 1 : 0;
-  if (!wanted.empty()) return wanted.starts_with("cuda") ? cuda : cpu;
+  if (!isAutomatic(wanted)) return wanted.starts_with("cuda") ? cuda : cpu;
   auto device = DeviceSession::open(**found, 0);
   if (device) {
     device_ = device.take();
+    cpuWouldDo_ = true;
     return cuda;
   }
   if (device.status().code() != "CU_NO_DRIVER")
@@ -193,14 +194,35 @@ void Session::makeMemoryReady(const SessionNeeds& needs) {
   }
 }
 
+Status Session::load(const Flags& flags, const SessionNeeds& needs) {
+  LLMC_TRY(openEngine(flags));
+  LLMC_TRY(makeExecutor(flags, needs));
+  loadMilliseconds_ = millisecondsSinceStart();
+  makeMemoryReady(needs);
+  return Status::ok();
+}
+
+/// Whether the CPU may take the place of a device that nobody asked for by name, in which memory is short.
+bool Session::cpuInstead(const Flags& flags, const Status& status) const {
+  const bool asksForDevice = !flags.graphs || flags.randomWeights;
+  return cpuWouldDo_ && !asksForDevice && (status.code() == "CU_MEMORY" || status.code() == "RT_KV_MEMORY");
+}
+
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {
   std::unique_ptr<Session> session(new Session);
   // Before the workers: a thread inherits the affinity of the one that starts it, and this one gets pinned.
   if (needs.text) session->loadingTokenizer_ = std::async(std::launch::async, loadTokenizer, flags.engine);
-  LLMC_TRY(session->openEngine(flags));
-  LLMC_TRY(session->makeExecutor(flags, needs));
-  session->loadMilliseconds_ = millisecondsSinceStart();
-  session->makeMemoryReady(needs);
+  Status loaded = session->load(flags, needs);
+  if (!loaded && session->cpuInstead(flags, loaded)) {
+    writeNotice("runs on the CPU, because the device's memory does not suffice: " + loaded.message());
+    auto loadingTokenizer = std::move(session->loadingTokenizer_);
+    session.reset(new Session);  // what was there already of the device goes first
+    session->loadingTokenizer_ = std::move(loadingTokenizer);
+    Flags onCpu = flags;
+    onCpu.device = "cpu";
+    loaded = session->load(onCpu, needs);
+  }
+  LLMC_TRY(loaded);
   return session;
 }
 

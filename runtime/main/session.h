@@ -34,7 +34,9 @@ struct SessionNeeds {
 /// Owns everything of one engine in use. Belongs to the thread that opened it.
 class Session {
  public:
-  /// Starts the tokenizer on a thread of its own while weights are verified and mapped.
+  /// Starts the tokenizer on a thread of its own while weights are verified and mapped. Of an engine for both targets
+  /// the CPU's part is opened where the device's memory does not suffice, unless --device, --no-graphs or
+  /// --random-weights ask for the device; a notice says so with the sizes.
   static Result<std::unique_ptr<Session>> open(const Flags& flags, const SessionNeeds& needs);
 
   const fb::Model& model() const { return *engine_->plan().model(); }
@@ -60,6 +62,8 @@ class Session {
   Session() = default;
   Status openEngine(const Flags& flags);
   uint32_t choosePlan(const std::string& wanted, std::span<const fb::Engine* const> plans);
+  Status load(const Flags& flags, const SessionNeeds& needs);
+  bool cpuInstead(const Flags& flags, const Status& status) const;
   Status chooseLevel(const Flags& flags);
   Status planMemory(const Flags& flags, const SessionNeeds& needs);
   Status makeExecutor(const Flags& flags, const SessionNeeds& needs);
@@ -74,6 +78,7 @@ class Session {
   SamplingDefaults defaults_;
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<DeviceSession> device_;
+  bool cpuWouldDo_ = false;  ///< the engine is for both targets, and device_ was chosen without a wish
   DeviceRoom room_;
   KvPlan plan_;
   std::unique_ptr<KvStore> kv_;

@@ -13,11 +13,14 @@
 namespace llmc::rt {
 namespace {
 
+/// The first that is no number, and how many are: one bad weight row looks other than a step that failed.
 Status notFinite(std::span<const float> row) {
-  size_t bad = 0;
-  while (bad + 1 < row.size() && std::isfinite(row[bad])) ++bad;
+  const auto broken = [](float x) { return !std::isfinite(x); };
+  const auto first = std::find_if(row.begin(), row.end(), broken);
+  const auto count = std::count_if(first, row.end(), broken);
   return Status::error(ErrorKind::kInternal, "RT_LOGITS",
-                       "logit of token " + std::to_string(bad) + " is " + std::to_string(row[bad]),
+                       "logit of token " + std::to_string(first - row.begin()) + " is " + std::to_string(*first) +
+                           ", " + std::to_string(count) + " of " + std::to_string(row.size()) + " are not finite",
                        "the weights or a kernel are broken; run --selftest");
 }
 

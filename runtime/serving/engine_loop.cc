@@ -209,7 +209,12 @@ void EngineLoop::rest() {
   inbox_.wait(generations_.empty() ? kSleep : kWatch);
 }
 
-void EngineLoop::fail(GenerationId id, const Status& status) { failures_.try_emplace(id, status); }
+void EngineLoop::fail(GenerationId id, const Status& status) {
+  if (!failures_.try_emplace(id, status).second || status.kind() != ErrorKind::kInternal || !extras_.notice) return;
+  const auto found = generations_.find(id);
+  const std::string name = found == generations_.end() ? "" : escaped(found->second->request().requestId);
+  extras_.notice("request " + (name.empty() ? std::to_string(id) : name) + " failed: " + status.toString());
+}
 
 /// Tokens of the step, each with the reason if it was the last of its choice.
 void EngineLoop::tellTokens() {

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +32,9 @@ struct LoopExtras {
   MemoryAhead* memory = nullptr;     ///< makes memory of `executor` and `kv` ready; outlives the loop
   /// Where the executor can, the next step starts before the tokens of the one that runs are known.
   bool asyncScheduling = true;
+  /// Hears of each request that fails by a fault of ours, which clients are told without its reason; on the thread of
+  /// run(). None: nobody does.
+  std::function<void(const std::string&)> notice = {};
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.

@@ -1,7 +1,22 @@
 // The loop's part between logits and outcomes: prompts scored, rows sampled by the device or by the host.
 #include "runtime/serving/engine_loop.h"
 
+#include <string>
+
 namespace llmc::rt::serving {
+namespace {
+
+/// `status` of a row that gave no token, with the place of that token.
+Status atPlace(const PlannedSample& planned, bool byDevice, const Status& status) {
+  if (status.kind() != ErrorKind::kInternal) return status;  // the request's own fault, told as it is
+  return Status::error(status.kind(), status.code(),
+                       "no token at position " + std::to_string(planned.position) + " of choice " +
+                           std::to_string(planned.choice) + (byDevice ? ", which the device was to sample: " : ": ") +
+                           status.message(),
+                       status.hint());
+}
+
+}  // namespace
 
 void EngineLoop::scorePrompts(const StepPlan& plan) {
   for (size_t i = 0; i < plan.batch.size(); ++i) {
@@ -81,7 +96,8 @@ Status EngineLoop::sample(const Flight& flight, const StepPlan& plan) {
       continue;
     }
     if (task.failure) {
-      fail(made.id, *task.failure);
+      const PlannedSample& planned = plan.samples[i];
+      fail(made.id, atPlace(planned, flight.sampling.added(planned.row), *task.failure));
       made.failed = true;
       outcomes_.push_back({0, Verdict::kFail});
       continue;

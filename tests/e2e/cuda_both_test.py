@@ -70,6 +70,11 @@ class CudaAndCpu(unittest.TestCase):
         done = cuda_engine.run(NAME, *ASK, "--device", "cuda:0", path=self.path, SM="8.0")
         self.assertEqual(done.returncode, 78, done.stderr)
         self.assertIn("CU_NO_CODE", done.stderr)
+        short = "runs on the CPU, because the device's memory does not suffice: the engine does not fit: weights"
+        self.assertEqual(self.ids(self.path, MEMORY=1 << 20, notice=short), on_cpu)
+        done = cuda_engine.run(NAME, *ASK, "--device", "cuda:0", path=self.path, MEMORY=1 << 20)
+        self.assertEqual(done.returncode, 69, done.stderr)
+        self.assertRegex(done.stderr, r"error\[CU_MEMORY\] the engine does not fit: weights .* 1\.00 MiB of 1\.00 MiB are free on cuda:0")
 
     @unittest.skipIf(os.path.exists("/dev/nvidiactl"), "this machine has a driver")
     def test_the_cpu_without_a_driver(self):

@@ -77,7 +77,12 @@ class Tune(unittest.TestCase):
             self.assertIn(f"error[TUNE_FILE] {bad}{where}", said)
             self.assertFalse(out.exists())
         self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", engine.work_dir() / "no.tuning")[0], 66)
-        self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", self.file, "--target", "cuda:sm_80")[0], 64)
+        # Records for a CPU say nothing about a device; those for a device are checked before the work.
+        bad.write_text("llmc-tuning 1\ncuda sm_90a linear 96x64,bf16m16k16,1 8 k_warps=5\n")
+        for target in ("cpu", "cuda:sm_90a"):
+            status, said = refused("build", model_path(), "-o", out, "--tuning", bad, "--target", target)
+            self.assertEqual(status, 65, said)
+            self.assertIn(f"error[TUNE_FILE] {bad}:2: k_warps 5: expected 4, 6", said)
 
     def test_what_cannot_be_tuned_is_told(self):
         self.assertEqual(refused("tune", self.engine)[0], 64)
@@ -85,6 +90,15 @@ class Tune(unittest.TestCase):
         self.assertEqual(refused("tune", self.engine, "-o", "/nowhere/x")[0], 74)
         self.assertEqual(refused("tune", engine.work_dir() / "no.bin", "-o", "-")[0], 66)
         self.assertEqual(refused("tune", self.file, "-o", "-")[0], 65)
+        for flags, code in ((("--device", "gpu"), 64), (("--device", "cuda:x"), 64), (("--candidates", "2"), 64), (("--dump-dir", "/nowhere"), 64),
+                            (("--device", "cuda:0"), 78)):
+            status, said = refused("tune", self.engine, "-o", "-", *flags)
+            self.assertEqual(status, code, said)
+
+    def test_a_part_of_the_products(self):
+        key = self.keys()[0].split(" ", 3)[3]
+        lines = engine.call("llmc", "tune", self.engine, "-o", "-", "--sample-ms", 1, "--threads", 1, "--quiet", "--only", key).splitlines()
+        self.assertEqual([RECORD.match(line)[1].split(" ", 3)[3] for line in lines[2:]], [key])
 
 
 if __name__ == "__main__":

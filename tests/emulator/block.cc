@@ -84,6 +84,7 @@ void Block::prepare(const Dim3& id) {
   if (plan_->checks.poisonShared && plan_->sharedEnd > kSharedBase)
     std::memset(shared_.get() + kSharedBase, 0xff, plan_->sharedEnd - kSharedBase);
   checks_.reset(plan_->checks, threads_, shared_.get(), plan_->sharedEnd, plan_->kernel + ", block " + three(id));
+  checks_.setGlobals(&plan_->globals);
   const Dim3 &block = plan_->block, &grid = plan_->grid;
   for (u32 i = 0; i < threads_; ++i) {
     Fibre& fibre = fibres_[i];

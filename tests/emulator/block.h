@@ -22,6 +22,7 @@ struct LaunchPlan {
   uint32_t sharedEnd = 0;
   const std::byte* params = nullptr;
   bool early = false;  ///< the kernel before it may still run
+  MemoryMap globals;   ///< variables of the module
   LaunchChecks checks;
 };
 

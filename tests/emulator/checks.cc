@@ -36,6 +36,7 @@ void Checks::clear() {
   reported_ = 0;
   counters_ = {};
   global_.clear();
+  told_.clear();
   block_ = 0;
 }
 
@@ -54,6 +55,9 @@ void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u3
   for (u32 i = 0; i < threads; ++i) clocks_[(size_t)i * threads + i] = 1;
   fenced_.assign((size_t)threads * threads, 0);
   published_.clear();
+  deviceFenced_.clear();
+  heard_.clear();
+  seen_.clear();
 }
 
 /// The later of both, of a thread's view and of one for many: into `latest` (clocks, then what is fenced), or from it.
@@ -94,6 +98,33 @@ void Checks::proxyFence(u32 thread) {
   ++clock[thread];
 }
 
+/// What the thread knows goes out with its next atomics; what it has heard by atomics counts from here on.
+void Checks::deviceFence(u32 thread) {
+  if (deviceFenced_.empty()) deviceFenced_.assign((size_t)threads_ * threads_, 0);
+  u32* clock = &clocks_[(size_t)thread * threads_];
+  std::copy(clock, clock + threads_, deviceFenced_.begin() + (ptrdiff_t)((size_t)thread * threads_));
+  for (auto& [who, told] : heard_)
+    if (who == thread) seen_.push_back({thread, clock[thread], std::move(told)});
+  std::erase_if(heard_, [&](const auto& one) { return one.first == thread; });
+  ++clock[thread];
+}
+
+void Checks::deviceAtomic(u64 address, u32 thread) {
+  std::vector<Told>& all = told_[address];
+  for (const Told& told : all)
+    if (told.block != block_) heard_.push_back({thread, told});
+  if (deviceFenced_.empty()) return;
+  const auto from = deviceFenced_.begin() + (ptrdiff_t)((size_t)thread * threads_);
+  all.push_back({block_, std::vector<u32>(from, from + threads_)});
+}
+
+/// Whether what `writer` of another block did at `clock` comes before what thread `me` does now.
+bool Checks::sees(u32 block, u16 writer, u32 clock, u32 me) const {
+  return std::any_of(seen_.begin(), seen_.end(), [&](const Seen& seen) {
+    return seen.told.block == block && seen.told.clocks[writer] >= clock && before(seen.thread, seen.clock, me);
+  });
+}
+
 void Checks::asyncRead(const Thread& thread, const u8* memory, u32 bytes, u32 line) {
   if (!enabled_) return;
   const auto offset = (u32)(memory - shared_);
@@ -131,6 +162,7 @@ std::string Checks::text() const {
 }
 
 void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
+  if (bytes == 0) return deviceFence(thread.linear);
   ++counters_.accesses;
   if (memory >= shared_ && memory < shared_ + sharedEnd_) {
     checkShared(thread, (u32)(memory - shared_), bytes, kind, line);
@@ -194,6 +226,7 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
   (kind == Access::kRead ? counters_.globalReadBytes : counters_.globalWriteBytes) += bytes;
   if (!memory_) return;
   const MemoryMap::Buffer* buffer = memory_->find((uint64_t)memory, bytes);
+  if (!buffer && globals_) buffer = globals_->find((uint64_t)memory, bytes);
   const char* what = kind == Access::kRead ? "read" : "write";
   if (!buffer)
     report(std::string(what) + " of " + std::to_string(bytes) +
@@ -203,16 +236,19 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
     report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
   else if (thread.early && !buffer->constant)
     report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.linear, line);
-  if (!buffer || !buffer->writable || kind == Access::kAtomic) return;
+  if (!buffer || !buffer->writable) return;
+  if (kind == Access::kAtomic) return deviceAtomic((u64)memory, thread.linear);
   for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
     if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;
 }
 
-/// Blocks may run in any order, threads of one block are ordered by its barriers.
+/// Blocks may run in any order but where fences and atomics tell one of another; threads of one block are ordered by
+/// its barriers.
 bool Checks::checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line) {
   const u32 me = thread.linear, now = clocks_[(size_t)me * threads_ + me];
   auto unordered = [&](u32 block, u16 other, u32 clock) {
-    return block != 0 && (block != block_ || (other != me && !before(other, clock, me)));
+    if (block == 0 || (block == block_ && other == me)) return false;
+    return block == block_ ? !before(other, clock, me) : !sees(block, other, clock, me);
   };
   const bool write = kind == Access::kWrite;
   const bool afterWrite = unordered(cell.writerBlock, cell.writer, cell.writeClock);

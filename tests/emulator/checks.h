@@ -18,6 +18,10 @@ class Checks {
   /// Starts a block; `shared` is the host address of address 0 of the shared window.
   void reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place);
 
+  /// Variables of the module that runs, beside LaunchChecks::memory.
+  void setGlobals(const MemoryMap* globals) { globals_ = globals; }
+
+  /// An atomic access of no bytes is a fence of device scope.
   void access(const Thread& thread, const void* memory, u32 bytes, Access kind, u32 line) {
     if (enabled_) check(thread, (const u8*)memory, bytes, kind, line);
   }
@@ -62,6 +66,9 @@ class Checks {
   void checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
   bool checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line);
   bool before(u32 other, u32 clock, u32 me) const { return clocks_[(size_t)me * threads_ + other] >= clock; }
+  void deviceFence(u32 thread);
+  void deviceAtomic(u64 address, u32 thread);
+  bool sees(u32 block, u16 writer, u32 clock, u32 me) const;
 
   bool enabled_ = false;
   u32 threads_ = 0;
@@ -76,6 +83,23 @@ class Checks {
   BankCounter banks_;
   GlobalShadow global_;
   u32 block_ = 0;  ///< number of the block, from 1
+  const MemoryMap* globals_ = nullptr;
+
+  // Blocks that tell each other by atomics: fence, atomic there, atomic here, fence.
+  /// What a block had fenced when it did an atomic: the clocks of its threads.
+  struct Told {
+    u32 block;
+    std::vector<u32> clocks;
+  };
+  std::unordered_map<u64, std::vector<Told>> told_;  ///< by the atomic's address, of this launch
+  std::vector<u32> deviceFenced_;            ///< threads_ x threads_: clocks at the last fence; empty before the first
+  std::vector<std::pair<u32, Told>> heard_;  ///< (thread, what it met) since that thread's last fence
+  /// Of another block: what this one may rely on once it comes after a fence of `thread`.
+  struct Seen {
+    u32 thread, clock;
+    Told told;
+  };
+  std::vector<Seen> seen_;
   std::vector<std::string> reports_;
   uint64_t reported_ = 0;
   Counters counters_;

@@ -130,6 +130,60 @@ TEST(ChecksTest, BlocksThatWriteToOnePlace) {
       "");
 }
 
+/// The last of several blocks reads what the others wrote: they tell it by a counter, with a fence on either side of
+/// the atomic; the module's own memory is checked, too.
+TEST(ChecksTest, BlocksThatTellEachOtherByAtomics) {
+  const std::string globals =
+      std::string(kShared) + "\n.global .align 4 .u32 arrived[1];\n.global .align 4 .u32 kept[64];";
+  auto found = [&](const std::string& barrier, const std::string& before, const std::string& after,
+                   const std::string& last = "bar.sync 0;\n") {
+    const std::string code =
+        std::string(kPlaces) +
+        "mov.u64 %x5, kept;\nmov.u32 %r4, %ctaid.x;\nshl.b32 %r5, %r4, 5;\n"
+        "add.s32 %r6, %r5, %tid;\nmul.wide.u32 %x6, %r6, 4;\nadd.s64 %x7, %x5, %x6;\n"
+        "st.global.u32 [%x7], %tid;\n" +
+        barrier + "setp.ne.u32 %p1, %tid, 0;\n@%p1 bra MEET;\n" + before +
+        "mov.u64 %x8, arrived;\natom.global.inc.u32 %r7, [%x8], 1;\n" + after + "st.shared.u32 [%r1], %r7;\nMEET:\n" +
+        last +
+        "ld.shared.u32 %r8, [%r1];\nsetp.ne.u32 %p2, %r8, 1;\n@%p2 bra END;\n"
+        "mul.wide.u32 %x9, %tid, 4;\nadd.s64 %x10, %x5, %x9;\nld.global.u32 %r9, [%x10];\n"
+        "ld.global.u32 %r10, [%x10+128];\nadd.s32 %r11, %r9, %r10;\nst.global.u32 [%x2], %r11;\nEND:\n";
+    std::vector<uint32_t> memory(64);
+    MemoryMap map;
+    map.add(memory.data(), memory.size() * 4, "memory");
+    LaunchChecks checks;
+    checks.checked = true;
+    checks.memory = &map;
+    rt::Status status =
+        runPtx(ptxModule(code, 4, globals), {(uint64_t)memory.data(), 0, 0, 0}, {2, 1, 1}, {32, 1, 1}, 256, checks);
+    if (status) EXPECT_EQ(memory[31], 62u);
+    return status ? std::string() : status.toString();
+  };
+  const std::string barrier = "bar.sync 0;\n", fence = "fence.acq_rel.gpu;\n";
+  EXPECT_EQ(found(barrier, fence, fence), "");
+  EXPECT_EQ(found(barrier, "membar.gl;\n", "fence.sc.sys;\n"), "");
+  EXPECT_FOUND(found(barrier, "", fence), "of another block: ");
+  EXPECT_FOUND(found(barrier, fence, ""), "of another block: ");
+  EXPECT_FOUND(found(barrier, "fence.acq_rel.cta;\n", fence), "of another block: ");
+  EXPECT_FOUND(found("", fence, fence), "of another block: ");
+  EXPECT_FOUND(found(barrier, fence, fence, ""), "race: read of shared");
+}
+
+TEST(ChecksTest, OutsideAVariableOfTheModule) {
+  MemoryMap map;
+  LaunchChecks checks;
+  checks.checked = true;
+  checks.memory = &map;
+  const std::string globals = ".global .align 4 .u32 kept[32];";
+  auto run = [&](const std::string& offset) {
+    rt::Status status = runPtx(ptxModule("mov.u64 %x1, kept;\nst.global.u32 [%x1+" + offset + "], %tid;\n", 1, globals),
+                               {0}, {1, 1, 1}, {1, 1, 1}, 0, checks);
+    return status ? std::string() : status.toString();
+  };
+  EXPECT_EQ(run("124"), "");
+  EXPECT_FOUND(run("128"), "outside every buffer");
+}
+
 TEST(ChecksTest, CountsOfALaunch) {
   CheckedRun run;
   run.threads = 32;

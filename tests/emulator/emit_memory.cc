@@ -136,7 +136,10 @@ Text emitMemory(FunctionWriter& writer, const Statement& s) {
   if (root == "isspacep" && s.operands.size() == 2 && (s.has("shared") || s.has("shared::cta")))
     return writer.assign(s.operands[0], "pred", "isShared(self, " + writer.value(s.operands[1], "b64") + ")");
   if (root == "fence" && s.has("proxy") && s.has("async")) return "self->services->proxyFence(self);";
-  // Blocks of other OS threads see memory in order, so fences and cache hints have nothing to do.
+  // Blocks of other OS threads see memory in order: fences of the device count in the checks alone, others and cache
+  // hints have nothing to do.
+  if ((root == "fence" || root == "membar") && (s.has("gpu") || s.has("gl") || s.has("sys")))
+    return "self->services->access(self, nullptr, 0, Access::kAtomic, " + writer.line() + ");";
   if (root == "fence" || root == "membar" || root == "prefetch" || root == "prefetchu" || root == "discard" ||
       root == "applypriority")
     return ";";

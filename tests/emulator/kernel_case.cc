@@ -84,7 +84,8 @@ rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& pr
 rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, KernelOutcome& outcome) {
   const Arch* arch = findArch(outcome.arch);
   if (!arch) return failure("EMU_CASE", "no architecture '" + outcome.arch + "'");
-  auto text = emitCudaKernel(CudaRequest{parsed.function, "kernel_case", *arch, test.mMax, test.warpgroups});
+  auto text =
+      emitCudaKernel(CudaRequest{parsed.function, "kernel_case", *arch, test.mMax, test.warpgroups, test.tuned});
   if (mlir::failed(text)) return failure("EMU_CASE", "no CUDA code: " + parsed.diagnostics);
   if (test.edit) text->text = test.edit(text->text);
   outcome.cudaText = text->text;

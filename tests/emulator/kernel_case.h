@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/registry/TunedNumber.h"
 #include "dialects/Reference/Tensor.h"
 #include "runtime/base/status.h"
 #include "runtime/sample/sampling_params.h"
@@ -33,7 +34,8 @@ struct KernelCase {
   std::string kernel{};                                   ///< the one to run; empty: the first
   std::vector<std::string> archs = {"sm_80", "sm_120a"};  ///< one of each of NVRTC's two code generators
   int64_t mMax = 0;
-  bool warpgroups = false;  ///< of CudaRequest
+  bool warpgroups = false;           ///< of CudaRequest
+  std::vector<TunedNumber> tuned{};  ///< the same
   std::vector<SequenceSpec> sequences = {{0, 3}, {21, 1}, {5, 12}, {70, 1}};
   bool sampleAll = false;   ///< S = T rather than one row a sequence
   int32_t vocabulary = 32;  ///< token ids are below

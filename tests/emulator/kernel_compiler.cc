@@ -133,6 +133,7 @@ rt::Result<CompiledKernels> compileKernels(const std::string& source, bool check
   if (!result.library) return failure("EMU_LOAD", std::string("cannot load a translated kernel: ") + dlerror());
   result.kernels = static_cast<const Kernel*>(dlsym(result.library, "llmc_emulator_kernels"));
   if (!result.kernels) return failure("EMU_LOAD", object.string() + " has no table of kernels");
+  result.globals = static_cast<const Global*>(dlsym(result.library, "llmc_emulator_globals"));
   return result;
 }
 

@@ -15,10 +15,19 @@ struct Kernel {
   void (*body)(Thread*);
 };
 
-/// A loaded object and its table of kernels, which ends with a null name.
+/// A variable of the module, as the translated source declares it.
+struct Global {
+  const char* name;
+  const void* memory;
+  unsigned long long bytes;
+  bool constant;
+};
+
+/// A loaded object and its tables, which end with a null name.
 struct CompiledKernels {
   void* library = nullptr;
   const Kernel* kernels = nullptr;
+  const Global* globals = nullptr;  ///< null: the module has none
 };
 
 /// `checked` asks for the build whose memory accesses are reported. Thread-safe.

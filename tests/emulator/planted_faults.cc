@@ -73,6 +73,8 @@ std::string mutate(const std::string& line, FaultKind kind) {
       return line.find("fence.proxy.async") == std::string::npos ? std::string() : "// " + line;
     case FaultKind::kNoGridWait:
       return line.find("griddepcontrol.wait") == std::string::npos ? std::string() : "// " + line;
+    case FaultKind::kNoDeviceFence:
+      return line.find("fence.acq_rel.gpu") == std::string::npos ? std::string() : "// " + line;
     default:
       return mutateBarrier(line, kind);
   }
@@ -105,6 +107,8 @@ const char* nameOf(FaultKind kind) {
       return "a missing proxy fence";
     case FaultKind::kNoGridWait:
       return "the kernel before not waited for";
+    case FaultKind::kNoDeviceFence:
+      return "a missing device fence";
   }
   return "";
 }

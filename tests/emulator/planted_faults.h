@@ -27,6 +27,7 @@ enum class FaultKind {
   kNoArrival,       ///< one mbarrier.arrive removed
   kNoProxyFence,    ///< one fence.proxy.async removed
   kNoGridWait,      ///< griddepcontrol.wait removed
+  kNoDeviceFence,   ///< one fence.acq_rel.gpu removed
 };
 
 /// One mutant of `ptx` for each place where `kind` can be planted: its line and the changed text.

@@ -163,7 +163,10 @@ std::vector<Family> families() {
   KernelCase warpgroups = make(product(kBf16Rows, "i4, 128, asym"), {{0, 300}}, 3e-3);
   warpgroups.archs = {"sm_90a"};
   warpgroups.warpgroups = true;
+  KernelCase split = make(product(kBf16Rows, "i4, 32, asym"), decode, 0, 8);
+  split.tuned = {{"k_warps", 4}, {"held", 1}, {"splits", 2}};
   return {{"norm", make(norm(), mixed)},
+          {"split product of 8", split},
           {"warpgroups", warpgroups},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
@@ -197,6 +200,8 @@ constexpr Redundant kRedundant[] = {
     {"attend to bytes", FaultKind::kShortWait, 1},          // groups left after the last page are empty
     {"attend_partial to bytes", FaultKind::kShortWait, 1},  // the same
     {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
+    {"split product of 8", FaultKind::kShortWait, 1},       // the same
+    {"split product of 8", FaultKind::kMissingBarrier, 1},  // here a thread stores the sums that it has added itself
     {"product of any", FaultKind::kShortWait, 1},           // the same
     {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
     {"wide groups of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
@@ -255,7 +260,7 @@ TEST_P(EveryFamily, SynchronizationAndOperands) {
   for (FaultKind kind :
        {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed,
         FaultKind::kShortProducts, FaultKind::kNoPhase, FaultKind::kWrongParity, FaultKind::kNoExpected,
-        FaultKind::kNoArrival, FaultKind::kNoProxyFence, FaultKind::kNoGridWait}) {
+        FaultKind::kNoArrival, FaultKind::kNoProxyFence, FaultKind::kNoGridWait, FaultKind::kNoDeviceFence}) {
     for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
       PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
       fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };

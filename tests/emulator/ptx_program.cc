@@ -151,6 +151,9 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   plan.params = aligned.data()->bytes;
   plan.early = checks.early;
   plan.checks = checks;
+  const CompiledKernels& used = checks.checked ? state_->checked : state_->plain;
+  for (const Global* global = used.globals; global && global->name; ++global)
+    plan.globals.add(global->memory, global->bytes, global->name, !global->constant, global->constant);
   return runGrid(plan);
 }
 

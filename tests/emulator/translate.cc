@@ -36,8 +36,8 @@ std::string initialValue(const std::string& text) {
   return text;
 }
 
-/// Module variables in global and constant memory.
-rt::Status placeGlobals(const Module& module, Layout& layout, std::string& source) {
+/// Module variables in global and constant memory; `places` says where they lie.
+rt::Status placeGlobals(const Module& module, Layout& layout, std::string& source, std::string& places) {
   for (const Variable& variable : module.variables) {
     if (variable.space == "shared") continue;
     std::string name = "g_" + variable.name, list;
@@ -52,6 +52,8 @@ rt::Status placeGlobals(const Module& module, Layout& layout, std::string& sourc
     source += "alignas(" + std::to_string(std::max(16u, alignOf(variable))) + ") static " + rawType(variable.type) +
               " " + name + "[" + std::to_string(std::max<uint64_t>(variable.elements, 1)) + "] = {" + list + "};\n";
     layout.globals[variable.name] = "(u64)" + name;
+    places += "{\"" + variable.name + "\", " + name + ", sizeof " + name + ", " +
+              (variable.space == "const" ? "true" : "false") + "}, ";
   }
   return rt::Status::ok();
 }
@@ -85,8 +87,8 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
   const Module& module = *parsed;
   Translation result;
   Layout layout;
-  std::string globals, functions, prototypes, table;
-  LLMC_TRY(placeGlobals(module, layout, globals));
+  std::string globals, functions, prototypes, table, places;
+  LLMC_TRY(placeGlobals(module, layout, globals, places));
   uint64_t next = kSharedBase;
   placeShared(module.variables, "", next, layout);
   for (const Function& function : module.functions) {
@@ -116,7 +118,13 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
   result.source = "#include \"memory.h\"\nnamespace llmc::emu {\n" + globals + prototypes + functions +
                   "struct Kernel { const char* name; void (*body)(Thread*); };\n"
                   "extern \"C\" __attribute__((visibility(\"default\"))) const Kernel llmc_emulator_kernels[] = {" +
-                  table + "{nullptr, nullptr}};\n}\n";
+                  table + "{nullptr, nullptr}};\n";
+  if (!places.empty())
+    result.source +=
+        "struct Global { const char* name; const void* memory; u64 bytes; bool constant; };\n"
+        "extern \"C\" __attribute__((visibility(\"default\"))) const Global llmc_emulator_globals[] = {" +
+        places + "{nullptr, nullptr, 0, false}};\n";
+  result.source += "}\n";
   return result;
 }
 

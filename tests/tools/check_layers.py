@@ -42,7 +42,8 @@ MAY_INCLUDE = {
     "compiler/graph": ["dialects/LLM", "compiler/import", "compiler/models", "passes", "runtime/base", "runtime/format"],
     "compiler/engine": ["compiler/import", "codegen/registry", "dialects/LLM", "runtime/base", "runtime/format"],
     # Runs generated code that no engine holds yet.
-    "compiler/tune": ["codegen/registry", "codegen/cpu", "codegen/cpu/Level", "runtime/base", "runtime/format", "runtime/device"],
+    "compiler/tune": ["codegen/registry", "codegen/cpu", "codegen/cpu/Level", "codegen/cuda", "dialects/LLM", "dialects/Kern", "runtime/base", "runtime/format",
+                      "runtime/device"],
     # Runs engines: the one part of the compile side that stands on the runtime.
     "compiler/quality": ["runtime/base", "runtime/format", "runtime/device", "runtime/exec", "runtime/kv", "runtime/text"],
     "compiler/pipeline": ["compiler/import", "compiler/models", "compiler/graph", "compiler/engine", "compiler/quality", "runtime/device", "passes", "codegen/registry",

@@ -129,3 +129,6 @@ DEVICE void copyAsync16(void *to, const void *from, bool exists = true) {
 /// Ends a group of copies; waits until at most N groups are under way (of this thread: others need a barrier after).
 DEVICE void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N> DEVICE void waitCopies() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+
+/// What this thread has seen and done in device memory comes before what it does next, for all blocks.
+DEVICE void deviceFence() { asm volatile("fence.acq_rel.gpu;" ::: "memory"); }

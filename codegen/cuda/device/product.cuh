@@ -2,7 +2,7 @@
 // tokens its 8 columns.
 //
 // A configuration P (printed by codegen/cuda/matmul) has: Layout; kN, kK, kXStride (bytes of a row of x); kKWarps,
-// kRowWarps, kTokenWarps (warps of a block along K, rows, tokens); kPanels, kTiles (a warp's panels of 16 rows and
+// kRowWarps, kTokenWarps (warps of a block along K, rows, tokens); kSplits (blocks along K: blockIdx.y); kPanels, kTiles (a warp's panels of 16 rows and
 // tiles of 8 tokens); kStages, kStageBlocks (stages of the ring in shared memory, superblocks along K in one); kHeld
 // (superblocks of a panel that a warp has in registers).
 #pragma once
@@ -124,6 +124,7 @@ template <typename P> struct Sizes {
   static constexpr int kXBytes = kTokens * kXRow;
   // Sums [K warp][token][row]: 4 more floats a token, so that the lanes of an accumulator write to different banks.
   static constexpr int kSumRow = kPanels * 16 + 4;
+  static constexpr int kParts = P::kSplits > 1 ? 1 : P::kKWarps; // of a sum, where sumsOf() finds them
   static_assert(kCols % kUnitCols<Layout> == 0, "a stage is whole groups");
 };
 
@@ -178,12 +179,13 @@ DEVICE void keepSums(u8 *shared, const float (&sums)[P::kPanels][P::kTiles][4], 
 }
 
 /// Sums of one token and N rows of the block, a multiple of N on, over its K warps in their order.
-template <typename P, int N> DEVICE Vec<N> sumsOf(const u8 *shared, int token, int row) {
+template <typename P, int N, int kParts = Sizes<P>::kParts>
+DEVICE Vec<N> sumsOf(const u8 *shared, int token, int row) {
   using S = Sizes<P>;
   const u8 *from = shared + (token * S::kSumRow + row) * 4;
   Vec<N> sum = load<F32, N>(from);
 #pragma unroll
-  for (int part = 1; part < P::kKWarps; ++part) {
+  for (int part = 1; part < kParts; ++part) {
     const Vec<N> other = load<F32, N>(from + part * (S::kTokens * S::kSumRow * 4));
 #pragma unroll
     for (int i = 0; i < N; ++i)
@@ -197,7 +199,7 @@ template <typename P> DEVICE float sumOf(const u8 *shared, int token, int row) {
   const float *from = reinterpret_cast<const float *>(shared) + token * S::kSumRow + row;
   float sum = from[0];
 #pragma unroll
-  for (int part = 1; part < P::kKWarps; ++part)
+  for (int part = 1; part < S::kParts; ++part)
     sum += from[part * (S::kTokens * S::kSumRow)];
   return sum;
 }

@@ -1,7 +1,8 @@
 // Products of few tokens, limited by reading the weights: every byte goes once from memory to registers.
 #pragma once
 
-/// One warp's part of a product: steps of kHeld superblocks along K, in turn with the block's other warps. Registers
+/// One warp's part of a product: steps of kHeld superblocks along K, in turn with all warps that share K, the block's and
+/// those of its kSplits - 1 neighbours. Registers
 /// whose superblocks have been used are filled from the warp's next step at once, so that all but one unit of
 /// kPanels * kHeld superblocks are on their way at any time. x goes through a ring of each warp.
 template <typename P> struct Stream {
@@ -10,7 +11,7 @@ template <typename P> struct Stream {
   // Superblocks of one turn of multiplyUnits(): a loop over two groups keeps the compiler from unpacking more at once.
   static constexpr int kUnit = Layout::kCols == 32 && P::kStageBlocks % 2 == 0 ? 2 : kUnitBlocks<Layout>;
   static constexpr int kStagesOfStep = P::kHeld / P::kStageBlocks;
-  static constexpr int kStride = P::kKWarps * P::kHeld; // superblocks from a warp's step to its next
+  static constexpr int kStride = P::kSplits * P::kKWarps * P::kHeld; // superblocks from a warp's step to its next
   static_assert(P::kRowWarps == 1 && P::kTokenWarps == 1, "the warps of a block share K");
   static_assert(P::kHeld % P::kStageBlocks == 0 && P::kStageBlocks % kUnit == 0, "a step is whole stages");
 
@@ -86,12 +87,17 @@ template <typename P> struct Stream {
     }
   }
 
+  /// Where this warp's first step starts.
+  __device__ __forceinline__ int firstBlock() const {
+    const int warp = threadIdx.x / 32;
+    return (P::kSplits > 1 ? static_cast<int>(blockIdx.y) * P::kKWarps + warp : warp) * P::kHeld;
+  }
   /// Starts to load the first weights. `weights`: of all panels.
   __device__ __forceinline__ void begin(u8 *shared, const u8 *weightsOfAll, int panel) {
     const int warp = threadIdx.x / 32;
     lane = threadIdx.x % 32, filled = read = 0;
     weights = weightsOfAll, firstPanel = panel, ring = shared + warp * P::kStages * S::kXBytes;
-    holdFirst(warp * P::kHeld);
+    holdFirst(firstBlock());
   }
   /// Sums of the block's panels for all tokens (at most 8 * kTiles), left in shared memory for sumOf().
   __device__ __forceinline__ void finish(u8 *shared, const u8 *rowsOfX, int count) {
@@ -99,12 +105,12 @@ template <typename P> struct Stream {
     x = rowsOfX, rows = count;
 #pragma unroll
     for (int n = 0; n < P::kStages - 1; ++n)
-      fill(warp * P::kHeld, n);
+      fill(firstBlock(), n);
 #pragma unroll
     for (int i = 0; i < P::kPanels * P::kTiles * 4; ++i)
       sums[i / (P::kTiles * 4)][i / 4 % P::kTiles][i % 4] = 0.0f;
 #pragma unroll 1
-    for (int block = warp * P::kHeld; block < S::kBlocks; block += kStride)
+    for (int block = firstBlock(); block < S::kBlocks; block += kStride)
       multiplyStages(block);
     waitCopies<0>();
     __syncthreads(); // the ring becomes the sums

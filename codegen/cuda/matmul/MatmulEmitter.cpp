@@ -3,6 +3,7 @@
 #include "codegen/cuda/KernelFrame.h"
 #include "codegen/cuda/RegionPrinter.h"
 #include "codegen/cuda/matmul/ProductPlan.h"
+#include "codegen/cuda/matmul/ProductTuning.h"
 #include "runtime/format/kernel_abi.h"
 
 using namespace mlir;
@@ -14,8 +15,8 @@ using llvm::Twine;
 
 class ProductWriter {
 public:
-  ProductWriter(const CudaRequest &request, const ProductPlan &plan)
-      : request_(request), plan_(plan), config_(chooseProduct(request.arch, plan.shape, request.warpgroups)),
+  ProductWriter(const CudaRequest &request, const ProductPlan &plan, const ProductConfig &config)
+      : request_(request), plan_(plan), config_(config),
         groups_(config_.form == ProductForm::Warpgroup ? config_.rowWarps / 4 : 1),
         neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
@@ -68,8 +69,14 @@ private:
     constant("kTokenWarps", config_.tokenWarps);
     constant("kPanels", config_.panels), constant("kTiles", config_.tiles), constant("kHeld", config_.held);
     constant("kStages", config_.stages), constant("kStageBlocks", config_.stageBlocks);
+    constant("kSplits", config_.splits);
     body.end();
     w_.line(";");
+    if (config_.splits > 1) {
+      // Of the module: its launches follow one another, and the last block of each leaves zeros in `arrived`.
+      w_.line("__device__ __align__(16) float parts[Splits<Product>::kFloats];");
+      w_.line("__device__ u32 arrived[Splits<Product>::kRowBlocks];");
+    }
   }
 
   /// Where the sums come from, as an expression of row and column; names the operands.
@@ -103,6 +110,10 @@ private:
     w_.line("if (rows == 0)");
     w_.line("  return;");
     w_.line("stream.finish(shared, " + x_ + ", rows);");
+    if (config_.splits > 1) {
+      w_.line("if (!Splits<Product>::join(shared, parts, arrived, rows))");
+      w_.line("  return;");
+    }
   }
 
   void writeTile(const std::string &rows) {
@@ -186,6 +197,7 @@ private:
     int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
     if (config_.streams()) {
       text.grid[0] = GridDim::fixed(rowBlocks);
+      text.grid[1] = GridDim::fixed(config_.splits);
     } else if (config_.form == ProductForm::Warpgroup) {
       text.grid[0] = GridDim::rows(rows, config_.blockTokens(), rowBlocks); // a block a tile, or fewer
       text.blocksPerSm = config_.blocksPerSm;
@@ -213,7 +225,13 @@ FailureOr<KernelText> emitCudaMatmul(const CudaRequest &request) {
   FailureOr<ProductPlan> plan = planProduct(request.function, request.mMax);
   if (failed(plan))
     return failure();
-  return ProductWriter(request, *plan).write();
+  std::vector<TunedNumber> numbers =
+      request.tuned.empty() ? tunedNumbers(request.function, request.mMax, request.arch.name) : request.tuned.vec();
+  std::string fault;
+  ProductConfig config = productWith(request.arch, plan->shape, numbers, fault, request.warpgroups);
+  if (!fault.empty())
+    return plan->linear.emitOpError("has no code on CUDA with the numbers asked for: ") << fault;
+  return ProductWriter(request, *plan, config).write();
 }
 
 } // namespace llmc

@@ -29,6 +29,9 @@ constexpr Gpu kGpus[] = {
 constexpr double kWarpgroupTflops = 780;
 constexpr double kMemoryLatencyUs = 1.3, kSmL2GBs = 100;
 constexpr int64_t kBlockOverhead = 1024; // shared memory that the system takes a block
+/// Sums to L2, an atomic there and back, sums from L2: what joining the blocks that share K takes after the last
+/// weight.
+constexpr double kJoinUs = 2.0;
 
 const Gpu &gpuOf(const Arch &arch) {
   const auto *found =
@@ -95,6 +98,16 @@ int64_t streamInstructions(const ProductShape &shape, const ProductConfig &confi
 }
 constexpr int64_t kMostInstructions = 450;
 
+/// Blocks that may share K: as long as each of their warps has a step.
+void addSplits(const ProductShape &shape, const ProductConfig &config, std::vector<ProductConfig> &all) {
+  all.push_back(config);
+  for (int64_t splits : {2, 4, 8})
+    if (splits * config.kWarps <= ceilDiv(shape.blocks(), config.held)) {
+      all.push_back(config);
+      all.back().splits = splits;
+    }
+}
+
 std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   ProductConfig config;
@@ -109,7 +122,7 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
       for (config.held = unit; config.held <= 8 * unit; config.held *= 2) {
         config.stageBlocks = std::min(config.held, wide);
         if (streamInstructions(shape, config) <= kMostInstructions)
-          all.push_back(config);
+          addSplits(shape, config, all);
       }
   return all;
 }
@@ -200,6 +213,12 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
   return std::max(ring, sums);
 }
 
+int64_t productScratchBytes(const ProductShape &shape, const ProductConfig &config) {
+  const int64_t rowBlocks = ceilDiv(shape.panels(), config.blockPanels());
+  const int64_t sums = config.splits * config.blockTokens() * config.blockPanels() * 16;
+  return config.splits > 1 ? rowBlocks * (sums + 1) * 4 : 0;
+}
+
 /// Sums, sums of a group before they are scaled, superblocks held, x of one step; what else the compiler keeps was
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
@@ -225,7 +244,7 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   auto sms = static_cast<double>(gpu.multiprocessors), m = static_cast<double>(tokens);
   int64_t rowBlocks = ceilDiv(shape.panels(), config.blockPanels());
   int64_t tokenBlocks = config.streams() ? 1 : ceilDiv(tokens, config.blockTokens());
-  auto blocks = static_cast<double>(rowBlocks * tokenBlocks);
+  auto blocks = static_cast<double>(rowBlocks * tokenBlocks * config.splits);
   ProductCost cost;
   cost.weightBytes = static_cast<double>(shape.weightBytes());
   cost.xBytes = static_cast<double>(rowBlocks) * m * static_cast<double>(shape.k) * (shape.e4m3() ? 1 : 2);
@@ -235,7 +254,8 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   double stage = static_cast<double>(config.blockPanels() * superblockBytes(shape.layout));
   double asked = config.streams() ? stage * static_cast<double>(config.held * config.kWarps)
                                   : stage * static_cast<double>(config.stageBlocks * (config.stages - 1));
-  double panels = static_cast<double>(config.blockPanels() * panelBytes(shape.layout, shape.k));
+  double panels = static_cast<double>(config.blockPanels() * panelBytes(shape.layout, shape.k)) /
+                  static_cast<double>(config.splits);
   double resident = std::min(static_cast<double>(config.blocksPerSm), std::ceil(blocks / sms));
   cost.inFlight = std::min(asked, panels) * resident;
   double busy = std::min(blocks, sms);
@@ -245,12 +265,17 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   double share = std::ceil(blocks / busy) * busy / blocks;
   // Warps that share K in turn: the one with the most steps decides.
   int64_t steps = ceilDiv(shape.blocks(), config.streams() ? config.held : config.stageBlocks);
-  double turns = static_cast<double>(ceilDiv(steps, config.kWarps) * config.kWarps) / static_cast<double>(steps);
+  int64_t warps = config.kWarps * config.splits;
+  double turns = static_cast<double>(ceilDiv(steps, warps) * warps) / static_cast<double>(steps);
   cost.memoryUs = cost.weightBytes / rate * (config.streams() ? std::max(share, turns) : 1) + kMemoryLatencyUs;
-  double l2Bytes = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks);
+  // Sums of M tokens go to L2 and come back, once a split.
+  if (config.splits > 1)
+    cost.memoryUs += kJoinUs;
+  double join = config.splits > 1 ? 2 * m * static_cast<double>(shape.panels() * 16 * 4 * config.splits) : 0;
+  double l2Bytes = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks) + join;
   cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
-  double padded =
-      blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) * static_cast<double>(shape.k);
+  double padded = blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) *
+                  static_cast<double>(shape.k) / static_cast<double>(config.splits);
   // Two products for each step of f16 weights; of e4m3 twice the columns a product, where there is one.
   double halves = shape.layout == Layout::F16M16K16 ? 2 : shape.e4m3() && multipliesE4M3(arch) ? 0.5 : 1;
   double tflops =
@@ -259,13 +284,19 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   return cost;
 }
 
-ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups) {
+std::vector<ProductConfig> legalProducts(const Arch &arch, const ProductShape &shape, bool warpgroups) {
   const Gpu &gpu = gpuOf(arch);
+  std::vector<ProductConfig> legal;
+  for (ProductConfig config : candidatesFor(arch, shape, warpgroups))
+    if (fit(gpu, arch, shape, config))
+      legal.push_back(config);
+  return legal;
+}
+
+ProductConfig fastestProduct(const Arch &arch, const ProductShape &shape, llvm::ArrayRef<ProductConfig> configs) {
   ProductConfig best;
   double bestUs = 0;
-  for (ProductConfig config : candidatesFor(arch, shape, warpgroups)) {
-    if (!fit(gpu, arch, shape, config))
-      continue;
+  for (const ProductConfig &config : configs) {
     // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
     double us = 1;
     for (int64_t tokens : shape.mMax == 0 ? std::vector<int64_t>{128, 512, 2048} : std::vector<int64_t>{shape.mMax}) {
@@ -278,14 +309,19 @@ ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool wa
   return best;
 }
 
+ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups) {
+  return fastestProduct(arch, shape, legalProducts(arch, shape, warpgroups));
+}
+
 std::string describeProduct(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   int64_t tokens = usualTokens(shape.mMax);
   ProductCost cost = productCost(arch, shape, config, tokens);
   const char *limit = cost.us() == cost.memoryUs ? "memory" : cost.us() == cost.l2Us ? "L2" : "tensor cores";
-  char sizes[160], costs[200];
+  char sizes[200], costs[200];
+  std::string blocks = config.splits > 1 ? " of each of " + std::to_string(config.splits) + " blocks" : "";
   if (config.streams())
-    std::snprintf(sizes, sizeof(sizes), "stream, %d warps along K, %d x %d rows x tokens, %d superblocks held",
-                  static_cast<int>(config.kWarps), static_cast<int>(config.panels * 16),
+    std::snprintf(sizes, sizeof(sizes), "stream, %d warps%s along K, %d x %d rows x tokens, %d superblocks held",
+                  static_cast<int>(config.kWarps), blocks.c_str(), static_cast<int>(config.panels * 16),
                   static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
   else
     std::snprintf(

@@ -3,7 +3,9 @@
 
 #include "codegen/cuda/Arch.h"
 #include "codegen/registry/PackedLayout.h"
+#include "llvm/ADT/ArrayRef.h"
 #include <string>
+#include <vector>
 
 namespace llmc {
 
@@ -25,19 +27,22 @@ struct ProductShape {
   int64_t xStride() const;
 };
 
-/// Stream: weights go straight to registers, the block's warps share K. Tile: tiles of x and weights pass through
-/// shared memory. Warpgroup: the same with Hopper's products of whole warpgroups, by blocks that take tiles in turn.
+/// Stream: weights go straight to registers, the block's warps share K, and several blocks may. Tile: tiles of x and
+/// weights pass through shared memory. Warpgroup: the same with Hopper's products of whole warpgroups, by blocks that
+/// take tiles in turn.
 enum class ProductForm : uint8_t { Stream, Tile, Warpgroup };
 
 /// Sizes of one variant; the constants of codegen/cuda/device/product.cuh have the same names.
 struct ProductConfig {
   ProductForm form = ProductForm::Stream;
   int64_t kWarps = 1, rowWarps = 1, tokenWarps = 1;
+  int64_t splits = 1;                  ///< stream: blocks that share K of the same rows
   int64_t copyWarps = 0;               ///< warps that only copy
   int64_t panels = 1, tiles = 1;       ///< of a warp: 16 rows, 8 tokens each
   int64_t held = 0;                    ///< stream: superblocks of a panel in registers
   int64_t stages = 2, stageBlocks = 1; ///< ring: stages, superblocks along K in one
   int64_t blocksPerSm = 1;             ///< blocks that fit a multiprocessor
+  friend bool operator==(const ProductConfig &, const ProductConfig &) = default;
 
   bool streams() const { return form == ProductForm::Stream; }
   int64_t threads() const { return (kWarps * rowWarps * tokenWarps + copyWarps) * 32; }
@@ -69,8 +74,15 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config);
 ProductCost productCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, int64_t tokens);
 
-/// The fastest by productCost() of the configurations that fit. Classes up to 32 stream. `warpgroups`: the fastest of
-/// Hopper's form, if there is one.
+/// Of splits: what the blocks of a split leave for the last one of their rows, in the module's own memory.
+int64_t productScratchBytes(const ProductShape &shape, const ProductConfig &config);
+
+/// The configurations that fit, in the order of preference where the model finds them equal. Classes up to 32 stream.
+/// `warpgroups`: those of Hopper's form, if there are any.
+std::vector<ProductConfig> legalProducts(const Arch &arch, const ProductShape &shape, bool warpgroups = false);
+/// The fastest of `configs` by productCost(). Requires: there is one.
+ProductConfig fastestProduct(const Arch &arch, const ProductShape &shape, llvm::ArrayRef<ProductConfig> configs);
+/// The fastest of legalProducts().
 ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups = false);
 
 /// "stream, 16 warps along K, 2 panels x 8 tokens, 4 superblocks held (72 KB in flight a SM); 9.4 MB, 0.27 GFLOP, 2.8

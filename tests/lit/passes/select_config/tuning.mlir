@@ -2,11 +2,12 @@
 // RUN: llmc-opt %s --kern-select-config=tuning=%S/Inputs/good.tuning | FileCheck %s
 // RUN: not llmc-opt %s --kern-select-config=tuning=%S/Inputs/bad.tuning 2>&1 | FileCheck %s --check-prefix=BAD
 // RUN: not llmc-opt %s --kern-select-config=tuning=%S/Inputs/none.tuning 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: llmc-opt %s --kern-select-config="target=cuda tuning=%S/Inputs/bad.tuning" | FileCheck %s --check-prefix=CUDA
+// RUN: llmc-opt %s --kern-select-config="target=cuda tuning=%S/Inputs/good.tuning" | FileCheck %s --check-prefix=CUDA
+// RUN: not llmc-opt %s --kern-select-config="target=cuda tuning=%S/Inputs/bad.tuning" 2>&1 | FileCheck %s --check-prefix=BAD
 
 // BAD: error: {{.*}}bad.tuning:3: tile_rows 5: expected 1 to 4
 // NONE: error: cannot read {{.*}}none.tuning: No such file or directory
-// CUDA-NOT: params
+// CUDA: kern.func @few({{.*}}config = [#kern.config<m_max = 8, params = {sm_80 = {splits = 1 : i64}, sm_90a = {k_warps = 4 : i64, panels = 2 : i64}}>, #kern.config<m_max = 16>, #kern.config<m_max = 32>, #kern.config<m_max = 64>, #kern.config<m_max = 0, params = {sm_90a = {form = 1 : i64}}>]
 !x = tensor<?x64xf32, #llm.dims<[T, 64]>>
 !y = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !w = !llm.weight<[32, 64], #llm.q<f16>>

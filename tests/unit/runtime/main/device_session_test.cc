@@ -125,6 +125,7 @@ class RunOfBoth : public RunOnDevice {
 
 TEST_F(RunOfBoth, TakesTheDeviceUnlessToldOtherwise) {
   EXPECT_EQ(level({}), "cuda:sm_90a") << err_;
+  EXPECT_EQ(level({"--device", "auto"}), "cuda:sm_90a") << err_;
   EXPECT_EQ(level({"--device", "cuda:0"}), "cuda:sm_90a") << err_;
   EXPECT_EQ(level({"--device", "cpu"}).substr(0, 6), "x86-64") << err_;
   EXPECT_EQ(level({"--no-graphs"}), "cuda:sm_90a") << err_;
@@ -150,9 +151,52 @@ TEST_F(RunOfBoth, WhatIsAskedForByNameIsNotReplaced) {
                   {{"--prompt", "a", "--device", "cuda:1"}, 69, "CU_NO_DEVICE"},
                   {{"--prompt", "a", "--device", "gpu"}, 64, "CLI_FLAG"},
                   {{"--prompt", "a", "--no-graphs"}, 64, "CLI_FLAG"}});
-  scripted_.script().major = 9;
+}
+
+TEST_F(RunOfBoth, TakesTheCpuWhereTheDevicesMemoryIsShortAndSaysSo) {
   scripted_.script().freeBytes = 20 << 10;
-  expectRefusals({{{"--prompt", "a"}, 69, "CU_MEMORY"}});  // not in silence some hundred times slower
+  for (const auto& flags : std::vector<std::vector<std::string>>{{}, {"--device", "auto"}}) {
+    EXPECT_EQ(level(flags).substr(0, 6), "x86-64") << err_;
+    EXPECT_NE(err_.find("runs on the CPU, because the device's memory does not suffice: the engine does not fit: "
+                        "weights "),
+              std::string::npos)
+        << err_;
+    EXPECT_NE(err_.find("20.0 KiB of 2.00 GiB are free on cuda:0 Scripted GPU"), std::string::npos) << err_;
+    EXPECT_EQ(scripted_.alive(), 0u);
+  }
+  ASSERT_EQ(run({"--prompt", "de", "--max-tokens", "5", "--threads", "1"}), 0) << err_;  // with its tokenizer
+  EXPECT_EQ(out_, "aaaaa\n");
+  expectRefusals({{{"--prompt", "a", "--device", "cuda:0"}, 69, "CU_MEMORY"},
+                  {{"--prompt", "a", "--device", "cuda"}, 69, "CU_MEMORY"},
+                  {{"--prompt", "a", "--no-graphs"}, 69, "CU_MEMORY"}});  // asks for a device
+  // The cache alone is too much for the device.
+  scripted_.script().freeBytes = uint64_t{1} << 30;
+  EXPECT_EQ(level({"--kv-memory", "1G"}).substr(0, 6), "x86-64") << err_;
+  EXPECT_NE(err_.find("does not suffice: --kv-memory is 1.00 GiB, and beside the engine the device has 9"),
+            std::string::npos)
+      << err_;
+  expectRefusals({{{"--prompt", "a", "--device", "cuda:0", "--kv-memory", "1G"}, 69, "RT_KV_MEMORY"}});
+}
+
+/// Memory that somebody else takes while the engine is loaded.
+TEST_F(RunOfBoth, TakesTheCpuWhereMemoryRunsOutOnTheWay) {
+  const std::vector<std::string> args = {"--prompt", "de", "--max-tokens", "3", "--threads", "1"};
+  ASSERT_EQ(run(args), 0) << err_;
+  const uint64_t calls = scripted_.script().calls;
+  int onCpu = 0;
+  for (uint64_t call = 2; call <= calls; ++call) {
+    scripted_.reset();
+    addKernels();
+    scripted_.script().failAt = call;
+    scripted_.script().failCode = 2;
+    const int status = run(args);
+    ASSERT_EQ(scripted_.alive(), 0u) << call;
+    if (err_.find("runs on the CPU, because the device's memory does not suffice") == std::string::npos) continue;
+    ++onCpu;
+    EXPECT_EQ(status, 0) << call << " " << err_;
+    EXPECT_EQ(out_, "aaa\n");
+  }
+  EXPECT_GT(onCpu, 3);
 }
 
 TEST_F(RunOfBoth, ItsGoldenTokensAreTheCpus) {
@@ -166,6 +210,7 @@ TEST_F(Run, ACpuEngineRefusesADevice) {
   expectRefusals(
       {{{"--prompt", "a", "--device", "cuda:0"}, 78, "RT_DEVICE"}, {{"--prompt", "a", "--no-graphs"}, 64, "CLI_FLAG"}});
   EXPECT_EQ(run({"--prompt", "a", "--device", "cpu", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
+  EXPECT_EQ(run({"--prompt", "a", "--device", "auto", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ TEST_F(CudaLoop, SampledOnTheDeviceOrOnTheHostTheTokensAreTheCpus) {
       if (random() % 4 == 0) params.minTokens = 10;
       if (random() % 5 == 0) params.typicalP = 0.8;
       if (random() % 5 == 0) params.badWords = {{3, 4}, {11}};
-      if (random() % 5 == 0) params.logprobs = 2;
+      params.logprobs = random() % 5 == 0 ? 2 : -1;  // with them a row is the host's
     }
     const LoopResult cpu = runLoop(host_, {}, asked), gpu = runLoop(host_, onDevice({}), asked);
     ASSERT_TRUE(gpu.status) << gpu.status.toString();
@@ -50,15 +50,41 @@ TEST_F(CudaLoop, SampledOnTheDeviceOrOnTheHostTheTokensAreTheCpus) {
 }
 
 // A context with the token of poison has logits that are no numbers: the device leaves the row to the host, which says
-// so.
-TEST_F(CudaLoop, RowsThatAreNoNumbersEndTheirRequestAlone) {
-  std::mt19937 random(10);
-  auto asked = requests(random, 4, 1);
-  asked[2].prompt.push_back(FakeEngine::kPoison);
-  const LoopResult result = runLoop(host_, onDevice({}), asked);
+// so, and whose row it was.
+TEST_F(CudaLoop, RowsThatAreNoNumbersEndTheirRequestAloneAndAreTold) {
+  for (const bool ahead : {false, true})
+    for (const int32_t logprobs : {1, -1}) {  // the host's rows, the device's
+      std::mt19937 random(10);
+      auto asked = requests(random, 4, 1);
+      for (auto& request : asked) request.sampling.logprobs = logprobs;
+      asked[2].prompt.push_back(FakeEngine::kPoison);
+      asked[2].requestId = "bad\nline";
+      LoopSetup setup = onDevice({});
+      setup.asyncScheduling = ahead;
+      const LoopResult result = runLoop(host_, setup, asked);
+      ASSERT_TRUE(result.status) << result.status.toString();
+      for (const auto& request : asked)
+        EXPECT_EQ(result.outputs.at(request.id)[0].end, request.id == asked[2].id ? "RT_LOGITS" : "length")
+            << request.id;
+      const std::string where = std::to_string(asked[2].prompt.size()) + " of choice 0";
+      const std::string wanted = "request bad\\x0aline failed: error[RT_LOGITS] no token at position " + where +
+                                 (logprobs < 0 ? ", which the device was to sample" : "") + ": logit of token 0 is ";
+      ASSERT_EQ(result.notices.size(), 1u);
+      EXPECT_EQ(result.notices[0].substr(0, wanted.size()), wanted);
+      EXPECT_NE(result.notices[0].find("nan, 40 of 40 are not finite; "), std::string::npos) << result.notices[0];
+    }
+}
+
+// What the request itself rules out is its client's to hear, not a fault of ours.
+TEST_F(CudaLoop, RowsWithoutAnAllowedTokenAreNoFaultOfOurs) {
+  auto request = requestOf(1, {1, 2, 3}, 4);
+  request.sampling.logprobs = -1;
+  request.sampling.minTokens = 4;
+  for (int32_t id = 0; id < 40; ++id) request.stopIds.push_back(id);
+  const LoopResult result = runLoop(host_, onDevice({}), {request});
   ASSERT_TRUE(result.status) << result.status.toString();
-  for (const auto& request : asked)
-    EXPECT_EQ(result.outputs.at(request.id)[0].end, request.id == asked[2].id ? "RT_LOGITS" : "length") << request.id;
+  EXPECT_EQ(result.outputs.at(1)[0].end, "RT_NO_TOKEN");
+  EXPECT_TRUE(result.notices.empty()) << result.notices[0];
 }
 
 TEST_F(CudaLoop, DecodedStepsRunGraphs) {

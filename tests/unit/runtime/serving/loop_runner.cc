@@ -123,6 +123,8 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   server::ModelFacts facts;
   facts.names = {"fake"};
   facts.context = setup.limits.maxContext;
+  std::vector<std::string> notices;
+  extras.notice = [&](const std::string& text) { notices.push_back(text); };
   Runner runner{EngineLoop::create(*machine.executor, *machine.kv, facts, config, std::move(extras)).take(),
                 requests,
                 when,
@@ -132,6 +134,7 @@ LoopResult runLoop(const rt::test::FakeEngine& engine, const LoopSetup& setup,
   runner.result.status = runner.loop->run();
   runner.result.stats = runner.loop->stats();
   if (memory) runner.result.kvReady = memory->kvReady();
+  runner.result.notices = std::move(notices);
   return std::move(runner.result);
 }
 

@@ -49,7 +49,8 @@ struct LoopResult {
   server::BackendStats stats;
   uint32_t mostSwapped = 0;  ///< of what the loop said before each token
   double mostHostUsage = 0;
-  uint64_t kvReady = 0;  ///< MemoryAhead::kvReady(), with memoryAhead
+  uint64_t kvReady = 0;              ///< MemoryAhead::kvReady(), with memoryAhead
+  std::vector<std::string> notices;  ///< of LoopExtras::notice
   Status status = Status::ok();
 };
 

@@ -63,6 +63,31 @@ TEST_P(ProductNumericsTest, LongRows) {
 INSTANTIATE_TEST_SUITE_P(Layouts, ProductNumericsTest, ::testing::ValuesIn(kProductWeights),
                          [](const auto &info) { return std::string(deviceLayoutName(info.param.second)); });
 
+/// Blocks that share K: every layout, tokens in all classes, more splits than whole steps of them, an odd number of
+/// rows. Each launch of the three orders and the checked one finds the counters at zero.
+TEST_P(ProductNumericsTest, SplitsOfK) {
+  const Layout layout = GetParam().second;
+  for (auto [tokens, n, k, splits] : {std::tuple<int64_t, int64_t, int64_t, int64_t>{1, 50, 2112, 2},
+                                      {8, 34, 2100, 4},
+                                      {13, 48, 2112, 2},
+                                      {32, 48, 2112, 2}}) {
+    // The loops are those of streams without splits: one case a layout, all of them for two.
+    const bool all = layout == Layout::BF16M16K16 || layout == Layout::Q4M16K64Asym;
+    if (!all && tokens != (static_cast<int>(layout) % 2 == 0 ? 1 : 13))
+      continue;
+    SCOPED_TRACE(std::to_string(tokens) + " tokens, K = " + std::to_string(k));
+    KernelCase test = productCase(ProductText{n, k, GetParam().first}.plain(), tokens);
+    test.archs = {"sm_90a"};
+    test.tuned = {{"splits", splits}};
+    test.allOrders = tokens == 8;
+    test.edit = [](std::string text) {
+      EXPECT_NE(text.find("Splits<Product>::join("), std::string::npos) << text;
+      return text;
+    };
+    emu::checkKernelCase(test);
+  }
+}
+
 struct Epilogue {
   const char *name, *body;
   int64_t columns;
@@ -98,6 +123,18 @@ TEST_P(ProductEpilogueTest, StreamsAndTiles) {
     test.archs = {"sm_80", "sm_120a"};
     emu::checkKernelCase(test);
   }
+}
+
+TEST_P(ProductEpilogueTest, AfterSplitsOfK) {
+  const Epilogue &epilogue = GetParam();
+  KernelCase test =
+      productCase(ProductText{96, 576, "i4, 32, asym"}.module(
+                      epilogue.body, ProductText::activation(epilogue.columns, epilogue.element), epilogue.columns),
+                  5);
+  test.archs = {"sm_80"};
+  test.tuned = {{"splits", 2}};
+  test.allOrders = false;
+  emu::checkKernelCase(test);
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, ProductEpilogueTest, ::testing::ValuesIn(kEpilogues),

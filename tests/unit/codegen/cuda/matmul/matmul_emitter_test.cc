@@ -41,6 +41,51 @@ TEST(MatmulEmitterTest, LaunchOfAStream) {
   EXPECT_TRUE(kernel->waits);
 }
 
+TEST(MatmulEmitterTest, BlocksThatShareKMeetInTheModulesMemory) {
+  ModuleText text(ProductText{64, 16384, "bf16"}.plain());
+  auto kernel = emit(text, 8);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  ProductConfig config = chooseProduct(*findArch("sm_90a"), {64, 16384, Layout::BF16M16K16, 8, 1});
+  ASSERT_GT(config.splits, 1);
+  EXPECT_EQ(kernel->grid[1], GridDim::fixed(config.splits));
+  EXPECT_NE(kernel->text.find("kSplits = " + std::to_string(config.splits)), std::string::npos) << kernel->text;
+  // Only after the wait: the kernel before may be the same one, in another layer.
+  size_t wait = kernel->text.find("waitForPrevious();"), join = kernel->text.find("join(shared, parts, arrived, rows)");
+  EXPECT_LT(wait, join) << kernel->text;
+  EXPECT_NE(join, std::string::npos) << kernel->text;
+  ModuleText wide(ProductText{4096, 4096, "bf16"}.plain());
+  kernel = emit(wide, 8);
+  ASSERT_TRUE(succeeded(kernel)) << wide.diagnostics();
+  EXPECT_EQ(kernel->text.find("parts"), std::string::npos) << kernel->text;
+}
+
+/// What kern-select-config leaves in the function is taken for its architecture and class alone; what is asked for in
+/// the request comes first; what is not legal is told.
+TEST(MatmulEmitterTest, NumbersOfADatabase) {
+  std::string module = ProductText{4096, 4096, "bf16"}.plain();
+  const std::string hero = "hero = \"linear\"";
+  module.insert(
+      module.find(hero) + hero.size(),
+      ", config = [#kern.config<m_max = 8, params = {sm_90a = {k_warps = 6 : i64}}>, #kern.config<m_max = 0>]");
+  ModuleText text(module);
+  ASSERT_TRUE(text.module()) << text.diagnostics();
+  auto warps = [&](llvm::StringRef arch, int64_t mMax, std::vector<TunedNumber> asked = {}) {
+    auto kernel = emitCudaKernel(CudaRequest{text.first(), "product", *findArch(arch), mMax, false, asked});
+    EXPECT_TRUE(succeeded(kernel)) << text.diagnostics();
+    return kernel->threads / 32;
+  };
+  ProductShape shape{4096, 4096, Layout::BF16M16K16, 8, 1};
+  EXPECT_EQ(warps("sm_90a", 8), 6);
+  EXPECT_EQ(warps("sm_90a", 8, {{"k_warps", 4}}), 4);
+  EXPECT_EQ(warps("sm_80", 8), chooseProduct(*findArch("sm_80"), shape).kWarps);
+  EXPECT_NE(chooseProduct(*findArch("sm_90a"), shape).kWarps, 6) << "or this test shows nothing";
+  std::vector<TunedNumber> odd = {{"k_warps", 5}};
+  EXPECT_TRUE(failed(emitCudaKernel(CudaRequest{text.first(), "product", *findArch("sm_90a"), 8, false, odd})));
+  EXPECT_NE(text.diagnostics().find("has no code on CUDA with the numbers asked for: k_warps 5: expected 4, 6"),
+            std::string::npos)
+      << text.diagnostics();
+}
+
 TEST(MatmulEmitterTest, LaunchOfATileFollowsTheTokens) {
   ModuleText tokens(ProductText{4096, 4096, "bf16"}.plain());
   auto kernel = emit(tokens, 0, "sm_80");
@@ -162,6 +207,23 @@ TEST_F(MatmulCompileTest, WarpgroupsShareOutTheirRegisters) {
       auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
       EXPECT_TRUE(compiled) << quant << " " << n << " x " << k << ": " << compiled.status().toString();
     }
+}
+
+/// One class and layout an architecture.
+TEST_F(MatmulCompileTest, SplitsDoNotSpill) {
+  size_t turn = 0;
+  for (const Arch &arch : cudaArchs()) {
+    const auto [quant, layout] = kProductWeights[turn * 2 % std::size(kProductWeights)];
+    const int64_t mMax = turn++ % 2 == 0 ? 8 : 32;
+    ModuleText text(ProductText{48, 16384, quant}.plain());
+    ASSERT_TRUE(text.module()) << text.diagnostics();
+    const std::vector<TunedNumber> split = {{"splits", 4}};
+    auto kernel = emitCudaKernel(CudaRequest{text.first(), "product", arch, mMax, false, split});
+    ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+    EXPECT_NE(kernel->text.find("join("), std::string::npos) << arch.name.str() << " " << quant;
+    auto compiled = compiler().compile(*kernel, arch);
+    EXPECT_TRUE(compiled) << arch.name.str() << " " << quant << ": " << compiled.status().toString();
+  }
 }
 
 /// Without bounds on the launch ptxas ignores how registers are shared out.

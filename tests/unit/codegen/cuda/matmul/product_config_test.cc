@@ -3,8 +3,9 @@
 #include "codegen/cuda/matmul/ProductConfig.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <functional>
-#include <set>
+#include <vector>
 
 namespace llmc {
 namespace {
@@ -18,8 +19,9 @@ struct Matrix {
   int64_t n, k, unitPanels;
 };
 /// Products of models of 135M, 1B and 8B parameters, a wide output, and one that no size divides.
-constexpr Matrix kMatrices[] = {{960, 576, 1},   {3072, 576, 2},   {576, 1536, 1},   {2048, 8192, 1},   {6144, 4096, 1},
-                                {4096, 4096, 1}, {28672, 4096, 2}, {4096, 14336, 1}, {128256, 4096, 1}, {50, 100, 1}};
+constexpr Matrix kMatrices[] = {{960, 576, 1},     {3072, 576, 2},  {576, 1536, 1},   {2048, 8192, 1},
+                                {6144, 4096, 1},   {4096, 4096, 1}, {28672, 4096, 2}, {4096, 14336, 1},
+                                {128256, 4096, 1}, {50, 100, 1},    {128, 7168, 1}};
 
 void forAll(llvm::ArrayRef<Matrix> matrices, llvm::ArrayRef<int64_t> classes,
             const std::function<void(const Arch &, const ProductShape &, const ProductConfig &)> &check) {
@@ -50,6 +52,8 @@ TEST(ProductConfigTest, FitsTheArchitecture) {
     EXPECT_LE(productRegisters(arch, shape, config), 255);
     EXPECT_EQ(config.blockPanels() % shape.unitPanels, 0);
     EXPECT_EQ(config.streams(), shape.mMax != 0 && shape.mMax <= 32);
+    EXPECT_TRUE(config.splits == 1 || config.streams());
+    EXPECT_LE((config.splits - 1) * config.kWarps * config.held, shape.blocks());
     if (config.streams()) {
       EXPECT_GE(config.blockTokens(), shape.mMax);
       EXPECT_EQ(config.held % config.stageBlocks, 0);
@@ -66,19 +70,42 @@ TEST(ProductConfigTest, StreamsLoadEverySuperblockOnce) {
   forAll(kMatrices, {8, 16, 32}, [](const Arch &, const ProductShape &shape, const ProductConfig &config) {
     if (shape.panels() > 1000)
       return;
-    std::set<std::pair<int64_t, int64_t>> seen;
+    std::vector<bool> seen(static_cast<size_t>(shape.panels() * shape.blocks()));
     int64_t loads = 0;
     for (int64_t firstPanel = 0; firstPanel < shape.panels(); firstPanel += config.blockPanels())
-      for (int64_t warp = 0; warp < config.kWarps; ++warp)
-        for (int64_t block = warp * config.held; block < shape.blocks(); block += config.kWarps * config.held)
+      for (int64_t warp = 0; warp < config.kWarps * config.splits; ++warp)
+        for (int64_t block = warp * config.held; block < shape.blocks();
+             block += config.kWarps * config.splits * config.held)
           for (int64_t i = block; i < std::min(block + config.held, shape.blocks()); ++i)
             for (int64_t panel = firstPanel; panel < std::min(firstPanel + config.panels, shape.panels()); ++panel)
-              seen.insert({panel, i}), ++loads;
+              seen[static_cast<size_t>(panel * shape.blocks() + i)] = true, ++loads;
     EXPECT_EQ(loads, shape.panels() * shape.blocks());
-    EXPECT_EQ(static_cast<int64_t>(seen.size()), loads);
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), true), loads);
     EXPECT_EQ(loads * superblockBytes(shape.layout) + shape.panels() * headerBytes(shape.layout, shape.k),
               shape.weightBytes());
   });
+}
+
+/// Few columns leave most multiprocessors without a block: then several share K, as far as each warp of theirs has a
+/// step. Near misses: short rows, and columns enough.
+TEST(ProductConfigTest, SplitsServeFewColumnsOfLongRows) {
+  const Arch &arch = *findArch("sm_90a");
+  for (Layout layout : kLayouts) {
+    SCOPED_TRACE(std::string(layoutName(layout)));
+    ProductShape few{16, 65536, layout, 8, 1};
+    const ProductConfig split = chooseProduct(arch, few);
+    EXPECT_GT(split.splits, 1);
+    ProductConfig whole = split;
+    whole.splits = 1;
+    EXPECT_LT(productCost(arch, few, split, 8).us(), productCost(arch, few, whole, 8).us() * 0.8);
+    EXPECT_NE(describeProduct(arch, few, split).find("warps of each of " + std::to_string(split.splits) + " blocks"),
+              std::string::npos);
+    const int64_t rowBlocks = (few.panels() + split.panels - 1) / split.panels;
+    EXPECT_EQ(productScratchBytes(few, split), rowBlocks * (split.splits * 8 * split.panels * 16 + 1) * 4);
+    EXPECT_EQ(productScratchBytes(few, whole), 0);
+    EXPECT_EQ(chooseProduct(arch, {64, 512, layout, 8, 1}).splits, 1);
+    EXPECT_EQ(chooseProduct(arch, {16384, 16384, layout, 8, 1}).splits, 1);
+  }
 }
 
 /// A multiprocessor of the GPUs with HBM needs 24 KB on their way to get its share: weights of large layers, or all

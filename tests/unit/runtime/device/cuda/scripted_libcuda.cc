@@ -189,7 +189,7 @@ int cuModuleGetFunction(CuFunction* out, CuModule, const char* symbol) {
 int cuModuleUnload(CuModule module) { return destroy(module); }
 int cuFuncSetAttribute(CuFunction function, int attribute, int value) {
   if (attribute != kCuDynamicSharedBytes) return kInvalidValue;
-  function->sharedBytes = value;
+  function->sharedBytes = std::max(function->sharedBytes, value);  // kernels of one name are one here
   return scripted();
 }
 int cuLaunchKernelEx(const CuLaunchConfig* config, CuFunction function, void** parameters, void**) {
