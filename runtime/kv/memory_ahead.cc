@@ -24,16 +24,16 @@ MemoryAhead::MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const K
   taken_.reserve(pool.workers());
 }
 
-int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t) {
+int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t workers) {
   const auto& taken = reinterpret_cast<MemoryAhead*>(args[0])->taken_;
-  if (worker < taken.size()) populate(taken[worker].data(), taken[worker].size());
+  for (size_t i = worker; i < taken.size(); i += workers) populate(taken[i].data(), taken[i].size());
   return 0;
 }
 
 void MemoryAhead::populateTaken() {
   if (taken_.empty()) return;
   // work() returns 0 always.
-  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
+  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1), /*elastic=*/true});
   taken_.clear();
 }
 
