@@ -94,21 +94,12 @@ void AttendEmitter::notePages(Value table, Value first, Value last, int64_t at) 
 void AttendEmitter::noteAhead(const AttendItem &item, Value firstKey, Value endKey) {
   Value following = k_.add(firstKey, AttendShape::kBlockTokens), more = k_.less(following, endKey);
   auto choose = [&](Value own, Value next) -> Value { return arith::SelectOp::create(k_.b(), more, own, next); };
-  notePages(choose(table_, item.next.table),
-            choose(k_.divUI(following, AttendShape::kPageTokens), item.next.firstPage),
+  notePages(choose(table_, item.next.table), choose(k_.divUI(following, AttendShape::kPageTokens), item.next.firstPage),
             choose(k_.divUI(k_.add(endKey, -1), AttendShape::kPageTokens), item.next.lastPage), at_.ahead);
 }
 
-void AttendEmitter::fetch(const AttendNext &block) {
-  notePages(block.table, block.firstPage, block.lastPage, at_.ahead);
-  k_.forEach(k_.c(0), k_.c(AttendShape::kBlockTokens / AttendShape::kPageTokens), 1, [&](Value page) {
-    Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), at_.ahead, 8);
-    k_.forEach(k_.c(0), k_.c(shape_.layerBytes()), 64, [&](Value at) { k_.prefetch(address, at, 0, kIntoL2); });
-  });
-}
-
-/// What the item's head has in the part of page `page` of the block, or of the next one, that starts at `at`, `headBytes` a
-/// head.
+/// What the item's head has in the part of page `page` of the block, or of the next one, that starts at `at`,
+/// `headBytes` a head.
 Value AttendEmitter::pageAddress(const AttendItem &item, Value page, int64_t at, int64_t headBytes, bool ahead) {
   Value address = k_.load(k_.ptr(), words_.scratch, k_.mul(page, 8), ahead ? at_.ahead : at_.pages, 8);
   return k_.address(address, k_.mul(item.kvHead, headBytes), at);

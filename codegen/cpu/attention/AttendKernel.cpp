@@ -9,12 +9,13 @@ using namespace mlir;
 
 namespace llmc {
 
-/// Decode parts: split x KV head of each token. Each worker gets a stretch of those that have keys, so that it reads pages
-/// as they lie, and one of those that have none and are only written.
+/// Decode parts: split x KV head of each token. Each worker gets a stretch of those that have keys, so that it reads
+/// pages as they lie, and one of those that have none and are only written.
 class SplitItems {
 public:
   SplitItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
-      : k_(k), shape_(shape), emitter_(k, shape, words, chooseTile(shape, k.level(), /*decode=*/true), 1, shape.kvHeads),
+      : k_(k), shape_(shape),
+        emitter_(k, shape, words, chooseTile(shape, k.level(), /*decode=*/true), 1, shape.kvHeads),
         tokens_(k.batchInt(words.batch, offsetof(rt::Batch, tokens))),
         sequences_(k.batchPtr(words.batch, offsetof(rt::Batch, tokenSeq))),
         positions_(k.batchPtr(words.batch, offsetof(rt::Batch, positions))),
@@ -48,10 +49,6 @@ private:
       first = k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), unit);
     Value live = k_.sub(ends, first);
     Range keys = share(all.firstToken, live), none = share(all.firstToken, k_.sub(k_.c(shape_.splits), live));
-    if (getenv("FETCH")) {
-    Value begin = k_.mul(k_.add(first, k_.divUI(keys.begin, shape_.kvHeads)), unit);
-    emitter_.fetch(following(all, length, begin, k_.less(keys.begin, keys.end)));
-    }
     k_.forEach(k_.c(0), k_.c(shape_.splits), 1, [&](Value i) {
       Value alive = k_.less(i, live);
       auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), alive, yes, no); };

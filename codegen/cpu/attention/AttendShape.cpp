@@ -43,8 +43,7 @@ AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, i
     : rows(itemTokens * shape.group()), scoreBytes(tile.tokens * shape.group() * AttendShape::kBlockTokens * 4),
       pages(itemHeads * scoreBytes), ahead(pages + AttendShape::kBlockTokens / AttendShape::kPageTokens * 8),
       state(pages + 64), totals(rows * shape.headDim * 4), largest(totals + rows * 64),
-      queries((largest + rows * 4 + 63) / 64 * 64),
-      factors(queries + (shape.int8Cache ? rows * shape.headDim * 2 : 0)),
+      queries((largest + rows * 4 + 63) / 64 * 64), factors(queries + (shape.int8Cache ? rows * shape.headDim * 2 : 0)),
       starts(factors + (shape.int8Cache ? rows * 4 : 0)),
       stateBytes((starts + (shape.int8Cache ? rows * 4 : 0) + 63) / 64 * 64) {}
 

@@ -20,10 +20,12 @@ struct AttendShape {
 
   int64_t group() const { return heads / kvHeads; }
   int64_t elementBytes() const { return int8Cache ? 1 : 2; }
-  int64_t rowBytes() const { return headDim * elementBytes(); }      ///< V of one token and head
-  int64_t lineBytes() const { return kPageTokens * elementBytes(); } ///< one dimension of K, or 16 columns of V of one token
-  int64_t headBytes() const { return kPageTokens * rowBytes(); }     ///< K or V of one head in a page
-  int64_t valuesAt() const { return kvHeads * headBytes(); }         ///< V of the first head in a layer of a page
+  int64_t rowBytes() const { return headDim * elementBytes(); } ///< V of one token and head
+  int64_t lineBytes() const {
+    return kPageTokens * elementBytes();
+  } ///< one dimension of K, or 16 columns of V of one token
+  int64_t headBytes() const { return kPageTokens * rowBytes(); } ///< K or V of one head in a page
+  int64_t valuesAt() const { return kvHeads * headBytes(); }     ///< V of the first head in a layer of a page
   /// Scales of one head's keys or values in a page.
   int64_t scaleBytes() const { return int8Cache ? kPageTokens * 4 : 0; }
   /// Scales of the first head's keys, and of its values, in a layer of a page.
@@ -52,8 +54,8 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
-/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of pages, then
-/// a state for each KV head. A row is one query head of one token.
+/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of
+/// pages, then a state for each KV head. A row is one query head of one token.
 struct AttendScratch {
   AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads);
 

@@ -83,7 +83,8 @@ Value maskHidden(KernelBuilder &k, const VisibleKeys &keys, Value values, int64_
 Value exp2Wide(KernelBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
   Type type = x.getType();
   Value all = arith::ConstantIntOp::create(k.b(), -1, 16);
-  Value floorImmediate = arith::ConstantIntOp::create(k.b(), 9, 32), current = arith::ConstantIntOp::create(k.b(), 4, 32);
+  Value floorImmediate = arith::ConstantIntOp::create(k.b(), 9, 32),
+        current = arith::ConstantIntOp::create(k.b(), 4, 32);
   Value f = k.intrinsic("llvm.x86.avx512.mask.reduce.ps.512", type, {x, floorImmediate, x, all, current});
   Value p = k.constant(type, coefficients.front());
   for (double coefficient : coefficients.drop_front())
@@ -146,8 +147,8 @@ Value AttendEmitter::largestFor(Value itemRow, ValueRange scores) {
   return k_.splat(used[0], 16);
 }
 
-/// Calls exp2Wide() where that is possible: half of what k_.exp() costs, with an error of 2 ulp near 0 and of |exponent| / 8
-/// far below.
+/// Calls exp2Wide() where that is possible: half of what k_.exp() costs, with an error of 2 ulp near 0 and of
+/// |exponent| / 8 far below.
 Value AttendEmitter::weightOf(Value exponent) {
   if (!k_.level().avx512)
     return k_.exp(exponent);
@@ -200,8 +201,7 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.divUI(key, AttendShape::kPageTokens);
-      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()),
-                                k_.divUI(column, 2));
+      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()), k_.divUI(column, 2));
       Value p = k_.address(scores_, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {

@@ -151,8 +151,7 @@ void Bf16AttendEmitter::packValueCodes(Value block, Value live) {
     KernelBuilder::Values factors;
     for (int64_t i = 0; i < AttendShape::kFour; ++i) {
       Value scale = k_.load(k_.f32(), scales, Value(), i * 4, 4), exists = k_.less(k_.add(key, i), live);
-      factors.push_back(
-          k_.splat(arith::SelectOp::create(k_.b(), exists, scale, k_.constant(k_.f32(), 0.0)), 16));
+      factors.push_back(k_.splat(arith::SelectOp::create(k_.b(), exists, scale, k_.constant(k_.f32(), 0.0)), 16));
     }
     Value line = k_.mul(key, dim * 2);
     k_.forEach(k_.c(0), k_.c(dim), 16, [&](Value column) {

@@ -5,10 +5,11 @@
 
 namespace llmc {
 
-/// A word of 32 bits holds the codes of four neighbours (dimensions of a key, tokens of a value), a register those of 16
-/// or 8 keys or columns, which is what a sum has a lane for. Four factors are two words, broadcast:
+/// A word of 32 bits holds the codes of four neighbours (dimensions of a key, tokens of a value), a register those of
+/// 16 or 8 keys or columns, which is what a sum has a lane for. Four factors are two words, broadcast:
 ///
-/// - with VNNI the high bytes of the four factors, then the low ones. Each is one vpdpbusd with the codes as they lie; a
+/// - with VNNI the high bytes of the four factors, then the low ones. Each is one vpdpbusd with the codes as they lie;
+/// a
 ///   sum is two registers, of high and of low bytes.
 /// - else factors 0 and 2, then 1 and 3, against the even and the odd codes, 16 bits each, by vpmaddwd and vpaddd.
 ///

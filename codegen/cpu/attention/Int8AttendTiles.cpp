@@ -117,7 +117,8 @@ void AttendEmitter::emitCodeScores(const AttendItem &item, const Tile &tile, Val
 }
 
 /// A row's weights times the scales of the values, as integers below 32,768 in place of its scores, and their factor, a
-/// power of two. They are relative to the block's largest: a block far below the largest score loses no more than others.
+/// power of two. They are relative to the block's largest: a block far below the largest score loses no more than
+/// others.
 void AttendEmitter::storeWeights(Value row, ValueRange weights, ValueRange scales,
                                  const std::optional<VisibleKeys> &keys) {
   ImplicitLocOpBuilder &b = k_.b();
@@ -142,8 +143,8 @@ void AttendEmitter::storeWeights(Value row, ValueRange weights, ValueRange scale
   k_.store(factor, scores_, at, kFactorAt, 4);
 }
 
-/// Adds a page's values at `column` (in bytes of f32 sums) times the weights of all rows: [row][column][part][register].
-/// V pages are [4][D][4 tokens]. Weights of keys that a row does not see are 0.
+/// Adds a page's values at `column` (in bytes of f32 sums) times the weights of all rows:
+/// [row][column][part][register]. V pages are [4][D][4 tokens]. Weights of keys that a row does not see are 0.
 KernelBuilder::Values AttendEmitter::sumPage(const AttendItem &item, const Tile &tile, Value column, Value weights,
                                              Value key, ValueRange sums) {
   const int64_t parts = values_.parts(), registers = values_.registers();
@@ -182,10 +183,9 @@ void AttendEmitter::emitCodeValues(const AttendItem &item, const Tile &tile, Val
   for (int64_t i = 0; i < tile_.rows() * sumsOfRow; ++i)
     llvm::append_range(zeros, values_.begin(k_.constant(values_.sumType(), 0)));
   k_.forEach(k_.c(0), k_.c(dim * 4), tile_.columns * 64, [&](Value column) {
-    KernelBuilder::Values sums =
-        k_.forLoop(k_.c(0), tile.visible, kPage, zeros, [&](Value key, ValueRange carried) {
-          return sumPage(item, tile, column, weights, key, carried);
-        });
+    KernelBuilder::Values sums = k_.forLoop(k_.c(0), tile.visible, kPage, zeros, [&](Value key, ValueRange carried) {
+      return sumPage(item, tile, column, weights, key, carried);
+    });
     for (int64_t r = 0; r < tile_.rows(); ++r) {
       Value factor = k_.loadSplat(k_.f32(), lanes, weights, Value(), rowOf(r) * kBlock * 4 + kFactorAt);
       for (int64_t i = 0; i < sumsOfRow; ++i) {

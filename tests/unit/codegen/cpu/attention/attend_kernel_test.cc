@@ -4,6 +4,7 @@
 #include "codegen/cpu/attention/AttendKernel.h"
 #include "runtime/device/cpu_features.h"
 #include "runtime/format/kernel_abi.h"
+#include "tests/unit/codegen/cpu/attention/attend_cases.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -16,12 +17,6 @@
 
 namespace llmc {
 namespace {
-
-struct Case {
-  const char *name;
-  AttendShape shape;
-  std::vector<std::pair<int, int>> sequences; ///< {new tokens, tokens cached before}
-};
 
 /// Code mapped read + execute for the life of the object.
 class MappedImage {
@@ -194,78 +189,6 @@ std::vector<double> merged(const float *row, const AttendShape &shape, int64_t h
   return out;
 }
 
-AttendShape shapeOf(int64_t heads, int64_t kvHeads, int64_t dim, int64_t splits, int64_t window = 0, double cap = 0) {
-  AttendShape shape;
-  shape.heads = heads, shape.kvHeads = kvHeads, shape.headDim = dim, shape.layers = 2, shape.splits = splits;
-  shape.window = window, shape.softcap = cap, shape.scale = 1.0 / std::sqrt(double(dim));
-  return shape;
-}
-
-AttendShape rounded(AttendShape shape) {
-  shape.bf16Products = true;
-  return shape;
-}
-
-AttendShape int8(AttendShape shape) {
-  shape.int8Cache = true;
-  return shape;
-}
-
-const Case kCases[] = {
-    {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
-    {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
-    {"smol_decode", shapeOf(9, 3, 64, 16), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
-    // Many sequences that decode, long beside short, a prompt between them: heads of a sequence go to different
-    // workers.
-    {"smol_decoders", shapeOf(9, 3, 64, 0), {{1, 700}, {1, 0}, {1, 63}, {5, 10}, {1, 64}, {1, 127}, {1, 15}, {1, 300}}},
-    {"mha_dim80_decoders", shapeOf(5, 5, 80, 0), {{1, 90}, {1, 200}, {1, 3}}},
-    {"window_decoders", shapeOf(4, 2, 64, 0, 100), {{1, 350}, {1, 20}, {1, 163}, {1, 164}}},
-    {"mha_dim80", shapeOf(3, 3, 80, 0), {{33, 5}, {1, 9}}},
-    {"mha_dim80_decode", shapeOf(3, 3, 80, 16), {{1, 130}}},
-    {"gqa7_dim96", shapeOf(7, 1, 96, 0), {{17, 0}, {2, 30}}},
-    {"gqa7_dim96_decode", shapeOf(7, 1, 96, 16), {{1, 300}}},
-    {"gqa4_dim128", shapeOf(8, 2, 128, 0), {{64, 64}}},
-    {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
-    {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
-    {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
-};
-
-/// Integer products: every form of them, tails of pages and blocks, heads that are no multiple of 32 or 64, groups that
-/// no tile holds.
-const Case kInt8Cases[] = {
-    {"int8_smol_prompt", int8(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}, {2, 61}, {3, 62}}},
-    {"int8_smol_decode", int8(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
-    {"int8_mha_dim80_decode", int8(shapeOf(3, 3, 80, 16)), {{1, 333}}},
-    {"int8_mha_dim80", int8(shapeOf(3, 3, 80, 0)), {{133, 5}, {1, 9}}},
-    {"int8_gqa7_dim96", int8(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}, {1, 64}}},
-    {"int8_gqa4_dim128_decode", int8(shapeOf(8, 2, 128, 16)), {{1, 700}, {1, 3}}},
-    {"int8_gqa4_dim128", int8(shapeOf(8, 2, 128, 0)), {{64, 64}, {1, 129}}},
-    {"int8_gqa5_dim256", int8(shapeOf(5, 1, 256, 0)), {{9, 20}, {1, 70}}},
-    {"int8_gqa11_dim16", int8(shapeOf(22, 2, 16, 0)), {{20, 50}, {1, 66}}},
-    {"int8_window", int8(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}}},
-    {"int8_window_decode", int8(shapeOf(4, 2, 64, 16, 24)), {{1, 90}, {1, 300}}},
-    {"int8_softcap", int8(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {1, 80}}},
-};
-
-/// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
-/// with bf16 and at one without, which ignores the permission.
-const Case kRoundedCases[] = {
-    {"bf16_smol_prompt", rounded(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
-    {"bf16_smol_long_prompt", rounded(shapeOf(9, 3, 64, 0)), {{300, 0}, {129, 171}}},
-    {"bf16_mha_dim80", rounded(shapeOf(3, 3, 80, 0)), {{233, 5}, {1, 9}}},
-    {"bf16_gqa7_dim96", rounded(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}, {71, 64}}},
-    {"bf16_gqa4_dim128", rounded(shapeOf(8, 2, 128, 0)), {{64, 64}, {65, 0}}},
-    {"bf16_gqa32_dim16", rounded(shapeOf(32, 1, 16, 0)), {{20, 50}}},
-    {"bf16_gqa200_dim16", rounded(shapeOf(200, 1, 16, 0)), {{3, 63}}},
-    {"bf16_window", rounded(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}, {150, 70}}},
-    {"bf16_wide_window", rounded(shapeOf(2, 2, 64, 0, 200)), {{500, 30}}},
-    {"bf16_softcap", rounded(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {90, 10}}},
-    {"bf16_int8_smol_prompt",
-     int8(rounded(shapeOf(9, 3, 64, 0))),
-     {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
-    {"bf16_int8_mha_dim80", int8(rounded(shapeOf(3, 3, 80, 0))), {{233, 5}, {1, 9}}},
-};
-
 /// Runs the kernel as `workers` would, one after the other; rows of the result, 16 more than tokens.
 std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const float *query, char *cache,
                            const rt::Batch &batch, uint32_t workers) {
@@ -341,9 +264,9 @@ TEST_P(AttendTest, MatchesDoubleReference) {
         auto parts = shape.splits ? merged(row, shape, head) : std::vector<double>();
         for (int64_t d = 0; d < shape.headDim; ++d) {
           double got = shape.splits ? parts[d] : row[head * shape.headDim + d];
-          // Values are N(0, 1): a few sigma of them, rounded by 2^-9 at most, with weights off by two such roundings. With
-          // an int8 cache the values are exact, but weights are rounded by 2^-15 of the largest, and scores, of which
-          // queries of 3 deviations are rounded by 2^-16 of those, are off by as much.
+          // Values are N(0, 1): a few sigma of them, rounded by 2^-9 at most, with weights off by two such roundings.
+          // With an int8 cache the values are exact, but weights are rounded by 2^-15 of the largest, and scores, of
+          // which queries of 3 deviations are rounded by 2^-16 of those, are off by as much.
           const double integers = shape.int8Cache ? 4 * std::exp2(-14) : 3e-5;
           ASSERT_NEAR(got, want[d], bf16 && !single ? 4 * std::exp2(-8) : integers)
               << "token " << token << " head " << head << " d " << d;
@@ -396,7 +319,8 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
     }
 }
 
-/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does not.
+/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does
+/// not.
 std::vector<const Level *> levels(bool int8) {
   std::vector<const Level *> all;
   for (const Level &level : instructionSets())

@@ -170,7 +170,8 @@ std::pair<double, double> decodedInt8(const Run &run, int64_t t, int64_t head, i
   float scale;
   std::memcpy(&scale, run.cache.data() + run.scalePlace(t, head, value), 4);
   auto codeAt = [&](int64_t place) { // those of keys are stored + 128
-    return value ? int(static_cast<signed char>(run.cache[place])) : int(static_cast<unsigned char>(run.cache[place])) - 128;
+    return value ? int(static_cast<signed char>(run.cache[place]))
+                 : int(static_cast<unsigned char>(run.cache[place])) - 128;
   };
   // The scale must be that of the head's largest value: one code of it is 127.
   int most = 0;
