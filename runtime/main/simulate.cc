@@ -12,14 +12,15 @@
 namespace llmc::rt {
 namespace {
 
-Result<StepCosts> costsOf(const Flags& flags, Session& session) {
+Result<StepCosts> costsOf(const Flags& flags, Session& session, TokenTeller* teller) {
   if (!flags.stepCost.empty()) {
     auto text = readTextFile(flags.stepCost);
     LLMC_TRY(text.status());
     return parseStepCosts(*text);
   }
   writeNotice("measuring steps with " + std::to_string(session.pool().workers()) + " workers");
-  return StepMeter(session).measure();
+  if (teller) teller->keepOff(session.pool().cpus());
+  return StepMeter(session, teller).measure();
 }
 
 }  // namespace
@@ -30,12 +31,14 @@ Status runSimulate(const Flags& flags) {
   auto trace = parseLoadTrace(*text);
   LLMC_TRY(trace.status());
   if (trace->empty()) return Status::error(ErrorKind::kBadInput, "RT_TRACE", "the trace has no request");
+  // Before this thread is one of the workers. Where there is no loopback telling costs nothing.
+  auto teller = TokenTeller::create();
   auto session = Session::open(
       flags, {.text = false, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
   LLMC_TRY(session.status());
   auto config = schedulerConfigOf(flags, **session);
   LLMC_TRY(config.status());
-  auto costs = costsOf(flags, **session);
+  auto costs = costsOf(flags, **session, teller ? teller->get() : nullptr);
   LLMC_TRY(costs.status());
   auto cost = MeasuredStepCost::create(*costs);
   LLMC_TRY(cost.status());

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "runtime/main/process_clock.h"
 
@@ -31,12 +32,16 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// Times of ever larger steps. One that took much longer than a larger one was disturbed: it takes that one's.
-void dropDisturbed(std::vector<StepPoint>& points) {
+double fastest(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
+
+/// Times of ever larger steps, and the fastest of each. One that took much longer than a larger one was disturbed,
+/// unless it never was as fast: other code runs more rows, and four can take longer than five. It takes the larger
+/// one's.
+void dropDisturbed(std::vector<StepPoint>& points, const std::vector<double>& fastest) {
   constexpr double kDisturbed = 1.1;
   double least = std::numeric_limits<double>::infinity();
   for (size_t i = points.size(); i-- > 0;) {
-    if (points[i].seconds > kDisturbed * least) points[i].seconds = least;
+    if (points[i].seconds > kDisturbed * least && fastest[i] <= least) points[i].seconds = least;
     least = std::min(least, points[i].seconds);
   }
 }
@@ -58,8 +63,9 @@ std::vector<uint32_t> countsToMeasure(uint32_t first, uint32_t most) {
 
 }  // namespace
 
-StepMeter::StepMeter(Session& session)
+StepMeter::StepMeter(Session& session, TokenTeller* teller)
     : session_(session),
+      teller_(teller),
       sampler_(session.pool(), session.executor().vocabulary()),
       ids_(session.executor().limits().maxTokens),
       pages_(session.kv().pages()) {
@@ -89,6 +95,7 @@ Status StepMeter::once(const Shape& shape) {
     tasks_[row].request.params = &greedy_;
   }
   sampler_.run(tasks_);
+  if (teller_) teller_->tell(executor.rows());
   return Status::ok();
 }
 
@@ -138,11 +145,14 @@ double StepMeter::slope(size_t near, uint32_t tokens) const {
 
 Result<StepCosts> StepMeter::costs() {
   StepCosts costs;
-  for (size_t i = 0; i < rowsAt_; ++i) costs.tokens.push_back({shapes_[i].tokens, median(shapes_[i].seconds)});
-  dropDisturbed(costs.tokens);
-  for (size_t i = rowsAt_; i < contextAt_; ++i)
-    costs.rows.push_back({shapes_[i].sequences, median(shapes_[i].seconds)});
-  dropDisturbed(costs.rows);
+  std::vector<double> least;
+  for (size_t i = 0; i < contextAt_; ++i) {
+    const Shape& shape = shapes_[i];
+    auto& points = i < rowsAt_ ? costs.tokens : costs.rows;
+    points.push_back({i < rowsAt_ ? shape.tokens : shape.sequences, median(shape.seconds)});
+    least.push_back(fastest(shape.seconds));
+    if (i + 1 == rowsAt_ || i + 1 == contextAt_) dropDisturbed(points, std::exchange(least, {}));
+  }
   // The points are ascending and positive: a clock that stood still is the only way to fail.
   const auto bare = MeasuredStepCost::create({costs.tokens, {}});
   for (StepPoint& point : costs.rows)

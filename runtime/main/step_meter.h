@@ -7,6 +7,7 @@
 
 #include "runtime/base/status.h"
 #include "runtime/main/session.h"
+#include "runtime/main/token_teller.h"
 #include "runtime/sched/step_cost.h"
 #include "runtime/serving/batch_sampler.h"
 
@@ -17,7 +18,8 @@ namespace llmc::rt {
 /// alone; the median counts, sampling (greedy) included.
 class StepMeter {
  public:
-  explicit StepMeter(Session& session);
+  /// `teller`: tells the tokens of each step; may be null, then nothing is told.
+  StepMeter(Session& session, TokenTeller* teller);
 
   /// Errors of Executor::step.
   Result<StepCosts> measure();
@@ -37,6 +39,7 @@ class StepMeter {
   Result<double> secondsPerMove();
 
   Session& session_;
+  TokenTeller* teller_;
   serving::BatchSampler sampler_;
   SamplingParams greedy_;
   std::vector<int32_t> ids_, pages_;

@@ -112,9 +112,7 @@ TEST(Answer, AnEchoIsThePromptAsItWasSent) {
     EXPECT_EQ(choice["logprobs"]["tokens"][0], "<s>");
     EXPECT_EQ(choice["logprobs"]["text_offset"], json({0, 0, 12, 17, 27})) << "the BOS is not in the text";
   }
-  EXPECT_EQ(echoed(R"("prompt":"hello<|im_end|>","truncate_prompt_tokens":1)")["text"]
-                .get<std::string>()
-                .substr(0, 10),
+  EXPECT_EQ(echoed(R"("prompt":"hello<|im_end|>","truncate_prompt_tokens":1)")["text"].get<std::string>().substr(0, 10),
             "<|im_end|>")
       << "what was cut off is not echoed";
   const Reply stream = served.post(kText, R"({"prompt":"hello<|im_end|>","echo":true,"logprobs":0,"max_tokens":2,"n":2,
