@@ -169,7 +169,8 @@ void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArgument
                     k.arg(arguments.batch),
                     k.arg(arguments.result),
                     k.address(k.arg(arguments.scratch), mine),
-                    sink};
+                    sink,
+                    arguments.sinks ? k.arg(*arguments.sinks) : Value()};
   if (shape.splits)
     emitSplitItems(k, shape, words);
   else

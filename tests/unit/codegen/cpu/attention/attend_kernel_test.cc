@@ -4,6 +4,7 @@
 #include "codegen/cpu/attention/AttendKernel.h"
 #include "runtime/device/cpu_features.h"
 #include "runtime/format/kernel_abi.h"
+#include "tests/unit/codegen/cpu/attention/attend_cases.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -15,12 +16,6 @@
 
 namespace llmc {
 namespace {
-
-struct Case {
-  const char *name;
-  AttendShape shape;
-  std::vector<std::pair<int, int>> sequences; ///< {new tokens, tokens cached before}
-};
 
 /// Code mapped read + execute for the life of the object.
 class MappedImage {
@@ -41,14 +36,17 @@ private:
 };
 
 /// `assembly` is filled where it is not null; LLVM writes it in a run of its own.
-llvm::Expected<CodeImage> buildImage(const AttendShape &shape, const Level &level, std::string *assembly) {
+llvm::Expected<CodeImage> buildImage(const Case &test, const Level &level, std::string *assembly) {
   mlir::DialectRegistry registry;
   registerKernelDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  KernelBuilder kernel(*module, "attend", 5, level);
-  emitAttend(kernel, shape, {});
+  KernelBuilder kernel(*module, "attend", test.sinks ? 6 : 5, level);
+  AttendArguments arguments;
+  if (test.sinks)
+    arguments.sinks = 5;
+  emitAttend(kernel, test.shape, arguments);
   kernel.finish();
   auto compiled = compileKernel(*module, level, assembly != nullptr);
   if (!compiled)
@@ -62,7 +60,7 @@ llvm::Expected<CodeImage> buildImage(const AttendShape &shape, const Level &leve
 
 /// A ragged step on scattered pages with random queries, keys and values.
 struct Step {
-  explicit Step(const Case &test) : shape(test.shape) {
+  explicit Step(const Case &test) : shape(test.shape), sinks(test.sinks) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal(0, 1);
     int maxContext = 0, total = 0;
@@ -156,6 +154,8 @@ struct Step {
     }
     for (double &score : scores)
       total += score = std::exp(score - largest);
+    if (sinks)
+      total += std::exp(double(sinkOf(head)) - largest);
     for (int key = begin; key <= here; ++key)
       for (int64_t d = 0; d < shape.headDim; ++d)
         out[d] += scores[key - begin] / total * kv(s, key, kvHead, d, true);
@@ -163,6 +163,7 @@ struct Step {
   }
 
   AttendShape shape;
+  bool sinks;
   int stride = 0;
   uint64_t queryStride = 0;
   std::vector<char> cache;
@@ -189,76 +190,18 @@ std::vector<double> merged(const float *row, const AttendShape &shape, int64_t h
   return out;
 }
 
-AttendShape shapeOf(int64_t heads, int64_t kvHeads, int64_t dim, int64_t splits, int64_t window = 0, double cap = 0) {
-  AttendShape shape;
-  shape.heads = heads, shape.kvHeads = kvHeads, shape.headDim = dim, shape.layers = 2, shape.splits = splits;
-  shape.window = window, shape.softcap = cap, shape.scale = 1.0 / std::sqrt(double(dim));
-  return shape;
-}
-
-AttendShape rounded(AttendShape shape) {
-  shape.bf16Products = true;
-  return shape;
-}
-
-AttendShape int8(AttendShape shape) {
-  shape.int8Cache = true;
-  return shape;
-}
-
-const Case kCases[] = {
-    {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
-    {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
-    {"smol_decode", shapeOf(9, 3, 64, 16), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
-    // Many sequences that decode, long beside short, a prompt between them: heads of a sequence go to different
-    // workers.
-    {"smol_decoders", shapeOf(9, 3, 64, 0), {{1, 700}, {1, 0}, {1, 63}, {5, 10}, {1, 64}, {1, 127}, {1, 15}, {1, 300}}},
-    {"mha_dim80_decoders", shapeOf(5, 5, 80, 0), {{1, 90}, {1, 200}, {1, 3}}},
-    {"window_decoders", shapeOf(4, 2, 64, 0, 100), {{1, 350}, {1, 20}, {1, 163}, {1, 164}}},
-    {"mha_dim80", shapeOf(3, 3, 80, 0), {{33, 5}, {1, 9}}},
-    {"mha_dim80_decode", shapeOf(3, 3, 80, 16), {{1, 130}}},
-    {"gqa7_dim96", shapeOf(7, 1, 96, 0), {{17, 0}, {2, 30}}},
-    {"gqa7_dim96_decode", shapeOf(7, 1, 96, 16), {{1, 300}}},
-    {"gqa4_dim128", shapeOf(8, 2, 128, 0), {{64, 64}}},
-    {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
-    {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
-    {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
-    {"int8_smol_prompt", int8(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
-    {"int8_smol_decode", int8(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 63}, {1, 64}, {1, 1200}, {2, 77}}},
-    {"int8_mha_dim80_decode", int8(shapeOf(3, 3, 80, 16)), {{1, 333}}},
-    {"int8_gqa7_dim96", int8(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}}},
-    {"int8_gqa4_dim128_decode", int8(shapeOf(8, 2, 128, 16)), {{1, 700}, {1, 3}}},
-    {"int8_window", int8(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}}},
-};
-
-/// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
-/// with bf16 and at one without, which ignores the permission.
-const Case kRoundedCases[] = {
-    {"bf16_smol_prompt", rounded(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
-    {"bf16_smol_long_prompt", rounded(shapeOf(9, 3, 64, 0)), {{300, 0}, {129, 171}}},
-    {"bf16_mha_dim80", rounded(shapeOf(3, 3, 80, 0)), {{233, 5}, {1, 9}}},
-    {"bf16_gqa7_dim96", rounded(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}, {71, 64}}},
-    {"bf16_gqa4_dim128", rounded(shapeOf(8, 2, 128, 0)), {{64, 64}, {65, 0}}},
-    {"bf16_gqa32_dim16", rounded(shapeOf(32, 1, 16, 0)), {{20, 50}}},
-    {"bf16_gqa200_dim16", rounded(shapeOf(200, 1, 16, 0)), {{3, 63}}},
-    {"bf16_window", rounded(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}, {150, 70}}},
-    {"bf16_wide_window", rounded(shapeOf(2, 2, 64, 0, 200)), {{500, 30}}},
-    {"bf16_softcap", rounded(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {90, 10}}},
-    {"bf16_int8_smol_prompt",
-     int8(rounded(shapeOf(9, 3, 64, 0))),
-     {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
-    {"bf16_int8_mha_dim80", int8(rounded(shapeOf(3, 3, 80, 0))), {{233, 5}, {1, 9}}},
-};
-
 /// Runs the kernel as `workers` would, one after the other; rows of the result, 16 more than tokens.
 std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const float *query, char *cache,
                            const rt::Batch &batch, uint32_t workers) {
   int64_t width = shape.splits ? shape.heads * shape.splits * (shape.headDim + 2) : shape.heads * shape.headDim;
   std::vector<float> result((batch.tokens + 16) * rt::rowStrideBytes(width * 4) / 4, std::nanf(""));
   std::vector<char> scratch(workers * attendScratchBytes(shape), char(0xff)); // NaN: nothing may leak from it
-  uint64_t words[5] = {reinterpret_cast<uint64_t>(query), reinterpret_cast<uint64_t>(cache),
-                       reinterpret_cast<uint64_t>(&batch), reinterpret_cast<uint64_t>(result.data()),
-                       reinterpret_cast<uint64_t>(scratch.data())};
+  std::vector<float> sinks;
+  for (int64_t head = 0; head < shape.heads; ++head)
+    sinks.push_back(sinkOf(head));
+  uint64_t words[6] = {reinterpret_cast<uint64_t>(query),          reinterpret_cast<uint64_t>(cache),
+                       reinterpret_cast<uint64_t>(&batch),         reinterpret_cast<uint64_t>(result.data()),
+                       reinterpret_cast<uint64_t>(scratch.data()), reinterpret_cast<uint64_t>(sinks.data())};
   for (uint32_t w = 0; w < workers; ++w)
     EXPECT_EQ(kernel(words, w, workers), 0);
   return result;
@@ -271,7 +214,7 @@ protected:
   /// Compiles the case's kernel; null when this CPU cannot run it.
   rt::KernelFn compile(std::string *assembly = nullptr) {
     const auto &[test, level] = GetParam();
-    auto image = buildImage(test.shape, *level, assembly);
+    auto image = buildImage(test, *level, assembly);
     if (!image) {
       ADD_FAILURE() << llvm::toString(image.takeError());
       return nullptr;
