@@ -23,8 +23,8 @@ void splitAttention(func::FuncOp decode) {
         llm::AttendPartialOp::create(builder, op.getLoc(), op.getQ(), op.getKv(), op.getBatch(), op.getLayer(),
                                      op.getHeads(), op.getScale(), op.getWindow(), op.getSoftcap(), kDecodeSplits);
     int64_t dim = cast<llm::KvType>(op.getKv().getType()).getDim();
-    auto merge =
-        llm::AttendMergeOp::create(builder, op.getLoc(), partial.getResult(), op.getHeads(), dim, kDecodeSplits);
+    auto merge = llm::AttendMergeOp::create(builder, op.getLoc(), partial.getResult(), op.getHeads(), dim,
+                                            kDecodeSplits, op.getSinks());
     op.replaceAllUsesWith(merge.getResult());
     op.erase();
   }

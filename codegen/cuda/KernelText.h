@@ -30,6 +30,8 @@ struct KernelText {
   /// Blocks that take their work in turn: x of the grid is at most this times the device's multiprocessors. 0: no
   /// limit.
   int64_t blocksPerSm = 0;
+  /// Registers that the block's warpgroups deal out among themselves (setmaxnreg); 0: none. A launch with fewer hangs.
+  int64_t dealtRegisters = 0;
   bool waits = false;      ///< for the kernel before it, so that it may start before that one has ended
   std::string config = {}; ///< for people: "256 threads a row, 4 columns a load"
   int64_t words = 0;       ///< 8-byte arguments: inputs of the function, then its results

@@ -211,6 +211,11 @@ static Status check(const KernelText &kernel, const Arch &arch, const CompiledTe
                  "expected " + std::to_string(8 * kernel.words) + " bytes of arguments, found " +
                      std::to_string(compiled.parameterBytes) + " in the cubin",
                  "the launch plan and the kernel's text disagree");
+  if (const int64_t pool = compiled.registers * kernel.threads; pool < kernel.dealtRegisters)
+    return error("CU_REGISTERS",
+                 "its warpgroups deal out " + std::to_string(kernel.dealtRegisters) + " registers, a block has " +
+                     std::to_string(pool) + " (" + std::to_string(compiled.registers) + " a thread): it would hang",
+                 "deal out no more than the launch bounds leave");
   if (compiled.spillBytes > 0)
     return error("CU_SPILL",
                  "its threads need " + std::to_string(compiled.spillBytes) + " bytes of stack with " +

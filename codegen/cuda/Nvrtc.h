@@ -33,8 +33,9 @@ public:
   const std::string &version() const;
 
   /// Compiles the device library and `kernel`. Results are kept in ($XDG_CACHE_HOME or ~/.cache)/llmc/nvrtc.
-  /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_PARAMS (the argument bytes
-  /// are not 8 * kernel.words), CU_SHARED (more shared memory than a block of `arch` can have).
+  /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_REGISTERS (warpgroups deal
+  /// out more than a block has), CU_PARAMS (the argument bytes are not 8 * kernel.words), CU_SHARED (more shared memory
+  /// than a block of `arch` can have).
   rt::Result<CompiledText> compile(const KernelText &kernel, const Arch &arch) const;
 
 private:

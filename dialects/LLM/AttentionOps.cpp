@@ -51,11 +51,22 @@ static LogicalResult verifyAttend(Op op, int64_t resultCols) {
 }
 
 void AttendOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer, int64_t heads,
-                     double scale, int64_t window, double softcap) {
-  build(b, state, q.getType(), q, kv, batch, layer, heads, scale, window, softcap);
+                     double scale, int64_t window, double softcap, Value sinks) {
+  build(b, state, q.getType(), q, kv, batch, sinks, layer, heads, scale, window, softcap);
 }
 
-LogicalResult AttendOp::verify() { return verifyAttend(*this, getHeads() * getKv().getType().getDim()); }
+/// A logit of f32 a head, where there are any.
+static LogicalResult verifySinks(Operation* op, const char* constraint, Value sinks, int64_t heads) {
+  if (!sinks) return success();
+  auto type = ::llvm::cast<WeightType>(sinks.getType());
+  if (!type.isMatrix() && type.rows() == heads && type.getQuant().getKind() == QuantKind::F32) return success();
+  return op->emitOpError() << constraint << ": expected sinks [" << heads << "] of f32, found " << type;
+}
+
+LogicalResult AttendOp::verify() {
+  if (failed(verifyAttend(*this, getHeads() * getKv().getType().getDim()))) return failure();
+  return verifySinks(*this, "C7", getSinks(), getHeads());
+}
 
 void AttendPartialOp::build(OpBuilder& b, OperationState& state, Value q, Value kv, Value batch, int64_t layer,
                             int64_t heads, double scale, int64_t window, double softcap, int64_t splits) {
@@ -68,9 +79,9 @@ LogicalResult AttendPartialOp::verify() {
   return verifyAttend(*this, getHeads() * getSplits() * (getKv().getType().getDim() + 2));
 }
 
-void AttendMergeOp::build(OpBuilder& b, OperationState& state, Value p, int64_t heads, int64_t headDim,
-                          int64_t splits) {
-  build(b, state, withCols(p.getType(), heads * headDim), p, heads, headDim, splits);
+void AttendMergeOp::build(OpBuilder& b, OperationState& state, Value p, int64_t heads, int64_t headDim, int64_t splits,
+                          Value sinks) {
+  build(b, state, withCols(p.getType(), heads * headDim), p, sinks, heads, headDim, splits);
 }
 
 LogicalResult AttendMergeOp::verify() {
@@ -79,7 +90,9 @@ LogicalResult AttendMergeOp::verify() {
            << getHeads() << ", " << getHeadDim() << ", " << getSplits();
   int64_t width = getHeads() * getSplits() * (getHeadDim() + 2);
   if (failed(expectEqual(*this, "C1", "columns of p", width, cols(getP().getType())))) return failure();
-  return expectShape(*this, "C2", getType(), rowsDim(getP().getType()), getHeads() * getHeadDim());
+  if (failed(expectShape(*this, "C2", getType(), rowsDim(getP().getType()), getHeads() * getHeadDim())))
+    return failure();
+  return verifySinks(*this, "C4", getSinks(), getHeads());
 }
 
 }  // namespace llmc::llm

@@ -43,14 +43,18 @@ def LLM_AttendOp : LLM_AttendBase<"attend"> {
     z_j = scale * q.k_j, softcap > 0: z_j = softcap * tanh(z_j / softcap), y = sum softmax(z)_j v_j. Query head h reads key/value head
     h / (heads / kv heads). C1: layer is one of the cache's layers. C2: heads is a positive multiple of the cache's heads. C3: q has
     heads * dim columns. C4: the result is [rows of q, heads * dim]. C5: scale, window and softcap are not negative. C6: rows are T or a number.
+    With sinks s [heads], learned logits of keys without a value, the softmax of head h counts one more:
+    y = sum exp(z_j) v_j / (exp(s_h) + sum exp(z_j)); neither scale nor softcap touches s. C7: sinks are [heads] of f32.
     bf16_products is a permission: the factors of q.k and of the weighted sum of v may be rounded to bf16, sums stay f32. CPUs with
     AVX512-BF16 do twice as many such products a cycle. Set where activations are int8 anyway; the formula above does not change.
   }];
-  let arguments = (ins LLM_Activation:$q, Arg<LLM_KvType, "cache", [MemRead<LLM_KvResource>]>:$kv, LLM_BatchType:$batch, LLM_I64Attr:$layer,
+  let arguments = (ins LLM_Activation:$q, Arg<LLM_KvType, "cache", [MemRead<LLM_KvResource>]>:$kv, LLM_BatchType:$batch,
+                       Optional<LLM_WeightType>:$sinks, LLM_I64Attr:$layer,
                        LLM_I64Attr:$heads, LLM_F64Attr:$scale, DefaultValuedAttr<LLM_I64Attr, "0">:$window,
                        DefaultValuedAttr<LLM_F64Attr, "0.0">:$softcap, UnitAttr:$bf16_products);
   let builders = [OpBuilder<(ins "::mlir::Value":$q, "::mlir::Value":$kv, "::mlir::Value":$batch, "int64_t":$layer, "int64_t":$heads,
-                                 "double":$scale, CArg<"int64_t", "0">:$window, CArg<"double", "0.0">:$softcap)>];
+                                 "double":$scale, CArg<"int64_t", "0">:$window, CArg<"double", "0.0">:$softcap,
+                                 CArg<"::mlir::Value", "{}">:$sinks)>];
 }
 
 def LLM_AttendPartialOp : LLM_AttendBase<"attend_partial"> {
@@ -70,11 +74,14 @@ def LLM_AttendPartialOp : LLM_AttendBase<"attend_partial"> {
 def LLM_AttendMergeOp : LLM_TypedOp<"attend_merge", [Pure]> {
   let summary = "y = sum_i exp(m_i - m) acc_i / sum_i exp(m_i - m) l_i with m = max m_i, for each head";
   let description = [{
+    With sinks s as llm.attend has them, exp(s - m) more in the denominator: parts know nothing of them.
     C1: p has heads * splits * (head_dim + 2) columns. C2: the result is [rows of p, heads * head_dim]. C3: heads, head_dim, splits > 0.
+    C4: sinks are [heads] of f32.
   }];
-  let arguments = (ins LLM_Activation:$p, LLM_I64Attr:$heads, LLM_I64Attr:$head_dim, LLM_I64Attr:$splits);
+  let arguments = (ins LLM_Activation:$p, Optional<LLM_WeightType>:$sinks, LLM_I64Attr:$heads, LLM_I64Attr:$head_dim, LLM_I64Attr:$splits);
   let results = (outs LLM_Activation:$result);
-  let builders = [OpBuilder<(ins "::mlir::Value":$p, "int64_t":$heads, "int64_t":$head_dim, "int64_t":$splits)>];
+  let builders = [OpBuilder<(ins "::mlir::Value":$p, "int64_t":$heads, "int64_t":$head_dim, "int64_t":$splits,
+                                 CArg<"::mlir::Value", "{}">:$sinks)>];
   let hasVerifier = 1;
 }
 

@@ -89,7 +89,12 @@ Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, con
   return y;
 }
 
-Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits) {
+/// What the sink of a head adds to the sum of weights relative to exp(m).
+static double sinkWeight(const Tensor* sinks, int64_t head, double m) {
+  return sinks ? std::exp(sinks->at(head) - m) : 0;
+}
+
+Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits, const Tensor* sinks) {
   int64_t width = headDim + 2;
   Tensor y(p.rows, heads * headDim);
   for (int64_t t = 0; t < p.rows; ++t)
@@ -98,6 +103,7 @@ Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t spli
       double m = -std::numeric_limits<double>::infinity(), l = 0;
       for (int64_t i = 0; i < splits; ++i) m = std::max(m, part(i, headDim));
       for (int64_t i = 0; i < splits; ++i) l += std::exp(part(i, headDim) - m) * part(i, headDim + 1);
+      l += sinkWeight(sinks, head, m);
       for (int64_t i = 0; i < splits; ++i)
         for (int64_t d = 0; d < headDim; ++d)
           y.at(t, head * headDim + d) += std::exp(part(i, headDim) - m) * part(i, d) / l;
@@ -105,13 +111,14 @@ Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t spli
   return y;
 }
 
-Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params) {
+Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params, const Tensor* sinks) {
   Tensor y(q.rows, params.heads * kv.dim);
   std::vector<double> part(static_cast<size_t>(kv.dim + 2));
   for (int64_t t = 0; t < q.rows; ++t)
     for (int64_t head = 0; head < params.heads; ++head) {
       attendRange(q, kv, batch, params, t, head, 0, batch.contextLens[batch.tokenSeq[t]], part.data());
-      for (int64_t d = 0; d < kv.dim; ++d) y.at(t, head * kv.dim + d) = part[d] / part[kv.dim + 1];
+      const double total = part[kv.dim + 1] + sinkWeight(sinks, head, part[kv.dim]);
+      for (int64_t d = 0; d < kv.dim; ++d) y.at(t, head * kv.dim + d) = part[d] / total;
     }
   return y;
 }

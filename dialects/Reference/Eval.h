@@ -50,11 +50,13 @@ struct AttendParams {
   int64_t window = 0;
   double softcap = 0.0;
 };
-Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params);
+/// `sinks` [heads, 1] or null.
+Tensor attend(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params,
+              const Tensor* sinks = nullptr);
 /// [T, heads * splits * (dim + 2)]: for each (head, split) dim sums, m, l.
 Tensor attendPartial(const Tensor& q, const KvCache& kv, const Batch& batch, const AttendParams& params,
                      int64_t splits);
-Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits);
+Tensor attendMerge(const Tensor& p, int64_t heads, int64_t headDim, int64_t splits, const Tensor* sinks = nullptr);
 
 double activate(double x, llm::ActFn fn);
 /// act(gate) * up.

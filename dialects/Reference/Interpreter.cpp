@@ -143,13 +143,14 @@ LogicalResult Interpreter::runOp(Operation* op, Frame& frame, Step step) {
         kvWrite(step.kv, in(o.getK()), in(o.getV()), step.batch, step.layer + o.getLayer(), storedAs(o, options_));
         return success();
       })
-      .Case(
-          [&](llm::AttendOp o) { return out(attend(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer))); })
+      .Case([&](llm::AttendOp o) {
+        return out(attend(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer), maybe(o.getSinks())));
+      })
       .Case([&](llm::AttendPartialOp o) {
         return out(attendPartial(in(o.getQ()), step.kv, step.batch, attendParams(o, step.layer), o.getSplits()));
       })
       .Case([&](llm::AttendMergeOp o) {
-        return out(attendMerge(in(o.getP()), o.getHeads(), o.getHeadDim(), o.getSplits()));
+        return out(attendMerge(in(o.getP()), o.getHeads(), o.getHeadDim(), o.getSplits(), maybe(o.getSinks())));
       })
       .Case([&](kern::DispatchOp o) { return runNested(op, o.getBlock(), frame, step); })
       .Case([&](kern::CallOp o) {

@@ -61,6 +61,8 @@ rt::Status runOnce(const KernelCase& test, const KernelText& text, PtxProgram& p
   return difference.empty() ? rt::Status::ok() : failure("EMU_VALUE", difference);
 }
 
+bool checksFirst(const KernelCase& test) { return test.checked && (test.checkedFirst || !test.allOrders); }
+
 rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& program, KernelInputs& inputs,
                   const Arch& arch, KernelOutcome& outcome) {
   LaunchChecks checks;
@@ -68,17 +70,22 @@ rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& pr
   checks.early = text.waits;
   checks.memory = &inputs.memory();
   checks.sharedLimit = (uint32_t)arch.sharedBytesMax;
+  const auto runChecked = [&] {
+    LaunchChecks all = checks;
+    all.order = ThreadOrder::kAscending;
+    all.checked = true;
+    all.counters = &outcome.counters;
+    return runOnce(test, text, program, inputs, all, 0, &outcome.worst);
+  };
+  if (checksFirst(test)) LLMC_TRY(runChecked());
+  if (test.checked && !test.allOrders) return rt::Status::ok();
   LLMC_TRY(runOnce(test, text, program, inputs, checks, 0, &outcome.worst));
+  if (!test.allOrders) return rt::Status::ok();
   for (ThreadOrder order : {ThreadOrder::kDescending, ThreadOrder::kRandom}) {
-    if (!test.allOrders) break;
     checks.order = order;
     LLMC_TRY(runOnce(test, text, program, inputs, checks, order == ThreadOrder::kRandom ? 19 : 0, &outcome.worst));
   }
-  if (!test.checked) return rt::Status::ok();
-  checks.order = ThreadOrder::kAscending;
-  checks.checked = true;
-  checks.counters = &outcome.counters;
-  return runOnce(test, text, program, inputs, checks, 0, &outcome.worst);
+  return test.checked && !checksFirst(test) ? runChecked() : rt::Status::ok();
 }
 
 rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, KernelOutcome& outcome) {
@@ -96,7 +103,7 @@ rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, K
   outcome.ptx = test.editPtx ? test.editPtx(compiled->ptx) : compiled->ptx;
   outcome.registers = compiled->registers;
   outcome.sharedBytes = compiled->sharedBytes + text->sharedBytes;
-  auto program = PtxProgram::load(outcome.ptx);
+  auto program = PtxProgram::load(outcome.ptx, checksFirst(test));
   if (!program) return program.takeStatus();
   return runAll(test, *text, **program, inputs, *arch, outcome);
 }

@@ -54,7 +54,10 @@ struct KernelCase {
   /// Called with result number, expected and computed values before they are compared; may change both.
   std::function<void(size_t, reference::Tensor&, reference::Tensor&)> adjust{};
   bool allOrders = true;  ///< threads also in descending and random order, there with more blocks than the step needs
-  bool checked = true;    ///< also a run that looks for races, bounds and values never written
+  /// Also a run that looks for races, bounds and values never written; without allOrders the only one, since each
+  /// build of the kernel costs more than its run.
+  bool checked = true;
+  bool checkedFirst = false;  ///< before all others: it finds most faults of what orders threads
 };
 
 /// What came of a case on one architecture.

@@ -249,6 +249,18 @@ void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
   for (const std::string& one : tally.missed) std::printf("  missed: %s\n", one.c_str());
 }
 
+/// Faults of the data alone, which any run shows; loops are unrolled, so that each is there many times.
+bool changesValues(FaultKind kind) { return kind == FaultKind::kSwappedOperand || kind == FaultKind::kTransposed; }
+
+/// All of what orders threads; of unrolled copies of an instruction a dozen, spread over the kernel.
+std::vector<Mutant> someOf(std::vector<Mutant> all, FaultKind kind) {
+  constexpr size_t kMost = 12;
+  if (!changesValues(kind) || all.size() <= kMost) return all;
+  std::vector<Mutant> some;
+  for (size_t i = 0; i < kMost; ++i) some.push_back(std::move(all[i * (all.size() - 1) / (kMost - 1)]));
+  return some;
+}
+
 class EveryFamily : public testing::TestWithParam<size_t> {};
 
 TEST_P(EveryFamily, SynchronizationAndOperands) {
@@ -261,8 +273,9 @@ TEST_P(EveryFamily, SynchronizationAndOperands) {
        {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed,
         FaultKind::kShortProducts, FaultKind::kNoPhase, FaultKind::kWrongParity, FaultKind::kNoExpected,
         FaultKind::kNoArrival, FaultKind::kNoProxyFence, FaultKind::kNoGridWait, FaultKind::kNoDeviceFence}) {
-    for (Mutant& mutant : mutants(sound[0].ptx, kind)) {
+    for (Mutant& mutant : someOf(mutants(sound[0].ptx, kind), kind)) {
       PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
+      fault.test.checkedFirst = !changesValues(kind);
       fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
       faults.push_back(std::move(fault));
     }

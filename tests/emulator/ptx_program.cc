@@ -16,8 +16,19 @@ namespace llmc::emu {
 
 struct PtxProgram::State {
   Translation translation;
-  CompiledKernels plain, checked;
-  std::mutex mutex;  ///< of `checked`, which is compiled at its first launch
+  CompiledKernels plain, checked;  ///< each compiled when it is first wanted
+  std::mutex mutex;                ///< of both
+
+  rt::Result<CompiledKernels> build(bool withChecks) {
+    std::lock_guard lock(mutex);
+    CompiledKernels& wanted = withChecks ? checked : plain;
+    if (!wanted.library) {
+      auto compiled = compileKernels(translation.source, withChecks);
+      if (!compiled) return compiled.takeStatus();
+      wanted = compiled.take();
+    }
+    return wanted;
+  }
 };
 
 namespace {
@@ -98,14 +109,12 @@ PtxProgram::~PtxProgram() {
     if (kernels->library) dlclose(kernels->library);
 }
 
-rt::Result<std::shared_ptr<PtxProgram>> PtxProgram::load(std::string_view ptx) {
+rt::Result<std::shared_ptr<PtxProgram>> PtxProgram::load(std::string_view ptx, bool checked) {
   auto translation = translatePtx(ptx);
   if (!translation) return translation.takeStatus();
-  auto compiled = compileKernels(translation->source, false);
-  if (!compiled) return compiled.takeStatus();
   auto state = std::make_unique<State>();
   state->translation = translation.take();
-  state->plain = compiled.take();
+  LLMC_TRY(state->build(checked).status());
   return std::shared_ptr<PtxProgram>(new PtxProgram(std::move(state)));
 }
 
@@ -125,15 +134,9 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   const uint64_t dynamic =
       (entry->sharedEnd + (uint64_t)entry->dynamicAlign - 1) / entry->dynamicAlign * entry->dynamicAlign;
   LLMC_TRY(checkLaunch(*entry, grid, block, dynamic + sharedBytes - kSharedBase, params, checks));
-  if (checks.checked) {
-    std::lock_guard lock(state_->mutex);
-    if (!state_->checked.library) {
-      auto compiled = compileKernels(state_->translation.source, true);
-      if (!compiled) return compiled.takeStatus();
-      state_->checked = compiled.take();
-    }
-  }
-  const Kernel* kernel = (checks.checked ? state_->checked : state_->plain).kernels;
+  auto used = state_->build(checks.checked);
+  if (!used) return used.takeStatus();
+  const Kernel* kernel = used->kernels;
   while (kernel->name != symbol) ++kernel;
   LaunchPlan plan;
   plan.body = kernel->body;
@@ -151,8 +154,7 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   plan.params = aligned.data()->bytes;
   plan.early = checks.early;
   plan.checks = checks;
-  const CompiledKernels& used = checks.checked ? state_->checked : state_->plain;
-  for (const Global* global = used.globals; global && global->name; ++global)
+  for (const Global* global = used->globals; global && global->name; ++global)
     plan.globals.add(global->memory, global->bytes, global->name, !global->constant, global->constant);
   return runGrid(plan);
 }

@@ -16,10 +16,11 @@ namespace llmc::emu {
 /// Threads: load() and launch() may be called from any thread; one program may run several launches at once.
 class PtxProgram {
  public:
-  /// Translates and compiles `ptx`. Compiled code is kept in $LLMC_EMULATOR_CACHE, else in emulator-cache of the build
+  /// Translates `ptx` and compiles it for launches with or without checks; the other build when a launch wants it.
+  /// Compiled code is kept in $LLMC_EMULATOR_CACHE, else in emulator-cache of the build
   /// folder, under a digest of everything it depends on; several processes may share it. Errors: EMU_PTX names the line
   /// of an instruction that is not known, EMU_COMPILE a compiler that failed, EMU_LOAD a library that does not load.
-  static rt::Result<std::shared_ptr<PtxProgram>> load(std::string_view ptx);
+  static rt::Result<std::shared_ptr<PtxProgram>> load(std::string_view ptx, bool checked = false);
   ~PtxProgram();
 
   /// Runs all blocks of a grid, to the end. `params` holds the parameters as laid out by the kernel's signature.

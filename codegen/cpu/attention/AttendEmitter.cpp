@@ -170,12 +170,15 @@ void AttendEmitter::storeRows(const AttendItem &item) {
 }
 
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, Value row, Value head, Value sums,
-               Value total) {
+               Value total, Value largest) {
   int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape.heads * shape.headDim * 4));
   Value out = sums;
   if (!words.sink)
     out = k.address(words.result, k.add(k.mul(row, stride), k.mul(head, shape.headDim * 4)));
-  Value factor = k.splat(k.divF(k.constant(k.f32(), 1.0), k.reduceAdd(total)), 16);
+  Value all = k.reduceAdd(total);
+  if (words.logits) // far above the scores its weight overflows, and the row becomes what it nearly is: 0
+    all = k.addF(all, k.exp(k.subF(k.load(k.f32(), words.logits, k.mul(head, 4), 0, 4), largest)));
+  Value factor = k.splat(k.divF(k.constant(k.f32(), 1.0), all), 16);
   for (int64_t column = 0; column < shape.headDim; column += 16) {
     Value v = k.load(k.vec(16, k.f32()), sums, Value(), column * 4, 4);
     k.store(k.mulF(v, factor), out, Value(), column * 4, 4);
@@ -190,14 +193,15 @@ void AttendEmitter::storeRow(const AttendItem &item, Value row) {
   Value head = k_.add(k_.mul(item.kvHead, shape_.group()), k_.remUI(row, shape_.group()));
   Value sums = k_.address(state_, k_.mul(row, dim * 4));
   Value total = k_.load(k_.vec(16, k_.f32()), state_, k_.mul(row, 64), at_.totals, 4);
+  Value largest = k_.load(k_.f32(), state_, k_.mul(row, 4), at_.largest, 4);
   if (!shape_.splits)
-    return storeHead(k_, shape_, words_, token, head, sums, total);
+    return storeHead(k_, shape_, words_, token, head, sums, total, largest);
   int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * shape_.splits * (dim + 2) * 4));
   Value part = k_.add(k_.mul(head, shape_.splits), item.split);
   Value out = k_.address(words_.result, k_.add(k_.mul(token, stride), k_.mul(part, (dim + 2) * 4)));
   for (int64_t column = 0; column < dim; column += 16)
     k_.store(k_.load(k_.vec(16, k_.f32()), sums, Value(), column * 4, 4), out, Value(), column * 4, 4);
-  k_.store(k_.load(k_.f32(), state_, k_.mul(row, 4), at_.largest, 4), out, Value(), dim * 4, 4);
+  k_.store(largest, out, Value(), dim * 4, 4);
   k_.store(k_.reduceAdd(total), out, Value(), dim * 4 + 4, 4);
 }
 

@@ -23,6 +23,7 @@ struct AttendWords {
   mlir::Value result;  ///< f32 [T, heads * D] or the parts
   mlir::Value scratch; ///< this worker's
   AttendSink sink;     ///< when set, takes the values of whole contexts instead of `result`
+  mlir::Value logits;  ///< f32 [heads]: of keys without values that each softmax counts (llm.attend's sinks); or null
 };
 
 /// The first keys of what a worker reads next: pages [firstPage, lastPage] of a sequence's row of the block table.
@@ -61,9 +62,10 @@ mlir::Value exp2Wide(KernelBuilder &k, mlir::Value x, llvm::ArrayRef<double> coe
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
 
-/// Stores sums * factor of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
+/// Stores sums / total of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
+/// `total`: 16 lanes of the weights' sum, relative to exp(`largest`).
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,
-               mlir::Value sums, mlir::Value total);
+               mlir::Value sums, mlir::Value total, mlir::Value largest);
 
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.

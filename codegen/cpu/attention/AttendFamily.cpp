@@ -47,6 +47,8 @@ std::optional<AttendFunction> matchAttend(kern::FuncOp function) {
     found.shape = shapeOf(attend, 0);
     found.shape.bf16Products = attend.getBf16Products();
     fill(attend);
+    if (attend.getSinks())
+      found.arguments.sinks = argumentIndex(attend.getSinks());
   } else if (auto partial = dyn_cast<llm::AttendPartialOp>(op); partial && !found.quantize) {
     found.shape = shapeOf(partial, partial.getSplits());
     fill(partial);

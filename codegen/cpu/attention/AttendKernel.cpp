@@ -216,7 +216,8 @@ void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArgument
                     k.arg(arguments.batch),
                     k.arg(arguments.result),
                     k.address(k.arg(arguments.scratch), mine),
-                    sink};
+                    sink,
+                    arguments.sinks ? k.arg(*arguments.sinks) : Value()};
   if (shape.splits)
     SplitItems(k, shape, words).emit();
   else

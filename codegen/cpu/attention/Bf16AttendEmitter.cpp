@@ -203,7 +203,11 @@ void Bf16AttendEmitter::storeRows(const AttendItem &item) {
     Value token = k_.add(item.firstToken, k_.divUI(row, group));
     Value head = k_.add(k_.mul(item.kvHead, group), k_.remUI(row, group));
     Value total = k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), at_.totals, 4);
-    storeHead(k_, shape_, words_, token, head, k_.address(words_.scratch, k_.mul(row, dim * 4), at_.sums), total);
+    constexpr double ln2 = 0.69314718055994530942; // scores are base 2 logarithms here
+    Value largest =
+        k_.mulF(k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), at_.largest, 4), k_.constant(k_.f32(), ln2));
+    storeHead(k_, shape_, words_, token, head, k_.address(words_.scratch, k_.mul(row, dim * 4), at_.sums), total,
+              largest);
   });
 }
 

@@ -20,6 +20,7 @@ void RegionEmitter::prepare(llm::AttendMergeOp op, Value row) {
     fail(op, "its operand must lie in memory and its heads be a multiple of 16");
     return;
   }
+  Value sinks = op.getSinks() ? pointer(op.getSinks()) : Value();
   // Factors exp(m_i - m) / sum of each (head, split), in the frame.
   Value factors = frameBytes(k_, (op.getHeads() + 1) * lanes * 4);
   VectorType type = k_.vec(lanes, k_.f32());
@@ -38,6 +39,10 @@ void RegionEmitter::prepare(llm::AttendMergeOp op, Value row) {
         Value top = k_.splat(k_.reduceMax(maxima), lanes);
         Value weights = k_.exp(k_.subF(maxima, top));
         Value sum = k_.reduceAdd(k_.mulF(weights, vector::FromElementsOp::create(k_.b(), type, l)));
+        if (sinks) {
+          Value logit = k_.load(k_.f32(), sinks, k_.mul(head, 4), 0, 4);
+          sum = k_.addF(sum, k_.exp(k_.subF(logit, k_.reduceMax(maxima))));
+        }
         Value inverse = k_.divF(k_.constant(k_.f32(), 1.0), sum);
         Value scaled = k_.mulF(weights, k_.splat(inverse, lanes));
         k_.store(scaled, factors, k_.mul(head, lanes * 4), 0, 4);

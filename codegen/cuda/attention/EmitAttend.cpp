@@ -17,6 +17,7 @@ struct Attention {
   Operation *op = nullptr;
   CudaAttendShape shape;
   unsigned query = 0, cache = 0, batch = 0;
+  std::optional<unsigned> sinks = {};
 };
 } // namespace
 
@@ -46,13 +47,16 @@ static FailureOr<Attention> findAttention(kern::FuncOp function) {
   Block &block = function.getBody().front();
   Operation &first = block.front();
   Attention found;
-  if (auto attend = dyn_cast<llm::AttendOp>(first))
+  if (auto attend = dyn_cast<llm::AttendOp>(first)) {
     found = attentionOf(attend, 0);
-  else if (auto partial = dyn_cast<llm::AttendPartialOp>(first))
+    if (attend.getSinks())
+      found.sinks = cast<BlockArgument>(attend.getSinks()).getArgNumber();
+  } else if (auto partial = dyn_cast<llm::AttendPartialOp>(first)) {
     found = attentionOf(partial, partial.getSplits());
-  else
+  } else {
     return function.emitOpError("expected a body that begins with llm.attend or llm.attend_partial, found ")
            << first.getName();
+  }
   for (Operation &op : llvm::drop_begin(block.without_terminator()))
     if (found.shape.splits || !isElementwise(op))
       return op.emitOpError("expected nothing behind llm.attend_partial, and llm.cast, llm.add or llm.mul behind "
@@ -83,6 +87,7 @@ static void writeShape(SourceWriter &w, const Attention &attention, const CudaAt
                   ", dim = " + llvm::Twine(shape.headDim));
   line("int", "rowHeads = " + llvm::Twine(shape.rowHeads()) + ", headBlocks = " + llvm::Twine(shape.headBlocks()));
   line("int", "window = " + llvm::Twine(shape.window) + ", splits = " + llvm::Twine(shape.splits));
+  line("bool", llvm::Twine("sinks = ") + (attention.sinks ? "true" : "false"));
   w.line("  using Kv = " + cacheFormat(shape.kind) + ";");
   line("float", "factor = " + floatLiteral(factor) + ", softcap = " + floatLiteral(shape.softcap * log2e));
   line("i64", "queryStride = " + llvm::Twine(queryStride) + ", pageBytes = " + llvm::Twine(shape.pageBytes()));
@@ -108,7 +113,8 @@ static LogicalResult writeAttend(SourceWriter &w, const KernelFrame &frame, cons
     region.store(value, "row", "col", pointer, 2);
   body.end();
   w.line(";");
-  w.line("attendBlock<Shape>(shared, " + operands + ", take);");
+  w.line("attendBlock<Shape>(shared, " + operands + ", " +
+         (attention.sinks ? frame.arguments()[*attention.sinks] : std::string("nullptr")) + ", take);");
   return region.status();
 }
 

@@ -155,16 +155,23 @@ DEVICE void attendTile(u8 *shared, const u8 *queries, const u8 *cache, const Bat
   }
 }
 
-/// llm.attend: grid (tiles, block of query heads). Calls sink(token, column, value, next column's value).
+/// llm.attend: grid (tiles, block of query heads). `sinks`: f32 [heads] with Shape::sinks. Calls sink(token, column,
+/// value, next column's value).
 template <class Shape, class Sink>
-DEVICE void attendBlock(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, const Sink &sink) {
+DEVICE void attendBlock(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, const u8 *sinks,
+                        const Sink &sink) {
   const AttendItem item = findItem<Shape>(batch);
   if (item.sequence < 0)
     return;
   auto store = [&](int row, int col, const RowPart &part) {
-    const float factor = reciprocal(part.total);
-    sink(item.firstToken + row / Shape::rowHeads, headOfRow<Shape>(item, row) * Shape::dim + col, part.first * factor,
-         part.second * factor);
+    const int head = headOfRow<Shape>(item, row);
+    float total = part.total;
+    if constexpr (Shape::sinks) { // far above the scores its weight overflows, and the row is 0, as it nearly is
+      constexpr float log2e = 1.442695040888963f;
+      total += exp2Fast(reinterpret_cast<const float *>(sinks)[head] * log2e - part.largest);
+    }
+    const float factor = reciprocal(total);
+    sink(item.firstToken + row / Shape::rowHeads, head * Shape::dim + col, part.first * factor, part.second * factor);
   };
   // A sequence that decodes while others have prompts has few rows: then the keys are shared out instead.
   if (item.tokens * Shape::rowHeads <= 16)

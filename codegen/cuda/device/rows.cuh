@@ -24,8 +24,8 @@ template <int N> DEVICE Turn<N> ropeTurn(const u8 *table, int highRows, int dim,
 template <int kSplits> constexpr int kTogether = kSplits < 8 ? kSplits : 8;
 
 /// Parts of one head: for each split kDim sums of exp(z - m) * v, then m, then the sum l of exp(z - m); all f32.
-/// Factors exp(m_i - m) / sum of the splits; 0 for one without keys.
-template <int kSplits, int kDim> DEVICE void mergeFactors(float *factors, const u8 *parts) {
+/// Factors exp(m_i - m) / sum of the splits; 0 for one without keys. `sink`: null, or a logit whose weight the sum has, too.
+template <int kSplits, int kDim> DEVICE void mergeFactors(float *factors, const u8 *parts, const float *sink = nullptr) {
   const float *const maxima = reinterpret_cast<const float *>(parts) + kDim;
   float top = maxima[0];
 #pragma unroll kTogether<kSplits>
@@ -48,6 +48,8 @@ template <int kSplits, int kDim> DEVICE void mergeFactors(float *factors, const 
         sum = fmaf(factor[i], weight[i], sum);
       }
   }
+  if (sink)
+    sum += expf(*sink - top);
   const float inverse = 1.0f / sum;
   for (int i = 0; i < kSplits; ++i)
     factors[i] *= inverse;

@@ -201,6 +201,7 @@ private:
     } else if (config_.form == ProductForm::Warpgroup) {
       text.grid[0] = GridDim::rows(rows, config_.blockTokens(), rowBlocks); // a block a tile, or fewer
       text.blocksPerSm = config_.blocksPerSm;
+      text.dealtRegisters = config_.copyWarps * 32 * kCopyRegisters + groups_ * 128 * kProductRegisters;
     } else {
       // Neighbouring blocks share weights and differ in tokens: a weight is read from memory once.
       text.grid[0] = GridDim::rows(rows, config_.blockTokens());

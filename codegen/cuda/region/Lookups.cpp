@@ -99,13 +99,16 @@ void RegionPrinter::prepare(llm::AttendMergeOp op, const std::string &row) {
   }
   w_.origin(op);
   std::string parts = w_.let("u8 *const", "parts", source), factors = w_.fresh("factors"), head = w_.fresh("head");
+  std::string sink;
+  if (op.getSinks())
+    sink = ", reinterpret_cast<const float *>(" + pointer(op.getSinks()) + ") + " + head;
   w_.line("__shared__ float " + factors + "[" + std::to_string(heads * splits) + "];");
   w_.line("__syncthreads();");
   w_.line("for (int " + head + " = static_cast<int>(threadIdx.x); " + head + " < " + std::to_string(heads) + "; " +
           head + " += " + std::to_string(threads_) + ")");
   w_.line("  mergeFactors<" + std::to_string(splits) + ", " + std::to_string(op.getHeadDim()) + ">(" + factors + " + " +
           head + " * " + std::to_string(splits) + ", " + parts + " + static_cast<i64>(" + head + ") * " +
-          std::to_string(splits * partBytes) + ");");
+          std::to_string(splits * partBytes) + sink + ");");
   w_.line("__syncthreads();");
   prepared_[op.getResult()] = {parts, factors};
 }

@@ -77,6 +77,16 @@ TEST(LookupsTest, MergeOfParts) {
   }
 }
 
+TEST(LookupsTest, MergeOfPartsWithSinks) {
+  checkKernelCase(
+      {.text = kernelText("!p = " + rowsOf(3 * 5 * 34) + "\n!x = " + rowsOf(3 * 32) +
+                              "\n!s = !llm.weight<[3], #llm.q<f32>>",
+                          "%p: !p, %s: !s, %b: !llm.batch", "!x",
+                          "  %0 = llm.attend_merge %p, %s {heads = 3, head_dim = 32, splits = 5} : (!p, !s) -> !x\n"
+                          "  kern.yield %0 : !x"),
+       .tolerance = 1e-2});
+}
+
 /// Parts of two splits by hand: one head whose second part has no keys and holds NaN, as attend_partial leaves it.
 TEST(LookupsTest, PartsWithoutKeysAreNotRead) {
   if (std::string missing = emu::missingNvrtc(); !missing.empty())

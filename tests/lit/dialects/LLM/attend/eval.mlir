@@ -26,10 +26,17 @@
 // CHECK-NEXT: // 1.00000 1.00000
 // CHECK-NEXT: // 1.50000 1.50000
 // CHECK-NEXT: // 2.66797 2.66797
+// Sinks 0 and ln 2 on layer 1: one more in the sums of weights of head 0, two more in those of head 1.
+// CHECK: // eval step 0 result 5 [3, 2]
+// CHECK-NEXT: // 0.50000 0.33333
+// CHECK-NEXT: // 1.00000 0.75000
+// CHECK-NEXT: // 2.60000 1.22222
 !kv = !llm.kv<layers = 2, heads = 1, dim = 1, page = 2>
+!s = !llm.weight<[2], #llm.q<f32>>
+llm.weight @s : !s {sources = [#llm.source<"s", rows = 2>], llm.literal = dense<[0.0, 0.69314718056]> : tensor<2xf64>}
 !k = tensor<3x1xf32, #llm.dims<[3, 1]>>
 !q = tensor<3x2xf32, #llm.dims<[3, 2]>>
-func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q, !q) {
+func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q, !q, !q) {
   %q = arith.constant dense<[[1.0, -1.0], [1.0, -1.0], [1.0, -1.0]]> : !q
   %equal = arith.constant dense<[[3.0], [3.0], [3.0]]> : !k
   %k = arith.constant dense<[[0.0], [0.0], [0.69314718056]]> : !k
@@ -43,5 +50,7 @@ func.func @eval(%b: !llm.batch, %kv: !kv) -> (!q, !q, !q, !q, !q) {
   %fine = arith.constant dense<[[1.0], [2.0], [5.00390625]]> : !k
   llm.kv_write %kv, %equal, %fine, %b {layer = 0} : (!kv, !k, !k, !llm.batch) -> ()
   %rounded = llm.attend %q, %kv, %b {layer = 0, heads = 2, scale = 1.0, bf16_products} : (!q, !kv, !llm.batch) -> !q
-  return %mean, %window, %signed, %capped, %rounded : !q, !q, !q, !q, !q
+  %s = llm.use @s : !s
+  %sunk = llm.attend %q, %kv, %b, %s {layer = 1, heads = 2, scale = 1.0} : (!q, !kv, !llm.batch, !s) -> !q
+  return %mean, %window, %signed, %capped, %rounded, %sunk : !q, !q, !q, !q, !q, !q
 }

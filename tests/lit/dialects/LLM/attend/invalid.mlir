@@ -96,3 +96,36 @@ func.func @attend_bf16_products(%q: !q, %kv: !kv, %b: !llm.batch) {
   %0 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, bf16_products = 1} : (!q, !kv, !llm.batch) -> !q
   return
 }
+
+// -----
+
+!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>
+!q = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!s = !llm.weight<[3], #llm.q<f32>>
+func.func @attend_c7_length(%q: !q, %kv: !kv, %b: !llm.batch, %s: !s) {
+  // expected-error @+1 {{C7: expected sinks [2] of f32, found '!llm.weight<[3], #llm.q<f32>>'}}
+  %0 = llm.attend %q, %kv, %b, %s {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch, !s) -> !q
+  return
+}
+
+// -----
+
+!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>
+!q = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!s = !llm.weight<[2], #llm.q<f16>>
+func.func @attend_c7_kind(%q: !q, %kv: !kv, %b: !llm.batch, %s: !s) {
+  // expected-error @+1 {{C7: expected sinks [2] of f32, found '!llm.weight<[2], #llm.q<f16>>'}}
+  %0 = llm.attend %q, %kv, %b, %s {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch, !s) -> !q
+  return
+}
+
+// -----
+
+!kv = !llm.kv<layers = 2, heads = 2, dim = 32, page = 16>
+!q = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!s = !llm.weight<[2, 1], #llm.q<f32>>
+func.func @attend_c7_shape(%q: !q, %kv: !kv, %b: !llm.batch, %s: !s) {
+  // expected-error @+1 {{C7: expected sinks [2] of f32, found '!llm.weight<[2, 1], #llm.q<f32>>'}}
+  %0 = llm.attend %q, %kv, %b, %s {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch, !s) -> !q
+  return
+}

@@ -13,5 +13,9 @@ func.func @attend(%q: !q, %kv: !kv, %b: !llm.batch) {
   %1 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, window = 4096, softcap = 50.0} : (!q, !kv, !llm.batch) -> !y
   // CHECK: llm.attend {{.*}} {bf16_products, heads = 2 : i64, layer = 1 : i64, scale = 1.250000e-01 : f64}
   %2 = llm.attend %q, %kv, %b {layer = 1, heads = 2, scale = 0.125, bf16_products} : (!q, !kv, !llm.batch) -> !y
+  // CHECK: llm.attend %{{.*}}, %{{.*}}, %{{.*}}, %[[S:.*]] {heads = 2 : i64, layer = 1 : i64, scale = 1.250000e-01 : f64} : ({{.*}}, !llm.batch, !llm.weight<[2], #llm.q<f32>>)
+  %s = llm.use @s : !llm.weight<[2], #llm.q<f32>>
+  %3 = llm.attend %q, %kv, %b, %s {layer = 1, heads = 2, scale = 0.125} : (!q, !kv, !llm.batch, !llm.weight<[2], #llm.q<f32>>) -> !y
   return
 }
+llm.weight @s : !llm.weight<[2], #llm.q<f32>> {sources = [#llm.source<"s", rows = 2>]}

@@ -28,3 +28,14 @@ func.func @attend_merge_c3(%p: !p) {
   %0 = llm.attend_merge %p {heads = 2, head_dim = 32, splits = 0} : (!p) -> !y
   return
 }
+
+// -----
+
+!p = tensor<?x204xf32, #llm.dims<[T, 204]>>
+!y = tensor<?x64xf32, #llm.dims<[T, 64]>>
+!s = !llm.weight<[3], #llm.q<f32>>
+func.func @attend_merge_c4(%p: !p, %s: !s) {
+  // expected-error @+1 {{C4: expected sinks [2] of f32, found '!llm.weight<[3], #llm.q<f32>>'}}
+  %0 = llm.attend_merge %p, %s {heads = 2, head_dim = 32, splits = 3} : (!p, !s) -> !y
+  return
+}

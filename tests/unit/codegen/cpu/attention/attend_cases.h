@@ -12,7 +12,14 @@ struct Case {
   const char *name;
   AttendShape shape;
   std::vector<std::pair<int, int>> sequences; ///< {new tokens, tokens cached before}
+  bool sinks = false;                         ///< of llm.attend, one logit a head
 };
+
+/// Below, among and far above the scores; the last one leaves nothing of a row.
+inline float sinkOf(int64_t head) {
+  constexpr float kLogits[] = {-1, 0.5, 2, 12, 200};
+  return kLogits[head % 5];
+}
 
 inline AttendShape shapeOf(int64_t heads, int64_t kvHeads, int64_t dim, int64_t splits, int64_t window = 0,
                            double cap = 0) {
@@ -49,6 +56,8 @@ inline const Case kCases[] = {
     {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
     {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
     {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
+    {"sinks_smol", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}, true},
+    {"sinks_window_softcap", shapeOf(5, 5, 80, 0, 24, 5.0), {{50, 0}, {1, 90}}, true},
 };
 
 /// Integer products: every form of them, tails of pages and blocks, heads that are no multiple of 32 or 64, groups that
@@ -66,6 +75,7 @@ inline const Case kInt8Cases[] = {
     {"int8_window", int8(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}}},
     {"int8_window_decode", int8(shapeOf(4, 2, 64, 16, 24)), {{1, 90}, {1, 300}}},
     {"int8_softcap", int8(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {1, 80}}},
+    {"int8_sinks", int8(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}, true},
 };
 
 /// Every tail of a tile of 12 rows, of a block of 64 keys and of an item, with factors that may be bf16. At a level
@@ -81,6 +91,7 @@ inline const Case kRoundedCases[] = {
     {"bf16_window", rounded(shapeOf(4, 2, 64, 0, 24)), {{50, 0}, {1, 90}, {150, 70}}},
     {"bf16_wide_window", rounded(shapeOf(2, 2, 64, 0, 200)), {{500, 30}}},
     {"bf16_softcap", rounded(shapeOf(4, 4, 64, 0, 0, 5.0)), {{20, 3}, {90, 10}}},
+    {"bf16_sinks", rounded(shapeOf(4, 2, 64, 0)), {{65, 0}, {1, 40}, {50, 100}}, true},
     {"bf16_int8_smol_prompt",
      int8(rounded(shapeOf(9, 3, 64, 0))),
      {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},

@@ -13,7 +13,7 @@ namespace {
 struct Shape {
   int64_t heads, kvHeads, dim;
   int64_t zero = 0;
-  bool rounded = false;
+  bool rounded = false, sinks = false;
   int64_t columns() const { return heads * dim; }
 };
 
@@ -25,10 +25,12 @@ std::string attendText(const Shape &s, bool quantized) {
   std::string kv = "!llm.kv<layers = 1, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) +
                    ", page = 16>",
               row = act(s.columns()), out = quantized ? qact(s) : row;
-  std::string text = "kern.func @k(%q: " + row + ", %kv: " + kv + ", %b: !llm.batch) -> " + out +
-                     " attributes {hero = \"attend\"} {\n%a = llm.attend %q, %kv, %b {layer = 0 : i64, heads = " +
-                     std::to_string(s.heads) + " : i64, scale = 0.125 : f64" + (s.rounded ? ", bf16_products" : "") +
-                     "} : (" + row + ", " + kv + ", !llm.batch) -> " + row + "\n";
+  const std::string type = s.sinks ? ", " + param(s.heads) : "", argument = s.sinks ? ", %s: " + param(s.heads) : "";
+  std::string text = "kern.func @k(%q: " + row + ", %kv: " + kv + ", %b: !llm.batch" + argument + ") -> " + out +
+                     " attributes {hero = \"attend\"} {\n%a = llm.attend %q, %kv, %b" + (s.sinks ? ", %s" : "") +
+                     " {layer = 0 : i64, heads = " + std::to_string(s.heads) + " : i64, scale = 0.125 : f64" +
+                     (s.rounded ? ", bf16_products" : "") + "} : (" + row + ", " + kv + ", !llm.batch" + type +
+                     ") -> " + row + "\n";
   if (quantized)
     text += "%i = llm.quantize %a : (" + row + ") -> " + out + "\n";
   return text + "kern.yield " + (quantized ? "%i" : "%a") + " : " + out + "\n}\n";
@@ -70,6 +72,7 @@ struct Prompt {
 };
 
 void checkShape(const Shape &s) {
+  std::vector<float> sinks = randomValues(s.heads, 8);
   for (const Level &level : instructionSets()) {
     SCOPED_TRACE(level.name.str());
     auto fused = buildKernel(attendText(s, true), level, kAttend.emit);
@@ -86,9 +89,16 @@ void checkShape(const Shape &s) {
         Rows rows(tokens, s.columns() * 4), expected(tokens, bytes), got(tokens, bytes);
         std::vector<char> scratch(workers * (1 << 20) + 64);
         char *aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
-        floats->run({prompt.query.base(), prompt.aligned(), &prompt.step.batch, rows.base(), aligned}, workers);
+        auto attend = [&](auto &kernel, Rows &into) {
+          std::vector<const void *> words = {prompt.query.base(), prompt.aligned(), &prompt.step.batch};
+          if (s.sinks)
+            words.push_back(sinks.data());
+          words.insert(words.end(), {into.base(), aligned});
+          kernel->run(words, workers);
+        };
+        attend(floats, rows);
         quantize->run({rows.base(), &prompt.step.batch, expected.base()}, workers);
-        fused->run({prompt.query.base(), prompt.aligned(), &prompt.step.batch, got.base(), aligned}, workers);
+        attend(fused, got);
         for (int64_t t = 0; t < tokens; ++t)
           ASSERT_EQ(std::memcmp(got.row<char>(t), expected.row<char>(t), bytes), 0) << "row " << t << " of " << tokens;
         ASSERT_TRUE(got.paddingIntact());
@@ -98,6 +108,7 @@ void checkShape(const Shape &s) {
 
 TEST(AttendQuantize, SmolLm2) { checkShape({9, 3, 64}); }
 TEST(AttendQuantize, Bf16Products) { checkShape({9, 3, 64, 8, true}); }
+TEST(AttendQuantize, Sinks) { checkShape({9, 3, 64, 8, false, true}); }
 TEST(AttendQuantize, HeadsOf96) { checkShape({7, 1, 96, 128}); }
 TEST(AttendQuantize, HeadsOf128) { checkShape({4, 2, 128, 8}); }
 TEST(AttendQuantize, OddNumberOfGroups) { checkShape({3, 3, 32}); }

@@ -37,14 +37,17 @@ private:
 };
 
 /// `assembly` is filled where it is not null; LLVM writes it in a run of its own.
-llvm::Expected<CodeImage> buildImage(const AttendShape &shape, const Level &level, std::string *assembly) {
+llvm::Expected<CodeImage> buildImage(const Case &test, const Level &level, std::string *assembly) {
   mlir::DialectRegistry registry;
   registerKernelDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  KernelBuilder kernel(*module, "attend", 5, level);
-  emitAttend(kernel, shape, {});
+  KernelBuilder kernel(*module, "attend", test.sinks ? 6 : 5, level);
+  AttendArguments arguments;
+  if (test.sinks)
+    arguments.sinks = 5;
+  emitAttend(kernel, test.shape, arguments);
   kernel.finish();
   auto compiled = compileKernel(*module, level, assembly != nullptr);
   if (!compiled)
@@ -58,7 +61,7 @@ llvm::Expected<CodeImage> buildImage(const AttendShape &shape, const Level &leve
 
 /// A ragged step on scattered pages with random queries, keys and values.
 struct Step {
-  explicit Step(const Case &test) : shape(test.shape) {
+  explicit Step(const Case &test) : shape(test.shape), sinks(test.sinks) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal(0, 1);
     int maxContext = 0, total = 0;
@@ -156,6 +159,8 @@ struct Step {
     }
     for (double &score : scores)
       total += score = std::exp(score - largest);
+    if (sinks)
+      total += std::exp(double(sinkOf(head)) - largest);
     for (int key = begin; key <= here; ++key)
       for (int64_t d = 0; d < shape.headDim; ++d)
         out[d] += scores[key - begin] / total * kv(s, key, kvHead, d, true);
@@ -163,6 +168,7 @@ struct Step {
   }
 
   AttendShape shape;
+  bool sinks;
   int stride = 0;
   uint64_t queryStride = 0;
   std::vector<char> cache;
@@ -195,9 +201,12 @@ std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const 
   int64_t width = shape.splits ? shape.heads * shape.splits * (shape.headDim + 2) : shape.heads * shape.headDim;
   std::vector<float> result((batch.tokens + 16) * rt::rowStrideBytes(width * 4) / 4, std::nanf(""));
   std::vector<char> scratch(workers * attendScratchBytes(shape), char(0xff)); // NaN: nothing may leak from it
-  uint64_t words[5] = {reinterpret_cast<uint64_t>(query), reinterpret_cast<uint64_t>(cache),
-                       reinterpret_cast<uint64_t>(&batch), reinterpret_cast<uint64_t>(result.data()),
-                       reinterpret_cast<uint64_t>(scratch.data())};
+  std::vector<float> sinks;
+  for (int64_t head = 0; head < shape.heads; ++head)
+    sinks.push_back(sinkOf(head));
+  uint64_t words[6] = {reinterpret_cast<uint64_t>(query),          reinterpret_cast<uint64_t>(cache),
+                       reinterpret_cast<uint64_t>(&batch),         reinterpret_cast<uint64_t>(result.data()),
+                       reinterpret_cast<uint64_t>(scratch.data()), reinterpret_cast<uint64_t>(sinks.data())};
   for (uint32_t w = 0; w < workers; ++w)
     EXPECT_EQ(kernel(words, w, workers), 0);
   return result;
@@ -219,7 +228,7 @@ protected:
     auto [at, isNew] = all.try_emplace({test.name, level->name.str()});
     Built &built = at->second;
     if (isNew) {
-      auto image = buildImage(test.shape, *level, &built.assembly);
+      auto image = buildImage(test, *level, &built.assembly);
       if (!image) {
         ADD_FAILURE() << llvm::toString(image.takeError());
         return nullptr;

@@ -114,6 +114,30 @@ TEST_F(AttendTest, RaggedBlocksWithWindowAndSoftcap) {
   expectRight({"window100_softcap", 4, 1, 128, 0, 100, 20}, kMixed);
 }
 
+/// Learned logits of keys without values: in both ways through the kernel, with all that scores may have besides.
+TEST_F(AttendTest, Sinks) {
+  for (auto [kind, more] : {std::pair<const char *, const char *>{"f16", ""},
+                            {"f16", ", window = 24, softcap = 5.0"},
+                            {"i8", ", window = 100"}}) {
+    emu::KernelCase test;
+    test.text = "!q = tensor<?x384xf32, #llm.dims<[T, 384]>>\n!s = !llm.weight<[6], #llm.q<f32>>\n"
+                "!kv = !llm.kv<layers = 2, heads = 2, dim = 64, page = 16, kind = " +
+                std::string(kind) +
+                ">\nkern.func @k(%q: !q, %kv: !kv, %b: !llm.batch, %s: !s) -> !q attributes {hero = \"attend\"} {\n"
+                "  %0 = llm.attend %q, %kv, %b, %s {layer = 0, heads = 6, scale = 0.125" +
+                more + "} : (!q, !kv, !llm.batch, !s) -> !q\n  kern.yield %0 : !q\n}\n";
+    test.sequences = {{0, 65}, {40, 1}, {100, 7}, {0, 1}, {130, 20}};
+    test.archs = {*more ? "sm_80" : "sm_90a"};
+    test.allOrders = !*more;
+    test.tolerance = 5e-3;
+    test.edit = [](std::string text) {
+      EXPECT_NE(text.find("sinks = true"), std::string::npos) << text;
+      return text;
+    };
+    emu::checkKernelCase(test);
+  }
+}
+
 /// More sequences than a warp looks at in one go.
 TEST_F(AttendTest, ManySequences) {
   Sequences sequences;

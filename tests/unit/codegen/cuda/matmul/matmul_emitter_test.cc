@@ -206,7 +206,22 @@ TEST_F(MatmulCompileTest, WarpgroupsShareOutTheirRegisters) {
       ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
       auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
       EXPECT_TRUE(compiled) << quant << " " << n << " x " << k << ": " << compiled.status().toString();
+      EXPECT_EQ(kernel->dealtRegisters, 128 * 56 + 256 * 224);
     }
+}
+
+/// A block that deals out more registers than it was launched with waits for them for ever.
+TEST_F(MatmulCompileTest, MoreRegistersThanABlockHasAreAnError) {
+  ModuleText text(ProductText{4096, 4096, "bf16"}.plain());
+  auto kernel = emit(text, 0);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  kernel->dealtRegisters += 384 * 8;
+  auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+  ASSERT_FALSE(compiled);
+  EXPECT_EQ(std::string(compiled.status().code()), "CU_REGISTERS");
+  EXPECT_NE(compiled.status().message().find("deal out 67584 registers, a block has 64512 (168 a thread)"),
+            std::string::npos)
+      << compiled.status().toString();
 }
 
 /// One class and layout an architecture.
