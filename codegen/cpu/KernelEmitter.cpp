@@ -30,6 +30,11 @@ bool sameCode(kern::FuncOp function, int64_t mMax, const Level &one, const Level
   return one.sameInstructions(other) && (!family || !family->sameCode || family->sameCode(function, mMax, one, other));
 }
 
+bool isExact(kern::FuncOp function, int64_t mMax, const Level &level) {
+  const KernelFamily *family = familyOf(function);
+  return family && family->isExact ? family->isExact(function, mMax, level) : mMax == 0;
+}
+
 std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &level) {
   const KernelFamily *family = familyOf(function);
   const std::string found = family && family->describe ? family->describe(function, mMax, level) : "";

@@ -19,7 +19,8 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 }
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
-  return style == TileStyle::Direct && groupsPerIter == 1 && rowBlock > 2 * tileRows &&
+  const int64_t most = shape.mMax ? std::min(shape.mMax, rowBlock) : rowBlock;
+  return style == TileStyle::Direct && groupsPerIter == 1 && most > 2 * tileRows &&
          prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
@@ -32,6 +33,13 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
+/// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
+/// instead of 12, or 11 for symmetric weights.
+static bool hasRowScales(const Level &level, const MatmulShape &shape) {
+  const bool many = shape.mMax == 0 || shape.mMax > 16;
+  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit() && many;
+}
+
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
 /// temporaries; 12 rows were no faster and waste more of the last tile. Two panels share what is read of x where loads
 /// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then (README.md). AVX2: 6 x 16 for unpacked
@@ -42,8 +50,7 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.style = TileStyle::Direct;
     config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
-    // Operations on the ports of the products, a group of 32 columns: 10 instead of 12, or 11 for symmetric weights.
-    config.rowScales = many && level.vnni && shape.fourBit();
+    config.rowScales = hasRowScales(level, shape);
     // Units of 8 panels are heads with vectors of their own, for which the loop has no register left.
     const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
     if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
@@ -82,6 +89,39 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
     config.groupBlock = 8;
 }
 
+/// What the order and the rounding of a row's sums depend on. Integer sums are exact and their groups are added in the
+/// order of columns, in registers or in memory; only row scales round otherwise.
+static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulConfig &b) {
+  auto isInteger = [](const MatmulConfig &config) {
+    return config.style == TileStyle::Direct || config.style == TileStyle::Steps;
+  };
+  if (isInteger(a) || isInteger(b))
+    return isInteger(a) && isInteger(b) && a.rowScales == b.rowScales;
+  auto chains = [&](const MatmulConfig &config) {
+    return std::max(MatmulConfig::chains(level, config.tileRows),
+                    config.tailRows ? MatmulConfig::chains(level, config.tailRows) : 1);
+  };
+  return a.style == b.style && chains(a) == 1 && chains(b) == 1;
+}
+
+/// The class whose rounding exact steps have: 16 where more rows have another, as steps of few rows are the common ones
+/// and lose the most by code that is made for many.
+static int64_t exactClass(const Level &level, const MatmulShape &shape) {
+  MatmulShape few = shape, many = shape;
+  few.mMax = 16;
+  many.mMax = 0;
+  const MatmulConfig config = chooseMatmul(level, few);
+  return chooseMatmul(level, many).rowScales && !config.rowScales && config.anyRows ? 16 : 0;
+}
+
+bool roundsExactly(const Level &level, const MatmulShape &shape) {
+  MatmulShape exact = shape;
+  exact.mMax = exactClass(level, shape);
+  if (exact.mMax != 0 && (shape.mMax == 0 || shape.mMax > exact.mMax))
+    return false; // the last one takes any number of rows
+  return shape.mMax == exact.mMax || roundsAlike(level, chooseMatmul(level, shape), chooseMatmul(level, exact));
+}
+
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   if (shape.tuning)
     if (auto numbers = shape.tuning->numbers(level.name, shape.mMax); !numbers.empty()) {
@@ -96,7 +136,11 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
-  int64_t most = shape.mMax == 0 ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
+  // Exact steps of any number of rows run the variant for 16 where those for more round otherwise.
+  MatmulShape many = shape;
+  many.mMax = 0;
+  config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
+  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
   // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so
@@ -117,7 +161,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
                                                          : "float";
   std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +
                      std::to_string(config.tilePanels * kPanelRows) + " sums in registers";
-  if (shape.mMax == 0)
+  if (config.anyRows)
     text += ", " + std::to_string(config.rowBlock) + " rows a block";
   if (config.groupBlock)
     text += ", " + std::to_string(config.groupBlock * kQuantGroup) + " columns a pass";

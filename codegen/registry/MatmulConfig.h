@@ -53,6 +53,7 @@ struct MatmulConfig {
   int64_t tilePanels = 1;    ///< panels in a register tile: 2 share what is read of x (Direct, AVX-512, int8)
   int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
   int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
+  bool anyRows = false;      ///< row blocks follow each other until all rows are done; else the first has them all
   bool unpack = false;       ///< Steps, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
@@ -68,6 +69,11 @@ struct MatmulConfig {
   bool sharesPrefetch(const MatmulShape &shape) const;
 
   /// Units of the epilogue in an item of work: as many as a tile has panels for.
+  /// Independent f32 sums of a row in a tile of `rows` rows, added up at the end (Float).
+  static int64_t chains(const Level &level, int64_t rows) {
+    return std::max<int64_t>(1, 4 / (rows * (level.avx512 ? 1 : 2)));
+  }
+
   int64_t itemUnits(const MatmulShape &shape) const { return std::max<int64_t>(1, tilePanels / shape.unitPanels); }
 
   /// Bytes from one row to the next of what tiles read: x, or its rows as a worker has rounded them.
@@ -81,6 +87,10 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
 /// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
+/// Whether the variant of shape.mMax is one of those, at this level, that give a row of x the same bits. The last of
+/// them takes any number of rows: mMax 0, or 16 where only more rows have 16-bit scales.
+bool roundsExactly(const Level &level, const MatmulShape &shape);
+
 struct RowScalesLayout {
   explicit RowScalesLayout(const MatmulShape &shape);
   int64_t biases, unit, stride;

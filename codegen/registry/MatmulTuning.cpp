@@ -91,7 +91,7 @@ static void setRows(MatmulConfig &config, const MatmulShape &shape, const Matmul
     rows = std::min(rows, shape.mMax);
   config.tileRows = rows;
   config.tailRows = table.tailRows ? rows / 2 : 0;
-  config.rowBlock = shape.mMax ? roundUpTo(shape.mMax, rows) : std::max(rows, table.rowBlock / rows * rows);
+  config.rowBlock = table.anyRows ? std::max(rows, table.rowBlock / rows * rows) : roundUpTo(shape.mMax, rows);
 }
 
 /// What follows from the panels of a tile, rows aside.

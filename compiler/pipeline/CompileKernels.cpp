@@ -90,17 +90,27 @@ std::vector<std::string> listVariants(ModuleOp module, std::vector<KernelVariant
   for (auto kernel : module.getOps<kern::FuncOp>()) {
     std::string name = kernel.getSymName().str(), text = textOf(kernel);
     for (kern::Variant &variant : kernel.getVariants()) {
-      variants.push_back({name, variant.mMax, std::move(variant.symbol)});
+      variants.push_back({name, variant.mMax, std::move(variant.symbol), {}});
       sources.push_back(text);
     }
   }
   return sources;
 }
 
+/// Fills KernelVariant::exact of what listVariants() has listed.
+static void markExact(ModuleOp module, llvm::ArrayRef<const Level *> levels, std::vector<KernelVariant> &variants) {
+  for (KernelVariant &variant : variants) {
+    auto kernel = module.lookupSymbol<kern::FuncOp>(variant.kernel);
+    for (const Level *level : levels)
+      variant.exact.push_back(isExact(kernel, variant.mMax, *level));
+  }
+}
+
 rt::Result<CompiledKernels> compileKernels(ModuleOp module, const CompileOptions &options) {
   CompiledKernels all;
   all.levels = options.levels;
   std::vector<std::string> sources = listVariants(module, all.variants);
+  markExact(module, options.levels, all.variants);
   size_t perLevel = all.variants.size();
   std::vector<size_t> owners = codeOwners(module, options.levels), tasks, places(owners.size());
   for (size_t i = 0; i < owners.size(); ++i)

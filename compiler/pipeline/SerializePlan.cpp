@@ -121,11 +121,12 @@ private:
       auto entry = std::make_unique<fb::VariantT>();
       entry->m_max = op.getMMax()[next++];
       entry->config = variant.symbol;
-      for (const CodeImage &image : kernels_.images) {
+      for (const auto &[level, image] : llvm::enumerate(kernels_.images)) {
         auto range = std::make_unique<fb::CodeRangeT>();
         CodeImage::Symbol symbol = image.symbols.lookup(variant.symbol);
         range->offset = symbol.offset;
         range->size = symbol.size;
+        range->exact = level < variant.exact.size() && variant.exact[level];
         entry->code.push_back(std::move(range));
       }
       for (const CudaLevel &level : kernels_.cuda) {

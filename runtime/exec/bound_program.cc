@@ -18,12 +18,17 @@ Status noAddress(const std::string& what) {
 
 Status BoundProgram::bindKernels(const ProgramSource& source) {
   for (const auto* kernel : *source.plan->kernels()) {
-    Kernel bound{kernel->dim() == fb::Dim::Row, {}};
-    for (const auto* variant : *kernel->variants()) {
-      const void* code = source.codeAddress(variant->code()->Get(source.level)->offset());
+    Kernel bound{kernel->dim() == fb::Dim::Row, {}, {}};
+    for (uint32_t i = 0; i < kernel->variants()->size(); ++i) {
+      const fb::Variant& variant = *kernel->variants()->Get(i);
+      const fb::CodeRange& range = *variant.code()->Get(source.level);
+      const void* code = source.codeAddress(range.offset());
       if (!code) return noAddress("kernel " + escaped(kernel->name()->string_view()));
-      bound.variants.push_back({variant->m_max(), reinterpret_cast<KernelFn>(const_cast<void*>(code))});
+      bound.variants.push_back({variant.m_max(), i, reinterpret_cast<KernelFn>(const_cast<void*>(code))});
+      if (range.exact()) bound.exact.push_back(bound.variants.back());
     }
+    if (bound.exact.empty()) bound.exact.push_back(bound.variants.back());
+    bound.exact.back().maxRows = 0;
     kernels_.push_back(std::move(bound));
   }
   return Status::ok();
@@ -81,6 +86,14 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& so
   return bound;
 }
 
+const BoundProgram::Variant& BoundProgram::Kernel::pick(uint32_t m, Numerics numerics) const {
+  // The last one takes any M, so the search always ends.
+  const std::vector<Variant>& among = numerics == Numerics::kInvariant ? exact : variants;
+  size_t v = 0;
+  while (among[v].maxRows != 0 && among[v].maxRows < m) ++v;
+  return among[v];
+}
+
 Walk BoundProgram::walk(uint32_t tokens, uint32_t rows, Numerics numerics) {
   if (tokens == tokens_ && rows == rows_ && numerics == numerics_) return {calls_, phaseEnds_};
   tokens_ = tokens;
@@ -96,11 +109,9 @@ Walk BoundProgram::walk(uint32_t tokens, uint32_t rows, Numerics numerics) {
       const Kernel& kernel = kernels_[launches_[launch].kernel];
       const uint32_t m = kernel.onRows ? rows : tokens;
       if (m == 0) continue;
-      // The last variant takes any M, so the search always ends.
-      size_t v = numerics == Numerics::kInvariant ? kernel.variants.size() - 1 : 0;
-      while (kernel.variants[v].maxRows != 0 && kernel.variants[v].maxRows < m) ++v;
-      calls_.push_back({kernel.variants[v].function, args_.data() + launches_[launch].firstArg});
-      origins_.push_back({launches_[launch].kernel, static_cast<uint32_t>(v), kernel.onRows});
+      const Variant& variant = kernel.pick(m, numerics);
+      calls_.push_back({variant.function, args_.data() + launches_[launch].firstArg});
+      origins_.push_back({launches_[launch].kernel, variant.index, kernel.onRows});
     }
     if (calls_.size() > before) phaseEnds_.push_back(static_cast<uint32_t>(calls_.size()));
   }

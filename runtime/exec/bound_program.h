@@ -32,7 +32,7 @@ struct ProgramMemory {
 /// Which of a kernel's variants run. Each rounds in an order of its own.
 enum class Numerics : uint8_t {
   kFast,       ///< the one made for the number of rows of the step
-  kInvariant,  ///< always the one for any number: a row's result does not depend on the rows beside it
+  kInvariant,  ///< those that round alike (CodeRange::exact): a row's result does not depend on the rows beside it
 };
 
 /// Not copyable: calls point into its own argument words.
@@ -69,11 +69,14 @@ class BoundProgram {
 
   struct Variant {
     uint32_t maxRows;  ///< of M; 0: any
+    uint32_t index;    ///< in the plan
     KernelFn function;
   };
   struct Kernel {
     bool onRows;  ///< M is S, else T
-    std::vector<Variant> variants;
+    std::vector<Variant> variants, exact;
+
+    const Variant& pick(uint32_t m, Numerics numerics) const;
   };
   struct Launch {
     uint32_t kernel, firstArg;

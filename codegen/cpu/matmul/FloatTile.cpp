@@ -11,7 +11,7 @@ namespace llmc {
 static constexpr int64_t kColumnsPerIter = 4;
 
 /// Independent sums a row: four in all hide the latency of FMA.
-int64_t TileEmitter::chains() const { return std::max<int64_t>(1, 4 / (config_.tileRows * halves_)); }
+int64_t TileEmitter::chains() const { return MatmulConfig::chains(k_.level(), config_.tileRows); }
 
 /// Column `column + offset` of an unquantized panel, one vector a half. bf16: `offset` is even, columns 2j and 2j+1 of
 /// a line come together as [half][even, odd].

@@ -23,7 +23,7 @@ public:
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
     const int64_t unitItems = (shape_.units() + itemUnits_ - 1) / itemUnits_;
     Value items = k_.c(unitItems), block = k_.c(config_.rowBlock);
-    if (shape_.mMax == 0) {
+    if (config_.anyRows) {
       // Blocks of one size: with a short last one, the worker that gets it would wait for the others.
       Value blocks = k_.ceilDiv(words_.rows, config_.rowBlock), divisor = k_.maxSI(blocks, k_.c(1));
       Value tiles = k_.ceilDiv(k_.divUI(k_.add(words_.rows, k_.add(divisor, -1)), divisor), config_.tileRows);
@@ -34,7 +34,7 @@ public:
     // Carried: the row block whose scales are prepared.
     k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
-      if (shape_.mMax == 0) {
+      if (config_.anyRows) {
         unit = k_.remUI(item, unitItems);
         index = k_.divUI(item, unitItems);
         first = k_.mul(index, block);

@@ -16,6 +16,12 @@ static bool sameProduct(kern::FuncOp function, int64_t mMax, const Level &one, c
   return succeeded(plan) && chooseMatmul(one, plan->shape) == chooseMatmul(other, plan->shape);
 }
 
-const KernelFamily kMatmul = {"linear", emitMatmulKernel, matmulScratchBytes, describeProduct, sameProduct};
+static bool exactProduct(kern::FuncOp function, int64_t mMax, const Level &level) {
+  FailureOr<MatmulPlan> plan = planMatmul(function, mMax);
+  return succeeded(plan) && roundsExactly(level, plan->shape);
+}
+
+const KernelFamily kMatmul = {"linear", emitMatmulKernel, matmulScratchBytes, describeProduct, sameProduct,
+                              exactProduct};
 
 } // namespace llmc

@@ -33,7 +33,7 @@ TEST(BoundProgram, PicksTheVariantByRows) {
   EXPECT_EQ(program->walk(31, 1).calls[2].function, few);
 }
 
-TEST(BoundProgram, InvariantNumericsTakeTheVariantForAnyRows) {
+TEST(BoundProgram, WithoutMarksInvariantNumericsTakeTheVariantForAnyRows) {
   auto bound = std::make_unique<Bound>();
   auto program = bound->bind(bound->engine.source()).take();
   const auto many = program->walk(5, 2).calls[2].function;
@@ -43,6 +43,30 @@ TEST(BoundProgram, InvariantNumericsTakeTheVariantForAnyRows) {
     EXPECT_EQ(program->walk(5, rows).calls[2].function == many, rows > 1);
     EXPECT_EQ(program->walk(5, rows, Numerics::kInvariant).calls[2].function, many);
   }
+}
+
+TEST(BoundProgram, InvariantNumericsTakeWhatIsMarkedExact) {
+  auto bound = std::make_unique<Bound>();
+  // Classes 1, 4, 16 and any, the first and the third exact: the third takes whatever is more, too.
+  std::unique_ptr<fb::EngineT> plan(bound->engine.plan().UnPack());
+  auto& variants = plan->kernels[3]->variants;
+  for (const uint32_t most : {4u, 16u})
+    variants.insert(variants.end() - 1, std::make_unique<fb::VariantT>(*variants.back()))->get()->m_max = most;
+  for (const size_t i : {0, 2}) variants[i]->code[0]->exact = true;
+  for (size_t i = 0; i < variants.size(); ++i) variants[i]->code[0]->offset = i * 64;
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(fb::Engine::Pack(builder, plan.get()), fb::EngineIdentifier());
+  ProgramSource source = bound->engine.source();
+  source.plan = fb::GetEngine(builder.GetBufferPointer());
+  auto program = bound->bind(source).take();
+  const auto variantFor = [&](uint32_t rows, Numerics numerics) {
+    program->walk(31, rows, numerics);
+    return program->origins()[2].variant;
+  };
+  const std::pair<uint32_t, uint32_t> exact[] = {{1, 0}, {2, 2}, {5, 2}, {16, 2}, {17, 2}, {31, 2}};
+  for (const auto& [rows, variant] : exact) EXPECT_EQ(variantFor(rows, Numerics::kInvariant), variant) << rows;
+  const std::pair<uint32_t, uint32_t> fast[] = {{1, 0}, {2, 1}, {5, 2}, {17, 3}};
+  for (const auto& [rows, variant] : fast) EXPECT_EQ(variantFor(rows, Numerics::kFast), variant) << rows;
 }
 
 TEST(BoundProgram, WithoutRowsTheHeadIsNotRun) {
