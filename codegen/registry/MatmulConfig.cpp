@@ -34,10 +34,11 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights.
+/// instead of 12, or 11 for symmetric weights. The mins of asymmetric ones are prepared once a panel, too much for few
+/// rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   const bool many = shape.mMax == 0 || shape.mMax > 16;
-  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit() && many;
+  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit() && (many || !shape.asymmetric());
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to

@@ -99,6 +99,7 @@ TEST(MatmulExactClasses, AreThoseOfFewRowsToo) {
   };
   const std::vector<int64_t> all(std::begin(kRowClasses), std::end(kRowClasses)), few = {1, 4, 16};
   EXPECT_EQ(exact(vnni, Layout::Q4N16K4Asym, ActKind::Int8), few);
+  EXPECT_EQ(exact(vnni, Layout::Q4N16K4Sym, ActKind::Int8), all);
   EXPECT_EQ(exact(vnni, Layout::Q8N16K4, ActKind::Int8), all);
   EXPECT_EQ(exact(avx2, Layout::Q4N16K4Asym, ActKind::Int8), all);
   EXPECT_EQ(exact(vnni, Layout::BF16N16K2, ActKind::F32), (std::vector<int64_t>{16, 64, 0}));
