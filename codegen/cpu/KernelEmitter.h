@@ -30,8 +30,8 @@ std::string describeKernel(kern::FuncOp function, int64_t mMax, const Level &lev
 /// Whether a variant's code is the same at two levels.
 bool sameCode(kern::FuncOp function, int64_t mMax, const Level &one, const Level &other);
 
-/// Whether a variant, at a level, gives a row the same bits as the other variants of the kernel that say so, the last of
-/// which takes any number of rows whatever its class.
+/// Whether a variant, at a level, gives a row the same bits as the other variants of the kernel that say so, the last
+/// of which takes any number of rows whatever its class.
 bool isExact(kern::FuncOp function, int64_t mMax, const Level &level);
 
 /// All kern.funcs of one hero: what the functions above do for them. NAMEFamily.cpp in a folder of its own

@@ -33,10 +33,12 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
-/// Whether the variants for more than 16 rows have 16-bit scales. Operations on the ports of the products, a group of 32
-/// columns: 10 instead of 12, or 11 for symmetric weights.
+/// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
+/// instead of 12, or 11 for symmetric weights. The mins of asymmetric ones are prepared once a panel, too much for few
+/// rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
-  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit();
+  const bool many = shape.mMax == 0 || shape.mMax > 16;
+  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit() && (many || !shape.asymmetric());
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -49,7 +51,7 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.style = TileStyle::Direct;
     config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
     config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
-    config.rowScales = many && hasRowScales(level, shape);
+    config.rowScales = hasRowScales(level, shape);
     // Units of 8 panels are heads with vectors of their own, for which the loop has no register left.
     const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
     if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
@@ -109,7 +111,8 @@ static int64_t exactClass(const Level &level, const MatmulShape &shape) {
   MatmulShape few = shape, many = shape;
   few.mMax = 16;
   many.mMax = 0;
-  return chooseMatmul(level, many).rowScales && !chooseMatmul(level, few).rowScales ? 16 : 0;
+  const MatmulConfig config = chooseMatmul(level, few);
+  return chooseMatmul(level, many).rowScales && !config.rowScales && config.anyRows ? 16 : 0;
 }
 
 bool roundsExactly(const Level &level, const MatmulShape &shape) {
@@ -135,7 +138,9 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
   // Exact steps of any number of rows run the variant for 16 where those for more round otherwise.
-  config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && hasRowScales(level, shape));
+  MatmulShape many = shape;
+  many.mMax = 0;
+  config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
   int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;

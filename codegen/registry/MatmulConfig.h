@@ -88,7 +88,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
 /// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
 /// Whether the variant of shape.mMax is one of those, at this level, that give a row of x the same bits. The last of
-/// them takes any number of rows: mMax 0, or 16 where more rows have 16-bit scales.
+/// them takes any number of rows: mMax 0, or 16 where only more rows have 16-bit scales.
 bool roundsExactly(const Level &level, const MatmulShape &shape);
 
 struct RowScalesLayout {

@@ -15,9 +15,9 @@ namespace llmc {
 
 /// One function of an image, or of a cubin.
 struct KernelVariant {
-  std::string kernel; ///< name of the kern.func
-  int64_t mMax = 0;   ///< class it was generated for
-  std::string symbol; ///< "linear_960x576_m4"
+  std::string kernel;           ///< name of the kern.func
+  int64_t mMax = 0;             ///< class it was generated for
+  std::string symbol;           ///< "linear_960x576_m4"
   std::vector<bool> exact = {}; ///< by CPU level: isExact() of KernelEmitter.h
 };
 

@@ -29,9 +29,9 @@ ProgramSource sourceOf(const EngineFile& engine, uint32_t level);
 
 /// One engine on one pool of workers, or on a device with the pool for what stays on the host. A step with a sequence
 /// that is StepSequence::exact, and with Numerics::kInvariant all steps, take the program for any number of tokens and
-/// variants that round alike; what a token gets depends then on its sequence alone, if the caller keeps to the two rules of
-/// attention: a prompt comes in chunks of two tokens or more, and generated tokens come one by one or apart. Used by
-/// the thread that made the pool. After the first step of each shape a step allocates nothing.
+/// variants that round alike; what a token gets depends then on its sequence alone, if the caller keeps to the two
+/// rules of attention: a prompt comes in chunks of two tokens or more, and generated tokens come one by one or apart.
+/// Used by the thread that made the pool. After the first step of each shape a step allocates nothing.
 class Executor {
  public:
   /// Errors: RT_MEMORY (69) with the size of the workspace, RT_PLAN (70), RT_LIMITS (64).

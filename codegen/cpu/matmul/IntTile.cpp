@@ -207,7 +207,8 @@ Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value h
   return scales.mins.empty() ? total : k_.fma(scales.mins[half], bias, total);
 }
 
-/// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one vpmaddwd. VNNI only.
+/// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one instruction. VNNI
+/// only.
 Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value high, Value scale, Value total) {
   RowScalesLayout layout(shape_);
   int64_t at = row * layout.stride + group.indexDisp;
@@ -219,9 +220,12 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
       k_.intrinsic("llvm.x86.avx512.pternlog.d.512", ints(), {low, highPart, k_.constant(ints(), 0xffff), select}),
       pairs);
   Value scales = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), pairs);
-  Value sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, scales});
-  if (!shape_.asymmetric())
-    sum = k_.add(sum, k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases));
+  Value sum;
+  if (shape_.asymmetric())
+    sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, scales});
+  else // the sum starts at the bias: an addition less
+    sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(),
+                       {k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases), both, scales});
   return k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
 }
 

@@ -21,7 +21,7 @@ static bool exactProduct(kern::FuncOp function, int64_t mMax, const Level &level
   return succeeded(plan) && roundsExactly(level, plan->shape);
 }
 
-const KernelFamily kMatmul = {"linear", emitMatmulKernel, matmulScratchBytes, describeProduct, sameProduct,
-                              exactProduct};
+const KernelFamily kMatmul = {"linear",        emitMatmulKernel, matmulScratchBytes,
+                              describeProduct, sameProduct,      exactProduct};
 
 } // namespace llmc
