@@ -39,7 +39,7 @@ class DocumentedDumps(unittest.TestCase):
         text = "\n".join((pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text().splitlines()[:60])
         parts = re.split(r"^#+ ", text, flags=re.M)[1:]
         self.assertEqual([part.splitlines()[0] for part in parts], ["llmc", "Results", "Limits", "Where to add"])
-        for part, wanted in zip(parts, (("--1-->", "--6-->", "./examples/quickstart.sh", "./tests/run.sh"), ("llama.cpp", "Machine:", "| decode"),
+        for part, wanted in zip(parts, (("--1-->", "--6-->", "./examples/quickstart.sh", "./tests/run.sh"), ("llama.cpp", "Machines:", "| decode"),
                                         ("- ",), ("| a model family |", "| an op |", "| a kernel family |", "| a pass |", "CONTRIBUTING.md"))):
             for each in wanted:
                 self.assertIn(each, part)
