@@ -112,7 +112,7 @@ def results() -> str:
     text = (ROOT / "README.md").read_text().split("## Results")[1].split("\n## ")[0]
     rows = [r for r in re.findall(r"^\| (.*) \|$", text, re.M) if not r.startswith(("what", "---"))]
     full = sum(all(cell.strip() for cell in row.split("|")) for row in rows)
-    given = {"date": r"\b20\d\d-\d\d-\d\d\b", "machine": r"Machine: .*CPUs", "peer version": r"Peer: .*\d+\.\d+\.\d+"}
+    given = {"date": r"\b20\d\d-\d\d-\d\d\b", "machine": r"Machines?: .*CPUs", "peer version": r"Peer: .*\d+\.\d+\.\d+"}
     words = [name if re.search(pattern, text) else f"no {name}" for name, pattern in given.items()]
     return f"{share(full, len(rows))} rows of the result table complete; {', '.join(words)}"
 
