@@ -2,6 +2,7 @@
 #include "runtime/main/token_teller.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <thread>
@@ -27,6 +28,17 @@ TEST(TokenTeller, TellsEveryTokenOnce) {
   (*teller)->keepOff(none);
   (*teller)->tell(3);
   EXPECT_TRUE(eventually(**teller, tokens + 3));
+}
+
+TEST(TokenTeller, SaysWhenThereIsNoConnection) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto teller = TokenTeller::create();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(teller);
+  EXPECT_EQ(teller.status().code(), "RT_TELLER");
 }
 
 }  // namespace
