@@ -135,12 +135,6 @@ class CudaBuild(unittest.TestCase):
         # NVRTC looks for a driver, too: with one there the bytes stay the same.
         self.assertEqual(self.built(name, "--jobs", "1", cache="empty-cache", LD_LIBRARY_PATH=str(FAKE_DRIVER.parent)).read_bytes(), first)
 
-    def test_no_tuning_for_cards(self):
-        done = subprocess.run([engine.BIN / "llmc", "tune", self.built("qwen2-7h1-d64-bf16"), "-o", "-"], capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.returncode, 78, done.stderr)
-        self.assertIn("error[TUNE_TARGET] expected an engine for the CPU, found one for cuda", done.stderr)
-        self.assertEqual(done.stdout, "")
-
     def test_the_dump_has_every_variant(self):
         folder = engine.work_dir() / "cuda-dump"
         output = self.built("qwen2-7h1-d64-bf16", "--dump-dir", str(folder))
