@@ -21,7 +21,7 @@ done
 # gcc is there for Rust, whose build scripts are linked with `cc`; everything of ours is built with clang-22.
 packages=(llvm-22 llvm-22-dev llvm-22-tools libmlir-22-dev mlir-22-tools clang-22 lld-22 liblld-22-dev libclang-rt-22-dev
   cmake ninja-build ccache gcc g++ binutils git ca-certificates
-  flatbuffers-compiler libflatbuffers-dev libcxxopts-dev nlohmann-json3-dev libxxhash-dev libedit-dev libyaml-dev libboost1.81-dev
+  flatbuffers-compiler libflatbuffers-dev libcxxopts-dev nlohmann-json3-dev libxxhash-dev libedit-dev libyaml-dev libhwloc-dev libboost1.81-dev
   zlib1g-dev libzstd-dev libxml2-dev
   libgtest-dev libgmock-dev python3 python3-venv python3-pip)
 if [ "$wantTests" = yes ]; then

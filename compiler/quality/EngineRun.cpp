@@ -17,7 +17,7 @@ std::optional<std::string> lowestRunnableLevel(const std::vector<std::string> &l
 }
 
 rt::Result<std::unique_ptr<rt::WorkerPool>> makePool(unsigned threads) {
-  size_t cores = rt::placeWorkers(rt::allowedCpus(), 0, rt::cgroupCpuLimit()).size();
+  size_t cores = rt::placeHere(0).workers.size();
   rt::PoolOptions options;
   options.threads = static_cast<int>(std::clamp<size_t>(threads, 1, std::max<size_t>(cores, 1)));
   options.pin = false;

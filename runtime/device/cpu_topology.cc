@@ -1,4 +1,4 @@
-// Reads sched_getaffinity, /sys/devices/system/cpu and the cgroup files.
+// Reads sched_getaffinity and the cgroup files; what the CPUs are is hwloc's to say.
 #include "runtime/device/cpu_topology.h"
 
 #include <sched.h>
@@ -7,10 +7,13 @@
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string>
 #include <utility>
+
+#include "runtime/base/counted.h"
 
 namespace llmc::rt {
 namespace {
@@ -22,28 +25,30 @@ std::string readLine(const std::string& path) {
   return line;
 }
 
-int readInt(const std::string& path, int fallback) {
-  const std::string line = readLine(path);
-  int value = fallback;
-  std::from_chars(line.data(), line.data() + line.size(), value);
-  return value;
+/// "0-3,8" of ascending numbers.
+std::string ranges(std::vector<int> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  std::string text;
+  for (size_t i = 0; i < numbers.size();) {
+    size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    text += (text.empty() ? "" : ",") + std::to_string(numbers[i]);
+    if (last > i) text += "-" + std::to_string(numbers[last]);
+    i = last + 1;
+  }
+  return text;
 }
 
 }  // namespace
 
-std::vector<LogicalCpu> allowedCpus() {
+std::vector<int> allowedCpus() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  std::vector<LogicalCpu> cpus;
-  if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
-    for (int id = 0; id < CPU_SETSIZE; ++id) {
-      if (!CPU_ISSET(id, &mask)) continue;
-      const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(id) + "/topology/";
-      // Without topology files each logical CPU counts as a core of its own.
-      cpus.push_back({id, readInt(folder + "physical_package_id", 0), readInt(folder + "core_id", id)});
-    }
-  }
-  if (cpus.empty()) cpus.push_back({0, 0, 0});
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof mask, &mask) == 0)
+    for (int id = 0; id < CPU_SETSIZE; ++id)
+      if (CPU_ISSET(id, &mask)) cpus.push_back(id);
+  if (cpus.empty()) cpus.push_back(0);
   return cpus;
 }
 
@@ -67,27 +72,63 @@ int cgroupCpuLimit() {
   return parseCpuMax(quota + " " + period);
 }
 
-std::vector<int> placeWorkers(std::span<const LogicalCpu> cpus, int workers, int quota) {
-  std::vector<int> first, rest;
-  std::set<std::pair<int, int>> seen;
-  for (const LogicalCpu& cpu : cpus) (seen.insert({cpu.package, cpu.core}).second ? first : rest).push_back(cpu.id);
-  if (workers <= 0) {
-    workers = static_cast<int>(first.size());
-    if (quota > 0) workers = std::min(workers, quota);
-  }
-  first.insert(first.end(), rest.begin(), rest.end());
-  std::vector<int> placed;
-  for (int i = 0; i < workers; ++i) placed.push_back(first[static_cast<size_t>(i) % first.size()]);
-  return placed;
+std::vector<int> Placement::cpuIds() const {
+  std::vector<int> ids;
+  for (const LogicalCpu& cpu : workers) ids.push_back(cpu.id);
+  return ids;
+}
+
+std::vector<int> Placement::sharedNodes() const {
+  std::set<int> nodes;
+  for (const LogicalCpu& cpu : workers) nodes.insert(cpu.node);
+  return nodes.size() < 2 ? std::vector<int>() : std::vector<int>(nodes.begin(), nodes.end());
+}
+
+Placement placeWorkers(std::span<const LogicalCpu> cpus, int workers, int quota) {
+  std::map<std::pair<bool, int>, std::vector<LogicalCpu>> groups;  // by whether the core has one before, slowness
+  std::set<int> cores;
+  for (const LogicalCpu& cpu : cpus) groups[{!cores.insert(cpu.core).second, -cpu.kind}].push_back(cpu);
+  std::vector<LogicalCpu> order;
+  for (const auto& [rank, group] : groups) order.insert(order.end(), group.begin(), group.end());
+  Placement placement{{}, static_cast<int>(cpus.size()), static_cast<int>(cores.size()), quota};
+  if (workers <= 0) workers = quota > 0 ? std::min(placement.cores, quota) : placement.cores;
+  for (int i = 0; i < workers; ++i) placement.workers.push_back(order[static_cast<size_t>(i) % order.size()]);
+  return placement;
+}
+
+Placement placeHere(int workers) {
+  return placeWorkers(machineTopology().cpusOf(allowedCpus()), workers, cgroupCpuLimit());
+}
+
+std::string placementText(const Placement& placement, std::span<const int> nodes) {
+  const size_t workers = placement.workers.size(), cores = static_cast<size_t>(placement.cores);
+  std::string text = counted(workers, "worker", "workers");
+  if (!placement.ownCpus())
+    return text + " on " + counted(static_cast<size_t>(placement.cpus), "CPU", "CPUs") + ", not pinned";
+  text += std::string(" on CPU") + (workers == 1 ? " " : "s ") + ranges(placement.cpuIds());
+  text += workers > cores ? ", " + std::to_string(workers - cores) + " beside another on its core"
+                          : ", one a physical core";
+  if (workers < cores) text += " of " + std::to_string(cores);
+  if (placement.quota > 0) text += ", quota of " + counted(static_cast<size_t>(placement.quota), "CPU", "CPUs");
+  std::map<int, size_t> kinds;
+  for (const LogicalCpu& cpu : placement.workers) ++kinds[cpu.kind];
+  if (kinds.size() > 1) text += ", " + std::to_string(kinds.rbegin()->second) + " on the fastest cores";
+  if (!nodes.empty()) text += ", memory spread over nodes " + ranges({nodes.begin(), nodes.end()});
+  return text;
 }
 
 bool keepOffCpus(std::span<const int> taken) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  for (const LogicalCpu& cpu : allowedCpus())
-    if (std::find(taken.begin(), taken.end(), cpu.id) == taken.end()) CPU_SET(cpu.id, &mask);
+  for (const int cpu : allowedCpus())
+    if (std::find(taken.begin(), taken.end(), cpu) == taken.end()) CPU_SET(cpu, &mask);
   // A refusal only costs speed.
   return CPU_COUNT(&mask) > 0 && sched_setaffinity(0, sizeof mask, &mask) == 0;
+}
+
+bool severalMemoryNodes() {
+  // "0", or a list such as "0-1".
+  return readLine("/sys/devices/system/node/online").find_first_of("-,") != std::string::npos;
 }
 
 uint64_t lastLevelCacheBytes() {

@@ -18,17 +18,17 @@ uint64_t tscTicks(uint64_t nanoseconds);
 /// that whoever changes `word` (with a sequentially consistent exchange) knows if anybody needs waking.
 void spinThenSleep(std::atomic<uint32_t>& word, uint32_t seen, uint64_t spinTicks, std::atomic<uint32_t>& sleepers);
 
-/// Reusable barrier of a fixed number of threads. Everything a thread wrote before arrive() is visible to all after it.
+/// Reusable barrier. Everything a thread wrote before arrive() is visible to all after it.
 class PhaseBarrier {
  public:
   /// `spinNanoseconds`: how long a thread spins before it sleeps. Pays off while a sleep costs more than a phase.
-  PhaseBarrier(uint32_t threads, uint64_t spinNanoseconds) : threads_(threads), spinTicks_(tscTicks(spinNanoseconds)) {}
+  explicit PhaseBarrier(uint64_t spinNanoseconds) : spinTicks_(tscTicks(spinNanoseconds)) {}
 
-  /// Blocks until all threads have called it as often as this one.
-  void arrive() {
-    if (threads_ == 1) return;
+  /// Blocks until `threads` of them have called it, which all say the same number. It may be another one the next time.
+  void arrive(uint32_t threads) {
+    if (threads == 1) return;
     const uint32_t seen = epoch_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads_) {
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads) {
       spinThenSleep(epoch_, seen, spinTicks_, sleepers_);
       return;
     }
@@ -38,7 +38,6 @@ class PhaseBarrier {
   }
 
  private:
-  const uint32_t threads_;
   const uint64_t spinTicks_;
   // Each on its own line: arriving must not disturb those who spin on the epoch.
   alignas(64) std::atomic<uint32_t> arrived_{0};

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "runtime/base/limits.h"
-#include "runtime/device/cpu_topology.h"
 #include "runtime/device/time_slice.h"
 
 namespace llmc::rt {
@@ -18,6 +18,14 @@ namespace {
 
 /// Some phases long. With the system's, a worker that wakes waits until the rival on its CPU has used up its own.
 constexpr uint64_t kSliceNanoseconds = 100'000;
+
+/// Of start_: the number of workers that take part.
+constexpr uint32_t kMemberBits = 11;
+static_assert(limits::kThreads < 1 << kMemberBits);
+constexpr uint32_t membersOf(uint32_t start) { return start & ((1u << kMemberBits) - 1); }
+
+/// With two workers the one that is left is as slow as both beside a rival.
+constexpr uint32_t kFewestToRest = 3;
 
 void setAffinity(pthread_t thread, std::span<const int> cpus) {
   cpu_set_t mask;
@@ -37,54 +45,84 @@ int32_t callKernel(const KernelCall& kernel, uint32_t worker, uint32_t workers) 
 
 }  // namespace
 
-WorkerPool::WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus)
-    : workers_(workers),
+WorkerPool::WorkerPool(const PoolOptions& options, Placement placement)
+    : placement_(std::move(placement)),
+      workers_(static_cast<uint32_t>(placement_.workers.size())),
       idleTicks_(tscTicks(options.idleNanoseconds)),
-      barrier_(workers, ownCpus ? options.spinNanoseconds : options.spinNanoseconds / 10) {}
+      watchTicks_((options.waited || (options.pin && placement_.ownCpus())) && workers_ >= kFewestToRest
+                      ? tscTicks(options.watchNanoseconds)
+                      : 0),
+      fakeWait_(options.waited),
+      barrier_(placement_.ownCpus() ? options.spinNanoseconds : options.spinNanoseconds / 10),
+      roster_(workers_, static_cast<double>(options.watchNanoseconds) / 1e9),
+      waited_(workers_),
+      shares_(workers_) {
+  // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
+  if (!options.pin || !placement_.ownCpus()) return;
+  cpus_ = placement_.cpuIds();
+  callerCpus_ = allowedCpus();
+}
 
 Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& options) {
   if (options.threads < 0 || options.threads > limits::kThreads)
     return Status::error(ErrorKind::kUsage, "RT_THREADS",
                          "threads must be between 1 and " + std::to_string(limits::kThreads) + ", got " +
                              std::to_string(options.threads));
-  const auto allowed = allowedCpus();
-  const auto placed = placeWorkers(allowed, options.threads, cgroupCpuLimit());
-  const bool ownCpus = placed.size() <= allowed.size();
-  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, static_cast<uint32_t>(placed.size()), ownCpus));
-  // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
-  const bool pin = options.pin && ownCpus;
-  if (pin) {
-    pool->cpus_ = placed;
-    for (const auto& cpu : allowed) pool->callerCpus_.push_back(cpu.id);
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(options, placeHere(options.threads)));
+  LLMC_TRY(pool->startWorkers());
+  return pool;
+}
+
+Status WorkerPool::startWorkers() {
+  if (watchTicks_) {
+    delays_.resize(workers_);
+    delays_[0] = RunDelay::open();
   }
-  for (uint32_t worker = 1; worker < pool->workers_; ++worker) {
+  for (uint32_t worker = 1; worker < workers_; ++worker) {
     // The one place where the standard library can only tell by throwing.
     try {
-      pool->threads_.emplace_back([raw = pool.get(), worker] { raw->loop(worker); });
+      threads_.emplace_back([this, worker] { loop(worker); });
     } catch (const std::system_error& error) {
-      return Status::error(ErrorKind::kUnavailable, "RT_THREADS",
-                           "cannot start worker " + std::to_string(worker) + " of " + std::to_string(pool->workers_) +
-                               ": " + error.what());
+      return Status::error(
+          ErrorKind::kUnavailable, "RT_THREADS",
+          "cannot start worker " + std::to_string(worker) + " of " + std::to_string(workers_) + ": " + error.what());
     }
-    if (pin) setAffinity(pool->threads_.back().native_handle(), std::span(placed).subspan(worker, 1));
+    if (!cpus_.empty()) pinTo(worker, cpus_[worker]);
   }
-  if (pin) setAffinity(pthread_self(), std::span(placed).first(1));
-  pool->callerSlice_ = setTimeSlice(kSliceNanoseconds);
-  return pool;
+  if (!cpus_.empty()) pinTo(0, cpus_[0]);
+  callerSlice_ = setTimeSlice(kSliceNanoseconds);
+  return Status::ok();
+}
+
+void WorkerPool::pinTo(uint32_t worker, int cpu) {
+  setAffinity(worker == 0 ? pthread_self() : threads_[worker - 1].native_handle(), std::span(&cpu, 1));
 }
 
 WorkerPool::~WorkerPool() {
   stopping_ = true;
-  start_.exchange(start_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
-  futexWakeAll(start_);
+  begin(workers_);
   for (auto& thread : threads_) thread.join();
   if (!callerCpus_.empty()) setAffinity(pthread_self(), callerCpus_);
   (void)setTimeSlice(callerSlice_);
 }
 
+/// Lets the workers [1, members) go. Those that rest are called back before the ones that wait for a walk could miss
+/// it: each looks at start_ again after it has read recalls_.
+void WorkerPool::begin(uint32_t members) {
+  const uint32_t walk = (start_.load(std::memory_order_relaxed) >> kMemberBits) + 1;
+  start_.exchange(walk << kMemberBits | members, std::memory_order_seq_cst);
+  if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(start_);
+  if (members > members_) {
+    recalls_.fetch_add(1, std::memory_order_seq_cst);
+    futexWakeAll(recalls_);
+  }
+  members_ = members;
+}
+
 int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
   walk_ = walk;
   times_ = times;
+  const uint64_t start = __rdtsc();
   if (times) {
     times->starts.assign(workers_, std::vector<uint64_t>(walk.calls.size()));
     times->ends = times->starts;
@@ -92,23 +130,48 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
     times->begin = __rdtsc();
   }
   failure_.store(0, std::memory_order_relaxed);
-  if (workers_ > 1) {
-    start_.exchange(start_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(start_);
-  }
-  walkPhases(0);
+  const uint32_t members = walk.elastic && !times ? roster_.active() : workers_;
+  if (workers_ > 1) begin(members);
+  walkPhases(0, members);
   if (times) {
     times->end = __rdtsc();
     for (auto& opens : times->opens)
       if (!opens.empty()) opens.back() = times->end;
+  } else if (watchTicks_ && walk.elastic) {
+    watch(__rdtsc() - start);
   }
   return failure_.load(std::memory_order_relaxed);
 }
 
-void WorkerPool::walkPhases(uint32_t worker) { times_ ? walkPhasesAs<true>(worker) : walkPhasesAs<false>(worker); }
+void WorkerPool::watch(uint64_t ticks) {
+  walkedTicks_ += ticks;
+  if (walkedTicks_ >= watchTicks_) lookAround();
+}
+
+/// Who had no CPU during the walks since the last time?
+void WorkerPool::lookAround() {
+  const double walked = static_cast<double>(walkedTicks_) / static_cast<double>(tscTicks(1'000'000'000));
+  walkedTicks_ = 0;
+  for (uint32_t worker = 0; worker < workers_; ++worker) {
+    const uint64_t waited = fakeWait_ ? fakeWait_(worker) : delays_[worker].nanoseconds();
+    shares_[worker] = static_cast<double>(waited - waited_[worker]) / 1e9 / walked;
+    waited_[worker] = waited;
+  }
+  roster_.update(shares_, static_cast<double>(__rdtsc()) / static_cast<double>(tscTicks(1'000'000'000)));
+  if (cpus_.empty()) return;
+  for (const auto& [one, other] : roster_.swaps()) {
+    std::swap(cpus_[one], cpus_[other]);
+    pinTo(one, cpus_[one]);
+    pinTo(other, cpus_[other]);
+  }
+}
+
+void WorkerPool::walkPhases(uint32_t worker, uint32_t members) {
+  times_ ? walkPhasesAs<true>(worker, members) : walkPhasesAs<false>(worker, members);
+}
 
 template <bool kTimed>
-void WorkerPool::walkPhasesAs(uint32_t worker) {
+void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
   uint32_t call = 0;
   for (size_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
@@ -117,24 +180,37 @@ void WorkerPool::walkPhasesAs(uint32_t worker) {
       if (failure_.load(std::memory_order_relaxed)) continue;
       const KernelCall& kernel = walk.calls[call];
       if constexpr (kTimed) times_->starts[worker][call] = __rdtsc();
-      if (const int32_t code = callKernel(kernel, worker, workers_)) failure_.store(code, std::memory_order_relaxed);
+      if (const int32_t code = callKernel(kernel, worker, members)) failure_.store(code, std::memory_order_relaxed);
       if constexpr (kTimed) times_->ends[worker][call] = __rdtsc();
     }
-    barrier_.arrive();
+    barrier_.arrive(members);
     // The last one cannot be written: once that barrier opens, run() returns and the caller may read.
     if constexpr (kTimed)
       if (phase + 1 < walk.phaseEnds.size()) times_->opens[worker][phase] = __rdtsc();
   }
   // run() must not return while a worker may still read walk_, even if there was no phase.
-  if (walk.phaseEnds.empty()) barrier_.arrive();
+  if (walk.phaseEnds.empty()) barrier_.arrive(members);
 }
 
 void WorkerPool::loop(uint32_t worker) {
   (void)setTimeSlice(kSliceNanoseconds);
-  for (uint32_t seen = 0;; ++seen) {
+  if (watchTicks_) delays_[worker] = RunDelay::open();
+  for (uint32_t seen = 0;;) {
     spinThenSleep(start_, seen, idleTicks_, sleepers_);
+    seen = start_.load(std::memory_order_acquire);
+    if (membersOf(seen) <= worker) seen = rest(worker);
     if (stopping_) return;
-    walkPhases(worker);
+    walkPhases(worker, membersOf(seen));
+  }
+}
+
+/// Until a walk has `worker` among those who take part; run() waits for it there. Returns what start_ is then.
+uint32_t WorkerPool::rest(uint32_t worker) {
+  for (;;) {
+    const uint32_t recalls = recalls_.load(std::memory_order_seq_cst);
+    const uint32_t start = start_.load(std::memory_order_seq_cst);
+    if (membersOf(start) > worker) return start;
+    futexWait(recalls_, recalls);
   }
 }
 

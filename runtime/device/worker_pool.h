@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "runtime/base/status.h"
+#include "runtime/device/cpu_topology.h"
 #include "runtime/device/phase_barrier.h"
+#include "runtime/device/run_delay.h"
+#include "runtime/device/worker_roster.h"
 
 namespace llmc::rt {
 
@@ -23,10 +26,12 @@ struct KernelCall {
 struct Walk {
   std::span<const KernelCall> calls;
   std::span<const uint32_t> phaseEnds;
+  /// Any number of workers may share the work: those whose CPU another process has may rest meanwhile.
+  bool elastic = false;
 };
 
 /// When things happened in one walk, on the TSC. Filled by run(): each worker writes its own rows, so that they do not
-/// meet. Of a walk in which a kernel failed the rest is 0.
+/// meet. All workers take part. Of a walk in which a kernel failed the rest is 0.
 struct WalkTimes {
   uint64_t begin = 0, end = 0;                ///< of run(), seen by its caller
   std::vector<std::vector<uint64_t>> starts;  ///< [worker][call] the kernel was entered
@@ -42,6 +47,10 @@ struct PoolOptions {
   /// without a CPU of their own spin a tenth of it: they keep the one who works from working.
   uint64_t spinNanoseconds = 300'000;
   uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
+  /// Time in walks after which the pool looks who had no CPU; 0: never. Many times as long as a busy process and a
+  /// worker take turns, some milliseconds.
+  uint64_t watchNanoseconds = 100'000'000;
+  uint64_t (*waited)(uint32_t worker) = nullptr;  ///< for tests: nanoseconds without a CPU; null: ask the kernel
 };
 
 /// A fixed set of workers. The thread that creates the pool is worker 0 and the only one that may call run(); it is
@@ -55,30 +64,51 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   uint32_t workers() const { return workers_; }
-  std::span<const int> cpus() const { return cpus_; }  ///< CPU id of each worker; empty when not pinned
+  uint32_t active() const { return roster_.active(); }  ///< workers that share elastic walks now
+  std::span<const int> cpus() const { return cpus_; }   ///< CPU id of each worker; empty when not pinned
+  const Placement& placement() const { return placement_; }
 
-  /// All workers walk `walk`; returns when the last one is done. 0, or a code that one of the kernels returned; after a
-  /// kernel has failed no further ones are started. Allocates nothing, unless it is to measure `times`.
+  /// All workers walk `walk`, of an elastic one that is not measured those that have a CPU; returns when the last one
+  /// is done. 0, or a code that one of the kernels returned; after a kernel has failed no further ones are started.
+  /// Allocates nothing, unless it is to measure `times` or sends workers to rest.
   int32_t run(const Walk& walk, WalkTimes* times = nullptr);
 
  private:
-  WorkerPool(const PoolOptions& options, uint32_t workers, bool ownCpus);
+  WorkerPool(const PoolOptions& options, Placement placement);
+  Status startWorkers();
   void loop(uint32_t worker);
-  void walkPhases(uint32_t worker);
+  uint32_t rest(uint32_t worker);
+  void begin(uint32_t members);
+  void walkPhases(uint32_t worker, uint32_t members);
   template <bool kTimed>
-  void walkPhasesAs(uint32_t worker);
+  void walkPhasesAs(uint32_t worker, uint32_t members);
+  void watch(uint64_t ticks);
+  void lookAround();
+  void pinTo(uint32_t worker, int cpu);
 
+  const Placement placement_;
   const uint32_t workers_;
   const uint64_t idleTicks_;
+  const uint64_t watchTicks_;  ///< 0: nobody rests
+  uint64_t (*const fakeWait_)(uint32_t worker);
   std::vector<int> cpus_;
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
   uint64_t callerSlice_ = 0;     ///< time slice of that thread before, nanoseconds; 0: the system's
   PhaseBarrier barrier_;
-  Walk walk_;                                   ///< written by run() before start_ moves, read by workers after
-  WalkTimes* times_ = nullptr;                  ///< likewise; null: not measured
-  bool stopping_ = false;                       ///< likewise
-  alignas(64) std::atomic<uint32_t> start_{0};  ///< moves once a walk
+  WorkerRoster roster_;
+  std::vector<RunDelay> delays_;  ///< [worker], each opened by its own thread before its first walk
+  std::vector<uint64_t> waited_;  ///< [worker] its delay when the pool last looked
+  std::vector<double> shares_;    ///< [worker] of the time since then
+  uint64_t walkedTicks_ = 0;      ///< in walks since then
+  Walk walk_;                     ///< written by run() before start_ moves, read by workers after
+  WalkTimes* times_ = nullptr;    ///< likewise; null: not measured
+  bool stopping_ = false;         ///< likewise
+  uint32_t members_ = 0;          ///< of the walk begun last
+  /// Moves once a walk: its number, and in the low bits how many workers take part, which no other variable may tell: a
+  /// worker that is not among them may read it at any time.
+  alignas(64) std::atomic<uint32_t> start_{0};
   alignas(64) std::atomic<uint32_t> sleepers_{0};
+  alignas(64) std::atomic<uint32_t> recalls_{0};  ///< moves when workers that rest are among those who take part again
   alignas(64) std::atomic<int32_t> failure_{0};
   std::vector<std::thread> threads_;
 };

@@ -82,7 +82,7 @@ Result<std::unique_ptr<BoundProgram>> BoundProgram::bind(const ProgramSource& so
 }
 
 Walk BoundProgram::walk(uint32_t tokens, uint32_t rows, Numerics numerics) {
-  if (tokens == tokens_ && rows == rows_ && numerics == numerics_) return {calls_, phaseEnds_};
+  if (tokens == tokens_ && rows == rows_ && numerics == numerics_) return {calls_, phaseEnds_, /*elastic=*/true};
   tokens_ = tokens;
   rows_ = rows;
   numerics_ = numerics;
@@ -104,7 +104,7 @@ Walk BoundProgram::walk(uint32_t tokens, uint32_t rows, Numerics numerics) {
     }
     if (calls_.size() > before) phaseEnds_.push_back(static_cast<uint32_t>(calls_.size()));
   }
-  return {calls_, phaseEnds_};
+  return {calls_, phaseEnds_, /*elastic=*/true};
 }
 
 }  // namespace llmc::rt

@@ -48,6 +48,7 @@ struct EngineFile::State {
   Verify verify = Verify::kFull;
   Residency residency = Residency::kMapped;
   unsigned threads = 1;
+  std::function<void(uint64_t, uint64_t)> progress;
   SectionTable table;
   std::vector<Mapping> memory;  ///< one for each section; empty for code and digests
   std::vector<Mapping> code;    ///< one for each level, empty until activated
@@ -159,10 +160,13 @@ Status EngineFile::State::checkDigests(const std::vector<bool>& wanted) {
   // The first fault in file order is the one reported, whatever thread meets it.
   std::vector<Status> results(tasks.size());
   std::atomic<size_t> next{0}, firstFault{tasks.size()};
-  auto work = [&] {
+  std::atomic<uint64_t> done{0};
+  auto work = [&](bool tells) {
     std::vector<std::byte> buffer;
     for (size_t i; (i = next.fetch_add(1)) < tasks.size() && i < firstFault.load();) {
       results[i] = checkChunk(tasks[i].section, tasks[i].chunk, buffer);
+      done += std::min(kChunkBytes, table.entries[tasks[i].section].padded - tasks[i].chunk * kChunkBytes);
+      if (tells && progress) progress(done, bytes);
       if (results[i].isOk()) continue;
       size_t seen = firstFault.load();
       while (i < seen && !firstFault.compare_exchange_weak(seen, i)) {
@@ -172,8 +176,8 @@ Status EngineFile::State::checkDigests(const std::vector<bool>& wanted) {
   // A thread pays off from some 16 MiB on.
   auto extra = std::min<uint64_t>(threads - 1, bytes / (4 * kChunkBytes));
   std::vector<std::thread> pool;
-  for (uint64_t i = 0; i < extra; ++i) pool.emplace_back(work);
-  work();
+  for (uint64_t i = 0; i < extra; ++i) pool.emplace_back(work, false);
+  work(true);
   for (std::thread& thread : pool) thread.join();
   return firstFault < tasks.size() ? std::move(results[firstFault]) : Status::ok();
 }
@@ -229,6 +233,7 @@ Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& 
   state->name = "'" + escaped(path) + "'";
   state->verify = options.verify;
   state->residency = options.weights;
+  state->progress = options.progress;
   state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   uint64_t fileBytes = 0;
   LLMC_TRY(state->openFile(path, fileBytes));

@@ -32,6 +32,9 @@ struct OpenOptions {
   /// Asked when there are several plans; code and weights of the others are then neither read nor verified. None: all
   /// is verified, and the first plan is in use.
   ChoosePlan choose = {};
+  /// Told how many bytes of how many have been read and verified, by the thread that calls open(), after each chunk of
+  /// its own.
+  std::function<void(uint64_t done, uint64_t total)> progress = {};
 };
 
 /// An open engine. Once open() is ok: all tables, vectors and names of the plan marked (required) in engine.fbs are

@@ -16,17 +16,17 @@ MemoryAhead::MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const K
       self_(reinterpret_cast<uint64_t>(this)),
       call_{work, &self_} {}
 
-int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t) {
+int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t workers) {
   const std::span<uint8_t> all = reinterpret_cast<MemoryAhead*>(args[0])->now_;
-  const uint64_t at = worker * kHugePageBytes;
-  if (at < all.size()) populate(all.data() + at, std::min(all.size() - at, kHugePageBytes));
+  for (uint64_t at = worker * kHugePageBytes; at < all.size(); at += workers * kHugePageBytes)
+    populate(all.data() + at, std::min(all.size() - at, kHugePageBytes));
   return 0;
 }
 
 void MemoryAhead::populateNext(std::span<uint8_t> all, uint64_t& done) {
   now_ = all.subspan(done, std::min(all.size() - done, pool_.workers() * kHugePageBytes));
   // work() returns 0 always.
-  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
+  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1), /*elastic=*/true});
   done += now_.size();
 }
 

@@ -1,11 +1,9 @@
 // Sizes before allocations: what does not fit is refused with numbers, before the weights are read.
 #include "runtime/main/device_session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "runtime/device/memory.h"
@@ -13,6 +11,7 @@
 #include "runtime/format/cuda_check.h"
 #include "runtime/kv/cuda/device_pages.h"
 #include "runtime/main/number_flags.h"
+#include "runtime/main/progress_line.h"
 
 namespace llmc::rt {
 namespace {
@@ -24,15 +23,6 @@ std::string levelNames(const fb::Engine& plan) {
   std::string names;
   for (const auto* level : *plan.levels()) names += (names.empty() ? "" : ", ") + escaped(level->name()->string_view());
   return names;
-}
-
-/// On a terminal alone, and not for what takes no time.
-void showProgress(uint64_t done, uint64_t total) {
-  constexpr uint64_t kQuick = uint64_t{1} << 30;
-  if (total < kQuick || !::isatty(STDERR_FILENO)) return;
-  std::fprintf(stderr, "\rweights to the device: %3d%% of %s%s", static_cast<int>(done * 100 / total),
-               formatBytes(total).c_str(), done == total ? "\n" : "");
-  std::fflush(stderr);
 }
 
 }  // namespace
@@ -126,10 +116,12 @@ Result<std::unique_ptr<Executor>> DeviceSession::makeExecutor(const EngineFile& 
   LLMC_TRY(code.status());
   device.code = code.take();
   cuda::UploadOptions upload;
-  upload.progress = showProgress;
+  std::optional<ProgressLine> line(std::in_place, "weights to the device");
+  upload.progress = [&line](uint64_t done, uint64_t total) { line->show(done, total); };
   upload.madeUp = madeUpWeights;
   auto weights =
       cuda::DeviceWeights::upload(*context_, engine.plan(), [&](uint32_t i) { return engine.section(i); }, upload);
+  line.reset();
   LLMC_TRY(weights.status());
   device.weights = weights.take();
   auto backend =

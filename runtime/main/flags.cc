@@ -138,7 +138,8 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readReal(parsed, "presence-penalty", flags.presencePenalty, -2, 2));
   LLMC_TRY(readReal(parsed, "frequency-penalty", flags.frequencyPenalty, -2, 2));
   LLMC_TRY(readInteger(parsed, "logprobs", flags.logprobs, 0, limits::kTopLogprobs));
-  LLMC_TRY(readInteger(parsed, "threads", flags.threads, 1, limits::kThreads));
+  if (parsed.count("threads") && parsed["threads"].as<std::string>() != "auto")
+    LLMC_TRY(readInteger(parsed, "threads", flags.threads, 1, limits::kThreads));
   LLMC_TRY(readCount(parsed, "max-model-len", flags.maxModelLen, limits::kPositions));
   LLMC_TRY(readCount(parsed, "max-num-batched-tokens", flags.maxBatchedTokens, limits::kMaxTokensPerStep));
   LLMC_TRY(readInteger(parsed, "chunk", flags.chunk, 2, limits::kPositions));

@@ -52,8 +52,11 @@ constexpr FlagHelp kFlags[] = {
      kMachine},
     {"enforce-eager", "", "vLLM's name for --no-graphs; a CPU, which has no graphs, takes it too (default: not)",
      kMachine},
-    {"threads", "N",
-     "worker threads; on a GPU those that sample (default: one a physical core that this process may use)", kMachine},
+    {"threads", "N|auto",
+     "worker threads; on a GPU those that sample; auto: one a physical core that this process may use, no more than "
+     "the "
+     "cgroup's CPU quota (default: auto)",
+     kMachine},
     {"max-model-len", "N",
      "longest context in tokens, 4k: 4000, 4K: 4096 (default: the model's, less if memory is short)", kMachine},
     {"kv-memory", "SIZE|auto",

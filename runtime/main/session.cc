@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "runtime/device/cpu_features.h"
 #include "runtime/device/machine_memory.h"
+#include "runtime/device/machine_topology.h"
 #include "runtime/device/memory.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
+#include "runtime/main/progress_line.h"
 
 namespace llmc::rt {
 namespace {
@@ -56,6 +59,8 @@ Status Session::openEngine(const Flags& flags) {
   OpenOptions options;
   options.verify = flags.verifyWeights ? Verify::kFull : Verify::kLazy;
   options.choose = [&](std::span<const fb::Engine* const> plans) { return choosePlan(flags.device, plans); };
+  ProgressLine line("weights from the file");
+  options.progress = [&line](uint64_t done, uint64_t total) { line.show(done, total); };
   auto file = EngineFile::open(flags.engine, options);
   if (!file) return file.takeStatus();
   engine_ = std::make_unique<EngineFile>(file.take());
@@ -155,6 +160,25 @@ Status Session::planMemory(const Flags& flags, const SessionNeeds& needs) {
   return Status::ok();
 }
 
+/// Weights, KV cache and workspace are read by all workers. On several nodes each worker's share of every product is
+/// near it only by chance, so pages go round: all nodes give the bandwidth they have, none becomes the bottleneck.
+void Session::chooseNodes(const Flags& flags) {
+  if (severalMemoryNodes() && !machineTopology().threadHasPolicy())
+    memoryNodes_ = placeHere(flags.threads).sharedNodes();
+}
+
+/// Nobody has touched it yet. Weights are where the page cache has them: this thread's way decided that while they were
+/// read, if they were.
+void Session::spreadMemory() {
+  if (memoryNodes_.empty() || device_) return;
+  const std::span<uint8_t> workspace = executor_->workspace();
+  if (machineTopology().spread(kv_->base(), uint64_t{kv_->pages()} * kv_->pageBytes(), memoryNodes_) &&
+      machineTopology().spread(workspace.data(), workspace.size(), memoryNodes_))
+    return;
+  writeNotice("the kernel does not let memory be spread over the nodes of the workers; it is near the first of them");
+  memoryNodes_.clear();
+}
+
 Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   PoolOptions options;
   options.threads = flags.threads;
@@ -174,6 +198,7 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
                                          numericsOf(flags));
   if (!executor) return executor.takeStatus();
   executor_ = executor.take();
+  spreadMemory();
   return Status::ok();
 }
 
@@ -195,9 +220,16 @@ void Session::makeMemoryReady(const SessionNeeds& needs) {
 
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {
   std::unique_ptr<Session> session(new Session);
+  // While the file is read: asking the kernel about each CPU takes a while on large machines.
+  auto topology = std::async(std::launch::async, [] { (void)machineTopology(); });
   // Before the workers: a thread inherits the affinity of the one that starts it, and this one gets pinned.
   if (needs.text) session->loadingTokenizer_ = std::async(std::launch::async, loadTokenizer, flags.engine);
+  session->chooseNodes(flags);
+  // Threads that verify the weights have this one's way.
+  std::optional<SpreadScope> scope;
+  if (!session->memoryNodes_.empty()) scope.emplace(machineTopology(), session->memoryNodes_);
   LLMC_TRY(session->openEngine(flags));
+  scope.reset();
   LLMC_TRY(session->makeExecutor(flags, needs));
   session->loadMilliseconds_ = millisecondsSinceStart();
   session->makeMemoryReady(needs);

@@ -46,6 +46,8 @@ class Session {
   Executor& executor() { return *executor_; }
   MemoryAhead* memoryAhead() { return memoryAhead_.get(); }  ///< null on a device
   uint32_t context() const { return plan_.contextTokens; }   ///< tokens of the longest sequence
+  /// That what all workers share is spread over; empty: there is one, or the first touch decides.
+  std::span<const int> memoryNodes() const { return memoryNodes_; }
   const std::string& levelName() const { return level_; }
   const SamplingDefaults& samplingDefaults() const { return defaults_; }
   const std::vector<int32_t>& eosIds() const { return defaults_.eosIds; }  ///< of plan and generation_config
@@ -58,6 +60,8 @@ class Session {
 
  private:
   Session() = default;
+  void chooseNodes(const Flags& flags);
+  void spreadMemory();
   Status openEngine(const Flags& flags);
   uint32_t choosePlan(const std::string& wanted, std::span<const fb::Engine* const> plans);
   Status chooseLevel(const Flags& flags);
@@ -66,6 +70,7 @@ class Session {
   void makeMemoryReady(const SessionNeeds& needs);
 
   // In order of construction: what is below uses what is above.
+  std::vector<int> memoryNodes_;
   std::future<Result<Tokenizer>> loadingTokenizer_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<EngineFile> engine_;

@@ -39,7 +39,8 @@ std::string startScreen(Session& session, const Flags& flags, const std::string&
   const uint64_t weights = weightBytes(session.engine().plan()), workspace = session.executor().workspaceBytes();
   const uint64_t pages = session.kv().pages(), page = session.kv().pageBytes();
   std::string text = "model      " + (name && name->size() ? name->str() : flags.engine) + ", code for " +
-                     session.levelName() + ", " + count(static_cast<uint64_t>(session.pool().workers()), "workers");
+                     session.levelName() + "\nworkers    " +
+                     placementText(session.pool().placement(), session.memoryNodes());
   if (session.device())
     text += "\ndevice     " + session.device()->name() + ", " + formatBytes(session.room().free) + " of " +
             formatBytes(session.room().total) + " were free";

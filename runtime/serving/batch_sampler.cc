@@ -48,7 +48,7 @@ void BatchSampler::run(std::span<SampleTask> tasks) {
       std::count_if(tasks.begin(), tasks.end(), [](const SampleTask& t) { return t.tiles.empty() && t.token < 0; });
   if (rows < 2 || static_cast<uint64_t>(rows) * vocabulary_ < kFewLogits) return takeTasks(0);
   // work() returns 0 always.
-  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1)});
+  (void)pool_.run({std::span(&call_, 1), std::span(&phaseEnd_, 1), /*elastic=*/true});
 }
 
 }  // namespace llmc::rt::serving

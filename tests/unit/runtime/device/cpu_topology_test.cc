@@ -3,32 +3,90 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <thread>
 
 namespace llmc::rt {
 namespace {
 
-// Two sockets of two cores with two threads each, numbered as Linux does: second threads come last.
-const std::vector<LogicalCpu> kTwoSockets = {{0, 0, 0}, {1, 0, 1}, {2, 1, 0}, {3, 1, 1},
-                                             {4, 0, 0}, {5, 0, 1}, {6, 1, 0}, {7, 1, 1}};
+/// The first `count` CPUs of an invented machine.
+std::vector<LogicalCpu> machine(const char* synthetic, int count) {
+  std::vector<int> ids(static_cast<size_t>(count));
+  std::iota(ids.begin(), ids.end(), 0);
+  auto topology = MachineTopology::fromSynthetic(synthetic);
+  EXPECT_TRUE(topology) << topology.status().toString();
+  return topology->cpusOf(ids);
+}
+
+// Two sockets with a node, two cores and two threads a core each, numbered as Linux does: second threads come last.
+std::vector<LogicalCpu> twoSockets() { return machine("package:2 node:1 core:2 pu:2(indexes=0,4,1,5,2,6,3,7)", 8); }
+
+std::vector<int> placed(std::span<const LogicalCpu> cpus, int workers, int quota) {
+  return placeWorkers(cpus, workers, quota).cpuIds();
+}
 
 TEST(CpuTopology, OneWorkerAPhysicalCore) {
-  EXPECT_EQ(placeWorkers(kTwoSockets, 0, 0), (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(placed(twoSockets(), 0, 0), (std::vector<int>{0, 1, 2, 3}));
+  const Placement placement = placeWorkers(twoSockets(), 0, 0);
+  EXPECT_EQ(placement.cpus, 8);
+  EXPECT_EQ(placement.cores, 4);
+  EXPECT_TRUE(placement.ownCpus());
 }
 
 TEST(CpuTopology, QuotaLimitsTheDefaultOnly) {
-  EXPECT_EQ(placeWorkers(kTwoSockets, 0, 2).size(), 2u);
-  EXPECT_EQ(placeWorkers(kTwoSockets, 3, 2).size(), 3u);
+  EXPECT_EQ(placed(twoSockets(), 0, 2).size(), 2u);
+  EXPECT_EQ(placed(twoSockets(), 0, 100).size(), 4u);
+  EXPECT_EQ(placed(twoSockets(), 3, 2).size(), 3u);
 }
 
 TEST(CpuTopology, SecondThreadsComeAfterAllCores) {
-  EXPECT_EQ(placeWorkers(kTwoSockets, 6, 0), (std::vector<int>{0, 1, 2, 3, 4, 5}));
-  EXPECT_EQ(placeWorkers(kTwoSockets, 9, 0).back(), 0);
+  EXPECT_EQ(placed(twoSockets(), 6, 0), (std::vector<int>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(placed(twoSockets(), 9, 0).back(), 0);
+  EXPECT_FALSE(placeWorkers(twoSockets(), 9, 0).ownCpus());
 }
 
 TEST(CpuTopology, RespectsTheAffinityMask) {
-  const std::vector<LogicalCpu> masked = {{5, 0, 1}, {7, 1, 1}};
-  EXPECT_EQ(placeWorkers(masked, 0, 0), (std::vector<int>{5, 7}));
+  const auto topology = MachineTopology::fromSynthetic("package:2 core:2 pu:2(indexes=0,4,1,5,2,6,3,7)").take();
+  EXPECT_EQ(placed(topology.cpusOf(std::vector<int>{5, 7}), 0, 0), (std::vector<int>{5, 7}));
+  EXPECT_EQ(placed(topology.cpusOf(std::vector<int>{1, 5}), 0, 0), (std::vector<int>{1})) << "two threads of a core";
+  EXPECT_EQ(placed(topology.cpusOf(std::vector<int>{1, 5}), 2, 0), (std::vector<int>{1, 5}));
+}
+
+TEST(CpuTopology, OneCore) {
+  const auto cpus = machine("core:1 pu:2", 2);
+  EXPECT_EQ(placed(cpus, 0, 0), (std::vector<int>{0}));
+  EXPECT_EQ(placementText(placeWorkers(cpus, 0, 0)), "1 worker on CPU 0, one a physical core");
+  EXPECT_EQ(placementText(placeWorkers(cpus, 2, 0)), "2 workers on CPUs 0-1, 1 beside another on its core");
+}
+
+TEST(CpuTopology, FastCoresComeFirst) {
+  // Two slow cores, then two fast ones with two threads each.
+  const std::vector<LogicalCpu> hybrid = {{0, 0, 0, 0}, {1, 1, 0, 0}, {2, 2, 0, 1},
+                                          {3, 2, 0, 1}, {4, 3, 0, 1}, {5, 3, 0, 1}};
+  EXPECT_EQ(placed(hybrid, 2, 0), (std::vector<int>{2, 4}));
+  EXPECT_EQ(placed(hybrid, 0, 0), (std::vector<int>{2, 4, 0, 1}));
+  EXPECT_EQ(placed(hybrid, 6, 0), (std::vector<int>{2, 4, 0, 1, 3, 5}));
+  EXPECT_EQ(placementText(placeWorkers(hybrid, 0, 0)),
+            "4 workers on CPUs 0-2,4, one a physical core, 2 on the fastest cores");
+  EXPECT_EQ(placementText(placeWorkers(hybrid, 2, 0)), "2 workers on CPUs 2,4, one a physical core of 4");
+}
+
+TEST(CpuTopology, SharedMemoryIsSpreadOverTheNodesOfTheWorkers) {
+  EXPECT_EQ(placeWorkers(twoSockets(), 0, 0).sharedNodes(), (std::vector<int>{0, 1}));
+  EXPECT_TRUE(placeWorkers(twoSockets(), 2, 0).sharedNodes().empty()) << "both on node 0, and so is what they touch";
+  EXPECT_TRUE(placeWorkers(machine("core:4 pu:1", 4), 0, 0).sharedNodes().empty());
+  const auto topology = MachineTopology::fromSynthetic("node:4 core:1 pu:1").take();
+  EXPECT_EQ(placeWorkers(topology.cpusOf(std::vector<int>{1, 3}), 0, 0).sharedNodes(), (std::vector<int>{1, 3}));
+}
+
+TEST(CpuTopology, TextOfAPlacement) {
+  const Placement two = placeWorkers(twoSockets(), 0, 0);
+  EXPECT_EQ(placementText(two), "4 workers on CPUs 0-3, one a physical core");
+  EXPECT_EQ(placementText(two, two.sharedNodes()),
+            "4 workers on CPUs 0-3, one a physical core, memory spread over nodes 0-1");
+  EXPECT_EQ(placementText(placeWorkers(twoSockets(), 0, 1)),
+            "1 worker on CPU 0, one a physical core of 4, quota of 1 CPU");
+  EXPECT_EQ(placementText(placeWorkers(machine("core:4 pu:1", 4), 9, 0)), "9 workers on 4 CPUs, not pinned");
 }
 
 TEST(CpuTopology, CpuMaxOfTheCgroup) {
@@ -41,8 +99,7 @@ TEST(CpuTopology, CpuMaxOfTheCgroup) {
 }
 
 TEST(CpuTopology, AThreadAndItsOwnKeepOffTakenCpus) {
-  std::vector<int> all;
-  for (const LogicalCpu& cpu : allowedCpus()) all.push_back(cpu.id);
+  const std::vector<int> all = allowedCpus();
   std::thread([&] {
     EXPECT_FALSE(keepOffCpus(all)) << "no other one is left";
     EXPECT_EQ(allowedCpus().size(), all.size());
@@ -51,7 +108,7 @@ TEST(CpuTopology, AThreadAndItsOwnKeepOffTakenCpus) {
     std::thread([&] {
       const auto left = allowedCpus();
       EXPECT_EQ(left.size(), all.size() - 1);
-      EXPECT_EQ(left.front().id, all[1]);
+      EXPECT_EQ(left.front(), all[1]);
     }).join();
   }).join();
   EXPECT_EQ(allowedCpus().size(), all.size()) << "others are free";
@@ -59,8 +116,13 @@ TEST(CpuTopology, AThreadAndItsOwnKeepOffTakenCpus) {
 
 TEST(CpuTopology, ThisMachineHasACpu) {
   EXPECT_FALSE(allowedCpus().empty());
+  const Placement here = placeHere(0);
+  ASSERT_FALSE(here.workers.empty());
+  EXPECT_LE(here.cores, here.cpus);
+  EXPECT_EQ(here.cpus, static_cast<int>(allowedCpus().size()));
   EXPECT_GE(cgroupCpuLimit(), 0);
   EXPECT_GT(lastLevelCacheBytes(), 64u << 10);
+  if (!severalMemoryNodes()) EXPECT_TRUE(here.sharedNodes().empty());
 }
 
 }  // namespace

@@ -11,16 +11,16 @@ namespace {
 
 /// Each thread adds to a plain counter in turn order; every phase must see all of the one before.
 void checkPhases(uint32_t threads, int phases, uint64_t spinNanoseconds) {
-  PhaseBarrier barrier(threads, spinNanoseconds);
+  PhaseBarrier barrier(spinNanoseconds);
   std::vector<int> written(threads * 16, 0);
   std::atomic<int> wrong{0};
   auto body = [&](uint32_t self) {
     for (int phase = 1; phase <= phases; ++phase) {
       written[self * 16] = phase;
-      barrier.arrive();
+      barrier.arrive(threads);
       for (uint32_t other = 0; other < threads; ++other)
         if (written[other * 16] != phase) wrong.fetch_add(1);
-      barrier.arrive();
+      barrier.arrive(threads);
     }
   };
   std::vector<std::thread> pool;

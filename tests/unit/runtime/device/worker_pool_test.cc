@@ -5,8 +5,10 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <vector>
 
 namespace llmc::rt {
 namespace {
@@ -134,6 +136,74 @@ TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
     EXPECT_GE(times.starts[worker][2], times.opens[worker][0]);
     EXPECT_EQ(times.opens[worker][1], times.end);
   }
+}
+
+// args: a counter a item, as many items as args[1].
+int32_t countItems(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  auto* items = reinterpret_cast<uint32_t*>(args[0]);
+  for (uint64_t i = args[1] * worker / workers; i < args[1] * (worker + 1) / workers; ++i) ++items[i];
+  return 0;
+}
+
+/// The last of four workers has no CPU for half of the time, unless it is told that the rival is gone.
+std::atomic<bool> rivalGone{false};
+uint64_t fakeWait(uint32_t worker) {
+  static std::atomic<uint64_t> waited{0};
+  const auto now = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  if (worker != 3) return 0;
+  if (!rivalGone) waited = now / 2;
+  return waited;
+}
+
+TEST(WorkerPool, WhoHasNoCpuRestsAndReturns) {
+  rivalGone = false;
+  auto pool = makePool(4, {.watchNanoseconds = 2'000'000, .waited = fakeWait});
+  constexpr uint32_t kItems = 1000;
+  std::vector<uint32_t> items(kItems);
+  const uint64_t args[] = {reinterpret_cast<uint64_t>(items.data()), kItems};
+  const KernelCall calls[] = {{countItems, args}, {countItems, args}};
+  const uint32_t ends[] = {1, 2};
+  uint32_t walks = 0;
+  const auto walkUntil = [&](uint32_t active) {
+    const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (pool->active() != active && std::chrono::steady_clock::now() < late) {
+      ASSERT_EQ(pool->run({calls, ends, /*elastic=*/true}), 0);
+      // Those who rest are called for each walk that is for all.
+      if (walks++ % 7 == 0) {
+        ASSERT_EQ(pool->run({calls, ends}), 0);
+        ++walks;
+      }
+    }
+  };
+  for (int round = 0; round < 2; ++round) {
+    walkUntil(3);
+    ASSERT_EQ(pool->active(), 3u);
+    walkUntil(4);
+    ASSERT_EQ(pool->active(), 4u) << "for a probe";
+  }
+  walkUntil(3);
+  rivalGone = true;
+  walkUntil(4);
+  for (int i = 0; i < 200; ++i, ++walks) ASSERT_EQ(pool->run({calls, ends, /*elastic=*/true}), 0);
+  EXPECT_EQ(pool->active(), 4u) << "the rival is gone";
+  for (const uint32_t count : items) ASSERT_EQ(count, 2 * walks);
+  WalkTimes times;
+  ASSERT_EQ(pool->run({calls, ends, /*elastic=*/true}, &times), 0);
+  for (const auto& starts : times.starts) EXPECT_GT(starts[0], 0u) << "all take part in what is measured";
+}
+
+TEST(WorkerPool, APoolEndsWhileOneRests) {
+  rivalGone = false;
+  auto pool = makePool(4, {.watchNanoseconds = 1'000'000, .waited = fakeWait});
+  Lines lines;
+  const KernelCall call{count, lines.args};
+  const uint32_t end = 1;
+  const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (pool->active() == 4 && std::chrono::steady_clock::now() < late)
+    ASSERT_EQ(pool->run({std::span(&call, 1), std::span(&end, 1), /*elastic=*/true}), 0);
+  EXPECT_EQ(pool->active(), 3u);
+  pool.reset();
+  EXPECT_LE(lines.values[3 * 8], lines.values[0]);
 }
 
 TEST(WorkerPool, BarrierCost) {

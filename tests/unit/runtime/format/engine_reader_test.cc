@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "runtime/format/kernel_abi.h"
 #include "tests/unit/runtime/format/tiny_engine.h"
@@ -37,6 +40,24 @@ TEST(EngineFile, GivesWhatWasWritten) {
     EXPECT_EQ(file->weightAddress(1)[256 + kWeightsTailBytes - 1], std::byte{0});
   }
   EXPECT_TRUE(checkFile(tiny.path()));
+}
+
+TEST(EngineFile, TellsHowFarItIs) {
+  TemporaryFile tiny(test::tinyEngine());
+  std::vector<uint64_t> seen;
+  uint64_t all = 0;
+  OpenOptions options{.threads = 1, .progress = [&](uint64_t done, uint64_t total) {
+                        seen.push_back(done);
+                        all = total;
+                      }};
+  ASSERT_TRUE(EngineFile::open(tiny.path(), options));
+  ASSERT_FALSE(seen.empty());
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+  EXPECT_EQ(seen.back(), all);
+  options.verify = Verify::kLazy;
+  const uint64_t whole = std::exchange(all, 0);
+  ASSERT_TRUE(EngineFile::open(tiny.path(), options));
+  EXPECT_LT(all, whole) << "weights are not read then";
 }
 
 TEST(EngineFile, CodeRunsOnlyOnceActivated) {

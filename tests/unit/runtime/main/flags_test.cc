@@ -35,6 +35,13 @@ TEST(Flags, KvMemoryMayBeLeftToTheSession) {
   EXPECT_FALSE(parse({"e.bin", "--kv-memory", "Auto"}));
 }
 
+TEST(Flags, ThreadsMayBeLeftToTheMachine) {
+  EXPECT_EQ(parse({"e.bin", "--threads", "auto"})->threads, parse({"e.bin"})->threads);
+  EXPECT_EQ(parse({"e.bin", "--threads", "3"})->threads, 3);
+  EXPECT_FALSE(parse({"e.bin", "--threads", "AUTO"}));
+  EXPECT_FALSE(parse({"e.bin", "--threads", ""}));
+}
+
 TEST(Flags, AsVllmWritesThem) {
   EXPECT_EQ(parse({"e", "--max-model-len", "1k"})->maxModelLen, 1000u);
   EXPECT_EQ(parse({"e", "--max-model-len", "4K", "--max-num-batched-tokens", "8k"})->maxModelLen, 4096u);

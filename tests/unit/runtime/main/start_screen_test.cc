@@ -21,6 +21,7 @@ TEST_F(Run, TheStartScreenAddsUp) {
                       " bytes = " + std::to_string(pages * 16) + " tokens"),
             std::string::npos)
       << text;
+  EXPECT_NE(text.find("\nworkers    1 worker on CPU "), std::string::npos) << text;
   // The tiny engine's context is 128 tokens: no line of 1,024, and each sequence takes eight pages.
   EXPECT_EQ((*session)->context(), 128u);
   EXPECT_NE(text.find("sequences  " + std::to_string(pages / 8) + " of 128 tokens fit; 64 run together"),
