@@ -19,7 +19,7 @@ std::vector<LogicalCpu> machine(const char* synthetic, int count) {
 }
 
 // Two sockets with a node, two cores and two threads a core each, numbered as Linux does: second threads come last.
-std::vector<LogicalCpu> twoSockets() { return machine("package:2 node:1 core:2 pu:2(indexes=0,4,1,5,2,6,3,7)", 8); }
+std::vector<LogicalCpu> twoSockets() { return machine("package:2 [numa] core:2 pu:2(indexes=0,4,1,5,2,6,3,7)", 8); }
 
 std::vector<int> placed(std::span<const LogicalCpu> cpus, int workers, int quota) {
   return placeWorkers(cpus, workers, quota).cpuIds();
