@@ -1,4 +1,5 @@
-// hwloc, asked for cores and memory nodes alone: looking for caches and devices takes as long again.
+// hwloc without caches, which take as long again to look for. Packages, dies and groups stay: a node whose CPUs no object
+// has alone counts as near to all.
 #include "runtime/device/machine_topology.h"
 
 #include <hwloc.h>
@@ -62,8 +63,7 @@ MachineTopology::Handle MachineTopology::make() {
   // To bind this thread to each CPU in turn and ask it what it is would take long, and the kernel knows.
   if (hwloc_topology_set_flags(topology, HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING | HWLOC_TOPOLOGY_FLAG_NO_DISTANCES |
                                              HWLOC_TOPOLOGY_FLAG_NO_MEMATTRS) != 0 ||
-      hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE) != 0 ||
-      hwloc_topology_set_type_filter(topology, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL) != 0)
+      hwloc_topology_set_cache_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE) != 0)
     return nullptr;
   return handle;
 }

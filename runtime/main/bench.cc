@@ -226,6 +226,7 @@ Json facts(Session& session, const Flags& flags, double bandwidth) {
             {"cpu", cpuBrand()},
             {"level", session.levelName()},
             {"threads", session.pool().workers()},
+            {"placement", placementText(session.pool().placement(), session.memoryNodes())},
             {"prompt_tokens", flags.benchPromptTokens},
             {"output_tokens", flags.benchOutputTokens},
             {"streams", flags.benchStreams}};
@@ -250,7 +251,7 @@ std::string table(const Json& json) {
                 json["threads"].get<int>(), json["streams"].get<int>(), json["prompt_tokens"].get<int>(),
                 json["output_tokens"].get<int>(), device ? "copies" : "reads",
                 json[device ? "copy_bandwidth_gb_per_s" : "read_bandwidth_gb_per_s"].get<double>());
-  text += line;
+  text += line + json["placement"].get<std::string>() + "\n";
   text += "  ttft ms   prefill tok/s   decode tok/s   of bandwidth\n";
   for (const auto& repeat : json["repeats"]) {
     std::snprintf(line, sizeof line, "%9.2f %15.1f %14.1f %13.0f%%\n", repeat["ttft_ms"].get<double>(),
