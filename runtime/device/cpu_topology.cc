@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "runtime/base/counted.h"
+#include "runtime/device/cgroup.h"
 
 namespace llmc::rt {
 namespace {
@@ -63,13 +64,15 @@ int parseCpuMax(std::string_view text) {
   return static_cast<int>(std::min(65536.0, (quota + period - 1) / period));
 }
 
-int cgroupCpuLimit() {
-  // Inside a container the process' own group is the root of the mounted hierarchy.
-  if (const std::string v2 = readLine("/sys/fs/cgroup/cpu.max"); !v2.empty()) return parseCpuMax(v2);
-  const std::string quota = readLine("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  const std::string period = readLine("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  if (quota.empty() || period.empty() || quota[0] == '-') return 0;
-  return parseCpuMax(quota + " " + period);
+int cgroupCpuLimit(const std::string& root) {
+  int least = 0;
+  eachCgroup(root, "cpu", [&](const std::string& folder, bool version2) {
+    const std::string text = version2
+                                 ? readLine(folder + "cpu.max")
+                                 : readLine(folder + "cpu.cfs_quota_us") + " " + readLine(folder + "cpu.cfs_period_us");
+    if (const int limit = parseCpuMax(text); limit > 0 && (least == 0 || limit < least)) least = limit;
+  });
+  return least;
 }
 
 std::vector<int> Placement::cpuIds() const {

@@ -14,8 +14,9 @@ namespace llmc::rt {
 /// Numbers of the CPUs in this thread's affinity mask, ascending; never empty.
 std::vector<int> allowedCpus();
 
-/// CPUs that the cgroup's CPU quota pays for, rounded up; 0 when there is no quota.
-int cgroupCpuLimit();
+/// CPUs that the smallest CPU quota of the process's cgroups pays for, rounded up; 0 when there is none. `root`: before
+/// the paths of /proc and /sys, for tests.
+int cgroupCpuLimit(const std::string& root = {});
 
 /// CPUs from text of cgroup v2's cpu.max ("150000 100000" -> 2, "max 100000" -> 0). Pure.
 int parseCpuMax(std::string_view text);

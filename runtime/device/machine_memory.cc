@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "runtime/device/cgroup.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -34,16 +36,6 @@ void applyLimit(const std::string& folder, const char* limitName, const char* us
     memory.available = std::min(memory.available, *limit > *used ? *limit - *used : 0);
 }
 
-/// Calls `visit` with `top`, `top`/a and `top`/a/b for the path /a/b.
-template <typename Visit>
-void eachAncestor(const std::string& top, std::string path, Visit visit) {
-  while (!path.empty() && path != "/") {
-    visit(top + path + "/");
-    path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
-  }
-  visit(top + "/");
-}
-
 }  // namespace
 
 MachineMemory machineMemory(const std::string& root) {
@@ -51,20 +43,10 @@ MachineMemory machineMemory(const std::string& root) {
   MachineMemory memory;
   memory.available = readNumber(root + "/proc/meminfo", "MemAvailable:").value_or(kUnknown) << 10;
   memory.total = std::max(readNumber(root + "/proc/meminfo", "MemTotal:").value_or(0) << 10, memory.available);
-  std::ifstream groups(root + "/proc/self/cgroup");
-  // "0::/path" of version 2, "9:memory:/path" of version 1.
-  for (std::string line; std::getline(groups, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
-    if (controllers.empty())
-      eachAncestor(root + "/sys/fs/cgroup", path,
-                   [&](const std::string& at) { applyLimit(at, "memory.max", "memory.current", memory); });
-    else if (("," + controllers + ",").find(",memory,") != std::string::npos)
-      eachAncestor(root + "/sys/fs/cgroup/memory", path, [&](const std::string& at) {
-        applyLimit(at, "memory.limit_in_bytes", "memory.usage_in_bytes", memory);
-      });
-  }
+  eachCgroup(root, "memory", [&](const std::string& folder, bool version2) {
+    version2 ? applyLimit(folder, "memory.max", "memory.current", memory)
+             : applyLimit(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", memory);
+  });
   return memory;
 }
 

@@ -1,5 +1,5 @@
-// hwloc without caches, which take as long again to look for. Packages, dies and groups stay: a node whose CPUs no object
-// has alone counts as near to all.
+// hwloc without caches, which take as long again to look for. Packages, dies and groups stay: a node whose CPUs no
+// object has alone counts as near to all.
 #include "runtime/device/machine_topology.h"
 
 #include <hwloc.h>

@@ -96,6 +96,8 @@ TEST(CpuTopology, CpuMaxOfTheCgroup) {
   EXPECT_EQ(parseCpuMax("junk"), 0);
   EXPECT_EQ(parseCpuMax("-1 100000"), 0);
   EXPECT_EQ(parseCpuMax("100 0"), 0);
+  EXPECT_EQ(parseCpuMax("-1 "), 0);
+  EXPECT_EQ(parseCpuMax(" "), 0);
 }
 
 TEST(CpuTopology, AThreadAndItsOwnKeepOffTakenCpus) {
