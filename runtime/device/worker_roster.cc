@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace llmc::rt {
 namespace {
@@ -53,9 +54,11 @@ void WorkerRoster::rest(std::span<const double> waited, uint32_t count) {
 void WorkerRoster::update(std::span<const double> waited, double now) {
   swaps_.clear();
   const double taken = std::accumulate(waited.begin(), waited.begin() + active_, 0.0);
+  // What only one look sees was a daemon's some milliseconds, and a rest would cost more.
+  const bool again = std::exchange(suspected_, restingOf(taken, active_) > 0);
   switch (state_) {
     case State::kAll:
-      if (now < until_) return;
+      if (now < until_ || !again) return;
       [[fallthrough]];
     case State::kProbe:
       if (const uint32_t count = restingOf(taken, workers_)) {

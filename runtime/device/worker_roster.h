@@ -40,6 +40,7 @@ class WorkerRoster {
   double pause_ = kFirstPause;  ///< looks
   double until_ = 0;            ///< kResting: when all return; kAll: when the next ones may rest
   double before_ = 0;           ///< CPUs that were taken before the trial
+  bool suspected_ = false;      ///< the last look saw CPUs that were taken
   std::vector<std::pair<uint32_t, uint32_t>> swaps_;
 };
 

@@ -41,8 +41,19 @@ TEST(WorkerRoster, AQuietMachineHasAllAtWork) {
   }
 }
 
+TEST(WorkerRoster, NobodyRestsForABurst) {
+  Machine machine({0, 0, 0, 0});
+  for (int i = 0; i < 60; ++i) {
+    machine.taken[2] = i % 2 == 0 ? 0.8 : 0.1;
+    machine.look();
+    ASSERT_EQ(machine.roster.active(), 4u);
+  }
+}
+
 TEST(WorkerRoster, TheWorkerOfATakenCpuRests) {
   Machine machine({0, 0.5, 0, 0});
+  machine.look();
+  EXPECT_EQ(machine.roster.active(), 4u) << "it may be gone at once";
   machine.look();
   EXPECT_EQ(machine.roster.active(), 3u);
   EXPECT_EQ(Swaps(machine.roster.swaps().begin(), machine.roster.swaps().end()), (Swaps{{1, 3}}));
@@ -55,12 +66,14 @@ TEST(WorkerRoster, TheWorkerOfATakenCpuRests) {
 TEST(WorkerRoster, TheLastOneRestsWithoutAnExchange) {
   Machine machine({0, 0, 0, 0.5});
   machine.look();
+  machine.look();
   EXPECT_EQ(machine.roster.active(), 3u);
   EXPECT_TRUE(machine.roster.swaps().empty());
 }
 
 TEST(WorkerRoster, TwoOfEightRest) {
   Machine machine({0.5, 0, 0, 0, 0.45, 0, 0, 0});
+  machine.look();
   machine.look();
   EXPECT_EQ(machine.roster.active(), 6u);
   EXPECT_EQ(machine.taken[6] + machine.taken[7], 0.95);
@@ -81,6 +94,8 @@ TEST(WorkerRoster, ProbesLessAndLessOften) {
 TEST(WorkerRoster, ReturnsSoonAfterAShortRival) {
   Machine machine({0.5, 0, 0, 0});
   machine.look();
+  machine.look();
+  ASSERT_EQ(machine.roster.active(), 3u);
   machine.taken = {0, 0, 0, 0};
   const double rest = machine.until(4, 2);
   EXPECT_GT(rest, 0);
@@ -88,6 +103,7 @@ TEST(WorkerRoster, ReturnsSoonAfterAShortRival) {
   for (int i = 0; i < 50; ++i) machine.look();
   EXPECT_EQ(machine.roster.active(), 4u);
   machine.taken = {0, 0, 0.5, 0};
+  machine.look();
   machine.look();
   EXPECT_EQ(machine.roster.active(), 3u) << "the next one is met as the first was";
   EXPECT_LT(machine.until(4, 2), 0.1 * WorkerRoster::kFirstPause + 0.35);
@@ -119,6 +135,7 @@ TEST(WorkerRoster, ARestThatDoesNotHelpEndsAndIsNotTriedOften) {
 
 TEST(WorkerRoster, AnotherRivalWhileOneRests) {
   Machine machine({0.5, 0, 0, 0, 0, 0, 0, 0});
+  machine.look();
   machine.look();
   machine.look();
   ASSERT_EQ(machine.roster.active(), 7u);
