@@ -82,7 +82,7 @@ void WorkerRoster::update(std::span<const double> waited, double now) {
       until_ = now + pause_ * look_;
       return;
     case State::kResting:
-      if (now >= until_ || restingOf(taken, active_)) returnAll(State::kProbe);
+      if (now >= until_ || again) returnAll(State::kProbe);
       return;
   }
 }
