@@ -95,7 +95,15 @@ Placement placeWorkers(std::span<const LogicalCpu> cpus, int workers, int quota)
   for (const auto& [rank, group] : groups) order.insert(order.end(), group.begin(), group.end());
   Placement placement{{}, static_cast<int>(cpus.size()), static_cast<int>(cores.size()), quota};
   if (workers <= 0) workers = quota > 0 ? std::min(placement.cores, quota) : placement.cores;
-  for (int i = 0; i < workers; ++i) placement.workers.push_back(order[static_cast<size_t>(i) % order.size()]);
+  std::set<int> nodes;
+  for (int i = 0; i < workers; ++i) {
+    placement.workers.push_back(order[static_cast<size_t>(i) % order.size()]);
+    nodes.insert(placement.workers.back().node);
+  }
+  for (int i = workers; i < placement.cores; ++i)
+    if (const LogicalCpu& cpu = order[static_cast<size_t>(i)];
+        cpu.kind == placement.workers.back().kind && nodes.count(cpu.node))
+      placement.spare.push_back(cpu.id);
   return placement;
 }
 

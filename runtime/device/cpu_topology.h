@@ -27,6 +27,8 @@ struct Placement {
   int cpus = 0;                     ///< that this process may use
   int cores = 0;                    ///< physical ones among them
   int quota = 0;                    ///< CPUs that the cgroup pays for; 0: no quota
+  /// First threads of cores that have no worker, alike in kind to the slowest one's and near the same nodes.
+  std::vector<int> spare = {};
 
   bool ownCpus() const { return workers.size() <= static_cast<size_t>(cpus); }  ///< each worker has one
   std::vector<int> cpuIds() const;                                              ///< of each worker

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -26,6 +27,12 @@ constexpr uint32_t membersOf(uint32_t start) { return start & ((1u << kMemberBit
 
 /// With two workers the one that is left is as slow as both beside a rival.
 constexpr uint32_t kFewestToRest = 3;
+
+/// Whether there is anything to do for a worker without a CPU.
+bool watches(const PoolOptions& options, const Placement& placement) {
+  if (options.waited) return true;
+  return options.pin && placement.ownCpus() && (!placement.spare.empty() || placement.workers.size() >= kFewestToRest);
+}
 
 void setAffinity(pthread_t thread, std::span<const int> cpus) {
   cpu_set_t mask;
@@ -49,11 +56,10 @@ WorkerPool::WorkerPool(const PoolOptions& options, Placement placement)
     : placement_(std::move(placement)),
       workers_(static_cast<uint32_t>(placement_.workers.size())),
       idleTicks_(tscTicks(options.idleNanoseconds)),
-      watchTicks_((options.waited || (options.pin && placement_.ownCpus())) && workers_ >= kFewestToRest
-                      ? tscTicks(options.watchNanoseconds)
-                      : 0),
+      watchTicks_(watches(options, placement_) ? tscTicks(options.watchNanoseconds) : 0),
       fakeWait_(options.waited),
       barrier_(placement_.ownCpus() ? options.spinNanoseconds : options.spinNanoseconds / 10),
+      spare_(placement_.spare),
       roster_(workers_, static_cast<double>(options.watchNanoseconds) / 1e9),
       waited_(workers_),
       shares_(workers_) {
@@ -157,7 +163,16 @@ void WorkerPool::lookAround() {
     shares_[worker] = static_cast<double>(waited - waited_[worker]) / 1e9 / walked;
     waited_[worker] = waited;
   }
-  roster_.update(shares_, static_cast<double>(__rdtsc()) / static_cast<double>(tscTicks(1'000'000'000)));
+  const uint64_t now = __rdtsc();
+  if (spare_.any() && !cpus_.empty()) {
+    // The lowest bits of the counter are always the same on some CPUs.
+    if (const auto move = spare_.look(shares_, cpus_, std::popcount(now) % 2 == 0)) {
+      cpus_[move->worker] = move->cpu;
+      pinTo(move->worker, move->cpu);
+    }
+    return;
+  }
+  roster_.update(shares_, static_cast<double>(now) / static_cast<double>(tscTicks(1'000'000'000)));
   if (cpus_.empty()) return;
   for (const auto& [one, other] : roster_.swaps()) {
     std::swap(cpus_[one], cpus_[other]);

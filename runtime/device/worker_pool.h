@@ -12,6 +12,7 @@
 #include "runtime/device/cpu_topology.h"
 #include "runtime/device/phase_barrier.h"
 #include "runtime/device/run_delay.h"
+#include "runtime/device/spare_cpus.h"
 #include "runtime/device/worker_roster.h"
 
 namespace llmc::rt {
@@ -47,7 +48,8 @@ struct PoolOptions {
   /// without a CPU of their own spin a tenth of it: they keep the one who works from working.
   uint64_t spinNanoseconds = 300'000;
   uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
-  /// Time in walks after which the pool looks who had no CPU; 0: never. Many times as long as a busy process and a
+  /// Time in walks after which the pool looks who had no CPU, moves that worker to a core to spare or, where there is
+  /// none, lets it rest; 0: never. Many times as long as a busy process and a
   /// worker take turns, some milliseconds.
   uint64_t watchNanoseconds = 100'000'000;
   uint64_t (*waited)(uint32_t worker) = nullptr;  ///< for tests: nanoseconds without a CPU; null: ask the kernel
@@ -95,6 +97,7 @@ class WorkerPool {
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
   uint64_t callerSlice_ = 0;     ///< time slice of that thread before, nanoseconds; 0: the system's
   PhaseBarrier barrier_;
+  SpareCpus spare_;
   WorkerRoster roster_;
   std::vector<RunDelay> delays_;  ///< [worker], each opened by its own thread before its first walk
   std::vector<uint64_t> waited_;  ///< [worker] its delay when the pool last looked

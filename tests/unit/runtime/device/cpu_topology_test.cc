@@ -71,6 +71,17 @@ TEST(CpuTopology, FastCoresComeFirst) {
   EXPECT_EQ(placementText(placeWorkers(hybrid, 2, 0)), "2 workers on CPUs 2,4, one a physical core of 4");
 }
 
+TEST(CpuTopology, SpareCoresAreLikeThoseInUse) {
+  using Ids = std::vector<int>;
+  EXPECT_EQ(placeWorkers(twoSockets(), 1, 0).spare, (Ids{1})) << "on the same node, and no second threads";
+  EXPECT_EQ(placeWorkers(twoSockets(), 3, 0).spare, (Ids{3}));
+  EXPECT_TRUE(placeWorkers(twoSockets(), 4, 0).spare.empty());
+  EXPECT_TRUE(placeWorkers(twoSockets(), 9, 0).spare.empty());
+  const std::vector<LogicalCpu> hybrid = {{0, 0, 0, 1}, {1, 1, 0, 1}, {2, 2, 0, 0}, {3, 3, 0, 0}};
+  EXPECT_EQ(placeWorkers(hybrid, 1, 0).spare, (Ids{1}));
+  EXPECT_EQ(placeWorkers(hybrid, 3, 0).spare, (Ids{3}));
+}
+
 TEST(CpuTopology, SharedMemoryIsSpreadOverTheNodesOfTheWorkers) {
   EXPECT_EQ(placeWorkers(twoSockets(), 0, 0).sharedNodes(), (std::vector<int>{0, 1}));
   EXPECT_TRUE(placeWorkers(twoSockets(), 2, 0).sharedNodes().empty()) << "both on node 0, and so is what they touch";

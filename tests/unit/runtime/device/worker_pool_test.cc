@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -157,7 +158,7 @@ uint64_t fakeWait(uint32_t worker) {
 
 TEST(WorkerPool, WhoHasNoCpuRestsAndReturns) {
   rivalGone = false;
-  auto pool = makePool(4, {.watchNanoseconds = 2'000'000, .waited = fakeWait});
+  auto pool = makePool(4, {.pin = false, .watchNanoseconds = 2'000'000, .waited = fakeWait});
   constexpr uint32_t kItems = 1000;
   std::vector<uint32_t> items(kItems);
   const uint64_t args[] = {reinterpret_cast<uint64_t>(items.data()), kItems};
@@ -194,7 +195,7 @@ TEST(WorkerPool, WhoHasNoCpuRestsAndReturns) {
 
 TEST(WorkerPool, APoolEndsWhileOneRests) {
   rivalGone = false;
-  auto pool = makePool(4, {.watchNanoseconds = 1'000'000, .waited = fakeWait});
+  auto pool = makePool(4, {.pin = false, .watchNanoseconds = 1'000'000, .waited = fakeWait});
   Lines lines;
   const KernelCall call{count, lines.args};
   const uint32_t end = 1;
@@ -204,6 +205,50 @@ TEST(WorkerPool, APoolEndsWhileOneRests) {
   EXPECT_EQ(pool->active(), 3u);
   pool.reset();
   EXPECT_LE(lines.values[3 * 8], lines.values[0]);
+}
+
+/// Worker 0 waits for its CPU, wherever it goes.
+uint64_t firstWaits(uint32_t worker) {
+  return worker == 0 ? static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) / 2 : 0;
+}
+
+/// CPUs of the workers after the pool has looked often enough to have changed them.
+std::vector<int> cpusAfterLooks(WorkerPool& pool) {
+  const std::vector<int> before(pool.cpus().begin(), pool.cpus().end());
+  Lines lines;
+  const KernelCall call{count, lines.args};
+  const uint32_t end = 1;
+  const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::equal(before.begin(), before.end(), pool.cpus().begin()) && std::chrono::steady_clock::now() < late)
+    EXPECT_EQ(pool.run({std::span(&call, 1), std::span(&end, 1), /*elastic=*/true}), 0);
+  return {pool.cpus().begin(), pool.cpus().end()};
+}
+
+void expectCallerOn(int cpu) {
+  cpu_set_t mask;
+  sched_getaffinity(0, sizeof mask, &mask);
+  EXPECT_EQ(CPU_COUNT(&mask), 1);
+  EXPECT_TRUE(CPU_ISSET(cpu, &mask));
+}
+
+TEST(WorkerPool, AWorkerMovesToACoreToSpare) {
+  const Placement one = placeHere(1);
+  if (one.spare.empty()) GTEST_SKIP() << "there is one core";
+  auto pool = makePool(1, {.watchNanoseconds = 100'000, .waited = firstWaits});
+  const auto cpus = cpusAfterLooks(*pool);
+  ASSERT_EQ(cpus.size(), 1u);
+  EXPECT_NE(std::find(one.spare.begin(), one.spare.end(), cpus[0]), one.spare.end());
+  expectCallerOn(cpus[0]);
+}
+
+TEST(WorkerPool, WithoutOneTheLastWorkerGivesItsCpuAndRests) {
+  const Placement all = placeHere(static_cast<int>(allowedCpus().size()));
+  if (all.workers.size() < 3) GTEST_SKIP() << "two workers both stay";
+  auto pool = makePool(static_cast<int>(all.workers.size()), {.watchNanoseconds = 1'000'000, .waited = firstWaits});
+  auto expected = all.cpuIds();
+  std::swap(expected.front(), expected.back());
+  EXPECT_EQ(cpusAfterLooks(*pool), expected);
+  expectCallerOn(expected[0]);
 }
 
 TEST(WorkerPool, BarrierCost) {
