@@ -87,10 +87,11 @@ def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
   let description = [{
     Why: with 16 tokens a page of keys [D][16] gives one vector of scores an FMA, at every level.
     Before: `!llm.kv<layers = 30, heads = 3, dim = 64, page = 1>`   After: `page = 16`
-    For cuda, cache = bf16, int8 or fp8 stores keys and values so: `!llm.kv<.., page = 16, kind = i8>`.
-    Limits: the kernels need head sizes that are a multiple of 16; others are an error. The CPU stores f16.
+    cache = int8, f32 (cpu), bf16 or fp8 (cuda) stores keys and values so and not as f16: `!llm.kv<.., page = 16, kind = i8>`.
+    Limits: the kernels need head sizes that are a multiple of 16; others are an error. auto is f16; a build with f32 activations asks for f32,
+    because rounding keys to f16 alone moves log probabilities by some thousandths.
   }];
-  let options = [Option<"cache", "cache", "std::string", "\"auto\"", "auto (f16), f16, bf16, int8 or fp8">, targetOption];
+  let options = [Option<"cache", "cache", "std::string", "\"auto\"", "auto (f16), f32, f16, bf16, int8 or fp8">, targetOption];
 }
 
 def SplitPrograms : LlmcPass<"llm-split-programs"> {

@@ -16,6 +16,11 @@ namespace llmc {
 
 using namespace mlir;
 
+/// What keys and values are stored as: who asks for products in f32 does not want them rounded on the way.
+static std::string cacheType(const PassOptions &options) {
+  return options.kvCache == "auto" && options.activations == "f32" ? "f32" : options.kvCache;
+}
+
 static void addPasses(PassManager &passes, Phase phase, const PassOptions &options) {
   switch (phase) {
   case Phase::Graph:
@@ -25,7 +30,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.groupSize, options.activations}));
     passes.addPass(createInsertSelectRows());
     passes.addPass(createInsertArgmax());
-    passes.addPass(createChooseKvLayout(ChooseKvLayoutOptions{options.kvCache}));
+    passes.addPass(createChooseKvLayout(ChooseKvLayoutOptions{cacheType(options)}));
     passes.addPass(createAddRopeTable());
     passes.addPass(createSplitPrograms());
     passes.addPass(createCSEPass());

@@ -14,7 +14,7 @@ enum class Phase { Import, Graph, Kernels, Plan, Engine };
 struct PassOptions {
   std::string scheme = "native", activations = "auto"; ///< llm-quantize
   std::string tuning;                                  ///< kern-select-config: file of llmc tune; empty: none
-  std::string kvCache = "auto";                        ///< llm-choose-kv-layout
+  std::string kvCache = "auto";                        ///< llm-choose-kv-layout; auto: f32 beside f32 activations
   int64_t groupSize = 32;                              ///< llm-quantize, of w4
   std::string printBefore, printAfter;                 ///< pass flag, "all" or empty
   bool verbose = false;                                ///< say on stderr which pass ran and how long it took

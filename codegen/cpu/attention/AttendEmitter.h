@@ -30,8 +30,8 @@ struct AttendNext {
   mlir::Value table, firstPage, lastPage;
 };
 
-/// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`; or one
-/// token and the `heads` KV heads from `kvHead` on.
+/// One item: tokens [firstToken, firstToken + tokenCount) of the step, all of sequence `sequence`, KV head `kvHead`; or
+/// one token and the `heads` KV heads from `kvHead` on.
 struct AttendItem {
   mlir::Value firstToken, tokenCount, sequence, kvHead;
   mlir::Value heads; ///< null for blocks of query tokens
@@ -68,15 +68,15 @@ void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &wo
 /// Emits items. Keys go by blocks of 64: scores (a page of 16 keys is a vector; K pages are [D][16]), online softmax
 /// (Milakov & Gimelshein 2018; FlashAttention-2, section 3.1) and the weighted sum of V rows. T x T never exists.
 ///
-/// With an int8 cache both products are of integers (CodeProducts): queries are rounded to 16 bits once an item, relative
-/// to the largest of a head, and weights once a block of 64 keys, so that scores and sums are off by 2^-15 or so. Scales
-/// meet the integers' sums: those of keys in the score, those of values in the weight before it is rounded.
+/// With an int8 cache both products are of integers (CodeProducts): queries are rounded to 16 bits once an item,
+/// relative to the largest of a head, and weights once a block of 64 keys, so that scores and sums are off by 2^-15 or
+/// so. Scales meet the integers' sums: those of keys in the score, those of values in the weight before it is rounded.
 ///
-/// An item of one token goes block by block through all of its heads: K and V of all heads of a page lie side by side. The
-/// scores of all heads come first, then all weights, then all sums: what one step waits for at its end is little of that.
-/// The next block, of the item or of what follows, comes into L2 while a block is computed.
-/// One prefetch to L1 after another leaves a core of a Zen 4 at 12 of the 20 GB/s that it reads this way: it has few
-/// places for what misses L1.
+/// An item of one token goes block by block through all of its heads: K and V of all heads of a page lie side by side.
+/// The scores of all heads come first, then all weights, then all sums: what one step waits for at its end is little of
+/// that. The next block, of the item or of what follows, comes into L2 while a block is computed. One prefetch to L1
+/// after another leaves a core of a Zen 4 at 12 of the 20 GB/s that it reads this way: it has few places for what
+/// misses L1.
 class AttendEmitter {
 public:
   AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words, const AttendTile &tile,
@@ -112,6 +112,7 @@ private:
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
   /// A row of the tile, its first head being `head` of the group, counted from that head of the tile's first token.
   int64_t rowOf(int64_t r) const { return r / tile_.heads * shape_.group() + r % tile_.heads; }
+  mlir::Value loadElements(mlir::Value base, mlir::Value offset, int64_t disp);
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
   void emitSoftmax(const AttendItem &item, const Tile &tile);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);

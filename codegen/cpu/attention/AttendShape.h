@@ -17,13 +17,16 @@ struct AttendShape {
   double scale = 1.0, softcap = 0.0;
   bool bf16Products = false; ///< factors may be rounded to bf16 (llm.attend)
   bool int8Cache = false;    ///< keys and values are bytes and not f16, with an f32 scale for each token and head
+  bool f32Cache = false;     ///< keys and values are f32 and not f16
 
   int64_t group() const { return heads / kvHeads; }
-  int64_t elementBytes() const { return int8Cache ? 1 : 2; }
-  int64_t rowBytes() const { return headDim * elementBytes(); }      ///< V of one token and head
-  int64_t lineBytes() const { return kPageTokens * elementBytes(); } ///< one dimension of K, or 16 columns of V of one token
-  int64_t headBytes() const { return kPageTokens * rowBytes(); }     ///< K or V of one head in a page
-  int64_t valuesAt() const { return kvHeads * headBytes(); }         ///< V of the first head in a layer of a page
+  int64_t elementBytes() const { return int8Cache ? 1 : f32Cache ? 4 : 2; }
+  int64_t rowBytes() const { return headDim * elementBytes(); } ///< V of one token and head
+  int64_t lineBytes() const {
+    return kPageTokens * elementBytes();
+  } ///< one dimension of K, or 16 columns of V of one token
+  int64_t headBytes() const { return kPageTokens * rowBytes(); } ///< K or V of one head in a page
+  int64_t valuesAt() const { return kvHeads * headBytes(); }     ///< V of the first head in a layer of a page
   /// Scales of one head's keys or values in a page.
   int64_t scaleBytes() const { return int8Cache ? kPageTokens * 4 : 0; }
   /// Scales of the first head's keys, and of its values, in a layer of a page.
@@ -52,8 +55,8 @@ AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode)
 /// Query tokens of one work item: a multiple of the tile's tokens.
 int64_t itemTokens(const AttendShape &shape, const AttendTile &tile, bool decode);
 
-/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of pages, then
-/// a state for each KV head. A row is one query head of one token.
+/// Scratch of a worker in AttendEmitter, byte offsets: scores of a tile for each KV head of an item, addresses of
+/// pages, then a state for each KV head. A row is one query head of one token.
 struct AttendScratch {
   AttendScratch(const AttendShape &shape, const AttendTile &tile, int64_t itemTokens, int64_t itemHeads);
 
@@ -70,9 +73,9 @@ struct AttendScratch {
   int64_t stateBytes; ///< from one head to the next
 };
 
-/// Whether blocks of query tokens go through Bf16AttendEmitter.
+/// Whether blocks of query tokens go through Bf16AttendEmitter. Who stores keys as f32 does not want them rounded.
 inline bool usesBf16(const AttendShape &shape, const Level &level) {
-  return shape.bf16Products && level.bf16 && shape.splits == 0;
+  return shape.bf16Products && level.bf16 && shape.splits == 0 && !shape.f32Cache;
 }
 
 /// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens

@@ -115,7 +115,7 @@ struct Step {
     return base() + table[sequence * stride + key / 16] * shape.pageBytes() + kLayer * shape.layerBytes();
   }
   char *element(int sequence, int key, int64_t head, int64_t d, bool value) {
-    int64_t size = shape.int8Cache ? 1 : 2, headBytes = shape.headDim * 16 * size;
+    int64_t size = shape.elementBytes(), headBytes = shape.headDim * 16 * size;
     char *at = page(sequence, key) + head * headBytes + (value ? shape.kvHeads * headBytes : 0);
     if (shape.int8Cache) // words of four tokens of V, of four dimensions of K
       return at + (value ? (key % 16 / 4 * shape.headDim + d) * 4 + key % 4 : (d / 4 * 16 + key % 16) * 4 + d % 4);
@@ -131,6 +131,8 @@ struct Step {
     if (shape.int8Cache)
       *at = static_cast<char>(std::clamp(std::lround(x / *scale(sequence, key, head, value)), -127l, 127l) +
                               (value ? 0 : 128));
+    else if (shape.f32Cache)
+      *reinterpret_cast<float *>(at) = x;
     else
       *reinterpret_cast<_Float16 *>(at) = static_cast<_Float16>(x);
   }
@@ -140,7 +142,7 @@ struct Step {
       int code = value ? int(static_cast<signed char>(*at)) : int(static_cast<unsigned char>(*at)) - 128;
       return code * double(*scale(sequence, key, head, value));
     }
-    return double(*reinterpret_cast<_Float16 *>(at));
+    return shape.f32Cache ? double(*reinterpret_cast<float *>(at)) : double(*reinterpret_cast<_Float16 *>(at));
   }
 
   std::vector<double> expected(int token, int64_t head) {
@@ -211,6 +213,11 @@ AttendShape int8(AttendShape shape) {
   return shape;
 }
 
+AttendShape f32(AttendShape shape) {
+  shape.f32Cache = true;
+  return shape;
+}
+
 const Case kCases[] = {
     {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
     {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
@@ -228,6 +235,16 @@ const Case kCases[] = {
     {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
     {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
     {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
+};
+
+/// An f32 cache goes the way of an f16 one with other loads: each form of that, and the permission of bf16 products,
+/// which it ignores.
+const Case kFloatCases[] = {
+    {"f32_smol_prompt", f32(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
+    {"f32_smol_decode", f32(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 64}, {1, 1200}, {2, 77}}},
+    {"f32_mha_dim80", f32(shapeOf(3, 3, 80, 0)), {{33, 5}, {1, 9}}},
+    {"f32_gqa4_dim128_decode", f32(shapeOf(8, 2, 128, 16)), {{1, 300}, {1, 3}}},
+    {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
 };
 
 /// Integer products: every form of them, tails of pages and blocks, heads that are no multiple of 32 or 64, groups that
@@ -341,9 +358,9 @@ TEST_P(AttendTest, MatchesDoubleReference) {
         auto parts = shape.splits ? merged(row, shape, head) : std::vector<double>();
         for (int64_t d = 0; d < shape.headDim; ++d) {
           double got = shape.splits ? parts[d] : row[head * shape.headDim + d];
-          // Values are N(0, 1): a few sigma of them, rounded by 2^-9 at most, with weights off by two such roundings. With
-          // an int8 cache the values are exact, but weights are rounded by 2^-15 of the largest, and scores, of which
-          // queries of 3 deviations are rounded by 2^-16 of those, are off by as much.
+          // Values are N(0, 1): a few sigma of them, rounded by 2^-9 at most, with weights off by two such roundings.
+          // With an int8 cache the values are exact, but weights are rounded by 2^-15 of the largest, and scores, of
+          // which queries of 3 deviations are rounded by 2^-16 of those, are off by as much.
           const double integers = shape.int8Cache ? 4 * std::exp2(-14) : 3e-5;
           ASSERT_NEAR(got, want[d], bf16 && !single ? 4 * std::exp2(-8) : integers)
               << "token " << token << " head " << head << " d " << d;
@@ -396,7 +413,8 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
     }
 }
 
-/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does not.
+/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does
+/// not.
 std::vector<const Level *> levels(bool int8) {
   std::vector<const Level *> all;
   for (const Level &level : instructionSets())
@@ -415,6 +433,8 @@ std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *
 
 INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest,
                          testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(levels(false))), caseName);
+INSTANTIATE_TEST_SUITE_P(F32, AttendTest,
+                         testing::Combine(testing::ValuesIn(kFloatCases), testing::ValuesIn(levels(false))), caseName);
 INSTANTIATE_TEST_SUITE_P(Int8, AttendTest,
                          testing::Combine(testing::ValuesIn(kInt8Cases), testing::ValuesIn(levels(true))), caseName);
 INSTANTIATE_TEST_SUITE_P(Rounded, AttendTest,
