@@ -222,4 +222,33 @@ def PlanVerify : PlanPass<"plan-verify"> {
   }];
 }
 
+def LowerCpu : LlmcPass<"kern-lower-cpu"> {
+  let summary = "each variant of each kern.func as a module of vector, scf and llvm ops for one CPU level, in place of the function";
+  let description = [{
+    Why: what the machine runs, in the last form that a person reads easily: loops, register tiles, the level's instructions.
+    Before: `kern.func @linear_960x576(..) attributes {config = [#kern.config<m_max = 1>, ..]} {llm.linear ..}`
+    After:  `module @linear_960x576_m1 {func.func @linear_960x576_m1(..) -> i32 {scf.for .. vector.fma, llvm.call_intrinsic ..}}`
+    The kernel's family (codegen/cpu) schedules and writes in one step; dialects/README.md says why there is no pass between.
+    A build runs the same code for each variant and level in a context of its own, in parallel, and only prints it as this pass: to stderr, with
+    its symbol and level, or as kernels-LEVEL/NNN-SYMBOL.mlir of --dump-dir.
+    Limits: calls and programs go, too, because nothing is left to call; functions without a config have one variant, for any number of rows.
+    An op without code for the level is an error on it.
+  }];
+  let options = [Option<"level", "level", "std::string", "\"x86-64-v3\"", "CPU level, as llmc build --cpu-levels has them">];
+}
+
+def LowerCuda : LlmcPass<"kern-lower-cuda"> {
+  let summary = "each variant of each kern.func as CUDA C++ text for one architecture, on standard output";
+  let description = [{
+    Why: what NVRTC compiles, to read and to check; a launch's grid, threads and shared memory stand above it.
+    Before: `kern.func @add(..) attributes {hero = "pointwise"} {llm.add ..}`
+    After:  `extern "C" __global__ void .. add_any(const __grid_constant__ Args args) {..}` on standard output; the module is empty.
+    Scheduling is part of the family here, too (codegen/cuda). A build writes and compiles each variant and architecture on its own, and prints the
+    text as this pass: to stderr, or as SYMBOL.ARCH.cu of --dump-dir.
+    Limits: calls and programs go, too; functions without a config have one variant, for any number of rows. An op without code on CUDA is an error on
+    it.
+  }];
+  let options = [Option<"arch", "arch", "std::string", "\"sm_90a\"", "GPU architecture, as llmc build --target cuda: has them">];
+}
+
 #endif // LLMC_PASSES_PASSES_TD

@@ -25,6 +25,14 @@ struct PassOptions {
 /// Errors: PASS with the diagnostics, IO when a dump cannot be written.
 rt::Status runPhase(mlir::ModuleOp module, Phase phase, const PassOptions &options, std::vector<std::string> &remarks);
 
+/// The pass that a build runs on each variant of each kernel by itself, after the others.
+inline const char *loweringFlag(bool cuda) { return cuda ? "kern-lower-cuda" : "kern-lower-cpu"; }
+
+/// Prints `text` as the IR `when` ("before", "after", "failed") the pass `flag` where the user asked for it: on stderr,
+/// or into the dump folder. Errors: OUT_IO.
+rt::Status printIr(const PassOptions &options, llvm::StringRef when, llvm::StringRef flag,
+                   llvm::function_ref<std::string()> text);
+
 /// Flags of all passes in order: what --print-ir-after accepts.
 std::vector<std::string> passFlags();
 

@@ -202,6 +202,11 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
     LLMC_TRY(checkForCpu(parsed, options));
   if (!options.cudaArchs.empty())
     LLMC_TRY(checkForCuda(parsed, options));
+  const bool cuda = !options.cudaArchs.empty();
+  if (const std::string other = loweringFlag(!cuda);
+      options.passes.printBefore == other || options.passes.printAfter == other)
+    return usageError(other + " is a pass of --target " + (cuda ? "cpu" : "cuda") + " alone",
+                      std::string("expected ") + loweringFlag(cuda));
   for (const char *flag : {"dump-dir", "print-ir-before", "print-ir-after", "stop-after"})
     if (options.bothTargets && parsed.count(flag))
       return usageError("--" + std::string(flag) + " shows the IR of one target, found two",
