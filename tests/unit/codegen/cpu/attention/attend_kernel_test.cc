@@ -213,11 +213,6 @@ AttendShape int8(AttendShape shape) {
   return shape;
 }
 
-AttendShape f32(AttendShape shape) {
-  shape.f32Cache = true;
-  return shape;
-}
-
 const Case kCases[] = {
     {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
     {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
@@ -235,16 +230,6 @@ const Case kCases[] = {
     {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
     {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
     {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
-};
-
-/// An f32 cache goes the way of an f16 one with other loads: each form of that, and the permission of bf16 products,
-/// which it ignores.
-const Case kFloatCases[] = {
-    {"f32_smol_prompt", f32(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
-    {"f32_smol_decode", f32(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 64}, {1, 1200}, {2, 77}}},
-    {"f32_mha_dim80", f32(shapeOf(3, 3, 80, 0)), {{33, 5}, {1, 9}}},
-    {"f32_gqa4_dim128_decode", f32(shapeOf(8, 2, 128, 16)), {{1, 300}, {1, 3}}},
-    {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
 };
 
 /// Integer products: every form of them, tails of pages and blocks, heads that are no multiple of 32 or 64, groups that
@@ -422,6 +407,21 @@ std::vector<const Level *> levels(bool int8) {
       all.push_back(&level);
   return all;
 }
+
+AttendShape f32(AttendShape shape) {
+  shape.f32Cache = true;
+  return shape;
+}
+
+/// An f32 cache goes the way of an f16 one with other loads: each form of that, and the permission of bf16 products,
+/// which it ignores.
+const Case kFloatCases[] = {
+    {"f32_smol_prompt", f32(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
+    {"f32_smol_decode", f32(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 64}, {1, 1200}, {2, 77}}},
+    {"f32_mha_dim80", f32(shapeOf(3, 3, 80, 0)), {{33, 5}, {1, 9}}},
+    {"f32_gqa4_dim128_decode", f32(shapeOf(8, 2, 128, 16)), {{1, 300}, {1, 3}}},
+    {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
+};
 
 std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *>> &info) {
   std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param)->name.str();
