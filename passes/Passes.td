@@ -130,10 +130,14 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     add before it and quantize (F1), embed with scale and the first norm (F10), attend with quantize (F6). Dequantization is always
     inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be
-    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark. Two of them cost @mixed an eighth barrier a layer (of 7;
-    tests/lit/compiler/barriers.test). Heads of 16: two make a group of 32, and are items of attention that different workers may have.
+    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark. Three of them cost @mixed an eighth barrier a layer, where there are 7
+    (tests/lit/compiler/barriers.test), and the last two @decode a sixth, where there are 5.
+    Heads whose size is no multiple of 32 (16, 80), before int8 products: a group of 32 columns is of two heads, which are items of
+    attention that different workers may have, so the rows are quantized afterwards.
+    A feed-forward width that is no multiple of 16: llm-fuse-horizontal interleaves panels of 16 rows, so gate and up stay two products, and
+    their product waits for both.
     q, k and v in different storage, as where a Q4_K_M file has v in Q6_K: one product has one storage, llm.kv_write takes keys and values
-    together, and so waits for two products instead of ending one; @decode then has 6 barriers instead of 5.
+    together, and so waits for two products instead of ending one.
     For cuda the rows of a product, and what becomes of q, k and v after it, are kernels of their own: blocks share nothing but memory,
     so each would compute all of it again. Casts join what makes their rows: norms (F1), attention and its merge (F6), products (F9).
   }];
