@@ -24,14 +24,19 @@ struct ChooseKvLayoutPass : impl::ChooseKvLayoutBase<ChooseKvLayoutPass> {
       return failure();
     auto kind = llvm::StringSwitch<std::optional<llm::QuantKind>>(cache)
                     .Cases({"auto", "f16"}, llm::QuantKind::F16)
+                    .Case("f32", llm::QuantKind::F32)
                     .Case("bf16", llm::QuantKind::BF16)
                     .Case("int8", llm::QuantKind::I8)
                     .Case("fp8", llm::QuantKind::E4M3)
                     .Default(std::nullopt);
     if (!kind)
-      return getOperation().emitError("unknown cache type '") << cache << "', expected auto, f16, bf16, int8 or fp8";
-    if (*kind != llm::QuantKind::F16 && *kind != llm::QuantKind::I8 && *machine == Target::Cpu)
-      return getOperation().emitError("cache type '") << cache << "' is for target cuda: expected auto, f16 or int8";
+      return getOperation().emitError("unknown cache type '")
+             << cache << "', expected auto, f32, f16, bf16, int8 or fp8";
+    if (*kind == llm::QuantKind::F32 && *machine == Target::Cuda)
+      return getOperation().emitError("cache type 'f32' is for target cpu: expected auto, f16, bf16, int8 or fp8");
+    if ((*kind == llm::QuantKind::BF16 || *kind == llm::QuantKind::E4M3) && *machine == Target::Cpu)
+      return getOperation().emitError("cache type '")
+             << cache << "' is for target cuda: expected auto, f32, f16 or int8";
     return *kind;
   }
 

@@ -87,10 +87,11 @@ def ChooseKvLayout : LlmcPass<"llm-choose-kv-layout"> {
   let description = [{
     Why: with 16 tokens a page of keys [D][16] gives one vector of scores an FMA, at every level.
     Before: `!llm.kv<layers = 30, heads = 3, dim = 64, page = 1>`   After: `page = 16`
-    For cuda, cache = bf16, int8 or fp8 stores keys and values so: `!llm.kv<.., page = 16, kind = i8>`.
-    Limits: the kernels need head sizes that are a multiple of 16; others are an error. The CPU stores f16.
+    cache = int8, f32 (cpu), bf16 or fp8 (cuda) stores keys and values so and not as f16: `!llm.kv<.., page = 16, kind = i8>`.
+    Limits: the kernels need head sizes that are a multiple of 16; others are an error. auto is f16; a build with f32 activations asks for f32,
+    because rounding keys to f16 alone moves log probabilities by some thousandths.
   }];
-  let options = [Option<"cache", "cache", "std::string", "\"auto\"", "auto (f16), f16, bf16, int8 or fp8">, targetOption];
+  let options = [Option<"cache", "cache", "std::string", "\"auto\"", "auto (f16), f32, f16, bf16, int8 or fp8">, targetOption];
 }
 
 def SplitPrograms : LlmcPass<"llm-split-programs"> {
@@ -129,10 +130,14 @@ def FormKernels : LlmcPass<"kern-form-kernels"> {
     add before it and quantize (F1), embed with scale and the first norm (F10), attend with quantize (F6). Dequantization is always
     inside the product (F12).
     Limits: an op is taken into an epilogue only when the product's result has no other use; heads must end with a panel of 16 rows to be
-    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark. Two of them cost @mixed an eighth barrier a layer (of 7;
-    tests/lit/compiler/barriers.test). Heads of 16: two make a group of 32, and are items of attention that different workers may have.
+    an epilogue, with a group of 32 to be quantized. Each refusal leaves a remark. Three of them cost @mixed an eighth barrier a layer, where there are 7
+    (tests/lit/compiler/barriers.test), and the last two @decode a sixth, where there are 5.
+    Heads whose size is no multiple of 32 (16, 80), before int8 products: a group of 32 columns is of two heads, which are items of
+    attention that different workers may have, so the rows are quantized afterwards.
+    A feed-forward width that is no multiple of 16: llm-fuse-horizontal interleaves panels of 16 rows, so gate and up stay two products, and
+    their product waits for both.
     q, k and v in different storage, as where a Q4_K_M file has v in Q6_K: one product has one storage, llm.kv_write takes keys and values
-    together, and so waits for two products instead of ending one; @decode then has 6 barriers instead of 5.
+    together, and so waits for two products instead of ending one.
     For cuda the rows of a product, and what becomes of q, k and v after it, are kernels of their own: blocks share nothing but memory,
     so each would compute all of it again. Casts join what makes their rows: norms (F1), attention and its merge (F6), products (F9).
   }];
@@ -219,6 +224,35 @@ def PlanVerify : PlanPass<"plan-verify"> {
     Limits: overlap is decided per unit, which holds for all T, S and worker counts because offsets scale with the same number.
     The order of writes and reads is checked for launches whose kern.func is in the module.
   }];
+}
+
+def LowerCpu : LlmcPass<"kern-lower-cpu"> {
+  let summary = "each variant of each kern.func as a module of vector, scf and llvm ops for one CPU level, in place of the function";
+  let description = [{
+    Why: what the machine runs, in the last form that a person reads easily: loops, register tiles, the level's instructions.
+    Before: `kern.func @linear_960x576(..) attributes {config = [#kern.config<m_max = 1>, ..]} {llm.linear ..}`
+    After:  `module @linear_960x576_m1 {func.func @linear_960x576_m1(..) -> i32 {scf.for .. vector.fma, llvm.call_intrinsic ..}}`
+    The kernel's family (codegen/cpu) schedules and writes in one step; dialects/README.md says why there is no pass between.
+    A build runs the same code for each variant and level in a context of its own, in parallel, and only prints it as this pass: to stderr, with
+    its symbol and level, or as kernels-LEVEL/NNN-SYMBOL.mlir of --dump-dir.
+    Limits: calls and programs go, too, because nothing is left to call; functions without a config have one variant, for any number of rows.
+    An op without code for the level is an error on it.
+  }];
+  let options = [Option<"level", "level", "std::string", "\"x86-64-v3\"", "CPU level, as llmc build --cpu-levels has them">];
+}
+
+def LowerCuda : LlmcPass<"kern-lower-cuda"> {
+  let summary = "each variant of each kern.func as CUDA C++ text for one architecture, on standard output";
+  let description = [{
+    Why: what NVRTC compiles, to read and to check; a launch's grid, threads and shared memory stand above it.
+    Before: `kern.func @add(..) attributes {hero = "pointwise"} {llm.add ..}`
+    After:  `extern "C" __global__ void .. add_any(const __grid_constant__ Args args) {..}` on standard output; the module is empty.
+    Scheduling is part of the family here, too (codegen/cuda). A build writes and compiles each variant and architecture on its own, and prints the
+    text as this pass: to stderr, or as SYMBOL.ARCH.cu of --dump-dir.
+    Limits: calls and programs go, too; functions without a config have one variant, for any number of rows. An op without code on CUDA is an error on
+    it.
+  }];
+  let options = [Option<"arch", "arch", "std::string", "\"sm_90a\"", "GPU architecture, as llmc build --target cuda: has them">];
 }
 
 #endif // LLMC_PASSES_PASSES_TD

@@ -1,13 +1,17 @@
 // kern-lower-cuda: the CUDA C++ text of each variant of each kern.func on standard output, in place of the functions.
-#include "codegen/cuda/LowerKernels.h"
-
 #include "codegen/cuda/KernelText.h"
+
+#include "dialects/Kern/KernDialect.h"
+#include "dialects/LLM/LLMDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "llvm/Support/raw_ostream.h"
 
 namespace llmc {
+#define GEN_PASS_DECL_LOWERCUDA
+#define GEN_PASS_DEF_LOWERCUDA
+#include "passes/Passes.h.inc"
 
 using namespace mlir;
 
@@ -30,20 +34,9 @@ void printGrid(llvm::raw_ostream &out, const GridDim &dim) {
   term(0, dim.seqCount, "sequences");
 }
 
-/// Why: a build writes and compiles each variant on its own; here one can read the text and check it.
-/// Before: `kern.func @add(..) attributes {hero = "pointwise"} {llm.add ..}`
-/// After: `extern "C" __global__ void .. add_any(const __grid_constant__ Args args) {..}` on standard output, after a
-/// comment with the launch; the module is empty.
-/// Limits: calls and programs go, too; functions without a config have one variant, for any number of rows. An op
-/// without code on CUDA is an error on it.
-struct LowerCudaKernelsPass : PassWrapper<LowerCudaKernelsPass, OperationPass<ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerCudaKernelsPass)
-
-  LowerCudaKernelsPass() = default;
-  LowerCudaKernelsPass(const LowerCudaKernelsPass &other) : PassWrapper(other) {}
-
-  llvm::StringRef getArgument() const override { return "kern-lower-cuda"; }
-  llvm::StringRef getDescription() const override { return "prints kern.funcs as CUDA C++ for one architecture"; }
+/// Passes.td says what it does.
+struct LowerCudaPass : impl::LowerCudaBase<LowerCudaPass> {
+  using LowerCudaBase::LowerCudaBase;
 
   void runOnOperation() override {
     const Arch *found = findArch(arch);
@@ -80,13 +73,7 @@ struct LowerCudaKernelsPass : PassWrapper<LowerCudaKernelsPass, OperationPass<Mo
     }
     return success();
   }
-
-  Option<std::string> arch{*this, "arch", llvm::cl::desc("GPU architecture, as llmc build --target cuda: has them"),
-                           llvm::cl::init("sm_90a")};
 };
 
 } // namespace
-
-void registerLowerCudaKernels() { PassRegistration<LowerCudaKernelsPass>(); }
-
 } // namespace llmc

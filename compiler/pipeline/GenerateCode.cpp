@@ -9,6 +9,12 @@ namespace llmc {
 
 using namespace mlir;
 
+static std::string textOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << *module << "\n";
+  return text;
+}
+
 static rt::Status dumpListings(const CompiledKernels &kernels, const PassOptions &options) {
   PassOptions where = options;
   for (size_t level = 0; level < kernels.levels.size(); ++level) {
@@ -56,28 +62,50 @@ static rt::Status dumpCudaListings(const CompiledKernels &kernels, const std::st
   return rt::Status::ok();
 }
 
+/// Without a dump folder, on stderr: what the lowering of each variant and level has made.
+static void printListings(const CompiledKernels &kernels, llvm::StringRef flag) {
+  auto print = [&](size_t variant, llvm::StringRef level, llvm::StringRef text) {
+    llvm::errs() << "// IR after " << flag << ": " << kernels.variants[variant].symbol << ", " << level << "\n"
+                 << text << "\n";
+  };
+  for (size_t level = 0; level < kernels.levels.size(); ++level)
+    for (size_t i = 0; i < kernels.variants.size(); ++i)
+      print(i, kernels.levels[level]->name, kernels.listings[level][i].mlir);
+  for (const CudaLevel &level : kernels.cuda)
+    for (size_t i = 0; i < level.variants.size(); ++i)
+      print(i, level.name, level.variants[i].kernel.text);
+}
+
 std::vector<std::string> levelNames(const BuildOptions &options) {
   return options.cudaArchs.empty() ? options.levels : cudaLevelNames(options.cudaArchs);
 }
 
 rt::Result<CompiledKernels> generateCode(ModuleOp module, const BuildOptions &options,
                                          const std::function<void(size_t, size_t)> &progress) {
-  const std::string &folder = options.passes.dumpDir;
-  if (!options.cudaArchs.empty()) {
-    auto kernels = compileCudaKernels(module, {options.cudaArchs, options.jobs, !folder.empty(), progress});
+  const std::string &folder = options.passes.dumpDir, &shown = options.passes.printAfter;
+  const bool cuda = !options.cudaArchs.empty();
+  const char *flag = loweringFlag(cuda);
+  const bool printed = folder.empty() && (shown == "all" || shown == flag);
+  LLMC_TRY(printIr(options.passes, "before", flag, [&] { return textOf(module); }));
+  if (cuda) {
+    auto kernels = compileCudaKernels(module, {options.cudaArchs, options.jobs, !folder.empty() || printed, progress});
     if (kernels && !folder.empty())
       LLMC_TRY(dumpCudaListings(*kernels, folder));
+    if (kernels && printed)
+      printListings(*kernels, flag);
     return kernels;
   }
   CompileOptions compile;
   for (const std::string &name : options.levels)
     compile.levels.push_back(findLevel(name));
   compile.threads = options.jobs;
-  compile.listings = !folder.empty();
+  compile.listings = !folder.empty() || printed;
   compile.progress = progress;
   auto kernels = compileKernels(module, compile);
   if (kernels && !folder.empty())
     LLMC_TRY(dumpListings(*kernels, options.passes));
+  if (kernels && printed)
+    printListings(*kernels, flag);
   return kernels;
 }
 

@@ -16,6 +16,11 @@ namespace llmc {
 
 using namespace mlir;
 
+/// What keys and values are stored as: who asks for products in f32 does not want them rounded on the way.
+static std::string cacheType(const PassOptions &options) {
+  return options.kvCache == "auto" && options.activations == "f32" ? "f32" : options.kvCache;
+}
+
 static void addPasses(PassManager &passes, Phase phase, const PassOptions &options) {
   switch (phase) {
   case Phase::Graph:
@@ -25,7 +30,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createQuantize(QuantizeOptions{options.scheme, options.groupSize, options.activations}));
     passes.addPass(createInsertSelectRows());
     passes.addPass(createInsertArgmax());
-    passes.addPass(createChooseKvLayout(ChooseKvLayoutOptions{options.kvCache}));
+    passes.addPass(createChooseKvLayout(ChooseKvLayoutOptions{cacheType(options)}));
     passes.addPass(createAddRopeTable());
     passes.addPass(createSplitPrograms());
     passes.addPass(createCSEPass());
@@ -71,6 +76,17 @@ rt::Status dumpText(const PassOptions &options, const std::string &name, const s
   return rt::Status::ok();
 }
 
+rt::Status printIr(const PassOptions &options, llvm::StringRef when, llvm::StringRef flag,
+                   llvm::function_ref<std::string()> text) {
+  const std::string &wanted = when == "before" ? options.printBefore : options.printAfter;
+  if (wanted.empty() || (wanted != "all" && wanted != flag))
+    return rt::Status::ok();
+  if (!options.dumpDir.empty())
+    return dumpText(options, (when == "after" ? "" : when.str() + "-") + flag.str() + ".mlir", text());
+  llvm::errs() << "// IR " << when << " " << flag << "\n" << text();
+  return rt::Status::ok();
+}
+
 namespace {
 
 /// Prints the module around chosen passes.
@@ -79,30 +95,27 @@ public:
   IrPrinter(const PassOptions &options, rt::Status &status) : options_(options), status_(status) {}
 
   void runBeforePass(Pass *pass, Operation *op) override {
-    print(options_.printBefore, "before", pass, op);
+    print("before", pass, op);
     start_ = std::chrono::steady_clock::now();
   }
   void runAfterPass(Pass *pass, Operation *op) override {
     std::chrono::duration<double, std::milli> passed = std::chrono::steady_clock::now() - start_;
     if (options_.verbose && isa<ModuleOp>(op))
       llvm::errs() << llvm::formatv("pass {0}: {1:f1} ms\n", pass->getArgument(), passed.count());
-    print(options_.printAfter, "after", pass, op);
+    print("after", pass, op);
   }
-  void runAfterPassFailed(Pass *pass, Operation *op) override { print(options_.printAfter, "failed", pass, op); }
+  void runAfterPassFailed(Pass *pass, Operation *op) override { print("failed", pass, op); }
 
 private:
-  void print(const std::string &wanted, llvm::StringRef when, Pass *pass, Operation *op) {
-    llvm::StringRef flag = pass->getArgument();
-    if (wanted.empty() || (wanted != "all" && wanted != flag) || !isa<ModuleOp>(op))
+  void print(llvm::StringRef when, Pass *pass, Operation *op) {
+    if (!isa<ModuleOp>(op))
       return;
-    std::string text;
-    llvm::raw_string_ostream(text) << *op << "\n";
-    if (options_.dumpDir.empty()) {
-      llvm::errs() << "// IR " << when << " " << flag << "\n" << text;
-      return;
-    }
-    std::string name = (when == "after" ? "" : when.str() + "-") + flag.str() + ".mlir";
-    if (rt::Status status = dumpText(options_, name, text); !status && status_)
+    rt::Status status = printIr(options_, when, pass->getArgument(), [op] {
+      std::string text;
+      llvm::raw_string_ostream(text) << *op << "\n";
+      return text;
+    });
+    if (!status && status_)
       status_ = std::move(status);
   }
 
@@ -152,6 +165,8 @@ std::vector<std::string> passFlags() {
   std::vector<std::string> flags;
   for (Pass &pass : passes.getPasses())
     flags.push_back(pass.getArgument().str());
+  for (bool cuda : {false, true})
+    flags.push_back(loweringFlag(cuda));
   return flags;
 }
 

@@ -32,7 +32,9 @@ static cxxopts::Options buildFlags() {
               cxxopts::value<std::string>()->default_value("native"),
               "SCHEME")("group-size", "columns that share a scale under --quant w4: 32 or 128",
                         cxxopts::value<std::string>()->default_value("32"),
-                        "N")("kv-cache", "what keys and values are stored as: auto (f16), f16, int8; cuda: bf16, fp8",
+                        "N")("kv-cache",
+                             "what keys and values are stored as: auto (f16; f32 with --activations f32), f16, int8; "
+                             "cpu: f32; cuda: bf16, fp8",
                              cxxopts::value<std::string>()->default_value("auto"), "TYPE")(
       "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
@@ -149,7 +151,7 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
   passes.groupSize = group == "128" ? 128 : 32;
   LLMC_TRY(oneOf("activations", passes.activations, {"auto", "int8", "f32", "bf16"}));
   passes.kvCache = parsed["kv-cache"].as<std::string>();
-  LLMC_TRY(oneOf("kv-cache", passes.kvCache, {"auto", "f16", "bf16", "int8", "fp8"}));
+  LLMC_TRY(oneOf("kv-cache", passes.kvCache, {"auto", "f32", "f16", "bf16", "int8", "fp8"}));
   std::vector<std::string> known = passFlags();
   known.insert(known.begin(), "all");
   known.push_back("");
@@ -163,8 +165,9 @@ static rt::Status checkForCpu(const cxxopts::ParseResult &parsed, const BuildOpt
     return usageError("--quant fp8 is for --target cuda: no CPU multiplies 8-bit floats",
                       "expected native, w16, w8 or w4");
   if (const std::string &cache = options.passes.kvCache; cache == "bf16" || cache == "fp8")
-    return usageError("--kv-cache " + cache + " is for --target cuda: the CPU keeps keys and values as f16 or int8",
-                      "expected auto, f16 or int8");
+    return usageError("--kv-cache " + cache +
+                          " is for --target cuda: the CPU keeps keys and values as f32, f16 or int8",
+                      "expected auto, f32, f16 or int8");
   if (parsed.count("no-weights"))
     return usageError("--no-weights is for --target cuda, whose weights --bench can make up on the device",
                       "leave it out");
@@ -180,6 +183,9 @@ static rt::Status checkForCuda(const cxxopts::ParseResult &parsed, const BuildOp
   if (activations == "int8" || activations == "f32")
     return usageError("--activations " + activations + " is for --target cpu: tensor cores multiply bf16",
                       "expected auto or bf16");
+  if (options.passes.kvCache == "f32")
+    return usageError("--kv-cache f32 is for --target cpu: tensor cores multiply keys and values as f16",
+                      "expected auto, f16, bf16, int8 or fp8");
   if (options.bothTargets)
     return rt::Status::ok();
   if (parsed.count("cpu-levels"))
@@ -196,6 +202,11 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
     LLMC_TRY(checkForCpu(parsed, options));
   if (!options.cudaArchs.empty())
     LLMC_TRY(checkForCuda(parsed, options));
+  const bool cuda = !options.cudaArchs.empty();
+  if (const std::string other = loweringFlag(!cuda);
+      options.passes.printBefore == other || options.passes.printAfter == other)
+    return usageError(other + " is a pass of --target " + (cuda ? "cpu" : "cuda") + " alone",
+                      std::string("expected ") + loweringFlag(cuda));
   for (const char *flag : {"dump-dir", "print-ir-before", "print-ir-after", "stop-after"})
     if (options.bothTargets && parsed.count(flag))
       return usageError("--" + std::string(flag) + " shows the IR of one target, found two",

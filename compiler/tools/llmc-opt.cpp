@@ -1,6 +1,4 @@
 // mlir-opt with our dialects and passes: the tool that the lit tests run.
-#include "codegen/cpu/LowerKernels.h"
-#include "codegen/cuda/LowerKernels.h"
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
 #ifdef LLMC_HAS_PLAN
@@ -40,8 +38,6 @@ int main(int argc, char **argv) {
 #ifdef LLMC_HAS_REFERENCE
   llmc::reference::registerEvaluatePass();
 #endif
-  llmc::registerLowerKernels();
-  llmc::registerLowerCudaKernels();
 #ifdef LLMC_HAS_PASSES
   llmc::registerPasses();
 #endif

@@ -142,8 +142,9 @@ LogicalResult QActType::verify(EmitError emitError, Dim, int64_t cols, int64_t z
 
 LogicalResult KvType::verify(EmitError emitError, int64_t layers, int64_t heads, int64_t dim, int64_t page,
                              QuantKind kind) {
-  if (kind != QuantKind::F16 && kind != QuantKind::BF16 && kind != QuantKind::I8 && kind != QuantKind::E4M3)
-    return emitError() << "C2: expected kind to be f16, bf16, i8 or e4m3, found " << stringifyQuantKind(kind);
+  if (kind != QuantKind::F32 && kind != QuantKind::F16 && kind != QuantKind::BF16 && kind != QuantKind::I8 &&
+      kind != QuantKind::E4M3)
+    return emitError() << "C2: expected kind to be f32, f16, bf16, i8 or e4m3, found " << stringifyQuantKind(kind);
   if (layers > 0 && heads > 0 && dim > 0 && page > 0) return success();
   return emitError() << "C1: expected positive layers, heads, dim and page, found " << layers << ", " << heads << ", "
                      << dim << ", " << page;

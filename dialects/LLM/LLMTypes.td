@@ -46,9 +46,9 @@ def LLM_QActType : LLM_Type<"QAct", "qact"> {
 def LLM_KvType : LLM_Type<"Kv", "kv"> {
   let summary = "handle of the paged key/value cache";
   let description = [{
-    `!llm.kv<layers = 30, heads = 3, dim = 64, page = 16>`: layers, key/value heads, head size, tokens a page. `kind = bf16`, `i8` or `e4m3`
-    (CUDA) stores keys and values so and not as f16; the last two with an f32 scale for each token and head.
-    C1: numbers are positive. C2: kind is f16, bf16, i8 or e4m3.
+    `!llm.kv<layers = 30, heads = 3, dim = 64, page = 16>`: layers, key/value heads, head size, tokens a page. `kind = f32` (CPU),
+    `i8`, `bf16` or `e4m3` (CUDA) stores keys and values so and not as f16; i8 and e4m3 with an f32 scale for each token and head.
+    C1: numbers are positive. C2: kind is f32, f16, bf16, i8 or e4m3.
   }];
   let parameters = (ins "int64_t":$layers, "int64_t":$heads, "int64_t":$dim, "int64_t":$page,
                         DefaultValuedParameter<"::llmc::llm::QuantKind", "::llmc::llm::QuantKind::F16">:$kind);
@@ -58,7 +58,7 @@ def LLM_KvType : LLM_Type<"Kv", "kv"> {
   let extraClassDeclaration = [{
     /// Whether a token's keys, and its values, of one head share a scale.
     bool hasScales() const { return getKind() == ::llmc::llm::QuantKind::I8 || getKind() == ::llmc::llm::QuantKind::E4M3; }
-    int64_t elementBytes() const { return hasScales() ? 1 : 2; }
+    int64_t elementBytes() const { return hasScales() ? 1 : getKind() == ::llmc::llm::QuantKind::F32 ? 4 : 2; }
     /// Bytes of K and V of one page in one layer: K of all heads, V of all heads, then the scales of both.
     int64_t layerBytes() const { return 2 * getHeads() * getPage() * (getDim() * elementBytes() + (hasScales() ? 4 : 0)); }
   }];

@@ -58,8 +58,10 @@ LogicalResult EngineOp::verify() {
   if (getTarget() != "cpu" && getTarget() != "cuda")
     return emitOpError("C7: expected target cpu or cuda, found '") << getTarget() << "'";
   bool cuda = getTarget() == "cuda";
-  if (getKvKind() != "f16" && getKvKind() != "i8" && (!cuda || (getKvKind() != "bf16" && getKvKind() != "e4m3")))
-    return emitOpError("C8: expected kv_kind f16 or i8, or bf16 or e4m3 for target cuda, found '")
+  bool ofTarget = cuda ? getKvKind() == "bf16" || getKvKind() == "e4m3" : getKvKind() == "f32";
+  if (getKvKind() != "f16" && getKvKind() != "i8" && !ofTarget)
+    return emitOpError(
+               "C8: expected kv_kind f16 or i8, or f32 for target cpu, or bf16 or e4m3 for target cuda, found '")
            << getKvKind() << "'";
   for (auto level : getLevels().getAsRange<StringAttr>())
     if (level.getValue().starts_with("cuda:") != cuda)

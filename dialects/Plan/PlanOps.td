@@ -18,8 +18,8 @@ def Plan_EngineOp : Plan_Op<"engine", [SymbolTable, SingleBlock, NoTerminator, N
     C1: it holds plan.kernel and plan.program only. C2: at least one level, each once. C3: page_bytes is a multiple of layer_bytes, both
     multiples of 64. C4: programs rise in (q_max, t_max), where 0 means any and is above all; the last one has 0 and 0. C5: a launch names
     a kernel of this engine and has as many arguments as it. C6: a weight argument names a symbol of the module. C7: target is cpu, with
-    q_max 0 everywhere, or cuda, with levels that start with "cuda:" and no bytes counted in workers. C8: kv_kind is f16 or i8, or for cuda
-    bf16 or e4m3: what keys and values are stored as.
+    q_max 0 everywhere, or cuda, with levels that start with "cuda:" and no bytes counted in workers. C8: kv_kind is f16 or i8, or for cpu f32,
+    or for cuda bf16 or e4m3: what keys and values are stored as.
   }];
   let arguments = (ins DictionaryAttr:$model, StrArrayAttr:$levels, Plan_I64Attr:$page_tokens, Plan_I64Attr:$layer_bytes,
                        Plan_I64Attr:$page_bytes, DefaultValuedAttr<Plan_I64Attr, "2">:$abi_version,

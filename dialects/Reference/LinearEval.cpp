@@ -46,6 +46,10 @@ double roundToE4M3(double x) {
 }
 
 void storeAs(llm::QuantKind kind, std::span<double> x) {
+  if (kind == llm::QuantKind::F32) {
+    for (double& one : x) one = static_cast<float>(one);
+    return;
+  }
   if (kind == llm::QuantKind::F16 || kind == llm::QuantKind::BF16) {
     for (double& one : x) one = kind == llm::QuantKind::F16 ? roundToHalf(one) : roundToBFloat(one);
     return;

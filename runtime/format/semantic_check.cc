@@ -57,11 +57,13 @@ Status checkKv(const fb::KvSpec& kv, const fb::Model& model, bool cuda) {
     return outside("kv.page_tokens", kv.page_tokens(), std::to_string(kPageTokens), "EN_PLAN");
   const bool bytes = kv.dtype() == fb::DType::I8 || (cuda && kv.dtype() == fb::DType::E4M3);
   const bool halves = kv.dtype() == fb::DType::F16 || (cuda && kv.dtype() == fb::DType::BF16);
-  if (!halves && !bytes)
+  const bool words = !cuda && kv.dtype() == fb::DType::F32;
+  if (!words && !halves && !bytes)
     return outside("kv.dtype", static_cast<uint64_t>(kv.dtype()),
-                   cuda ? "F16 (1), BF16 (2), I8 (3) or E4M3 (7)" : "F16 (1) or I8 (3)", "EN_PLAN");
+                   cuda ? "F16 (1), BF16 (2), I8 (3) or E4M3 (7)" : "F32 (0), F16 (1) or I8 (3)", "EN_PLAN");
   // Bytes come with an f32 scale for each token and head.
-  uint64_t layer = 2 * kPageTokens * model.kv_heads() * (model.head_dim() * (bytes ? 1 : 2) + (bytes ? 4 : 0));
+  const uint64_t element = bytes ? 1 : words ? 4 : 2;
+  uint64_t layer = 2 * kPageTokens * model.kv_heads() * (model.head_dim() * element + (bytes ? 4 : 0));
   if (kv.layer_bytes() != layer)
     return outside("kv.layer_bytes", kv.layer_bytes(), std::to_string(layer) + " for the model's kv heads", "EN_PLAN");
   if (kv.page_bytes() != layer * model.layers())

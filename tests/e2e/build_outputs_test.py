@@ -143,6 +143,20 @@ class Outputs(unittest.TestCase):
         self.assertEqual(hostile.run("llmc", "build", hostile.model_path(), *stop, "--force").status, 0)
         self.assertEqual(sorted(contents(folder)), ["000-graph.mlir", "kernels-x86-64-v3/notes.s", "notes.txt"])
 
+    def test_the_lowering_of_kernels_is_a_pass_by_name(self):
+        """kern-lower-cpu runs on each variant by itself; a build prints it as the passes before it."""
+        folder = hostile.fresh_folder("dump")
+        ended = build(hostile.model_path(), folder.parent / "e.bin", "--print-ir-after", "kern-lower-cpu", "--quiet", "--force")
+        self.assertEqual(ended.status, 0, ended.err)
+        heads = re.findall(r"^// IR after (.*)$", ended.err, flags=re.M)
+        self.assertEqual({head.split(": ")[0] for head in heads}, {"kern-lower-cpu"})
+        self.assertEqual({head.split(", ")[1] for head in heads}, {"x86-64-v3"})
+        self.assertEqual(len(re.findall(r"^  func\.func @", ended.err, flags=re.M)), len(heads))
+        self.assertGreater(len(heads), 10)
+        ended = build(hostile.model_path(), folder.parent / "e.bin", "--print-ir-before", "kern-lower-cpu", "--dump-dir", folder, "--quiet", "--force")
+        self.assertEqual(ended.status, 0, ended.err)
+        self.assertIn("plan.engine", (folder / "000-before-kern-lower-cpu.mlir").read_text())
+
     def test_the_ir_where_a_build_stops(self):
         shown = {"import": "llm.", "graph": "llm.", "kernels": "kern.func", "plan": "plan.engine"}
         for phase, op in shown.items():

@@ -50,8 +50,8 @@ def build(name: str) -> pathlib.Path:
 
 
 def twin(name: str) -> pathlib.Path:
-    """The same weights for the CPU, with f32 activations."""
-    return engine.build(model(name), "--quant", SCHEMES[name], "--activations", "f32", "--selftest-tokens", "0")
+    """The same weights for the CPU, with f32 activations and the device's cache."""
+    return engine.build(model(name), "--quant", SCHEMES[name], "--activations", "f32", "--kv-cache", "f16", "--selftest-tokens", "0")
 
 
 def environment(name: str, **emulator) -> dict:

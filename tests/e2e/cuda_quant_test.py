@@ -66,7 +66,7 @@ class WideGroups(unittest.TestCase):
         self.assertRegex(said, r"KL divergence from the unquantized model: mean \S+")
         kinds = {weight["layout"]: weight["dtype"] for weight in inspected(path)["weights"]}
         self.assertEqual(kinds["q4m16k128-asym"], "i4 g128 asym")
-        twin = engine.build(cuda_engine.model(self.NAME), *self.FLAGS, "--activations", "f32", "--selftest-tokens", "0")
+        twin = engine.build(cuda_engine.model(self.NAME), *self.FLAGS, "--activations", "f32", "--kv-cache", "f16", "--selftest-tokens", "0")
         for capability in ("8.0", "9.0"):
             for flags in (("--max-num-batched-tokens", 32), ("--streams", 3)):
                 with self.subTest(capability=capability, flags=flags):
@@ -93,7 +93,7 @@ class BlocksOfFiles(unittest.TestCase):
         path, folder, _ = quantized(model, "five", archs=ARCHS[1:])
         found = {weight["stored"]: weight["layout"] for weight in inspected(path)["weights"] if weight.get("stored") in self.LAYOUTS}
         self.assertEqual(found, self.LAYOUTS)
-        twin = engine.build(model, "--activations", "f32", "--selftest-tokens", "0")
+        twin = engine.build(model, "--activations", "f32", "--kv-cache", "f16", "--selftest-tokens", "0")
         kl = mean_kl(engine.logits(twin, IDS, *COMMON), logits(path, folder, "9.0", "--max-num-batched-tokens", 8))
         print(f"     five types of GGUF: mean KL {kl:.1e}")
         self.assertLess(kl, BF16_KL)
@@ -111,7 +111,7 @@ class Fp8(unittest.TestCase):
         self.assertIn("e4m3", {weight["dtype"] for weight in facts["weights"]})
         self.assertTrue(any(c.startswith("e4m3 as f16: no such products before sm_89") for c in configurations(path, "sm_80")))
         self.assertTrue(any(c.startswith("e4m3 products, ") for c in configurations(path, "sm_90a")))
-        native = engine.build(cuda_engine.model(self.NAME), "--activations", "f32", "--selftest-tokens", "0")
+        native = engine.build(cuda_engine.model(self.NAME), "--activations", "f32", "--kv-cache", "f16", "--selftest-tokens", "0")
         stored = facts["quality"]["kl_mean"]
         for flags in (("--max-num-batched-tokens", 32), ("--streams", 3)):
             with self.subTest(flags=flags):

@@ -32,7 +32,7 @@ def add_model(name: str):
         path = tiny_models.write(spec, engine.work_dir() / "models")
         ids = np.random.default_rng(5).integers(0, spec.vocab, 190)
         model = reference.load(path, kv="f16")
-        built = engine.build(path, "--activations", "f32")
+        built = engine.build(path, "--activations", "f32", "--kv-cache", "f16")
         for count, tokens, threads in ((3, 512, 1), (7, 64, 2), (7, 512, 3)):
             with self.subTest(sequences=count, tokens=tokens, threads=threads):
                 flags = ("--streams", count, "--max-batched-tokens", tokens, "--threads", threads, "--max-model-len", "256")

@@ -33,13 +33,12 @@ def prompt(name: str) -> np.ndarray:
 class Wanted:
     """What the reference says of the longest prompt; shorter ones are its first rows.
 
-    With f32 activations the base is the reference with the one rounding that the engine is allowed (f16 KV cache), and
-    the bounds are float32 noise: measured KL 1e-8, largest difference of a log probability 4e-3. With int8 activations
-    single levels flip and spread, so the base is exact math, and the bound what plain rounding of the inputs of
+    The base is exact math. With f32 activations keys and values are f32, too, and the bounds are float32 noise. With int8 activations
+    single levels flip and spread, so the bound is what plain rounding of the inputs of
     quantized linears costs on the same rows (a better scheme passes too)."""
 
     def __init__(self, name: str, int8: bool):
-        self.model = reference.load(model_path(name), kv="exact" if int8 else "f16")
+        self.model = reference.load(model_path(name), kv="exact")
         self.base = compare.log_softmax(self.model.logits(prompt(name)))
         self.rounding = None
         self.kl, self.largest = 1e-6, 0.02

@@ -47,7 +47,7 @@ def tiny(folder: pathlib.Path, arch: str) -> list:
         model = tiny_models.write(next(s for s in tiny_models.SPECS if s.name == name), engine.work_dir() / "models")
         made, twin = folder / f"{name}.bin", engine.work_dir() / f"{name}-cpu.bin"
         build(model, made, scheme, "--target", f"cuda:{arch}", "--dump-dir", folder / "dump" / name)
-        build(model, twin, scheme, "--cpu-levels", "host", "--activations", "f32", "--selftest-tokens", "0")
+        build(model, twin, scheme, "--cpu-levels", "host", "--activations", "f32", "--kv-cache", "f16", "--selftest-tokens", "0")
         logits = engine.logits(twin, IDS, "--max-model-len", 128)
         np.save(folder / f"{name}.npy", logits.astype(np.float32))
         steps = engine.generate(twin, IDS[:21], TOKENS, "--logprobs", 2, "--max-model-len", 128)

@@ -112,6 +112,7 @@ private:
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
   /// A row of the tile, its first head being `head` of the group, counted from that head of the tile's first token.
   int64_t rowOf(int64_t r) const { return r / tile_.heads * shape_.group() + r % tile_.heads; }
+  mlir::Value loadElements(mlir::Value base, mlir::Value offset, int64_t disp);
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
   void emitSoftmax(const AttendItem &item, const Tile &tile);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);

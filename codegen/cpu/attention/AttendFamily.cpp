@@ -19,6 +19,7 @@ template <typename OpT> static AttendShape shapeOf(OpT op, int64_t splits) {
   shape.headDim = kv.getDim();
   shape.layers = kv.getLayers();
   shape.int8Cache = kv.getKind() == llm::QuantKind::I8;
+  shape.f32Cache = kv.getKind() == llm::QuantKind::F32;
   shape.window = op.getWindow();
   shape.softcap = op.getSoftcap();
   shape.scale = op.getScale();
@@ -79,7 +80,7 @@ static LogicalResult emitAttendKernel(ModuleOp module, const EmitRequest &reques
   if (!found)
     return function.emitOpError("expected a body of llm.attend, quantized or not, or llm.attend_partial");
   if (auto kv = cast<llm::KvType>(function.getArgumentTypes()[found->arguments.cache]);
-      kv.getKind() != llm::QuantKind::F16 && kv.getKind() != llm::QuantKind::I8)
+      kv.getKind() == llm::QuantKind::BF16 || kv.getKind() == llm::QuantKind::E4M3)
     return function.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv.getKind());
   int64_t multiple = found->quantize ? kQuantGroup : 16;
   if (found->shape.headDim % multiple != 0)
@@ -112,7 +113,10 @@ static std::string describeAttend(kern::FuncOp function, int64_t, const Level &l
   std::string parts = shape.splits ? ", context in " + std::to_string(shape.splits) + " parts" : "";
   return "scores " + std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.pages) + ", values " +
          std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.columns) + " in registers" +
-         (shape.int8Cache ? ", int8 x 16-bit integers" : "") + parts;
+         (shape.int8Cache  ? ", int8 x 16-bit integers"
+          : shape.f32Cache ? ", f32 cache"
+                           : "") +
+         parts;
 }
 
 const KernelFamily kAttend = {"attend", emitAttendKernel, attendScratchBytes, describeAttend};

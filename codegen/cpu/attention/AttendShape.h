@@ -17,9 +17,10 @@ struct AttendShape {
   double scale = 1.0, softcap = 0.0;
   bool bf16Products = false; ///< factors may be rounded to bf16 (llm.attend)
   bool int8Cache = false;    ///< keys and values are bytes and not f16, with an f32 scale for each token and head
+  bool f32Cache = false;     ///< keys and values are f32 and not f16
 
   int64_t group() const { return heads / kvHeads; }
-  int64_t elementBytes() const { return int8Cache ? 1 : 2; }
+  int64_t elementBytes() const { return int8Cache ? 1 : f32Cache ? 4 : 2; }
   int64_t rowBytes() const { return headDim * elementBytes(); } ///< V of one token and head
   int64_t lineBytes() const {
     return kPageTokens * elementBytes();
@@ -72,9 +73,9 @@ struct AttendScratch {
   int64_t stateBytes; ///< from one head to the next
 };
 
-/// Whether blocks of query tokens go through Bf16AttendEmitter.
+/// Whether blocks of query tokens go through Bf16AttendEmitter. Who stores keys as f32 does not want them rounded.
 inline bool usesBf16(const AttendShape &shape, const Level &level) {
-  return shape.bf16Products && level.bf16 && shape.splits == 0;
+  return shape.bf16Products && level.bf16 && shape.splits == 0 && !shape.f32Cache;
 }
 
 /// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens

@@ -9,13 +9,20 @@ using namespace mlir;
 
 namespace llmc {
 
+/// 16 elements of an f16 or f32 cache as f32.
+Value AttendEmitter::loadElements(Value base, Value offset, int64_t disp) {
+  if (shape_.f32Cache)
+    return k_.load(k_.vec(16, k_.f32()), base, offset, disp, 64);
+  return k_.extF(k_.load(k_.vec(16, k_.f16()), base, offset, disp, 32));
+}
+
 /// scores[row][key] for `pages` pages at a time: acc[row] += K[d][16 keys] * q[row][d].
 void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value head) {
   int64_t dim = shape_.headDim, stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
   Value queryRow = k_.add(k_.mul(k_.add(item.firstToken, tile.token), stride),
                           k_.mul(k_.add(k_.mul(item.kvHead, shape_.group()), head), dim * 4));
   Value query = k_.address(words_.query, queryRow);
-  VectorType f32x16 = k_.vec(16, k_.f32()), f16x16 = k_.vec(16, k_.f16());
+  VectorType f32x16 = k_.vec(16, k_.f32());
   int64_t line = shape_.lineBytes();
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
     KernelBuilder::Values pages, nexts;
@@ -27,11 +34,12 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
       for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
-        k_.prefetch(nexts[p], k_.mul(d, line), 0, kIntoL2);
+        for (int64_t at = 0; at < 2 * line; at += 64)
+          k_.prefetch(nexts[p], k_.mul(d, line), at, kIntoL2);
       for (int64_t u = 0; u < 2; ++u) {
         KernelBuilder::Values keys;
         for (Value address : pages)
-          keys.push_back(k_.extF(k_.load(f16x16, address, k_.mul(d, line), u * line, 32)));
+          keys.push_back(loadElements(address, k_.mul(d, line), u * line));
         for (int64_t t = 0; t < tile_.tokens; ++t)
           for (int64_t h = 0; h < tile_.heads; ++h) {
             Value q = k_.loadSplat(k_.f32(), 16, query, k_.mul(d, 4), t * stride + h * dim * 4 + u * 4);
@@ -192,7 +200,7 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
   int64_t dim = shape_.headDim;
   Value sums = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
   Value weights = k_.mul(head, AttendShape::kBlockTokens * 4);
-  VectorType f32x16 = k_.vec(16, k_.f32()), f16x16 = k_.vec(16, k_.f16());
+  VectorType f32x16 = k_.vec(16, k_.f32());
   k_.forEach(k_.c(0), k_.c(dim * 4), tile_.columns * 64, [&](Value column) {
     Value columnSums = k_.add(sums, column);
     KernelBuilder::Values acc;
@@ -201,7 +209,8 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
         acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
       Value page = k_.divUI(key, AttendShape::kPageTokens);
-      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()), k_.divUI(column, 2));
+      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()),
+                                k_.divUI(column, 4 / shape_.elementBytes()));
       Value p = k_.address(scores_, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
@@ -210,7 +219,7 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
           prefetchValues(item, k_.add(key, t), column, tile_.columns);
         KernelBuilder::Values vs;
         for (int64_t v = 0; v < tile_.columns; ++v)
-          vs.push_back(k_.extF(k_.load(f16x16, values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes(), 32)));
+          vs.push_back(loadElements(values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes()));
         for (int64_t r = 0; r < tile_.rows(); ++r) {
           Value weight = k_.loadSplat(k_.f32(), 16, p, k_.mul(t, 4), rowOf(r) * AttendShape::kBlockTokens * 4);
           for (int64_t v = 0; v < tile_.columns; ++v)

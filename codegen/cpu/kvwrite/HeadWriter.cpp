@@ -12,7 +12,7 @@ namespace llmc {
 
 LogicalResult HeadWriter::collect(kern::FuncOp function) {
   const int64_t dim = kv_.getDim();
-  if (kv_.getKind() != llm::QuantKind::F16 && !int8())
+  if (kv_.getKind() == llm::QuantKind::BF16 || kv_.getKind() == llm::QuantKind::E4M3)
     return write_.emitOpError("has no code on the CPU for a cache of ") << llm::stringifyQuantKind(kv_.getKind());
   if (dim % kChunk != 0 || kv_.getPage() != rt::kPageTokens)
     return write_.emitOpError("has no code on the CPU: heads must be a multiple of 16 columns, pages 16 tokens");
@@ -42,7 +42,7 @@ KernelBuilder::Values HeadWriter::encoded(const Place &at, llvm::ArrayRef<Value>
   KernelBuilder::Values codes;
   if (!int8()) {
     for (Value x : chunks)
-      codes.push_back(k_.truncF16(x));
+      codes.push_back(kv_.getKind() == llm::QuantKind::F32 ? x : k_.truncF16(x));
     return codes;
   }
   ImplicitLocOpBuilder &b = k_.b();
@@ -93,14 +93,14 @@ void HeadWriter::storeValueCodes(const Place &to, llvm::ArrayRef<Value> codes) {
 }
 
 void HeadWriter::storeKey(Value row, Value head, llvm::ArrayRef<Value> chunks) {
-  constexpr int64_t kLine = rt::kPageTokens * 2;
+  const int64_t size = kv_.elementBytes(), line = rt::kPageTokens * size;
   Place to = place(row, head);
   KernelBuilder::Values codes = encoded(to, chunks, false);
   if (int8())
     return storeKeyCodes(to, codes);
-  Value at = k_.add(k_.mul(head, kv_.getDim() * kLine), k_.mul(to.token, 2));
+  Value at = k_.add(k_.mul(head, kv_.getDim() * line), k_.mul(to.token, size));
   for (auto [i, code] : llvm::enumerate(codes))
-    scatter(k_, code, to.layer, at, i * kChunk * kLine, kLine, 2);
+    scatter(k_, code, to.layer, at, i * kChunk * line, line, size);
 }
 
 void HeadWriter::storeValue(Value row, Value head, llvm::ArrayRef<Value> chunks) {

@@ -16,8 +16,8 @@ struct HeadPart {
   mlir::Value target = {}; ///< Result: pointer of its row 0
 };
 
-/// A layer of a page, in f16: K [kv head][D][16 tokens], V [kv head][16 tokens][D]. With int8 four neighbours that one
-/// lane of an integer product adds up make a word: K [kv head][D / 4][16 tokens][4], each code + 128, V [kv
+/// A layer of a page, in f16 or f32: K [kv head][D][16 tokens], V [kv head][16 tokens][D]. With int8 four neighbours
+/// that one lane of an integer product adds up make a word: K [kv head][D / 4][16 tokens][4], each code + 128, V [kv
 /// head][4][D][4 tokens], then the f32 scales of K, then those of V [kv head][16 tokens]. A code times its scale is the
 /// value; a head's largest one is 127.
 class HeadWriter {

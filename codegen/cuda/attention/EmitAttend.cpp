@@ -65,6 +65,8 @@ static FailureOr<Attention> findAttention(kern::FuncOp function) {
       kv.getPage() != CudaAttendShape::kPageTokens)
     return found.op->emitOpError("expected a cache with pages of ")
            << CudaAttendShape::kPageTokens << " tokens, found " << kv.getPage();
+  if (found.shape.kind == llm::QuantKind::F32)
+    return found.op->emitOpError("has no code on CUDA for a cache of f32: expected f16, bf16, i8 or e4m3");
   if (found.shape.headDim % 16 != 0 || found.shape.headDim > 256)
     return found.op->emitOpError("expected a head size that is a multiple of 16 and at most 256, found ")
            << found.shape.headDim;

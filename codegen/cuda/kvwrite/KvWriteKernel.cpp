@@ -52,6 +52,8 @@ private:
 
 LogicalResult HeadPrinter::collect(kern::FuncOp function, llvm::ArrayRef<std::string> targets) {
   const int64_t dim = kv_.getDim();
+  if (kv_.getKind() == llm::QuantKind::F32)
+    return write_.emitOpError("has no code on CUDA for a cache of f32: expected f16, bf16, i8 or e4m3");
   if (dim % 16 != 0 || kv_.getPage() != rt::kPageTokens)
     return write_.emitOpError("has no code on CUDA here: heads must be a multiple of 16 columns, pages 16 tokens");
   int64_t first = 0;

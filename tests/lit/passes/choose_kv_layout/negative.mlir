@@ -7,5 +7,7 @@ func.func @forward(%b: !llm.batch, %kv: !llm.kv<layers = 1, heads = 2, dim = 24,
 }
 // RUN: not llmc-opt %s --llm-choose-kv-layout=cache=fp8 2>&1 | FileCheck %s --check-prefix=CPU
 // RUN: not llmc-opt %s --llm-choose-kv-layout="target=cuda cache=int4" 2>&1 | FileCheck %s --check-prefix=INT4
-// CPU: error: cache type 'fp8' is for target cuda: expected auto, f16 or int8
-// INT4: error: unknown cache type 'int4', expected auto, f16, bf16, int8 or fp8
+// RUN: not llmc-opt %s --llm-choose-kv-layout="target=cuda cache=f32" 2>&1 | FileCheck %s --check-prefix=CUDA
+// CPU: error: cache type 'fp8' is for target cuda: expected auto, f32, f16 or int8
+// CUDA: error: cache type 'f32' is for target cpu: expected auto, f16, bf16, int8 or fp8
+// INT4: error: unknown cache type 'int4', expected auto, f32, f16, bf16, int8 or fp8

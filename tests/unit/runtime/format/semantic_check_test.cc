@@ -74,7 +74,9 @@ TEST(SemanticCheck, KvGeometry) {
   }
   refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::I4; });
   refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::E4M3; });  // for CUDA
+  refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = fb::DType::BF16; });
   refused("EN_PLAN", "kv.layer_bytes", [](auto& p) { p.kv->dtype = fb::DType::I8; });
+  refused("EN_PLAN", "kv.layer_bytes", [](auto& p) { p.kv->dtype = fb::DType::F32; });
   refused("EN_PLAN", "kv.dtype", [](auto& p) { p.kv->dtype = static_cast<fb::DType>(200); });
 }
 

@@ -5,7 +5,10 @@
 // RUN: sed 's/page = 16>/page = 16, kind = i8>/' %s | llmc-opt --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,INT8
 // RUN: sed 's/page = 16>/page = 16, kind = bf16>/' %s | llmc-opt --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,BF16
 
+// RUN: sed 's/page = 16>/page = 16, kind = f32>/; s/2049.0/16777217.0/' %s | llmc-opt --llm-evaluate="function=eval full=true tokens=1 sequences=1 steps=1 exact=false" | FileCheck %s --check-prefixes=CHECK,F32
+
 // CHECK: // eval step 0 result 0 [1, 2]
+// F32-NEXT: // 1.00000 16777216.00000
 // INT8-NEXT: // 0.00000 2048.99993
 // BF16-NEXT: // 1.00000 2048.00000
 // ROUND-NEXT: // 1.00000 2048.00000

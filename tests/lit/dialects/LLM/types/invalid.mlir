@@ -31,5 +31,5 @@ func.func private @kv_c1(!llm.kv<layers = 2, heads = 0, dim = 64, page = 16>)
 
 // -----
 
-// expected-error @+1 {{C2: expected kind to be f16, bf16, i8 or e4m3, found i4}}
+// expected-error @+1 {{C2: expected kind to be f32, f16, bf16, i8 or e4m3, found i4}}
 func.func private @kv_c2(!llm.kv<layers = 2, heads = 1, dim = 64, page = 16, kind = i4>)

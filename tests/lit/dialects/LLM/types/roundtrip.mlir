@@ -12,5 +12,7 @@ func.func private @qact(!llm.qact<[T, 576], zero = 8>, !llm.qact<[S, 576], zero 
 // CHECK: @cache(!llm.kv<layers = 30, heads = 3, dim = 64, page = 16>, !llm.batch)
 func.func private @cache(!llm.kv<layers = 30, heads = 3, dim = 64, page = 16>, !llm.batch)
 // What it stores, where that is not f16.
+// CHECK: @cache_of_floats(!llm.kv<layers = 2, heads = 3, dim = 64, page = 16, kind = f32>)
+func.func private @cache_of_floats(!llm.kv<layers = 2, heads = 3, dim = 64, page = 16, kind = f32>)
 // CHECK: @cache_of_codes(!llm.kv<layers = 2, heads = 3, dim = 64, page = 16, kind = e4m3>, !llm.kv<layers = 2, heads = 3, dim = 64, page = 16>)
 func.func private @cache_of_codes(!llm.kv<layers = 2, heads = 3, dim = 64, page = 16, kind = e4m3>, !llm.kv<layers = 2, heads = 3, dim = 64, page = 16, kind = f16>)

@@ -147,12 +147,18 @@ plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : 
 
 // -----
 
-// expected-error @+1 {{C8: expected kv_kind f16 or i8, or bf16 or e4m3 for target cuda, found 'i4'}}
+// expected-error @+1 {{C8: expected kv_kind f16 or i8, or f32 for target cpu, or bf16 or e4m3 for target cuda, found 'i4'}}
 plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cuda", kv_kind = "i4"} {
 }
 
 // -----
 
-// expected-error @+1 {{C8: expected kv_kind f16 or i8, or bf16 or e4m3 for target cuda, found 'e4m3'}}
+// expected-error @+1 {{C8: expected kv_kind f16 or i8, or f32 for target cpu, or bf16 or e4m3 for target cuda, found 'e4m3'}}
 plan.engine attributes {levels = ["x86-64-v3"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, kv_kind = "e4m3"} {
+}
+
+// -----
+
+// expected-error @+1 {{C8: expected kv_kind f16 or i8, or f32 for target cpu, or bf16 or e4m3 for target cuda, found 'f32'}}
+plan.engine attributes {levels = ["cuda:sm_80"], model = {}, page_tokens = 16 : i64, layer_bytes = 12288 : i64, page_bytes = 368640 : i64, target = "cuda", kv_kind = "f32"} {
 }

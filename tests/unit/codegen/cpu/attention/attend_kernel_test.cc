@@ -113,7 +113,7 @@ struct Step {
     return base() + table[sequence * stride + key / 16] * shape.pageBytes() + kLayer * shape.layerBytes();
   }
   char *element(int sequence, int key, int64_t head, int64_t d, bool value) {
-    int64_t size = shape.int8Cache ? 1 : 2, headBytes = shape.headDim * 16 * size;
+    int64_t size = shape.elementBytes(), headBytes = shape.headDim * 16 * size;
     char *at = page(sequence, key) + head * headBytes + (value ? shape.kvHeads * headBytes : 0);
     if (shape.int8Cache) // words of four tokens of V, of four dimensions of K
       return at + (value ? (key % 16 / 4 * shape.headDim + d) * 4 + key % 4 : (d / 4 * 16 + key % 16) * 4 + d % 4);
@@ -129,6 +129,8 @@ struct Step {
     if (shape.int8Cache)
       *at = static_cast<char>(std::clamp(std::lround(x / *scale(sequence, key, head, value)), -127l, 127l) +
                               (value ? 0 : 128));
+    else if (shape.f32Cache)
+      *reinterpret_cast<float *>(at) = x;
     else
       *reinterpret_cast<_Float16 *>(at) = static_cast<_Float16>(x);
   }
@@ -138,7 +140,7 @@ struct Step {
       int code = value ? int(static_cast<signed char>(*at)) : int(static_cast<unsigned char>(*at)) - 128;
       return code * double(*scale(sequence, key, head, value));
     }
-    return double(*reinterpret_cast<_Float16 *>(at));
+    return shape.f32Cache ? double(*reinterpret_cast<float *>(at)) : double(*reinterpret_cast<_Float16 *>(at));
   }
 
   std::vector<double> expected(int token, int64_t head) {
@@ -338,6 +340,21 @@ std::vector<const Level *> levels(bool int8) {
   return all;
 }
 
+AttendShape f32(AttendShape shape) {
+  shape.f32Cache = true;
+  return shape;
+}
+
+/// An f32 cache goes the way of an f16 one with other loads: each form of that, and the permission of bf16 products,
+/// which it ignores.
+const Case kFloatCases[] = {
+    {"f32_smol_prompt", f32(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
+    {"f32_smol_decode", f32(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 64}, {1, 1200}, {2, 77}}},
+    {"f32_mha_dim80", f32(shapeOf(3, 3, 80, 0)), {{33, 5}, {1, 9}}},
+    {"f32_gqa4_dim128_decode", f32(shapeOf(8, 2, 128, 16)), {{1, 300}, {1, 3}}},
+    {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
+};
+
 std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *>> &info) {
   std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param)->name.str();
   for (char &c : name)
@@ -348,6 +365,8 @@ std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *
 
 INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest,
                          testing::Combine(testing::ValuesIn(kCases), testing::ValuesIn(levels(false))), caseName);
+INSTANTIATE_TEST_SUITE_P(F32, AttendTest,
+                         testing::Combine(testing::ValuesIn(kFloatCases), testing::ValuesIn(levels(false))), caseName);
 INSTANTIATE_TEST_SUITE_P(Int8, AttendTest,
                          testing::Combine(testing::ValuesIn(kInt8Cases), testing::ValuesIn(levels(true))), caseName);
 INSTANTIATE_TEST_SUITE_P(Rounded, AttendTest,

@@ -13,9 +13,10 @@ struct Shape {
   bool neox = true, norms = false, separate = false;
   bool projected = false; ///< q, k and v are the rows of a product with bias
   bool int8 = false;      ///< what the cache holds, instead of f16
+  bool f32 = false;       ///< the same
   int64_t q() const { return heads * dim; }
   int64_t kv() const { return kvHeads * dim; }
-  int64_t elementBytes() const { return int8 ? 1 : 2; }
+  int64_t elementBytes() const { return int8 ? 1 : f32 ? 4 : 2; }
   int64_t layerBytes() const { return 2 * 16 * (kv() * elementBytes() + (int8 ? kvHeads * 4 : 0)); }
 };
 
@@ -23,7 +24,10 @@ constexpr int64_t kLayers = 2, kLayer = 1, kInner = 32;
 
 std::string kvType(const Shape &s) {
   return "!llm.kv<layers = 2, heads = " + std::to_string(s.kvHeads) + ", dim = " + std::to_string(s.dim) +
-         ", page = 16" + (s.int8 ? ", kind = i8>" : ">");
+         ", page = 16" +
+         (s.int8  ? ", kind = i8>"
+          : s.f32 ? ", kind = f32>"
+                  : ">");
 }
 
 /// norm (optional) and rope of %in with n columns; the result is %out.
@@ -166,6 +170,12 @@ std::pair<double, double> decodedHalf(const Run &run, int64_t at) {
   return {double(half), 0};
 }
 
+std::pair<double, double> decodedFloat(const Run &run, int64_t at) {
+  float value;
+  std::memcpy(&value, run.cache.data() + at, 4);
+  return {double(value), 0};
+}
+
 std::pair<double, double> decodedInt8(const Run &run, int64_t t, int64_t head, int64_t at, bool value) {
   float scale;
   std::memcpy(&scale, run.cache.data() + run.scalePlace(t, head, value), 4);
@@ -192,9 +202,12 @@ void checkRun(Run &run) {
       for (bool value : {false, true}) {
         int64_t at = run.place(t, i / s.dim, i % s.dim, value);
         double expected = value ? double(run.v.at(t, i)) : keys[t][i];
-        auto [got, tolerance] = s.int8 ? decodedInt8(run, t, i / s.dim, at, value) : decodedHalf(run, at);
+        auto [got, tolerance] = s.int8  ? decodedInt8(run, t, i / s.dim, at, value)
+                                : s.f32 ? decodedFloat(run, at)
+                                        : decodedHalf(run, at);
         std::fill_n(touched.begin() + at, s.elementBytes(), 1);
-        ASSERT_NEAR(got, expected, tolerance + 1e-3 * std::fabs(expected) + 1e-5)
+        const double rounding = s.f32 ? 0 : 1e-3; // of f16; f32 has none beside that of the kernel's sums
+        ASSERT_NEAR(got, expected, tolerance + rounding * std::fabs(expected) + 1e-5)
             << (value ? "v " : "k ") << t << " " << i;
         if (s.int8)
           std::fill_n(touched.begin() + run.scalePlace(t, i / s.dim, value), 4, 1);
@@ -244,6 +257,17 @@ constexpr Shape int8(Shape s) {
   return s;
 }
 
+constexpr Shape f32(Shape s) {
+  s.f32 = true;
+  return s;
+}
+
+TEST(KvWrite, F32) {
+  checkShape(f32({9, 3, 64, 64}));
+  checkShape(f32({2, 1, 80, 80}));
+}
+TEST(KvWrite, F32AfterTheProduct) { checkShape(f32(projected({4, 2, 128, 128, true, true}))); }
+
 TEST(KvWrite, Int8) {
   checkShape(int8({9, 3, 64, 64}));
   checkShape(int8({2, 1, 80, 80}));
@@ -256,6 +280,14 @@ TEST(KvWrite, AfterTheProductHeadsOf80) { checkShape(projected({2, 1, 80, 80}));
 
 TEST(KvWrite, AfterTheProductHeadsOf40HaveNoCode) {
   EXPECT_NE(emitError(kernelText(projected({2, 1, 40, 40})), cpuLevels()[0], kMatmul.emit).find("multiple of 16"),
+            std::string::npos);
+}
+
+TEST(KvWrite, ACacheOfBf16HasNoCode) {
+  std::string text = kernelText(f32({2, 1, 64, 64}));
+  for (size_t at; (at = text.find("kind = f32")) != std::string::npos;)
+    text.replace(at, 10, "kind = bf16");
+  EXPECT_NE(emitError(text, cpuLevels()[0], kKvWrite.emit).find("has no code on the CPU for a cache of bf16"),
             std::string::npos);
 }
 

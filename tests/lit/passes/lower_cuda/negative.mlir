@@ -52,6 +52,26 @@ kern.func @rows(%x: !x) -> !x attributes {hero = "pointwise"} {
 
 // -----
 
+!k = tensor<?x16xf32, #llm.dims<[T, 16]>>
+!kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16, kind = f32>
+// CHECK: 'llm.kv_write' op has no code on CUDA for a cache of f32: expected f16, bf16, i8 or e4m3
+kern.func @write_f32(%k: !k, %kv: !kv, %b: !llm.batch) attributes {hero = "kv_write"} {
+  llm.kv_write %kv, %k, %k, %b {layer = 0 : i64} : (!kv, !k, !k, !llm.batch) -> ()
+  kern.yield
+}
+
+// -----
+
+!q = tensor<?x16xf32, #llm.dims<[T, 16]>>
+!kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16, kind = f32>
+// CHECK: 'llm.attend' op has no code on CUDA for a cache of f32: expected f16, bf16, i8 or e4m3
+kern.func @attend_f32(%q: !q, %kv: !kv, %b: !llm.batch) -> !q attributes {hero = "attend"} {
+  %y = llm.attend %q, %kv, %b {layer = 0 : i64, heads = 1 : i64, scale = 0.25} : (!q, !kv, !llm.batch) -> !q
+  kern.yield %y : !q
+}
+
+// -----
+
 !k = tensor<?x24xf32, #llm.dims<[T, 24]>>
 !kv = !llm.kv<layers = 2, heads = 1, dim = 24, page = 16>
 // CHECK: 'llm.kv_write' op has no code on CUDA here: heads must be a multiple of 16 columns, pages 16 tokens
