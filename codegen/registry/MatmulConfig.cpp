@@ -88,7 +88,6 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
     config.groupBlock = 8;
 }
 
-MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
 /// What the order and the rounding of a row's sums depend on. Integer sums are exact and their groups are added in the
 /// order of columns, in registers or in memory; only row scales round otherwise.
 static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulConfig &b) {
@@ -121,6 +120,7 @@ bool roundsExactly(const Level &level, const MatmulShape &shape) {
   return shape.mMax == exact.mMax || roundsAlike(level, chooseMatmul(level, shape), chooseMatmul(level, exact));
 }
 
+MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   if (shape.tuning)
     if (auto numbers = shape.tuning->numbers(level.name, shape.mMax); !numbers.empty()) {
       std::string fault; // databases are checked when they are read; a shape that pads otherwise keeps the table's
