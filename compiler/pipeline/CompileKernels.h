@@ -15,9 +15,9 @@ namespace llmc {
 
 /// One function of an image, or of a cubin.
 struct KernelVariant {
-  std::string kernel; ///< name of the kern.func
-  int64_t mMax = 0;   ///< class it was generated for
-  std::string symbol; ///< "linear_960x576_m4"
+  std::string kernel;           ///< name of the kern.func
+  int64_t mMax = 0;             ///< class it was generated for
+  std::string symbol;           ///< "linear_960x576_m4"
   std::vector<bool> exact = {}; ///< by CPU level: isExact() of KernelEmitter.h
 };
 
@@ -47,7 +47,8 @@ struct CompileOptions {
 void assignScratch(mlir::ModuleOp module, int64_t tMax);
 
 /// Variants are those of each kern.func's config. The images do not depend on the number of threads.
-/// Errors: CG_KERNEL with the kernel's name and the reason; CG_LINK.
+/// Errors: CG_KERNEL with the kernel's name and the reason; CG_LINK (70, or 69
+/// where the system gives no file, thread or memory).
 rt::Result<CompiledKernels> compileKernels(mlir::ModuleOp module, const CompileOptions &options);
 
 } // namespace llmc
