@@ -1,6 +1,7 @@
 // Wraps each op that is still outside a kernel.
 #include "passes/Outline.h"
 #include "passes/Passes.h"
+#include "passes/Program.h"
 #include "passes/Remark.h"
 #include "passes/Target.h"
 
@@ -26,7 +27,10 @@ struct FormFallbackPass : impl::FormFallbackBase<FormFallbackPass> {
     auto machine = targetOf(getOperation(), target);
     if (failed(machine))
       return signalPassFailure();
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (auto function : definedFunctions(getOperation())) {
+      auto batch = batchForKernels(function);
+      if (failed(batch))
+        return signalPassFailure();
       llvm::SmallVector<Operation *> left;
       for (Operation &op : function.front())
         if (isa<llm::LLMDialect>(op.getDialect()) && !isa<llm::UseOp>(op))
@@ -37,7 +41,7 @@ struct FormFallbackPass : impl::FormFallbackBase<FormFallbackPass> {
         if (group.hero == "pointwise")
           missed(op, "fusion") << "no hero took this op, it becomes a kernel of its own";
         group.ops.insert(op);
-        outline(group, function.getArgument(0));
+        outline(group, *batch);
       }
     }
   }

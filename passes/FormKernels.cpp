@@ -2,6 +2,7 @@
 #include "passes/FusionTags.h"
 #include "passes/Outline.h"
 #include "passes/Passes.h"
+#include "passes/Program.h"
 #include "passes/Remark.h"
 #include "passes/Target.h"
 
@@ -19,8 +20,8 @@ namespace {
 
 class Former {
 public:
-  Former(func::FuncOp function, Target target)
-      : function_(function), batch_(function.getArgument(0)), cuda_(target == Target::Cuda) {
+  Former(func::FuncOp function, Value batch, Target target)
+      : function_(function), batch_(batch), cuda_(target == Target::Cuda) {
     auto limit = function->getAttrOfType<IntegerAttr>(kTokensMaxAttr);
     fewTokens_ = !cuda_ && limit && limit.getInt() > 0;
   }
@@ -388,8 +389,13 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
     auto machine = targetOf(getOperation(), target);
     if (failed(machine))
       return signalPassFailure();
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      Former(function, *machine).run();
+    for (auto function : definedFunctions(getOperation())) {
+      auto batch = batchForKernels(function);
+      if (failed(batch))
+        return signalPassFailure();
+      if (*batch)
+        Former(function, *batch, *machine).run();
+    }
   }
 };
 

@@ -1,5 +1,6 @@
 // Beside the logits, the function returns the best token of each tile of them, and on a device the sampled token.
 #include "passes/Passes.h"
+#include "passes/Program.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
@@ -21,14 +22,13 @@ struct InsertArgmaxPass : impl::InsertArgmaxBase<InsertArgmaxPass> {
     auto machine = targetOf(getOperation(), target);
     if (failed(machine))
       return signalPassFailure();
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (auto function : definedFunctions(getOperation()))
       rewrite(function, *machine);
   }
 
   void rewrite(func::FuncOp function, Target machine) {
-    auto ret = cast<func::ReturnOp>(function.front().getTerminator());
-    if (ret.getNumOperands() != 1 || function.getNumArguments() == 0 ||
-        !isa<llm::BatchType>(function.getArgument(0).getType()))
+    func::ReturnOp ret = returnOf(function);
+    if (!ret || ret.getNumOperands() != 1 || !batchOf(function))
       return; // no program, or done already
     Value logits = ret.getOperand(0);
     Operation *source = logits.getDefiningOp();

@@ -1,5 +1,6 @@
 // Moves the choice of rows before the final norm and head.
 #include "passes/Passes.h"
+#include "passes/Program.h"
 
 #include "dialects/LLM/LLMTypes.h"
 #include "mlir/IR/Builders.h"
@@ -31,13 +32,18 @@ Type withSelectedRows(Type type) {
 
 struct InsertSelectRowsPass : impl::InsertSelectRowsBase<InsertSelectRowsPass> {
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (auto function : definedFunctions(getOperation()))
       if (failed(rewrite(function)))
         return signalPassFailure();
   }
 
   LogicalResult rewrite(func::FuncOp function) {
-    auto ret = cast<func::ReturnOp>(function.front().getTerminator());
+    func::ReturnOp ret = returnOf(function);
+    Value batch = batchOf(function);
+    if (!ret || ret.getNumOperands() == 0 || !llm::isActivation(ret.getOperand(0).getType()) || !batch)
+      return function.emitOpError(
+                 "expected a program, !llm.batch as its first argument and logits as its first result, found ")
+             << function.getFunctionType();
     Value logits = ret.getOperand(0);
     if (llm::rowsDim(logits.getType()).isS())
       return success(); // already selected
@@ -51,7 +57,6 @@ struct InsertSelectRowsPass : impl::InsertSelectRowsBase<InsertSelectRowsPass> {
     }
     if (chain.empty())
       return ret.emitOpError("expected logits made by row-wise ops, found none to put a selection before");
-    Value batch = function.getArgument(0);
     OpBuilder builder(chain.back());
     auto select = llm::SelectRowsOp::create(builder, chain.back()->getLoc(), at, batch);
     chain.back()->setOperand(0, select.getResult());

@@ -1,5 +1,6 @@
 // kern.call in two programs -> plan.engine.
 #include "passes/Passes.h"
+#include "passes/Program.h"
 #include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
@@ -209,6 +210,8 @@ struct PlanBuildPass : impl::PlanBuildBase<PlanBuildPass> {
   }
 
   static LogicalResult checkBody(func::FuncOp function) {
+    if (function.isDeclaration())
+      return function.emitOpError("expected a program, found the declaration of one");
     for (Operation &op : function.front())
       if (!isa<kern::CallOp, llm::UseOp, func::ReturnOp>(op))
         return op.emitOpError(
@@ -221,6 +224,9 @@ struct PlanBuildPass : impl::PlanBuildBase<PlanBuildPass> {
       return function.emitOpError("expected its second result to be the llm.argmax of a kernel");
     if (results.size() > 2 && !isa_and_nonnull<llm::SampleOp>(sourceOf(results[2])))
       return function.emitOpError("expected its third result to be the llm.sample of a kernel");
+    if (!batchOf(function) || function.getNumArguments() < 2 || !isa<llm::KvType>(function.getArgumentTypes()[1]))
+      return function.emitOpError("expected !llm.batch and !llm.kv as its first arguments, found ")
+             << function.getFunctionType();
     return success();
   }
 

@@ -2,6 +2,7 @@
 #include "codegen/cpu/ImageLinker.h"
 
 #include "lld/Common/Driver.h"
+#include "runtime/base/shortage.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/Errno.h"
@@ -26,6 +27,11 @@ static llvm::Error failed(const llvm::Twine &what) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), what);
 }
 
+/// What the system does not give: errno, so that the caller can tell it from a fault of ours.
+static llvm::Error refused(const llvm::Twine &what) {
+  return llvm::createStringError(std::error_code(errno, std::generic_category()), what + ": " + llvm::sys::StrError());
+}
+
 namespace {
 
 /// A file without a name: however this process ends, nothing of it stays behind. LLD reaches it through /proc.
@@ -34,7 +40,7 @@ public:
   static llvm::Expected<MemoryFile> create(const char *name) {
     int fd = ::memfd_create(name, MFD_CLOEXEC);
     if (fd < 0)
-      return failed("cannot make a memory file: " + llvm::sys::StrError());
+      return refused("cannot make a memory file");
     return MemoryFile(fd);
   }
   MemoryFile(MemoryFile &&other) : fd_(std::exchange(other.fd_, -1)) {}
@@ -65,24 +71,32 @@ public:
   static llvm::Expected<std::unique_ptr<Pipe>> create() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
-      return failed("cannot make a pipe: " + llvm::sys::StrError());
-    return std::unique_ptr<Pipe>(new Pipe(ends[0], ends[1]));
+      return refused("cannot make a pipe");
+    std::unique_ptr<Pipe> pipe(new Pipe(ends[0], ends[1]));
+    auto readers = rt::startThreads(1, [self = pipe.get()] { self->read(); });
+    if (readers.empty()) {
+      errno = EAGAIN;
+      return refused("cannot start a thread that takes the image");
+    }
+    pipe->reader_ = std::move(readers.front());
+    return pipe;
   }
   ~Pipe() { static_cast<void>(take()); }
   std::string path() const { return "/proc/self/fd/" + std::to_string(writeEnd_); }
 
   /// Everything that was written; to be called once, after the last write.
   llvm::SmallVector<char, 0> take() {
-    if (reader_.joinable()) {
-      ::close(writeEnd_);
-      reader_.join();
+    if (writeEnd_ >= 0) {
+      ::close(std::exchange(writeEnd_, -1));
+      if (reader_.joinable())
+        reader_.join();
       ::close(readEnd_);
     }
     return std::move(bytes_);
   }
 
 private:
-  Pipe(int readEnd, int writeEnd) : readEnd_(readEnd), writeEnd_(writeEnd), reader_([this] { read(); }) {}
+  Pipe(int readEnd, int writeEnd) : readEnd_(readEnd), writeEnd_(writeEnd) {}
 
   void read() {
     for (;;) {
@@ -97,7 +111,7 @@ private:
 
   int readEnd_, writeEnd_;
   llvm::SmallVector<char, 0> bytes_;
-  std::thread reader_; // last: it uses the others
+  std::thread reader_;
 };
 
 } // namespace
@@ -137,6 +151,11 @@ static llvm::Error runLinker(const std::vector<MemoryFile> &objects, const std::
   llvm::CrashRecoveryContext::Disable();
   if (result.retCode == 0 && result.canRunAgain)
     return llvm::Error::success();
+  for (int number : {EMFILE, ENFILE, ENOMEM})
+    if (llvm::StringRef(messages).contains(llvm::sys::StrError(number))) {
+      errno = number;
+      return refused("LLD had to give up");
+    }
   return failed("LLD refused the kernels: " + messages);
 }
 

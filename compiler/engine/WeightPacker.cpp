@@ -8,6 +8,7 @@
 
 #include "compiler/engine/PanelJobs.h"
 #include "compiler/engine/Stopwatch.h"
+#include "runtime/base/shortage.h"
 
 namespace llmc {
 namespace {
@@ -30,8 +31,8 @@ class OrderedPacking {
 
   /// Feeds every job's bytes to `sink` on the calling thread. The first error in file order is the one returned.
   rt::Status run(const Sink& sink) {
-    std::vector<std::thread> pool;
-    for (size_t i = 0; i < threads_; ++i) pool.emplace_back([this] { work(); });
+    std::vector<std::thread> pool = rt::startThreads(threads_, [this] { work(); });
+    alone_ = pool.empty();
     rt::Status status = drain(sink);
     {
       std::lock_guard lock(mutex_);
@@ -57,20 +58,25 @@ class OrderedPacking {
       mayStart_.wait(lock, [this] { return stopped_ || next_ >= jobs_.size() || next_ < written_ + slots_.size(); });
       seconds_.idle += idle.seconds();
       if (stopped_ || next_ >= jobs_.size()) return;
-      const PanelJob& job = jobs_[next_];
-      Slot& slot = slots_[next_++ % slots_.size()];
-      lock.unlock();
-      slot.bytes.resize(job.bytes);
-      PackSeconds seconds;
-      rt::Status status = packJob(job, weights_[job.weight], options_.errorWeight, slot.bytes.data(), seconds);
-      lock.lock();
-      seconds_.reading += seconds.reading;
-      seconds_.widening += seconds.widening;
-      seconds_.packing += seconds.packing;
-      slot.status = std::move(status);
-      slot.ready = true;
-      isReady_.notify_one();
+      packNext(lock);
     }
+  }
+
+  /// The next job, without the lock while it is packed.
+  void packNext(std::unique_lock<std::mutex>& lock) {
+    const PanelJob& job = jobs_[next_];
+    Slot& slot = slots_[next_++ % slots_.size()];
+    lock.unlock();
+    slot.bytes.resize(job.bytes);
+    PackSeconds seconds;
+    rt::Status status = packJob(job, weights_[job.weight], options_.errorWeight, slot.bytes.data(), seconds);
+    lock.lock();
+    seconds_.reading += seconds.reading;
+    seconds_.widening += seconds.widening;
+    seconds_.packing += seconds.packing;
+    slot.status = std::move(status);
+    slot.ready = true;
+    isReady_.notify_one();
   }
 
   rt::Status drain(const Sink& sink) {
@@ -80,6 +86,7 @@ class OrderedPacking {
       Slot& slot = slots_[i % slots_.size()];
       {
         std::unique_lock lock(mutex_);
+        if (alone_) packNext(lock);
         isReady_.wait(lock, [&] { return slot.ready; });
       }
       LLMC_TRY(std::move(slot.status));
@@ -109,6 +116,7 @@ class OrderedPacking {
   size_t next_ = 0, written_ = 0;
   PackSeconds seconds_;
   bool stopped_ = false;
+  bool alone_ = false;  ///< the system gave no thread: whoever drains packs, too
 };
 
 rt::Status packAll(const std::vector<WeightSpec>& specs, const RowSources& sources, const PackOptions& options,

@@ -24,6 +24,19 @@ rt::Status failure(llvm::StringRef symbol, const Level &level, llvm::StringRef w
                            "cannot compile " + symbol.str() + " for " + level.name.str() + ": " + why.str());
 }
 
+rt::Status linkFailure(llvm::Error error) {
+  std::error_code code;
+  std::string message;
+  llvm::handleAllErrors(std::move(error), [&](const llvm::ErrorInfoBase &info) {
+    code = info.convertToErrorCode();
+    message = info.message();
+  });
+  if (code == llvm::inconvertibleErrorCode())
+    return rt::Status::error(rt::ErrorKind::kInternal, "CG_LINK", message);
+  return rt::Status::error(rt::ErrorKind::kUnavailable, "CG_LINK", "cannot link the kernels: " + message,
+                           "lift the limits of open files, processes and memory (ulimit -n, -u, -v)");
+}
+
 rt::Result<CompiledKernel> compileOne(const std::string &source, const KernelVariant &variant, const Level &level,
                                       bool listing) {
   DialectRegistry registry;
@@ -134,7 +147,7 @@ rt::Result<CompiledKernels> compileKernels(ModuleOp module, const CompileOptions
     }
     auto image = linkImage(objects);
     if (!image)
-      return rt::Status::error(rt::ErrorKind::kInternal, "CG_LINK", llvm::toString(image.takeError()));
+      return linkFailure(image.takeError());
     all.images.push_back(std::move(*image));
     all.listings.push_back(std::move(listings));
   }

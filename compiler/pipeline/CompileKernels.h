@@ -47,7 +47,8 @@ struct CompileOptions {
 void assignScratch(mlir::ModuleOp module, int64_t tMax);
 
 /// Variants are those of each kern.func's config. The images do not depend on the number of threads.
-/// Errors: CG_KERNEL with the kernel's name and the reason; CG_LINK.
+/// Errors: CG_KERNEL with the kernel's name and the reason; CG_LINK (70, or 69
+/// where the system gives no file, thread or memory).
 rt::Result<CompiledKernels> compileKernels(mlir::ModuleOp module, const CompileOptions &options);
 
 } // namespace llmc

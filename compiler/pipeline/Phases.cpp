@@ -158,7 +158,7 @@ rt::Status runPhase(ModuleOp module, Phase phase, const PassOptions &options, st
 }
 
 std::vector<std::string> passFlags() {
-  MLIRContext context;
+  MLIRContext context(MLIRContext::Threading::DISABLED);
   PassManager passes(&context);
   for (Phase phase : {Phase::Graph, Phase::Kernels, Phase::Plan})
     addPasses(passes, phase, {});

@@ -59,7 +59,8 @@ private:
   BuildOptions options_;
   Progress &progress_;
   std::string prefix_;
-  mlir::MLIRContext context_;
+  /// One thread: the passes take milliseconds; kernels are compiled by as many threads as were asked for.
+  mlir::MLIRContext context_{mlir::MLIRContext::Threading::DISABLED};
   ImportedModel model_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   std::vector<PackedWeight> places_;

@@ -1,8 +1,10 @@
 // Tasks on several threads: results in order, the first failure ends them all.
 #pragma once
 
+#include "runtime/base/shortage.h"
 #include "runtime/base/status.h"
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <mutex>
@@ -20,7 +22,6 @@ public:
 
   /// Runs task(0), task(1), ... on the pool's threads, this one among them. Errors: that of a task that failed.
   rt::Status run(const std::function<rt::Result<T>(size_t)> &task) {
-    std::vector<std::thread> threads;
     auto work = [&] {
       for (size_t i; !failed_ && (i = next_++) < results_.size();) {
         auto result = task(i);
@@ -33,8 +34,7 @@ public:
           progress_(++done_, results_.size());
       }
     };
-    for (unsigned t = 1; t < threads_; ++t)
-      threads.emplace_back(work);
+    std::vector<std::thread> threads = rt::startThreads(std::max(threads_, 1U) - 1, work);
     work();
     for (std::thread &thread : threads)
       thread.join();

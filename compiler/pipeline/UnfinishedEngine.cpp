@@ -12,12 +12,16 @@ namespace llmc {
 
 static std::array<std::atomic<EngineWriter *>, 3> writers;
 
-static void onSignal(int signal) {
+void removeUnfinishedOutputs() {
   for (auto &entry : writers)
     if (EngineWriter *writer = entry.load())
       writer->abort();
   LateFile::removeUnwritten();
   DumpFolder::removeUnfinished();
+}
+
+static void onSignal(int signal) {
+  removeUnfinishedOutputs();
   _exit(128 + signal);
 }
 

@@ -5,6 +5,9 @@
 
 namespace llmc {
 
+/// Removes every file that a build has begun and not finished. Async-signal-safe; the process must end after it.
+void removeUnfinishedOutputs();
+
 /// A writer that the signal handlers know; its file is removed unless it was finished. At most three at a time: the
 /// output, the unquantized engine that it is compared with, and the CPU's twin of an engine for CUDA.
 class UnfinishedEngine {

@@ -3,8 +3,10 @@
 
 #include "compiler/quality/EngineRun.h"
 #include "compiler/quality/Sample.h"
+#include "runtime/base/shortage.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -50,16 +52,16 @@ rt::Result<std::vector<std::vector<int32_t>>> sampleChunks(const EngineRun &run,
 std::vector<RowComparison> compareStep(const EngineRun &reference, const EngineRun &engine,
                                        std::span<const int32_t> nexts, unsigned threads) {
   std::vector<RowComparison> rows(nexts.size());
-  auto work = [&](size_t first) {
-    for (size_t i = first; i < rows.size(); i += threads)
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i; (i = next++) < rows.size();)
       rows[i] =
           compareRows(reference.logits(static_cast<uint32_t>(i)), engine.logits(static_cast<uint32_t>(i)), nexts[i]);
   };
-  std::vector<std::jthread> others;
-  for (unsigned t = 1; t < threads; ++t)
-    others.emplace_back(work, t);
-  work(0);
-  others.clear();
+  std::vector<std::thread> others = rt::startThreads(std::max(threads, 1U) - 1, work);
+  work();
+  for (std::thread &other : others)
+    other.join();
   return rows;
 }
 

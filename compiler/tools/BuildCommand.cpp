@@ -228,6 +228,9 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
     options.output = parsed["output"].as<std::string>();
   else if (options.stopAfter == Phase::Engine)
     return usageError("expected -o FILE, found none", "llmc build MODEL -o engine.bin");
+  if (options.output == "-")
+    return usageError("-o - is no file: an engine is written to a place of its own, not to stdout",
+                      "-o engine.bin, or -o ./- for a file of that name");
   auto targets = parseTarget(parsed["target"].as<std::string>());
   if (!targets)
     return targets.takeStatus();

@@ -2,6 +2,7 @@
 #include "compiler/tune/TuneDevice.h"
 
 #include "codegen/cuda/matmul/ProductTuning.h"
+#include "runtime/base/shortage.h"
 #include <algorithm>
 #include <atomic>
 #include <map>
@@ -97,9 +98,8 @@ private:
       for (size_t i; (i = next++) < configs.size();)
         made[i] = compileProduct(nvrtc_, arch_, shape_, configs[i]);
     };
-    std::vector<std::thread> threads;
-    for (unsigned t = 1; t < std::min<size_t>(options_.threads, configs.size()); ++t)
-      threads.emplace_back(work);
+    std::vector<std::thread> threads =
+        rt::startThreads(std::clamp<size_t>(options_.threads, 1, std::max<size_t>(configs.size(), 1)) - 1, work);
     work();
     for (std::thread &thread : threads)
       thread.join();

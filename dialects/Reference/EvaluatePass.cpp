@@ -121,6 +121,11 @@ struct EvaluatePass : PassWrapper<EvaluatePass, OperationPass<ModuleOp>> {
       module.emitError() << "llm-evaluate: expected a func.func named '" << function << "', found none";
       return signalPassFailure();
     }
+    for (Type type : func.getResultTypes()) {
+      if (isa<RankedTensorType, llm::QActType>(type)) continue;
+      func.emitOpError("expected rows of numbers as its results, found ") << type;
+      return signalPassFailure();
+    }
     int64_t longest = past + tokens + sequences + steps;
     KvCache cache = makeCache(func, sequences * (longest / 16 + 1) * 16);
     Interpreter interpreter(module, randomWeights(seed), {.roundActivations = !exact, .roundCache = !exact});

@@ -23,7 +23,8 @@ Result<Arena> Arena::map(uint64_t bytes, std::string_view what, bool hugePages) 
   if (raw == MAP_FAILED)
     return Status::error(
         ErrorKind::kUnavailable, "RT_MEMORY",
-        "cannot map " + formatBytes(*rounded) + " for " + std::string(what) + ": " + std::strerror(errno));
+        "cannot map " + formatBytes(*rounded) + " for " + std::string(what) + ": " + std::strerror(errno),
+        "close other programs or lift the limit (ulimit -v, the container's)");
   auto* start = static_cast<uint8_t*>(raw);
   const auto address = reinterpret_cast<uintptr_t>(raw);
   const uint64_t skip = (kHugePageBytes - address % kHugePageBytes) % kHugePageBytes;

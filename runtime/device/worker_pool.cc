@@ -85,13 +85,14 @@ Status WorkerPool::startWorkers() {
     delays_[0] = RunDelay::open();
   }
   for (uint32_t worker = 1; worker < workers_; ++worker) {
-    // The one place where the standard library can only tell by throwing.
+    // A pool has the workers it was asked for, or it is none: plans and placement count on them.
     try {
       threads_.emplace_back([this, worker] { loop(worker); });
     } catch (const std::system_error& error) {
       return Status::error(
           ErrorKind::kUnavailable, "RT_THREADS",
-          "cannot start worker " + std::to_string(worker) + " of " + std::to_string(workers_) + ": " + error.what());
+          "cannot start worker " + std::to_string(worker) + " of " + std::to_string(workers_) + ": " + error.what(),
+          "--threads N asks for fewer; ulimit -u limits them");
     }
     if (!cpus_.empty()) pinTo(worker, cpus_[worker]);
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "runtime/base/limits.h"
+#include "runtime/base/shortage.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/digest.h"
 #include "runtime/format/engine_memory.h"
@@ -175,8 +176,7 @@ Status EngineFile::State::checkDigests(const std::vector<bool>& wanted) {
   };
   // A thread pays off from some 16 MiB on.
   auto extra = std::min<uint64_t>(threads - 1, bytes / (4 * kChunkBytes));
-  std::vector<std::thread> pool;
-  for (uint64_t i = 0; i < extra; ++i) pool.emplace_back(work, false);
+  std::vector<std::thread> pool = startThreads(extra, [&] { work(false); });
   work(true);
   for (std::thread& thread : pool) thread.join();
   return firstFault < tasks.size() ? std::move(results[firstFault]) : Status::ok();

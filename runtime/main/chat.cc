@@ -45,7 +45,7 @@ class Conversation {
 
   void reset() {
     messages_.clear();
-    if (!flags_.system.empty()) messages_.push_back({"system", flags_.system});
+    if (flags_.system) messages_.push_back({"system", *flags_.system});
     cache_.truncate(0);
     cached_.clear();
   }

@@ -117,7 +117,7 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   }
   if (std::find(flags.servedNames.begin(), flags.servedNames.end(), "") != flags.servedNames.end())
     return flagError("CLI_FLAG", "--served-model-name must not be empty");
-  if (!flags.system.empty() && !flags.message && flags.mode != Mode::kChat)
+  if (flags.system && !flags.message && flags.mode != Mode::kChat)
     return flagError("CLI_FLAG", "--system goes with --message or --chat");
   if (flags.profile && flags.mode != Mode::kBench) return flagError("CLI_FLAG", "--profile goes with --bench");
   if (!flags.dumpLogits.empty() && flags.mode != Mode::kGenerate)

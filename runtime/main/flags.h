@@ -32,7 +32,7 @@ struct Flags {
   // Exactly one of these in Mode::kGenerate.
   std::optional<std::string> prompt, promptFile, message;
   std::vector<int32_t> promptIds;
-  std::string system;  ///< with message or chat; empty: none
+  std::optional<std::string> system;  ///< with message or chat; none: what the template says by itself
 
   std::optional<uint32_t> maxTokens;
   std::optional<double> temperature, topP, minP, typicalP, repetitionPenalty, presencePenalty, frequencyPenalty;

@@ -76,7 +76,7 @@ Result<std::vector<int32_t>> rawOrChat(Session& session, const Flags& flags) {
     auto chatTemplate = session.chatTemplate();
     if (!chatTemplate) return chatTemplate.takeStatus();
     std::vector<ChatMessage> messages;
-    if (!flags.system.empty()) messages.push_back({"system", flags.system});
+    if (flags.system) messages.push_back({"system", *flags.system});
     messages.push_back({"user", *flags.message});
     return encodeChat(**tokenizer, *chatTemplate, messages);
   }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <string>
 
+#include "runtime/base/shortage.h"
 #include "runtime/base/standard_streams.h"
 #include "runtime/device/cpu_features.h"
 #include "runtime/main/flags.h"
@@ -65,6 +66,7 @@ void explainLostFile() {
 
 int runMain(int argc, const char* const* argv) {
   secureStandardStreams();
+  explainShortages();
   explainLostFile();
   auto flags = parseFlags(argc, argv);
   const Status status = flags ? runMode(*flags) : flags.takeStatus();

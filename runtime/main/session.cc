@@ -211,7 +211,7 @@ void Session::makeMemoryReady(const SessionNeeds& needs) {
   memoryAhead_ = std::make_unique<MemoryAhead>(*pool_, executor_->workspace(), *kv_, ahead);
   const auto waiting = [this] {
     return loadingTokenizer_.valid() &&
-           loadingTokenizer_.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+           loadingTokenizer_.wait_for(std::chrono::seconds(0)) == std::future_status::timeout;
   };
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(needs.sharedKv ? kReadyMilliseconds : 0);
@@ -241,9 +241,11 @@ bool Session::cpuInstead(const Flags& flags, const Status& status) const {
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {
   std::unique_ptr<Session> session(new Session);
   // While the file is read: asking the kernel about each CPU takes a while on large machines.
-  auto topology = std::async(std::launch::async, [] { (void)machineTopology(); });
+  // Where the system gives no thread, whoever needs the result does the work.
+  constexpr auto kIfThereIsAThread = std::launch::async | std::launch::deferred;
+  auto topology = std::async(kIfThereIsAThread, [] { (void)machineTopology(); });
   // Before the workers: a thread inherits the affinity of the one that starts it, and this one gets pinned.
-  if (needs.text) session->loadingTokenizer_ = std::async(std::launch::async, loadTokenizer, flags.engine);
+  if (needs.text) session->loadingTokenizer_ = std::async(kIfThereIsAThread, loadTokenizer, flags.engine);
   Status loaded = session->load(flags, needs);
   if (!loaded && session->cpuInstead(flags, loaded)) {
     writeNotice("runs on the CPU, because the device's memory does not suffice: " + loaded.message());

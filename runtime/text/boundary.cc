@@ -1,7 +1,18 @@
 // Conversions at the C ABI of the Rust library.
 #include "runtime/text/boundary.h"
 
+#include "runtime/base/shortage.h"
+
 namespace llmc::rt::text {
+namespace {
+
+/// In each program with this library, before anything of it runs: Rust's own end without memory is a signal.
+[[maybe_unused]] const bool kHooked = [] {
+  llmc_text_on_no_memory(endWithoutMemory);
+  return true;
+}();
+
+}  // namespace
 
 std::string take(LlmcTextBytes bytes) {
   std::string out;
@@ -24,6 +35,9 @@ Status failure(int32_t kind, LlmcTextBytes error) {
     case LLMC_TEXT_BAD_REQUEST:
     case LLMC_TEXT_LIMIT:
       errorKind = ErrorKind::kUsage;
+      break;
+    case LLMC_TEXT_UNAVAILABLE:
+      errorKind = ErrorKind::kUnavailable;
       break;
     default:
       break;

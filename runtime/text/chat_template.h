@@ -37,7 +37,7 @@ class ChatTemplate {
 
   /// The chat as text. Errors of kind kBadInput (exit status 65): TM_RAISED (the template refuses these messages: its
   /// own words), TM_ERROR, TM_UNSUPPORTED, TM_FUEL, TM_DEPTH, TM_OUTPUT, TM_MEMORY, TM_TIME. Of kind kUsage, for a
-  /// `request` that is no list of messages: TM_JSON, TM_TOO_LARGE, TM_DEPTH. TX_PROCESS: kInternal.
+  /// `request` that is no list of messages: TM_JSON, TM_TOO_LARGE, TM_DEPTH. TX_PROCESS: kUnavailable.
   Result<std::string> render(const ChatRequest& request) const;
 
   /// The chat as segments for Tokenizer::encodeSegments: text of the messages (and of `extra`) that spells a special

@@ -17,7 +17,8 @@ enum LlmcTextKind {
   LLMC_TEXT_BAD_REQUEST = 2, /* the text or the messages are wrong */
   LLMC_TEXT_RAISED = 3,      /* the template called raise_exception */
   LLMC_TEXT_LIMIT = 4,       /* a limit would be passed */
-  LLMC_TEXT_INTERNAL = 5     /* a panic was caught */
+  LLMC_TEXT_INTERNAL = 5,    /* a panic was caught */
+  LLMC_TEXT_UNAVAILABLE = 6  /* the system gave no process or memory for untrusted work */
 };
 
 typedef struct {
@@ -39,6 +40,9 @@ typedef struct {
   LlmcTextRange* data;
   size_t size, capacity;
 } LlmcTextRanges; /* owned: llmc_text_ranges_free */
+
+/* Called in place of an abort, when this library gets no memory; must not return. Before any other call. */
+void llmc_text_on_no_memory(void (*handler)(void));
 
 /* Handles. Tokenizers and templates never change after creation: any number of threads may use one. A stream has one
  * user at a time. */

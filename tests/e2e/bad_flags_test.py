@@ -70,6 +70,7 @@ class RunFlags(unittest.TestCase):
     ("no_model", ("build", "-o", "OUT"), "USAGE", ["MODEL"]),
     ("two_models", ("build", "MODEL", "MODEL", "-o", "OUT"), "USAGE", ["2"]),
     ("no_output", ("build", "MODEL"), "USAGE", ["-o"]),
+    ("output_to_stdout", ("build", "MODEL", "-o", "-"), "USAGE", ["-o -", "./-"]),
     ("output_without_value", ("build", "MODEL", "-o"), "USAGE", ["o"]),
     ("flag_unknown", ("build", "MODEL", "-o", "OUT", "--fast"), "USAGE", ["fast"]),
     *((f"twice_{i}", ("build", "MODEL", "-o", "OUT", *flags), "USAGE", [name, "twice"]) for i, (flags, name) in enumerate((

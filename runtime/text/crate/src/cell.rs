@@ -126,20 +126,49 @@ fn credit(size: usize) {
     }
 }
 
-// SAFETY: every call goes to System with the same arguments; `charge` returns or ends the process, it never unwinds.
+/// Of the program: what happens when the system gives no memory. Zero: the standard library aborts.
+static ON_NO_MEMORY: AtomicUsize = AtomicUsize::new(0);
+
+pub fn on_no_memory(handler: extern "C" fn()) {
+    ON_NO_MEMORY.store(handler as *const () as usize, Relaxed);
+}
+
+/// Whoever could go on without the memory would not be told: nothing here asks with try_reserve for what it can do
+/// without, and the standard library has no stable hook for its abort.
+#[cold]
+fn without_memory() {
+    if !CELL.load(Relaxed).is_null() {
+        leave(MEMORY);
+    }
+    let handler = ON_NO_MEMORY.load(Relaxed);
+    if handler != 0 {
+        // SAFETY: on_no_memory() stored a function.
+        unsafe { std::mem::transmute::<usize, extern "C" fn()>(handler)() };
+    }
+}
+
+fn given(pointer: *mut u8) -> *mut u8 {
+    if pointer.is_null() {
+        without_memory();
+    }
+    pointer
+}
+
+// SAFETY: every call goes to System with the same arguments; `charge` and `given` return or end the process, they never
+// unwind.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         charge(layout.size());
-        unsafe { System.alloc(layout) }
+        given(unsafe { System.alloc(layout) })
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         charge(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
+        given(unsafe { System.alloc_zeroed(layout) })
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // Both blocks may exist for a moment.
         charge(size);
-        let moved = unsafe { System.realloc(pointer, layout, size) };
+        let moved = given(unsafe { System.realloc(pointer, layout, size) });
         credit(layout.size());
         moved
     }
@@ -199,7 +228,7 @@ impl Drop for Shared {
 pub fn run(allowance: Allowance, work: impl FnOnce(&Notes) -> Vec<u8>) -> Outcome<(End, [u64; 2])> {
     let failed = || {
         let why = std::io::Error::last_os_error();
-        Failure::new(Kind::Internal, "TX_PROCESS", format!("cannot start a process for untrusted work: {why}"))
+        Failure::new(Kind::Unavailable, "TX_PROCESS", format!("cannot start a process for untrusted work: {why}"))
     };
     let shared = Shared::map(allowance.answer).ok_or_else(failed)?;
     // SAFETY: the module's comment says what the child does and why it may.

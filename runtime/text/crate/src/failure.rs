@@ -16,6 +16,8 @@ pub enum Kind {
     Limit = 4,
     /// A bug, here or in a library: a panic was caught.
     Internal = 5,
+    /// The system gave no process or memory for untrusted work.
+    Unavailable = 6,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl Failure {
             "2" => Kind::BadRequest,
             "3" => Kind::Raised,
             "4" => Kind::Limit,
+            "6" => Kind::Unavailable,
             _ => Kind::Internal,
         };
         Self::new(kind, next(), next())

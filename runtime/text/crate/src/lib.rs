@@ -27,6 +27,11 @@ use tokenizer::TextTokenizer;
 #[global_allocator]
 static ALLOCATOR: cell::CountingAllocator = cell::CountingAllocator;
 
+#[unsafe(no_mangle)]
+pub extern "C" fn llmc_text_on_no_memory(handler: extern "C" fn()) {
+    cell::on_no_memory(handler);
+}
+
 /// A borrowed run of bytes (LlmcTextView).
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -28,3 +28,20 @@ func.func @two_zeros(%b: !llm.batch, %x: !x) -> (!x, !x) attributes {llmc.t_max 
   %z = llm.linear %p, %wj : (!q128, !j) -> !x
   return %y, %z : !x, !x
 }
+
+// -----
+
+// Nothing to form kernels of needs no batch.
+// CHECK-LABEL: @empty
+// CHECK-NEXT: return
+func.func @empty() { return }
+func.func private @declared(!llm.batch)
+
+// -----
+
+!x = tensor<?x32xf32, #llm.dims<[T, 32]>>
+// expected-error @+1 {{expected !llm.batch as its first argument, which kernels take, found}}
+func.func @no_batch(%x: !x) -> !x {
+  %y = llm.add %x, %x : !x
+  return %y : !x
+}

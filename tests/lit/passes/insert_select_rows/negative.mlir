@@ -27,3 +27,19 @@ func.func @none(%b: !llm.batch, %x: !x) -> !x {
   // expected-error @+1 {{expected logits made by row-wise ops, found none to put a selection before}}
   return %x : !x
 }
+
+// -----
+
+// A declaration has nothing to rewrite.
+// CHECK-LABEL: func.func private @declared
+func.func private @declared(!llm.batch) -> tensor<?x32xf32, #llm.dims<[T, 32]>>
+
+// -----
+
+// expected-error @+1 {{expected a program, !llm.batch as its first argument and logits as its first result, found '() -> ()'}}
+func.func @empty() { return }
+
+// -----
+
+// expected-error @+1 {{expected a program, !llm.batch as its first argument and logits as its first result, found '(i32) -> i32'}}
+func.func @number(%a: i32) -> i32 { return %a : i32 }

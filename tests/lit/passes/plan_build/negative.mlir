@@ -13,3 +13,15 @@ func.func @decode(%b: !llm.batch, %x: !x) -> !x {
   %y = llm.act %x {fn = #llm.act_fn<silu>} : !x
   return %y : !x
 }
+
+// -----
+
+// expected-error @+1 {{expected a program, found the declaration of one}}
+func.func private @declared(!llm.batch)
+
+// -----
+
+// expected-error @+1 {{expected !llm.batch and !llm.kv as its first arguments, found}}
+func.func @no_cache(%b: !llm.batch, %x: tensor<?x32xf32, #llm.dims<[T, 32]>>) -> tensor<?x32xf32, #llm.dims<[T, 32]>> {
+  return %x : tensor<?x32xf32, #llm.dims<[T, 32]>>
+}

@@ -65,6 +65,8 @@ TEST(Flags, KnowsEachMode) {
   EXPECT_EQ(parse({"e", "--prompt-file", "-"})->mode, Mode::kGenerate);
   EXPECT_EQ(parse({"e", "--prompt-ids", "1,2"})->promptIds.size(), 2u);
   EXPECT_EQ(parse({"e", "--message", "x", "--system", "y"})->system, "y");
+  EXPECT_EQ(parse({"e", "--message", "x", "--system", ""})->system, "");  // a message, though an empty one
+  EXPECT_FALSE(parse({"e", "--message", "x"})->system);
   EXPECT_EQ(parse({"e", "--chat"})->mode, Mode::kChat);
   EXPECT_EQ(parse({"e", "--perplexity", "f", "--chunk", "64"})->chunk, 64u);
   EXPECT_EQ(parse({"e", "--bench", "--streams", "8"})->benchStreams, 8u);
@@ -172,6 +174,7 @@ TEST(Flags, RefusesWhatMakesNoSense) {
       {{"e", "--prompt"}, "CLI_FLAG"},
       {{"e", "--prompt", "a", "--prompt", "b"}, "CLI_FLAG"},
       {{"e", "--prompt", "a", "--system", "b"}, "CLI_FLAG"},
+      {{"e", "--prompt", "a", "--system", ""}, "CLI_FLAG"},
       {{"e", "--bench", "--dump-logits", "f"}, "CLI_FLAG"},
       {{"e", "--chat", "--deterministic"}, "CLI_FLAG"},
       {{"e", "--chat", "--trace", "t"}, "CLI_FLAG"},

@@ -1,0 +1,95 @@
+// The new handler, the terminate handler and that of faults. They may run where nothing can be allocated: they only
+// write and leave.
+#include "runtime/base/shortage.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <string_view>
+#include <system_error>
+
+#include "runtime/base/status.h"
+
+namespace llmc::rt {
+namespace {
+
+std::atomic<void (*)()> cleaner{nullptr};
+
+/// Several threads may run out at once: one speaks and ends all.
+[[noreturn]] void end(std::string_view text) {
+  static std::atomic_flag said;
+  while (said.test_and_set()) ::pause();
+  if (void (*cleanUp)() = cleaner.load()) cleanUp();
+  (void)!::write(STDERR_FILENO, text.data(), text.size());
+  ::_exit(exitStatus(ErrorKind::kUnavailable));
+}
+
+[[noreturn]] void onTerminate() {
+  try {
+    if (std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    endWithoutMemory();
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::resource_unavailable_try_again) endWithoutThreads();
+  } catch (...) {  // a bug: the signal says so
+  }
+  std::abort();
+}
+
+struct sigaction segvBefore;
+
+/// Libraries that do not look at what malloc() gave them (MLIR is one) write near address 0 when there is no memory.
+/// Any other fault happens again, under the action that was there before.
+void onFault(int, siginfo_t* info, void*) {
+  constexpr size_t kProbe = size_t{64} << 20;
+  if (reinterpret_cast<uintptr_t>(info->si_addr) < 1 << 16) {
+    void* probe = mmap(nullptr, kProbe, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (probe == MAP_FAILED) endWithoutMemory();
+    munmap(probe, kProbe);
+  }
+  sigaction(SIGSEGV, &segvBefore, nullptr);
+}
+
+void watchFaults() {
+  struct sigaction action = {};
+  action.sa_sigaction = onFault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigaction(SIGSEGV, &action, &segvBefore);
+}
+
+}  // namespace
+
+void explainShortages(void (*cleanUp)()) {
+  cleaner = cleanUp;
+  watchFaults();
+  std::set_new_handler(endWithoutMemory);
+  std::set_terminate(onTerminate);
+}
+
+void endWithoutMemory() {
+  end("error[RT_MEMORY] the system gives this process no more memory; close other programs or lift its limit "
+      "(ulimit -v, the container's)\n");
+}
+
+void endWithoutThreads() {
+  end("error[RT_THREADS] the system gives this process no more threads; lift its limit (ulimit -u, the container's) "
+      "or ask for fewer\n");
+}
+
+std::vector<std::thread> startThreads(size_t count, const std::function<void()>& work) {
+  std::vector<std::thread> threads;
+  threads.reserve(count);
+  try {
+    while (threads.size() < count) threads.emplace_back(work);
+  } catch (const std::system_error&) {  // the standard library's only way to say that there is no further one
+  }
+  return threads;
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,79 @@
+"""Programs that get no threads, files or memory: they go on with what they have, or say so with status 69; never a signal, nothing left."""
+
+import resource
+import unittest
+
+import engine
+import hostile
+
+# A stack that fits no address space: no thread can be started. Unlike RLIMIT_NPROC it binds root, too.
+NO_THREADS = (resource.RLIMIT_STACK, 1 << 47)
+MIB = 1 << 20
+
+
+def build(folder, *flags, **how):
+    return hostile.run("llmc", "build", hostile.model_path(hostile.GGUF), "-o", folder / "e.bin", "--quiet", "--cpu-levels", "x86-64-v3",
+                       *flags, **how)
+
+
+@unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
+class Shortage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = hostile.fresh_folder("shortage")
+        ended = build(cls.folder)
+        assert ended.status == 0, ended.err
+        cls.made = cls.folder / "e.bin"
+
+    def run_text(self, *flags, **how):
+        return hostile.run("llmc-run", self.made, "--prompt", "hello there", "--max-tokens", 2, "--temperature", 0, *flags, **how)
+
+    def check(self, ended, codes=("RT_MEMORY",)):
+        """Done, or refused for want of something."""
+        told = f"status {ended.status}, stderr:\n{ended.err[-800:]}"
+        if ended.status == 127 and "shared object" in ended.err:
+            return  # the loader's word: no code of ours has run yet
+        self.assertIn(ended.status, (0, 69), told)
+        if ended.status:
+            self.assertRegex(ended.err, r"(?m)^error\[(%s)\] .*ulimit" % "|".join(codes), told)
+
+    @unittest.skipUnless(resource.getrlimit(resource.RLIMIT_STACK)[1] == resource.RLIM_INFINITY, "the stack's hard limit cannot be raised")
+    def test_a_run_without_threads_goes_on_alone_or_says_what_is_missing(self):
+        alone, free = self.run_text("--threads", 1, limit=NO_THREADS), self.run_text("--threads", 1)
+        self.assertEqual((alone.status, alone.err), (0, free.err))
+        self.assertEqual(alone.out, free.out)
+        hostile.check_refusal(self, self.run_text("--threads", 2, limit=NO_THREADS), 69, "RT_THREADS", ["--threads"])
+
+    @unittest.skipUnless(resource.getrlimit(resource.RLIMIT_STACK)[1] == resource.RLIM_INFINITY, "the stack's hard limit cannot be raised")
+    def test_a_build_without_threads_says_so(self):
+        folder = hostile.fresh_folder("no-threads")
+        hostile.check_refusal(self, build(folder, limit=NO_THREADS), 69, "CG_LINK", ["thread", "ulimit"], cpu=5)
+        self.assertEqual(list(folder.iterdir()), [])
+
+    def test_a_build_without_files_says_so(self):
+        folder = hostile.fresh_folder("no-files")
+        for files in (6, 12):
+            ended = build(folder, limit=(resource.RLIMIT_NOFILE, files))
+            self.assertEqual(ended.status, 69, ended.err)
+            self.assertIn("ulimit -n", ended.err)
+            self.assertEqual(list(folder.iterdir()), [])
+
+    def test_memory_ends_anywhere(self):
+        ends = set()
+        for mib in (60, 100, 160, 200, 260, 330, 400, 600):
+            with self.subTest("run", mib=mib):
+                ended = self.run_text(limit=(resource.RLIMIT_AS, mib * MIB))
+                self.check(ended, ("RT_MEMORY", "RT_THREADS"))
+                ends.add(ended.status)
+        for mib in (345, 365, 385, 400, 410, 450, 700):
+            with self.subTest("build", mib=mib):
+                folder = hostile.fresh_folder("no-memory")
+                ended = build(folder, limit=(resource.RLIMIT_AS, mib * MIB))
+                self.check(ended, ("RT_MEMORY", "RT_THREADS", "CG_LINK"))
+                self.assertEqual([path.name for path in folder.iterdir()], ["e.bin"] if ended.status == 0 else [])
+                ends.add(ended.status)
+        self.assertIn(69, ends, "the limits above bind nobody any more: lower them")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,89 @@
+// Threads and memory that the system refuses: fewer helpers, or one line and status 69. Limits are put on children.
+#include "runtime/base/shortage.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+
+namespace llmc::rt {
+namespace {
+
+void refuseMemory() {
+  const rlimit none = {1 << 20, 1 << 20};  // less than is mapped already: no mapping comes any more
+  setrlimit(RLIMIT_AS, &none);
+}
+
+void cleanUp() { (void)!::write(STDERR_FILENO, "cleaned\n", 8); }
+
+TEST(ShortageTest, AsManyThreadsAsAskedForShareTheWork) {
+  std::atomic<int> ran{0};
+  auto threads = startThreads(3, [&] { ++ran; });
+  EXPECT_EQ(threads.size(), 3u);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(ran, 3);
+}
+
+TEST(ShortageDeathTest, WithoutThreadsTheCallerIsAlone) {
+  EXPECT_EXIT(
+      {
+        refuseMemory();  // no stack for a thread
+        _exit(startThreads(3, [] {}).empty() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(ShortageDeathTest, AFailedAllocationIsAnErrorAfterTheCleaning) {
+  EXPECT_EXIT(
+      {
+        explainShortages(cleanUp);
+        refuseMemory();
+        (void)::operator new(size_t{1} << 30);
+      },
+      testing::ExitedWithCode(69), "cleaned\nerror.RT_MEMORY. .*ulimit -v");
+}
+
+TEST(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
+  volatile int* volatile null = nullptr;
+  EXPECT_EXIT(
+      {
+        explainShortages();
+        refuseMemory();
+        *null = 1;
+      },
+      testing::ExitedWithCode(69), "error.RT_MEMORY.");
+  EXPECT_EXIT(
+      {
+        signal(SIGSEGV, SIG_DFL);  // without what a sanitizer does about it
+        explainShortages();
+        *null = 1;
+      },
+      testing::KilledBySignal(SIGSEGV), "");
+}
+
+TEST(ShortageDeathTest, AThreadThatNobodyMissesIsAnError) {
+  EXPECT_EXIT(
+      {
+        explainShortages();
+        refuseMemory();
+        []() noexcept { std::thread([] {}).join(); }();
+      },
+      testing::ExitedWithCode(69), "^error.RT_THREADS. .*ulimit -u");
+}
+
+TEST(ShortageDeathTest, AnyOtherExceptionIsABugAndEndsInASignal) {
+  EXPECT_EXIT(
+      {
+        explainShortages();
+        std::thread([] { throw std::logic_error("a bug"); }).join();
+      },
+      testing::KilledBySignal(SIGABRT), "");
+}
+
+}  // namespace
+}  // namespace llmc::rt
