@@ -36,11 +36,9 @@ struct FormFallbackPass : impl::FormFallbackBase<FormFallbackPass> {
         if (isa<llm::LLMDialect>(op.getDialect()) && !isa<llm::UseOp>(op))
           left.push_back(&op);
       for (Operation *op : left) {
-        KernelGroup group;
-        group.hero = heroOf(op, *machine);
+        KernelGroup group(heroOf(op, *machine), op);
         if (group.hero == "pointwise")
           missed(op, "fusion") << "no hero took this op, it becomes a kernel of its own";
-        group.ops.insert(op);
         outline(group, *batch);
       }
     }

@@ -90,10 +90,8 @@ private:
   }
 
   void formKvWrite(llm::KvWriteOp write) {
-    KernelGroup group;
-    group.hero = "kv_write";
+    KernelGroup group("kv_write", write);
     group.fused.push_back("F5");
-    group.ops.insert(write);
     Value keys = addHeadRows(group, write.getK()), values = addHeadRows(group, write.getV());
     KernelGroup withQueries = group;
     Value queries = queriesOf(write);
@@ -233,9 +231,7 @@ private:
   }
 
   void formLinear(llm::LinearOp linear) {
-    KernelGroup group;
-    group.hero = "linear";
-    group.ops.insert(linear);
+    KernelGroup group("linear", linear);
     addProductTags(group, linear);
     addPrologue(group, linear);
     addEpilogue(group, linear);
@@ -273,9 +269,7 @@ private:
 
   /// norm with what makes its rows and the quantizations after it.
   void formNorm(Operation *norm) {
-    KernelGroup group;
-    group.hero = "norm";
-    group.ops.insert(norm);
+    KernelGroup group("norm", norm);
     if (Operation *source = norm->getOperand(0).getDefiningOp())
       addNormSource(group, norm, source);
     for (Operation *user : norm->getUsers())
@@ -286,16 +280,12 @@ private:
     if (outline(group, batch_))
       return;
     missed(norm, "F1") << "what is around the norm is read before all of it is there";
-    KernelGroup alone;
-    alone.hero = "norm";
-    alone.ops.insert(norm);
+    KernelGroup alone("norm", norm);
     outline(alone, batch_);
   }
 
   void formEmbed(llm::EmbedOp embed) {
-    KernelGroup group;
-    group.hero = "embed";
-    group.ops.insert(embed);
+    KernelGroup group("embed", embed);
     for (Operation *user : embed->getUsers()) {
       if (!isa<llm::ScaleOp>(user))
         continue;
@@ -310,9 +300,7 @@ private:
   }
 
   void formAttend(Operation *attend) {
-    KernelGroup group;
-    group.hero = "attend";
-    group.ops.insert(attend);
+    KernelGroup group("attend", attend);
     if (isa<llm::AttendPartialOp>(attend)) {
       addTag(group, "F6");
     } else {
@@ -328,9 +316,7 @@ private:
       missed(merge, "F6") << "no product reads the merged rows";
       return;
     }
-    KernelGroup group;
-    group.hero = "pointwise";
-    group.ops.insert(merge);
+    KernelGroup group("pointwise", merge);
     addCast(group, merge.getResult());
     outline(group, batch_);
   }

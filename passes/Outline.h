@@ -11,6 +11,7 @@ namespace llmc {
 /// Ops for one kernel. `ops` need no order. Those that others use as well are copied, not moved, when `copied` holds
 /// them.
 struct KernelGroup {
+  KernelGroup(llvm::StringRef hero, mlir::Operation *op) : hero(hero) { ops.insert(op); }
   llvm::SetVector<mlir::Operation *> ops;
   llvm::SmallPtrSet<mlir::Operation *, 4> copied;
   llvm::StringRef hero;
