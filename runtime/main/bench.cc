@@ -273,9 +273,12 @@ Status runBench(const Flags& flags) {
   Session& session = **opened;
   const uint64_t needed = uint64_t{flags.benchPromptTokens} + flags.benchOutputTokens;
   if (needed > session.context())
-    return Status::error(
-        ErrorKind::kUsage, "RT_CONTEXT",
-        std::to_string(needed) + " tokens a stream, the context is " + std::to_string(session.context()));
+    return Status::error(ErrorKind::kUsage, "RT_CONTEXT",
+                         std::to_string(needed) + " tokens a stream, the context is " +
+                             std::to_string(session.context()) +
+                             (flags.benchStreams > 1 ? " with the memory of " + std::to_string(flags.benchStreams) +
+                                                           " streams; fewer --streams, fewer tokens or more --kv-memory"
+                                                     : "; fewer --prompt-tokens or --output-tokens"));
   if ((flags.profile || !flags.trace.empty()) && session.device())
     return Status::error(ErrorKind::kUsage, "CLI_FLAG",
                          "--profile and --trace time the kernels of a CPU, this engine runs on a GPU",

@@ -139,6 +139,10 @@ Status runChat(const Flags& flags) {
       continue;
     }
     if (line.empty()) continue;
+    if (!isUtf8(line)) {
+      writeNotice("error[TK_UTF8] the line is not UTF-8 and was not sent; is the terminal set to another encoding?");
+      continue;
+    }
     Status status = conversation.answer(*typed);
     if (status) continue;
     if (!recoverable(status)) return status;

@@ -50,6 +50,7 @@ def built(name=hostile.MODEL):
     ("stop_too_long", (*PROMPT, "--stop", "x" * 257), "CLI_STOP", ["257"]),
     ("stop_no_utf_8", (*PROMPT, b"--stop=\xff"), "CLI_STOP", ["UTF-8"]),
     ("chunk_too_long", ("--perplexity", "/dev/null", "--chunk", "999999"), "RT_CONTEXT", ["999999"]),
+    ("bench_longer_than_the_context", ("--bench", "--prompt-tokens", "4000"), "RT_CONTEXT", ["4128", "2048", "--prompt-tokens"]),
     ("context_longer_than_the_model", (*PROMPT, "--max-model-len", "2049"), "RT_CONTEXT", ["2049", "2048"]),
 )
 class RunFlags(unittest.TestCase):

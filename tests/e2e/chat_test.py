@@ -182,7 +182,10 @@ class ChatOnATerminal(unittest.TestCase):
         half = len(done.stdout) // 2
         self.assertEqual(done.stdout[:half], done.stdout[half:])
         done = subprocess.run([str(engine.BIN / "llmc-run"), str(path), *flags], input=b"In \xff\xfe\nIn", capture_output=True, timeout=60)
-        self.assertGreaterEqual(done.returncode, 0)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"error[TK_UTF8]", done.stderr)
+        alone = subprocess.run([str(engine.BIN / "llmc-run"), str(path), *flags], input=b"In\n", capture_output=True, timeout=60)
+        self.assertEqual(done.stdout, alone.stdout)
 
 
 if __name__ == "__main__":
