@@ -33,8 +33,8 @@ class Scripts(unittest.TestCase):
         return json.loads(done.stdout.splitlines()[0])
 
     def test_many_streams_are_those_of_the_engine(self):
-        result = self.run_script("many_streams.py", "--streams", 600, "--tokens", 48, "--distinct", 60)
-        self.assertEqual((result["wrong"], result["tokens"]), (0, 600 * 48))
+        result = self.run_script("many_streams.py", "--streams", 600, "--tokens", 160, "--distinct", 60)
+        self.assertEqual((result["wrong"], result["tokens"]), (0, 600 * 160))
 
     def test_cancels_are_noticed(self):
         result = self.run_script("cancels.py", "--cancels", 600, "--idle-ms", 2000)
