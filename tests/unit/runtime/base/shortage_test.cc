@@ -19,6 +19,22 @@ void refuseMemory() {
   setrlimit(RLIMIT_AS, &none);
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LLMC_SANITIZED 1
+#endif
+#endif
+
+/// Memory is refused in a child.
+class ShortageDeathTest : public testing::Test {
+ protected:
+  void SetUp() override {
+#ifdef LLMC_SANITIZED
+    GTEST_SKIP() << "a sanitizer's own allocator ends the process first";
+#endif
+  }
+};
+
 void cleanUp() { (void)!::write(STDERR_FILENO, "cleaned\n", 8); }
 
 TEST(ShortageTest, AsManyThreadsAsAskedForShareTheWork) {
@@ -29,7 +45,7 @@ TEST(ShortageTest, AsManyThreadsAsAskedForShareTheWork) {
   EXPECT_EQ(ran, 3);
 }
 
-TEST(ShortageDeathTest, WithoutThreadsTheCallerIsAlone) {
+TEST_F(ShortageDeathTest, WithoutThreadsTheCallerIsAlone) {
   EXPECT_EXIT(
       {
         refuseMemory();  // no stack for a thread
@@ -38,7 +54,7 @@ TEST(ShortageDeathTest, WithoutThreadsTheCallerIsAlone) {
       testing::ExitedWithCode(0), "");
 }
 
-TEST(ShortageDeathTest, AFailedAllocationIsAnErrorAfterTheCleaning) {
+TEST_F(ShortageDeathTest, AFailedAllocationIsAnErrorAfterTheCleaning) {
   EXPECT_EXIT(
       {
         explainShortages(cleanUp);
@@ -48,7 +64,7 @@ TEST(ShortageDeathTest, AFailedAllocationIsAnErrorAfterTheCleaning) {
       testing::ExitedWithCode(69), "cleaned\nerror.RT_MEMORY. .*ulimit -v");
 }
 
-TEST(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
+TEST_F(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
   volatile int* volatile null = nullptr;
   EXPECT_EXIT(
       {
@@ -66,7 +82,7 @@ TEST(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
       testing::KilledBySignal(SIGSEGV), "");
 }
 
-TEST(ShortageDeathTest, AThreadThatNobodyMissesIsAnError) {
+TEST_F(ShortageDeathTest, AThreadThatNobodyMissesIsAnError) {
   EXPECT_EXIT(
       {
         explainShortages();
@@ -76,7 +92,7 @@ TEST(ShortageDeathTest, AThreadThatNobodyMissesIsAnError) {
       testing::ExitedWithCode(69), "^error.RT_THREADS. .*ulimit -u");
 }
 
-TEST(ShortageDeathTest, AnyOtherExceptionIsABugAndEndsInASignal) {
+TEST(ShortageOtherDeathTest, AnyOtherExceptionIsABugAndEndsInASignal) {
   EXPECT_EXIT(
       {
         explainShortages();
