@@ -86,11 +86,11 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
 /// The table's choice, or what shape.tuning has for this level and class.
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
-/// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
 /// Whether the variant of shape.mMax is one of those, at this level, that give a row of x the same bits. The last of
 /// them takes any number of rows: mMax 0, or 16 where only more rows have 16-bit scales.
 bool roundsExactly(const Level &level, const MatmulShape &shape);
 
+/// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
 struct RowScalesLayout {
   explicit RowScalesLayout(const MatmulShape &shape);
   int64_t biases, unit, stride;
