@@ -3,6 +3,7 @@
 Usage: tests/e2e/run.py [-v] [--list] [NAME_PART...]   LLMC_BIN names the folder of the binaries (build/bin).
 Without NAME_PART the modules that say BESIDE_OTHERS (they compute much and bound no time) run in two processes of their own, in the
 kernel's idle class: half of the time of the others is waiting. Their lines come after those.
+What failed is told once more before the counts: of a long log, people and CI keep the end.
 """
 
 import argparse
@@ -36,7 +37,7 @@ class Result(unittest.TestResult):
     def __init__(self, verbose: bool):
         super().__init__()
         self.verbose, self.passed, self.begin = verbose, 0, (0.0, 0.0)
-        self.failed: list[str] = []
+        self.failed: dict[str, str] = {}  # what each test said at first
 
     def startTest(self, test):
         super().startTest(test)
@@ -46,10 +47,10 @@ class Result(unittest.TestResult):
         wall, cpu = time.monotonic() - self.begin[0], cpu_seconds() - self.begin[1]
         print(f"{word} {test.id()} ({wall:.1f} s, {cpu:.1f} of CPUs) {detail}".rstrip(), flush=True)
 
-    def _fail(self, test, error):
-        if test.id() not in self.failed:
-            self.failed.append(test.id())
-        self._line("FAIL", test, "\n" + self._exc_info_to_string(error, test))
+    def _fail(self, test, error, where: str = ""):
+        text = where + self._exc_info_to_string(error, test)
+        self.failed.setdefault(test.id(), text)
+        self._line("FAIL", test, "\n" + text)
 
     def addSuccess(self, test):
         self.passed += 1
@@ -64,8 +65,7 @@ class Result(unittest.TestResult):
 
     def addSubTest(self, test, subtest, error):
         if error is not None:
-            print(f"     in {subtest}")
-            self._fail(test, error)
+            self._fail(test, error, f"     in {subtest}\n")
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -81,17 +81,28 @@ def flatten(suite):
 
 
 def repeat(result: Result):
-    """Tests that bound a time (`second_chance` of their class) run once more when they failed, and the log says so."""
+    """Runs what failed once more. It counts where a test bounds a time (`second_chance` of its class); elsewhere it only tells the two kinds apart."""
     for name in list(result.failed):
         suite = unittest.defaultTestLoader.loadTestsFromName(name)
-        if not all(getattr(test, "second_chance", False) for test in flatten(suite)):
-            continue
+        counts = all(getattr(test, "second_chance", False) for test in flatten(suite))
         print(f"AGAIN {name}")
         again = Result(True)
         suite.run(again)
-        if again.passed and not again.failed:
-            result.failed.remove(name)
+        if not again.passed or again.failed:
+            continue
+        if counts:
+            del result.failed[name]
             result.passed += again.passed
+        else:
+            result.failed[name] += "It passed when it ran again: it depends on time, or on what runs beside it.\n"
+
+
+LAST = "== What failed, once more"
+
+
+def tell(failed: list[str]):
+    if failed:
+        print("\n".join([LAST, *failed, *(line for one in failed for line in one.splitlines() if line.startswith("FAIL "))]))
 
 
 BESIDE = 2  # processes
@@ -112,6 +123,7 @@ class Beside:
     def __init__(self, number: int, verbose: bool):
         command = [sys.executable, __file__, "--beside-others", str(number), *(["-v"] if verbose else [])]
         self.output = tempfile.TemporaryFile("w+")
+        self.failed: list[str] = []  # what its tests said
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, preexec_fn=self._idle,
                                       env=os.environ | {"LLMC_TEST_THREADS": "1"})
 
@@ -136,7 +148,10 @@ class Beside:
         self.output.seek(0)
         lines = self.output.read().splitlines()
         last = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", lines[-1] if lines else "")
-        print("\n".join(lines[:-1] if last else lines))
+        lines = lines[:-1] if last else lines
+        end = lines.index(LAST) if LAST in lines else len(lines)
+        print("\n".join(lines[:end]))
+        self.failed = lines[end + 1 :]
         if not last:
             print(f"FAIL the process beside ended with status {status} and no counts")
         return tuple(map(int, last.groups())) if last else (0, 1, 0)
@@ -148,6 +163,7 @@ def run(tests, verbose: bool, beside=()) -> tuple[int, int, int]:
     unittest.TestSuite(tests).run(result)
     others = [one.counts() for one in beside]
     repeat(result)
+    tell([f"FAIL {name}\n{text}" for name, text in result.failed.items()] + [line for one in beside for line in one.failed])
     return tuple(map(sum, zip((result.passed, len(result.failed), len(result.skipped)), *others)))
 
 
