@@ -20,10 +20,10 @@ namespace llmc::rt {
 namespace {
 
 std::atomic<void (*)()> cleaner{nullptr};
+std::atomic_flag said;
 
 /// Several threads may run out at once: one speaks and ends all.
 [[noreturn]] void end(std::string_view text) {
-  static std::atomic_flag said;
   while (said.test_and_set()) ::pause();
   if (void (*cleanUp)() = cleaner.load()) cleanUp();
   (void)!::write(STDERR_FILENO, text.data(), text.size());
@@ -42,18 +42,29 @@ std::atomic<void (*)()> cleaner{nullptr};
   std::abort();
 }
 
+bool isFree(size_t bytes) {
+  void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (probe == MAP_FAILED) return false;
+  munmap(probe, bytes);
+  return true;
+}
+
 struct sigaction segvBefore;
 
 /// Libraries that do not look at what malloc() gave them (MLIR is one) write near address 0 when there is no memory.
 /// Any other fault happens again, under the action that was there before.
 void onFault(int, siginfo_t* info, void*) {
   constexpr size_t kProbe = size_t{64} << 20;
-  if (reinterpret_cast<uintptr_t>(info->si_addr) < 1 << 16) {
-    void* probe = mmap(nullptr, kProbe, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (probe == MAP_FAILED) endWithoutMemory();
-    munmap(probe, kProbe);
-  }
+  if (reinterpret_cast<uintptr_t>(info->si_addr) < 1 << 16 && !isFree(kProbe)) endWithoutMemory();
   sigaction(SIGSEGV, &segvBefore, nullptr);
+}
+
+/// The C library aborts where it has no 24 bytes left to note a thread's destructor, be it while another thread is
+/// about to end the process here. An abort for any other reason goes on: abort() raises its signal again.
+void onAbort(int) {
+  constexpr size_t kProbe = size_t{1} << 20;  // what malloc() asks for at most when a small block is wanted
+  if (said.test() || !isFree(kProbe)) endWithoutMemory();
+  signal(SIGABRT, SIG_DFL);
 }
 
 void watchFaults() {
@@ -61,6 +72,9 @@ void watchFaults() {
   action.sa_sigaction = onFault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, &segvBefore);
+  struct sigaction abort = {};
+  abort.sa_handler = onAbort;
+  sigaction(SIGABRT, &abort, nullptr);
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 namespace llmc::rt {
 
 /// From here on a failed allocation, and an exception for want of memory or threads that nobody caught, end the process
-/// with one line (RT_MEMORY, RT_THREADS) and status 69; so does a write through a null that malloc() gave. `cleanUp` is
-/// called first; it must be async-signal-safe.
+/// with one line (RT_MEMORY, RT_THREADS) and status 69; so does a write through a null that malloc() gave, and an abort
+/// of the C library that got none. `cleanUp` is called first; it must be async-signal-safe.
 void explainShortages(void (*cleanUp)() = nullptr);
 
 /// The end that explainShortages() promises, for allocators that know nothing of C++. Any thread may call it.

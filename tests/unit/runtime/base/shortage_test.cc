@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -80,6 +81,22 @@ TEST_F(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
         *null = 1;
       },
       testing::KilledBySignal(SIGSEGV), "");
+}
+
+TEST_F(ShortageDeathTest, AnAbortIsAnErrorOnlyWithoutMemory) {
+  EXPECT_EXIT(
+      {
+        explainShortages();
+        refuseMemory();
+        std::abort();  // as the C library does that got none
+      },
+      testing::ExitedWithCode(69), "error.RT_MEMORY.");
+  EXPECT_EXIT(
+      {
+        explainShortages();
+        std::abort();
+      },
+      testing::KilledBySignal(SIGABRT), "");
 }
 
 TEST_F(ShortageDeathTest, AThreadThatNobodyMissesIsAnError) {
