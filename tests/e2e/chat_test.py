@@ -90,6 +90,8 @@ class Chat:
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class ChatOnATerminal(unittest.TestCase):
+    second_chance = True  # has to catch an answer in the middle on a shared machine, and counts ticks
+
     def test_answers_and_exit(self):
         with Chat("--max-tokens", "12", "--temperature", "0", "--ignore-eos") as chat:
             answer = chat.ask("In the beginning")

@@ -30,6 +30,8 @@ def cpu_ticks(pid: int) -> int:
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class Commands(unittest.TestCase):
+    second_chance = True  # counts ticks on a shared machine
+
     def test_json_of_a_completion(self):
         out = engine.run_json(engine.build(model_path()), "--prompt", "In the beginning", "--max-tokens", "7",
                               "--ignore-eos", "--logprobs", "2", "--seed", "3")

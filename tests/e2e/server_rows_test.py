@@ -80,6 +80,8 @@ def check_beside(test: unittest.TestCase, server, bodies: list[dict]) -> int:
 
 @unittest.skipUnless(mock_server.PROGRAM.exists(), "no llmc-mock-server")
 class Rows(unittest.TestCase):
+    second_chance = True  # bounds times of a server on a shared machine
+
     @classmethod
     def setUpClass(cls):
         cls.open = MockServer("--context", CONTEXT).__enter__()
