@@ -16,7 +16,8 @@ void ApiHandler::page(const std::shared_ptr<Exchange>& exchange) { exchange->res
 void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->respond({200}); }
 
 void ApiHandler::ready(const std::shared_ptr<Exchange>& exchange) {
-  if (draining() || !ready_.load())
+  // The process outlives a failed engine by a moment: nobody may be told to come meanwhile.
+  if (draining() || !ready_.load() || !services_.backend.works())
     return exchange->respond(errorResponse(*exchange, {503, "not_ready", "this server takes no requests", {}, 1}));
   exchange->respond({200});
 }

@@ -23,6 +23,14 @@ TEST(SimpleRoutes, Probes) {
   EXPECT_TRUE(json::parse(served.get("/version").body).contains("version"));
 }
 
+TEST(SimpleRoutes, AFailedEngineIsAliveAndNotReady) {
+  MockOptions failed;
+  failed.works = false;
+  const Served served(failed);
+  EXPECT_EQ(served.get("/health").status, 200);
+  EXPECT_EQ(served.get("/ready").status, 503);
+}
+
 TEST(SimpleRoutes, Models) {
   Served served;
   const json list = json::parse(served.get("/v1/models").body);
