@@ -42,6 +42,16 @@ TEST(SimpleRoutes, Models) {
   EXPECT_EQ(served.get("/v1/models/").status, 404);
 }
 
+TEST(SimpleRoutes, NamesOfModelsAreFoundAsClientsWriteThem) {
+  MockOptions named;
+  named.names = {"org/model:8b", "n\u00e4me x", "50%"};
+  const Served served(named);
+  for (const char* path : {"org/model:8b", "org%2Fmodel%3A8b", "org%2fmodel:8b", "n%C3%A4me%20x", "50%", "50%25"})
+    EXPECT_EQ(served.get(std::string("/v1/models/") + path).status, 200) << path;
+  for (const char* path : {"org%252Fmodel:8b", "org%2", "%", "%zz", "%00", "org%2F..%2Forg%2Fmodel:8b", "50%2"})
+    EXPECT_EQ(served.get(std::string("/v1/models/") + path).status, 404) << path;
+}
+
 TEST(SimpleRoutes, Tokens) {
   Served served;
   json body = json::parse(served.post("/tokenize", R"({"prompt":"hello","return_token_strs":true})").body);
