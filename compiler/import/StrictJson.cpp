@@ -15,7 +15,11 @@ class StrictBuilder : public nlohmann::json_sax<Json> {
   StrictBuilder(const std::string& file, const std::string& text, const std::string& prefix)
       : file_(file), text_(text), prefix_(prefix) {}
 
-  void parse() { parseWithCursor(text_, done_, this); }
+  void parse() {
+    parseWithCursor(text_, done_, this);
+    // To nlohmann a NUL is the end of its text, and what stands behind it would not be read.
+    if (const size_t end = text_.find('\0'); end != std::string::npos) failAt("_JSON", "not valid JSON", end);
+  }
 
   bool null() override { return put(nullptr, JsonToken::Word); }
   bool boolean(bool value) override { return put(value, JsonToken::Word); }

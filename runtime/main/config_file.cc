@@ -161,7 +161,7 @@ Status append(const Reader& reader, const Entry& entry, const FlagHelp& flag, st
     return Status::ok();
   }
   for (const Scalar& value : entry.values) {
-    if (isOneOf(value, {"null", "~", ""})) continue;  // as if it were not there
+    if (isOneOf(value, {"null", "~", ""}) || isLeftOut(flag.name, value.text)) continue;  // as if it were not there
     if (isOneOf(value, {"true", "True", "false", "False"}))
       return reader.fail(value.line, quoted + " needs a value (" + std::string(flag.value) + ")");
     out.push_back(name + "=" + value.text);
@@ -190,6 +190,7 @@ Result<std::vector<std::string>> readConfigFile(const std::string& path, const s
     if (*done) continue;
     const FlagHelp file{name, "FILE", {}, {}};
     const FlagHelp* flag = engine ? &file : findFlag(name);
+    if (Status had = checkHad(name); !had) return reader.fail(entry.key.line, had.message());
     if (!flag || name == "config" || name == "help" || name == "version")
       return reader.fail(entry.key.line, "unknown key '" + escaped(entry.key.text, 60) + "'");
     if (std::find(given.begin(), given.end(), name) != given.end()) continue;

@@ -1,4 +1,4 @@
-// Three tables; a walk over the arguments that knows which flags take a value.
+// Four tables; a walk over the arguments that knows which flags take a value.
 #include "runtime/main/flag_spellings.h"
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr Renamed kRenamed[] = {
     {"kv-cache-memory-bytes", "kv-memory"},
     {"max-num-queued-reqs", "max-queue"},
     {"shutdown-timeout", "drain-seconds"},
+    {"preemption-mode", "preempt"},
 };
 
 /// What vLLM's switch means when it is on and when it is off: a flag of ours, "" for what is always so, null for what
@@ -40,6 +41,8 @@ constexpr Switch kSwitches[] = {
     {"enable-request-id-headers", "", nullptr, "answers always carry X-Request-Id"},
     {"enable-log-requests", nullptr, "", "--access-log writes a line for each request"},
     {"disable-log-requests", "", nullptr, "--access-log writes a line for each request"},
+    {"disable-uvicorn-access-log", "", nullptr, "--access-log writes a line for each request"},
+    {"disable-fastapi-docs", "", nullptr, "runtime/server/README.md has the routes, no route tells them"},
     {"disable-log-stats", "", nullptr, "numbers are at /metrics, not in a log"},
 };
 
@@ -55,10 +58,37 @@ constexpr std::string_view kOneDevice = "one process runs on one device, replica
 constexpr Fixed kFixed[] = {
     {"block-size", kPageTokens, "", "a KV page's size is built into the engine's kernels"},
     {"dtype", 0, "auto", "llmc build chose the engine's types"},
+    {"kv-cache-dtype", 0, "auto", "llmc build --kv-cache chose it"},
+    {"load-format", 0, "auto", "an engine has one format"},
+    {"response-role", 0, "assistant", "answers are the assistant's"},
     {"tensor-parallel-size", 1, "", kOneDevice},
     {"pipeline-parallel-size", 1, "", kOneDevice},
     {"data-parallel-size", 1, "", kOneDevice},
     {"max-logprobs", limits::kTopLogprobs, "", "that is the limit of a request's log probabilities"},
+};
+
+/// What vLLM has and this server has not, or has elsewhere.
+struct Absent {
+  std::string_view name, why;
+};
+
+constexpr Absent kAbsent[] = {
+    {"gpu-memory-utilization", "--kv-memory says how many bytes the KV cache has"},
+    {"num-gpu-blocks-override", "--kv-memory says how many bytes the KV cache has"},
+    {"quantization", "llmc build --quant chose how weights are stored"},
+    {"tokenizer", "the engine holds the model's"},
+    {"chat-template", "the engine holds the model's"},
+    {"trust-remote-code", "an engine holds no code of a model's authors"},
+    {"enable-auto-tool-choice", "there are no tools yet"},
+    {"tool-call-parser", "there are no tools yet"},
+    {"reasoning-parser", "answers are not split"},
+    {"enable-lora", "there is no LoRA yet"},
+    {"speculative-config", "there is no speculative decoding yet"},
+    {"ssl-keyfile", "a proxy before the server does TLS (examples/replicas)"},
+    {"ssl-certfile", "a proxy before the server does TLS (examples/replicas)"},
+    {"root-path", "a proxy before the server takes it off (examples/replicas)"},
+    {"allowed-origins", "no CORS header is ever sent"},
+    {"uvicorn-log-level", "there is one log, on stderr; --access-log adds requests"},
 };
 
 const Switch* findSwitch(std::string_view name) {
@@ -106,6 +136,13 @@ Result<Spelled> readSwitch(std::string_view name, bool on) {
   return Spelled{flag, other ? other : ""};
 }
 
+Status checkHad(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kAbsent), std::end(kAbsent), [&](const Absent& one) { return one.name == name; });
+  return found == std::end(kAbsent) ? Status::ok()
+                                    : refused("--" + std::string(name) + " is not to be had", found->why);
+}
+
 bool isFixed(std::string_view name) { return findFixed(name) != nullptr; }
 
 Status checkFixed(std::string_view name, std::string_view value) {
@@ -119,6 +156,10 @@ Status checkFixed(std::string_view name, std::string_view value) {
   const std::string only = fixed.text.empty() ? std::to_string(fixed.number) : std::string(fixed.text);
   return refused("--" + std::string(name) + " can only be " + only + ", found '" + escaped(value, 40) + "'",
                  fixed.other);
+}
+
+bool isLeftOut(std::string_view name, std::string_view value) {
+  return name == "max-model-len" && (value == "auto" || value == "-1");
 }
 
 namespace {
@@ -157,9 +198,13 @@ class Line {
       out_.said.emplace_back(spelled->other);
       return Status::ok();
     }
-    if (isFixed(name) && (joined || more())) {
+    LLMC_TRY(checkHad(name));
+    const std::string value = joined ? argument.substr(equals + 1) : more() ? arguments_[at_ + 1] : std::string();
+    const bool fixed = isFixed(name) && (joined || more());
+    if (fixed || isLeftOut(name, value)) {
       out_.said.push_back(name);
-      return checkFixed(name, joined ? argument.substr(equals + 1) : arguments_[++at_]);
+      if (!joined) ++at_;
+      return fixed ? checkFixed(name, value) : Status::ok();
     }
     ours(name, joined ? argument.substr(equals) : std::string());
     return Status::ok();

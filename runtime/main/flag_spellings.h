@@ -29,6 +29,12 @@ bool isFixed(std::string_view name);
 /// Error CLI_FLAG (64) with the reason unless `value` is what is so anyway. Requires: isFixed(name).
 Status checkFixed(std::string_view name, std::string_view value);
 
+/// Error CLI_FLAG (64) that says what there is instead, of a flag of vLLM's that this server does not have.
+Status checkHad(std::string_view name);
+
+/// Whether vLLM's value of one of our flags means what leaving it out means: `--max-model-len auto` and -1.
+bool isLeftOut(std::string_view name, std::string_view value);
+
 /// A command line in our spelling.
 struct SpelledLine {
   std::vector<std::string> arguments;

@@ -1,4 +1,5 @@
 // --simulate TRACE: what a recorded load would see, by the real scheduler on the measured cost of this engine's steps.
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "runtime/main/modes.h"
@@ -44,6 +45,12 @@ Status runSimulate(const Flags& flags) {
   LLMC_TRY(cost.status());
   auto report = simulateLoad(*trace, *config, *cost);
   LLMC_TRY(report.status());
+  if (report->refused > 0) {
+    char time[32];
+    std::snprintf(time, sizeof time, "%g", report->firstRefusal.time);
+    writeNotice(std::to_string(report->refused) + " of " + std::to_string(trace->size()) +
+                " requests were refused; the first, at second " + time + ": " + report->firstRefusal.reason);
+  }
   if (!flags.json) return writeOutput(loadTable(*report));
   auto json = nlohmann::ordered_json::parse(loadJson(*report));
   json["step_cost"] = nlohmann::ordered_json::parse(stepCostsJson(*costs));

@@ -20,8 +20,13 @@ int32_t tokenOf(uint64_t stream, uint64_t position) {
 
 class Player {
  public:
-  Player(std::span<const TraceRequest> trace, Scheduler& scheduler, const StepCost& cost)
-      : trace_(trace), scheduler_(scheduler), cost_(cost), firstToken_(trace.size()), lastToken_(trace.size()) {}
+  Player(std::span<const TraceRequest> trace, Scheduler& scheduler, uint32_t context, const StepCost& cost)
+      : trace_(trace),
+        scheduler_(scheduler),
+        context_(context),
+        cost_(cost),
+        firstToken_(trace.size()),
+        lastToken_(trace.size()) {}
 
   Result<LoadReport> run() {
     if (!trace_.empty()) now_ = trace_[0].time;
@@ -42,9 +47,21 @@ class Player {
   }
 
  private:
-  /// The id of a request is its index in the trace.
   void submit(size_t index) {
+    if (const Status taken = offer(index); taken.isOk())
+      ++live_;
+    else if (++report_.refused == 1)
+      report_.firstRefusal = {trace_[index].time, taken.message()};
+  }
+
+  /// The id of a request is its index in the trace.
+  Status offer(size_t index) {
     const TraceRequest& one = trace_[index];
+    // The scheduler cuts answers to the context; the server refuses such a request before it asks.
+    if (const uint64_t tokens = uint64_t{one.prompt} + one.output; tokens > context_)
+      return Status::error(
+          ErrorKind::kBadInput, "RT_CONTEXT",
+          "prompt and answer have " + std::to_string(tokens) + " tokens, the context is " + std::to_string(context_));
     RequestSpec spec;
     spec.id = index;
     spec.prompt.resize(one.prompt);
@@ -53,10 +70,7 @@ class Player {
     spec.maxNewTokens = one.output;
     spec.key = one.key;
     spec.priority = one.priority;
-    if (scheduler_.submit(std::move(spec), now_))
-      ++live_;
-    else
-      ++report_.refused;
+    return scheduler_.submit(std::move(spec), now_);
   }
 
   void step(const StepPlan& plan) {
@@ -107,6 +121,7 @@ class Player {
 
   const std::span<const TraceRequest> trace_;
   Scheduler& scheduler_;
+  uint32_t context_;
   const StepCost& cost_;
   std::vector<double> firstToken_, lastToken_;    ///< [request] seconds
   std::vector<double> ttft_, tpot_, itl_, e2el_;  ///< seconds
@@ -145,7 +160,7 @@ Result<LoadReport> simulateLoad(std::span<const TraceRequest> trace, const Sched
                                 const StepCost& cost) {
   auto scheduler = Scheduler::create(config);
   LLMC_TRY(scheduler.status());
-  return Player(trace, **scheduler, cost).run();
+  return Player(trace, **scheduler, config.limits.maxContext, cost).run();
 }
 
 std::string loadTable(const LoadReport& r) {

@@ -23,6 +23,10 @@ Distribution distributionOf(std::vector<double>& seconds);
 /// Names and meanings as in `vllm bench serve`.
 struct LoadReport {
   uint64_t completed = 0, refused = 0;
+  struct {
+    double time = 0;     ///< of the trace
+    std::string reason;  ///< empty: none was refused
+  } firstRefusal;
   uint64_t inputTokens = 0, outputTokens = 0, cachedTokens = 0;  ///< of completed requests
   double seconds = 0;                                            ///< first arrival to last token
   Distribution ttft, tpot, itl, e2el;  ///< first token; mean between tokens of a request; between tokens; whole request
@@ -34,8 +38,9 @@ struct LoadReport {
   double totalThroughput() const { return seconds > 0 ? static_cast<double>(inputTokens + outputTokens) / seconds : 0; }
 };
 
-/// Plays the trace. A request that the scheduler refuses counts as refused and does not come back. Requires: `trace` is
-/// in order of time. Errors: those of checkConfig(); RT_SCHEDULER_STATE (70) should the scheduler stand still.
+/// Plays the trace. A request that the scheduler or, for the context, the server refuses counts as refused and does not
+/// come back. Requires: `trace` is in order of time. Errors: those of checkConfig(); RT_SCHEDULER_STATE (70) should the
+/// scheduler stand still.
 Result<LoadReport> simulateLoad(std::span<const TraceRequest> trace, const SchedulerConfig& config,
                                 const StepCost& cost);
 

@@ -23,28 +23,30 @@ bool roomForChunks(const SchedulerConfig& config) {
 Status checkConfig(const SchedulerConfig& config) {
   const StepLimits& limits = config.limits;
   const auto fault = [](std::string text) { return Status::error(ErrorKind::kUsage, "RT_SCHEDULER", std::move(text)); };
-  const auto needs = [&fault](const char* what, uint64_t is, const char* least, uint64_t atLeast) {
-    return fault(std::string(what) + " is " + std::to_string(is) + ", at least " + least + " " +
-                 std::to_string(atLeast) + " is needed");
+  // `least` is the name of the number behind it and ends in a blank, or is empty.
+  const auto needs = [&fault](const char* what, uint64_t is, const std::string& least, uint64_t atLeast) {
+    return fault(std::string(what) + " is " + std::to_string(is) + ", at least " + least + std::to_string(atLeast) +
+                 " is needed");
   };
   if (limits.maxSequences == 0) return needs("--max-num-seqs", 0, "", 1);
   if (limits.maxContext < 2) return needs("--max-model-len", limits.maxContext, "", 2);
   // Every running sequence decodes in every step.
   if (limits.maxTokens < limits.maxSequences)
-    return needs("--max-num-batched-tokens", limits.maxTokens, "--max-num-seqs", limits.maxSequences);
+    return needs("--max-num-batched-tokens", limits.maxTokens, "--max-num-seqs ", limits.maxSequences);
   if (limits.maxRows < limits.maxSequences)
-    return needs("the number of logit rows", limits.maxRows, "--max-num-seqs", limits.maxSequences);
+    return needs("the number of logit rows", limits.maxRows, "--max-num-seqs ", limits.maxSequences);
   if (config.deterministic && limits.maxTokens < limits.maxSequences - 1 + kLeastChunk)
     return needs("with --deterministic, --max-num-batched-tokens", limits.maxTokens,
-                 "--max-num-seqs + 2 =", limits.maxSequences - 1 + kLeastChunk);
+                 "--max-num-seqs + 2 = ", limits.maxSequences - 1 + kLeastChunk);
   if (config.deterministic && limits.maxRows < limits.maxSequences - 1 + kLeastChunk)
     return needs("with --deterministic, the number of logit rows", limits.maxRows,
-                 "--max-num-seqs + 2 =", limits.maxSequences - 1 + kLeastChunk);
+                 "--max-num-seqs + 2 = ", limits.maxSequences - 1 + kLeastChunk);
   if (config.deterministic && config.prefillTokens > 0 && config.prefillTokens < kLeastChunk)
     return needs("with --deterministic, the number of prompt tokens a step", config.prefillTokens, "", kLeastChunk);
   // The last sequence standing must fit alone.
   const uint64_t contextPages = (uint64_t{limits.maxContext} + kPageTokens - 1) / kPageTokens;
-  if (config.pages < contextPages) return needs("the number of KV pages", config.pages, "one context of", contextPages);
+  if (config.pages < contextPages)
+    return needs("the number of KV pages", config.pages, "one context of ", contextPages);
   if (config.maxQueue == 0) return needs("--max-queue", 0, "", 1);
   if (config.policy == Policy::kMlfq && (config.mlfqLevels == 0 || config.mlfqLevels > 32 || config.mlfqQuantum == 0))
     return fault("mlfq needs 1 to 32 levels and a quantum");

@@ -224,7 +224,8 @@ void Answer::fail(const ApiError& error) {
   if (!exchange_) return;
   auto exchange = exchange_;
   stop("error");
-  count(Counter::kError);
+  // Whom a full queue or the KV pool refuses has not begun; its status is in the counts of HTTP.
+  if (error.status >= 500) count(Counter::kError);
   if (exchange->streaming()) {
     format_->appendError(buffer_, error);
     exchange->write(buffer_);

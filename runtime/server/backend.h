@@ -143,6 +143,8 @@ class Backend {
   virtual void pause(GenerationId id) = 0;
   virtual void resume(GenerationId id) = 0;
   virtual BackendStats stats() const = 0;
+  /// False for good before anybody hears that the engine has failed: submit() refuses all from then on.
+  virtual bool works() const { return true; }
 };
 
 }  // namespace llmc::rt::server

@@ -1,4 +1,6 @@
 // Probes, versions, models, metrics, tokens: what is answered without generating.
+#include <charconv>
+
 #include "runtime/base/limits.h"
 #include "runtime/server/api/json_body.h"
 #include "runtime/server/api/json_text.h"
@@ -11,12 +13,35 @@
 
 namespace llmc::rt::server {
 
+namespace {
+
+constexpr std::string_view kModelPath = "/v1/models/";
+
+/// Bytes that are written as % and two hexadecimal digits; a % without them stands for itself.
+std::string percentDecoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    const char* const digits = text.data() + i + 1;
+    if (text[i] == '%' && i + 2 < text.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      out += static_cast<char>(byte);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 void ApiHandler::page(const std::shared_ptr<Exchange>& exchange) { exchange->respond(pageResponse(exchange->request)); }
 
 void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->respond({200}); }
 
 void ApiHandler::ready(const std::shared_ptr<Exchange>& exchange) {
-  if (draining() || !ready_.load())
+  // The process outlives a failed engine by a moment: nobody may be told to come meanwhile.
+  if (draining() || !ready_.load() || !services_.backend.works())
     return exchange->respond(errorResponse(*exchange, {503, "not_ready", "this server takes no requests", {}, 1}));
   exchange->respond({200});
 }
@@ -55,17 +80,8 @@ void ApiHandler::models(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void ApiHandler::model(const std::shared_ptr<Exchange>& exchange) {
-  const std::string& path = exchange->request.path;
   // Names with a slash ("org/model") are common, and clients send them encoded or not.
-  std::string name;
-  for (size_t i = std::string_view("/v1/models/").size(); i < path.size(); ++i) {
-    if (path.compare(i, 3, "%2F") == 0 || path.compare(i, 3, "%2f") == 0) {
-      name += '/';
-      i += 2;
-    } else {
-      name += path[i];
-    }
-  }
+  const std::string name = percentDecoded(std::string_view(exchange->request.path).substr(kModelPath.size()));
   for (const std::string& known : services_.backend.facts().names)
     if (name == known) return exchange->respond({200, modelJson(known)});
   exchange->respond(

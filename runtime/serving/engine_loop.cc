@@ -158,8 +158,8 @@ void EngineLoop::admit(Command& command) {
   spec.owner = generation.get();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)
-    extras_.trace->request(spec.id, request.requestId, static_cast<uint32_t>(spec.prompt.size()), spec.choices,
-                           arrival);
+    extras_.trace->request(spec.id, request.requestId, request.traceparent, static_cast<uint32_t>(spec.prompt.size()),
+                           spec.choices, arrival);
   if (Status status = scheduler_->submit(std::move(spec), arrival); !status) {
     // Others have filled the queue since submit() looked at it.
     if (status.code() == "RT_QUEUE_FULL")

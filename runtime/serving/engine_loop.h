@@ -55,6 +55,7 @@ class EngineLoop final : public server::Backend {
   void pause(server::GenerationId id) override;
   void resume(server::GenerationId id) override;
   server::BackendStats stats() const override;
+  bool works() const override { return !broken_.load(); }
 
  private:
   /// A token of the step under way, told once the scheduler has said whether it is the last.

@@ -51,12 +51,16 @@ void StepTrace::step(const TracedStep& s) {
              TraceFile::field("running", s.running) + "," + TraceFile::field("waiting", s.waiting) + "}}");
 }
 
-void StepTrace::request(RequestId id, std::string_view requestId, uint32_t promptTokens, uint32_t choices, double now) {
+void StepTrace::request(RequestId id, std::string_view requestId, std::string_view traceparent, uint32_t promptTokens,
+                        uint32_t choices, double now) {
+  constexpr size_t kMost = 64;  // of version 00: 55
+  const std::string caller =
+      traceparent.empty() ? "" : R"(,"traceparent":)" + TraceFile::quoted(escaped(traceparent, kMost));
   for (uint32_t choice = 0; choice < choices && !file_->over(); ++choice) {
     open_.insert(choiceKey(id, choice));
-    file_->add(asyncEvent(
-        'b', TraceFile::quoted("request " + choiceName(id, choice)), id, choice, now,
-        R"("request_id":)" + TraceFile::quoted(requestId) + R"(,"prompt_tokens":)" + std::to_string(promptTokens)));
+    file_->add(asyncEvent('b', TraceFile::quoted("request " + choiceName(id, choice)), id, choice, now,
+                          R"("request_id":)" + TraceFile::quoted(requestId) + caller + R"(,"prompt_tokens":)" +
+                              std::to_string(promptTokens)));
   }
 }
 

@@ -32,7 +32,9 @@ class StepTrace {
   static Result<std::unique_ptr<StepTrace>> create(const std::string& path, uint64_t mostBytes = TraceFile::kMostBytes);
 
   /// Before the decisions about it: `requestId` is the one of the HTTP request.
-  void request(RequestId id, std::string_view requestId, uint32_t promptTokens, uint32_t choices, double now);
+  /// `traceparent` is its header of W3C's Trace Context, or empty: what joins this trace to those of callers.
+  void request(RequestId id, std::string_view requestId, std::string_view traceparent, uint32_t promptTokens,
+               uint32_t choices, double now);
   void step(const TracedStep& step);
   /// Those that were not recorded yet.
   void decisions(const DecisionTrace& trace);

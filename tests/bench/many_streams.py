@@ -146,8 +146,9 @@ def load(server: Served, wanted: list, args, kv_bytes: int) -> dict:
 def check(result: dict, ended: dict, left: dict, args) -> list[str]:
     faults = [f"stream {index}: {fault}" for index, fault in result["faults"]]
     for i in range(args.streams):
-        if ended.get(f"stream-{i}") != ("length", args.tokens):
-            faults.append(f"stream {i}: the engine's log says {ended.get(f'stream-{i}')}")
+        end = ended.get(f"stream-{i}")
+        if not end or (end.reason, end.tokens) != ("length", args.tokens):
+            faults.append(f"stream {i}: the engine's log says {end}")
     if result["at_once"] < 0.9 * args.streams:
         faults.append(f"only {result['at_once']} streams were there at once: give more --tokens")
     faults += [f"{name} is {value} at the end" for name, value in left.items() if value]

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "bench_serve"))
@@ -79,19 +80,29 @@ async def metrics(client: Client) -> dict[str, float]:
     return found
 
 
-def ends_in_trace(path: pathlib.Path) -> dict[str, tuple[str, int]]:
-    """The engine's own log: request id -> why it ended and after how many tokens. A request has one choice."""
-    begun: dict[str, str] = {}
-    ended: dict[str, tuple[str, int]] = {}
+class End(NamedTuple):
+    """Times are seconds since the engine's start."""
+
+    reason: str
+    tokens: int
+    submitted: float
+    ended: float
+
+
+def ends_in_trace(path: pathlib.Path) -> dict[str, End]:
+    """The engine's own log: request id -> how it ended. A request has one choice."""
+    begun: dict[str, tuple[str, float]] = {}
+    ended: dict[str, End] = {}
     for event in json.loads(path.read_text())["traceEvents"]:
         if event["name"].startswith("the trace is full"):
             raise SystemExit(f"{path} is full: fewer or shorter streams are needed")
         if event.get("cat") != "request":
             continue
         if event["ph"] == "b":
-            begun[event["id"]] = event["args"]["request_id"]
+            begun[event["id"]] = event["args"]["request_id"], event["ts"] * 1e-6
         elif event["ph"] == "e" and (found := RAN.search(event["args"]["reason"])):
-            ended[begun[event["id"]]] = (found[1], int(found[2]))
+            name, submitted = begun[event["id"]]
+            ended[name] = End(found[1], int(found[2]), submitted, event["ts"] * 1e-6)
     return ended
 
 

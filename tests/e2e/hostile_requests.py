@@ -124,11 +124,13 @@ def prompts():
     yield "[1.5]", "prompt"
     yield "[1,\"a\"]", "prompt"
     yield "[\"a\",1]", "prompt[1]"
+    yield "[\"a\",[1]]", "prompt[1]"
+    yield "[[1],\"a\"]", "prompt[1]"
 
 
 def request_rows():
     deep = b"{\"a\":" * 100_000
-    broken = [("not JSON", b"hello"), ("empty", b""), ("array", b"[1]"), ("trailing", b"{} {}"), ("bad UTF-8", b"{\"prompt\":\"\xff\"}")]
+    broken = [("not JSON", b"hello"), ("empty", b""), ("array", b"[1]"), ("trailing", b"{} {}"), ("trailing behind NUL", b"{}\0{}"), ("bad UTF-8", b"{\"prompt\":\"\xff\"}")]
     for path in HEADS:
         shape = {} if path == MESSAGES else {"code": "invalid_json"}
         for _, body in broken:

@@ -13,8 +13,10 @@ import tiny_models
 BENCH = engine.ROOT / "tests" / "bench"
 sys.path.insert(0, str(BENCH))
 
+import cancels  # noqa: E402
 import many_streams  # noqa: E402
 import overload  # noqa: E402
+import served  # noqa: E402
 
 
 def tiny():
@@ -72,17 +74,32 @@ class Checks(unittest.TestCase):
     def test_of_the_log_and_of_what_is_held(self):
         args = types.SimpleNamespace(streams=2, tokens=3, kib=64)
         result = {"at_once": 2, "kib_per_stream": 5, "faults": []}
-        right, held = {"stream-0": ("length", 3), "stream-1": ("length", 3)}, {"num_requests_running": 0.0}
+        end = served.End("length", 3, submitted=0.0, ended=1.0)
+        right, held = {"stream-0": end, "stream-1": end}, {"num_requests_running": 0.0}
         self.assertEqual(many_streams.check(result, right, held, args), [])
         for bad in (
             (result | {"at_once": 1}, right, held),
             (result | {"kib_per_stream": 65}, right, held),
-            (result, {"stream-0": ("length", 3)}, held),
-            (result, right | {"stream-1": ("abort", 3)}, held),
-            (result, right | {"stream-1": ("length", 4)}, held),
+            (result, {"stream-0": end}, held),
+            (result, right | {"stream-1": end._replace(reason="abort")}, held),
+            (result, right | {"stream-1": end._replace(tokens=4)}, held),
             (result, right, {"num_requests_running": 1.0}),
         ):
             self.assertEqual(len(many_streams.check(*bad, args)), 1, bad)
+
+    def test_of_cancels(self):
+        """A request that runs on is no cancel only where it ended before its client left, or as good as."""
+        args = types.SimpleNamespace(idle_ms=250)
+        left = [types.SimpleNamespace(id=f"cancel-{i}", sent=100.0 + i, left=100.5 + i, answered=i % 2 == 0, whole=False) for i in range(100)]
+        aborted = {one.id: served.End("abort", 9, submitted=one.sent - 90, ended=one.left - 89.99) for one in left}
+        judge = lambda changed, took=(3.0,): cancels.judge(list(took), left, 0, aborted | changed, args)
+        self.assertEqual(judge({})[1], [])
+        own = lambda one, late: {one.id: aborted[one.id]._replace(reason="length", ended=one.left - 90 + late)}
+        for late, missed in ((-0.2, 0), (0.2, 0), (0.3, 1), (60.0, 1)):
+            result, faults = judge(own(left[7], late))
+            self.assertEqual((len(faults), result["ended_before_they_left"]), (missed, 1 - missed), late)
+        self.assertEqual(len(judge({}, took=(251.0,))[1]), 1)
+        self.assertEqual(len(judge({k: v for one in left[:6] for k, v in own(one, -0.2).items()})[1]), 1, "too many end by themselves to tell")
 
     def test_of_an_overload(self):
         args = types.SimpleNamespace(tokens=10, times=10, late=10, share=0.9)

@@ -25,7 +25,8 @@ struct MockOptions {
   uint32_t mostRunning = 1u << 20;
   uint32_t mostWaiting = 1u << 20;
   std::chrono::microseconds step{0};  ///< pause between steps
-  std::string say;                    ///< file whose bytes are every answer, read anew for each request; empty: none
+  bool works = true;
+  std::string say;  ///< file whose bytes are every answer, read anew for each request; empty: none
 };
 
 /// Token i of choice c is the byte 'a' + (sum of the prompt's ids + c + i) % 26, or allowedIds[i % size]. A cache salt
@@ -43,6 +44,7 @@ class MockBackend : public Backend {
   void pause(GenerationId id) override;
   void resume(GenerationId id) override;
   BackendStats stats() const override;
+  bool works() const override { return options_.works; }
 
   uint64_t cancelled() const { return cancelled_.load(); }
   uint64_t paused() const { return paused_.load(); }

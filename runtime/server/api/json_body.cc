@@ -104,6 +104,9 @@ ApiFault parseBody(std::string_view text, Json& out) {
   if (!read && !builder.field.empty())
     return invalidValue(builder.field, "'" + escaped(builder.field, 60) + "': " + builder.why);
   if (!read) return ApiError{400, "invalid_json", "the body cannot be read: " + builder.why, {}};
+  // To nlohmann a NUL is the end of its text: what stands behind it would be read by others, and not here.
+  if (const size_t end = text.find('\0'); end != std::string_view::npos)
+    return ApiError{400, "invalid_json", "the body cannot be read: not JSON at byte " + std::to_string(end + 1), {}};
   if (!out.is_object()) return ApiError{400, "invalid_json", "the body must be a JSON object", {}};
   return std::nullopt;
 }

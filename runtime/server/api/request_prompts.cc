@@ -146,6 +146,9 @@ void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& 
   for (size_t i = 0; i < (list ? prompt->size() : 1); ++i) {
     Prompt one;
     const std::string param = list ? "prompt[" + std::to_string(i) + "]" : "prompt";
+    if (list && (*prompt)[i].is_string() != prompt->front().is_string())
+      return fields.fail(invalidValue(param, "'prompt' must hold texts or lists of token ids, not both, and '" + param +
+                                                 "' is no " + (prompt->front().is_string() ? "text" : "list")));
     if (ApiFault fault = readPrompt(list ? (*prompt)[i] : *prompt, param, vocabulary, one)) return fields.fail(*fault);
     out.push_back(std::move(one));
   }

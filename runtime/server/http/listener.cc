@@ -50,6 +50,18 @@ void allowDescriptors(uint64_t wanted) {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+Status cannotListen(const std::string& host, uint16_t port, const boost::system::error_code& error) {
+  namespace errc = boost::system::errc;
+  const std::string what = "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message();
+  if (error == errc::address_not_available || error == errc::address_family_not_supported)
+    return Status::error(ErrorKind::kUsage, "SV_ADDRESS", what,
+                         "give --host an address of this machine (ip addr shows them), such as 127.0.0.1");
+  return Status::error(ErrorKind::kUnavailable, "SV_PORT", what,
+                       error == errc::permission_denied
+                           ? "give a --port above 1023, which needs no privilege"
+                           : "stop what uses it (ss -ltnp shows it) or give another --port");
+}
+
 }  // namespace
 
 Listener::Listener(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -85,10 +97,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(4096, error);
-  if (error)
-    return Status::error(ErrorKind::kUnavailable, "SV_PORT",
-                         "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message(),
-                         "stop what uses it (ss -ltnp shows it) or give another --port");
+  if (error) return cannotListen(host, port, error);
   state->port = acceptor.local_endpoint().port();
   state->bound = std::move(acceptor);
   return std::unique_ptr<Listener>(new Listener(std::move(state)));

@@ -74,8 +74,8 @@ bool RequestReader::headersAreSound() {
   if (!lengthIsSound()) return fail(400, "Content-Length or Transfer-Encoding is not valid"), false;
   const size_t hosts = request_.count("host");
   if (hosts > 1 || (hosts == 0 && !request_.http10)) return fail(400, "one Host header is needed"), false;
-  if (request_.count("authorization") > 1) return fail(400, "more than one Authorization header"), false;
-  if (request_.count("x-api-key") > 1) return fail(400, "more than one x-api-key header"), false;
+  for (const char* one : {"authorization", "x-api-key", "content-type", "content-encoding"})
+    if (request_.count(one) > 1) return fail(400, "more than one " + std::string(one) + " header"), false;
   if (request_.count("upgrade") > 0) return fail(400, "the protocol cannot be changed"), false;
   const std::string encoding = lower(request_.header("content-encoding"));
   if (!encoding.empty() && encoding != "identity") return fail(415, "the body must not be compressed"), false;

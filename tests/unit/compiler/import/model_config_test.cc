@@ -91,8 +91,9 @@ TEST(ModelConfig, RopeScaling) {
   EXPECT_EQ(parse(with("rope_parameters", R"({"rope_type":"default","rope_theta":5e5})"))->ropeTheta, 5e5);
 }
 TEST(ModelConfig, CF1_NotAnObjectTooDeepTwice) {
-  for (const std::string& text : {std::string("[]"), std::string("1"), std::string(""),
-                                  std::string("\xff\xfe{\0}\0", 6), "\xef\xbb\xbf" + tinyConfig()})
+  for (const std::string& text :
+       {std::string("[]"), std::string("1"), std::string(""), std::string("\xff\xfe{\0}\0", 6),
+        "\xef\xbb\xbf" + tinyConfig(), tinyConfig() + '\0', tinyConfig() + std::string("\0{}", 3)})
     EXPECT_EQ(codeOfText(text), "CF_JSON") << text;
   EXPECT_EQ(code("x", std::string(1000, '[')), "CF_DEPTH");
   EXPECT_EQ(codeOfText(R"({"hidden_size":1,"hidden_size":2})"), "CF_DUP");

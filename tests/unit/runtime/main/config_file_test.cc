@@ -53,7 +53,8 @@ TEST(ConfigFile, FalseIsTheNegationOfASwitch) {
            {"no-prefix-cache: false\n", {}},
            {"enable-log-requests: false\ndisable-log-requests: true\n", {}},
            {"enforce-eager: false\ndeterministic: false\n", {}},
-           {"enable-chunked-prefill: null\nblock-size: 16\ndtype: auto\ntensor-parallel-size: null\n", {}}}) {
+           {"enable-chunked-prefill: null\nblock-size: 16\ndtype: auto\ntensor-parallel-size: null\n", {}},
+           {"max_model_len: auto\n", {}}}) {
     auto got = read(text);
     ASSERT_TRUE(got) << text << got.status().toString();
     EXPECT_EQ(*got, wanted) << text;
@@ -92,6 +93,7 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
         Case{"enable-prefix-caching: maybe\n", ":1: 'enable-prefix-caching' must be true or false"},
         Case{"enable-prefix-caching: [true]\n", ":1: 'enable-prefix-caching' takes one value"},
         Case{"enable-prefix-caching: false\nno-prefix-cache: true\n", ":2: 'no-prefix-cache' is there twice"},
+        Case{"gpu_memory_utilization: 0.9\n", ":1: --gpu-memory-utilization is not to be had: --kv-memory says"},
         Case{"block-size: 32\n", ":1: --block-size can only be 16, found '32': a KV page"},
         Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
         Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},

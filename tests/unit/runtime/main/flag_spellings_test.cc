@@ -17,7 +17,7 @@ TEST(FlagSpellings, NamesOfVllm) {
         std::pair{"max-batched-tokens", "max-num-batched-tokens"}, std::pair{"scheduling-policy", "policy"},
         std::pair{"kv-cache-memory-bytes", "kv-memory"}, std::pair{"max-num-queued-reqs", "max-queue"},
         std::pair{"shutdown-timeout", "drain-seconds"}, std::pair{"model", "engine"},
-        std::pair{"unheard-of", "unheard-of"}})
+        std::pair{"preemption_mode", "preempt"}, std::pair{"unheard-of", "unheard-of"}})
     EXPECT_EQ(ourFlagName(theirs), ours);
   for (const FlagHelp& flag : allFlags()) EXPECT_EQ(ourFlagName(flag.name), flag.name);
 }
@@ -47,7 +47,8 @@ TEST(FlagSpellings, SwitchesOfVllm) {
 }
 
 TEST(FlagSpellings, ValuesThatAreSoAnyway) {
-  EXPECT_EQ(spelled({"--block-size", "16", "e", "--dtype=auto", "--tensor_parallel_size", "1", "--port", "1"}),
+  EXPECT_EQ(spelled({"--block-size", "16", "e", "--dtype=auto", "--tensor_parallel_size", "1", "--kv-cache-dtype",
+                     "auto", "--port", "1"}),
             (Texts{"e", "--port", "1"}));
   EXPECT_EQ(spelled({"e", "--pipeline-parallel-size=1", "--max-logprobs", "20"}), Texts{"e"});
   for (const auto& [flag, value] : {std::pair{"--block-size", "32"}, std::pair{"--block-size", ""},
@@ -59,6 +60,27 @@ TEST(FlagSpellings, ValuesThatAreSoAnyway) {
     EXPECT_NE(line.status().message().find(std::string(flag) + " can only be "), std::string::npos);
   }
   EXPECT_EQ(spelled({"e", "--block-size"}), (Texts{"e", "--block-size"})) << "cxxopts says that the value is missing";
+}
+
+TEST(FlagSpellings, ALengthThatIsChosenIsLeftOut) {
+  EXPECT_EQ(spelled({"e", "--max-model-len", "auto", "--port", "1"}), (Texts{"e", "--port", "1"}));
+  EXPECT_EQ(spelled({"e", "--max_model_len=-1"}), Texts{"e"});
+  EXPECT_EQ(inOurSpelling({"--max-model-len", "-1", "e"})->said, (Texts{"max-model-len", "engine"}));
+  EXPECT_EQ(spelled({"e", "--max-model-len", "-2"}), (Texts{"e", "--max-model-len", "-2"}));
+}
+
+TEST(FlagSpellings, WhatIsNotHereSaysWhatIs) {
+  for (const auto& [flag, why] :
+       {std::pair{"--gpu_memory_utilization=0.9", "--kv-memory"}, std::pair{"--quantization", "llmc build --quant"},
+        std::pair{"--ssl-keyfile", "a proxy"}, std::pair{"--enable-lora", "no LoRA yet"}}) {
+    auto line = inOurSpelling({"e", flag});
+    ASSERT_FALSE(line) << flag;
+    EXPECT_EQ(line.status().code(), "CLI_FLAG");
+    EXPECT_EQ(exitStatus(line.status().kind()), 64);
+    EXPECT_NE(line.status().message().find(why), std::string::npos) << line.status().message();
+  }
+  for (const FlagHelp& flag : allFlags()) EXPECT_TRUE(checkHad(flag.name)) << flag.name;
+  EXPECT_EQ(spelled({"e", "--prompt", "--quantization"}), (Texts{"e", "--prompt", "--quantization"})) << "a value";
 }
 
 TEST(FlagSpellings, LinesOfVllm) {

@@ -34,6 +34,16 @@ TEST_F(Run, MeasuresTheCostAndReadsItAgain) {
   EXPECT_EQ(nlohmann::json::parse(out_), first);
 }
 
+TEST_F(Run, SaysWhyRequestsOfATraceAreRefused) {
+  const std::string trace =
+      file("trace.jsonl", std::string(kTrace) + "{\"time\": 0.75, \"prompt\": 9999, \"output\": 6}\n");
+  ASSERT_EQ(run({"--simulate", trace, "--step-cost", file("cost.json", kCost), "--json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["failed"], 1);
+  EXPECT_NE(err_.find("1 of 3 requests were refused; the first, at second 0.75: prompt and answer have 10005 tokens"),
+            std::string::npos)
+      << err_;
+}
+
 TEST_F(Run, RefusesWhatCannotBeSimulated) {
   const std::string trace = file("trace.jsonl", kTrace);
   expectRefusals({{{"--simulate", file("empty.jsonl", "\n")}, 65, "RT_TRACE"},

@@ -40,6 +40,22 @@ TEST(LoadSimulation, ItsJsonHasTheKeysOfTheTable) {
   EXPECT_EQ(json["total_output_tokens"], 5);
 }
 
+TEST(LoadSimulation, WhatTheServerWouldRefuseIsRefusedWithItsReason) {
+  SchedulerConfig config = smallConfig();
+  config.limits.maxContext = 32;
+  const std::vector<TraceRequest> trace = {
+      {1, 30, 2, 0, 0, 0, 0}, {2, 30, 3, 0, 0, 0, 0}, {3, 4'000'000'000, 1, 0, 0, 0, 0}};
+  const auto report = simulateLoad(trace, config, constantCost(0.01));
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->completed, 1u);
+  EXPECT_EQ(report->refused, 2u);
+  EXPECT_EQ(report->firstRefusal.time, 2);
+  EXPECT_EQ(report->firstRefusal.reason, "prompt and answer have 33 tokens, the context is 32");
+  const auto none = simulateLoad(std::span(trace).first(1), config, constantCost(0.01));
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->firstRefusal.reason, "");
+}
+
 TEST(LoadSimulation, WhoComesInTheMiddleOfAStepWaitsForItsEnd) {
   const std::vector<TraceRequest> trace = {{0, 10, 3, 0, 0, 0, 0}, {0.004, 10, 1, 0, 0, 0, 0}};
   const auto report = simulateLoad(trace, smallConfig(), constantCost(0.01));

@@ -27,7 +27,7 @@ TEST(SchedulerConfig, RefusesWhatCannotWork) {
   expectRefused("--max-num-seqs", [](auto& c) { c.limits.maxSequences = 0; });
   expectRefused("--max-num-batched-tokens is 3", [](auto& c) { c.limits.maxTokens = 3; });
   expectRefused("logit rows is 3", [](auto& c) { c.limits.maxRows = 3; });
-  expectRefused("--max-model-len", [](auto& c) { c.limits.maxContext = 1; });
+  expectRefused("--max-model-len is 1, at least 2 is needed", [](auto& c) { c.limits.maxContext = 1; });
   expectRefused("KV pages is 7, at least one context of 8", [](auto& c) { c.pages = 7; });
   expectRefused("--max-queue", [](auto& c) { c.maxQueue = 0; });
   expectRefused("mlfq", [](auto& c) { c.policy = Policy::kMlfq, c.mlfqLevels = 0; });

@@ -371,12 +371,13 @@ TEST(Answer, TheSameIdTwiceIsServedTwice) {
   EXPECT_EQ(two.read().status, 200);
 }
 
-TEST(Answer, NumbersThatAreNoneAreCounted) {
+TEST(Answer, NumbersThatAreNoneAreCountedAndWhoWasRefusedIsNot) {
   Served served;
-  for (const char* command : {"mock:nan@1", "mock:fail@1"})
+  for (const char* command : {"mock:nan@1", "mock:fail@1", "mock:full", "mock:kv"})
     served.post("/v1/completions", R"({"prompt":[1],"max_tokens":4,"cache_salt":")" + std::string(command) + "\"}");
   EXPECT_EQ(served.metric("vllm:corrupted_requests_total"), 1);
   EXPECT_EQ(served.metric(R"(vllm:request_success_total{engine="0",model_name="mock",finished_reason="error"})"), 2);
+  EXPECT_EQ(served.metric(R"(llmc:http_responses_total{handler="/v1/completions",method="POST",code="429"})"), 1);
 }
 
 }  // namespace

@@ -34,5 +34,13 @@ TEST(Auth, Loopback) {
   EXPECT_TRUE(checkBind("127.0.0.1", KeyRing({})));
 }
 
+TEST(Auth, HostHeadersThatNameLoopback) {
+  for (const char* host : {"localhost", "LocalHost:8000", "127.0.0.1:80", "[::1]", "[::1]:8000", "localhost:"})
+    EXPECT_TRUE(isLoopbackHostHeader(host)) << host;
+  for (const char* host : {"", ":80", "localhost.example.org", "localhost:80@example.org", "[::1]example.org", "[::1",
+                           "[::1].example.org:80", "127.0.0.1:80:80", "example.org:80", "::1"})
+    EXPECT_FALSE(isLoopbackHostHeader(host)) << host;
+}
+
 }  // namespace
 }  // namespace llmc::rt::server

@@ -23,6 +23,14 @@ TEST(SimpleRoutes, Probes) {
   EXPECT_TRUE(json::parse(served.get("/version").body).contains("version"));
 }
 
+TEST(SimpleRoutes, AFailedEngineIsAliveAndNotReady) {
+  MockOptions failed;
+  failed.works = false;
+  const Served served(failed);
+  EXPECT_EQ(served.get("/health").status, 200);
+  EXPECT_EQ(served.get("/ready").status, 503);
+}
+
 TEST(SimpleRoutes, Models) {
   Served served;
   const json list = json::parse(served.get("/v1/models").body);
@@ -32,6 +40,16 @@ TEST(SimpleRoutes, Models) {
   EXPECT_EQ(json::parse(served.get("/v1/models/mock").body)["id"], "mock");
   EXPECT_EQ(served.get("/v1/models/../../etc/passwd").status, 404);
   EXPECT_EQ(served.get("/v1/models/").status, 404);
+}
+
+TEST(SimpleRoutes, NamesOfModelsAreFoundAsClientsWriteThem) {
+  MockOptions named;
+  named.names = {"org/model:8b", "n\u00e4me x", "50%"};
+  const Served served(named);
+  for (const char* path : {"org/model:8b", "org%2Fmodel%3A8b", "org%2fmodel:8b", "n%C3%A4me%20x", "50%", "50%25"})
+    EXPECT_EQ(served.get(std::string("/v1/models/") + path).status, 200) << path;
+  for (const char* path : {"org%252Fmodel:8b", "org%2", "%", "%zz", "%00", "org%2F..%2Forg%2Fmodel:8b", "50%2"})
+    EXPECT_EQ(served.get(std::string("/v1/models/") + path).status, 404) << path;
 }
 
 TEST(SimpleRoutes, Tokens) {

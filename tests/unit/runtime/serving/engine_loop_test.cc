@@ -227,8 +227,10 @@ TEST_F(Serving, AFullQueueIsKnownWhileTheStepRuns) {
 TEST_F(Serving, AStepThatFailsEndsEverythingAndIsTold) {
   start(/*failing=*/true);
   auto sink = std::make_shared<Collector>();
+  EXPECT_TRUE(loop_->works());
   ASSERT_TRUE(loop_->submit(request(1, {1, 2}, 5), sink));
   ASSERT_TRUE(sink->waitFor([&] { return !sink->errors.empty(); }));
+  EXPECT_FALSE(loop_->works()) << "who hears of the failure finds the server not ready";
   EXPECT_EQ(sink->errors, std::vector<std::string>{"RT_KERNEL"});
   thread_.join();
   EXPECT_EQ(ended_.code(), "RT_KERNEL");

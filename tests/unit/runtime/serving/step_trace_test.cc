@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "tests/unit/runtime/serving/loop_runner.h"
@@ -40,6 +41,8 @@ TEST_F(Traced, ALoopWritesStepsRequestsAndReasons) {
     requests.push_back(test::requestOf(id, std::vector<int32_t>(20, static_cast<int32_t>(id)), 60));
     requests.back().requestId = "cmpl-\"\\\n\xff" + std::to_string(id);
     requests.back().choices = id == 3 ? 2 : 1;
+    if (id == 3) requests.back().traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    if (id == 4) requests.back().traceparent = "\"\xff" + std::string(9000, 'x');
   }
   test::LoopSetup setup;
   setup.pages = 20;
@@ -49,12 +52,14 @@ TEST_F(Traced, ALoopWritesStepsRequestsAndReasons) {
   EXPECT_GT(result.stats.preemptions, 0u);
   std::map<std::string, int> named, phases;
   std::map<std::string, std::pair<int, int>> spans;
+  std::multiset<std::string> callers;
   double last = 0;
   for (const Json& event : events()) {
     ++named[event["name"].get<std::string>()];
     const std::string phase = event["ph"];
     ++phases[phase];
     if (phase == "b") ++spans[event["id"]].first;
+    if (phase == "b" && event["args"].contains("traceparent")) callers.insert(event["args"]["traceparent"]);
     if (phase == "e") ++spans[event["id"]].second;
     if (phase == "X") {
       EXPECT_GE(event["dur"].get<double>(), 0);
@@ -65,6 +70,9 @@ TEST_F(Traced, ALoopWritesStepsRequestsAndReasons) {
       }
     }
   }
+  EXPECT_EQ(callers.size(), 3u) << "two choices of one request, and another request";
+  EXPECT_EQ(callers.count("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), 2u);
+  for (const std::string& caller : callers) EXPECT_LT(caller.size(), 80u);
   EXPECT_EQ(spans.size(), 9u);
   for (const auto& [id, counts] : spans) EXPECT_EQ(counts, std::pair(1, 1)) << id;
   EXPECT_GT(named["step"], 60);
@@ -79,7 +87,7 @@ TEST_F(Traced, IsWholeAfterEachWrite) {
   const auto head = events().size();
   DecisionTrace decisions(8);
   for (uint32_t i = 0; i < 5; ++i) {
-    trace->request(i, "id", 3, 1, 1.5);
+    trace->request(i, "id", "", 3, 1, 1.5);
     decisions.add({2.5, 7, i, 0, Decision::kPreemptRecompute, Cause::kNoPages, 40, 3});
     trace->decisions(decisions);
     ASSERT_TRUE(trace->flush());

@@ -15,6 +15,7 @@ TEST(JsonBody, WhatIsNoObjectWithinLimitsIsInvalidJson) {
   for (int i = 0; i < (2 << 20); ++i) values += ",0";
   for (const std::string& text :
        {std::string("not json"), std::string(), std::string("[]"), std::string("{} {}"), std::string("{}x"),
+        std::string("{}\0", 3), std::string("{}\0{\"a\":1}", 10), std::string("\0{}", 3),
         std::string("{\"a\":\"\xff\"}"), std::string("{\"a\":\"\xc3\"}"), std::string("{\"a\":1,\"a\":2}"),
         std::string("{\"a\":1e999}"), std::string("{\"a\":NaN}"), std::string("{\"a\":\"\\ud800\"}"), deep,
         keys + "\"z\":0}", values + "]}"}) {
@@ -40,6 +41,7 @@ TEST(JsonBody, WhatIsNoTextSaysWhereAndWhatToDo) {
     EXPECT_NE(said(half).find("write both halves"), std::string::npos);
   }
   EXPECT_EQ(said(R"({"prompt":"invalid string: ill-formed UTF-8)"), "the body cannot be read: not JSON at byte 44");
+  EXPECT_EQ(said(std::string("{}\0{}", 5)), "the body cannot be read: not JSON at byte 3");
 }
 
 TEST(JsonBody, AnObjectOfTooManyKeysNamesItsField) {

@@ -27,16 +27,16 @@ TEST(RequestPrompts, TextsIdsAndListsOfEither) {
   EXPECT_FALSE(prompts(R"("one")", out));
   EXPECT_FALSE(prompts("[1,2]", out));
   EXPECT_FALSE(prompts(R"(["two","three"])", out));
-  EXPECT_FALSE(prompts(R"([[3],"four",[4,5]])", out));
-  ASSERT_EQ(out.size(), 7u);
+  EXPECT_FALSE(prompts("[[3],[4,5]]", out));
+  ASSERT_EQ(out.size(), 6u);
   EXPECT_EQ(std::get<std::string>(out[0]), "one");
   EXPECT_EQ(std::get<1>(out[1]), (std::vector<int32_t>{1, 2}));
-  EXPECT_EQ(std::get<1>(out[6]), (std::vector<int32_t>{4, 5}));
+  EXPECT_EQ(std::get<1>(out[5]), (std::vector<int32_t>{4, 5}));
 }
 
 TEST(RequestPrompts, BadPromptsNameTheirPlace) {
   for (const char* value : {R"("")", "[]", "[[]]", "[-1]", "[265]", "[1.5]", R"([1,"a"])", R"(["a",1])", "{}", "null",
-                            "true", "[[1],[2,265]]", "[1e99]", R"([""])"}) {
+                            "true", "[[1],[2,265]]", "[1e99]", R"([""])", R"(["a",[1]])", R"([[1],"a"])"}) {
     std::vector<Prompt> out;
     const ApiFault fault = prompts(value, out);
     ASSERT_TRUE(fault) << value;
@@ -45,6 +45,8 @@ TEST(RequestPrompts, BadPromptsNameTheirPlace) {
   }
   std::vector<Prompt> out;
   EXPECT_EQ(prompts("[[1],[2,265]]", out)->param, "prompt[1]");
+  EXPECT_EQ(prompts(R"(["a",[1]])", out)->message,
+            "'prompt' must hold texts or lists of token ids, not both, and 'prompt[1]' is no text");
   std::string many = "[\"a\"";
   for (int i = 0; i < 256; ++i) many += ",\"a\"";
   EXPECT_EQ(prompts(many + "]", out)->param, "prompt");

@@ -36,7 +36,9 @@ TEST(Listener, AddressesAreAddresses) {
   EXPECT_EQ(*Listener::resolve("::1"), "::1");
   auto foreign = Listener::open("192.0.2.1", 0);
   ASSERT_FALSE(foreign);
-  EXPECT_EQ(foreign.status().code(), "SV_PORT");
+  EXPECT_EQ(foreign.status().code(), "SV_ADDRESS");
+  EXPECT_EQ(exitStatus(foreign.status().kind()), 64);
+  EXPECT_NE(foreign.status().toString().find("give --host an address of this machine"), std::string::npos);
 }
 
 TEST(Listener, RaisesTheSoftLimitOfDescriptorsForItsConnections) {
