@@ -5,6 +5,7 @@
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
+#include "compiler/tools/PredictCommand.h"
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
@@ -313,7 +314,8 @@ cxxopts::Options flagsOf(const std::string &command) {
                                                   "fused, what was not and why, and its size."
                                                 : "What is in an engine: model, levels, memory, sections, weights.");
   if (explain)
-    flags.add_options()("kernel", "only this kernel (default: all)", cxxopts::value<std::string>(), "NAME");
+    flags.add_options()("kernel", "only this kernel (default: all)", cxxopts::value<std::string>(), "NAME")(
+        "predict", "CUDA: instead, how long usual steps take by the model of the kernels' costs (default: off)");
   flags.add_options()("json", "print one JSON object instead of text; sizes in bytes")("h,help", "show this text")(
       "engine", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"engine"});
@@ -328,6 +330,10 @@ rt::Result<std::string> answer(const std::string &command, const cxxopts::ParseR
   if (!engine)
     return engine.takeStatus();
   bool json = parsed.count("json") > 0;
+  if (parsed.count("predict") && parsed.count("kernel"))
+    return usageError("--predict is of whole steps; leave --kernel away", "llmc help explain");
+  if (parsed.count("predict"))
+    return predictEngine(*engine, json);
   if (command == "explain")
     return explainEngine(*engine, parsed.count("kernel") ? parsed["kernel"].as<std::string>() : std::string(), json);
   Json facts = gatherFacts(*engine);

@@ -96,6 +96,7 @@ rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, K
   if (mlir::failed(text)) return failure("EMU_CASE", "no CUDA code: " + parsed.diagnostics);
   if (test.edit) text->text = test.edit(text->text);
   outcome.cudaText = text->text;
+  outcome.cost = text->cost;
   auto nvrtc = Nvrtc::load();
   if (!nvrtc) return nvrtc.takeStatus();
   auto compiled = (*nvrtc)->compile(*text, *arch);
