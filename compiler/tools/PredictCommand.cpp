@@ -123,7 +123,9 @@ public:
       kernels.back()["name"] = (*kernels_[i])["name"];
       kernels.back()["limit"] = time.limit;
     }
-    std::stable_sort(kernels.begin(), kernels.end(), [](const Json &a, const Json &b) { return a["us"] > b["us"]; });
+    std::sort(kernels.begin(), kernels.end(), [](const Json &a, const Json &b) {
+      return a["us"] != b["us"] ? a["us"] > b["us"] : a["name"] < b["name"];
+    });
     Json step = {{"name", work.name}, {"program", program->name() ? program->name()->str() : ""}};
     step.update(facts(all, 1));
     step["tokens_per_s"] = work.sequences * work.tokens / all.us * 1e6;
