@@ -11,6 +11,7 @@ struct Gpu {
   int64_t multiprocessors;
   double memoryGBs, l2GBs, bf16Tflops; ///< of mma.sync
   int64_t threads, sharedBytes;        ///< of a multiprocessor
+  int64_t l2Megabytes;
 };
 
 /// That of `arch`; of an architecture without one, the first.

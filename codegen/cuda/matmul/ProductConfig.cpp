@@ -43,6 +43,9 @@ bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductCon
   int64_t shared = productSharedBytes(shape, config);
   if (shared > arch.sharedBytesMax || config.threads() > 1024)
     return false;
+  // What blocks leave for one another is to stay in L2: beside the weights that stream through it, a quarter.
+  if (productScratchBytes(shape, config) * 4 > gpu.l2Megabytes << 20)
+    return false;
   int64_t blocks = config.form == ProductForm::Warpgroup ? 1 : 4; // registers of one block are shared out
   int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), blocks});
   int64_t needed = productRegisters(arch, shape, config);
