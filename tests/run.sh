@@ -143,16 +143,27 @@ runExamples() {
   echo "$passed passed, $failed failed, 0 skipped"
 }
 
+# The counts at the ends of several logs as one line; a log without counts is a failure.
+sumOfCounts() { # log...
+  local log passed=0 failed=0 skipped=0
+  for log in "$@"; do
+    if [[ "$(tail -n 1 "$log")" =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+      passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+    else
+      failed=$((failed + 1))
+    fi
+  done
+  echo "$passed passed, $failed failed, $skipped skipped"
+}
+
 # Kernels for GPUs from NVRTC's own PTX, on the CPU.
 cudaTests() {
   .venv/bin/python -m pip install -q --disable-pip-version-check "nvidia-cuda-nvrtc==13.0.88" || return 1
   export VIRTUAL_ENV="$PWD/.venv"
-  local units endToEnd
-  units="$(unitTests build --label cuda | tee /dev/stderr | tail -n 1)"
-  endToEnd="$(.venv/bin/python tests/e2e/run.py cuda | tee /dev/stderr | tail -n 1)"
-  read -r p _ f _ s _ <<< "$units"
-  read -r p2 _ f2 _ s2 _ <<< "$endToEnd"
-  echo "$((p + p2)) passed, $((f + f2)) failed, $((s + s2)) skipped"
+  unitTests build --label cuda > "$logs/cuda-unit.log" 2>&1
+  .venv/bin/python tests/e2e/run.py cuda > "$logs/cuda-e2e.log" 2>&1
+  cat "$logs/cuda-unit.log" "$logs/cuda-e2e.log"
+  sumOfCounts "$logs/cuda-unit.log" "$logs/cuda-e2e.log"
 }
 
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1

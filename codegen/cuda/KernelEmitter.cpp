@@ -5,13 +5,10 @@ using namespace mlir;
 
 namespace llmc {
 
-FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
+/// Families that read rows and write rows.
+static FailureOr<KernelText> emitRows(const CudaRequest &request) {
   kern::FuncOp function = request.function;
   llvm::StringRef hero = function.getHero();
-  if (hero == "linear")
-    return emitCudaMatmul(request);
-  if (hero == "attend")
-    return emitCudaAttend(request);
   if (hero == "kv_write")
     return emitCudaKvWrite(request);
   if (hero == "argmax")
@@ -19,6 +16,21 @@ FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
   if (hero == "sample")
     return emitCudaSample(request);
   return emitCudaRowKernel(request);
+}
+
+FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
+  kern::FuncOp function = request.function;
+  llvm::StringRef hero = function.getHero();
+  if (hero == "linear")
+    return emitCudaMatmul(request);
+  if (hero == "attend")
+    return emitCudaAttend(request);
+  FailureOr<KernelText> text = emitRows(request);
+  if (succeeded(text)) {
+    text->cost = rowsCost(function, *text);
+    text->config += "; " + describeCost(gpuOf(request.arch), text->cost);
+  }
+  return text;
 }
 
 } // namespace llmc

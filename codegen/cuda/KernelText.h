@@ -1,7 +1,7 @@
 // What a CUDA kernel is before it is compiled: its text and how it is launched; entry points of the kernel families.
 #pragma once
 
-#include "codegen/cuda/Arch.h"
+#include "codegen/cuda/KernelCost.h"
 #include "codegen/registry/TunedNumber.h"
 #include "dialects/Kern/KernDialect.h"
 #include "dialects/LLM/LLMDialect.h"
@@ -35,6 +35,7 @@ struct KernelText {
   bool waits = false;      ///< for the kernel before it, so that it may start before that one has ended
   std::string config = {}; ///< for people: "256 threads a row, 4 columns a load"
   int64_t words = 0;       ///< 8-byte arguments: inputs of the function, then its results
+  KernelCost cost = {};    ///< what a launch moves and computes
 };
 
 /// One variant of one kernel: `function` for M <= mMax rows (0: any number), as `symbol`, for `arch`.

@@ -42,6 +42,33 @@ static Json refusals(const std::vector<std::string> &remarks) {
   return list;
 }
 
+/// What `llmc explain --predict` computes with.
+static Json costJson(const KernelCost &cost) {
+  Json times = Json::array();
+  for (const KernelCost::Time &time : cost.times)
+    times.push_back({time.rows, time.us, time.limit});
+  return {{"launch_bytes", cost.launchBytes},
+          {"row_bytes", cost.rowBytes},
+          {"key_bytes", cost.keyBytes},
+          {"row_flops", cost.rowFlops},
+          {"pair_flops", cost.pairFlops},
+          {"row_blocks", cost.rowBlocks},
+          {"block_bytes", cost.blockBytes},
+          {"resident_blocks", cost.residentBlocks},
+          {"window", cost.window},
+          {"tflops", cost.tflops},
+          {"times", times}};
+}
+
+/// By level; of PTX nobody knows what device will run it.
+static Json costsJson(ArrayRef<CudaLevel> levels, size_t variant) {
+  Json costs = Json::object();
+  for (const CudaLevel &level : levels)
+    if (findArch(llvm::StringRef(level.name).split(':').second))
+      costs[level.name] = costJson(level.variants[variant].kernel.cost);
+  return costs;
+}
+
 std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const std::vector<std::string> &remarks) {
   Json root;
   root["kernels"] = Json::array();
@@ -69,6 +96,8 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
       }
       entry["variants"].push_back(
           {{"m_max", variant.mMax}, {"symbol", variant.symbol}, {"bytes", bytes}, {"config", config}});
+      if (!kernels.cuda.empty())
+        entry["variants"].back()["cost"] = costsJson(kernels.cuda, i);
     }
     root["kernels"].push_back(std::move(entry));
   }

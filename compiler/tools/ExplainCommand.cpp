@@ -156,6 +156,8 @@ void distributeRefusals(Json &root) {
   root["refused"] = rest;
 }
 
+} // namespace
+
 rt::Result<Json> readExplanation(const rt::EngineFile &engine) {
   std::string_view content = engine.text(rt::SectionKind::kExplain);
   if (content.empty())
@@ -179,13 +181,17 @@ rt::Result<Json> readExplanation(const rt::EngineFile &engine) {
     if (!sameVariants(entry["variants"], planned))
       return disagree("variants of kernel '" + rt::escaped(name) + "'");
     for (size_t i = 0; i < planned.size(); ++i)
-      planned[i]["config"] = entry["variants"][i].value("config", Json::object());
+      for (const char *key : {"config", "cost"})
+        if (const Json &variant = entry["variants"][i]; variant.contains(key))
+          planned[i][key] = variant[key];
     entry["variants"] = planned;
     entry["launches"] = launchCounts(plan, index);
   }
   distributeRefusals(root);
   return root;
 }
+
+namespace {
 
 /// "layers.{0-29}.mlp.down" lines: places that differ only in the layer are one line.
 std::string originText(const Json &origins) {

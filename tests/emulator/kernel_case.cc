@@ -10,6 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include "runtime/format/cuda_abi.h"
 #include "tests/emulator/kernel_inputs.h"
+#include "tests/emulator/kernel_record.h"
 #include "tests/emulator/ptx_program.h"
 
 namespace llmc::emu {
@@ -88,6 +89,20 @@ rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& pr
   return test.checked && !checksFirst(test) ? runChecked() : rt::Status::ok();
 }
 
+/// Once more, for a machine with a GPU.
+rt::Status record(const KernelCase& test, const KernelText& text, const CompiledText& compiled, PtxProgram& program,
+                  KernelInputs& inputs, const Arch& arch) {
+  std::vector<uint64_t> words = inputs.prepare();
+  const Dim3 grid{blocksOf(text.grid[0], inputs.batch(), 0), blocksOf(text.grid[1], inputs.batch(), 0),
+                  blocksOf(text.grid[2], inputs.batch(), 0)};
+  const KernelRecord launch(inputs, words, grid);
+  LaunchChecks checks;
+  checks.sharedLimit = (uint32_t)arch.sharedBytesMax;
+  LLMC_TRY(program.launch(text.symbol, grid, {(uint32_t)text.threads, 1, 1}, (uint32_t)text.sharedBytes,
+                          std::as_bytes(std::span(words)), checks));
+  return launch.write(recordFolder(), test, text, compiled);
+}
+
 rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, KernelOutcome& outcome) {
   const Arch* arch = findArch(outcome.arch);
   if (!arch) return failure("EMU_CASE", "no architecture '" + outcome.arch + "'");
@@ -96,6 +111,7 @@ rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, K
   if (mlir::failed(text)) return failure("EMU_CASE", "no CUDA code: " + parsed.diagnostics);
   if (test.edit) text->text = test.edit(text->text);
   outcome.cudaText = text->text;
+  outcome.cost = text->cost;
   auto nvrtc = Nvrtc::load();
   if (!nvrtc) return nvrtc.takeStatus();
   auto compiled = (*nvrtc)->compile(*text, *arch);
@@ -105,7 +121,9 @@ rt::Status runOn(const KernelCase& test, Parsed& parsed, KernelInputs& inputs, K
   outcome.sharedBytes = compiled->sharedBytes + text->sharedBytes;
   auto program = PtxProgram::load(outcome.ptx, checksFirst(test));
   if (!program) return program.takeStatus();
-  return runAll(test, *text, **program, inputs, *arch, outcome);
+  LLMC_TRY(runAll(test, *text, **program, inputs, *arch, outcome));
+  if (recordFolder().empty() || test.edit || test.editPtx) return rt::Status::ok();
+  return record(test, *text, *compiled, **program, inputs, *arch);
 }
 
 }  // namespace
@@ -125,7 +143,7 @@ std::vector<KernelOutcome> runKernelCase(const KernelCase& test) {
       status = failure("EMU_CASE", inputs->error() + ": " + parsed.diagnostics);
   }
   std::vector<KernelOutcome> outcomes;
-  for (const std::string& arch : test.archs) {
+  for (const std::string& arch : recordArch().empty() ? test.archs : std::vector{recordArch()}) {
     KernelOutcome outcome;
     outcome.arch = arch;
     outcome.status = status ? runOn(test, parsed, *inputs, outcome) : status;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/cuda/KernelCost.h"
 #include "codegen/registry/TunedNumber.h"
 #include "dialects/Reference/Tensor.h"
 #include "runtime/base/status.h"
@@ -68,6 +69,7 @@ struct KernelOutcome {
   double worst = 0;   ///< largest error as a share of |expected| + the row's largest value
   int64_t registers = 0, sharedBytes = 0;
   std::string cudaText, ptx;
+  KernelCost cost;    ///< the generator's
   Counters counters;  ///< of the checked run
 };
 

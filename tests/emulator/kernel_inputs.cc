@@ -296,6 +296,18 @@ void KernelInputs::addRopeTable(mlir::Value argument, llm::RopeAttr rope) {
   words_.push_back((uint64_t)buffers_[index].data.get());
 }
 
+std::vector<KernelInputs::Written> KernelInputs::written() const {
+  std::vector<Written> all;
+  for (const Matrix& result : results_) all.push_back({result.buffer, result.element, result.stride});
+  if (hasCache_)
+    all.push_back({cacheBuffer_,
+                   kv_.hasScales()                         ? "bytes"
+                   : kv_.getKind() == llm::QuantKind::BF16 ? "bf16"
+                                                           : "f16",
+                   pageBytes_});
+  return all;
+}
+
 void KernelInputs::addResult(mlir::Type type) {
   Matrix matrix;
   matrix.element = llvm::isa<mlir::RankedTensorType>(type) || isE4M3(type) ? elementOf(type) : "";

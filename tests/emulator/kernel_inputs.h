@@ -34,6 +34,15 @@ class KernelInputs {
   std::vector<uint64_t> prepare();
   const MemoryMap& memory() const { return memory_; }
   const rt::Batch& batch() const { return deviceBatch_; }
+  const std::vector<DeviceBuffer>& buffers() const { return buffers_; }
+  /// What a launch may write: rows of `element` ("f32", "f16", "bf16", "e4m3"; "bytes" where codes and scales follow
+  /// one another), `stride` bytes apart.
+  struct Written {
+    size_t buffer;
+    std::string element;
+    uint64_t stride;
+  };
+  std::vector<Written> written() const;
 
   /// Computes what is expected. Failure leaves a text in error().
   bool evaluate(const KernelCase& test);

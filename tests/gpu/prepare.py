@@ -1,6 +1,6 @@
 """Makes the folder that run.py takes to a machine with a GPU: engines, and what the CPU computes with the same weights. Needs no GPU.
 
-Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--schemes native,fp8,w4] [--layers 32] [--no-shapes]
+Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--schemes native,fp8,w4] [--layers 32] [--no-shapes] [--kernels FILTER]
 
 FOLDER gets a packed engine of each tiny model with ids, logits and greedy tokens of its CPU twin, and engines of the shapes of an 8B llama
 without weights (`llmc build --no-weights`): some MB in all. `--layers` takes fewer layers of it.
@@ -12,6 +12,8 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
+import zipfile
 
 import numpy as np
 
@@ -31,6 +33,7 @@ TINY = {  # one model of each family; together all schemes
 }
 IDS = np.random.default_rng(11).integers(0, 500, 40)
 TOKENS = 12
+CASES = ("cuda_rows_test", "cuda_emit_attend_test", "cuda_product_numerics_test")  # tests with kernel cases
 SHAPES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128")}
 
 
@@ -69,6 +72,23 @@ def shapes(folder: pathlib.Path, arch: str, schemes: list, layers: int) -> list:
     return made
 
 
+def kernels(folder: pathlib.Path, arch: str, chosen: str) -> int:
+    """kernels.zip: the unit tests' kernel cases for `arch` (of the tests that gtest's filter `chosen` takes), as tests/emulator/kernel_record.h leaves them."""
+    archive = folder / "kernels.zip"
+    with tempfile.TemporaryDirectory() as record, zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+        environment = dict(os.environ, LLMC_NVRTC=nvrtc(), LLMC_KERNEL_RECORD=record, LLMC_KERNEL_ARCH=arch)
+        for name in CASES:
+            binary = engine.BIN.parent / "tests" / name
+            if not binary.exists():
+                raise SystemExit(f"no {binary}: build the tests, or leave the kernels out with --kernels ''")
+            # A case that was made for another architecture may fail on this one; what is recorded has passed.
+            subprocess.run([binary, f"--gtest_filter={chosen}"], env=environment, capture_output=True, check=False)
+        files = sorted(pathlib.Path(record).iterdir())
+        for path in files:
+            made.write(path, path.name)
+    return sum(path.suffix == ".json" for path in files)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
@@ -76,15 +96,17 @@ def main():
     parser.add_argument("--schemes", default=",".join(SHAPES))
     parser.add_argument("--layers", type=int, default=32)
     parser.add_argument("--no-shapes", action="store_true")
+    parser.add_argument("--kernels", default="*", metavar="FILTER", help="cases of these unit tests (gtest's filter); empty: none (default: all)")
     options = parser.parse_args()
     if not nvrtc():
         raise SystemExit(f"no NVRTC: {PIP}")
     options.folder.mkdir(parents=True, exist_ok=True)
     manifest = {"arch": options.arch, "tiny": tiny(options.folder, options.arch),
+                "kernels": kernels(options.folder, options.arch, options.kernels) if options.kernels else 0,
                 "shapes": [] if options.no_shapes else shapes(options.folder, options.arch, options.schemes.split(","), options.layers)}
     (options.folder / "manifest.json").write_text(json.dumps(manifest))
     size = sum(path.stat().st_size for path in options.folder.iterdir() if path.is_file())
-    print(f"{options.folder}: {len(manifest['tiny'])} models, {len(manifest['shapes'])} shapes, {size / 1e6:.1f} MB without dump/")
+    print(f"{options.folder}: {len(manifest['tiny'])} models, {manifest['kernels']} kernel cases, {len(manifest['shapes'])} shapes, {size / 1e6:.1f} MB without dump/")
 
 
 if __name__ == "__main__":

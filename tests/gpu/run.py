@@ -2,6 +2,7 @@
 
 Usage: python3 tests/gpu/run.py FOLDER --llmc-run BINARY --out RESULT.json [--skip-sanitizer] [--skip-torch] [--quick]
 
+0 kernels: every recorded case of the unit tests against the emulator's results (kernels.py)
 1 numbers: logits and greedy tokens of the tiny models against the CPU's with the same weights, graphs against single launches
 2 compute-sanitizer's four tools on the smallest model, where it is installed
 3 speed of an 8B llama's shape, with weights that are made up on the device: decode, prefill, attention, many streams
@@ -91,6 +92,20 @@ class Check:
         found["equal_tokens"] = sure
         return found
 
+    def kernels(self) -> dict:
+        """Each kernel case of the unit tests; in a process of its own, whose context a fault may take along."""
+        archive = self.folder / "kernels.zip"
+        if not archive.exists():
+            return {"skipped": "no kernels.zip in the folder"}
+        script = pathlib.Path(__file__).resolve().parent / "kernels.py"
+        done = subprocess.run([sys.executable, str(script), str(archive)], env=self.environment, capture_output=True, text=True, timeout=300)
+        if not done.stdout.startswith("{"):
+            self.fail("kernels.py", done)
+            return {"skipped": "it died"}
+        found = json.loads(done.stdout)
+        self.failures += [f"kernel {one}" for one in found.get("failures", [])]
+        return found
+
     def sanitize(self, case: dict) -> dict:
         tool = shutil.which("compute-sanitizer")
         if self.options.skip_sanitizer or not tool:
@@ -140,6 +155,7 @@ def machine() -> dict:
 def table(result: dict) -> str:
     lines = [f"{result['machine']['date']}  {result['machine']['gpu']}", "", "| model | mean KL | tokens |", "| --- | --- | --- |"]
     lines += [f"| {n['model']} {n['scheme']} | {n.get('mean_kl', float('nan')):.1e} | {n.get('equal_tokens', '')} |" for n in result["numbers"]]
+    lines += ["", f"kernel cases: {result['kernels'].get('cases', result['kernels'].get('skipped'))}"]
     lines += ["", "| engine | workload | ttft ms | prefill tok/s | decode tok/s | of copy bandwidth |", "| --- | --- | --- | --- | --- | --- |"]
     for name, workloads in result["speed"].items():
         for what, made in workloads.items():
@@ -160,6 +176,7 @@ def main() -> int:
     begin, manifest, check = time.monotonic(), json.loads((options.folder / "manifest.json").read_text()), Check(options)
     result = {"machine": machine(), "arch": manifest["arch"]}
     result["numbers"] = [check.numbers(case) for case in manifest["tiny"]]
+    result["kernels"] = check.kernels()
     result["sanitizer"] = check.sanitize(manifest["tiny"][0])
     result["speed"] = {shape["name"]: check.speed(shape) for shape in manifest["shapes"]}
     result["torch"] = check.torch()

@@ -62,6 +62,26 @@ CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &ar
   return layout;
 }
 
+/// Of what mma.sync reaches: exponentials share the schedulers. FlashAttention 2, of the same form, is known to reach
+/// about 350 TFLOP/s of an H100.
+static constexpr double kTensorShare = 0.55;
+
+KernelCost attendCost(const CudaAttendShape &shape, const CudaAttendLayout &layout, const Arch &arch) {
+  KernelCost cost;
+  const int64_t parts = std::max<int64_t>(1, shape.splits);
+  cost.keyBytes = static_cast<double>(shape.kvHeads * shape.headPageBytes()) / CudaAttendShape::kPageTokens;
+  cost.rowBytes =
+      static_cast<double>(shape.heads * (shape.headDim + parts * (shape.headDim + (shape.splits ? 2 : 0)))) * 4;
+  cost.pairFlops = static_cast<double>(4 * shape.headDim * shape.heads);
+  cost.rowBlocks = static_cast<double>(shape.kvHeads * shape.headBlocks() * parts);
+  // One page of each warp is in use while the others come.
+  cost.blockBytes = static_cast<double>(layout.splitWarps * (layout.stages - 1) * shape.headPageBytes());
+  cost.residentBlocks = CudaAttendLayout::kMinBlocks;
+  cost.window = static_cast<double>(shape.window);
+  cost.tflops = gpuOf(arch).bf16Tflops * kTensorShare;
+  return cost;
+}
+
 std::string describeAttend(const CudaAttendShape &shape, const CudaAttendLayout &layout) {
   const int64_t dim = shape.headDim, keyBytes = shape.headPageBytes() / CudaAttendShape::kPageTokens;
   std::string text;

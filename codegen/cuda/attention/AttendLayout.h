@@ -1,7 +1,7 @@
 // Constants of one CUDA attention kernel, and how its work and shared memory are laid out on an architecture.
 #pragma once
 
-#include "codegen/cuda/Arch.h"
+#include "codegen/cuda/KernelCost.h"
 #include "dialects/LLM/LLMDialect.h"
 #include <cstdint>
 #include <string>
@@ -51,6 +51,9 @@ struct CudaAttendLayout {
 
 /// The layout with most pages under way that leaves room for a second block on a multiprocessor, or the smallest.
 CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &arch);
+
+/// What a launch costs: keys of all sequences once from memory, products on the tensor cores.
+KernelCost attendCost(const CudaAttendShape &shape, const CudaAttendLayout &layout, const Arch &arch);
 
 /// For people: layout, bytes and flops for each key, what limits it.
 std::string describeAttend(const CudaAttendShape &shape, const CudaAttendLayout &layout);

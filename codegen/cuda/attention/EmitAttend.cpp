@@ -142,6 +142,7 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   KernelText text = frame.finish();
   text.sharedBytes = layout.sharedBytes;
   text.config = describeAttend(shape, layout);
+  text.cost = attendCost(shape, layout, request.arch);
   const int64_t tokens = shape.splits ? 1 : layout.tileRows() / shape.rowHeads();
   text.grid[0] = {0, tokens, 1, 0, 0, shape.splits ? 0 : 1};
   text.grid[1] = GridDim::fixed(shape.kvHeads * shape.headBlocks());

@@ -208,6 +208,7 @@ private:
       text.grid[1] = GridDim::fixed(rowBlocks);
     }
     text.config = describeProduct(request_.arch, plan_.shape, config_);
+    text.cost = productKernelCost(request_.arch, plan_.shape, config_, activationBytes(request_.function));
     return text;
   }
 

@@ -1,4 +1,4 @@
-// The model behind each product variant: numbers of usual GPUs, candidates, their cost.
+// The model behind each product variant: candidates and their cost.
 #include "codegen/cuda/matmul/ProductConfig.h"
 
 #include "runtime/format/kernel_abi.h"
@@ -10,34 +10,10 @@
 namespace llmc {
 namespace {
 
-/// The largest GPU of an architecture as its data sheet gives it; used to choose, never to promise.
-struct Gpu {
-  llvm::StringRef arch;
-  int64_t multiprocessors;
-  double memoryGBs, l2GBs, bf16Tflops; ///< of mma.sync
-  int64_t threads, sharedBytes;        ///< of a multiprocessor
-};
-constexpr Gpu kGpus[] = {
-    {"sm_80", 108, 2039, 4800, 312, 2048, 164 * 1024},    // A100 80 GB
-    {"sm_86", 82, 936, 2400, 71, 1536, 100 * 1024},       // RTX 3090
-    {"sm_89", 128, 1008, 4500, 165, 1536, 100 * 1024},    // RTX 4090
-    {"sm_90a", 132, 3350, 5500, 620, 2048, 228 * 1024},   // H100 SXM; mma.sync reaches about 60% of wgmma's 989
-    {"sm_100a", 148, 8000, 10000, 900, 2048, 228 * 1024}, // B200, mma.sync
-    {"sm_120a", 170, 1792, 7000, 209, 1536, 100 * 1024},  // RTX 5090
-};
-/// What products of warpgroups reach of an H100's 989.
-constexpr double kWarpgroupTflops = 780;
-constexpr double kMemoryLatencyUs = 1.3, kSmL2GBs = 100;
 constexpr int64_t kBlockOverhead = 1024; // shared memory that the system takes a block
 /// Sums to L2, an atomic there and back, sums from L2: what joining the blocks that share K takes after the last
 /// weight.
 constexpr double kJoinUs = 2.0;
-
-const Gpu &gpuOf(const Arch &arch) {
-  const auto *found =
-      std::find_if(std::begin(kGpus), std::end(kGpus), [&](const Gpu &gpu) { return gpu.arch == arch.name; });
-  return found == std::end(kGpus) ? kGpus[0] : *found;
-}
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -66,6 +42,9 @@ int64_t registerLimit(const ProductConfig &config) {
 bool fit(const Gpu &gpu, const Arch &arch, const ProductShape &shape, ProductConfig &config) {
   int64_t shared = productSharedBytes(shape, config);
   if (shared > arch.sharedBytesMax || config.threads() > 1024)
+    return false;
+  // What blocks leave for one another is to stay in L2: beside the weights that stream through it, a quarter.
+  if (productScratchBytes(shape, config) * 4 > gpu.l2Megabytes << 20)
     return false;
   int64_t blocks = config.form == ProductForm::Warpgroup ? 1 : 4; // registers of one block are shared out
   int64_t most = std::min({gpu.threads / config.threads(), gpu.sharedBytes / (shared + kBlockOverhead), blocks});
@@ -197,6 +176,8 @@ int64_t ProductShape::xStride() const {
 
 double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 
+const char *ProductCost::limit() const { return us() == memoryUs ? "memory" : us() == l2Us ? "L2" : "tensor cores"; }
+
 int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
@@ -313,10 +294,22 @@ ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool wa
   return fastestProduct(arch, shape, legalProducts(arch, shape, warpgroups));
 }
 
+KernelCost productKernelCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config,
+                             double rowBytes) {
+  KernelCost cost;
+  cost.launchBytes = static_cast<double>(shape.weightBytes());
+  cost.rowBytes = rowBytes;
+  cost.rowFlops = 2 * static_cast<double>(shape.n) * static_cast<double>(shape.k);
+  for (int64_t rows = 1; rows <= (shape.mMax == 0 ? 8192 : shape.mMax); rows *= 2) {
+    ProductCost product = productCost(arch, shape, config, rows);
+    cost.times.push_back({static_cast<double>(rows), product.us(), product.limit()});
+  }
+  return cost;
+}
+
 std::string describeProduct(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   int64_t tokens = usualTokens(shape.mMax);
   ProductCost cost = productCost(arch, shape, config, tokens);
-  const char *limit = cost.us() == cost.memoryUs ? "memory" : cost.us() == cost.l2Us ? "L2" : "tensor cores";
   char sizes[200], costs[200];
   std::string blocks = config.splits > 1 ? " of each of " + std::to_string(config.splits) + " blocks" : "";
   if (config.streams())
@@ -334,7 +327,7 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
                 "; M = %d: %.3g MB of weights, %.3g MB of x from L2, %.3g GFLOP, %.0f KB in flight a multiprocessor, "
                 "limit %.3g us (%s)",
                 static_cast<int>(tokens), cost.weightBytes / 1e6, cost.xBytes / 1e6, cost.flops / 1e9,
-                cost.inFlight / 1e3, cost.us(), limit);
+                cost.inFlight / 1e3, cost.us(), cost.limit());
   const char *products = !shape.e4m3()          ? ""
                          : multipliesE4M3(arch) ? "e4m3 products, "
                                                 : "e4m3 as f16: no such products before sm_89, ";

@@ -1,7 +1,7 @@
 // Which form and sizes a matrix product on a GPU gets, from a model of what limits it: memory, L2, tensor cores.
 #pragma once
 
-#include "codegen/cuda/Arch.h"
+#include "codegen/cuda/KernelCost.h"
 #include "codegen/registry/PackedLayout.h"
 #include "llvm/ADT/ArrayRef.h"
 #include <string>
@@ -58,6 +58,7 @@ struct ProductCost {
   double inFlight = 0;    ///< bytes of weights on their way to one multiprocessor
   double memoryUs = 0, l2Us = 0, computeUs = 0;
   double us() const;
+  const char *limit() const; ///< "memory", "L2", "tensor cores"
 };
 
 /// Warpgroups: registers of a thread that copies and of one that multiplies, once they have shared them out.
@@ -84,6 +85,9 @@ std::vector<ProductConfig> legalProducts(const Arch &arch, const ProductShape &s
 ProductConfig fastestProduct(const Arch &arch, const ProductShape &shape, llvm::ArrayRef<ProductConfig> configs);
 /// The fastest of legalProducts().
 ProductConfig chooseProduct(const Arch &arch, const ProductShape &shape, bool warpgroups = false);
+
+/// productCost() at the rows that a step of this class can have, beside `rowBytes` a row of operands and results.
+KernelCost productKernelCost(const Arch &arch, const ProductShape &shape, const ProductConfig &config, double rowBytes);
 
 /// "stream, 16 warps along K, 2 panels x 8 tokens, 4 superblocks held (72 KB in flight a SM); 9.4 MB, 0.27 GFLOP, 2.8
 /// us (memory)".

@@ -108,6 +108,15 @@ TEST(ProductConfigTest, SplitsServeFewColumnsOfLongRows) {
   }
 }
 
+/// Sums that go through memory cost as much as weights, and nobody's memory plan has them: a head of 128,256 rows once
+/// left 131 MB a launch to save the last percent.
+TEST(ProductConfigTest, SumsOfSplitsStayInL2) {
+  constexpr Matrix kWide[] = {{128256, 4096, 1}, {28672, 4096, 2}, {152064, 8192, 1}};
+  forAll(kWide, {8, 16, 32}, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
+    EXPECT_LE(productScratchBytes(shape, config) * 4, gpuOf(arch).l2Megabytes << 20);
+  });
+}
+
 /// A multiprocessor of the GPUs with HBM needs 24 KB on their way to get its share: weights of large layers, or all
 /// that a block has where there are fewer blocks than multiprocessors.
 TEST(ProductConfigTest, EnoughBytesOnTheirWay) {
