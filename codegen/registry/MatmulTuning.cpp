@@ -74,12 +74,17 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
     return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
   if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
     return outOf("groups_per_iter", config.groupsPerIter, direct ? "1 or 2" : "1");
-  if (config.rowScales &&
+  const bool words = config.style == TileStyle::Words;
+  if (words && !config.rowScales)
+    return outOf("row_scales", 0, "1: the words of a lane are scaled together");
+  if (words && !config.unpack)
+    return outOf("unpack", 0, "1: codes have to be turned");
+  if (config.rowScales && !words &&
       !(direct && level.avx512 && level.vnni && shape.fourBit() && (isMany(shape) || !shape.asymmetric())))
     return outOf(
         "row_scales", 1,
         "0: they are for 4-bit weights, VNNI with 512 bits and, where the weights have mins, more than 16 rows");
-  if (config.unpack && !(config.style == TileStyle::Steps && shape.format().bits < 8))
+  if (config.unpack && !words && !(config.style == TileStyle::Steps && shape.format().bits < 8))
     return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
   if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
     return outOf("unpack", 0, "1 for 5 and 6 bits");

@@ -21,6 +21,8 @@ void TileEmitter::emit(const TilePlace &place) {
     return emitDirect(place);
   case TileStyle::Steps:
     return emitSteps(place);
+  case TileStyle::Words:
+    return emitWords(place);
   case TileStyle::Float:
     return emitFloat(place);
   case TileStyle::Pairs:
@@ -233,28 +235,33 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
 TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
   RowScalesLayout layout(shape_);
   VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
-  const int64_t rows = config_.tileRows, panels = config_.tilePanels;
-  Values zeros(panels * rows, k_.constant(ints(), 0));
+  const int64_t rows = config_.tileRows, panels = config_.tilePanels, parts = panels * halves_;
+  Values zeros(parts * rows, k_.constant(ints(), 0));
+  auto product = [&](Value sum, Value a, Value b) -> Value {
+    if (k_.level().avx512)
+      return k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, a, b});
+    return k_.add(sum, k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {a, b}));
+  };
   Values sums = k_.forLoop(k_.c(0), k_.c(shape_.groups() / 2), 1, zeros, [&](Value pair, ValueRange carried) {
     Values next(carried), mins;
-    for (int64_t panel = 0; panel < panels; ++panel)
-      mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), panel * minSumBytes(shape_), 64));
+    for (int64_t part = 0; part < parts; ++part)
+      mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), minPartAt(part), lanes_ * 4));
     Value at = k_.address(place.rowScales, k_.mul(pair, 4));
     for (int64_t row = 0; row < rows; ++row) {
       Value biases =
           k_.bitcast(k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases), words);
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        Value &sum = next[panel * rows + row];
-        sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, mins[panel], biases});
+      for (int64_t part = 0; part < parts; ++part) {
+        Value &sum = next[sumIndex(row, part)];
+        sum = product(sum, mins[part], biases);
       }
     }
     return next;
   });
-  for (int64_t panel = 0; panel < panels; ++panel) {
-    Value units = k_.load(floats(), place.mins, Value(), panel * minSumBytes(shape_) + minSumUnitsAt(shape_), 64);
+  for (int64_t part = 0; part < parts; ++part) {
+    Value units = k_.load(floats(), place.mins, Value(), minPartAt(part) + minSumUnitsAt(shape_), lanes_ * 4);
     for (int64_t row = 0; row < rows; ++row) {
       Value ratio = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit + 4);
-      Value &sum = sums[panel * rows + row];
+      Value &sum = sums[sumIndex(row, part)];
       sum = k_.mulF(k_.mulF(arith::SIToFPOp::create(k_.b(), floats(), sum), units), ratio);
     }
   }
@@ -298,15 +305,22 @@ TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
   return totals;
 }
 
-void TileEmitter::storeTotals(const TilePlace &place, Values totals) {
+/// The units of the tile's rows, in all lanes.
+TileEmitter::Values TileEmitter::rowUnits(const TilePlace &place) {
   RowScalesLayout layout(shape_);
-  for (int64_t row = 0; config_.rowScales && row < config_.tileRows; ++row) {
-    Value unit = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit);
-    for (int64_t panel = 0; panel < config_.tilePanels; ++panel) {
-      Value &total = totals[panel * config_.tileRows + row];
-      total = k_.mulF(total, unit);
+  Values units;
+  for (int64_t row = 0; row < config_.tileRows; ++row)
+    units.push_back(k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit));
+  return units;
+}
+
+void TileEmitter::storeTotals(const TilePlace &place, Values totals) {
+  Values units = config_.rowScales ? rowUnits(place) : Values();
+  for (int64_t row = 0; row < std::ssize(units); ++row)
+    for (int64_t part = 0; part < config_.tilePanels * halves_; ++part) {
+      Value &total = totals[sumIndex(row, part)];
+      total = k_.mulF(total, units[row]);
     }
-  }
   for (auto [i, total] : llvm::enumerate(totals))
     k_.store(total, place.sums, Value(), totalAt(static_cast<int64_t>(i)), 32);
 }

@@ -44,15 +44,11 @@ public:
         Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
         aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
       }
-      if (config_.rowScales || rounds())
+      if (config_.rowScales || copiesRows())
         k_.ifElse(
             k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
             [&] {
-              Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
-              if (rounds())
-                emitRoundedRows(k_, shape_, x, rows, preparedRows(), config_.rowStride(shape_));
-              else
-                emitRowScales(k_, shape_, x, rows, preparedRows());
+              prepareRows(k_.address(words_.x, k_.mul(first, shape_.xStride())), rows);
               return KernelBuilder::Values();
             });
       emitUnits(unit, first, rows);
@@ -62,9 +58,23 @@ public:
   }
 
 private:
-  bool rounds() const { return config_.style == TileStyle::Pairs; }
-  /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
-  Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+  /// Whether tiles read rows that are made of a row block's rows before its units.
+  bool copiesRows() const { return config_.style == TileStyle::Pairs || config_.style == TileStyle::Words; }
+
+  /// In scratch: sums, the unpacked panel, scales of rows and the panel's mins, copied rows.
+  Value unpackedPanel() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+  Value preparedScales() { return k_.address(unpackedPanel(), Value(), matmulUnpackBytes(shape_, config_)); }
+  Value copiedRows() { return k_.address(preparedScales(), Value(), matmulRowScalesBytes(shape_, config_)); }
+
+  void prepareRows(Value x, Value rows) {
+    const int64_t stride = config_.rowStride(shape_);
+    if (config_.rowScales)
+      emitRowScales(k_, shape_, x, rows, preparedScales());
+    if (config_.style == TileStyle::Pairs)
+      emitRoundedRows(k_, shape_, x, rows, copiedRows(), stride);
+    if (config_.style == TileStyle::Words)
+      emitWordRows(k_, shape_, x, rows, copiedRows(), stride);
+  }
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
 
@@ -112,18 +122,18 @@ private:
       k_.forEach(k_.c(0), k_.c(headerBytes(shape_.layout, shape_.k)), kLineBytes,
                  [&](Value line) { k_.touch(at.header, line); });
     if (config_.unpack)
-      at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
+      at.unpacked = unpackedPanel();
     if (config_.rowScales)
-      at.rowScales = preparedRows();
+      at.rowScales = preparedScales();
     if (config_.rowScales && shape_.asymmetric()) {
-      at.mins = k_.address(preparedRows(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
+      at.mins = k_.address(preparedScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
       if (config_.tilePanels == 2)
         emitMinSumWeights(k_, shape_, k_.address(at.header, at.nextPanel),
                           k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
-    Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    Value x = copiesRows() ? copiedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
     int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
     auto pass = [&](Value begin, Value end) {
@@ -153,7 +163,7 @@ private:
         at.aheadStep = aheadStep_;
       }
       if (config_.rowScales)
-        at.rowScales = k_.address(preparedRows(), k_.mul(row, RowScalesLayout(shape_).stride));
+        at.rowScales = k_.address(preparedScales(), k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
     });
   }
