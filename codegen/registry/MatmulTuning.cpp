@@ -98,7 +98,8 @@ static void setRows(MatmulConfig &config, const MatmulShape &shape, const Matmul
   if (shape.mMax)
     rows = std::min(rows, shape.mMax);
   config.tileRows = rows;
-  config.tailRows = table.tailRows ? rows / 2 : 0;
+  if (rows != table.tileRows)
+    config.tailRows = table.tailRows ? rows / 2 : 0;
   config.rowBlock = table.anyRows ? std::max(rows, table.rowBlock / rows * rows) : roundUpTo(shape.mMax, rows);
 }
 
