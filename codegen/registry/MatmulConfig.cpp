@@ -23,8 +23,8 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   const int64_t most = shape.mMax ? std::min(shape.mMax, rowBlock) : rowBlock;
-  return (style == TileStyle::Direct || style == TileStyle::Words) && groupsPerIter == 1 && most > 2 * tileRows &&
-         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
+  return (style == TileStyle::Direct || style == TileStyle::Words || style == TileStyle::Wide) && groupsPerIter == 1 &&
+         most > 2 * tileRows && prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
@@ -63,6 +63,12 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
       config.tilePanels = 2;
       config.tileRows = 4;
       config.groupsPerIter = 1;
+    }
+    if (level.fullWidth && many && halves && shape.panels() > 1 && config.rowScales) {
+      config.style = TileStyle::Wide;
+      config.tilePanels = 2;
+      config.tileRows = 16;
+      config.tailRows = 8;
     }
     return;
   }
@@ -107,7 +113,7 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
 /// order of columns, in registers or in memory; only row scales round otherwise.
 static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulConfig &b) {
   auto isInteger = [](const MatmulConfig &config) {
-    return config.style == TileStyle::Direct || config.style == TileStyle::Steps || config.style == TileStyle::Words;
+    return config.style != TileStyle::Float && config.style != TileStyle::Pairs;
   };
   if (isInteger(a) || isInteger(b))
     return isInteger(a) && isInteger(b) && a.rowScales == b.rowScales;
@@ -163,7 +169,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
-  if (config.style == TileStyle::Words ||
+  if (config.style == TileStyle::Words || config.style == TileStyle::Wide ||
       ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct))
     config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
@@ -173,6 +179,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
   const char *style = config.style == TileStyle::Direct  ? "direct"
                       : config.style == TileStyle::Steps ? "steps"
                       : config.style == TileStyle::Words ? "words"
+                      : config.style == TileStyle::Wide  ? "wide"
                       : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
   std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +

@@ -43,6 +43,7 @@ struct MatmulShape {
 enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
   Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
+  Wide,   ///< integer, 4 bits: codes of two panels in registers, f32 sums in memory; 512-bit data paths
   Words,  ///< integer, 4 bits, AVX2 without VNNI: as Steps, a group's two sums of 16 columns in the words of a lane
   Float,  ///< f32 activations: weights widened in registers, f32 sums in registers
   Pairs,  ///< bf16 weights, activations rounded to bf16 once a row block: two products a lane (vdpbf16ps)

@@ -21,6 +21,8 @@ void TileEmitter::emit(const TilePlace &place) {
     return emitDirect(place);
   case TileStyle::Steps:
     return emitSteps(place);
+  case TileStyle::Wide:
+    return emitWide(place);
   case TileStyle::Words:
     return emitWords(place);
   case TileStyle::Float:
@@ -209,11 +211,21 @@ Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value h
   return scales.mins.empty() ? total : k_.fma(scales.mins[half], bias, total);
 }
 
+/// The prepared scales of a group's two halves, and its bias where weights are symmetric, in all lanes.
+TileEmitter::RowFactors TileEmitter::rowFactors(const Group &group, int64_t row) {
+  RowScalesLayout layout(shape_);
+  const int64_t at = row * layout.stride + group.indexDisp;
+  RowFactors factors;
+  factors.scales =
+      k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), k_.vec(lanes_ * 2, k_.b().getI16Type()));
+  if (!shape_.asymmetric())
+    factors.bias = k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases);
+  return factors;
+}
+
 /// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one instruction. VNNI
 /// only.
-Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value high, Value scale, Value total) {
-  RowScalesLayout layout(shape_);
-  int64_t at = row * layout.stride + group.indexDisp;
+Value TileEmitter::scaleByRow(const RowFactors &row, Value low, Value high, Value scale, Value total) {
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
   // (low & 0xffff) | high << 16. Said with plain operations it becomes a vpermt2w, which takes a port of the products.
   Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), highSixteenfold() ? 12 : 16));
@@ -221,13 +233,11 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
   Value both = k_.bitcast(
       k_.intrinsic("llvm.x86.avx512.pternlog.d.512", ints(), {low, highPart, k_.constant(ints(), 0xffff), select}),
       pairs);
-  Value scales = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), pairs);
   Value sum;
-  if (shape_.asymmetric())
-    sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, scales});
+  if (!row.bias)
+    sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, row.scales});
   else // the sum starts at the bias: an addition less
-    sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(),
-                       {k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases), both, scales});
+    sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {row.bias, both, row.scales});
   return k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
 }
 

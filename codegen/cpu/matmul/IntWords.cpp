@@ -81,20 +81,16 @@ void TileEmitter::emitUnpackWords(const TilePlace &place) {
 /// The f32 sums of the tile plus those of a group: scale * (both sums times their scales [+ bias]), in units of the
 /// row.
 void TileEmitter::addWords(const TilePlace &place, const Group &group, const Values &sums) {
-  RowScalesLayout layout(shape_);
   Values scales = groupScales(group, 0);
   // Behind the steps, and no f32 sum before them: no register is left there.
   scales[0] = k_.inOrder(scales[0]);
   for (int64_t row = 0; row < config_.tileRows; ++row) {
-    const int64_t at = row * layout.stride + group.indexDisp;
-    Value both = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), sumType()), bias;
-    if (!shape_.asymmetric())
-      bias = k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases);
+    const RowFactors factors = rowFactors(group, row);
     for (int64_t h = 0; h < halves_; ++h) {
       const int64_t i = row * halves_ + h;
-      Value sum = k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], both});
-      if (bias)
-        sum = k_.add(sum, bias);
+      Value sum = k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], factors.scales});
+      if (factors.bias)
+        sum = k_.add(sum, factors.bias);
       Value total = k_.load(floats(), place.sums, Value(), totalAt(i), 32);
       total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scales[h], total);
       k_.store(total, place.sums, Value(), totalAt(i), 32);

@@ -34,7 +34,8 @@ public:
 
   /// True when emit() adds to `sums` (they must be zero at first); false when it overwrites them.
   bool accumulates() const {
-    return config_.style != TileStyle::Words && (config_.style == TileStyle::Steps || config_.groupBlock != 0);
+    const bool starts = config_.style == TileStyle::Words || config_.style == TileStyle::Wide;
+    return !starts && (config_.style == TileStyle::Steps || config_.groupBlock != 0);
   }
   void emit(const TilePlace &place);
   /// Splits the nibbles of groups [groupBegin, groupEnd) of a panel into `place.unpacked`.
@@ -83,7 +84,12 @@ private:
   Scales scalesOf(const Group &group);
   mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, const Scales &scales,
                         int64_t half, mlir::Value total);
-  mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
+  /// rowScales: of one row and group, in all lanes; no bias where weights have mins.
+  struct RowFactors {
+    mlir::Value scales, bias;
+  };
+  RowFactors rowFactors(const Group &group, int64_t row);
+  mlir::Value scaleByRow(const RowFactors &row, mlir::Value low, mlir::Value high, mlir::Value scale,
                          mlir::Value total);
   Values minSums(const TilePlace &place);
   Values rowUnits(const TilePlace &place);
@@ -103,6 +109,12 @@ private:
   void directPanels(const TilePlace &place, llvm::ArrayRef<TilePlace> panels, mlir::Value g, Values &totals);
   void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
   Values directBlocks(const TilePlace &place, Values totals);
+
+  // IntWide.cpp
+  void emitWide(const TilePlace &place);
+  void wideStart(const TilePlace &place);
+  void wideGroup(const TilePlace &place, llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loaded> loaded);
+  Values wideRow(const Group &group, llvm::ArrayRef<Values> weights, int64_t row, llvm::function_ref<void()> between);
 
   // IntSteps.cpp
   void emitSteps(const TilePlace &place);
