@@ -19,7 +19,8 @@ public:
         sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
         tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
-  void emit(const MatmulEpilogue &epilogue) {
+  void emit(int64_t together, const MatmulRowsEpilogue &epilogue) {
+    together_ = together;
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
     const int64_t unitItems = (shape_.units() + itemUnits_ - 1) / itemUnits_;
     Value items = k_.c(unitItems), block = k_.c(config_.rowBlock);
@@ -89,10 +90,16 @@ private:
     k_.forEach(k_.c(0), count, config_.tilePanels, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
   }
 
-  void emitEpilogues(Value item, Value first, Value rows, const MatmulEpilogue &epilogue) {
+  void emitEpilogues(Value item, Value first, Value rows, const MatmulRowsEpilogue &epilogue) {
     auto all = [&](Value unit, Value sums) {
-      k_.forEach(k_.c(0), rows, 1,
-                 [&](Value row) { epilogue(k_.add(first, row), unit, k_.address(sums, k_.mul(row, sumsStride_))); });
+      k_.forEach(k_.c(0), rows, together_, [&](Value row) {
+        llvm::SmallVector<OutputRow> outputs;
+        for (int64_t i = 0; i < together_; ++i) {
+          Value at = i == 0 ? row : k_.minSI(k_.add(row, i), k_.add(rows, -1));
+          outputs.push_back({k_.add(first, at), k_.address(sums, k_.mul(at, sumsStride_))});
+        }
+        epilogue(outputs, unit);
+      });
     };
     if (itemUnits_ == 1)
       return all(item, words_.scratch);
@@ -193,14 +200,21 @@ private:
   int64_t itemUnits_, sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
-  Value aheadStep_; ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
+  int64_t together_ = 1; ///< rows that the epilogue takes
+  Value aheadStep_;      ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
 };
 
 } // namespace
 
-void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, int64_t together,
+                const MatmulRowsEpilogue &epilogue) {
   MatmulConfig config = chooseMatmul(k.level(), shape);
-  Driver(k, shape, config, words).emit(epilogue);
+  Driver(k, shape, config, words).emit(together, epilogue);
+}
+
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+  emitMatmul(k, shape, words, 1,
+             [&](llvm::ArrayRef<OutputRow> rows, Value unit) { epilogue(rows.front().row, unit, rows.front().sums); });
 }
 
 void storePanelColumns(KernelBuilder &k, Value vector, Value rowPointer, Value column, int64_t columns) {
