@@ -30,9 +30,10 @@ bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
 constexpr int64_t kL1Bytes = 32 * 1024;
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
-/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
-static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
-  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, 120);
+/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2). 128 where the mins
+/// of a panel are prepared for each block.
+static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
+  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, rowScales ? 128 + tileRows - 1 : 120);
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
@@ -160,7 +161,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   MatmulShape many = shape;
   many.mMax = 0;
   config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
-  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
+  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows, config.rowScales) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
   // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so

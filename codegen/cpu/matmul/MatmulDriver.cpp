@@ -6,6 +6,7 @@
 #include "codegen/cpu/matmul/TileEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include <optional>
 
 using namespace mlir;
 
@@ -23,15 +24,39 @@ public:
     together_ = together;
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
     const int64_t unitItems = (shape_.units() + itemUnits_ - 1) / itemUnits_;
-    Value items = k_.c(unitItems), block = k_.c(config_.rowBlock);
+    Value items = k_.c(unitItems), block = k_.c(config_.rowBlock), parts = k_.c(1);
     if (config_.anyRows) {
       // Blocks of one size: with a short last one, the worker that gets it would wait for the others.
       Value blocks = k_.ceilDiv(words_.rows, config_.rowBlock), divisor = k_.maxSI(blocks, k_.c(1));
       Value tiles = k_.ceilDiv(k_.divUI(k_.add(words_.rows, k_.add(divisor, -1)), divisor), config_.tileRows);
       block = k_.mul(tiles, config_.tileRows);
       items = k_.mul(blocks, unitItems);
+      parts = tiles;
+    } else if (splitsItems()) {
+      parts = k_.ceilDiv(words_.rows, config_.tileRows);
     }
-    auto [begin, end] = k_.workerRange(items);
+    if (!splitsItems()) {
+      auto [begin, end] = k_.workerRange(items);
+      return emitItems(begin, end, unitItems, block, {}, epilogue);
+    }
+    // A worker's share starts and ends with any tile of rows: 15 heads are no multiple of 4 workers.
+    parts = k_.maxSI(parts, k_.c(1));
+    auto [begin, end] = k_.workerRange(k_.mul(items, parts));
+    emitItems(k_.divUI(begin, parts), k_.divUI(k_.add(end, k_.add(parts, -1)), parts), unitItems, block,
+              Share{begin, end, parts}, epilogue);
+  }
+
+private:
+  /// Tiles of rows [begin, end) of all items, each of which has `parts`.
+  struct Share {
+    Value begin, end, parts;
+  };
+
+  /// Few rows make one tile of an item.
+  bool splitsItems() const { return shape_.mMax == 0 || shape_.mMax > 16; }
+
+  void emitItems(Value begin, Value end, int64_t unitItems, Value block, std::optional<Share> share,
+                 const MatmulRowsEpilogue &epilogue) {
     // Carried: the row block whose scales are prepared.
     k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
@@ -41,10 +66,6 @@ public:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
-      if (config_.sharesPrefetch(shape_)) {
-        Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
-        aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
-      }
       if (config_.rowScales || copiesRows())
         k_.ifElse(
             k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
@@ -52,13 +73,24 @@ public:
               prepareRows(k_.address(words_.x, k_.mul(first, shape_.xStride())), rows);
               return KernelBuilder::Values();
             });
-      emitUnits(unit, first, rows);
+      Value skipped = k_.c(0);
+      if (share) {
+        Value before = k_.mul(item, share->parts);
+        skipped = k_.mul(k_.maxSI(k_.sub(share->begin, before), k_.c(0)), config_.tileRows);
+        Value last = k_.mul(k_.minSI(k_.sub(share->end, before), share->parts), config_.tileRows);
+        first = k_.add(first, skipped);
+        rows = k_.maxSI(k_.sub(k_.minSI(last, rows), skipped), k_.c(0));
+      }
+      if (config_.sharesPrefetch(shape_)) {
+        Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
+        aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
+      }
+      emitUnits(unit, first, rows, skipped);
       emitEpilogues(unit, first, rows, epilogue);
       return KernelBuilder::Values{index};
     });
   }
 
-private:
   /// Whether tiles read rows that are made of a row block's rows before its units.
   bool copiesRows() const { return config_.style == TileStyle::Pairs || config_.style == TileStyle::Words; }
 
@@ -79,15 +111,17 @@ private:
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
 
-  void emitUnits(Value item, Value first, Value rows) {
+  /// `skipped`: rows of the block before `first`, prepared as well.
+  void emitUnits(Value item, Value first, Value rows, Value skipped) {
     if (tile_.accumulates())
       clearSums(rows);
     if (itemPanels() == config_.tilePanels)
-      return emitPanel(k_.mul(item, itemPanels()), k_.c(0), first, rows);
+      return emitPanel(k_.mul(item, itemPanels()), k_.c(0), first, rows, skipped);
     // The last unit may have fewer panels than the others; the sums of those it lacks are not used.
     Value begin = k_.mul(item, itemPanels());
     Value count = k_.minSI(k_.sub(k_.c(shape_.panels()), begin), k_.c(itemPanels()));
-    k_.forEach(k_.c(0), count, config_.tilePanels, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
+    k_.forEach(k_.c(0), count, config_.tilePanels,
+               [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows, skipped); });
   }
 
   void emitEpilogues(Value item, Value first, Value rows, const MatmulRowsEpilogue &epilogue) {
@@ -117,7 +151,7 @@ private:
   }
 
   /// The panel and those that its tiles compute beside it.
-  void emitPanel(Value panel, Value place, Value first, Value rows) {
+  void emitPanel(Value panel, Value place, Value first, Value rows, Value skipped) {
     TilePlace at;
     if (config_.tilePanels == 2) // the last of an odd number stands for its neighbour, too
       at.nextPanel = shape_.panels() % 2 == 0 ? k_.c(panelBytes(shape_.layout, shape_.k))
@@ -131,7 +165,7 @@ private:
     if (config_.unpack)
       at.unpacked = unpackedPanel();
     if (config_.rowScales)
-      at.rowScales = preparedScales();
+      at.rowScales = k_.address(preparedScales(), k_.mul(skipped, RowScalesLayout(shape_).stride));
     if (config_.rowScales && shape_.asymmetric()) {
       at.mins = k_.address(preparedScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
@@ -140,7 +174,8 @@ private:
                           k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
-    Value x = copiesRows() ? copiedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    Value x = copiesRows() ? k_.address(copiedRows(), k_.mul(skipped, config_.rowStride(shape_)))
+                           : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
     int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
     auto pass = [&](Value begin, Value end) {
@@ -156,6 +191,7 @@ private:
   }
 
   void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
+    Value scales = at.rowScales;
     at.sums = sums;
     at.x = x;
     if (config_.rowBlock == config_.tileRows)
@@ -170,7 +206,7 @@ private:
         at.aheadStep = aheadStep_;
       }
       if (config_.rowScales)
-        at.rowScales = k_.address(preparedScales(), k_.mul(row, RowScalesLayout(shape_).stride));
+        at.rowScales = k_.address(scales, k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
     });
   }
