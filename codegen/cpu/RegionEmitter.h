@@ -43,9 +43,13 @@ public:
   /// padding may change, nothing behind it.
   void storeRow(mlir::Value value, mlir::Value row, mlir::Value rowPointer);
 
-  /// Quantizes the `count` groups of 32 columns from `first` on of `row` into a qact row. Requires
-  /// prepareRow(op.getX(), row) and columns that are a multiple of 32; the last group also clears the row's padding.
-  void storeGroups(llm::QuantizeOp op, mlir::Value row, mlir::Value first, int64_t count, mlir::Value rowPointer);
+  /// Quantizes the `count` groups of 32 columns from `first` on of each of `rows` (prepares them first) into the qact
+  /// rows at `pointers`. Requires columns that are a multiple of 32; the last group also clears the rows' padding.
+  /// Several rows share reductions and a division.
+  void storeGroups(llm::QuantizeOp op, mlir::ValueRange rows, mlir::Value first, int64_t count,
+                   mlir::ValueRange pointers);
+  /// Rows of one group that registers hold together, for storeGroups().
+  static int64_t rowsTogether(const KernelBuilder &kernel);
 
   using ChunkUse = std::function<void(mlir::Value column, mlir::Value chunk)>;
   /// Largest value and its first column of tile `tile` of `row`, where the result's row lies at `rowPointer`; `use`

@@ -15,21 +15,25 @@ int64_t MatmulShape::xStride() const {
 }
 
 int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
-  return style == TileStyle::Pairs ? static_cast<int64_t>(rt::rowStrideBytes(shape.k * 2)) : shape.xStride();
+  if (style == TileStyle::Pairs)
+    return static_cast<int64_t>(rt::rowStrideBytes(shape.k * 2));
+  return style == TileStyle::Words ? static_cast<int64_t>(rt::rowStrideBytes(shape.groups() * kQuantGroup))
+                                   : shape.xStride();
 }
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   const int64_t most = shape.mMax ? std::min(shape.mMax, rowBlock) : rowBlock;
-  return style == TileStyle::Direct && groupsPerIter == 1 && most > 2 * tileRows &&
-         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
+  return (style == TileStyle::Direct || style == TileStyle::Words || style == TileStyle::Wide) && groupsPerIter == 1 &&
+         most > 2 * tileRows && prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
-/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2).
-static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
-  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, 120);
+/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2). 128 where the mins
+/// of a panel are prepared for each block.
+static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
+  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, rowScales ? 128 + tileRows - 1 : 120);
   return std::max(tileRows, rows / tileRows * tileRows);
 }
 
@@ -38,7 +42,9 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows) {
 /// rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   const bool many = shape.mMax == 0 || shape.mMax > 16;
-  return level.avx512 && level.vnni && shape.act == ActKind::Int8 && shape.fourBit() && (many || !shape.asymmetric());
+  if (level.avx512 != level.vnni || shape.act != ActKind::Int8 || !shape.fourBit())
+    return false;
+  return many || (level.avx512 && !shape.asymmetric());
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -59,6 +65,20 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
       config.tileRows = 4;
       config.groupsPerIter = 1;
     }
+    if (level.fullWidth && many && halves && shape.panels() > 1 && config.rowScales) {
+      config.style = TileStyle::Wide;
+      config.tilePanels = 2;
+      config.tileRows = 16;
+      config.tailRows = 8;
+    }
+    return;
+  }
+  if (hasRowScales(level, shape)) {
+    config.style = TileStyle::Words;
+    config.tileRows = 6;
+    config.tailRows = 4;
+    config.rowScales = config.unpack = true;
+    config.groupBlock = shape.groups() > 48 ? 32 : 0;
     return;
   }
   config.style = TileStyle::Steps;
@@ -94,7 +114,7 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
 /// order of columns, in registers or in memory; only row scales round otherwise.
 static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulConfig &b) {
   auto isInteger = [](const MatmulConfig &config) {
-    return config.style == TileStyle::Direct || config.style == TileStyle::Steps;
+    return config.style != TileStyle::Float && config.style != TileStyle::Pairs;
   };
   if (isInteger(a) || isInteger(b))
     return isInteger(a) && isInteger(b) && a.rowScales == b.rowScales;
@@ -141,7 +161,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   MatmulShape many = shape;
   many.mMax = 0;
   config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
-  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows) : shape.mMax;
+  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows, config.rowScales) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
   // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so
@@ -150,7 +170,8 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
-  if ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct)
+  if (config.style == TileStyle::Words || config.style == TileStyle::Wide ||
+      ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct))
     config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
 }
@@ -158,6 +179,8 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
 std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config) {
   const char *style = config.style == TileStyle::Direct  ? "direct"
                       : config.style == TileStyle::Steps ? "steps"
+                      : config.style == TileStyle::Words ? "words"
+                      : config.style == TileStyle::Wide  ? "wide"
                       : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
   std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +
@@ -202,8 +225,10 @@ int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &confi
          (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
 }
 
-int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config) {
-  return config.style == TileStyle::Pairs ? config.rowBlock * config.rowStride(shape) : 0;
+int64_t matmulCopiedBytes(const MatmulShape &shape, const MatmulConfig &config) {
+  return config.style == TileStyle::Pairs || config.style == TileStyle::Words
+             ? config.rowBlock * config.rowStride(shape)
+             : 0;
 }
 
 int64_t matmulScratchBytes(MatmulShape shape) {
@@ -213,7 +238,7 @@ int64_t matmulScratchBytes(MatmulShape shape) {
       shape.mMax = mMax;
       MatmulConfig config = chooseMatmul(level, shape);
       most = std::max(most, matmulSumsBytes(shape, config) + matmulUnpackBytes(shape, config) +
-                                matmulRowScalesBytes(shape, config) + matmulRoundedBytes(shape, config));
+                                matmulRowScalesBytes(shape, config) + matmulCopiedBytes(shape, config));
     }
   return roundUpTo(most, 64);
 }

@@ -43,21 +43,24 @@ struct MatmulShape {
 enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
   Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
+  Wide,   ///< integer, 4 bits: codes of two panels in registers, f32 sums in memory; 512-bit data paths
+  Words,  ///< integer, 4 bits, AVX2 without VNNI: as Steps, a group's two sums of 16 columns in the words of a lane
   Float,  ///< f32 activations: weights widened in registers, f32 sums in registers
   Pairs,  ///< bf16 weights, activations rounded to bf16 once a row block: two products a lane (vdpbf16ps)
 };
 
 struct MatmulConfig {
   TileStyle style = TileStyle::Float;
-  int64_t tileRows = 1;      ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
-  int64_t tilePanels = 1;    ///< panels in a register tile: 2 share what is read of x (Direct, AVX-512, int8)
-  int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
-  int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
-  bool anyRows = false;      ///< row blocks follow each other until all rows are done; else the first has them all
-  bool unpack = false;       ///< Steps, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
+  int64_t tileRows = 1;   ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t tilePanels = 1; ///< panels in a register tile: 2 share what is read of x (Direct, AVX-512, int8)
+  int64_t tailRows = 0;   ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
+  int64_t rowBlock = 1;   ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
+  bool anyRows = false;   ///< row blocks follow each other until all rows are done; else the first has them all
+  bool unpack =
+      false; ///< Steps and Words, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
-  bool rowScales = false;    ///< Direct, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
+  bool rowScales = false; ///< Direct and Words, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
   bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
   bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
@@ -76,7 +79,7 @@ struct MatmulConfig {
 
   int64_t itemUnits(const MatmulShape &shape) const { return std::max<int64_t>(1, tilePanels / shape.unitPanels); }
 
-  /// Bytes from one row to the next of what tiles read: x, or its rows as a worker has rounded them.
+  /// Bytes from one row to the next of what tiles read: x, or its rows as a worker has rounded or turned them.
   int64_t rowStride(const MatmulShape &shape) const;
 };
 
@@ -102,12 +105,12 @@ int64_t minSumLargest(int64_t groups);
 constexpr int64_t minSumUnitsAt(const MatmulShape &shape) { return shape.groups() / 2 * kLineBytes; }
 constexpr int64_t minSumBytes(const MatmulShape &shape) { return minSumUnitsAt(shape) + kLineBytes; }
 
-/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel, the
-/// prepared scales or the rounded rows of a row block.
+/// Bytes of worker scratch that any variant of `shape` needs at any level: f32 sums, then the unpacked panel, then the
+/// prepared scales and the copied rows of a row block.
 int64_t matmulSumsBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &config);
-int64_t matmulRoundedBytes(const MatmulShape &shape, const MatmulConfig &config);
+int64_t matmulCopiedBytes(const MatmulShape &shape, const MatmulConfig &config);
 int64_t matmulScratchBytes(MatmulShape shape);
 
 /// Row classes that variants are made for.

@@ -49,7 +49,8 @@ static std::string outOf(llvm::StringRef name, int64_t value, const std::string 
 static std::string rowFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
   // More sums than registers are legal and slow; more than this only make code that nobody wants to compile.
   int64_t most = shape.mMax == 0 ? 16 : std::min<int64_t>(shape.mMax, 16);
-  most = std::min<int64_t>(most, (level.avx512 ? 12 : 8) / std::clamp<int64_t>(config.tilePanels, 1, 2));
+  if (config.style != TileStyle::Wide) // its sums lie in memory
+    most = std::min<int64_t>(most, (level.avx512 ? 12 : 8) / std::clamp<int64_t>(config.tilePanels, 1, 2));
   if (config.tileRows < 1 || config.tileRows > most)
     return outOf("tile_rows", config.tileRows, "1 to " + std::to_string(most));
   if (config.tailRows < 0 || config.tailRows >= std::max<int64_t>(config.tileRows, 1))
@@ -65,21 +66,28 @@ static std::string rowFault(const Level &level, const MatmulShape &shape, const 
 std::string matmulFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
   if (std::string fault = rowFault(level, shape, config); !fault.empty())
     return fault;
-  const bool direct = config.style == TileStyle::Direct;
-  if (config.tilePanels != 1 && !(config.tilePanels == 2 && direct && level.avx512 && config.groupsPerIter == 1 &&
-                                  (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
+  const bool direct = config.style == TileStyle::Direct, wide = config.style == TileStyle::Wide;
+  if (config.tilePanels != 1 && !(config.tilePanels == 2 && (direct || wide) && level.avx512 &&
+                                  config.groupsPerIter == 1 && (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
     return outOf("tile_panels", config.tilePanels,
                  "1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of one panel or pairs");
   if (config.groupBlock != 0 && (direct || config.groupBlock < 0 || config.groupBlock % 8 != 0))
     return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
   if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
     return outOf("groups_per_iter", config.groupsPerIter, direct ? "1 or 2" : "1");
-  if (config.rowScales &&
-      !(direct && level.avx512 && level.vnni && shape.fourBit() && (isMany(shape) || !shape.asymmetric())))
+  const bool words = config.style == TileStyle::Words;
+  if (words && !config.rowScales)
+    return outOf("row_scales", 0, "1: the words of a lane are scaled together");
+  if (words && !config.unpack)
+    return outOf("unpack", 0, "1: codes have to be turned");
+  if (wide && !config.rowScales)
+    return outOf("row_scales", 0, "1: sums are kept in their units");
+  if (config.rowScales && !words &&
+      !((direct || wide) && level.avx512 && level.vnni && shape.fourBit() && (isMany(shape) || !shape.asymmetric())))
     return outOf(
         "row_scales", 1,
         "0: they are for 4-bit weights, VNNI with 512 bits and, where the weights have mins, more than 16 rows");
-  if (config.unpack && !(config.style == TileStyle::Steps && shape.format().bits < 8))
+  if (config.unpack && !words && !(config.style == TileStyle::Steps && shape.format().bits < 8))
     return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
   if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
     return outOf("unpack", 0, "1 for 5 and 6 bits");
@@ -93,7 +101,8 @@ static void setRows(MatmulConfig &config, const MatmulShape &shape, const Matmul
   if (shape.mMax)
     rows = std::min(rows, shape.mMax);
   config.tileRows = rows;
-  config.tailRows = table.tailRows ? rows / 2 : 0;
+  if (rows != table.tileRows)
+    config.tailRows = table.tailRows ? rows / 2 : 0;
   config.rowBlock = table.anyRows ? std::max(rows, table.rowBlock / rows * rows) : roundUpTo(shape.mMax, rows);
 }
 
@@ -115,7 +124,7 @@ MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::Arra
   for (const TunedNumber &number : numbers)
     if (number.name == "tile_panels" && number.value != table.tilePanels && (number.value == 1 || number.value == 2)) {
       setPanels(config, shape, number.value);
-      setRows(config, shape, table, number.value == 2 ? 4 : 8);
+      setRows(config, shape, table, config.style == TileStyle::Wide ? config.tileRows : number.value == 2 ? 4 : 8);
     }
   for (const TunedNumber &number : numbers)
     if (number.name == "tile_rows" && number.value > 0)

@@ -70,7 +70,7 @@ static AttendSink quantizeHeads(KernelBuilder &k, RegionEmitter &region, AttendF
     });
     const int64_t groups = dim / kQuantGroup, stride = RegionEmitter::rowStride(found.quantize.getResult().getType());
     region.storeGroups(found.quantize, row, k.mul(head, groups), groups,
-                       k.address(k.arg(found.arguments.result), k.mul(row, stride)));
+                       ValueRange{k.address(k.arg(found.arguments.result), k.mul(row, stride))});
   };
 }
 

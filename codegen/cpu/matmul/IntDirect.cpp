@@ -66,8 +66,9 @@ void TileEmitter::directGroup(llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loade
       const int64_t panel = part / halves_, h = part % halves_;
       const Scales &scales = loaded[panel].scales;
       Value &total = totals[(panel * config_.tileRows + row) * halves_ + h];
-      total = config_.rowScales ? scaleByRow(panels[panel], row, sums[0][part], sums[1][part], scales.first[h], total)
-                                : scaleSums(panels[panel], row, sums[0][part], sums[1][part], scales, h, total);
+      total = config_.rowScales
+                  ? scaleByRow(rowFactors(panels[panel], row), sums[0][part], sums[1][part], scales.first[h], total)
+                  : scaleSums(panels[panel], row, sums[0][part], sums[1][part], scales, h, total);
       // LLVM's scheduler would start all rows side by side: more sums than registers.
       if (config_.tilePanels > 1)
         total = k_.inOrder(total);

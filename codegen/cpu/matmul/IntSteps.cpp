@@ -47,6 +47,8 @@ void TileEmitter::emitSteps(const TilePlace &place) {
 }
 
 void TileEmitter::emitUnpack(const TilePlace &place) {
+  if (config_.style == TileStyle::Words)
+    return emitUnpackWords(place);
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     Group group = groupAt(place, g);
     Value out = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));

@@ -21,6 +21,10 @@ void TileEmitter::emit(const TilePlace &place) {
     return emitDirect(place);
   case TileStyle::Steps:
     return emitSteps(place);
+  case TileStyle::Wide:
+    return emitWide(place);
+  case TileStyle::Words:
+    return emitWords(place);
   case TileStyle::Float:
     return emitFloat(place);
   case TileStyle::Pairs:
@@ -207,11 +211,21 @@ Value TileEmitter::scaleSums(const Group &group, int64_t row, Value low, Value h
   return scales.mins.empty() ? total : k_.fma(scales.mins[half], bias, total);
 }
 
+/// The prepared scales of a group's two halves, and its bias where weights are symmetric, in all lanes.
+TileEmitter::RowFactors TileEmitter::rowFactors(const Group &group, int64_t row) {
+  RowScalesLayout layout(shape_);
+  const int64_t at = row * layout.stride + group.indexDisp;
+  RowFactors factors;
+  factors.scales =
+      k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), k_.vec(lanes_ * 2, k_.b().getI16Type()));
+  if (!shape_.asymmetric())
+    factors.bias = k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases);
+  return factors;
+}
+
 /// The same in units of the row (RowScales.h): both sums, 16 bits each, meet their scales in one instruction. VNNI
 /// only.
-Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value high, Value scale, Value total) {
-  RowScalesLayout layout(shape_);
-  int64_t at = row * layout.stride + group.indexDisp;
+Value TileEmitter::scaleByRow(const RowFactors &row, Value low, Value high, Value scale, Value total) {
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
   // (low & 0xffff) | high << 16. Said with plain operations it becomes a vpermt2w, which takes a port of the products.
   Value highPart = arith::ShLIOp::create(k_.b(), high, k_.constant(ints(), highSixteenfold() ? 12 : 16));
@@ -219,13 +233,11 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
   Value both = k_.bitcast(
       k_.intrinsic("llvm.x86.avx512.pternlog.d.512", ints(), {low, highPart, k_.constant(ints(), 0xffff), select}),
       pairs);
-  Value scales = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at), pairs);
   Value sum;
-  if (shape_.asymmetric())
-    sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, scales});
+  if (!row.bias)
+    sum = k_.intrinsic("llvm.x86.avx512.pmaddw.d.512", ints(), {both, row.scales});
   else // the sum starts at the bias: an addition less
-    sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(),
-                       {k_.loadSplat(k_.i32(), lanes_, group.prepared, Value(), at + layout.biases), both, scales});
+    sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {row.bias, both, row.scales});
   return k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
 }
 
@@ -233,28 +245,33 @@ Value TileEmitter::scaleByRow(const Group &group, int64_t row, Value low, Value 
 TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
   RowScalesLayout layout(shape_);
   VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
-  const int64_t rows = config_.tileRows, panels = config_.tilePanels;
-  Values zeros(panels * rows, k_.constant(ints(), 0));
+  const int64_t rows = config_.tileRows, panels = config_.tilePanels, parts = panels * halves_;
+  Values zeros(parts * rows, k_.constant(ints(), 0));
+  auto product = [&](Value sum, Value a, Value b) -> Value {
+    if (k_.level().avx512)
+      return k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, a, b});
+    return k_.add(sum, k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {a, b}));
+  };
   Values sums = k_.forLoop(k_.c(0), k_.c(shape_.groups() / 2), 1, zeros, [&](Value pair, ValueRange carried) {
     Values next(carried), mins;
-    for (int64_t panel = 0; panel < panels; ++panel)
-      mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), panel * minSumBytes(shape_), 64));
+    for (int64_t part = 0; part < parts; ++part)
+      mins.push_back(k_.load(words, place.mins, k_.mul(pair, kLineBytes), minPartAt(part), lanes_ * 4));
     Value at = k_.address(place.rowScales, k_.mul(pair, 4));
     for (int64_t row = 0; row < rows; ++row) {
       Value biases =
           k_.bitcast(k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride + layout.biases), words);
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        Value &sum = next[panel * rows + row];
-        sum = k_.intrinsic("llvm.x86.avx512.vpdpwssd.512", ints(), {sum, mins[panel], biases});
+      for (int64_t part = 0; part < parts; ++part) {
+        Value &sum = next[sumIndex(row, part)];
+        sum = product(sum, mins[part], biases);
       }
     }
     return next;
   });
-  for (int64_t panel = 0; panel < panels; ++panel) {
-    Value units = k_.load(floats(), place.mins, Value(), panel * minSumBytes(shape_) + minSumUnitsAt(shape_), 64);
+  for (int64_t part = 0; part < parts; ++part) {
+    Value units = k_.load(floats(), place.mins, Value(), minPartAt(part) + minSumUnitsAt(shape_), lanes_ * 4);
     for (int64_t row = 0; row < rows; ++row) {
       Value ratio = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit + 4);
-      Value &sum = sums[panel * rows + row];
+      Value &sum = sums[sumIndex(row, part)];
       sum = k_.mulF(k_.mulF(arith::SIToFPOp::create(k_.b(), floats(), sum), units), ratio);
     }
   }
@@ -298,15 +315,22 @@ TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
   return totals;
 }
 
-void TileEmitter::storeTotals(const TilePlace &place, Values totals) {
+/// The units of the tile's rows, in all lanes.
+TileEmitter::Values TileEmitter::rowUnits(const TilePlace &place) {
   RowScalesLayout layout(shape_);
-  for (int64_t row = 0; config_.rowScales && row < config_.tileRows; ++row) {
-    Value unit = k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit);
-    for (int64_t panel = 0; panel < config_.tilePanels; ++panel) {
-      Value &total = totals[panel * config_.tileRows + row];
-      total = k_.mulF(total, unit);
+  Values units;
+  for (int64_t row = 0; row < config_.tileRows; ++row)
+    units.push_back(k_.loadSplat(k_.f32(), lanes_, place.rowScales, Value(), row * layout.stride + layout.unit));
+  return units;
+}
+
+void TileEmitter::storeTotals(const TilePlace &place, Values totals) {
+  Values units = config_.rowScales ? rowUnits(place) : Values();
+  for (int64_t row = 0; row < std::ssize(units); ++row)
+    for (int64_t part = 0; part < config_.tilePanels * halves_; ++part) {
+      Value &total = totals[sumIndex(row, part)];
+      total = k_.mulF(total, units[row]);
     }
-  }
   for (auto [i, total] : llvm::enumerate(totals))
     k_.store(total, place.sums, Value(), totalAt(static_cast<int64_t>(i)), 32);
 }

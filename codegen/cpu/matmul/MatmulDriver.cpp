@@ -6,6 +6,7 @@
 #include "codegen/cpu/matmul/TileEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include <optional>
 
 using namespace mlir;
 
@@ -19,18 +20,52 @@ public:
         sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
         tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
-  void emit(const MatmulEpilogue &epilogue) {
+  void emit(int64_t together, const MatmulRowsEpilogue &epilogue) {
+    together_ = together;
     // Items go row block by row block: a worker stays on rows that its L2 holds, and few units still spread.
     const int64_t unitItems = (shape_.units() + itemUnits_ - 1) / itemUnits_;
-    Value items = k_.c(unitItems), block = k_.c(config_.rowBlock);
+    Value items = k_.c(unitItems), block = k_.c(config_.rowBlock), parts = k_.c(1);
     if (config_.anyRows) {
       // Blocks of one size: with a short last one, the worker that gets it would wait for the others.
       Value blocks = k_.ceilDiv(words_.rows, config_.rowBlock), divisor = k_.maxSI(blocks, k_.c(1));
       Value tiles = k_.ceilDiv(k_.divUI(k_.add(words_.rows, k_.add(divisor, -1)), divisor), config_.tileRows);
       block = k_.mul(tiles, config_.tileRows);
       items = k_.mul(blocks, unitItems);
+      parts = tiles;
+    } else if (splitsItems()) {
+      parts = k_.ceilDiv(words_.rows, config_.tileRows);
     }
-    auto [begin, end] = k_.workerRange(items);
+    if (!splitsItems()) {
+      auto [begin, end] = k_.workerRange(items);
+      return emitItems(begin, end, unitItems, block, {}, epilogue);
+    }
+    // A worker's share starts and ends with any tile of rows: 15 heads are no multiple of 4 workers.
+    parts = k_.maxSI(parts, k_.c(1));
+    auto [begin, end] = k_.workerRange(k_.mul(items, parts));
+    emitItems(k_.divUI(begin, parts), k_.divUI(k_.add(end, k_.add(parts, -1)), parts), unitItems, block,
+              Share{begin, end, parts}, epilogue);
+  }
+
+private:
+  /// Tiles of rows [begin, end) of all items, each of which has `parts`.
+  struct Share {
+    Value begin, end, parts;
+  };
+
+  /// Few rows make one tile of an item.
+  bool splitsItems() const { return shape_.mMax == 0 || shape_.mMax > 16; }
+
+  /// What tiles fetch of the next panels nobody has fetched of the first ones: rows are prepared meanwhile.
+  void fetchFirst(Value item, int64_t unitItems) {
+    Value panel = k_.mul(config_.anyRows ? k_.remUI(item, unitItems) : item, itemPanels());
+    Value weights = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
+    k_.forEach(k_.c(0), k_.c(config_.prefetchBytes), kLineBytes, [&](Value at) { k_.prefetch(weights, at, 0); });
+  }
+
+  void emitItems(Value begin, Value end, int64_t unitItems, Value block, std::optional<Share> share,
+                 const MatmulRowsEpilogue &epilogue) {
+    if (share && config_.sharesPrefetch(shape_))
+      fetchFirst(begin, unitItems);
     // Carried: the row block whose scales are prepared.
     k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
@@ -40,49 +75,77 @@ public:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
+      if (config_.rowScales || copiesRows())
+        k_.ifElse(
+            k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
+            [&] {
+              prepareRows(k_.address(words_.x, k_.mul(first, shape_.xStride())), rows);
+              return KernelBuilder::Values();
+            });
+      Value skipped = k_.c(0);
+      if (share) {
+        Value before = k_.mul(item, share->parts);
+        skipped = k_.mul(k_.maxSI(k_.sub(share->begin, before), k_.c(0)), config_.tileRows);
+        Value last = k_.mul(k_.minSI(k_.sub(share->end, before), share->parts), config_.tileRows);
+        first = k_.add(first, skipped);
+        rows = k_.maxSI(k_.sub(k_.minSI(last, rows), skipped), k_.c(0));
+      }
       if (config_.sharesPrefetch(shape_)) {
         Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
         aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
       }
-      if (config_.rowScales || rounds())
-        k_.ifElse(
-            k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
-            [&] {
-              Value x = k_.address(words_.x, k_.mul(first, shape_.xStride()));
-              if (rounds())
-                emitRoundedRows(k_, shape_, x, rows, preparedRows(), config_.rowStride(shape_));
-              else
-                emitRowScales(k_, shape_, x, rows, preparedRows());
-              return KernelBuilder::Values();
-            });
-      emitUnits(unit, first, rows);
+      emitUnits(unit, first, rows, skipped);
       emitEpilogues(unit, first, rows, epilogue);
       return KernelBuilder::Values{index};
     });
   }
 
-private:
-  bool rounds() const { return config_.style == TileStyle::Pairs; }
-  /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
-  Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+  /// Whether tiles read rows that are made of a row block's rows before its units.
+  bool copiesRows() const { return config_.style == TileStyle::Pairs || config_.style == TileStyle::Words; }
+
+  /// In scratch: sums, the unpacked panel, scales of rows and the panel's mins, copied rows.
+  Value unpackedPanel() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+  Value preparedScales() { return k_.address(unpackedPanel(), Value(), matmulUnpackBytes(shape_, config_)); }
+  Value copiedRows() { return k_.address(preparedScales(), Value(), matmulRowScalesBytes(shape_, config_)); }
+
+  void prepareRows(Value x, Value rows) {
+    const int64_t stride = config_.rowStride(shape_);
+    // Other workers have written most of them.
+    if (config_.rowScales && splitsItems())
+      k_.forEach(k_.c(0), k_.mul(rows, shape_.xStride()), kLineBytes, [&](Value at) { k_.prefetch(x, at, 0, 2); });
+    if (config_.rowScales)
+      emitRowScales(k_, shape_, x, rows, preparedScales());
+    if (config_.style == TileStyle::Pairs)
+      emitRoundedRows(k_, shape_, x, rows, copiedRows(), stride);
+    if (config_.style == TileStyle::Words)
+      emitWordRows(k_, shape_, x, rows, copiedRows(), stride);
+  }
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
 
-  void emitUnits(Value item, Value first, Value rows) {
+  /// `skipped`: rows of the block before `first`, prepared as well.
+  void emitUnits(Value item, Value first, Value rows, Value skipped) {
     if (tile_.accumulates())
       clearSums(rows);
     if (itemPanels() == config_.tilePanels)
-      return emitPanel(k_.mul(item, itemPanels()), k_.c(0), first, rows);
+      return emitPanel(k_.mul(item, itemPanels()), k_.c(0), first, rows, skipped);
     // The last unit may have fewer panels than the others; the sums of those it lacks are not used.
     Value begin = k_.mul(item, itemPanels());
     Value count = k_.minSI(k_.sub(k_.c(shape_.panels()), begin), k_.c(itemPanels()));
-    k_.forEach(k_.c(0), count, config_.tilePanels, [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows); });
+    k_.forEach(k_.c(0), count, config_.tilePanels,
+               [&](Value p) { emitPanel(k_.add(begin, p), p, first, rows, skipped); });
   }
 
-  void emitEpilogues(Value item, Value first, Value rows, const MatmulEpilogue &epilogue) {
+  void emitEpilogues(Value item, Value first, Value rows, const MatmulRowsEpilogue &epilogue) {
     auto all = [&](Value unit, Value sums) {
-      k_.forEach(k_.c(0), rows, 1,
-                 [&](Value row) { epilogue(k_.add(first, row), unit, k_.address(sums, k_.mul(row, sumsStride_))); });
+      k_.forEach(k_.c(0), rows, together_, [&](Value row) {
+        llvm::SmallVector<OutputRow> outputs;
+        for (int64_t i = 0; i < together_; ++i) {
+          Value at = i == 0 ? row : k_.minSI(k_.add(row, i), k_.add(rows, -1));
+          outputs.push_back({k_.add(first, at), k_.address(sums, k_.mul(at, sumsStride_))});
+        }
+        epilogue(outputs, unit);
+      });
     };
     if (itemUnits_ == 1)
       return all(item, words_.scratch);
@@ -100,7 +163,7 @@ private:
   }
 
   /// The panel and those that its tiles compute beside it.
-  void emitPanel(Value panel, Value place, Value first, Value rows) {
+  void emitPanel(Value panel, Value place, Value first, Value rows, Value skipped) {
     TilePlace at;
     if (config_.tilePanels == 2) // the last of an odd number stands for its neighbour, too
       at.nextPanel = shape_.panels() % 2 == 0 ? k_.c(panelBytes(shape_.layout, shape_.k))
@@ -112,18 +175,19 @@ private:
       k_.forEach(k_.c(0), k_.c(headerBytes(shape_.layout, shape_.k)), kLineBytes,
                  [&](Value line) { k_.touch(at.header, line); });
     if (config_.unpack)
-      at.unpacked = k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_));
+      at.unpacked = unpackedPanel();
     if (config_.rowScales)
-      at.rowScales = preparedRows();
+      at.rowScales = k_.address(preparedScales(), k_.mul(skipped, RowScalesLayout(shape_).stride));
     if (config_.rowScales && shape_.asymmetric()) {
-      at.mins = k_.address(preparedRows(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
+      at.mins = k_.address(preparedScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
       if (config_.tilePanels == 2)
         emitMinSumWeights(k_, shape_, k_.address(at.header, at.nextPanel),
                           k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
-    Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
+    Value x = copiesRows() ? k_.address(copiedRows(), k_.mul(skipped, config_.rowStride(shape_)))
+                           : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
     int64_t groups = shape_.groups(), block = config_.groupBlock ? config_.groupBlock : groups;
     auto pass = [&](Value begin, Value end) {
@@ -139,6 +203,7 @@ private:
   }
 
   void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
+    Value scales = at.rowScales;
     at.sums = sums;
     at.x = x;
     if (config_.rowBlock == config_.tileRows)
@@ -153,7 +218,7 @@ private:
         at.aheadStep = aheadStep_;
       }
       if (config_.rowScales)
-        at.rowScales = k_.address(preparedRows(), k_.mul(row, RowScalesLayout(shape_).stride));
+        at.rowScales = k_.address(scales, k_.mul(row, RowScalesLayout(shape_).stride));
       emitTile(at, k_.sub(rows, row));
     });
   }
@@ -183,14 +248,21 @@ private:
   int64_t itemUnits_, sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
-  Value aheadStep_; ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
+  int64_t together_ = 1; ///< rows that the epilogue takes
+  Value aheadStep_;      ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
 };
 
 } // namespace
 
-void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, int64_t together,
+                const MatmulRowsEpilogue &epilogue) {
   MatmulConfig config = chooseMatmul(k.level(), shape);
-  Driver(k, shape, config, words).emit(epilogue);
+  Driver(k, shape, config, words).emit(together, epilogue);
+}
+
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+  emitMatmul(k, shape, words, 1,
+             [&](llvm::ArrayRef<OutputRow> rows, Value unit) { epilogue(rows.front().row, unit, rows.front().sums); });
 }
 
 void storePanelColumns(KernelBuilder &k, Value vector, Value rowPointer, Value column, int64_t columns) {

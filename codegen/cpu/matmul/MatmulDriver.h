@@ -18,8 +18,20 @@ struct MatmulWords {
 /// Emits code that takes unit `unit` of row `row`: unitPanels * 16 f32 sums at `sums` (a pointer, 64-byte aligned).
 using MatmulEpilogue = std::function<void(mlir::Value row, mlir::Value unit, mlir::Value sums)>;
 
+/// One row of a unit, and where its sums lie.
+struct OutputRow {
+  mlir::Value row, sums;
+};
+
+/// The same for a few rows at once, so that what they compute can overlap. Rows may repeat: the last of a short batch
+/// is there several times.
+using MatmulRowsEpilogue = std::function<void(llvm::ArrayRef<OutputRow> rows, mlir::Value unit)>;
+
 /// Emits the product on this worker's share of (row block, unit) items; items are contiguous, row block by row block.
 void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue);
+/// The same with an epilogue that takes `together` rows.
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, int64_t together,
+                const MatmulRowsEpilogue &epilogue);
 
 /// The plain epilogue: columns [16 * panel, ...) of `out` rows, `columns` in all; no column past them is written.
 void storePanelColumns(KernelBuilder &k, mlir::Value vector, mlir::Value rowPointer, mlir::Value column,

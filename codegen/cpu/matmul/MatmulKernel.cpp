@@ -16,6 +16,8 @@ namespace llmc {
 namespace {
 
 class KernelWriter {
+  using Values = KernelBuilder::Values;
+
 public:
   KernelWriter(ModuleOp module, const EmitRequest &request, const MatmulPlan &plan)
       : plan_(plan), function_(request.function), block_(function_.getBody().front()),
@@ -65,8 +67,18 @@ private:
   }
 
   void writeProduct(const MatmulWords &words, Value first) {
-    emitMatmul(k_, plan_.shape, words,
-               [&](Value row, Value unit, Value sums) { writeResult(first ? k_.add(first, row) : row, unit, sums); });
+    const bool many = plan_.shape.mMax == 0 || plan_.shape.mMax > 16;
+    const int64_t together = plan_.quantizes && many ? RegionEmitter::rowsTogether(k_) : 1;
+    emitMatmul(k_, plan_.shape, words, together, [&](llvm::ArrayRef<OutputRow> outputs, Value unit) {
+      Values rows;
+      for (const OutputRow &output : outputs)
+        rows.push_back(first ? k_.add(first, output.row) : output.row);
+      bindSums(rows, outputs, unit);
+      if (plan_.quantizes)
+        writeQuantized(rows, unit);
+      else
+        writeResult(rows.front(), unit);
+    });
   }
 
   LogicalResult collectHeads() {
@@ -103,27 +115,37 @@ private:
     return std::nullopt;
   }
 
-  /// The region's value for one row of one unit, from the linear's sums (and bias) at `sums`.
-  void writeResult(Value row, Value unit, Value sums) {
+  /// Chunks of the linear come from the sums of `rows` (and the bias) from now on.
+  void bindSums(llvm::ArrayRef<Value> rows, llvm::ArrayRef<OutputRow> outputs, Value unit) {
     Value unitColumn = k_.mul(unit, plan_.shape.unitPanels * kPanelRows);
-    region_.bind(plan_.linear.getResult(), [this, sums, unitColumn](Value, Value column) {
+    llvm::DenseMap<Value, Value> sumsOf;
+    for (auto [row, output] : llvm::zip(rows, outputs))
+      sumsOf[row] = output.sums;
+    region_.bind(plan_.linear.getResult(), [this, sumsOf, unitColumn](Value row, Value column) {
       VectorType type = k_.vec(kPanelRows, k_.f32());
-      Value value = k_.load(type, sums, k_.mul(k_.sub(column, unitColumn), 4), 0, 64);
+      Value value = k_.load(type, sumsOf.lookup(row), k_.mul(k_.sub(column, unitColumn), 4), 0, 64);
       if (Value bias = plan_.linear.getBias())
         value = k_.addF(value, k_.load(type, region_.pointer(bias), k_.mul(column, 4), 0, 4));
       return value;
     });
+  }
+
+  /// The quantized group that a unit makes of each of the rows.
+  void writeQuantized(llvm::ArrayRef<Value> rows, Value unit) {
+    Values pointers;
+    for (Value row : rows)
+      pointers.push_back(resultRow(plan_.result, row));
+    region_.storeGroups(plan_.result.getDefiningOp<llm::QuantizeOp>(), rows, unit, 1, pointers);
+  }
+
+  /// The region's value for one row of one unit.
+  void writeResult(Value row, Value unit) {
     if (heads_)
       return writeHead(row, unit);
     if (plan_.argmax)
       return writeTile(row, unit);
     Value result = plan_.result;
     Value out = resultRow(result, row);
-    if (auto quantize = result.getDefiningOp<llm::QuantizeOp>()) {
-      region_.prepareRow(quantize.getX(), row);
-      region_.storeGroups(quantize, row, unit, 1, out);
-      return;
-    }
     region_.prepareRow(result, row);
     Value column = k_.mul(unit, kPanelRows);
     storePanelColumns(k_, region_.chunk(result, row, column), out, column, llm::cols(result.getType()));

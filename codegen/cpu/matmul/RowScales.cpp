@@ -2,6 +2,7 @@
 #include "codegen/cpu/matmul/RowScales.h"
 
 #include "codegen/cpu/matmul/GroupScales.h"
+#include "codegen/cpu/region/Lanes.h"
 #include "runtime/format/kernel_abi.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -16,10 +17,6 @@ constexpr double kLargest = 32767;
 /// Never divides by zero: what has no largest value has only zeros.
 Value inverse(KernelBuilder &k, Value unit) {
   return k.divF(k.constant(k.f32(), 1.0), k.maxF(unit, k.constant(k.f32(), 1.0e-37)));
-}
-
-Value rounded(KernelBuilder &k, Value v) {
-  return arith::FPToSIOp::create(k.b(), k.vec(16, k.i32()), math::RoundEvenOp::create(k.b(), v));
 }
 
 class RowScales {
@@ -44,26 +41,24 @@ public:
   }
 
 private:
-  /// Largest magnitude of `count` floats. Padding must not count: the tail goes by twos, and groups come in pairs.
+  /// Largest magnitude of `count` floats. What lies past them must not count.
   Value largest(Value floats, int64_t count) {
-    int64_t whole = count / 16 * 16;
-    auto loopMax = [&](int64_t begin, int64_t end, int64_t lanes) {
-      VectorType type = k_.vec(lanes, k_.f32());
-      auto result = k_.forLoop(k_.c(begin), k_.c(end), lanes, {k_.constant(type, 0.0)}, [&](Value i, ValueRange most) {
-        Value v = math::AbsFOp::create(k_.b(), k_.load(type, floats, k_.mul(i, 4), 0, 4));
-        return KernelBuilder::Values{k_.maxF(most[0], v)};
-      });
-      return k_.reduceMax(result[0]);
+    const int64_t whole = count / 16 * 16;
+    VectorType type = k_.vec(16, k_.f32());
+    auto magnitudes = [&](Value i) -> Value {
+      return math::AbsFOp::create(k_.b(), k_.load(type, floats, k_.mul(i, 4), 0, 4));
     };
-    Value tail = loopMax(whole, count, 2);
-    return whole ? k_.maxF(loopMax(0, whole, 16), tail) : tail;
+    Value zero = k_.constant(type, 0.0);
+    Value most = whole == count ? zero : keepFirst(k_, magnitudes(k_.c(whole)), count - whole, zero);
+    auto join = [&](Value i, ValueRange carried) { return KernelBuilder::Values{k_.maxF(carried[0], magnitudes(i))}; };
+    return k_.reduceMax(k_.forLoop(k_.c(0), k_.c(whole), 16, {most}, join)[0]);
   }
 
   /// Floats as rounded multiples of a unit, i16 or i32, at `at` of `out`.
   void store(Value floats, int64_t count, Value perUnit, int64_t at, bool small) {
     Value lanes = k_.splat(perUnit, 16);
     k_.forEach(k_.c(0), k_.c(count), 16, [&](Value i) {
-      Value v = rounded(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
+      Value v = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
       if (small)
         v = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), v);
       k_.store(v, out_, k_.mul(i, small ? 2 : 4), at, 2);
@@ -105,8 +100,8 @@ void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, Value panel, 
   VectorType ints = k.vec(16, k.i32());
   k.forEach(k.c(0), pairs, 1, [&](Value i) {
     auto [first, second] = minPair(k, shape, panel, i);
-    Value low = arith::AndIOp::create(k.b(), rounded(k, k.mulF(first, perUnit)), k.constant(ints, 0xffff));
-    Value high = arith::ShLIOp::create(k.b(), rounded(k, k.mulF(second, perUnit)), k.constant(ints, 16));
+    Value low = arith::AndIOp::create(k.b(), roundToInt(k, k.mulF(first, perUnit)), k.constant(ints, 0xffff));
+    Value high = arith::ShLIOp::create(k.b(), roundToInt(k, k.mulF(second, perUnit)), k.constant(ints, 16));
     k.store(arith::OrIOp::create(k.b(), low, high), out, k.mul(i, kLineBytes), 0, 64);
   });
 }

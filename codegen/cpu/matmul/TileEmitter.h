@@ -15,7 +15,7 @@ struct TilePlace {
   mlir::Value x;          ///< the tile's first row of x
   mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart,
                           ///< those of a second panel follow
-  mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on
+  mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on (Words: IntWords.cpp)
   mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
   mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers, those of a second behind them
   mlir::Value ahead;      ///< null, or what this tile fetches (MatmulConfig::sharesPrefetch)
@@ -33,12 +33,16 @@ public:
   TileEmitter(KernelBuilder &kernel, const MatmulShape &shape, const MatmulConfig &config, int64_t sumsStride);
 
   /// True when emit() adds to `sums` (they must be zero at first); false when it overwrites them.
-  bool accumulates() const { return config_.style == TileStyle::Steps || config_.groupBlock != 0; }
+  bool accumulates() const {
+    const bool starts = config_.style == TileStyle::Words || config_.style == TileStyle::Wide;
+    return !starts && (config_.style == TileStyle::Steps || config_.groupBlock != 0);
+  }
   void emit(const TilePlace &place);
   /// Splits the nibbles of groups [groupBegin, groupEnd) of a panel into `place.unpacked`.
   void emitUnpack(const TilePlace &place);
 
 private:
+  void emitUnpackWords(const TilePlace &place);
   /// Addresses of one group of 32 columns: pointers plus constant displacements.
   struct Group {
     mlir::Value lines, upper; ///< weight lines; those with the bits above the nibbles
@@ -80,9 +84,15 @@ private:
   Scales scalesOf(const Group &group);
   mlir::Value scaleSums(const Group &group, int64_t row, mlir::Value low, mlir::Value high, const Scales &scales,
                         int64_t half, mlir::Value total);
-  mlir::Value scaleByRow(const Group &group, int64_t row, mlir::Value low, mlir::Value high, mlir::Value scale,
+  /// rowScales: of one row and group, in all lanes; no bias where weights have mins.
+  struct RowFactors {
+    mlir::Value scales, bias;
+  };
+  RowFactors rowFactors(const Group &group, int64_t row);
+  mlir::Value scaleByRow(const RowFactors &row, mlir::Value low, mlir::Value high, mlir::Value scale,
                          mlir::Value total);
   Values minSums(const TilePlace &place);
+  Values rowUnits(const TilePlace &place);
 
   // IntDirect.cpp
   void emitDirect(const TilePlace &place);
@@ -100,9 +110,20 @@ private:
   void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
   Values directBlocks(const TilePlace &place, Values totals);
 
+  // IntWide.cpp
+  void emitWide(const TilePlace &place);
+  void wideStart(const TilePlace &place);
+  void wideGroup(const TilePlace &place, llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loaded> loaded);
+  Values wideRow(const Group &group, llvm::ArrayRef<Values> weights, int64_t row, llvm::function_ref<void()> between);
+
   // IntSteps.cpp
   void emitSteps(const TilePlace &place);
   Values stepLoop(const TilePlace &place, const Group &group, mlir::Value g, int64_t half);
+
+  // IntWords.cpp
+  void emitWords(const TilePlace &place);
+  Values wordSteps(const TilePlace &place, const Group &group, mlir::Value g);
+  void addWords(const TilePlace &place, const Group &group, const Values &sums);
 
   // FloatTile.cpp
   void emitFloat(const TilePlace &place);
@@ -118,6 +139,11 @@ private:
   Values lastPass(const TilePlace &place, bool needed, Values totals, llvm::function_ref<void(Values &)> body);
 
   int64_t totalAt(int64_t index) const;
+  /// Index of the sum of a row and part [panel * halves + half]; where the part's mins lie behind TilePlace::mins.
+  int64_t sumIndex(int64_t row, int64_t part) const {
+    return (part / halves_ * config_.tileRows + row) * halves_ + part % halves_;
+  }
+  int64_t minPartAt(int64_t part) const { return part / halves_ * minSumBytes(shape_) + part % halves_ * lanes_ * 4; }
   Values loadTotals(const TilePlace &place);
   void storeTotals(const TilePlace &place, Values totals);
 
@@ -126,6 +152,11 @@ private:
   const MatmulConfig &config_;
   int64_t sumsStride_, xStride_, lanes_, halves_;
 };
+
+/// For TileStyle::Words: `rows` rows of int8 at `x` with the words of each group's first and last 16 columns in turns,
+/// at `out`, `stride` bytes apart.
+void emitWordRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out,
+                  int64_t stride);
 
 /// For TileStyle::Pairs: `rows` rows of f32 at `x` as bf16 at `out`, `stride` bytes apart, neighbouring columns
 /// swapped.

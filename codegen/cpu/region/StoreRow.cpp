@@ -62,8 +62,9 @@ public:
   /// `groups`: 2, 4 or 8, as many as the level's registers hold. `zero`: which bias (contract of !llm.qact).
   GroupQuantizer(KernelBuilder &k, int64_t groups, int64_t zero) : k_(k), groups_(groups), zero_(zero) {}
 
-  /// `x`: a chunk a group, an even number of at most `groups`; `first` (i64): the pair of groups they start with.
-  void store(const QuantizedRow &to, Value first, llvm::ArrayRef<Value> x);
+  /// `x`: a chunk a group of each of the rows, an even number a row and at most `groups` in all; `first` (i64): the
+  /// pair of groups they start with.
+  void store(llvm::ArrayRef<QuantizedRow> rows, Value first, llvm::ArrayRef<Value> x);
 
 private:
   using Join = llvm::function_ref<Value(Value, Value)>;
@@ -73,6 +74,7 @@ private:
   Value fold(KernelBuilder::Values vectors, int64_t last, Join join);
   Value exchange(Value vector, int64_t distance, Join join);
   Value pick(Value vector, int64_t count, int64_t lane);
+  void storePart(Value vector, llvm::ArrayRef<QuantizedRow> rows, Value at, int64_t QuantizedRow::*table);
   Value biases(KernelBuilder::Values sums, Value scales, int64_t count);
 
   KernelBuilder &k_;
@@ -134,9 +136,21 @@ Value GroupQuantizer::biases(KernelBuilder::Values sums, Value scales, int64_t c
   return zero_ == 0 ? bias : k_.mulF(bias, k_.constant(bias.getType(), static_cast<double>(-zero_)));
 }
 
-void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<Value> x) {
+/// Stores each row's share of `vector` in one of its tables, `at` bytes from its start.
+void GroupQuantizer::storePart(Value vector, llvm::ArrayRef<QuantizedRow> rows, Value at,
+                               int64_t QuantizedRow::*table) {
+  const int64_t share = cast<VectorType>(vector.getType()).getNumElements() / std::ssize(rows);
+  for (auto [i, row] : llvm::enumerate(rows)) {
+    llvm::SmallVector<int64_t> mask;
+    for (int64_t lane = 0; lane < share; ++lane)
+      mask.push_back(static_cast<int64_t>(i) * share + lane);
+    k_.store(rows.size() == 1 ? vector : shuffle(vector, vector, mask), row.base, at, row.*table, 4);
+  }
+}
+
+void GroupQuantizer::store(llvm::ArrayRef<QuantizedRow> rows, Value first, llvm::ArrayRef<Value> x) {
   ImplicitLocOpBuilder &b = k_.b();
-  const int64_t count = x.size();
+  const int64_t count = x.size(), inRow = count / std::ssize(rows);
   KernelBuilder::Values tops, sums;
   for (int64_t group = 0; group < groups_; ++group) // lanes of absent groups repeat the first
     tops.push_back(math::AbsFOp::create(b, x[group < count ? group : 0]));
@@ -150,33 +164,45 @@ void GroupQuantizer::store(const QuantizedRow &to, Value first, llvm::ArrayRef<V
   for (int64_t group = 0; group < count; ++group) {
     Value factor = shuffle(inverse, inverse, llvm::SmallVector<int64_t>(kChunk, group * (kChunk / groups_)));
     Value q = roundToInt(k_, k_.mulF(x[group], factor));
-    k_.store(arith::TruncIOp::create(b, k_.vec(kChunk, k_.i8()), q), to.base, at, group * kChunk, 1);
+    k_.store(arith::TruncIOp::create(b, k_.vec(kChunk, k_.i8()), q), rows[group / inRow].base, at,
+             group % inRow * kChunk, 1);
     sums.push_back(q);
   }
   sums.resize(groups_, sums.front());
-  k_.store(scales, to.base, k_.mul(first, 8), to.scales, 4);
-  k_.store(biases(sums, scales, count), to.base, k_.mul(first, zero_ == 32 ? 8 : 4), to.biases, 4);
+  storePart(scales, rows, k_.mul(first, 8), &QuantizedRow::scales);
+  storePart(biases(sums, scales, count), rows, k_.mul(first, zero_ == 32 ? 8 : 4), &QuantizedRow::biases);
 }
 
 /// Groups of 32 columns that a level's registers quantize together.
 static int64_t groupsTogether(const KernelBuilder &k) { return k.level().avx512 ? 4 : 2; }
 
-void RegionEmitter::storeGroups(llm::QuantizeOp op, Value row, Value first, int64_t count, Value rowPointer) {
+int64_t RegionEmitter::rowsTogether(const KernelBuilder &kernel) { return groupsTogether(kernel); }
+
+void RegionEmitter::storeGroups(llm::QuantizeOp op, ValueRange rows, Value first, int64_t count, ValueRange pointers) {
   auto type = cast<llm::QActType>(op.getResult().getType());
   const int64_t groups = rt::paddedK(type.getCols()) / kQuantGroup, whole = type.getCols() / kQuantGroup;
-  QuantizedRow to = quantizedRow(rowPointer, type.getCols());
-  const int64_t together = std::min<int64_t>(llvm::bit_ceil<uint64_t>(count), groupsTogether(k_));
-  GroupQuantizer quantizer(k_, 2 * together, type.getZero());
+  llvm::SmallVector<QuantizedRow> to;
+  for (Value pointer : pointers)
+    to.push_back(quantizedRow(pointer, type.getCols()));
+  const int64_t most = std::max<int64_t>(1, groupsTogether(k_) / std::ssize(rows));
+  const int64_t together = std::min<int64_t>(llvm::bit_ceil<uint64_t>(count), most);
+  GroupQuantizer quantizer(k_, 2 * together * llvm::bit_ceil(rows.size()), type.getZero());
   for (int64_t done = 0; done < count; done += together) {
     Value group = k_.add(first, done), column = k_.mul(group, kQuantGroup);
     Values x;
-    for (int64_t i = 0; i < 2 * std::min(together, count - done); ++i)
-      x.push_back(chunk(op.getX(), row, k_.add(column, i * kChunk)));
+    for (Value row : rows) {
+      if (done == 0 || rows.size() > 1) // what is prepared holds for one row
+        prepareRow(op.getX(), row);
+      for (int64_t i = 0; i < 2 * std::min(together, count - done); ++i)
+        x.push_back(chunk(op.getX(), row, k_.add(column, i * kChunk)));
+    }
     quantizer.store(to, group, x);
   }
   if (whole != groups)
-    k_.ifThen(k_.equal(first, k_.c(whole - count)),
-              [&] { GroupQuantizer(k_, 2, type.getZero()).store(to, k_.c(whole), {zeros(), zeros()}); });
+    k_.ifThen(k_.equal(first, k_.c(whole - count)), [&] {
+      for (const QuantizedRow &row : to)
+        GroupQuantizer(k_, 2, type.getZero()).store(row, k_.c(whole), {zeros(), zeros()});
+    });
 }
 
 void RegionEmitter::storeQuantized(llm::QuantizeOp op, Value row, Value rowPointer) {

@@ -61,6 +61,21 @@ TEST(MatmulTuning, TwoPanelsBringTheirRowsAndPrefetchAndNeedUnitsOfWholePairs) {
   EXPECT_NE(fault, "");
 }
 
+TEST(MatmulTuning, SumsInMemoryKeepTheUnitsOfTheirRows) {
+  MatmulShape shape{960, 576, Layout::Q4N16K4Asym, ActKind::Int8, 64, 1};
+  std::string fault;
+  for (const Level *level : {findLevel("x86-64-v3"), &cpuLevels().back()}) {
+    const MatmulConfig table = chooseMatmul(*level, shape);
+    EXPECT_TRUE(table.rowScales);
+    EXPECT_EQ(table.style, level->avx512 ? TileStyle::Wide : TileStyle::Words);
+    EXPECT_EQ(matmulWith(*level, shape, {{"row_scales", 0}}, fault), table);
+    EXPECT_EQ(fault.substr(0, 25), "row_scales 0: expected 1:");
+    EXPECT_EQ(matmulWith(*level, shape, {{"tile_rows", 4}}, fault).tileRows, 4) << fault;
+  }
+  matmulWith(*findLevel("x86-64-v3"), shape, {{"unpack", 0}}, fault);
+  EXPECT_EQ(fault, "unpack 0: expected 1: codes have to be turned");
+}
+
 TEST(MatmulTuning, AnAxisStartsWithTheTableAndIsLegal) {
   for (const Level &level : cpuLevels())
     for (Layout layout : {Layout::Q4N16K4Asym, Layout::Q8N16K4, Layout::Q4KN16K4, Layout::Q6KN16K4, Layout::BF16N16K2})

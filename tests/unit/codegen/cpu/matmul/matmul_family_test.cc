@@ -149,12 +149,20 @@ void checkQuantized(const Level &level, int64_t n) {
   Buffer memory(scratch * 3, 0xff);
   kernel->run({x.bytes.data(), weight.packed.data(), &step.batch, out.base(), memory.data()}, 3);
   const int64_t padded = rt::paddedK(n);
+  double sum = 0;
   for (int64_t row = 0; row < 33; ++row)
     for (int64_t c = 0; c < padded; ++c) {
       float scale;
       std::memcpy(&scale, out.row<char>(row) + padded + c / 16 * 4, 4);
       double want = c < n ? referenceOutput(weight, x, row, c).first : 0, got = scale * out.row<int8_t>(row)[c];
       ASSERT_NEAR(got, want, 0.501 * scale + 1e-12) << "row " << row << " column " << c;
+      sum += got;
+      if (c % 32 == 31) { // minus the zero point times the group's sum
+        float bias;
+        std::memcpy(&bias, out.row<char>(row) + rt::quantizedBiasesAt(n) + c / 32 * 4, 4);
+        ASSERT_NEAR(bias, -8 * sum, 1e-4) << "row " << row << " group " << c / 32;
+        sum = 0;
+      }
     }
   ASSERT_TRUE(out.paddingIntact());
 }
