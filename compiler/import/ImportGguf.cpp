@@ -73,7 +73,7 @@ rt::Result<ImportedModel> importGguf(std::shared_ptr<const SourceFile> file, con
   model.chatTemplate = std::move(tokenizer->chatTemplate);
   model.templatePlace = rt::escaped(model.checkpoint->files()[0]->name()) + ": 'tokenizer.chat_template'";
   model.defaultsJson = defaultsText(*gguf, model.config, *tokenizer);
-  model.provenanceJson = provenanceText("gguf", {gguf->file->name()}, std::string(model.config.family->name));
+  model.provenanceJson = provenanceText("gguf", std::string(model.config.family->name));
   return model;
 }
 

@@ -208,9 +208,7 @@ rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std
   model.checkpoint = std::move(*checkpoint);
   LLMC_TRY(checkTensors(*model.checkpoint, model.config, model.warnings));
   LLMC_TRY(readTexts(folder, options, model));
-  std::vector<std::string> files;
-  for (const auto& file : model.checkpoint->files()) files.push_back(file->name());
-  model.provenanceJson = provenanceText("safetensors", files, std::string(model.config.family->name));
+  model.provenanceJson = provenanceText("safetensors", std::string(model.config.family->name));
   return model;
 }
 

@@ -20,8 +20,8 @@ struct ImportedModel {
   /// JSON object, any of: temperature, top_p, top_k, min_p, repetition_penalty, eos_token_ids (array), bos_token_id,
   /// bos_token, eos_token (texts, as chat templates use them).
   std::string defaultsJson;
-  /// JSON object: source ("gguf", "safetensors"), files (names without folder), architecture. Same bytes wherever the
-  /// files lie.
+  /// JSON object: source ("gguf", "safetensors"), architecture. Same bytes wherever the files lie and whatever they are
+  /// called.
   std::string provenanceJson;
   std::vector<std::string> warnings;
 };

@@ -102,7 +102,7 @@ void TargetBuild::describeModel() {
   std::string activations = productInputs(*module_);
   if (cuda())
     activations = options_.passes.scheme == "fp8" ? "e4m3" : "bf16";
-  (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
+  (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, activations));
   (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
 }
 

@@ -37,10 +37,7 @@ struct Loaded {
 Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
   server::ModelFacts facts;
   facts.names = flags.servedNames;
-  if (facts.names.empty()) {
-    const auto* name = session.model().name();
-    facts.names = {name && name->size() ? name->str() : flags.engine};
-  }
+  if (facts.names.empty()) facts.names = {modelName(session, flags.engine)};
   facts.context = session.context();
   facts.priorities = flags.policy == "priority";
   facts.vocabulary = session.model().vocab_size();

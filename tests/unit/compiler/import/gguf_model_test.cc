@@ -39,7 +39,7 @@ TEST(GgufModel, HonestModel) {
   EXPECT_EQ(model->config.headDim, 32);
   EXPECT_TRUE(model->config.tieEmbeddings);
   EXPECT_EQ(model->config.eosIds, std::vector<int64_t>{7});
-  EXPECT_EQ(model->provenanceJson, R"({"architecture":"llama","files":["tiny.gguf"],"source":"gguf"})");
+  EXPECT_EQ(model->provenanceJson, R"({"architecture":"llama","source":"gguf"})");
   EXPECT_TRUE(model->checkpoint->lookup("model.layers.0.self_attn.q_proj.weight")->ropeInterleaved);
   EXPECT_FALSE(model->checkpoint->lookup("model.layers.0.self_attn.v_proj.weight")->ropeInterleaved);
   auto facts = checkTokenizerJson(model->tokenizerJson, "t");
@@ -49,6 +49,14 @@ TEST(GgufModel, HonestModel) {
   EXPECT_EQ(json["pre_tokenizer"]["pretokenizers"][0]["individual_digits"], true);
   EXPECT_EQ(json["model"]["merges"][2], (nlohmann::json{"ab", "cd"}));
   EXPECT_EQ(json["added_tokens"][0]["content"], "<|end|>");
+}
+TEST(GgufModel, TheNameIsTheMetadatas) {
+  GgufWriter named = tinyGguf(), wrong = tinyGguf();
+  named.string("general.name", "Tiny Llama");
+  wrong.u32("general.name", 7);
+  EXPECT_EQ(import(named)->config.name, "Tiny-Llama");
+  EXPECT_EQ(import(wrong)->config.name, "");
+  EXPECT_EQ(import(tinyGguf())->config.name, "");
 }
 TEST(GgufModel, LlamaWithAWindowIsMistral) {
   auto model = import(tinyGguf([](GgufWriter& w, const std::string& name) {

@@ -32,6 +32,11 @@ TEST(ModelConfig, Honest) {
   EXPECT_TRUE(config->tieEmbeddings);
   EXPECT_FALSE(config->attentionBias);
 }
+TEST(ModelConfig, TheNameIsWhatTheConfigSays) {
+  EXPECT_EQ(parse(tinyConfig())->name, "");
+  EXPECT_EQ(parse(with("_name_or_path", R"("maker/tiny-1")"))->name, "tiny-1");
+  EXPECT_EQ(parse(with("_name_or_path", "5"))->name, "");
+}
 TEST(ModelConfig, ErrorsPointAtTheValueThatIsWrong) {
   struct Case {
     std::string text, wrong;  // the place is the first occurrence of `wrong`
