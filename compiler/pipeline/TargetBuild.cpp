@@ -47,7 +47,8 @@ rt::Status TargetBuild::import() {
   if (!model)
     return model.takeStatus();
   model_ = model.take();
-  LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, model_.templatePlace, model_.warnings));
+  LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, {model_.tokenizerPlace, model_.templatePlace},
+                      model_.warnings));
   if (!options_.quiet)
     for (const std::string &warning : model_.warnings)
       llvm::errs() << "warning: " << warning << "\n";

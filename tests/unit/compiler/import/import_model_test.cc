@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/compiler/import/model_files.h"
@@ -22,6 +23,27 @@ TEST(ImportModel, FolderAndFileGiveTheSame) {
   EXPECT_EQ(whole->provenanceJson.find(folder.path()), std::string::npos);
   EXPECT_EQ(whole->defaultsJson, R"({"eos_token_ids":[7]})");
   EXPECT_EQ(whole->checkpoint->tensors().size(), 11u);
+}
+TEST(ImportModel, ErrorsNamePathsThatCanBeOpened) {
+  const std::string longName(150, 'd');
+  for (const char* file : {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json",
+                           "model.safetensors", "model.safetensors.index.json", "chat_template.jinja"}) {
+    TempFolder folder;
+    writeTinyFolder(folder);
+    std::filesystem::create_directories(folder.path() + "/" + longName + "/" + longName);
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      if (entry.is_regular_file()) std::filesystem::copy(entry.path(), folder.path() + "/" + longName + "/" + longName);
+    if (std::string(file).ends_with("index.json"))
+      std::filesystem::remove(folder.path() + "/" + longName + "/" + longName + "/model.safetensors");
+    folder.write(longName + "/" + longName + "/" + file, "{\"a\": \xff");
+    // Detours of the path that was given are left out.
+    auto model = importModel(folder.path() + "/" + longName + "//./" + longName + "/");
+    ASSERT_FALSE(model.isOk()) << file;
+    const std::string& message = model.status().message();
+    const std::string path = message.substr(0, message.find(": "));
+    EXPECT_EQ(path, folder.path() + "/" + longName + "/" + longName + "/" + file) << message;
+    EXPECT_TRUE(std::filesystem::exists(path)) << message;
+  }
 }
 TEST(ImportModel, ST20_TensorsMustMatchTheConfig) {
   TempFolder folder;

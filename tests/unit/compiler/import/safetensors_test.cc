@@ -167,8 +167,9 @@ TEST(Safetensors, ErrorsPointAtTheTokenThatIsWrong) {
     auto result = readBytes(safetensorsFile(c.header, std::string(12, 'x')));
     ASSERT_FALSE(result) << c.header;
     EXPECT_EQ(result.status().code(), c.code) << c.header;
-    const std::string place = "m.safetensors: byte " + std::to_string(8 + c.header.find(c.wrong)) + ": ";
-    EXPECT_EQ(result.status().message().find(place), 0u) << c.header << "\n" << result.status().message();
+    const std::string place = "/m.safetensors: byte " + std::to_string(8 + c.header.find(c.wrong)) + ": ";
+    EXPECT_NE(result.status().message().find(place), std::string::npos) << c.header << "\n"
+                                                                        << result.status().message();
   }
   // Both ranges of an overlap are told.
   auto overlap =
@@ -176,8 +177,9 @@ TEST(Safetensors, ErrorsPointAtTheTokenThatIsWrong) {
   EXPECT_NE(overlap.status().message().find("'b': starts at byte 4 of the data, 'a' ends at 8"), std::string::npos);
   // What belongs to no tensor has a place in the data.
   auto hole = readBytes(safetensorsFile("{" + good + "}", std::string(10, 'x')));
-  EXPECT_EQ(
-      hole.status().message().find("m.safetensors: byte " + std::to_string(8 + good.size() + 2 + 8) + ": 2 bytes"), 0u)
+  EXPECT_NE(
+      hole.status().message().find("/m.safetensors: byte " + std::to_string(8 + good.size() + 2 + 8) + ": 2 bytes"),
+      std::string::npos)
       << hole.status().message();
 }
 TEST(Safetensors, HonestHundredThousandTensorsAreQuick) {  // A6
