@@ -12,6 +12,7 @@
 
 #include "compiler/import/ImportError.h"
 #include "runtime/base/checked.h"
+#include "runtime/base/system_error.h"
 
 namespace llmc {
 namespace {
@@ -21,10 +22,8 @@ rt::Status openError(const std::string& path, int error) {
   std::string reason = std::string("cannot open: ") + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR || error == ELOOP)
     return importError("IX_MISSING", {name}, reason, "check the path", rt::ErrorKind::kMissing);
-  if (error == EACCES || error == EPERM)
-    return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kNotPermitted);
   if (error == ENXIO || error == ENODEV) return importError("IX_NOT_REGULAR", {name}, "not a regular file");
-  return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kIo);
+  return importError("IX_OPEN", {name}, reason, rt::hintOfSystemError(error), rt::kindOfSystemError(error));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/base/system_error.h"
 #include "runtime/kv/sequence_cache.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/prompt.h"
@@ -33,7 +34,9 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   Status error() const {
-    return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(path_) + ": " + std::strerror(errno));
+    const int error = errno;
+    return Status::error(kindOfSystemError(error), "CLI_OUTPUT",
+                         "cannot write " + escaped(path_) + ": " + std::strerror(error), hintOfSystemError(error));
   }
   Status opened() const { return file_ ? Status::ok() : error(); }
   Status writeRow(size_t row, std::span<const float> logits) {

@@ -1,6 +1,7 @@
 """Programs that get no threads, files or memory: they go on with what they have, or say so with status 69; never a signal, nothing left."""
 
 import resource
+import subprocess
 import unittest
 
 import engine
@@ -52,11 +53,40 @@ class Shortage(unittest.TestCase):
 
     def test_a_build_without_files_says_so(self):
         folder = hostile.fresh_folder("no-files")
-        for files in (6, 12):
+        for files in (4, 5, 6, 12):
             ended = build(folder, limit=(resource.RLIMIT_NOFILE, files))
             self.assertEqual(ended.status, 69, ended.err)
             self.assertIn("ulimit -n", ended.err)
             self.assertEqual(list(folder.iterdir()), [])
+
+    def test_a_server_without_files_says_so(self):
+        """Every number from the one that programs need to load to the one with which it starts."""
+        ends = []
+        for files in range(4, 40):
+            with self.subTest(files=files):
+                status, said, ready = self.serve((resource.RLIMIT_NOFILE, files))
+                if ready:
+                    self.assertEqual(status, 0, said)
+                elif not (status == 127 and "shared" in said):
+                    self.assertEqual(status, 69, said)
+                    self.assertRegex(said, r"(?m)^error\[(RT_FILES|SV_PORT|EN_IO)\] .*ulimit -n")
+                ends.append(status)
+                if ends[-4:] == [0] * 4:
+                    break
+        self.assertIn(69, ends)
+        self.assertEqual(ends[-1], 0, "no number of files suffices")
+
+    def serve(self, limit):
+        """A server that is told to stop as soon as it is ready: its status, what it said, whether it was ready."""
+        with subprocess.Popen([engine.BIN / "llmc-run", self.made, "--port", "0", "--kv-memory", "8M", "--threads", "1"], stderr=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))) as child:
+            said, ready = "", False
+            for line in child.stderr:
+                said += line.decode()
+                if line.startswith(b"ready on"):
+                    ready = True
+                    child.terminate()
+            return child.wait(30), said, ready
 
     def test_memory_ends_anywhere(self):
         ends = set()

@@ -13,6 +13,7 @@
 #include <future>
 #include <optional>
 
+#include "runtime/base/system_error.h"
 #include "runtime/server/api/api_error.h"
 #include "runtime/server/http/connection.h"
 #include "runtime/server/http/io_thread.h"
@@ -86,9 +87,10 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(4096, error);
   if (error)
-    return Status::error(ErrorKind::kUnavailable, "SV_PORT",
-                         "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message(),
-                         "stop what uses it (ss -ltnp shows it) or give another --port");
+    return Status::error(
+        ErrorKind::kUnavailable, "SV_PORT",
+        "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message(),
+        hintOfSystemError(error.value(), "stop what uses it (ss -ltnp shows it) or give another --port"));
   state->port = acceptor.local_endpoint().port();
   state->bound = std::move(acceptor);
   return std::unique_ptr<Listener>(new Listener(std::move(state)));
