@@ -70,8 +70,8 @@ Result<GoldenTokens> readGolden(const EngineFile& engine) {
   return golden;
 }
 
-/// A line for people: what was compared, how much of it is equal, how much has to be, and why no more. `same` tokens are
-/// equal from the first one on, `required` of them had to be; this machine runs `level`.
+/// A line for people: what was compared, how much of it is equal, how much has to be, and why no more. `same` tokens
+/// are equal from the first one on, `required` of them had to be; this machine runs `level`.
 std::string selftestText(const GoldenTokens& golden, size_t same, size_t required, const std::string& level) {
   const size_t compared = golden.expected.size();
   std::string text = "ok: " + std::to_string(same) + " of " + std::to_string(compared) +
@@ -127,18 +127,14 @@ Status runSelftest(const Flags& flags) {
          generation->ids[same] == golden->expected[same])
     ++same;
   if (same < sure)
-    return Status::error(ErrorKind::kInternal, "RT_SELFTEST",
-                         "token " + std::to_string(same + 1) + " of " + std::to_string(golden->expected.size()) + " is " +
-                             (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") +
-                             ", expected " + std::to_string(golden->expected[same]) + " (level " + session.levelName() +
-                             ")");
+    return Status::error(
+        ErrorKind::kInternal, "RT_SELFTEST",
+        "token " + std::to_string(same + 1) + " of " + std::to_string(golden->expected.size()) + " is " +
+            (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") + ", expected " +
+            std::to_string(golden->expected[same]) + " (level " + session.levelName() + ")");
   if (!flags.json) return writeOutput(selftestText(*golden, same, sure, session.levelName()));
-  Json json{{"ok", true},
-            {"compared", golden->expected.size()},
-            {"equal", same},
-            {"required", sure},
-            {"level", session.levelName()},
-            {"stored_level", golden->level}};
+  Json json{{"ok", true},       {"compared", golden->expected.size()}, {"equal", same},
+            {"required", sure}, {"level", session.levelName()},        {"stored_level", golden->level}};
   return writeOutput(json.dump() + "\n");
 }
 

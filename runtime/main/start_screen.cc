@@ -39,9 +39,8 @@ std::string sequencesText(const Session& session, uint64_t pages, const Flags& f
 std::string startScreen(Session& session, const Flags& flags, const std::string& address, uint32_t hostPages) {
   const uint64_t weights = weightBytes(session.engine().plan()), workspace = session.executor().workspaceBytes();
   const uint64_t pages = session.kv().pages(), page = session.kv().pageBytes();
-  std::string text = "model      " + modelName(session, flags.engine) + ", code for " +
-                     session.levelName() + "\nworkers    " +
-                     placementText(session.pool().placement(), session.memoryNodes());
+  std::string text = "model      " + modelName(session, flags.engine) + ", code for " + session.levelName() +
+                     "\nworkers    " + placementText(session.pool().placement(), session.memoryNodes());
   if (session.device())
     text += "\ndevice     " + session.device()->name() + ", " + formatBytes(session.room().free) + " of " +
             formatBytes(session.room().total) + " were free";
