@@ -2,6 +2,7 @@
 #include "runtime/base/system_error.h"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 namespace llmc::rt {
@@ -32,6 +33,12 @@ std::string hintOfSystemError(int error, std::string otherwise) {
     default:
       return otherwise;
   }
+}
+
+Status fileError(std::string code, const std::string& what, const std::string& path, int error) {
+  const bool absent = error == ENOENT || error == ENOTDIR;
+  return Status::error(kindOfSystemError(error, absent ? ErrorKind::kMissing : ErrorKind::kIo), std::move(code),
+                       what + " " + escaped(path) + ": " + std::strerror(error), hintOfSystemError(error));
 }
 
 }  // namespace llmc::rt

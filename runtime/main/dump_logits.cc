@@ -33,11 +33,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  Status error() const {
-    const int error = errno;
-    return Status::error(kindOfSystemError(error), "CLI_OUTPUT",
-                         "cannot write " + escaped(path_) + ": " + std::strerror(error), hintOfSystemError(error));
-  }
+  Status error() const { return fileError("CLI_OUTPUT", "cannot write", path_, errno); }
   Status opened() const { return file_ ? Status::ok() : error(); }
   Status writeRow(size_t row, std::span<const float> logits) {
     const auto at = static_cast<off_t>(row * logits.size_bytes());

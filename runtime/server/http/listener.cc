@@ -90,7 +90,9 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16
     return Status::error(
         ErrorKind::kUnavailable, "SV_PORT",
         "cannot listen on " + host + " port " + std::to_string(port) + ": " + error.message(),
-        hintOfSystemError(error.value(), "stop what uses it (ss -ltnp shows it) or give another --port"));
+        hintOfSystemError(error.value(), error == boost::asio::error::access_denied
+                                             ? "give another --port: those below 1024 are for root"
+                                             : "stop what uses it (ss -ltnp shows it) or give another --port"));
   state->port = acceptor.local_endpoint().port();
   state->bound = std::move(acceptor);
   return std::unique_ptr<Listener>(new Listener(std::move(state)));

@@ -17,6 +17,17 @@ TEST(SystemError, ShortagesAndRightsHaveTheirOwnStatus) {
   EXPECT_EQ(exitStatus(kindOfSystemError(ENOENT, ErrorKind::kMissing)), 66);
 }
 
+TEST(SystemError, AFileHasItsPathItsReasonAndItsStatus) {
+  const auto text = [](int error) { return fileError("CLI_X", "cannot read", "a\x01/b", error).toString(); };
+  EXPECT_EQ(text(EACCES), "error[CLI_X] cannot read a\\x01/b: Permission denied");
+  EXPECT_NE(text(EMFILE).find("; lift the limit of open files"), std::string::npos);
+  const auto status = [](int error) { return exitStatus(fileError("X", "w", "p", error).kind()); };
+  EXPECT_EQ(status(ENOENT), 66);
+  EXPECT_EQ(status(ENOTDIR), 66);
+  EXPECT_EQ(status(EACCES), 77);
+  EXPECT_EQ(status(EISDIR), 74);
+}
+
 TEST(SystemError, AShortagesHintSaysWhatLiftsIt) {
   EXPECT_NE(hintOfSystemError(EMFILE, "check the path").find("ulimit -n"), std::string::npos);
   EXPECT_NE(hintOfSystemError(ENOMEM).find("ulimit -v"), std::string::npos);

@@ -14,6 +14,7 @@ TEST(Boundary, EachKindHasItsExitStatus) {
   EXPECT_EQ(status(LLMC_TEXT_LIMIT), 64);
   EXPECT_EQ(status(LLMC_TEXT_UNAVAILABLE), 69);
   EXPECT_EQ(status(12345), 70);
+  EXPECT_NE(failure(LLMC_TEXT_UNAVAILABLE, {}).hint().find("ulimit -u"), std::string::npos);
 }
 
 TEST(Boundary, TheCodeStandsInFrontOfTheMessage) {
