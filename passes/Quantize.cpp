@@ -143,6 +143,13 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     });
   }
 
+  /// What rounds `input` belongs to the op that made it, as the kernel that does both says: to its consumer only where
+  /// `input` is an argument.
+  static Location placeOfRounding(Value input, llm::LinearOp consumer) {
+    Operation *source = input.getDefiningOp();
+    return source ? source->getLoc() : consumer.getLoc();
+  }
+
   /// One e4m3 form of an input for all its products with e4m3 weights; a CPU, which has no such products, rounds.
   void roundInputs(Target machine) {
     llvm::MapVector<Value, llvm::SmallVector<llm::LinearOp>> users;
@@ -153,7 +160,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     });
     for (auto &[input, linears] : users) {
       OpBuilder builder(linears[0]);
-      Location loc = linears[0].getLoc();
+      Location loc = placeOfRounding(input, linears[0]);
       Value rounded;
       if (machine == Target::Cuda)
         rounded = llm::QuantizeOp::create(builder, loc, input, llm::QActType::kE4M3);
@@ -175,7 +182,7 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
       OpBuilder builder(linears[0]);
       Type type = llm::activationType(&getContext(), llm::rowsDim(input.getType()), llm::cols(input.getType()),
                                       builder.getBF16Type());
-      Value cast = llm::CastOp::create(builder, linears[0].getLoc(), type, input);
+      Value cast = llm::CastOp::create(builder, placeOfRounding(input, linears[0]), type, input);
       for (llm::LinearOp linear : linears)
         linear.getXMutable().assign(cast);
     }
@@ -192,7 +199,8 @@ struct QuantizePass : impl::QuantizeBase<QuantizePass> {
     });
     for (auto &[key, linears] : users) {
       OpBuilder builder(linears[0]);
-      auto quantized = llm::QuantizeOp::create(builder, linears[0].getLoc(), key.first, key.second);
+      Location loc = placeOfRounding(key.first, linears[0]);
+      auto quantized = llm::QuantizeOp::create(builder, loc, key.first, key.second);
       for (llm::LinearOp linear : linears)
         linear.getXMutable().assign(quantized.getResult());
     }

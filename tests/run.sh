@@ -2,7 +2,7 @@
 # Builds everything and runs every check; the last line is `N passed, N failed, N skipped` over all stages.
 #
 # Usage: tests/run.sh [STAGE...]
-#   STAGE  only these: install build format layers size mirror tidy unit lit binaries e2e text examples fuzz asan tsan cuda
+#   STAGE  only these: install build format layers size mirror checklist tidy unit lit binaries e2e text examples fuzz asan tsan cuda
 #          cuda (only by name): gets NVIDIA's compiler library (PyPI, 100 MB) and runs every kernel for GPUs on the emulator; without the library
 #          those tests of unit and e2e are skipped
 # Each stage ends with its own counts and seconds; its whole output is kept in build/logs/STAGE.log.
@@ -179,6 +179,7 @@ runStage() {
     layers) stage layers python3 tests/tools/check_layers.py ;;
     size) stage size python3 tests/tools/size_report.py ;;
     mirror) stage mirror python3 tests/tools/check_mirror.py ;;
+    checklist) stage checklist python3 tests/tools/checklist.py --check ;;
     tidy) stage tidy python3 tests/tools/check_tidy.py build ;;
     unit) stage unit unitTestsWithModel ;;
     lit) stage lit litTests ;;
@@ -202,7 +203,7 @@ elif stage install examples/install.sh; then
   built=$?
   if stage packages finish packages && [ "$built" = 0 ]; then
     startInstrumentedBuilds
-    for name in format layers size mirror binaries unit lit e2e; do runStage "$name"; done
+    for name in format layers size mirror checklist binaries unit lit e2e; do runStage "$name"; done
     begin text textTests
     begin examples runExamples
     for name in asan tsan; do runStage "$name"; done

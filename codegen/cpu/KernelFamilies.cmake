@@ -33,7 +33,7 @@ namespace llmc {
 ${declared}inline constexpr const KernelFamily *kKernelFamilies[] = {${listed} };
 } // namespace llmc
 ")
-add_library(llmcCpuKernels STATIC KernelEmitter.cpp LowerKernels.cpp)
+add_library(llmcCpuKernels STATIC KernelEmitter.cpp LowerCpu.cpp)
 add_dependencies(llmcCpuKernels llmcPassesIncGen)
 target_link_libraries(llmcCpuKernels PUBLIC ${libraries})
 target_precompile_headers(llmcCpuKernels REUSE_FROM llmcMlirHeaders)

@@ -4,6 +4,7 @@
 #include "runtime/base/limits.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "runtime/base/system_error.h"
 #include <optional>
 
 namespace llmc {
@@ -174,8 +175,7 @@ rt::Result<TuningDatabase> TuningDatabase::parse(llvm::StringRef text, llvm::Str
 rt::Result<TuningDatabase> TuningDatabase::read(const std::string &path) {
   auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!file)
-    return rt::Status::error(rt::ErrorKind::kMissing, "TUNE_FILE",
-                             "cannot read " + rt::escaped(path) + ": " + file.getError().message());
+    return rt::fileError("TUNE_FILE", "cannot read", path, file.getError().value());
   if ((*file)->getBufferSize() > rt::limits::kTuningFileBytes)
     return rt::Status::error(rt::ErrorKind::kBadInput, "TUNE_FILE",
                              rt::escaped(path) + " has " + std::to_string((*file)->getBufferSize()) +

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "runtime/base/system_error.h"
 #include "runtime/format/layout.h"
 
 namespace llmc {
@@ -23,11 +24,11 @@ namespace fs = std::filesystem;
 /// `old`: an earlier output is there and stays.
 rt::Status ioError(const std::string& what, const std::string& path, int error, bool old = false) {
   std::string hint = error == ENOSPC || error == EDQUOT ? "free space on the disk"
-                     : error == EFBIG                   ? "raise the file size limit"
-                                                        : "";
+                     : error == EFBIG                   ? "raise the file size limit (ulimit -f)"
+                                                        : rt::hintOfSystemError(error);
   if (old) hint += (hint.empty() ? "" : "; ") + std::string("the old output is intact");
-  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", what + " '" + rt::escaped(path) + "': " + std::strerror(error),
-                           hint);
+  return rt::Status::error(rt::kindOfSystemError(error), "OUT_IO",
+                           what + " '" + rt::escaped(path) + "': " + std::strerror(error), hint);
 }
 
 std::string temporaryPrefix(const fs::path& path) { return "." + path.filename().string() + ".tmp-"; }

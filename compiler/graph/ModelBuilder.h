@@ -9,8 +9,8 @@
 namespace llmc {
 
 /// A module with one llm.weight a tensor and @forward(!llm.batch, !llm.kv) -> [T, vocab] logits. Locations name places
-/// in the model ("layers.3.attention.q"). Errors: CF_ARCH, an architecture without a family; CF_INCONSISTENT, a config
-/// that asks for a part the family has not.
+/// in the model ("layers.3.attention.q"). Requires: a model that was imported. Errors: CF_INCONSISTENT, a config that
+/// asks for a part the family has not.
 rt::Result<mlir::OwningOpRef<mlir::ModuleOp>> buildModel(mlir::MLIRContext* context, const ImportedModel& model);
 
 }  // namespace llmc

@@ -4,6 +4,7 @@
 
 #include "compiler/import/GgufModel.h"
 #include "compiler/import/ImportError.h"
+#include "compiler/import/ModelName.h"
 #include "compiler/import/RopeFactors.h"
 
 namespace llmc {
@@ -180,6 +181,7 @@ rt::Result<ModelConfig> readGgufConfig(const GgufFile& gguf) {
   if (!config.family)
     return importError("CF_ARCH", {file, static_cast<int64_t>(architecture->offset), architecture->text},
                        "architecture is not supported", hint);
+  if (const GgufValue* name = gguf.find("general.name")) config.name = modelName(name->text);
   Keys keys(gguf, architecture->text);
   LLMC_TRY(readSizes(keys, config));
   if (config.slidingWindow > 0)

@@ -38,7 +38,7 @@ constexpr std::array<LayerRename, 11> kLayerNames = {{
     {"ffn_down", &LayerNames::down},
 }};
 
-std::string_view modelName(std::string_view name) {
+std::string_view outerName(std::string_view name) {
   for (const Rename& entry : kModelNames)
     if (entry.gguf == name) return entry.canonical;
   return {};
@@ -58,7 +58,7 @@ rt::Result<std::string> canonicalName(const GgufFile& gguf, const GgufTensor& te
   size_t dot = name.find_last_of('.');
   if (dot == std::string_view::npos) return tensor.name;
   std::string_view stem = name.substr(0, dot), kind = name.substr(dot);
-  std::string_view canonical = modelName(stem);
+  std::string_view canonical = outerName(stem);
   if (!canonical.empty()) return std::string(canonical) + std::string(kind);
   if (!stem.starts_with("blk.")) return tensor.name;
   stem.remove_prefix(4);

@@ -4,6 +4,7 @@
 
 #include "compiler/import/JsonFields.h"
 #include "compiler/import/ModelConfig.h"
+#include "compiler/import/ModelName.h"
 #include "compiler/import/StrictJson.h"
 
 namespace llmc {
@@ -192,8 +193,11 @@ rt::Result<ModelConfig> parseHfConfig(const std::string& text, const std::string
   const JsonPlaces places(text, file);
   JsonFields fields(*json, places);
   for (const char* key : {"auto_map", "custom_pipelines", "trust_remote_code"})
-    if (fields.find(key)) warnings.push_back(file + ": '" + key + "' asks for code of the model's own; it is ignored");
+    if (fields.find(key))
+      warnings.push_back(rt::escaped(file) + ": '" + key + "' asks for code of the model's own; it is ignored");
   ModelConfig config;
+  if (const Json* name = fields.find("_name_or_path"); name && name->is_string())
+    config.name = modelName(name->get<std::string>());
   LLMC_TRY(readFamily(fields, config));
   LLMC_TRY(refuseQuantized(fields));
   LLMC_TRY(readSizes(fields, config));

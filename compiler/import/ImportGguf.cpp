@@ -71,9 +71,11 @@ rt::Result<ImportedModel> importGguf(std::shared_ptr<const SourceFile> file, con
   LLMC_TRY(checkVocabulary(*gguf, model.config, tokenizer->vocab));
   model.tokenizerJson = std::move(tokenizer->json);
   model.chatTemplate = std::move(tokenizer->chatTemplate);
-  model.templatePlace = rt::escaped(model.checkpoint->files()[0]->name()) + ": 'tokenizer.chat_template'";
+  const std::string shown = rt::escaped(model.checkpoint->files()[0]->name());
+  model.templatePlace = shown + ": 'tokenizer.chat_template'";
+  model.tokenizerPlace = shown + ": 'tokenizer.ggml'";
   model.defaultsJson = defaultsText(*gguf, model.config, *tokenizer);
-  model.provenanceJson = provenanceText("gguf", {gguf->file->name()}, std::string(model.config.family->name));
+  model.provenanceJson = provenanceText("gguf", std::string(model.config.family->name));
   return model;
 }
 

@@ -41,16 +41,16 @@ struct JsonFile {
 /// An empty object when there is no such file.
 rt::Result<JsonFile> readOptionalJson(const std::string& folder, const std::string& name, uint64_t limit,
                                       const ImportOptions& options) {
+  const std::string path = folder + "/" + name;
   JsonFile file;
-  file.name = name;
-  std::string path = folder + "/" + name;
+  file.name = shownPath(path);
   if (!exists(path)) return file;
   auto text = readText(path, limit, "CF_TOO_LARGE", options);
   if (!text) return text.takeStatus();
   file.text = text.take();
-  auto json = parseStrictJson(file.text, name, "CF");
+  auto json = parseStrictJson(file.text, file.name, "CF");
   if (!json) return json.takeStatus();
-  if (!json->is_object()) return importError("CF_JSON", {name, 0}, "must be a JSON object");
+  if (!json->is_object()) return importError("CF_JSON", {file.name, 0}, "must be a JSON object");
   file.json = json.take();
   return file;
 }
@@ -62,7 +62,7 @@ rt::Result<std::unique_ptr<Checkpoint>> openWeights(const std::string& folder, c
   if (exists(single) || !exists(index)) return openSingle(single, options);
   auto text = readText(index, limits::kIndexBytes, "IX_TOO_LARGE", options);
   if (!text) return text.takeStatus();
-  auto parsed = parseShardIndex(*text, "model.safetensors.index.json");
+  auto parsed = parseShardIndex(*text, shownPath(index));
   if (!parsed) return parsed.takeStatus();
   return openShards(folder, *parsed, options);
 }
@@ -109,7 +109,7 @@ rt::Result<std::string> chatTemplateOf(const std::string& folder, const JsonFile
     return importError("TM_TOO_LARGE", JsonPlaces(config.text, config.name).atKey("chat_template"),
                        "has " + std::to_string(text->size()) + " bytes; at most 1 MiB is read");
   if (size_t bad = utf8ValidPrefix(*text); bad < text->size())
-    return importError("TM_UTF8", {"chat_template.jinja", static_cast<int64_t>(bad)}, "not UTF-8 text");
+    return importError("TM_UTF8", {shownPath(path), static_cast<int64_t>(bad)}, "not UTF-8 text");
   return text;
 }
 
@@ -157,13 +157,13 @@ Status readDefaults(const JsonFile& generation, ModelConfig& config, Json& defau
 
 /// Tokenizer file, template, defaults; everything of the model that is text.
 Status readTexts(const std::string& folder, const ImportOptions& options, ImportedModel& model) {
-  auto text = readText(folder + "/tokenizer.json", limits::kTokenizerBytes, "TK_TOO_LARGE", options);
+  const std::string path = folder + "/tokenizer.json", file = shownPath(path), jinja = folder + "/chat_template.jinja";
+  auto text = readText(path, limits::kTokenizerBytes, "TK_TOO_LARGE", options);
   if (!text) return text.takeStatus();
-  auto facts = checkTokenizerJson(*text, "tokenizer.json");
+  auto facts = checkTokenizerJson(*text, file);
   if (!facts) return facts.takeStatus();
   if (facts->idEnd > model.config.vocab)
-    return importError("CF_INCONSISTENT",
-                       {"tokenizer.json", JsonPlaces(*text, "tokenizer.json").offsetOf(facts->lastId)},
+    return importError("CF_INCONSISTENT", {file, JsonPlaces(*text, file).offsetOf(facts->lastId)},
                        "has token ids up to " + std::to_string(facts->idEnd - 1) + " for a vocabulary of " +
                            std::to_string(model.config.vocab));
   model.tokenizerJson = text.take();
@@ -174,8 +174,9 @@ Status readTexts(const std::string& folder, const ImportOptions& options, Import
   auto chat = chatTemplateOf(folder, *tokenizerConfig, options);
   if (!chat) return chat.takeStatus();
   model.chatTemplate = chat.take();
+  model.tokenizerPlace = rt::escaped(file);
   model.templatePlace =
-      exists(folder + "/chat_template.jinja") ? "chat_template.jinja" : "tokenizer_config.json: 'chat_template'";
+      exists(jinja) ? rt::escaped(shownPath(jinja)) : rt::escaped(tokenizerConfig->name) + ": 'chat_template'";
   Json defaults = Json::object();
   LLMC_TRY(readDefaults(*generation, model.config, defaults));
   std::string bos = specialText(tokenizerConfig->json, "bos_token"),
@@ -200,7 +201,7 @@ rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std
   ImportedModel model;
   auto configText = readText(folder + "/config.json", limits::kConfigBytes, "CF_TOO_LARGE", options);
   if (!configText) return configText.takeStatus();
-  auto config = parseHfConfig(*configText, "config.json", model.warnings);
+  auto config = parseHfConfig(*configText, shownPath(folder + "/config.json"), model.warnings);
   if (!config) return config.takeStatus();
   model.config = config.take();
   auto checkpoint = openWeights(folder, weights, options);
@@ -208,9 +209,7 @@ rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std
   model.checkpoint = std::move(*checkpoint);
   LLMC_TRY(checkTensors(*model.checkpoint, model.config, model.warnings));
   LLMC_TRY(readTexts(folder, options, model));
-  std::vector<std::string> files;
-  for (const auto& file : model.checkpoint->files()) files.push_back(file->name());
-  model.provenanceJson = provenanceText("safetensors", files, std::string(model.config.family->name));
+  model.provenanceJson = provenanceText("safetensors", std::string(model.config.family->name));
   return model;
 }
 

@@ -17,11 +17,8 @@ rt::Result<std::shared_ptr<const SourceFile>> openInput(const std::string& path,
   return SourceFile::open(path);
 }
 
-std::string provenanceText(const std::string& source, const std::vector<std::string>& files,
-                           const std::string& architecture) {
-  nlohmann::json json = {{"source", source}, {"architecture", architecture}, {"files", nlohmann::json::array()}};
-  for (const std::string& file : files) json["files"].push_back(rt::escaped(file));
-  return json.dump();
+std::string provenanceText(const std::string& source, const std::string& architecture) {
+  return nlohmann::json{{"source", source}, {"architecture", architecture}}.dump();
 }
 
 rt::Result<ImportedModel> importModel(const std::string& path, const ImportOptions& options) {

@@ -14,14 +14,15 @@ namespace llmc {
 struct ImportedModel {
   ModelConfig config;
   std::unique_ptr<Checkpoint> checkpoint;
-  std::string tokenizerJson;  ///< text of a Hugging Face tokenizer.json (made from the metadata for GGUF)
-  std::string chatTemplate;   ///< Jinja; empty when the model has none
-  std::string templatePlace;  ///< file and object that the template came from, for messages
+  std::string tokenizerJson;   ///< text of a Hugging Face tokenizer.json (made from the metadata for GGUF)
+  std::string chatTemplate;    ///< Jinja; empty when the model has none
+  std::string templatePlace;   ///< file and object that the template came from, for messages; escaped
+  std::string tokenizerPlace;  ///< the same of the tokenizer
   /// JSON object, any of: temperature, top_p, top_k, min_p, repetition_penalty, eos_token_ids (array), bos_token_id,
   /// bos_token, eos_token (texts, as chat templates use them).
   std::string defaultsJson;
-  /// JSON object: source ("gguf", "safetensors"), files (names without folder), architecture. Same bytes wherever the
-  /// files lie.
+  /// JSON object: source ("gguf", "safetensors"), architecture. Same bytes wherever the files lie and whatever they are
+  /// called.
   std::string provenanceJson;
   std::vector<std::string> warnings;
 };

@@ -26,6 +26,7 @@ struct RopeScaling {
 /// Decoder-only model of the llama kind.
 struct ModelConfig {
   const Family* family = nullptr;  ///< never null in a config that was read
+  std::string name;                ///< what the model calls itself (ModelName.h); empty when its files do not say
   int64_t hidden = 0;              ///< width of the residual stream
   int64_t layers = 0;
   int64_t heads = 0;         ///< query heads

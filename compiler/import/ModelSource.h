@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "compiler/import/ImportedModel.h"
 
@@ -19,7 +18,6 @@ rt::Result<ImportedModel> importHuggingFace(const std::string& folder, const std
 rt::Result<std::shared_ptr<const SourceFile>> openInput(const std::string& path, const ImportOptions& options);
 
 /// Text of ImportedModel::provenanceJson.
-std::string provenanceText(const std::string& source, const std::vector<std::string>& files,
-                           const std::string& architecture);
+std::string provenanceText(const std::string& source, const std::string& architecture);
 
 }  // namespace llmc

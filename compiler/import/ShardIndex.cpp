@@ -122,7 +122,7 @@ rt::Result<std::unique_ptr<Checkpoint>> openShards(const std::string& folder, co
   for (const auto& [name, shard] : index.tensors) {
     auto it = all.shardOf.find(name);
     if (it == all.shardOf.end() || it->second != shard)
-      return importError("IX_CONFLICT", {index.shards[shard], 8, name},
+      return importError("IX_CONFLICT", {all.files[shard]->name(), 8, name},
                          "the index places this tensor here, but it is not in the shard");
   }
   if (index.tensors.size() != all.shardOf.size()) return unnamedTensor(index, all);

@@ -12,33 +12,28 @@
 
 #include "compiler/import/ImportError.h"
 #include "runtime/base/checked.h"
+#include "runtime/base/system_error.h"
 
 namespace llmc {
 namespace {
 
-std::string baseName(const std::string& path) {
-  size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? path : path.substr(slash + 1);
-}
-
-/// The whole path: "config.json" alone does not say which folder has none.
 rt::Status openError(const std::string& path, int error) {
-  const std::string name = std::filesystem::path(path).lexically_normal().string();
+  const std::string name = shownPath(path);
   std::string reason = std::string("cannot open: ") + std::strerror(error);
   if (error == ENOENT || error == ENOTDIR || error == ELOOP)
     return importError("IX_MISSING", {name}, reason, "check the path", rt::ErrorKind::kMissing);
-  if (error == EACCES || error == EPERM)
-    return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kNotPermitted);
   if (error == ENXIO || error == ENODEV) return importError("IX_NOT_REGULAR", {name}, "not a regular file");
-  return importError("IX_OPEN", {name}, reason, {}, rt::ErrorKind::kIo);
+  return importError("IX_OPEN", {name}, reason, rt::hintOfSystemError(error), rt::kindOfSystemError(error));
 }
 
 }  // namespace
 
+std::string shownPath(const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); }
+
 rt::Result<std::shared_ptr<const SourceFile>> SourceFile::open(const std::string& path) {
   std::shared_ptr<SourceFile> file(new SourceFile());
   file->path_ = path;
-  file->name_ = baseName(path);
+  file->name_ = shownPath(path);
   if (path.empty() || path.find('\0') != std::string::npos)
     return importError("IX_PATH", {path}, "path is empty or holds a NUL byte");
   // O_NONBLOCK: opening a FIFO must not wait for a writer.

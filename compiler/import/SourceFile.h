@@ -23,7 +23,7 @@ class SourceFile {
   SourceFile& operator=(const SourceFile&) = delete;
 
   const std::string& path() const { return path_; }
-  /// Name without the folder: the form that goes into errors and provenance.
+  /// The path without detours (shownPath): the form that goes into errors.
   const std::string& name() const { return name_; }
   /// Bytes when opened.
   uint64_t size() const { return size_; }
@@ -42,5 +42,8 @@ class SourceFile {
   int64_t seconds_ = 0, nanoseconds_ = 0;  // modification time when opened
   int fd_ = -1;
 };
+
+/// `path` as errors name it: one that the user can open from where the program was started, without "//" and "/./".
+std::string shownPath(const std::string& path);
 
 }  // namespace llmc

@@ -2,6 +2,7 @@
 #include "compiler/pipeline/BuildOutputs.h"
 
 #include "runtime/base/counted.h"
+#include "runtime/base/system_error.h"
 #include "runtime/format/layout.h"
 #include <algorithm>
 #include <array>
@@ -21,9 +22,9 @@ namespace llmc {
 namespace fs = std::filesystem;
 
 static rt::Status ioError(const std::string &path, int error) {
-  return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO",
+  return rt::Status::error(rt::kindOfSystemError(error), "OUT_IO",
                            "cannot write " + rt::escaped(path) + ": " + std::strerror(error),
-                           "name a place that can be written");
+                           rt::hintOfSystemError(error, "name a place that can be written"));
 }
 
 static bool isEngine(const std::string &path) {

@@ -4,21 +4,10 @@
 #include "dialects/LLM/LLMDialect.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/Support/Path.h"
 
 namespace llmc {
 
 using namespace mlir;
-
-std::string modelName(const std::string &path) {
-  llvm::StringRef name = llvm::StringRef(path).rtrim('/');
-  llvm::StringRef file = llvm::sys::path::filename(name);
-  for (llvm::StringRef extension : {".gguf", ".safetensors"})
-    file.consume_back(extension);
-  if (file == "model") // model.safetensors: the folder has the name
-    file = llvm::sys::path::filename(llvm::sys::path::parent_path(name));
-  return file.empty() ? "model" : file.str();
-}
 
 /// "i4 g32 asym + i8 g32 sym": storages of matrices, most parameters first.
 static std::string schemeOf(ModuleOp module, int64_t &parameters) {
@@ -53,8 +42,7 @@ std::string productInputs(ModuleOp module) {
   return found;
 }
 
-DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std::string &path,
-                          const std::string &activations) {
+DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std::string &activations) {
   const ModelConfig &config = model.config;
   Builder builder(module.getContext());
   NamedAttrList facts;
@@ -62,7 +50,7 @@ DictionaryAttr modelFacts(ModuleOp module, const ImportedModel &model, const std
   int64_t parameters = 0;
   facts.set("scheme", builder.getStringAttr(schemeOf(module, parameters)));
   facts.set("family", builder.getStringAttr(llvm::StringRef(config.family->name)));
-  facts.set("name", builder.getStringAttr(modelName(path)));
+  facts.set("name", builder.getStringAttr(config.name));
   facts.set("activations", builder.getStringAttr(activations));
   facts.set("eos_ids", builder.getDenseI64ArrayAttr(config.eosIds));
   number("vocab_size", config.vocab);

@@ -47,7 +47,8 @@ rt::Status TargetBuild::import() {
   if (!model)
     return model.takeStatus();
   model_ = model.take();
-  LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, model_.templatePlace, model_.warnings));
+  LLMC_TRY(checkTexts(model_.tokenizerJson, model_.chatTemplate, {model_.tokenizerPlace, model_.templatePlace},
+                      model_.warnings));
   if (!options_.quiet)
     for (const std::string &warning : model_.warnings)
       llvm::errs() << "warning: " << warning << "\n";
@@ -102,7 +103,7 @@ void TargetBuild::describeModel() {
   std::string activations = productInputs(*module_);
   if (cuda())
     activations = options_.passes.scheme == "fp8" ? "e4m3" : "bf16";
-  (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, options_.model, activations));
+  (*module_)->setAttr(kModelAttr, modelFacts(*module_, model_, activations));
   (*module_)->setAttr(kLevelsAttr, builder.getStrArrayAttr(levels));
 }
 

@@ -31,17 +31,18 @@ static std::string whyItAlwaysFails(const rt::ChatTemplate &chatTemplate) {
   return why;
 }
 
-rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate,
-                      const std::string &templatePlace, std::vector<std::string> &warnings) {
+rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate, const TextPlaces &places,
+                      std::vector<std::string> &warnings) {
   if (auto tokenizer = rt::Tokenizer::create(tokenizerJson); !tokenizer)
-    return at("tokenizer.json", tokenizer.takeStatus());
+    return at(places.tokenizer, tokenizer.takeStatus());
   if (chatTemplate.empty())
     return rt::Status::ok();
   auto compiled = rt::ChatTemplate::create(chatTemplate, "", "");
   if (!compiled)
-    return at(templatePlace, compiled.takeStatus());
+    return at(places.chatTemplate, compiled.takeStatus());
   if (std::string why = whyItAlwaysFails(*compiled); !why.empty())
-    warnings.push_back(templatePlace + ": fails for a plain user message and every other conversation tried, so " +
+    warnings.push_back(places.chatTemplate +
+                       ": fails for a plain user message and every other conversation tried, so " +
                        "--message, --chat and chat completions will fail: " + why);
   return rt::Status::ok();
 }

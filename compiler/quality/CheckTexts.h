@@ -8,10 +8,15 @@
 
 namespace llmc {
 
-/// Compiles both as llmc-run does. `templatePlace` (file and object) goes in front of the template's errors. A template
+/// Files and objects that the texts came from: they go in front of errors.
+struct TextPlaces {
+  std::string tokenizer, chatTemplate;
+};
+
+/// Compiles both as llmc-run does. A template
 /// that compiles and fails on all of some usual conversations adds a line to `warnings`: raw prompts need none.
 /// Errors: TK_*, TM_*, kind kBadInput.
-rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate,
-                      const std::string &templatePlace, std::vector<std::string> &warnings);
+rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate, const TextPlaces &places,
+                      std::vector<std::string> &warnings);
 
 } // namespace llmc

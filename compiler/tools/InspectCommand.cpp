@@ -40,7 +40,8 @@ Json modelFacts(const fb::Engine &plan) {
   if (model.eos_ids())
     for (int32_t id : *model.eos_ids())
       eos.push_back(id);
-  return {{"name", text(model.name())},
+  const std::string name = text(model.name());
+  return {{"name", name.empty() ? Json() : Json(name)}, // null: the model's files do not say
           {"family", text(model.family())},
           {"parameters", model.parameters()},
           {"scheme", text(model.scheme())},
@@ -210,7 +211,9 @@ Json gatherFacts(rt::EngineFile &engine) {
   return facts;
 }
 
-std::string show(const Json &value) { return value.is_string() ? rt::escaped(value.get<std::string>()) : value.dump(); }
+std::string show(const Json &value) {
+  return value.is_string() ? rt::escaped(value.get<std::string>()) : value.is_null() ? "none" : value.dump();
+}
 
 std::string column(const Json &value, int width) {
   std::string cell = show(value);
@@ -298,7 +301,7 @@ std::string factsText(const Json &facts, const std::string &path) {
     if (facts[key].is_object())
       out += "\n" + std::string(title) + "\n" + pairs(facts[key]);
     else
-      out += "\n" + std::string(title) + ": " + (facts[key].is_null() ? "none" : show(facts[key])) + "\n";
+      out += "\n" + std::string(title) + ": " + show(facts[key]) + "\n";
   out += "\nsections (bytes)\n";
   for (const Json &section : facts["sections"])
     out += "  " + column(section["kind"], 12) + column(section["bytes"], -14) + "at " + section["offset"].dump() + "\n";

@@ -1,20 +1,16 @@
 // The llmc program: picks a subcommand.
-#include "compiler/pipeline/UnfinishedEngine.h"
+#include "compiler/pipeline/FatalErrors.h"
 #include "compiler/tools/BuildCommand.h"
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/InspectCommand.h"
 #include "compiler/tools/TuneCommand.h"
-#include "runtime/base/shortage.h"
 #include "runtime/base/standard_streams.h"
 #include "runtime/device/cpu_features.h"
-#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <string>
-#include <unistd.h>
 
 namespace llmc {
 
@@ -71,19 +67,6 @@ static int run(int argc, char **argv) {
   return report(usageError("unknown command '" + rt::escaped(command) + "'", "llmc --help"));
 }
 
-/// Also of LLVM, which aborts by itself when it gets no thread or no memory. What else ends it is a bug.
-static void explainShortages() {
-  rt::explainShortages(removeUnfinishedOutputs);
-  llvm::install_bad_alloc_error_handler([](void *, const char *, bool) { rt::endWithoutMemory(); });
-  llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
-    if (std::strstr(reason, "pthread_create"))
-      rt::endWithoutThreads();
-    report(rt::Status::error(rt::ErrorKind::kInternal, "CG_LLVM", std::string("LLVM gave up: ") + reason));
-    removeUnfinishedOutputs();
-    _exit(rt::exitStatus(rt::ErrorKind::kInternal));
-  });
-}
-
 /// LLVM's streams end the process by themselves when an error is left on them, so it is taken off and told here.
 static int closeStreams(int status) {
   errno = 0;
@@ -105,6 +88,6 @@ static int closeStreams(int status) {
 
 int main(int argc, char **argv) {
   llmc::rt::secureStandardStreams();
-  llmc::explainShortages();
+  llmc::explainFatalErrors();
   return llmc::closeStreams(llmc::run(argc, argv));
 }

@@ -33,7 +33,7 @@ template <std::integral To, std::integral From>
   return r;
 }
 
-/// True when [offset, offset + size) lies inside [0, total); never wraps.
+/// True when [offset, offset + size) lies inside [0, total), all of one unit, as bytes; never wraps.
 [[nodiscard]] constexpr bool rangeInside(uint64_t offset, uint64_t size, uint64_t total) {
   return offset <= total && size <= total - offset;
 }

@@ -2,11 +2,13 @@
 // write and leave.
 #include "runtime/base/shortage.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <exception>
@@ -37,9 +39,11 @@ std::atomic_flag said;
     endWithoutMemory();
   } catch (const std::system_error& error) {
     if (error.code() == std::errc::resource_unavailable_try_again) endWithoutThreads();
-  } catch (...) {  // a bug: the signal says so
+  } catch (...) {
+    // Boost's exceptions are none of the standard's: what is missing is still missing.
+    if (::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0) < 0 && (errno == EMFILE || errno == ENFILE)) endWithoutFiles();
   }
-  std::abort();
+  std::abort();  // a bug: the signal says so
 }
 
 bool isFree(size_t bytes) {
@@ -92,8 +96,13 @@ void endWithoutMemory() {
 }
 
 void endWithoutThreads() {
-  end("error[RT_THREADS] the system gives this process no more threads; lift its limit (ulimit -u, the container's) "
+  end("error[RT_THREADS] the system gives this process no more threads; lift its limit (ulimit -u, -v, the "
+      "container's) "
       "or ask for fewer\n");
+}
+
+void endWithoutFiles() {
+  end("error[RT_FILES] the system gives this process no more files to open; lift its limit (ulimit -n)\n");
 }
 
 std::vector<std::thread> startThreads(size_t count, const std::function<void()>& work) {

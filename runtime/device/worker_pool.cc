@@ -92,7 +92,7 @@ Status WorkerPool::startWorkers() {
       return Status::error(
           ErrorKind::kUnavailable, "RT_THREADS",
           "cannot start worker " + std::to_string(worker) + " of " + std::to_string(workers_) + ": " + error.what(),
-          "--threads N asks for fewer; ulimit -u limits them");
+          "--threads N asks for fewer; ulimit -u and -v limit them");
     }
     if (!cpus_.empty()) pinTo(worker, cpus_[worker]);
   }

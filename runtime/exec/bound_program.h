@@ -24,8 +24,8 @@ struct ProgramSource {
 
 /// Memory that arguments point into. All addresses live as long as the program.
 struct ProgramMemory {
-  uint8_t* arena = nullptr;
-  uint8_t* kv = nullptr;
+  uint8_t* arena = nullptr;  ///< bytes of the plan's slots
+  uint8_t* kv = nullptr;     ///< the pages of the KV cache
   const Batch* batch = nullptr;
 };
 

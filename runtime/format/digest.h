@@ -10,6 +10,7 @@
 
 namespace llmc::rt {
 
+/// Of `bytes` bytes at `data`.
 Digest128 digestOf(const void* data, size_t bytes);
 
 /// Number of chunk digests of a section of `paddedBytes`.
@@ -20,6 +21,7 @@ class ChunkDigester {
  public:
   ChunkDigester();
   ~ChunkDigester();
+  /// `bytes` bytes at `data`, after those before.
   void append(const void* data, size_t bytes);
   /// Digests of all chunks so far; starts a new stream.
   std::vector<Digest128> finish();

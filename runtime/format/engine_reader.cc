@@ -15,6 +15,7 @@
 
 #include "runtime/base/limits.h"
 #include "runtime/base/shortage.h"
+#include "runtime/base/system_error.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/digest.h"
 #include "runtime/format/engine_memory.h"
@@ -70,13 +71,18 @@ struct EngineFile::State {
   }
 };
 
+/// Another code where the file may well be there.
+static Status openError(const std::string& path, int error) {
+  const ErrorKind kind = kindOfSystemError(error, ErrorKind::kMissing);
+  return Status::error(kind, kind == ErrorKind::kUnavailable ? "EN_IO" : "EN_MISSING",
+                       "cannot open engine '" + escaped(path) + "': " + std::strerror(error),
+                       hintOfSystemError(error, "check the path"));
+}
+
 Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.get() < 0)
-    return Status::error(errno == EACCES || errno == EPERM ? ErrorKind::kNotPermitted : ErrorKind::kMissing,
-                         "EN_MISSING", "cannot open engine '" + escaped(path) + "': " + std::strerror(errno),
-                         "check the path");
+  if (file.get() < 0) return openError(path, errno);
   struct stat info;
   if (::fstat(file.get(), &info) != 0)
     return Status::error(ErrorKind::kIo, "EN_IO",

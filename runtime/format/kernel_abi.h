@@ -35,7 +35,7 @@ struct Batch {
   /// [S] above 0: the row's logits are read; else they need not be written, its largest ones are enough. Since ABI 2.
   const int32_t* logitsWanted = nullptr;
   const void* samples = nullptr;  ///< CUDA: [S] SampleRow of cuda_abi.h; null: the best token of each row
-  const void* edits = nullptr;    ///< CUDA: SampleEdit, in runs that SampleRow names
+  const void* edits = nullptr;    ///< CUDA: [of all rows] SampleEdit, in runs that SampleRow names
   /// CUDA: [S of the step before] f32, row stride rowStrideBytes(4): its tokens. An id of -1 - r in `tokenIds` is the
   /// one at row r. Since CUDA ABI 3.
   const float* lastTokens = nullptr;

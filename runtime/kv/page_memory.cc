@@ -31,7 +31,9 @@ class HostPages : public PageMemory {
 
 Result<std::unique_ptr<PageMemory>> hostPages(uint64_t bytes) {
   auto arena = Arena::map(bytes, "the KV cache");
-  if (!arena) return arena.takeStatus();
+  if (!arena)
+    return Status::error(arena.status().kind(), arena.status().code(), arena.status().message(),
+                         "--kv-memory SIZE asks for less; else " + arena.status().hint());
   return std::unique_ptr<PageMemory>(std::make_unique<HostPages>(arena.take()));
 }
 

@@ -15,8 +15,9 @@ class PageMemory {
   virtual uint8_t* base() const = 0;
   /// Whether base() is an address that host code must not touch.
   virtual bool onDevice() const = 0;
-  /// Inside this memory; on a device also between it and host memory.
+  /// `bytes` bytes inside this memory; on a device also between it and host memory.
   virtual Status copy(uint8_t* to, const uint8_t* from, uint64_t bytes) = 0;
+  /// `bytes` bytes of `value` from `to` on.
   virtual Status fill(uint8_t* to, uint8_t value, uint64_t bytes) = 0;
   /// Returns when all that was asked for is done.
   virtual Status wait() = 0;

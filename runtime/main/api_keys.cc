@@ -2,7 +2,10 @@
 #include "runtime/main/api_keys.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
+
+#include "runtime/base/system_error.h"
 
 namespace llmc::rt {
 namespace {
@@ -40,7 +43,7 @@ Status readFile(const std::string& path, std::vector<std::string>& keys) {
     keys.push_back(key);
     ++found;
   }
-  if (!file.eof()) return Status::error(ErrorKind::kMissing, "CLI_FLAG", "cannot read the keys in " + escaped(path));
+  if (const int error = errno; !file.eof()) return fileError("CLI_FLAG", "cannot read the keys in", path, error);
   if (found == 0) return keyError(ErrorKind::kBadInput, "there is no key in " + escaped(path));
   return Status::ok();
 }

@@ -220,7 +220,7 @@ class Bench {
 Json facts(Session& session, const Flags& flags, double bandwidth) {
   const fb::Model& model = session.model();
   const auto text = [](const flatbuffers::String* s) { return s ? s->str() : std::string(); };
-  Json json{{"model", text(model.name())},
+  Json json{{"model", modelName(session, flags.engine)},
             {"scheme", text(model.scheme())},
             {"parameters", model.parameters()},
             {"cpu", cpuBrand()},

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "runtime/base/limits.h"
+#include "runtime/base/system_error.h"
 #include "runtime/main/flag_spellings.h"
 #include "runtime/main/help.h"
 
@@ -109,11 +110,11 @@ class Reader {
 
 Result<std::string> readText(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  if (!file) return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
+  const auto unreadable = [&] { return fileError("CLI_CONFIG", "cannot read the config file", path, errno); };
+  if (!file) return unreadable();
   std::string text(limits::kConfigBytes + 1, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0)
-    return Status::error(ErrorKind::kMissing, "CLI_CONFIG", "cannot read the config file " + escaped(path));
+  if (std::ferror(file.get()) != 0) return unreadable();
   if (text.size() > limits::kConfigBytes)
     return Status::error(ErrorKind::kBadInput, "CLI_CONFIG", "the config file " + escaped(path) + " is too large");
   return text;

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "runtime/base/system_error.h"
 #include "runtime/kv/sequence_cache.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/prompt.h"
@@ -32,9 +33,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  Status error() const {
-    return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(path_) + ": " + std::strerror(errno));
-  }
+  Status error() const { return fileError("CLI_OUTPUT", "cannot write", path_, errno); }
   Status opened() const { return file_ ? Status::ok() : error(); }
   Status writeRow(size_t row, std::span<const float> logits) {
     const auto at = static_cast<off_t>(row * logits.size_bytes());

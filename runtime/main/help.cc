@@ -73,7 +73,9 @@ constexpr FlagHelp kFlags[] = {
     {"api-key-file", "FILE", "more keys, one a line; not empty lines and those after a # (default: none)", kServe},
     {"open-metrics", "", "/metrics needs no key, for scrapers that cannot send one (default: it needs one)", kServe},
     {"served-model-name", "NAME",
-     "name of the model in requests; several are accepted, answers carry the first (default: the model's)", kServe},
+     "name of the model in requests; several are accepted, answers carry the first (default: as the model's files call "
+     "it, else the engine's file)",
+     kServe},
     {"generation-config", "NAME",
      "sampling of requests that name none: auto, the engine's, or vllm, OpenAI's temperature 1 (default: auto)",
      kServe},

@@ -70,6 +70,22 @@ Result<GoldenTokens> readGolden(const EngineFile& engine) {
   return golden;
 }
 
+/// A line for people: what was compared, how much of it is equal, how much has to be, and why no more. `same` tokens
+/// are equal from the first one on, `required` of them had to be; this machine runs `level`.
+std::string selftestText(const GoldenTokens& golden, size_t same, size_t required, const std::string& level) {
+  const size_t compared = golden.expected.size();
+  std::string text = "ok: " + std::to_string(same) + " of " + std::to_string(compared) +
+                     " greedy tokens equal those that the build stored, level " + level;
+  if (required == compared) return text + "; all were required\n";
+  char why[160];
+  std::snprintf(why, sizeof why,
+                ": token %zu led by %.3f in its logit, and a lead below %g may go to the other token on another level",
+                required + 1, golden.margins[required], kSureMargin);
+  return text + " (stored on " + escaped(golden.level) + "); " +
+         (required == 0 ? "none was" : "the first " + std::to_string(required) + (required == 1 ? " was" : " were")) +
+         " required" + why + "\n";
+}
+
 }  // namespace
 
 Status runCheck(const Flags& flags) {
@@ -111,19 +127,15 @@ Status runSelftest(const Flags& flags) {
          generation->ids[same] == golden->expected[same])
     ++same;
   if (same < sure)
-    return Status::error(ErrorKind::kInternal, "RT_SELFTEST",
-                         "token " + std::to_string(same) + " of " + std::to_string(golden->expected.size()) + " is " +
-                             (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") +
-                             ", expected " + std::to_string(golden->expected[same]) + " (level " + session.levelName() +
-                             ")");
-  if (flags.json)
-    return writeOutput(Json{{"ok", true}, {"tokens", same}, {"compared", sure}, {"level", session.levelName()}}.dump() +
-                       "\n");
-  std::string text = "ok: " + std::to_string(same) + " tokens as stored, level " + session.levelName();
-  if (sure < golden->expected.size())
-    text += "; " + std::to_string(sure) + " of " + std::to_string(golden->expected.size()) +
-            " were required, the next one was a near tie where it was stored (level " + escaped(golden->level) + ")";
-  return writeOutput(text + "\n");
+    return Status::error(
+        ErrorKind::kInternal, "RT_SELFTEST",
+        "token " + std::to_string(same + 1) + " of " + std::to_string(golden->expected.size()) + " is " +
+            (same < generation->ids.size() ? std::to_string(generation->ids[same]) : "missing") + ", expected " +
+            std::to_string(golden->expected[same]) + " (level " + session.levelName() + ")");
+  if (!flags.json) return writeOutput(selftestText(*golden, same, sure, session.levelName()));
+  Json json{{"ok", true},       {"compared", golden->expected.size()}, {"equal", same},
+            {"required", sure}, {"level", session.levelName()},        {"stored_level", golden->level}};
+  return writeOutput(json.dump() + "\n");
 }
 
 Status runTokenize(const Flags& flags) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "runtime/base/limits.h"
+#include "runtime/base/system_error.h"
 
 namespace llmc::rt {
 
@@ -16,10 +17,12 @@ Result<std::string> readTextFile(const std::string& path) {
     if (file != stdin) std::fclose(file);
   };
   std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"), close);
-  const auto error = [&](ErrorKind kind, const std::string& why) {
-    return Status::error(kind, "CLI_FILE", escaped(path) + ": " + why);
+  const auto error = [&](ErrorKind kind, const std::string& why, std::string hint = {}) {
+    return Status::error(kind, "CLI_FILE", escaped(path) + ": " + why, std::move(hint));
   };
-  if (!file) return error(errno == ENOENT ? ErrorKind::kMissing : ErrorKind::kIo, std::strerror(errno));
+  if (const int number = errno; !file)
+    return error(kindOfSystemError(number, number == ENOENT ? ErrorKind::kMissing : ErrorKind::kIo),
+                 std::strerror(number), hintOfSystemError(number));
   std::string text;
   char buffer[65536];
   while (const size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {

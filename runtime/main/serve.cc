@@ -1,4 +1,5 @@
 // llmc-run ENGINE: listens at once, loads on the engine's own thread, serves until a signal, drains.
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <future>
@@ -7,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/base/system_error.h"
 #include "runtime/device/cpu_topology.h"
 #include "runtime/main/api_keys.h"
 #include "runtime/main/modes.h"
@@ -37,10 +39,7 @@ struct Loaded {
 Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
   server::ModelFacts facts;
   facts.names = flags.servedNames;
-  if (facts.names.empty()) {
-    const auto* name = session.model().name();
-    facts.names = {name && name->size() ? name->str() : flags.engine};
-  }
+  if (facts.names.empty()) facts.names = {modelName(session, flags.engine)};
   facts.context = session.context();
   facts.priorities = flags.policy == "priority";
   facts.vocabulary = session.model().vocab_size();
@@ -152,7 +151,7 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   if (flags.accessLog == "-")
     options.accessLog = stderr;
   else if (!flags.accessLog.empty() && !(options.accessLog = std::fopen(flags.accessLog.c_str(), "ae")))
-    return Status::error(ErrorKind::kIo, "CLI_OUTPUT", "cannot write " + escaped(flags.accessLog));
+    return fileError("CLI_OUTPUT", "cannot write", flags.accessLog, errno);
   return options;
 }
 

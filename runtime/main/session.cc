@@ -24,6 +24,13 @@ constexpr int kReadyMilliseconds = 100;
 
 }  // namespace
 
+std::string modelName(const Session& session, const std::string& enginePath) {
+  if (const auto* name = session.model().name(); name && name->size() > 0) return name->str();
+  std::string file = enginePath.substr(enginePath.find_last_of('/') + 1);
+  if (file.size() > 4 && file.ends_with(".bin")) file.resize(file.size() - 4);
+  return file;
+}
+
 Result<Tokenizer> loadTokenizer(const std::string& path) {
 #ifdef M_TOP_PAD
   // A vocabulary is 100,000 small strings: the heap grows by 8 MiB a system call instead of 128 KiB, 5 of 70 ms.

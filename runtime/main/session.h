@@ -92,6 +92,10 @@ class Session {
   double loadMilliseconds_ = 0;
 };
 
+/// What `session`'s model is called where no flag names it: as its own files do, else as the engine's file without
+/// folder and ".bin". `enginePath` as the user gave it.
+std::string modelName(const Session& session, const std::string& enginePath);
+
 /// The tokenizer of the engine at `path`, without its weights.
 Result<Tokenizer> loadTokenizer(const std::string& path);
 

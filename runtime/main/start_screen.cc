@@ -37,12 +37,10 @@ std::string sequencesText(const Session& session, uint64_t pages, const Flags& f
 }  // namespace
 
 std::string startScreen(Session& session, const Flags& flags, const std::string& address, uint32_t hostPages) {
-  const auto* name = session.model().name();
   const uint64_t weights = weightBytes(session.engine().plan()), workspace = session.executor().workspaceBytes();
   const uint64_t pages = session.kv().pages(), page = session.kv().pageBytes();
-  std::string text = "model      " + (name && name->size() ? name->str() : flags.engine) + ", code for " +
-                     session.levelName() + "\nworkers    " +
-                     placementText(session.pool().placement(), session.memoryNodes());
+  std::string text = "model      " + modelName(session, flags.engine) + ", code for " + session.levelName() +
+                     "\nworkers    " + placementText(session.pool().placement(), session.memoryNodes());
   if (session.device())
     text += "\ndevice     " + session.device()->name() + ", " + formatBytes(session.room().free) + " of " +
             formatBytes(session.room().total) + " were free";

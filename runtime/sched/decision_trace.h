@@ -31,7 +31,7 @@ enum class Decision : uint8_t {
 enum class Cause : uint8_t { kNone, kNoPages, kBetterClass };
 
 struct TraceRecord {
-  double time = 0;
+  double time = 0;  ///< seconds on the caller's clock
   uint64_t step = 0;
   RequestId request = 0;
   uint32_t choice = 0;

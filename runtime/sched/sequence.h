@@ -20,7 +20,7 @@ struct Request {
   uint32_t unfinished = 0;
   bool forked = false;
   bool paused = false;
-  double deadline = 0;
+  double deadline = 0;    ///< seconds, RequestSpec::deadline
   void* owner = nullptr;  ///< RequestSpec::owner
 };
 

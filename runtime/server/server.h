@@ -23,7 +23,7 @@ struct ServerOptions {
   bool openMetrics = false;          ///< /metrics needs no key, for scrapers that cannot send one
   uint32_t ioThreads = 2;
   uint32_t prepareThreads = 2;  ///< templates and tokenizers of short bodies; long ones have one more thread
-  double clockRate = 1;         ///< of the timeouts, see IoThread
+  double clockRate = 1;         ///< seconds of the timeouts in one of the clock's, see IoThread
   uint32_t mostConnections = limits::kConnections;
   std::FILE* accessLog = nullptr;  ///< not owned; null: none
   LogFormat logFormat = LogFormat::kText;

@@ -15,7 +15,7 @@ namespace llmc::rt::serving {
 struct Choice {
   SamplingParams params;
   std::optional<TokenHistory> history;  ///< when the parameters penalize
-  std::vector<int32_t> output;
+  std::vector<int32_t> output;          ///< ids of its tokens so far
 };
 
 class Generation {

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/system_error.h"
+
 namespace llmc::rt::serving {
 namespace {
 
@@ -39,9 +41,10 @@ TraceFile::~TraceFile() {
 Result<std::unique_ptr<TraceFile>> TraceFile::create(const std::string& path, const Tracks& tracks,
                                                      uint64_t mostBytes) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0)
-    return Status::error(ErrorKind::kIo, "SV_TRACE",
-                         "cannot write the trace to '" + escaped(path) + "': " + std::strerror(errno));
+  if (const int error = errno; file < 0)
+    return Status::error(kindOfSystemError(error), "SV_TRACE",
+                         "cannot write the trace to '" + escaped(path) + "': " + std::strerror(error),
+                         hintOfSystemError(error));
   std::unique_ptr<TraceFile> trace(new TraceFile(file, tracks, mostBytes));
   LLMC_TRY(trace->flush());
   return trace;

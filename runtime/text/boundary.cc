@@ -42,7 +42,9 @@ Status failure(int32_t kind, LlmcTextBytes error) {
     default:
       break;
   }
-  return Status::error(errorKind, std::move(code), std::move(message));
+  std::string hint =
+      errorKind == ErrorKind::kUnavailable ? "lift the limits of processes and memory (ulimit -u, -v)" : "";
+  return Status::error(errorKind, std::move(code), std::move(message), std::move(hint));
 }
 
 }  // namespace llmc::rt::text

@@ -22,24 +22,24 @@ enum LlmcTextKind {
 };
 
 typedef struct {
-  const uint8_t* data;
-  size_t size;
-} LlmcTextView; /* borrowed for the call */
+  const uint8_t* data; /* bytes of UTF-8, or of none */
+  size_t size;         /* bytes */
+} LlmcTextView;        /* borrowed for the call */
 typedef struct {
-  uint8_t* data;
-  size_t size, capacity;
-} LlmcTextBytes; /* owned: llmc_text_bytes_free */
+  uint8_t* data;         /* [size] bytes */
+  size_t size, capacity; /* bytes */
+} LlmcTextBytes;         /* owned: llmc_text_bytes_free */
 typedef struct {
-  uint32_t* data;
-  size_t size, capacity;
-} LlmcTextIds; /* owned: llmc_text_ids_free */
+  uint32_t* data;        /* [size] token ids */
+  size_t size, capacity; /* ids */
+} LlmcTextIds;           /* owned: llmc_text_ids_free */
 typedef struct {
   size_t begin, end;
 } LlmcTextRange; /* bytes [begin, end) of a text */
 typedef struct {
-  LlmcTextRange* data;
-  size_t size, capacity;
-} LlmcTextRanges; /* owned: llmc_text_ranges_free */
+  LlmcTextRange* data;   /* [size] */
+  size_t size, capacity; /* ranges, of 16 bytes each */
+} LlmcTextRanges;        /* owned: llmc_text_ranges_free */
 
 /* Called in place of an abort, when this library gets no memory; must not return. Before any other call. */
 void llmc_text_on_no_memory(void (*handler)(void));

@@ -216,7 +216,7 @@ class Cut(unittest.TestCase):
                 os.truncate(path, length)
                 ended = hostile.run("llmc", "build", path, "-o", path.with_name("out.bin"), "--quiet")
                 self.assertEqual(ended.status, 65, ended.err)
-                self.assertRegex(ended.err, r"^error\[GG_(TRUNCATED|OFFSET)\] model.gguf: .*incomplete")
+                self.assertRegex(ended.err, r"^error\[GG_(TRUNCATED|OFFSET)\] \S+/model.gguf: .*incomplete")
                 self.assertEqual(os.listdir(path.parent), ["model.gguf"])
 
     def test_less_than_a_magic(self):

@@ -5,12 +5,14 @@ import math
 import os
 import pathlib
 import pty
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
 import engine
+import hostile
 import tiny_models
 import tiny_tokenizer
 
@@ -110,13 +112,23 @@ class Commands(unittest.TestCase):
         self.assertEqual(engine.call("llmc-run", path, *ask).rstrip("\n"), engine.run_json(path, *ask)["text"].rstrip("\n"))
 
     def test_the_same_input_gives_the_same_bytes(self):
-        made = []
-        for name, jobs in (("a", 1), ("b", 3)):
-            out = engine.work_dir() / f"same-{name}.bin"
-            engine.call("llmc", "build", model_path(), "-o", out, "--quiet", "--force", "--jobs", jobs)
-            made.append(out.read_bytes())
-            out.unlink()
-        self.assertEqual(made[0], made[1])
+        """Whatever the number of threads, the names of files and folders, and where they lie."""
+        quick = ("--cpu-levels", "x86-64-v3", "--selftest-tokens", "0")
+        for kind in ("gguf", "folder", "weights"):
+            made = []
+            with self.subTest(kind):
+                for name, jobs in (("a", 1), ("b", 3)):
+                    place = hostile.fresh_folder(f"same-{kind}-{name}")
+                    if kind == "gguf":
+                        model = shutil.copy(hostile.model_path(hostile.GGUF), place / f"{name}.gguf")
+                    else:
+                        model = shutil.copytree(model_path(), place / f"folder-{name}")
+                        if kind == "weights":
+                            model = (model / "model.safetensors").rename(model / f"{name}.safetensors")
+                    engine.call("llmc", "build", model, "-o", place / "e.bin", "--quiet", "--jobs", jobs, *([] if kind == "folder" else quick))
+                    made.append((place / "e.bin").read_bytes())
+                    shutil.rmtree(place)
+                self.assertEqual(made[0], made[1])
 
     def test_bench_and_inspect_print_json(self):
         path = engine.build(model_path())

@@ -69,6 +69,7 @@ def refuse_build(test, model, status: int, code: str, names=(), flags=(), cpu: f
     check_refusal(test, ended, status, code, names, cpu)
     if code[:3] in ("ST_", "GG_", "CF_", "TK_"):
         test.assertRegex(ended.err, r"^error\[\w+\] \S+: byte \d+: ", "file and place in it")
+        test.assertTrue(os.path.isfile(re.match(r"error\[\w+\] (\S+): byte", ended.err)[1]), "a path that can be opened: " + ended.err)
     test.assertEqual([p.name for p in folder.iterdir()], ["engine.bin"], "left behind")
     test.assertEqual(output.read_bytes(), OLD, "the old output")
 

@@ -102,6 +102,15 @@ class Inspect(unittest.TestCase):
                 self.assertGreater(sum(kernel["launches"].values()), 0, kernel["name"])
                 self.assertEqual(kernel["variants"][-1]["m_max"], 0)
 
+    def test_a_norms_kernel_is_from_norms(self):
+        """Though it rounds for the products that come after it, none of which it computes."""
+        for _, path in self.each():
+            kernels = json.loads(engine.call("llmc", "explain", path, "--json"))["kernels"]
+            norms = [k for k in kernels if k["family"] == "norm"]
+            self.assertGreater(len(norms), 0)
+            for kernel in norms:
+                self.assertRegex(" ".join(kernel["origin"]), r"^((layers\.\d+\.)?(embedding|norm|(attention|mlp)_norm|(attention|mlp)\.add) ?)+$")
+
     def test_text_tells_each_kernel_and_one_kernel(self):
         for _, path in self.each():
             kernels = json.loads(engine.call("llmc", "explain", path, "--json"))["kernels"]

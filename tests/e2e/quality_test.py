@@ -169,4 +169,4 @@ class GoldenTokens(unittest.TestCase):
         path.write_bytes(with_text(content, SELFTEST, other))
         engine.call("llmc-run", path, "--check")
         ended = hostile.run("llmc-run", path, "--selftest", env={"LLMC_CPU_LEVEL": "x86-64-v3"})
-        hostile.check_refusal(self, ended, 70, "RT_SELFTEST", ["token 7 of 16"])
+        hostile.check_refusal(self, ended, 70, "RT_SELFTEST", ["token 8 of 16"])

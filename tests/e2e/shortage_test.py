@@ -1,6 +1,9 @@
 """Programs that get no threads, files or memory: they go on with what they have, or say so with status 69; never a signal, nothing left."""
 
+import os
 import resource
+import shutil
+import subprocess
 import unittest
 
 import engine
@@ -52,11 +55,74 @@ class Shortage(unittest.TestCase):
 
     def test_a_build_without_files_says_so(self):
         folder = hostile.fresh_folder("no-files")
-        for files in (6, 12):
+        for files in (4, 5, 6, 12):
             ended = build(folder, limit=(resource.RLIMIT_NOFILE, files))
             self.assertEqual(ended.status, 69, ended.err)
             self.assertIn("ulimit -n", ended.err)
             self.assertEqual(list(folder.iterdir()), [])
+
+    def test_a_server_without_files_says_so(self):
+        """Every number from the one that programs need to load to the one with which it starts."""
+        ends = []
+        for files in range(4, 40):
+            with self.subTest(files=files):
+                status, said, ready = self.serve((resource.RLIMIT_NOFILE, files))
+                if ready:
+                    self.assertEqual(status, 0, said)
+                elif not (status == 127 and "shared" in said):
+                    self.assertEqual(status, 69, said)
+                    self.assertRegex(said, r"(?m)^error\[(RT_FILES|SV_PORT|EN_IO)\] .*ulimit -n")
+                ends.append(status)
+                if ends[-4:] == [0] * 4:
+                    break
+        self.assertIn(69, ends)
+        self.assertEqual(ends[-1], 0, "no number of files suffices")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, who may become somebody who may not")
+    def test_places_that_this_user_may_not_read_or_write(self):
+        """Each says the path and the reason, with status 77; nothing is left."""
+        folder = hostile.fresh_folder("nobody")
+        for place in [folder, *folder.parents]:  # as far as the temporary folder is ours
+            if place.stat().st_mode & 0o77 == 0:
+                place.chmod(0o755)
+        closed, output = folder / "closed", folder / "out"
+        output.mkdir()
+        model = shutil.copy(hostile.model_path(hostile.GGUF), folder / "m.gguf")
+        made = shutil.copy(self.made, folder / "e.bin")
+        for name in ("closed", "closed.gguf", "closed.bin"):
+            (folder / name).write_text("x")
+            (folder / name).chmod(0)
+        serve = ("llmc-run", made, "--port", "0")
+        quick = ("--quiet", "--cpu-levels", "x86-64-v3")
+        for code, named, *command in (("IX_OPEN", "closed.gguf", "llmc", "build", folder / "closed.gguf", "--stop-after", "import"),
+                                      ("OUT_IO", "out", "llmc", "build", model, "-o", output / "e", *quick),
+                                      ("TUNE_FILE", "closed", "llmc", "build", model, "-o", output / "e", *quick, "--tuning", closed),
+                                      ("OUT_IO", "t", "llmc", "tune", made, "-o", output / "t", "--quiet"),
+                                      ("EN_MISSING", "closed.bin", "llmc", "inspect", folder / "closed.bin"),
+                                      ("EN_MISSING", "closed.bin", "llmc-run", folder / "closed.bin", "--prompt", "x"),
+                                      ("CLI_FILE", "closed", "llmc-run", made, "--prompt-file", closed),
+                                      ("CLI_FLAG", "closed", *serve, "--api-key-file", closed),
+                                      ("CLI_CONFIG", "closed", *serve, "--config", closed),
+                                      ("CLI_OUTPUT", "log", *serve, "--access-log", output / "log"),
+                                      ("SV_TRACE", "trace", *serve, "--trace", output / "trace")):
+            with self.subTest(command[:2], code=code):
+                done = subprocess.run([engine.BIN / command[0], *map(str, command[1:])], user=65534, group=65534, extra_groups=[], cwd="/",
+                                      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 77, done.stderr)
+                self.assertRegex(done.stderr, rf"(?m)^error\[{code}\] .*{named}.*: Permission denied")
+        self.assertEqual(list(output.iterdir()), [])
+
+    def serve(self, limit):
+        """A server that is told to stop as soon as it is ready: its status, what it said, whether it was ready."""
+        with subprocess.Popen([engine.BIN / "llmc-run", self.made, "--port", "0", "--kv-memory", "8M", "--threads", "1"], stderr=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))) as child:
+            said, ready = "", False
+            for line in child.stderr:
+                said += line.decode()
+                if line.startswith(b"ready on"):
+                    ready = True
+                    child.terminate()
+            return child.wait(30), said, ready
 
     def test_memory_ends_anywhere(self):
         ends = set()

@@ -14,7 +14,8 @@ namespace llmc::rt::cuda {
 class Module {
  public:
   Module() = default;
-  /// `image`: a cubin, or PTX with a zero at its end. Error CU_NO_CODE (78) when the driver does not take it.
+  /// `image`: the bytes of a cubin, or of PTX with a zero at its end. Error CU_NO_CODE (78) when the driver does not
+  /// take it.
   static Result<Module> load(const Context& context, const void* image);
   Module(Module&& other) noexcept : context_(other.context_), module_(std::exchange(other.module_, nullptr)) {}
   Module& operator=(Module&& other) noexcept;

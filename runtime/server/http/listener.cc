@@ -13,6 +13,7 @@
 #include <future>
 #include <optional>
 
+#include "runtime/base/system_error.h"
 #include "runtime/server/api/api_error.h"
 #include "runtime/server/http/connection.h"
 #include "runtime/server/http/io_thread.h"
@@ -56,10 +57,11 @@ Status cannotListen(const std::string& host, uint16_t port, const boost::system:
   if (error == errc::address_not_available || error == errc::address_family_not_supported)
     return Status::error(ErrorKind::kUsage, "SV_ADDRESS", what,
                          "give --host an address of this machine (ip addr shows them), such as 127.0.0.1");
-  return Status::error(ErrorKind::kUnavailable, "SV_PORT", what,
-                       error == errc::permission_denied
-                           ? "give a --port above 1023, which needs no privilege"
-                           : "stop what uses it (ss -ltnp shows it) or give another --port");
+  return Status::error(
+      ErrorKind::kUnavailable, "SV_PORT", what,
+      hintOfSystemError(error.value(), error == errc::permission_denied
+                                           ? "give a --port above 1023, which needs no privilege"
+                                           : "stop what uses it (ss -ltnp shows it) or give another --port"));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // Panels against the scalar reference: exact repacking of every stored format, padding, faults.
+// Tests: BlockRepacker.cpp.
 #include "compiler/engine/PanelPacker.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // Whole weights: arrangements, un-interleaving, placement, threads, errors and cancelling.
+// Tests: PanelJobs.cpp.
 #include "compiler/engine/WeightPacker.h"
 
 #include <gtest/gtest.h>

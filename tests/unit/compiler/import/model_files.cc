@@ -140,8 +140,9 @@ std::string tinyConfig() {
          R"("bos_token_id":null,"eos_token_id":7,"torch_dtype":"float32","hidden_act":"silu"})";
 }
 std::string tinyTokenizer() {
-  return R"({"version":"1.0","added_tokens":[{"id":7,"content":"<|end|>","special":true}],"normalizer":null,"pre_tokenizer":{"type":"ByteLevel"},)"
-         R"("post_processor":null,"decoder":{"type":"ByteLevel"},"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"d":3,"ab":4,"cd":5,"abcd":6},)"
+  return R"({"version":"1.0","added_tokens":[{"id":7,"content":"<|end|>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],)"
+         R"("normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},)"
+         R"("post_processor":null,"decoder":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true},"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"d":3,"ab":4,"cd":5,"abcd":6},)"
          R"("merges":["a b",["c","d"],"ab cd"]}})";
 }
 std::string tinySafetensors(const std::string& without) {
@@ -165,9 +166,12 @@ void writeTinyFolder(const TempFolder& folder) {
 
 void expectPlace(const rt::Status& status, const std::string& file, uint64_t size) {
   const std::string start = file + ": byte ", &message = status.message();
-  ASSERT_EQ(message.find(start), 0u) << status.toString();
+  const size_t at = message.find(start);
+  ASSERT_NE(at, std::string::npos) << status.toString();
+  const std::string folder = message.substr(0, at);
+  ASSERT_TRUE(folder.empty() || (folder.front() == '/' && folder.back() == '/')) << status.toString();
   char* end = nullptr;
-  EXPECT_LE(std::strtoull(message.c_str() + start.size(), &end, 10), size) << message;
+  EXPECT_LE(std::strtoull(message.c_str() + at + start.size(), &end, 10), size) << message;
   EXPECT_EQ(std::string(end, 2), ": ") << message;
 }
 

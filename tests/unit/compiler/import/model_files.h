@@ -84,7 +84,8 @@ std::string tinyTokenizer();
 std::string tinySafetensors(const std::string& without = "");
 void writeTinyFolder(const TempFolder& folder);
 
-/// Expects "FILE: byte N: " at the start of an error's message, with N in a file of `size` bytes.
+/// Expects "FILE: byte N: " at the start of an error's message, or after an absolute folder, with N in a file of `size`
+/// bytes.
 void expectPlace(const rt::Status& status, const std::string& file, uint64_t size);
 
 /// The code of a failed status, or "ok".

@@ -83,7 +83,7 @@ TEST(SourceFile, AReadThatFailsNamesFileAndByte) {
   ::close(blind);
   auto status = (*file)->read(40, out);
   ASSERT_FALSE(status);
-  EXPECT_EQ(status.toString().find("error[IX_READ] weights: byte 40: "), 0u) << status.toString();
+  EXPECT_EQ(status.toString().find("error[IX_READ] " + path + ": byte 40: "), 0u) << status.toString();
   EXPECT_EQ(rt::exitStatus(status.kind()), 74);
 }
 
@@ -99,11 +99,11 @@ TEST(SourceFile, AFileThatChangesIsNoticed) {
 
 TEST(SourceFile, AFileLargerThanItMayBeIsNotRead) {
   TempFolder folder;
-  auto file = SourceFile::open(folder.write("config.json", std::string(100, 'x')));
+  const std::string path = folder.write("config.json", std::string(100, 'x'));
+  auto file = SourceFile::open(path);
   ASSERT_TRUE(file);
   EXPECT_TRUE((*file)->readAll(100, "CF_TOO_LARGE"));
-  EXPECT_EQ((*file)->readAll(99, "CF_TOO_LARGE").status().message().find("config.json: byte 99: file has 100 bytes"),
-            0u);
+  EXPECT_EQ((*file)->readAll(99, "CF_TOO_LARGE").status().message().find(path + ": byte 99: file has 100 bytes"), 0u);
 }
 
 }  // namespace

@@ -11,14 +11,14 @@ const char* const kTokenizer =
 
 TEST(CheckTexts, TakesWhatTheRuntimeTakes) {
   std::vector<std::string> warnings;
-  EXPECT_TRUE(checkTexts(kTokenizer, "", "", warnings));
-  EXPECT_TRUE(checkTexts(kTokenizer, "{% for m in messages %}{{ m.content }}{% endfor %}", "", warnings));
+  EXPECT_TRUE(checkTexts(kTokenizer, "", {}, warnings));
+  EXPECT_TRUE(checkTexts(kTokenizer, "{% for m in messages %}{{ m.content }}{% endfor %}", {}, warnings));
   EXPECT_TRUE(warnings.empty());
 }
 
 TEST(CheckTexts, WarnsOfATemplateThatAlwaysFails) {
   std::vector<std::string> warnings;
-  EXPECT_TRUE(checkTexts(kTokenizer, "{{ raise_exception('no\n' * 400) }}", "chat_template.jinja", warnings));
+  EXPECT_TRUE(checkTexts(kTokenizer, "{{ raise_exception('no\n' * 400) }}", {"", "chat_template.jinja"}, warnings));
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_EQ(warnings[0].rfind("chat_template.jinja: fails for a plain user message", 0), 0u) << warnings[0];
   EXPECT_NE(warnings[0].find("--chat and chat completions will fail: TM_RAISED: "), std::string::npos) << warnings[0];
@@ -32,14 +32,14 @@ TEST(CheckTexts, ATemplateMayRefuseSomeConversations) {
        {"messages | length == 1", "messages[0].role == 'system'", "messages[0].content is string"})
     EXPECT_TRUE(checkTexts(
         kTokenizer,
-        "{% if " + std::string(refuses) + " %}{{ raise_exception('no') }}{% endif %}" + "{{ messages[0].content }}", "",
+        "{% if " + std::string(refuses) + " %}{{ raise_exception('no') }}{% endif %}" + "{{ messages[0].content }}", {},
         warnings));
   EXPECT_TRUE(warnings.empty()) << warnings[0];
 }
 
 TEST(CheckTexts, NamesTheTemplate) {
   std::vector<std::string> warnings;
-  rt::Status status = checkTexts(kTokenizer, "{% for m in messages %}", "chat_template.jinja", warnings);
+  rt::Status status = checkTexts(kTokenizer, "{% for m in messages %}", {"", "chat_template.jinja"}, warnings);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.code(), "TM_SYNTAX");
   EXPECT_EQ(status.kind(), rt::ErrorKind::kBadInput);
@@ -48,9 +48,10 @@ TEST(CheckTexts, NamesTheTemplate) {
 
 TEST(CheckTexts, RefusesATokenizer) {
   std::vector<std::string> warnings;
-  rt::Status status = checkTexts("{}", "", "", warnings);
+  rt::Status status = checkTexts("{}", "", {"m/tokenizer.json", ""}, warnings);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.code().rfind("TK_", 0), 0u) << status.code();
+  EXPECT_EQ(status.message().rfind("m/tokenizer.json: ", 0), 0u) << status.message();
   EXPECT_EQ(status.kind(), rt::ErrorKind::kBadInput);
 }
 

@@ -65,6 +65,17 @@ TEST_F(ShortageDeathTest, AFailedAllocationIsAnErrorAfterTheCleaning) {
       testing::ExitedWithCode(69), "cleaned\nerror.RT_MEMORY. .*ulimit -v");
 }
 
+TEST_F(ShortageDeathTest, AnUnknownExceptionWithoutDescriptorsIsAnError) {
+  const auto throwWith = [](rlim_t files) {
+    explainShortages(cleanUp);
+    const rlimit few = {files, files};
+    setrlimit(RLIMIT_NOFILE, &few);
+    std::thread([] { throw 1; }).join();  // as of a library with exceptions of its own
+  };
+  EXPECT_EXIT(throwWith(3), testing::ExitedWithCode(69), "cleaned\nerror.RT_FILES. .*ulimit -n");
+  EXPECT_EXIT(throwWith(100), testing::KilledBySignal(SIGABRT), "");
+}
+
 TEST_F(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
   volatile int* volatile null = nullptr;
   EXPECT_EXIT(

@@ -17,7 +17,13 @@ TEST(PageMemory, OfTheHostIsZeroAndChangesAtOnce) {
   EXPECT_TRUE(pages->wait());
 }
 
-TEST(PageMemory, RefusesWhatCannotBeMapped) { EXPECT_EQ(hostPages(~uint64_t{0} - 5).status().code(), "RT_MEMORY"); }
+TEST(PageMemory, RefusesWhatCannotBeMapped) {
+  EXPECT_EQ(hostPages(~uint64_t{0} - 5).status().code(), "RT_MEMORY");
+  const auto refused = hostPages(uint64_t{1} << 60);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.status().code(), "RT_MEMORY");
+  EXPECT_EQ(refused.status().hint().find("--kv-memory SIZE asks for less; else "), 0u) << refused.status().toString();
+}
 
 }  // namespace
 }  // namespace llmc::rt

@@ -10,7 +10,7 @@ TEST_F(Run, ChecksSelftestsAndTokenizes) {
   EXPECT_EQ(run({"--check", "--json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["ok"], true);
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
-  EXPECT_NE(out_.find("3 tokens as stored"), std::string::npos);
+  EXPECT_NE(out_.find("ok: 3 of 3 greedy tokens equal those that the build stored, level "), std::string::npos);
   EXPECT_EQ(run({"--tokenize", "abF", "--json"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["token_ids"], (std::vector<int>{0, 1, 31}));
 }
@@ -20,13 +20,27 @@ TEST_F(Run, GoldenTokensThatDifferFailTheSelftest) {
   sections.push_back({SectionKind::kSelftest, R"({"prompt_ids": [3], "token_ids": [0, 9]})", 64});
   engine_.write(assemble(sections));
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);
-  EXPECT_NE(err_.find("error[RT_SELFTEST] token 1 of 2 is 0, expected 9"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("error[RT_SELFTEST] token 2 of 2 is 0, expected 9"), std::string::npos) << err_;
   // Of another level: required up to the first near tie, here none and then one.
   sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5, 0.09]})";
   engine_.write(assemble(sections));
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
-  EXPECT_NE(out_.find("1 tokens as stored"), std::string::npos) << out_;
-  EXPECT_NE(out_.find("1 of 2 were required"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("ok: 1 of 2 greedy tokens equal those that the build stored, level "), std::string::npos) << out_;
+  EXPECT_NE(out_.find(" (stored on x); the first 1 was required: token 2 led by 0.090 in its logit, and a lead below "
+                      "0.1 may go to the other token on another level\n"),
+            std::string::npos)
+      << out_;
+  EXPECT_EQ(run({"--selftest", "--threads", "1", "--json"}), 0) << err_;
+  auto json = nlohmann::json::parse(out_);
+  EXPECT_EQ(json["compared"], 2);
+  EXPECT_EQ(json["equal"], 1);
+  EXPECT_EQ(json["required"], 1);
+  EXPECT_EQ(json["stored_level"], "x");
+  sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [9, 9], "margin": [0.01, 0.09]})";
+  engine_.write(assemble(sections));
+  EXPECT_EQ(run({"--selftest", "--threads", "1"}), 0) << err_;
+  EXPECT_NE(out_.find("ok: 0 of 2"), std::string::npos) << out_;
+  EXPECT_NE(out_.find("; none was required: token 1 led by 0.010 "), std::string::npos) << out_;
   sections.back().bytes = R"({"level": "x", "prompt_ids": [3], "token_ids": [0, 9], "margin": [2.5, 0.1]})";
   engine_.write(assemble(sections));
   EXPECT_EQ(run({"--selftest", "--threads", "1"}), 70);

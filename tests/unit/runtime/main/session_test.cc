@@ -1,8 +1,10 @@
 // Engines that cannot be opened here, and memory that does not suffice.
-#include "tests/unit/runtime/main/run_fixture.h"
+#include "runtime/main/session.h"
 
 #include <cstdlib>
 #include <filesystem>
+
+#include "tests/unit/runtime/main/run_fixture.h"
 
 namespace llmc::rt::test {
 namespace {
@@ -30,6 +32,23 @@ TEST_F(Run, AnEngineWithoutATokenizerTakesIdsAlone) {
   EXPECT_NE(err_.find("tiny.llmc holds no tokenizer"), std::string::npos) << err_;
   EXPECT_EQ(run({"--prompt-ids", "1", "--json", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["token_ids"], std::vector<int>{0});
+}
+
+TEST_F(Run, AModelWithoutANameIsCalledAfterTheFile) {
+  const auto nameOf = [&](const std::string& path) -> std::string {
+    const Flags flags{.engine = path, .threads = 1};
+    auto session = Session::open(flags, {.text = false});
+    return session ? modelName(**session, path) : session.status().toString();
+  };
+  const std::string folder = engine_.path().substr(0, engine_.path().find_last_of('/'));
+  std::filesystem::rename(engine_.path(), folder + "/my.model.bin");
+  EXPECT_EQ(nameOf(folder + "/my.model.bin"), "my.model");
+  std::filesystem::rename(folder + "/my.model.bin", folder + "/.bin");
+  EXPECT_EQ(nameOf(folder + "/.bin"), ".bin");
+  auto plan = tinyPlan();
+  plan.model->name = "Tiny-1";
+  engine_.write(letterEngine({}, plan));
+  EXPECT_EQ(nameOf(engine_.path()), "Tiny-1");
 }
 
 TEST_F(Run, AnotherMachineIsRefusedClearly) {

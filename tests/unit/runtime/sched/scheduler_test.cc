@@ -1,4 +1,5 @@
 // A request's life: submission and refusals, ends of every kind in every state, groups, faults.
+// Tests: scheduler_state.cc.
 #include "runtime/sched/scheduler.h"
 
 #include <gtest/gtest.h>

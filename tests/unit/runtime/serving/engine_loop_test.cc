@@ -1,4 +1,5 @@
 // The loop over the hand-made engine: tokens in order, ends with their reason, refusals, failures, cancellation.
+// Tests: engine_loop_sampling.cc.
 #include "runtime/serving/engine_loop.h"
 
 #include <gtest/gtest.h>

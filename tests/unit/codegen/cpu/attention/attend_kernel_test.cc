@@ -1,4 +1,6 @@
 // Attention kernels, compiled for every level and run on those this machine has, against a double-precision softmax.
+// Tests: AttendEmitter.cpp, AttendShape.cpp, AttendTiles.cpp, Bf16AttendEmitter.cpp, Bf16AttendTiles.cpp,
+// CodeProducts.cpp, Int8AttendTiles.cpp.
 #include "codegen/cpu/ImageLinker.h"
 #include "codegen/cpu/ObjectCompiler.h"
 #include "codegen/cpu/attention/AttendKernel.h"

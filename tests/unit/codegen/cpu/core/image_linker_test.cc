@@ -1,4 +1,5 @@
 // The image linker refuses everything that would need a loader, and finds every kernel.
+// Tests: ObjectCompiler.cpp.
 #include "codegen/cpu/ImageLinker.h"
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/cpu/ObjectCompiler.h"

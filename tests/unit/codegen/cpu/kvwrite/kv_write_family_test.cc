@@ -1,4 +1,5 @@
 // kv_write kernels: rope and per-head norms of queries and keys, and where K and V land in the pages.
+// Tests: HeadEmitter.cpp, HeadWriter.cpp.
 #include "codegen/cpu/KernelFamilyList.h"
 #include "tests/unit/codegen/cpu/rows/row_case.h"
 

@@ -1,4 +1,5 @@
 // Row kernels: several results, results stored over their inputs, chains of ops, refusals.
+// Tests: RowCount.cpp.
 #include "tests/unit/codegen/cpu/rows/row_case.h"
 
 #include "gtest/gtest.h"

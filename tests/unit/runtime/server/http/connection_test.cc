@@ -1,4 +1,5 @@
 // What a client sees on the wire: order, keep-alive, ends (rows HT3, HT7, HT9, HT15, HT16).
+// Tests: exchange.cc, io_thread.cc.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
