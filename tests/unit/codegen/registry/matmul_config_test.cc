@@ -51,7 +51,7 @@ TEST(MatmulConfig, ScratchSufficesForEveryVariantAtEveryLevel) {
         EXPECT_GE(bytes, matmulSumsBytes(shape, config)) << level.name.str() << " " << mMax;
         EXPECT_GE(bytes, matmulUnpackBytes(shape, config)) << level.name.str() << " " << mMax;
         EXPECT_GE(bytes, matmulRowScalesBytes(shape, config)) << level.name.str() << " " << mMax;
-        EXPECT_GE(bytes, matmulRoundedBytes(shape, config)) << level.name.str() << " " << mMax;
+        EXPECT_GE(bytes, matmulCopiedBytes(shape, config)) << level.name.str() << " " << mMax;
       }
   }
 }

@@ -36,7 +36,9 @@ TEST_F(Run, AnEngineWithoutATokenizerTakesIdsAlone) {
 
 TEST_F(Run, AModelWithoutANameIsCalledAfterTheFile) {
   const auto nameOf = [&](const std::string& path) -> std::string {
-    const Flags flags{.engine = path, .threads = 1};
+    Flags flags;
+    flags.engine = path;
+    flags.threads = 1;
     auto session = Session::open(flags, {.text = false});
     return session ? modelName(**session, path) : session.status().toString();
   };
