@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -66,7 +67,7 @@ void TraceFile::add(std::string_view event) {
 
 void TraceFile::addSpan(int track, std::string_view name, double begin, double end, std::string_view arguments) {
   std::string event = R"({"ph":"X","pid":1,"tid":)" + std::to_string(track) + R"(,"name":)" + quoted(name) +
-                      R"(,"ts":)" + microseconds(begin) + R"(,"dur":)" + microseconds(end - begin);
+                      R"(,"ts":)" + microseconds(begin) + R"(,"dur":)" + microseconds(std::max(end - begin, 0.0));
   if (!arguments.empty()) event += R"(,"args":{)" + std::string(arguments) + "}";
   add(event + "}");
 }

@@ -29,7 +29,7 @@ class TraceFile {
   /// `event`: one JSON object of the Trace Event Format, in process 1.
   void add(std::string_view event);
   /// A complete event ("X") from `begin` to `end`, in seconds; `name` is quoted, `arguments` are the fields of an
-  /// object.
+  /// object. The counters of two cores differ by tens of nanoseconds: a thread that moved may end before it begins.
   void addSpan(int track, std::string_view name, double begin, double end, std::string_view arguments = {});
   /// The bound is reached or a write has failed: nothing more is recorded.
   bool over() const { return over_; }

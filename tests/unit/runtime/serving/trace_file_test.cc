@@ -41,6 +41,9 @@ TEST_F(Written, NamesItsTracksAndIsWholeAfterEachFlush) {
   trace->add(R"({"name":"n","ph":"i","pid":1,"tid":1,"ts":2})");
   ASSERT_TRUE(trace->flush());
   EXPECT_EQ(events().size(), 5u);
+  trace->addSpan(1, "counters of two cores", 1.5, 1.4999999);
+  ASSERT_TRUE(trace->flush());
+  EXPECT_EQ(events().back()["dur"], 0);
 }
 
 TEST_F(Written, IsBounded) {
