@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -84,6 +85,10 @@ void watchFaults() {
 }  // namespace
 
 void explainShortages(void (*cleanUp)()) {
+  constexpr rlim_t kLeastStack = 256 << 10;  // builds were seen to overflow 64 KiB, and to end well within 128
+  rlimit stack{};
+  if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < kLeastStack)
+    end("error[RT_STACK] the stack may not have 256 KiB; lift its limit (ulimit -s)\n");
   cleaner = cleanUp;
   watchFaults();
   std::set_new_handler(endWithoutMemory);

@@ -9,7 +9,8 @@ namespace llmc::rt {
 
 /// From here on a failed allocation, and an exception for want of memory, threads or files that nobody caught, end the
 /// process with one line (RT_MEMORY, RT_THREADS, RT_FILES) and status 69; so does a write through a null that malloc()
-/// gave, and an abort of the C library that got none. `cleanUp` is called first; it must be async-signal-safe.
+/// gave, and an abort of the C library that got none. `cleanUp` is called first; it must be async-signal-safe. A stack
+/// too small for any work ends it here (RT_STACK).
 void explainShortages(void (*cleanUp)() = nullptr);
 
 /// The end that explainShortages() promises, for allocators that know nothing of C++. Any thread may call it.

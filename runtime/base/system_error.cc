@@ -35,9 +35,9 @@ std::string hintOfSystemError(int error, std::string otherwise) {
   }
 }
 
-Status fileError(std::string code, const std::string& what, const std::string& path, int error) {
-  const bool absent = error == ENOENT || error == ENOTDIR;
-  return Status::error(kindOfSystemError(error, absent ? ErrorKind::kMissing : ErrorKind::kIo), std::move(code),
+Status fileError(std::string code, const std::string& what, const std::string& path, int error, ErrorKind absent) {
+  const bool missing = error == ENOENT || error == ENOTDIR;
+  return Status::error(kindOfSystemError(error, missing ? absent : ErrorKind::kIo), std::move(code),
                        what + " " + escaped(path) + ": " + std::strerror(error), hintOfSystemError(error));
 }
 

@@ -11,8 +11,10 @@ namespace llmc::rt {
 /// else `otherwise`.
 ErrorKind kindOfSystemError(int error, ErrorKind otherwise = ErrorKind::kIo);
 
-/// "WHAT PATH: Permission denied" with the status of `error`: 66 when the file is not there, else as above.
-Status fileError(std::string code, const std::string& what, const std::string& path, int error);
+/// "WHAT PATH: Permission denied" with the status of `error`: `absent` when there is no such path (kIo for outputs),
+/// else as above.
+Status fileError(std::string code, const std::string& what, const std::string& path, int error,
+                 ErrorKind absent = ErrorKind::kMissing);
 
 /// What lifts such a shortage ("ulimit -n"), else `otherwise`.
 std::string hintOfSystemError(int error, std::string otherwise = {});

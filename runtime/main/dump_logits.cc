@@ -33,7 +33,7 @@ class Output {
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
-  Status error() const { return fileError("CLI_OUTPUT", "cannot write", path_, errno); }
+  Status error() const { return fileError("CLI_OUTPUT", "cannot write", path_, errno, ErrorKind::kIo); }
   Status opened() const { return file_ ? Status::ok() : error(); }
   Status writeRow(size_t row, std::span<const float> logits) {
     const auto at = static_cast<off_t>(row * logits.size_bytes());

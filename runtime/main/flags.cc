@@ -321,7 +321,11 @@ Result<Flags> parseFlags(int argc, const char* const* argv) {
   try {
     return readAll(argc, argv);
   } catch (const std::exception& error) {
-    return flagError("CLI_FLAG", error.what());
+    std::string what = error.what();
+    for (const std::string& mark : {cxxopts::LQUOTE, cxxopts::RQUOTE})  // typographic ones; all else here quotes with '
+      for (size_t at = what.find(mark); at != std::string::npos; at = what.find(mark, at + 1))
+        what.replace(at, mark.size(), "'");
+    return flagError("CLI_FLAG", what);
   }
 }
 

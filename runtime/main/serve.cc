@@ -151,7 +151,7 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   if (flags.accessLog == "-")
     options.accessLog = stderr;
   else if (!flags.accessLog.empty() && !(options.accessLog = std::fopen(flags.accessLog.c_str(), "ae")))
-    return fileError("CLI_OUTPUT", "cannot write", flags.accessLog, errno);
+    return fileError("CLI_OUTPUT", "cannot write", flags.accessLog, errno, ErrorKind::kIo);
   return options;
 }
 

@@ -52,7 +52,7 @@ TEST(SourceFile, NoDescriptorLeftIsAnErrorOfTheSystem) {
   ASSERT_FALSE(file);
   EXPECT_EQ(file.status().toString().find("error[IX_OPEN] " + path + ": cannot open: Too many open files"), 0u)
       << file.status().toString();
-  EXPECT_EQ(rt::exitStatus(file.status().kind()), 74);
+  EXPECT_EQ(rt::exitStatus(file.status().kind()), 69);
 }
 
 TEST(SourceFile, NoPermissionIsAStatusOfItsOwn) {

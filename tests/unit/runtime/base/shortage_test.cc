@@ -76,6 +76,17 @@ TEST_F(ShortageDeathTest, AnUnknownExceptionWithoutDescriptorsIsAnError) {
   EXPECT_EXIT(throwWith(100), testing::KilledBySignal(SIGABRT), "");
 }
 
+TEST_F(ShortageDeathTest, AStackThatIsTooSmallIsToldAtOnce) {
+  const auto startWith = [](rlim_t bytes) {
+    const rlimit small = {bytes, bytes};
+    setrlimit(RLIMIT_STACK, &small);
+    explainShortages(cleanUp);
+    _exit(0);
+  };
+  EXPECT_EXIT(startWith(64 << 10), testing::ExitedWithCode(69), "^error.RT_STACK. .*ulimit -s");
+  EXPECT_EXIT(startWith(256 << 10), testing::ExitedWithCode(0), "");
+}
+
 TEST_F(ShortageDeathTest, ANullThatNobodyLookedAtIsAnErrorOnlyWithoutMemory) {
   volatile int* volatile null = nullptr;
   EXPECT_EXIT(

@@ -26,6 +26,7 @@ TEST(SystemError, AFileHasItsPathItsReasonAndItsStatus) {
   EXPECT_EQ(status(ENOTDIR), 66);
   EXPECT_EQ(status(EACCES), 77);
   EXPECT_EQ(status(EISDIR), 74);
+  EXPECT_EQ(exitStatus(fileError("X", "w", "p", ENOENT, ErrorKind::kIo).kind()), 74);
 }
 
 TEST(SystemError, AShortagesHintSaysWhatLiftsIt) {

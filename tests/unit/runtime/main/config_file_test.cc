@@ -115,10 +115,12 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
 }
 
 TEST(ConfigFile, FilesThatCannotBeRead) {
-  for (const char* path : {"/nowhere/config.yaml", "/tmp"}) {
+  for (auto [path, status, why] :
+       {std::tuple{"/nowhere/config.yaml", 66, "No such file"}, std::tuple{"/tmp", 74, "Is a directory"}}) {
     auto got = readConfigFile(path, {});
     ASSERT_FALSE(got);
-    EXPECT_EQ(exitStatus(got.status().kind()), 66);
+    EXPECT_EQ(exitStatus(got.status().kind()), status);
+    EXPECT_NE(got.status().message().find(std::string(path) + ": " + why), std::string::npos) << got.status().message();
   }
   EXPECT_EQ(read(std::string(9 << 20, ' ')).status().code(), "CLI_CONFIG") << "larger than the limit";
   EXPECT_FALSE(read(std::string(1 << 20, '[')));

@@ -163,6 +163,10 @@ TEST(Flags, RefusesWhatItsModeDoesNotRead) {
     }
 }
 
+TEST(Flags, AnUnknownOneIsQuotedPlainly) {
+  EXPECT_EQ(parse({"e", "--wrong"}).status().message(), "Option 'wrong' does not exist");
+}
+
 TEST(Flags, RefusesWhatMakesNoSense) {
   const std::vector<std::pair<std::vector<const char*>, std::string>> cases = {
       {{}, "CLI_MODE"},
