@@ -28,10 +28,12 @@ class MemoryAhead {
   bool advance();
   /// Before a step: it writes KV page `page`.
   void want(uint32_t page);
-  /// What was wanted since, and with it as many others below `held`, which sequences have, as make one huge page a
-  /// worker: a prompt holds all its pages from its first step on, and nobody should wait for them at once. The
-  /// scheduler knows that number; the store's own pool is not the one that it takes them from.
-  void reach(uint32_t held);
+  /// What was wanted since, and with it the next ones that are not ready, one huge page a worker: who finds none to
+  /// clear would only wait for those who do. Nothing while all that was wanted and all below page `held`, which
+  /// sequences have, is ready: a prompt holds all its pages from its first step on, and nobody should wait for them at
+  /// once. The scheduler knows that number; the store's own pool is not the one that it takes them from.
+  /// True: some were made ready.
+  bool reach(uint32_t held);
   /// Bytes of KV pages that are ready.
   uint64_t kvReady() const;
 
@@ -40,6 +42,8 @@ class MemoryAhead {
   /// Adds huge page `index` of the KV pages to what the workers do next, unless it is ready; does that when each has
   /// one.
   void take(uint64_t index);
+  /// Whether a huge page that begins below `end` bytes is not ready.
+  bool lacks(uint64_t end);
   /// The first huge pages that are not ready and begin below `end` bytes, until each worker has one. False: none is.
   bool takeNext(uint64_t end);
   void populateTaken();
@@ -52,6 +56,7 @@ class MemoryAhead {
   std::vector<bool> ready_;                ///< [huge page of kv_]
   uint64_t next_ = 0;                      ///< huge pages below it are ready
   std::vector<std::span<uint8_t>> taken_;  ///< at most one a worker
+  bool wanted_ = false;                    ///< want() took something since reach()
   uint64_t self_;                          ///< argument of `work`
   KernelCall call_;
   uint32_t phaseEnd_ = 1;
