@@ -6,6 +6,7 @@
 #include "codegen/cpu/matmul/TileEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "runtime/format/kernel_abi.h"
 
 using namespace mlir;
 
@@ -14,8 +15,9 @@ namespace {
 
 class Driver {
 public:
-  Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
-      : k_(k), shape_(shape), config_(config), words_(words), itemUnits_(config.itemUnits(shape)),
+  Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words,
+         const MatmulDealing &dealing)
+      : k_(k), shape_(shape), config_(config), words_(words), dealing_(dealing), itemUnits_(config.itemUnits(shape)),
         sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
         tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
@@ -32,7 +34,7 @@ public:
     }
     auto [begin, end] = k_.workerRange(items);
     // Carried: the row block whose scales are prepared.
-    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
+    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&, begin = begin](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
       if (config_.anyRows) {
         unit = k_.remUI(item, unitItems);
@@ -40,9 +42,17 @@ public:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
+      if (deals()) {
+        nextUnit_ = dealing_.unit(k_.minSI(k_.add(unit, 1), k_.c(unitItems - 1)));
+        unit = dealing_.unit(unit);
+      }
       if (config_.sharesPrefetch(shape_)) {
         Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
         aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
+        if (fetchesCache()) {
+          cacheStep_ = k_.divUI(k_.add(slots, dealing_.ahead.layerBytes - 1), slots);
+          itemsBefore_ = k_.sub(item, begin);
+        }
       }
       if (config_.rowScales || rounds())
         k_.ifElse(
@@ -63,8 +73,41 @@ public:
 
 private:
   bool rounds() const { return config_.style == TileStyle::Pairs; }
+  /// With few rows the panels' order is the better one: they wait for weights, whose stream must not jump.
+  bool deals() const { return dealing_.unit && itemUnits_ == 1 && (shape_.mMax == 0 || shape_.mMax > 16); }
   /// What is made of a row block's rows before its units: their scales, or the rows as bf16.
   Value preparedRows() { return k_.address(words_.scratch, Value(), matmulSumsBytes(shape_, config_)); }
+
+  /// With more rows a load more a group costs more than attention, a small part there, can gain.
+  bool fetchesCache() const { return dealing_.ahead.cache && shape_.mMax > 16; }
+
+  /// What the tiles of panel `place` of the item fetch of the cache: of the pages of the worker's share of the
+  /// sequences the one whose number is that of the panel, counted from the first product that fetches; the last one for
+  /// those behind it.
+  Value cachePage(Value place) {
+    const MatmulAhead &ahead = dealing_.ahead;
+    Value sequences = k_.batchInt(ahead.batch, offsetof(rt::Batch, sequences));
+    Value lengths = k_.batchPtr(ahead.batch, offsetof(rt::Batch, contextLens));
+    auto pagesOf = [&](Value sequence) { return k_.ceilDiv(k_.loadIndex(lengths, sequence), rt::kPageTokens); };
+    Value number =
+        k_.add(k_.add(k_.divUI(k_.c(ahead.panelsBefore), k_.workers()), k_.mul(itemsBefore_, itemPanels())), place);
+    auto [begin, end] = k_.workerRange(sequences);
+    // Carried: a sequence, and the page as counted from its first one.
+    auto found = k_.forLoop(begin, k_.add(end, -1), 1, {begin, number}, [&](Value sequence, ValueRange carried) {
+      Value pages = pagesOf(sequence);
+      Value behind =
+          arith::AndIOp::create(k_.b(), k_.equal(sequence, carried[0]), k_.less(k_.add(pages, -1), carried[1]));
+      auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), behind, yes, no); };
+      return KernelBuilder::Values{choose(k_.add(sequence, 1), carried[0]),
+                                   choose(k_.sub(carried[1], pages), carried[1])};
+    });
+    Value sequence = k_.minSI(found[0], k_.add(sequences, -1));
+    Value stride = k_.batchInt(ahead.batch, offsetof(rt::Batch, blockStride));
+    Value table =
+        k_.address(k_.batchPtr(ahead.batch, offsetof(rt::Batch, blockTable)), k_.mul(k_.mul(sequence, stride), 4));
+    Value page = k_.loadIndex(table, k_.minSI(found[1], k_.add(pagesOf(sequence), -1)));
+    return k_.address(ahead.cache, k_.mul(page, ahead.pageBytes));
+  }
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
 
@@ -122,6 +165,9 @@ private:
         emitMinSumWeights(k_, shape_, k_.address(at.header, at.nextPanel),
                           k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
+    if (aheadStep_)
+      nextPanel_ = nextPanel(panel, place, at.header);
+    Value page = fetchesCache() && aheadStep_ ? cachePage(place) : Value();
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
@@ -131,14 +177,24 @@ private:
       at.groupEnd = end;
       if (config_.unpack)
         tile_.emitUnpack(at);
-      emitTiles(at, sums, x, rows);
+      emitTiles(at, sums, x, rows, page);
     };
     if (block >= groups)
       return pass(k_.c(0), k_.c(groups));
     k_.forEach(k_.c(0), k_.c(groups), block, [&](Value g) { pass(g, k_.minSI(k_.add(g, block), k_.c(groups))); });
   }
 
-  void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
+  /// The panel that this worker comes to after panel `panel`, number `place` of its unit.
+  Value nextPanel(Value panel, Value place, Value header) {
+    Value next = k_.address(header, Value(), config_.prefetchBytes);
+    if (!deals())
+      return next;
+    Value first = k_.address(words_.weights, k_.mul(nextUnit_, itemPanels() * panelBytes(shape_.layout, shape_.k)));
+    return arith::SelectOp::create(k_.b(), k_.less(place, k_.c(itemPanels() - config_.tilePanels)), next, first);
+  }
+
+  /// `page`: null, or what the tiles fetch of the cache.
+  void emitTiles(TilePlace at, Value sums, Value x, Value rows, Value page) {
     at.sums = sums;
     at.x = x;
     if (config_.rowBlock == config_.tileRows)
@@ -149,8 +205,13 @@ private:
       if (aheadStep_) {
         Value earlier =
             k_.mul(k_.divUI(row, config_.tileRows), shape_.groups()); // groups that other tiles fetch beside
-        at.ahead = k_.address(at.header, k_.mul(earlier, aheadStep_), config_.prefetchBytes);
+        at.ahead = k_.address(nextPanel_, k_.mul(earlier, aheadStep_));
         at.aheadStep = aheadStep_;
+        if (page) {
+          at.cache = k_.address(page, k_.mul(earlier, cacheStep_));
+          at.cacheStep = cacheStep_;
+          at.cacheBytes = dealing_.ahead.layerBytes;
+        }
       }
       if (config_.rowScales)
         at.rowScales = k_.address(preparedRows(), k_.mul(row, RowScalesLayout(shape_).stride));
@@ -180,17 +241,23 @@ private:
   const MatmulShape &shape_;
   const MatmulConfig &config_;
   const MatmulWords &words_;
+  const MatmulDealing &dealing_;
   int64_t itemUnits_, sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
-  Value aheadStep_; ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
+  Value nextUnit_;    ///< deals: the unit after the one whose panels are emitted
+  Value nextPanel_;   ///< sharesPrefetch: the panel that tiles fetch
+  Value aheadStep_;   ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
+  Value itemsBefore_; ///< fetchesCache: items of this worker before this one
+  Value cacheStep_;   ///< bytes of a page's layer that a tile fetches beside a group
 };
 
 } // namespace
 
-void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {
+void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue,
+                const MatmulDealing &dealing) {
   MatmulConfig config = chooseMatmul(k.level(), shape);
-  Driver(k, shape, config, words).emit(epilogue);
+  Driver(k, shape, config, words, dealing).emit(epilogue);
 }
 
 void storePanelColumns(KernelBuilder &k, Value vector, Value rowPointer, Value column, int64_t columns) {
