@@ -81,10 +81,15 @@ private:
   /// With more rows a load more a group costs more than attention, a small part there, can gain.
   bool fetchesCache() const { return dealing_.ahead.cache && shape_.mMax > 16; }
 
+  /// Where tiles fetch a page of the cache, and the bytes of it beside a group.
+  struct CachePage {
+    Value at, step;
+  };
+
   /// What the tiles of panel `place` of the item fetch of the cache: of the pages of the worker's share of the
-  /// sequences the one whose number is that of the panel, counted from the first product that fetches; the last one for
-  /// those behind it.
-  Value cachePage(Value place) {
+  /// sequences the one whose number is that of the panel, counted from the first product that fetches. Behind the last
+  /// one a line that L1 has: fetching it is as good as nothing.
+  CachePage cachePage(Value place) {
     const MatmulAhead &ahead = dealing_.ahead;
     Value sequences = k_.batchInt(ahead.batch, offsetof(rt::Batch, sequences));
     Value lengths = k_.batchPtr(ahead.batch, offsetof(rt::Batch, contextLens));
@@ -93,7 +98,7 @@ private:
         k_.add(k_.add(k_.divUI(k_.c(ahead.panelsBefore), k_.workers()), k_.mul(itemsBefore_, itemPanels())), place);
     auto [begin, end] = k_.workerRange(sequences);
     // Carried: a sequence, and the page as counted from its first one.
-    auto found = k_.forLoop(begin, k_.add(end, -1), 1, {begin, number}, [&](Value sequence, ValueRange carried) {
+    auto found = k_.forLoop(begin, end, 1, {begin, number}, [&](Value sequence, ValueRange carried) {
       Value pages = pagesOf(sequence);
       Value behind =
           arith::AndIOp::create(k_.b(), k_.equal(sequence, carried[0]), k_.less(k_.add(pages, -1), carried[1]));
@@ -101,12 +106,16 @@ private:
       return KernelBuilder::Values{choose(k_.add(sequence, 1), carried[0]),
                                    choose(k_.sub(carried[1], pages), carried[1])};
     });
-    Value sequence = k_.minSI(found[0], k_.add(sequences, -1));
-    Value stride = k_.batchInt(ahead.batch, offsetof(rt::Batch, blockStride));
-    Value table =
-        k_.address(k_.batchPtr(ahead.batch, offsetof(rt::Batch, blockTable)), k_.mul(k_.mul(sequence, stride), 4));
-    Value page = k_.loadIndex(table, k_.minSI(found[1], k_.add(pagesOf(sequence), -1)));
-    return k_.address(ahead.cache, k_.mul(page, ahead.pageBytes));
+    auto address = k_.ifElse(
+        k_.less(found[0], end), {k_.ptr(), k_.i64()},
+        [&] {
+          Value stride = k_.batchInt(ahead.batch, offsetof(rt::Batch, blockStride));
+          Value entry = k_.add(k_.mul(found[0], stride), found[1]);
+          Value page = k_.loadIndex(k_.batchPtr(ahead.batch, offsetof(rt::Batch, blockTable)), entry);
+          return KernelBuilder::Values{k_.address(ahead.cache, k_.mul(page, ahead.pageBytes)), cacheStep_};
+        },
+        [&] { return KernelBuilder::Values{words_.scratch, k_.c(0)}; });
+    return {address[0], address[1]};
   }
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
@@ -167,7 +176,7 @@ private:
     }
     if (aheadStep_)
       nextPanel_ = nextPanel(panel, place, at.header);
-    Value page = fetchesCache() && aheadStep_ ? cachePage(place) : Value();
+    CachePage page = fetchesCache() && aheadStep_ ? cachePage(place) : CachePage();
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = rounds() ? preparedRows() : k_.address(words_.x, k_.mul(first, shape_.xStride()));
     at.x = x;
@@ -193,8 +202,7 @@ private:
     return arith::SelectOp::create(k_.b(), k_.less(place, k_.c(itemPanels() - config_.tilePanels)), next, first);
   }
 
-  /// `page`: null, or what the tiles fetch of the cache.
-  void emitTiles(TilePlace at, Value sums, Value x, Value rows, Value page) {
+  void emitTiles(TilePlace at, Value sums, Value x, Value rows, const CachePage &page) {
     at.sums = sums;
     at.x = x;
     if (config_.rowBlock == config_.tileRows)
@@ -207,9 +215,9 @@ private:
             k_.mul(k_.divUI(row, config_.tileRows), shape_.groups()); // groups that other tiles fetch beside
         at.ahead = k_.address(nextPanel_, k_.mul(earlier, aheadStep_));
         at.aheadStep = aheadStep_;
-        if (page) {
-          at.cache = k_.address(page, k_.mul(earlier, cacheStep_));
-          at.cacheStep = cacheStep_;
+        if (page.at) {
+          at.cache = k_.address(page.at, k_.mul(earlier, page.step));
+          at.cacheStep = page.step;
           at.cacheBytes = dealing_.ahead.layerBytes;
         }
       }
