@@ -1,6 +1,7 @@
 // Has the kernel find memory before steps want it, with all workers at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,8 +17,13 @@ namespace llmc::rt {
 /// `pool`.
 class MemoryAhead {
  public:
-  /// `ahead` of a server, in bytes: more would be memory that an idle one holds.
+  /// Bytes of KV pages that a server has before it is ready.
   static constexpr uint64_t kServing = uint64_t{128} << 20;
+  /// `ahead` of a server with a pool of `poolBytes`: the rest of it is made ready while nobody asks for anything. More
+  /// would be memory that an idle one holds.
+  static constexpr uint64_t ahead(uint64_t poolBytes) {
+    return std::clamp<uint64_t>(poolBytes / 8, kServing, uint64_t{512} << 20);
+  }
 
   /// What is given must outlive it. KV pages of a device are left alone.
   MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const KvStore& kv, uint64_t ahead);

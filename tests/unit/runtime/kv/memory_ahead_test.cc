@@ -109,6 +109,13 @@ class DevicePages final : public PageMemory {
   Status wait() override { return Status::ok(); }
 };
 
+TEST(MemoryAhead, OfAServerIsAShareOfItsPool) {
+  constexpr uint64_t mib = uint64_t{1} << 20;
+  EXPECT_EQ(MemoryAhead::ahead(64 * mib), MemoryAhead::kServing) << "no more than there is is made ready";
+  EXPECT_EQ(MemoryAhead::ahead(2048 * mib), 256 * mib);
+  EXPECT_EQ(MemoryAhead::ahead(65536 * mib), 512 * mib);
+}
+
 TEST(MemoryAhead, LeavesADeviceAlone) {
   auto pool = WorkerPool::create({.threads = 1, .pin = false}).take();
   auto kv = KvStore::over(std::make_unique<DevicePages>(), kPageBytes, 10);
