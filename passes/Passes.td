@@ -165,6 +165,21 @@ def DedupKernels : LlmcPass<"kern-dedup"> {
   }];
 }
 
+def FetchAhead : LlmcPass<"kern-fetch-ahead"> {
+  let summary = "gives products of a layer the cache, so that they can bring what attention reads next";
+  let description = [{
+    Why: attention waits for memory while arithmetic rests, products of many rows the other way round. What they fetch beside their weights
+    is there when attention begins.
+    Before: `kern.call @linear_3072x576_3(%x, %w, %batch)` between the attention of layers 3 and 4
+    After:  `kern.call @linear_3072x576_3(%x, %w, %batch, %kv) {kv_layer = 4}`, behind the last attention that of the same layer;
+            `kern.func @linear_3072x576_3 attributes {llmc.panels_before = 36}`: 36 panels of weights are those of products of the layer that
+            come before, so that each fetches other pages
+    Limits: products of CPU programs for any number of tokens, unless somebody calls them without a cache. One that writes the cache has it
+    already. What is fetched, and whether, is up to the kernel.
+  }];
+  let options = [targetOption];
+}
+
 def SelectConfig : LlmcPass<"kern-select-config"> {
   let summary = "decides which variants of each kernel exist, by class of row counts, and which measured numbers they get";
   let description = [{

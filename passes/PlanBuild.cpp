@@ -46,6 +46,13 @@ Operation *sourceOf(Value value) {
   return kernel ? kernel.getYield().getOperand(cast<OpResult>(value).getResultNumber()).getDefiningOp() : nullptr;
 }
 
+/// Whether a launch of the kernel depends on what the cache holds, or changes it: one that only fetches does not.
+bool usesCache(kern::FuncOp kernel) {
+  return llvm::any_of(kernel.getBody().getArguments(), [](BlockArgument argument) {
+    return isa<llm::KvType>(argument.getType()) && !argument.use_empty();
+  });
+}
+
 /// A program under construction: slots in one region a unit, launches by phase.
 class ProgramBuilder {
 public:
@@ -125,10 +132,11 @@ private:
       addSlot(output);
       launch.args.push_back(argument(output, layer));
     }
-    openPhase(call);
+    const bool cache = usesCache(kernel);
+    openPhase(call, cache);
     if (int64_t bytes = scratchOf(kernel))
       launch.args.push_back(plan::slotArg(ctx_, scratchName(scratchSlot(bytes))));
-    place(call, std::move(launch));
+    place(call, std::move(launch), cache);
   }
 
   static std::string scratchName(size_t index) { return "scratch" + (index ? std::to_string(index) : ""); }
@@ -147,8 +155,7 @@ private:
   }
 
   /// A launch needs a new phase when it reads what the current one makes, or both touch the cache.
-  void openPhase(kern::CallOp call) {
-    bool cache = call.getKvLayer().has_value();
+  void openPhase(kern::CallOp call, bool cache) {
     bool depends = phases_.empty() || (cache && phaseCache_);
     for (Value input : call.getInputs())
       depends = depends || phaseValues_.contains(input);
@@ -160,9 +167,9 @@ private:
     }
   }
 
-  void place(kern::CallOp call, Launch launch) {
+  void place(kern::CallOp call, Launch launch, bool cache) {
     phases_.back().push_back(std::move(launch));
-    phaseCache_ = phaseCache_ || call.getKvLayer().has_value();
+    phaseCache_ = phaseCache_ || cache;
     for (Value output : call.getOutputs())
       phaseValues_.insert(output);
   }

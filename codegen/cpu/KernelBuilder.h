@@ -8,6 +8,9 @@
 
 namespace llmc {
 
+/// Locality of a prefetch that stops at L2.
+inline constexpr int kIntoL2 = 2;
+
 /// Builds `func.func @name(%args: !llvm.ptr, %worker: i32, %workers: i32) -> i32` in a module and keeps the insertion
 /// point inside it. Vectors are 16 lanes wide at every level (LLVM splits vector<16xf32> into two ymm on AVX2); code
 /// that must control registers uses `lanes()` and 8-lane halves. All integers are i64 unless said. Offsets are in

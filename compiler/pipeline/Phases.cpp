@@ -39,6 +39,7 @@ static void addPasses(PassManager &passes, Phase phase, const PassOptions &optio
     passes.addPass(createFormKernels());
     passes.addPass(createFormFallback());
     passes.addPass(createDedupKernels());
+    passes.addPass(createFetchAhead());
     passes.addPass(createSelectConfig(SelectConfigOptions{"", options.tuning}));
     passes.addPass(createAssignLayout());
     return;

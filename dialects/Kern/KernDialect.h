@@ -25,6 +25,10 @@ struct Variant {
   ::std::string symbol;
 };
 
+/// Name of the kern.func attribute (i64) of a product that may fetch pages of its cache for whom reads them next: the
+/// panels of 16 weight rows of those that do so before it. Set by kern-fetch-ahead.
+inline constexpr ::llvm::StringLiteral kPanelsBeforeAttr = "llmc.panels_before";
+
 /// The words that `hero` may be.
 ::llvm::ArrayRef<::llvm::StringRef> heroNames();
 bool isHeroName(::llvm::StringRef name);

@@ -2,6 +2,7 @@
 #include "runtime/kv/memory_ahead.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/device/memory.h"
 
@@ -45,12 +46,15 @@ void MemoryAhead::take(uint64_t index) {
   if (taken_.size() == pool_.workers()) populateTaken();
 }
 
-bool MemoryAhead::takeNext(uint64_t end) {
+bool MemoryAhead::lacks(uint64_t end) {
   const uint64_t pages = hugePagesOf(std::min<uint64_t>(end, kv_.size()));
-  for (uint64_t index = next_; index < pages; ++index) {
-    next_ = index + 1;
-    if (ready_[index]) continue;
-    take(index);
+  while (next_ < pages && ready_[next_]) ++next_;
+  return next_ < pages;
+}
+
+bool MemoryAhead::takeNext(uint64_t end) {
+  while (lacks(end)) {
+    take(next_);
     if (taken_.empty()) return true;
   }
   const bool some = !taken_.empty();
@@ -71,10 +75,19 @@ bool MemoryAhead::advance() {
 void MemoryAhead::want(uint32_t page) {
   if (kv_.empty()) return;
   const uint64_t begin = page * pageBytes_;
-  for (uint64_t index = begin / kHugePageBytes; index < hugePagesOf(begin + pageBytes_); ++index) take(index);
+  for (uint64_t index = begin / kHugePageBytes; index < hugePagesOf(begin + pageBytes_); ++index) {
+    wanted_ |= !ready_[index];
+    take(index);
+  }
 }
 
-void MemoryAhead::reach(uint32_t held) { (void)takeNext(held * pageBytes_); }
+bool MemoryAhead::reach(uint32_t held) {
+  // Pages are handed out from the first on, so those behind `held` are what comes next.
+  const bool wanted = std::exchange(wanted_, false);
+  if (taken_.empty() && !lacks(held * pageBytes_)) return wanted;
+  (void)takeNext(kv_.size());
+  return true;
+}
 
 uint64_t MemoryAhead::kvReady() const {
   uint64_t bytes = 0;

@@ -1,6 +1,7 @@
 // Has the kernel find memory before steps want it, with all workers at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,8 +17,13 @@ namespace llmc::rt {
 /// `pool`.
 class MemoryAhead {
  public:
-  /// `ahead` of a server, in bytes: more would be memory that an idle one holds.
+  /// Bytes of KV pages that a server has before it is ready.
   static constexpr uint64_t kServing = uint64_t{128} << 20;
+  /// `ahead` of a server with a pool of `poolBytes`: the rest of it is made ready while nobody asks for anything. More
+  /// would be memory that an idle one holds.
+  static constexpr uint64_t ahead(uint64_t poolBytes) {
+    return std::clamp<uint64_t>(poolBytes / 8, kServing, uint64_t{512} << 20);
+  }
 
   /// What is given must outlive it. KV pages of a device are left alone.
   MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const KvStore& kv, uint64_t ahead);
@@ -28,10 +34,12 @@ class MemoryAhead {
   bool advance();
   /// Before a step: it writes KV page `page`.
   void want(uint32_t page);
-  /// What was wanted since, and with it as many others below `held`, which sequences have, as make one huge page a
-  /// worker: a prompt holds all its pages from its first step on, and nobody should wait for them at once. The
-  /// scheduler knows that number; the store's own pool is not the one that it takes them from.
-  void reach(uint32_t held);
+  /// What was wanted since, and with it the next ones that are not ready, one huge page a worker: who finds none to
+  /// clear would only wait for those who do. Nothing while all that was wanted and all below page `held`, which
+  /// sequences have, is ready: a prompt holds all its pages from its first step on, and nobody should wait for them at
+  /// once. The scheduler knows that number; the store's own pool is not the one that it takes them from.
+  /// True: some were made ready.
+  bool reach(uint32_t held);
   /// Bytes of KV pages that are ready.
   uint64_t kvReady() const;
 
@@ -40,6 +48,8 @@ class MemoryAhead {
   /// Adds huge page `index` of the KV pages to what the workers do next, unless it is ready; does that when each has
   /// one.
   void take(uint64_t index);
+  /// Whether a huge page that begins below `end` bytes is not ready.
+  bool lacks(uint64_t end);
   /// The first huge pages that are not ready and begin below `end` bytes, until each worker has one. False: none is.
   bool takeNext(uint64_t end);
   void populateTaken();
@@ -52,6 +62,7 @@ class MemoryAhead {
   std::vector<bool> ready_;                ///< [huge page of kv_]
   uint64_t next_ = 0;                      ///< huge pages below it are ready
   std::vector<std::span<uint8_t>> taken_;  ///< at most one a worker
+  bool wanted_ = false;                    ///< want() took something since reach()
   uint64_t self_;                          ///< argument of `work`
   KernelCall call_;
   uint32_t phaseEnd_ = 1;

@@ -214,7 +214,8 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
 /// not there yet. A server, whose first requests may come all at once, takes a little longer.
 void Session::makeMemoryReady(const SessionNeeds& needs) {
   if (device_) return;
-  const uint64_t ahead = needs.sharedKv ? MemoryAhead::kServing : kHugePageBytes;
+  const uint64_t poolBytes = uint64_t{kv_->pages()} * kv_->pageBytes();
+  const uint64_t ahead = needs.sharedKv ? MemoryAhead::ahead(poolBytes) : kHugePageBytes;
   memoryAhead_ = std::make_unique<MemoryAhead>(*pool_, executor_->workspace(), *kv_, ahead);
   const auto waiting = [this] {
     return loadingTokenizer_.valid() &&
@@ -222,7 +223,8 @@ void Session::makeMemoryReady(const SessionNeeds& needs) {
   };
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::milliseconds(needs.sharedKv ? kReadyMilliseconds : 0);
-  while ((waiting() || std::chrono::steady_clock::now() < until) && memoryAhead_->advance()) {
+  while ((waiting() || std::chrono::steady_clock::now() < until) && memoryAhead_->kvReady() < MemoryAhead::kServing &&
+         memoryAhead_->advance()) {
   }
 }
 

@@ -197,7 +197,7 @@ Status EngineLoop::move(std::span<const PageMove> moves) {
   return Status::ok();
 }
 
-/// Nothing to run: ends are told, and the thread sleeps.
+/// Nothing to run: ends are told, and the thread sleeps once the memory that a server has ahead is ready.
 void EngineLoop::rest() {
   tellEnds();
   publishStats(0);
@@ -206,6 +206,7 @@ void EngineLoop::rest() {
     extras_.trace->decisions(scheduler_->trace());
     (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
   }
+  if (extras_.memory && generations_.empty() && extras_.memory->advance()) return;
   inbox_.wait(generations_.empty() ? kSleep : kWatch);
 }
 

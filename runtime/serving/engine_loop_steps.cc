@@ -48,7 +48,7 @@ Status EngineLoop::startStep() {
   traced.planned = now();
   if (extras_.memory) {
     want(*extras_.memory, plan);
-    extras_.memory->reach(scheduler_->touchedPages());
+    if (extras_.memory->reach(scheduler_->touchedPages())) traced.ready = now();
   }
   LLMC_TRY(move(plan.moves));
   traced.moved = now();

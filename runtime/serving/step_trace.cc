@@ -43,7 +43,8 @@ void StepTrace::step(const TracedStep& s) {
     file_->addSpan(kSteps, "start ahead", s.ahead, s.started, TraceFile::field("step", s.number));
   else
     file_->addSpan(kSteps, "plan", s.begin, s.planned);
-  if (s.moves > 0) file_->addSpan(kSteps, "move pages", s.planned, s.moved);
+  if (s.ready > 0) file_->addSpan(kSteps, "ready memory", s.planned, s.ready);
+  if (s.moves > 0) file_->addSpan(kSteps, "move pages", std::max(s.planned, s.ready), s.moved);
   file_->addSpan(kSteps, "run", s.moved, s.ran);
   file_->addSpan(kSteps, "sample", s.ran, s.sampled);
   file_->addSpan(kSteps, "tell", s.sampled, s.told);

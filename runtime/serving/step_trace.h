@@ -20,6 +20,7 @@ struct TracedStep {
   uint32_t running = 0, waiting = 0;
   uint64_t attended = 0, attendedAlone = 0;  ///< as in StepShape
   double begin = 0, planned = 0, moved = 0, ran = 0, sampled = 0, told = 0;
+  double ready = 0;  ///< the memory that it writes; 0: it was before
   /// Of a step that was planned while the one before ran: when that was. Its begin, planned and moved are the end of
   /// the one before.
   double ahead = 0, started = 0;

@@ -9,9 +9,6 @@
 
 namespace llmc {
 
-/// Locality of a prefetch that stops at L2.
-inline constexpr int kIntoL2 = 2;
-
 /// Takes the finished D values of `head` (of all) of token `row`, f32 at `values`.
 using AttendSink = std::function<void(mlir::Value row, mlir::Value head, mlir::Value values)>;
 

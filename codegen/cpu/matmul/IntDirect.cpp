@@ -28,6 +28,13 @@ void TileEmitter::prefetchShare(const TilePlace &place, Value g) {
   Value at = k_.address(place.ahead, k_.mul(g, place.aheadStep));
   for (int64_t byte = 0; byte * slots < config_.prefetchBytes; byte += kLineBytes)
     k_.prefetch(at, Value(), byte);
+  if (!place.cache)
+    return;
+  // Four tiles of eight rows: with three of them some lines are left out.
+  slots = 4 * shape_.groups();
+  at = k_.address(place.cache, k_.mul(g, place.cacheStep));
+  for (int64_t byte = 0; byte * slots < place.cacheBytes; byte += kLineBytes)
+    k_.prefetch(at, Value(), byte, kIntoL2);
 }
 
 /// Groups of one superblock. Their lines are read in the order of addresses.

@@ -6,6 +6,7 @@
 #include "codegen/cpu/matmul/TileEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "runtime/format/kernel_abi.h"
 #include <optional>
 
 using namespace mlir;
@@ -15,8 +16,9 @@ namespace {
 
 class Driver {
 public:
-  Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words)
-      : k_(k), shape_(shape), config_(config), words_(words), itemUnits_(config.itemUnits(shape)),
+  Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words,
+         const MatmulDealing &dealing)
+      : k_(k), shape_(shape), config_(config), words_(words), dealing_(dealing), itemUnits_(config.itemUnits(shape)),
         sumsStride_(itemPanels() * kPanelRows * 4), tailConfig_(tailConfig(config)),
         tile_(k, shape, config, sumsStride_), tail_(k, shape, tailConfig_, sumsStride_) {}
 
@@ -75,6 +77,10 @@ private:
         first = k_.mul(index, block);
         rows = k_.minSI(k_.sub(words_.rows, first), block);
       }
+      if (deals()) {
+        nextUnit_ = dealing_.unit(k_.minSI(k_.add(unit, 1), k_.c(unitItems - 1)));
+        unit = dealing_.unit(unit);
+      }
       if (config_.rowScales || copiesRows())
         k_.ifElse(
             k_.equal(index, prepared[0]), {}, [] { return KernelBuilder::Values(); },
@@ -93,6 +99,10 @@ private:
       if (config_.sharesPrefetch(shape_)) {
         Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
         aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
+        if (fetchesCache()) {
+          cacheStep_ = k_.divUI(k_.add(slots, dealing_.ahead.layerBytes - 1), slots);
+          itemsBefore_ = k_.sub(item, begin);
+        }
       }
       emitUnits(unit, first, rows, skipped);
       emitEpilogues(unit, first, rows, epilogue);
@@ -119,6 +129,49 @@ private:
       emitRoundedRows(k_, shape_, x, rows, copiedRows(), stride);
     if (config_.style == TileStyle::Words)
       emitWordRows(k_, shape_, x, rows, copiedRows(), stride);
+  }
+
+  /// With few rows the panels' order is the better one: they wait for weights, whose stream must not jump.
+  bool deals() const { return dealing_.unit && itemUnits_ == 1 && splitsItems(); }
+
+  /// With more rows a load more a group costs more than attention, a small part there, can gain.
+  bool fetchesCache() const { return dealing_.ahead.cache && shape_.mMax > 16; }
+
+  /// Where tiles fetch a page of the cache, and the bytes of it beside a group.
+  struct CachePage {
+    Value at, step;
+  };
+
+  /// What the tiles of panel `place` of the item fetch of the cache: of the pages of the worker's share of the
+  /// sequences the one whose number is that of the panel, counted from the first product that fetches. Behind the last
+  /// one a line that L1 has: fetching it is as good as nothing.
+  CachePage cachePage(Value place) {
+    const MatmulAhead &ahead = dealing_.ahead;
+    Value sequences = k_.batchInt(ahead.batch, offsetof(rt::Batch, sequences));
+    Value lengths = k_.batchPtr(ahead.batch, offsetof(rt::Batch, contextLens));
+    auto pagesOf = [&](Value sequence) { return k_.ceilDiv(k_.loadIndex(lengths, sequence), rt::kPageTokens); };
+    Value number =
+        k_.add(k_.add(k_.divUI(k_.c(ahead.panelsBefore), k_.workers()), k_.mul(itemsBefore_, itemPanels())), place);
+    auto [begin, end] = k_.workerRange(sequences);
+    // Carried: a sequence, and the page as counted from its first one.
+    auto found = k_.forLoop(begin, end, 1, {begin, number}, [&](Value sequence, ValueRange carried) {
+      Value pages = pagesOf(sequence);
+      Value behind =
+          arith::AndIOp::create(k_.b(), k_.equal(sequence, carried[0]), k_.less(k_.add(pages, -1), carried[1]));
+      auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), behind, yes, no); };
+      return KernelBuilder::Values{choose(k_.add(sequence, 1), carried[0]),
+                                   choose(k_.sub(carried[1], pages), carried[1])};
+    });
+    auto address = k_.ifElse(
+        k_.less(found[0], end), {k_.ptr(), k_.i64()},
+        [&] {
+          Value stride = k_.batchInt(ahead.batch, offsetof(rt::Batch, blockStride));
+          Value entry = k_.add(k_.mul(found[0], stride), found[1]);
+          Value page = k_.loadIndex(k_.batchPtr(ahead.batch, offsetof(rt::Batch, blockTable)), entry);
+          return KernelBuilder::Values{k_.address(ahead.cache, k_.mul(page, ahead.pageBytes)), cacheStep_};
+        },
+        [&] { return KernelBuilder::Values{words_.scratch, k_.c(0)}; });
+    return {address[0], address[1]};
   }
 
   int64_t itemPanels() const { return itemUnits_ * shape_.unitPanels; }
@@ -185,6 +238,9 @@ private:
         emitMinSumWeights(k_, shape_, k_.address(at.header, at.nextPanel),
                           k_.address(at.mins, Value(), minSumBytes(shape_)));
     }
+    if (aheadStep_)
+      nextPanel_ = nextPanel(panel, place, at.header);
+    CachePage page = fetchesCache() && aheadStep_ ? cachePage(place) : CachePage();
     Value sums = k_.address(words_.scratch, k_.mul(place, kPanelRows * 4));
     Value x = copiesRows() ? k_.address(copiedRows(), k_.mul(skipped, config_.rowStride(shape_)))
                            : k_.address(words_.x, k_.mul(first, shape_.xStride()));
@@ -195,14 +251,23 @@ private:
       at.groupEnd = end;
       if (config_.unpack)
         tile_.emitUnpack(at);
-      emitTiles(at, sums, x, rows);
+      emitTiles(at, sums, x, rows, page);
     };
     if (block >= groups)
       return pass(k_.c(0), k_.c(groups));
     k_.forEach(k_.c(0), k_.c(groups), block, [&](Value g) { pass(g, k_.minSI(k_.add(g, block), k_.c(groups))); });
   }
 
-  void emitTiles(TilePlace at, Value sums, Value x, Value rows) {
+  /// The panel that this worker comes to after panel `panel`, number `place` of its unit.
+  Value nextPanel(Value panel, Value place, Value header) {
+    Value next = k_.address(header, Value(), config_.prefetchBytes);
+    if (!deals())
+      return next;
+    Value first = k_.address(words_.weights, k_.mul(nextUnit_, itemPanels() * panelBytes(shape_.layout, shape_.k)));
+    return arith::SelectOp::create(k_.b(), k_.less(place, k_.c(itemPanels() - config_.tilePanels)), next, first);
+  }
+
+  void emitTiles(TilePlace at, Value sums, Value x, Value rows, const CachePage &page) {
     Value scales = at.rowScales;
     at.sums = sums;
     at.x = x;
@@ -214,8 +279,13 @@ private:
       if (aheadStep_) {
         Value earlier =
             k_.mul(k_.divUI(row, config_.tileRows), shape_.groups()); // groups that other tiles fetch beside
-        at.ahead = k_.address(at.header, k_.mul(earlier, aheadStep_), config_.prefetchBytes);
+        at.ahead = k_.address(nextPanel_, k_.mul(earlier, aheadStep_));
         at.aheadStep = aheadStep_;
+        if (page.at) {
+          at.cache = k_.address(page.at, k_.mul(earlier, page.step));
+          at.cacheStep = page.step;
+          at.cacheBytes = dealing_.ahead.layerBytes;
+        }
       }
       if (config_.rowScales)
         at.rowScales = k_.address(scales, k_.mul(row, RowScalesLayout(shape_).stride));
@@ -245,19 +315,24 @@ private:
   const MatmulShape &shape_;
   const MatmulConfig &config_;
   const MatmulWords &words_;
+  const MatmulDealing &dealing_;
   int64_t itemUnits_, sumsStride_;
   MatmulConfig tailConfig_;
   TileEmitter tile_, tail_;
   int64_t together_ = 1; ///< rows that the epilogue takes
+  Value nextUnit_;       ///< deals: the unit after the one whose panels are emitted
+  Value nextPanel_;      ///< sharesPrefetch: the panel that tiles fetch
   Value aheadStep_;      ///< sharesPrefetch: bytes of the next panel that a tile fetches beside a group
+  Value itemsBefore_;    ///< fetchesCache: items of this worker before this one
+  Value cacheStep_;      ///< bytes of a page's layer that a tile fetches beside a group
 };
 
 } // namespace
 
 void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, int64_t together,
-                const MatmulRowsEpilogue &epilogue) {
+                const MatmulRowsEpilogue &epilogue, const MatmulDealing &dealing) {
   MatmulConfig config = chooseMatmul(k.level(), shape);
-  Driver(k, shape, config, words).emit(together, epilogue);
+  Driver(k, shape, config, words, dealing).emit(together, epilogue);
 }
 
 void emitMatmul(KernelBuilder &k, const MatmulShape &shape, const MatmulWords &words, const MatmulEpilogue &epilogue) {

@@ -20,6 +20,9 @@ struct TilePlace {
   mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers, those of a second behind them
   mlir::Value ahead;      ///< null, or what this tile fetches (MatmulConfig::sharesPrefetch)
   mlir::Value aheadStep;  ///< bytes of it beside a group
+  mlir::Value cache;      ///< null, or what the tile fetches of a layer of a page of the cache (MatmulAhead)
+  mlir::Value cacheStep;  ///< bytes of it beside a group
+  int64_t cacheBytes = 0; ///< of the layer
   mlir::Value groupBegin; ///< groups of 32 columns [begin, end) that this pass adds
   mlir::Value groupEnd;
 };

@@ -36,5 +36,6 @@ stage cse decode mixed
 stage "kern-form-kernels{$target}" decode mixed
 stage kern-form-fallback decode mixed
 stage kern-dedup decode mixed
+stage "kern-fetch-ahead{$target}" decode mixed
 stage "kern-select-config{$target}" decode mixed
 stage "kern-assign-layout{$target}" decode mixed

@@ -65,12 +65,14 @@ TEST(MemoryAhead, HasWhatIsPromisedAndThenWhatIsReached) {
   }
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes);
   ahead.want(3);
-  ahead.reach(3);
+  EXPECT_FALSE(ahead.reach(3));
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "they were there";
-  ahead.reach(11);
+  EXPECT_TRUE(ahead.reach(11));
   EXPECT_EQ(residentBytes(all), 6 * kHugePageBytes) << "of what is held for later, a page a worker";
   ahead.reach(7);
-  EXPECT_EQ(residentBytes(all), 7 * kHugePageBytes) << "no more than is held";
+  EXPECT_EQ(residentBytes(all), 8 * kHugePageBytes) << "one is held; its worker's neighbour clears the next one";
+  EXPECT_FALSE(ahead.reach(8));
+  EXPECT_EQ(residentBytes(all), 8 * kHugePageBytes) << "nobody waits for what nobody has";
   EXPECT_FALSE(ahead.advance());
 }
 
@@ -81,7 +83,7 @@ TEST(MemoryAhead, HasWhatAStepWritesWhereverItLies) {
   const std::span<uint8_t> all{kv->base(), 40 * kHugePageBytes};
   MemoryAhead ahead(*pool, {}, *kv, 0);
   for (uint32_t page : {30u, 31u, 38u}) ahead.want(page);
-  ahead.reach(39);
+  EXPECT_TRUE(ahead.reach(39));
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "three that are written and one of those held";
   for (uint32_t page : {30u, 31u, 38u})
     EXPECT_EQ(residentBytes(all.subspan(page * kHugePageBytes, kHugePageBytes)), kHugePageBytes) << page;
@@ -89,6 +91,9 @@ TEST(MemoryAhead, HasWhatAStepWritesWhereverItLies) {
   ahead.want(31);
   ahead.reach(0);
   EXPECT_EQ(residentBytes(all), 4 * kHugePageBytes) << "the same one again";
+  ahead.want(20);
+  ahead.reach(0);
+  EXPECT_EQ(residentBytes(all), 6 * kHugePageBytes) << "beside one that is written the first that is not ready";
   for (int turn = 0; turn < 25; ++turn) ahead.reach(1000);
   EXPECT_EQ(residentBytes(all), all.size()) << "there are no more";
   EXPECT_EQ(ahead.kvReady(), all.size());
@@ -103,6 +108,13 @@ class DevicePages final : public PageMemory {
   Status fill(uint8_t*, uint8_t, uint64_t) override { return Status::ok(); }
   Status wait() override { return Status::ok(); }
 };
+
+TEST(MemoryAhead, OfAServerIsAShareOfItsPool) {
+  constexpr uint64_t mib = uint64_t{1} << 20;
+  EXPECT_EQ(MemoryAhead::ahead(64 * mib), MemoryAhead::kServing) << "no more than there is is made ready";
+  EXPECT_EQ(MemoryAhead::ahead(2048 * mib), 256 * mib);
+  EXPECT_EQ(MemoryAhead::ahead(65536 * mib), 512 * mib);
+}
 
 TEST(MemoryAhead, LeavesADeviceAlone) {
   auto pool = WorkerPool::create({.threads = 1, .pin = false}).take();

@@ -3,12 +3,14 @@
 #include "runtime/serving/engine_loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <condition_variable>
 #include <functional>
 #include <future>
 #include <thread>
 
+#include "runtime/device/memory.h"
 #include "tests/unit/runtime/exec/fake_engine.h"
 #include "tests/unit/runtime/serving/loop_runner.h"
 
@@ -245,6 +247,40 @@ TEST(EngineLoop, PagesAreReadyBeforeTheStepThatComesToThem) {
   EXPECT_EQ(test::runLoop(engine, setup, asked).kvReady, 0u);
   setup.memoryAhead = true;
   EXPECT_GE(test::runLoop(engine, setup, asked).kvReady, 3 * FakeEngine::kPageBytes) << "48 tokens are 3 pages";
+}
+
+/// Whether the byte at `at` has physical memory; asked of the kernel, so any thread may.
+bool resident(uint8_t* at) {
+  unsigned char page = 0;
+  return mincore(at, 4096, &page) == 0 && (page & 1);
+}
+
+TEST(EngineLoop, MemoryAheadIsMadeReadyWhileNobodyAsks) {
+  constexpr uint32_t kPages = 4 * kHugePageBytes / FakeEngine::kPageBytes;
+  FakeEngine engine;
+  auto pool = WorkerPool::create({.threads = 1, .pin = false}).take();
+  auto kv = KvStore::create(FakeEngine::kPageBytes, kPages).take();
+  auto probe = Arena::map(kHugePageBytes, "a probe").take();
+  populate(probe.data(), probe.size());
+  if (!resident(probe.data())) GTEST_SKIP() << "the kernel has no MADV_POPULATE_WRITE";
+  const StepLimits limits{32, 32, 8, 200};
+  auto executor = Executor::create(engine.source(), *pool, limits, {kv->base(), kPages}).take();
+  MemoryAhead memory(*pool, {}, *kv, 2 * kHugePageBytes);
+  SchedulerConfig config;
+  config.limits = limits;
+  config.pages = kPages;
+  server::ModelFacts facts;
+  facts.names = {"fake"};
+  facts.context = 200;
+  LoopExtras extras;
+  extras.memory = &memory;
+  auto loop = EngineLoop::create(*executor, *kv, facts, config, std::move(extras)).take();
+  std::thread thread([&] { EXPECT_TRUE(loop->run()); });
+  uint8_t* const last = kv->base() + 2 * kHugePageBytes - 4096;
+  for (int i = 0; i < 10000 && !resident(last); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  loop->stop();
+  thread.join();
+  EXPECT_EQ(memory.kvReady(), 2 * kHugePageBytes);
 }
 
 }  // namespace
