@@ -26,7 +26,7 @@ def built(name=hostile.MODEL):
           ("temperature", ("-0.1", "nan", "inf", "1e999", "hot", "1,5")), ("top-p", ("0", "1.1", "-1", "nan")),
           ("top-k", ("-2", "2.5")), ("min-p", ("-0.1", "2")), ("repetition-penalty", ("0", "-1", "nan", "1e9")),
           ("seed", ("-1", "18446744073709551616", "one")), ("logprobs", ("-1", "21", "1000000")),
-          ("threads", ("0", "-4", "1025", "all")), ("max-model-len", ("0", "-1", "9999999999")),
+          ("threads", ("0", "-4", "1025", "all")), ("max-model-len", ("0", "-2", "automatic", "9999999999")),
           ("kv-memory", ("0", "-1G", "1X", "G", "1GG", "1e40", "nan", "inf")))
       for i, value in enumerate(values)),
     *((f"prompt_ids_{i}", (f"--prompt-ids={value}",), "CLI_NUMBER", ["--prompt-ids"])
