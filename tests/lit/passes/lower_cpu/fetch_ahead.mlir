@@ -1,5 +1,5 @@
-// A product that was given the cache fetches it into L2 (hint 2) in the variant for 17 to 64 rows; one that was not, and variants for fewer
-// and more rows, do not.
+// A product that was given the cache fetches it into L2 (hint 2) in the variant for 17 to 64 rows, in steps that a search for the page gives
+// (its second result); one that was not, and variants for fewer and more rows, do not.
 // RUN: llmc-opt %s --kern-lower-cpu=level=x86-64-v4-vnni | FileCheck %s
 
 !x = !llm.qact<[T, 64], zero = 0>
@@ -7,14 +7,16 @@
 !y = tensor<?x32xf32, #llm.dims<[T, 32]>>
 !kv = !llm.kv<layers = 2, heads = 1, dim = 16, page = 16>
 // CHECK: module @given_m16
-// CHECK-NOT: hint = 2
+// CHECK-NOT: arith.muli %{{.*}}, %{{[0-9]+}}#1
 // CHECK: module @given_m64
 // CHECK: hint = 3
-// CHECK: hint = 2
+// CHECK: arith.muli %{{.*}}, %{{[0-9]+}}#1
+// CHECK-NEXT: [[PAGE:%[0-9]+]] = llvm.getelementptr
+// CHECK-NEXT: prefetch"([[PAGE]]) <{{.*}}hint = 2
 // CHECK: module @given_any
-// CHECK-NOT: hint = 2
+// CHECK-NOT: arith.muli %{{.*}}, %{{[0-9]+}}#1
 // CHECK: module @without_m64
-// CHECK-NOT: hint = 2
+// CHECK-NOT: arith.muli %{{.*}}, %{{[0-9]+}}#1
 kern.func @given(%x: !x, %w: !w, %b: !llm.batch, %kv: !kv) -> !y
     attributes {hero = "linear", llmc.panels_before = 3, config = [#kern.config<m_max = 16>, #kern.config<m_max = 64>, #kern.config<m_max = 0>]} {
   %y = llm.linear %x, %w : (!x, !w) -> !y
