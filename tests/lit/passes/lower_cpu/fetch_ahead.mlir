@@ -9,9 +9,10 @@
 // CHECK: module @given_m16
 // CHECK-NOT: arith.muli %{{.*}}, %{{[0-9]+}}#1
 // CHECK: module @given_m64
+// CHECK: [[FOUND:%[0-9]+]]:2 = scf.if
 // CHECK: hint = 3
-// CHECK: arith.muli %{{.*}}, %{{[0-9]+}}#1
-// CHECK-NEXT: [[PAGE:%[0-9]+]] = llvm.getelementptr
+// CHECK: [[STEP:%[0-9]+]] = arith.muli %{{.*}}, [[FOUND]]#1
+// CHECK-NEXT: [[PAGE:%[0-9]+]] = llvm.getelementptr %{{[0-9]+}}{{\[}}[[STEP]]]
 // CHECK-NEXT: prefetch"([[PAGE]]) <{{.*}}hint = 2
 // CHECK: module @given_any
 // CHECK-NOT: arith.muli %{{.*}}, %{{[0-9]+}}#1
