@@ -93,7 +93,8 @@ public:
   mlir::Value extF(mlir::Value v);     ///< f16 -> f32, same shape
   mlir::Value truncF16(mlir::Value v); ///< f32 -> f16, round to nearest even
   mlir::Value bitcast(mlir::Value v, mlir::Type to);
-  /// exp(x), 0 below -87.3, infinite above 88.37, NaN for NaN: 2^n * polynomial of degree 6, error under 1.2 ulp.
+  /// exp(x), 0 below -87.3 (with AVX-512 below -104), infinite above 88.37 (88.73), NaN for NaN: 2^n * polynomial of
+  /// degree 6, error under 1.2 ulp.
   /// Vector or scalar f32.
   mlir::Value exp(mlir::Value x);
   /// Calls an LLVM intrinsic by name.

@@ -83,8 +83,10 @@ Value KernelBuilder::exp(Value x) {
   Type type = x.getType();
   auto k = [&](double value) { return constant(type, value); };
   // x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite split of ln 2), exp(x) = 2^n exp(r).
+  // vscalefps makes 2^n of any n, denormal results too: what is below -104 becomes 0 by itself.
+  const bool scales = level_.avx512 && type == vec(16, f32());
   // The order of the operands keeps a NaN.
-  Value clamped = minF(k(88.7), maxF(k(-87.3), x));
+  Value clamped = minF(k(scales ? 88.8 : 88.7), maxF(k(scales ? -104.5 : -87.3), x));
   Value n = math::RoundEvenOp::create(b_, mulF(clamped, k(1.4426950408889634)));
   Value r = fma(n, k(-0.693359375), clamped);
   r = fma(n, k(2.12194440e-4), r);
@@ -93,6 +95,9 @@ Value KernelBuilder::exp(Value x) {
   Value p = k(1.3926213466e-3);
   for (double coefficient : {8.3632029716e-3, 4.1666554438e-2, 1.6666576846e-1, 0.5, 1.0, 1.0})
     p = fma(p, r, k(coefficient));
+  if (scales) // all lanes, rounded as MXCSR says
+    return intrinsic("llvm.x86.avx512.mask.scalef.ps.512", type,
+                     {p, n, k(0.0), constant(b_.getI16Type(), -1), constant(i32(), 4)});
   Type ints = withElement(type, i32());
   Value bits = arith::FPToSIOp::create(b_, ints, n);
   bits = arith::AddIOp::create(b_, bits, constant(ints, 127));

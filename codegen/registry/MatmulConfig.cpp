@@ -38,8 +38,8 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights. The mins of asymmetric ones are prepared once a panel, too much for few
-/// rows.
+/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14. The mins of asymmetric ones are
+/// prepared once a panel and rows of AVX2 turned once a block, too much for few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   const bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 != level.vnni || shape.act != ActKind::Int8 || !shape.fourBit())
@@ -49,8 +49,9 @@ static bool hasRowScales(const Level &level, const MatmulShape &shape) {
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
 /// temporaries; 12 rows were no faster and waste more of the last tile. Two panels share what is read of x where loads
-/// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then (README.md). AVX2: 6 x 16 for unpacked
-/// nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more temporaries are live.
+/// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then, unless 16 rows share it and sums lie in
+/// memory (README.md). AVX2: 6 x 16 for unpacked nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more
+/// temporaries are live.
 static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 || shape.mMax == 1) {

@@ -57,17 +57,8 @@ private:
   /// Few rows make one tile of an item.
   bool splitsItems() const { return shape_.mMax == 0 || shape_.mMax > 16; }
 
-  /// What tiles fetch of the next panels nobody has fetched of the first ones: rows are prepared meanwhile.
-  void fetchFirst(Value item, int64_t unitItems) {
-    Value panel = k_.mul(config_.anyRows ? k_.remUI(item, unitItems) : item, itemPanels());
-    Value weights = k_.address(words_.weights, k_.mul(panel, panelBytes(shape_.layout, shape_.k)));
-    k_.forEach(k_.c(0), k_.c(config_.prefetchBytes), kLineBytes, [&](Value at) { k_.prefetch(weights, at, 0); });
-  }
-
   void emitItems(Value begin, Value end, int64_t unitItems, Value block, std::optional<Share> share,
                  const MatmulRowsEpilogue &epilogue) {
-    if (share && config_.sharesPrefetch(shape_))
-      fetchFirst(begin, unitItems);
     // Carried: the row block whose scales are prepared.
     k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
@@ -120,9 +111,6 @@ private:
 
   void prepareRows(Value x, Value rows) {
     const int64_t stride = config_.rowStride(shape_);
-    // Other workers have written most of them.
-    if (config_.rowScales && splitsItems())
-      k_.forEach(k_.c(0), k_.mul(rows, shape_.xStride()), kLineBytes, [&](Value at) { k_.prefetch(x, at, 0, 2); });
     if (config_.rowScales)
       emitRowScales(k_, shape_, x, rows, preparedScales());
     if (config_.style == TileStyle::Pairs)
