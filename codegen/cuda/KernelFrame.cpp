@@ -21,6 +21,37 @@ GridDim GridDim::rows(llm::Dim rows, int64_t tile, int64_t count) {
   return grid;
 }
 
+static void printGrid(llvm::raw_ostream &out, const GridDim &dim) {
+  bool any = dim.base != 0;
+  if (any)
+    out << dim.base;
+  auto term = [&](int64_t tile, int64_t count, const char *of) {
+    if (count == 0)
+      return;
+    out << (any ? " + " : "") << count << " * " << of;
+    if (tile > 1)
+      out << "/" << tile;
+    any = true;
+  };
+  term(dim.tTile, dim.tTile ? dim.tCount : 0, "T");
+  term(dim.sTile, dim.sTile ? dim.sCount : 0, "S");
+  term(0, dim.seqCount, "sequences");
+}
+
+std::string describeLaunch(const KernelText &text) {
+  std::string line;
+  llvm::raw_string_ostream out(line);
+  out << text.symbol << ": grid (";
+  for (int i = 0; i < 3; ++i) {
+    printGrid(out, text.grid[i]);
+    if (i == 0 && text.blocksPerSm > 0)
+      out << ", at most " << text.blocksPerSm << " a multiprocessor";
+    out << (i < 2 ? ", " : ")");
+  }
+  out << ", " << text.threads << " threads, " << text.sharedBytes << " bytes of shared memory";
+  return line;
+}
+
 llvm::StringRef cacheFormat(llm::QuantKind kind) {
   return kind == llm::QuantKind::I8     ? "I8"
          : kind == llm::QuantKind::E4M3 ? "E4m3"

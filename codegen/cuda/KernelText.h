@@ -38,6 +38,9 @@ struct KernelText {
   KernelCost cost = {};    ///< what a launch moves and computes
 };
 
+/// "add_norm_any: grid (1 * T, 1, 1), 160 threads, 0 bytes of shared memory".
+std::string describeLaunch(const KernelText &text);
+
 /// One variant of one kernel: `function` for M <= mMax rows (0: any number), as `symbol`, for `arch`.
 struct CudaRequest {
   kern::FuncOp function;

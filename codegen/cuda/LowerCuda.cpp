@@ -17,23 +17,6 @@ using namespace mlir;
 
 namespace {
 
-void printGrid(llvm::raw_ostream &out, const GridDim &dim) {
-  bool any = dim.base != 0;
-  if (any)
-    out << dim.base;
-  auto term = [&](int64_t tile, int64_t count, const char *of) {
-    if (count == 0)
-      return;
-    out << (any ? " + " : "") << count << " * " << of;
-    if (tile > 1)
-      out << "/" << tile;
-    any = true;
-  };
-  term(dim.tTile, dim.tTile ? dim.tCount : 0, "T");
-  term(dim.sTile, dim.sTile ? dim.sCount : 0, "S");
-  term(0, dim.seqCount, "sequences");
-}
-
 /// Passes.td says what it does.
 struct LowerCudaPass : impl::LowerCudaBase<LowerCudaPass> {
   using LowerCudaBase::LowerCudaBase;
@@ -59,17 +42,7 @@ struct LowerCudaPass : impl::LowerCudaBase<LowerCudaPass> {
       FailureOr<KernelText> kernel = emitCudaKernel(CudaRequest{function, name, target, limit});
       if (failed(kernel))
         return failure();
-      llvm::raw_ostream &out = llvm::outs();
-      out << "// launch " << name << ": grid (";
-      for (int i = 0; i < 3; ++i) {
-        printGrid(out, kernel->grid[i]);
-        if (i == 0 && kernel->blocksPerSm > 0)
-          out << ", at most " << kernel->blocksPerSm << " a multiprocessor";
-        out << (i < 2 ? ", " : ")");
-      }
-      out << ", " << kernel->threads << " threads, " << kernel->sharedBytes << " bytes of shared memory; "
-          << kernel->config << "\n"
-          << kernel->text << "\n";
+      llvm::outs() << "// launch " << describeLaunch(*kernel) << "; " << kernel->config << "\n" << kernel->text << "\n";
     }
     return success();
   }

@@ -45,6 +45,16 @@ static rt::Status writeFile(const std::string &path, llvm::StringRef bytes) {
                            "free space or name another --dump-dir");
 }
 
+/// What a dumped text begins with: the launch, and what ptxas made of it (of PTX nothing is known).
+static std::string numbersOf(const CudaVariant &variant) {
+  const CompiledText &made = variant.compiled;
+  std::string text = "// launch " + describeLaunch(variant.kernel) + "\n";
+  if (made.registers > 0)
+    text += "// " + std::to_string(made.registers) + " registers a thread, " + std::to_string(made.spillBytes) +
+            " bytes of spills and arrays, " + std::to_string(made.sharedBytes) + " bytes of static shared memory\n";
+  return text;
+}
+
 /// SYMBOL.ARCH.mlir, .cu, .ptx and .cubin for each variant and level; what only the PTX level has has no cubin.
 static rt::Status dumpCudaListings(const CompiledKernels &kernels, const std::string &folder) {
   for (const CudaLevel &level : kernels.cuda) {
@@ -53,7 +63,7 @@ static rt::Status dumpCudaListings(const CompiledKernels &kernels, const std::st
       const CudaVariant &variant = level.variants[i];
       const std::string stem = folder + "/" + kernels.variants[i].symbol + "." + arch;
       LLMC_TRY(writeFile(stem + ".mlir", kernels.kernelIr[i]));
-      LLMC_TRY(writeFile(stem + ".cu", variant.kernel.text));
+      LLMC_TRY(writeFile(stem + ".cu", numbersOf(variant) + variant.kernel.text));
       LLMC_TRY(writeFile(stem + ".ptx", variant.compiled.ptx));
       if (llvm::StringRef(arch).starts_with("sm_"))
         LLMC_TRY(writeFile(stem + ".cubin", variant.compiled.cubin));

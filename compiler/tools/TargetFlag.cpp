@@ -54,6 +54,9 @@ rt::Result<Targets> parseTarget(const std::string &text) {
                       "expected cpu, auto, cuda:LIST with architectures of " + knownArchs() + ", or cpu,cuda:LIST");
   for (llvm::StringRef &part : parts) {
     part.consume_front("cuda:");
+    if (part.empty() || part == "cuda")
+      return usageError("--target '" + rt::escaped(text) + "' lacks an architecture",
+                        "expected cuda:LIST with one or more of " + knownArchs() + ", separated by commas");
     if (!findArch(part))
       return usageError("unknown CUDA architecture '" + rt::escaped(part.str()) + "'",
                         "known architectures: " + knownArchs());

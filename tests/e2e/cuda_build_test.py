@@ -143,7 +143,11 @@ class CudaBuild(unittest.TestCase):
             for arch in ("sm_80", "compute_80"):
                 stem = folder / f"{variant['symbol']}.{arch}"
                 self.assertIn("kern.func", stem.with_name(stem.name + ".mlir").read_text())
-                self.assertIn(variant["symbol"], stem.with_name(stem.name + ".cu").read_text())
+                text = stem.with_name(stem.name + ".cu").read_text()
+                self.assertRegex(text, rf"^// launch {variant['symbol']}: grid \(.*\), \d+ threads, \d+ bytes of shared memory\n")
+                if arch == "sm_80":
+                    registers = variant["launch"]["cuda:sm_80"]["registers"]
+                    self.assertIn(f"\n// {registers} registers a thread, 0 bytes of spills", text)
                 self.assertRegex(stem.with_name(stem.name + ".ptx").read_text(), r"\.target sm_80\b")
             cubin = (folder / f"{variant['symbol']}.sm_80.cubin").read_bytes()
             self.assertEqual(struct.unpack_from("<4sxxxxxxxxxxxxxxH", cubin), (b"\x7fELF", CUDA_ELF))
