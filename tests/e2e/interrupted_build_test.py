@@ -206,7 +206,7 @@ class Outputs(unittest.TestCase):
             else:
                 command = [str(engine.BIN / "llmc"), "build", str(hostile.model_path()), "-o", str(folder / "engine.bin"), *FLAGS]
             done = subprocess.run(command, capture_output=True, timeout=60)
-            self.assertEqual(done.returncode, 74, done.stderr)
+            self.assertEqual(done.returncode, 77, done.stderr)
             self.assertIn(b"error[OUT_IO]", done.stderr)
             self.assertEqual(os.listdir(folder), [])
         finally:
