@@ -24,7 +24,7 @@ Distribution distributionOf(std::vector<double>& seconds);
 struct LoadReport {
   uint64_t completed = 0, refused = 0;
   struct {
-    double time = 0;     ///< of the trace
+    double time = 0;     ///< seconds from the start of the trace
     std::string reason;  ///< empty: none was refused
   } firstRefusal;
   uint64_t inputTokens = 0, outputTokens = 0, cachedTokens = 0;  ///< of completed requests

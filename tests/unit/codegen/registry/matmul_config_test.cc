@@ -30,12 +30,13 @@ TEST(MatmulConfig, WhatIsChosenIsPossible) {
       EXPECT_GE(config.tileRows, 1);
       EXPECT_LE(config.tileRows, 16) << "kernels may read 15 rows past M";
       EXPECT_EQ(config.rowBlock % config.tileRows, 0);
-      const bool integer = config.style == TileStyle::Direct || config.style == TileStyle::Steps;
+      const bool integer = config.style == TileStyle::Direct || config.style == TileStyle::Steps ||
+                           config.style == TileStyle::Words || config.style == TileStyle::Wide;
       EXPECT_EQ(integer, shape.act == ActKind::Int8);
       if (config.style == TileStyle::Pairs)
         EXPECT_TRUE(level.bf16 && shape.layout == Layout::BF16N16K2);
       if (config.tilePanels > 1)
-        EXPECT_TRUE(level.avx512 && config.style == TileStyle::Direct);
+        EXPECT_TRUE(level.avx512 && (config.style == TileStyle::Direct || config.style == TileStyle::Wide));
       if (shape.mMax == 1)
         EXPECT_EQ(config.tileRows, 1);
     }
