@@ -89,6 +89,7 @@ class Shortage(unittest.TestCase):
         output.mkdir()
         model = shutil.copy(hostile.model_path(hostile.GGUF), folder / "m.gguf")
         made = shutil.copy(self.made, folder / "e.bin")
+        programs = {name: shutil.copy(engine.BIN / name, folder / name) for name in ("llmc", "llmc-run")}  # ours may lie in /root
         for name in ("closed", "closed.gguf", "closed.bin"):
             (folder / name).write_text("x")
             (folder / name).chmod(0)
@@ -106,7 +107,7 @@ class Shortage(unittest.TestCase):
                                       ("CLI_OUTPUT", "log", *serve, "--access-log", output / "log"),
                                       ("SV_TRACE", "trace", *serve, "--trace", output / "trace")):
             with self.subTest(command[:2], code=code):
-                done = subprocess.run([engine.BIN / command[0], *map(str, command[1:])], user=65534, group=65534, extra_groups=[], cwd="/",
+                done = subprocess.run([programs[command[0]], *map(str, command[1:])], user=65534, group=65534, extra_groups=[], cwd="/",
                                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
                 self.assertEqual(done.returncode, 77, done.stderr)
                 self.assertRegex(done.stderr, rf"(?m)^error\[{code}\] .*{named}.*: Permission denied")
