@@ -185,7 +185,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
                       : config.style == TileStyle::Pairs ? "bf16 pairs"
                                                          : "float";
   std::string text = std::string(style) + ", " + std::to_string(config.tileRows) + " x " +
-                     std::to_string(config.tilePanels * kPanelRows) + " sums in registers";
+                     std::to_string(config.tilePanels * kPanelRows) +
+                     (config.style == TileStyle::Wide ? " sums in memory" : " sums in registers");
   if (config.anyRows)
     text += ", " + std::to_string(config.rowBlock) + " rows a block";
   if (config.groupBlock)

@@ -67,7 +67,7 @@ Status checkOne(const Checkpoint& checkpoint, const Wanted& wanted, const Missin
     return importError("MODEL_TENSOR", {first, -1, missing.nameInFile(wanted.name)}, "tensor is missing",
                        missing.advice);
   }
-  Place place{checkpoint.files()[tensor->file]->name(), static_cast<int64_t>(tensor->offset), tensor->name};
+  Place place{checkpoint.files()[tensor->file]->name(), static_cast<int64_t>(tensor->offset), tensor->sourceName};
   if (tensor->shape != wanted.shape) {
     bool embedding = wanted.name == "model.embed_tokens.weight" || wanted.name == "lm_head.weight";
     bool height = embedding && tensor->shape.size() == 2 && tensor->shape[1] == wanted.shape[1];

@@ -90,8 +90,22 @@ Status readRope(const JsonFields& fields, const JsonPlaces& places, ModelConfig&
   return Status::ok();
 }
 
+/// Layers of other kinds than attention would be computed as what they are not.
+Status checkLayerTypes(const JsonFields& fields) {
+  const Json* types = fields.find("layer_types");
+  if (!types) return Status::ok();
+  if (!types->is_array()) return fields.wrong("layer_types", "an array");
+  for (const Json& type : *types)
+    if (type != "full_attention" && type != "sliding_attention")
+      return importError("CF_RANGE", fields.place("layer_types"),
+                         "has a layer of type " + rt::escaped(type.dump(-1, ' ', true)) + ", which is not supported",
+                         "supported are full_attention and sliding_attention");
+  return Status::ok();
+}
+
 /// The window when every layer has it; layers of both kinds in one model are refused.
 Status readWindow(const JsonFields& fields, ModelConfig& config) {
+  LLMC_TRY(checkLayerTypes(fields));
   int64_t window = 0;
   LLMC_TRY(fields.integer("sliding_window", window));
   if (config.family->window == Window::Never) return Status::ok();
@@ -108,7 +122,6 @@ Status readWindow(const JsonFields& fields, ModelConfig& config) {
     if (firstLayer > 0) return mixed();
   }
   if (const Json* types = fields.find("layer_types")) {
-    if (!types->is_array()) return fields.wrong("layer_types", "an array");
     size_t sliding = static_cast<size_t>(std::count(types->begin(), types->end(), Json("sliding_attention")));
     if (sliding == 0) return Status::ok();
     if (sliding != types->size()) return mixed();

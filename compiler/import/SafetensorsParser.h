@@ -34,7 +34,7 @@ class SafetensorsParser : public nlohmann::json_sax<nlohmann::json> {
   bool number_integer(number_integer_t) override { return badNumber("a negative number"); }
   bool number_unsigned(number_unsigned_t value) override;
   bool number_float(number_float_t, const string_t&) override {
-    return badNumber("not a whole number that fits 64 bits");
+    return badNumber("a fraction or a number beyond 64 bits");
   }
   bool string(string_t& value) override;
   bool binary(binary_t&) override { return scalar("binary"); }

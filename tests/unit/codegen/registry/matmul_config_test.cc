@@ -65,6 +65,11 @@ TEST(MatmulConfig, TheDescriptionNamesWhatWasChosen) {
       << describeMatmul(shape, config);
   EXPECT_NE(describeMatmul(shape, config).find("prefetch 5760 B ahead"), std::string::npos)
       << describeMatmul(shape, config);
+  config.style = TileStyle::Wide;
+  config.tileRows = 16;
+  config.tilePanels = 2;
+  EXPECT_NE(describeMatmul(shape, config).find("wide, 16 x 32 sums in memory"), std::string::npos)
+      << describeMatmul(shape, config);
 }
 
 } // namespace

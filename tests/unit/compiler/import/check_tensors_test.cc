@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "compiler/import/ImportedModel.h"
-#include "tests/unit/compiler/import/model_files.h"
+#include "tests/unit/compiler/import/gguf_models.h"
 
 namespace llmc {
 namespace {
@@ -38,6 +38,18 @@ TEST(CheckTensors, ExtraTensorsAreRefused) {
   w.tensor("mystery.weight", {8}, 0, std::string(32, '\0'));
   TempFolder folder;
   EXPECT_EQ(codeOf(importModel(folder.write("m.gguf", w.build()))), "MODEL_TENSOR");
+}
+
+TEST(CheckTensors, AWrongShapeIsToldByTheNameThatTheFileHas) {
+  auto model = importGgufOf(tinyGguf([](GgufWriter& w, const std::string& key) {
+    if (key != "llama.feed_forward_length") return false;
+    w.u32(key, 96);
+    return true;
+  }));
+  EXPECT_EQ(codeOf(model), "MODEL_TENSOR");
+  EXPECT_NE(model.status().message().find("'blk.0.ffn_gate.weight': has shape [32, 64]; the config asks for [96, 64]"),
+            std::string::npos)
+      << model.status().message();
 }
 
 TEST(CheckTensors, UnreadableTypeIsNamed) {

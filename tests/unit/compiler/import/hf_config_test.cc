@@ -152,5 +152,17 @@ TEST(HfConfig, WindowOfOnlySomeLayersIsRefused) {
   EXPECT_EQ(parseConfig(two.dump())->slidingWindow, 0);
 }
 
+TEST(HfConfig, LayersThatAreNotAttentionAreRefused) {
+  auto config = nlohmann::json::parse(configWith("architectures", R"(["Qwen2ForCausalLM"])"));
+  config["layer_types"] = {"full_attention", "full_attention"};
+  EXPECT_TRUE(parseConfig(config.dump()).isOk());
+  config["layer_types"] = {"full_attention", "linear_attention"};
+  EXPECT_EQ(configTextCode(config.dump()), "CF_RANGE");
+  config["layer_types"] = {"full_attention", 3};
+  EXPECT_EQ(configTextCode(config.dump()), "CF_RANGE");
+  config["layer_types"] = "full_attention";
+  EXPECT_EQ(configTextCode(config.dump()), "CF_TYPE");
+}
+
 }  // namespace
 }  // namespace llmc
