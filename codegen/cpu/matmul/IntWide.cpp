@@ -49,10 +49,13 @@ void TileEmitter::wideGroup(const TilePlace &place, llvm::ArrayRef<Group> panels
   scaleRow(config_.tileRows - 1);
 }
 
-/// What the sums start from: those of the mins, in tiles whose sums fit the registers.
+/// What the sums start from: those of the mins, in tiles whose sums fit the registers. They fill the tile and nothing
+/// behind it, where another row's sums or the scales lie.
 void TileEmitter::wideStart(const TilePlace &place) {
   MatmulConfig part = config_;
   part.tileRows = std::min<int64_t>(config_.tileRows, 8);
+  while (config_.tileRows % part.tileRows != 0)
+    --part.tileRows;
   part.tilePanels = 1;
   TileEmitter tile(k_, shape_, part, sumsStride_);
   const int64_t scales = RowScalesLayout(shape_).stride;
