@@ -41,10 +41,9 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 /// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14. The mins of asymmetric ones are
 /// prepared once a panel and rows of AVX2 turned once a block, too much for few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
-  const bool many = shape.mMax == 0 || shape.mMax > 16;
   if (level.avx512 != level.vnni || shape.act != ActKind::Int8 || !shape.fourBit())
     return false;
-  return many || (level.avx512 && !shape.asymmetric());
+  return shape.manyRows() || (level.avx512 && !shape.asymmetric());
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -53,7 +52,7 @@ static bool hasRowScales(const Level &level, const MatmulShape &shape) {
 /// memory (README.md). AVX2: 6 x 16 for unpacked nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more
 /// temporaries are live.
 static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
-  bool many = shape.mMax == 0 || shape.mMax > 16;
+  const bool many = shape.manyRows();
   if (level.avx512 || shape.mMax == 1) {
     config.style = TileStyle::Direct;
     config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
@@ -94,7 +93,7 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
 
 static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
   config.style = TileStyle::Float;
-  bool many = shape.mMax == 0 || shape.mMax > 16;
+  const bool many = shape.manyRows();
   if (many && shape.bf16Products && level.bf16 && shape.layout == Layout::BF16N16K2 && shape.k % kQuantGroup == 0) {
     config.style = TileStyle::Pairs;
     config.tileRows = 12;

@@ -29,6 +29,8 @@ struct MatmulShape {
   QuantFormat format() const { return quantFormat(layout); }
   bool asymmetric() const { return format().asymmetric; }
   bool fourBit() const { return format().bits == 4; }
+  /// A class of so many rows that products wait for the units that multiply, not for weights.
+  bool manyRows() const { return mMax == 0 || mMax > 16; }
   /// Codes whose bits above the nibble lie in lines of their own.
   bool hasUpperBits() const { return upperLines(layout) != 0; }
   /// Groups of 32 along K, padding included.
@@ -51,16 +53,15 @@ enum class TileStyle : uint8_t {
 
 struct MatmulConfig {
   TileStyle style = TileStyle::Float;
-  int64_t tileRows = 1;   ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
-  int64_t tilePanels = 1; ///< panels in a register tile: 2 share what is read of x (Direct, AVX-512, int8)
-  int64_t tailRows = 0;   ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
-  int64_t rowBlock = 1;   ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
-  bool anyRows = false;   ///< row blocks follow each other until all rows are done; else the first has them all
-  bool unpack =
-      false; ///< Steps and Words, below 8 bit: codes as bytes in worker scratch once for each pass over a panel
+  int64_t tileRows = 1;      ///< rows of x in a register tile, at most 16 (the ABI lets kernels read 15 rows past M)
+  int64_t tilePanels = 1;    ///< panels in a register tile: 2 share what is read of x (Direct, Wide)
+  int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
+  int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
+  bool anyRows = false;      ///< row blocks follow each other until all rows are done; else the first has them all
+  bool unpack = false;       ///< Steps, Words, below 8 bits: codes as bytes in scratch, once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
-  bool rowScales = false; ///< Direct and Words, 4 bit: activation scales as 16-bit multiples of one a row (RowScales.h)
+  bool rowScales = false;    ///< integer, 4 bits: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
   bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
   bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
@@ -71,12 +72,12 @@ struct MatmulConfig {
   /// 32 rows, weights from memory); else each fetches what lies prefetchBytes on.
   bool sharesPrefetch(const MatmulShape &shape) const;
 
-  /// Units of the epilogue in an item of work: as many as a tile has panels for.
   /// Independent f32 sums of a row in a tile of `rows` rows, added up at the end (Float).
   static int64_t chains(const Level &level, int64_t rows) {
     return std::max<int64_t>(1, 4 / (rows * (level.avx512 ? 1 : 2)));
   }
 
+  /// Units of the epilogue in an item of work: as many as a tile has panels for.
   int64_t itemUnits(const MatmulShape &shape) const { return std::max<int64_t>(1, tilePanels / shape.unitPanels); }
 
   /// Bytes from one row to the next of what tiles read: x, or its rows as a worker has rounded or turned them.

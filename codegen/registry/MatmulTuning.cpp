@@ -14,8 +14,6 @@ llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
 /// Two panels of 8 bits and 16,384 columns: what the table fetches ahead.
 constexpr int64_t kMostPrefetch = 1 << 20;
 
-static bool isMany(const MatmulShape &shape) { return shape.mMax == 0 || shape.mMax > 16; }
-
 /// False: no such name.
 static bool setNumber(MatmulConfig &config, llvm::StringRef name, int64_t value) {
   if (name == "tile_rows")
@@ -83,7 +81,7 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
   if (wide && !config.rowScales)
     return outOf("row_scales", 0, "1: sums are kept in their units");
   if (config.rowScales && !words &&
-      !((direct || wide) && level.avx512 && level.vnni && shape.fourBit() && (isMany(shape) || !shape.asymmetric())))
+      !((direct || wide) && level.avx512 && level.vnni && shape.fourBit() && (shape.manyRows() || !shape.asymmetric())))
     return outOf(
         "row_scales", 1,
         "0: they are for 4-bit weights, VNNI with 512 bits and, where the weights have mins, more than 16 rows");

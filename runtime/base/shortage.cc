@@ -102,8 +102,7 @@ void endWithoutMemory() {
 
 void endWithoutThreads() {
   end("error[RT_THREADS] the system gives this process no more threads; lift its limit (ulimit -u, -v, the "
-      "container's) "
-      "or ask for fewer\n");
+      "container's) or ask for fewer\n");
 }
 
 void endWithoutFiles() {

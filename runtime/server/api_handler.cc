@@ -3,6 +3,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "runtime/base/ascii.h"
 #include "runtime/base/limits.h"
 #include "runtime/server/api/json_body.h"
 #include "runtime/server/api/json_text.h"
@@ -15,10 +16,8 @@ namespace {
 constexpr std::string_view kModelPrefix = "/v1/models/";
 
 std::string mediaType(std::string_view header) {
-  std::string out(header.substr(0, header.find(';')));
+  std::string out = asciiLower(header.substr(0, header.find(';')));
   while (!out.empty() && out.back() == ' ') out.pop_back();
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
   return out;
 }
 

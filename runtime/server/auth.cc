@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runtime/base/ascii.h"
+
 namespace llmc::rt::server {
 namespace {
 
@@ -50,9 +52,8 @@ Status checkBind(std::string_view host, const KeyRing& keys) {
 bool isLoopbackHostHeader(std::string_view header) {
   const size_t colon = header.find(':', header.starts_with("[") ? header.find(']') : 0);
   const std::string_view port = colon == std::string_view::npos ? "" : header.substr(colon + 1);
-  std::string host(header.substr(0, colon));
-  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return isLoopback(host) && std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return isLoopback(asciiLower(header.substr(0, colon))) &&
+         std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 }  // namespace llmc::rt::server

@@ -55,7 +55,7 @@ private:
   };
 
   /// Few rows make one tile of an item.
-  bool splitsItems() const { return shape_.mMax == 0 || shape_.mMax > 16; }
+  bool splitsItems() const { return shape_.manyRows(); }
 
   void emitItems(Value begin, Value end, int64_t unitItems, Value block, std::optional<Share> share,
                  const MatmulRowsEpilogue &epilogue) {

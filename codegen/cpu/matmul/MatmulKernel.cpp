@@ -71,8 +71,7 @@ private:
     if (heads_)
       dealing.unit = [&](Value i) { return headInTurn(i); };
     dealing.ahead = ahead();
-    const bool many = plan_.shape.mMax == 0 || plan_.shape.mMax > 16;
-    const int64_t together = plan_.quantizes && many ? RegionEmitter::rowsTogether(k_) : 1;
+    const int64_t together = plan_.quantizes && plan_.shape.manyRows() ? RegionEmitter::rowsTogether(k_) : 1;
     emitMatmul(
         k_, plan_.shape, words, together,
         [&](llvm::ArrayRef<OutputRow> outputs, Value unit) {

@@ -7,20 +7,11 @@
 #include <boost/beast/http/parser.hpp>
 #include <charconv>
 
+#include "runtime/base/ascii.h"
 #include "runtime/base/limits.h"
 
 namespace llmc::rt::server {
 namespace http = boost::beast::http;
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
-}  // namespace
 
 RequestReader::State RequestReader::fail(int status, std::string reason) {
   status_ = status;
@@ -63,7 +54,7 @@ bool RequestReader::lengthIsSound() {
   const std::string_view coding = request_.header("transfer-encoding");
   const bool coded = request_.count("transfer-encoding") > 0;
   if (request_.count("content-length") > 1) return false;
-  if (coded && (request_.count("transfer-encoding") > 1 || lower(coding) != "chunked")) return false;
+  if (coded && (request_.count("transfer-encoding") > 1 || asciiLower(coding) != "chunked")) return false;
   if (coded && (request_.http10 || request_.count("content-length") > 0)) return false;
   const std::string_view length = request_.header("content-length");
   if (request_.count("content-length") == 0) return true;
@@ -77,9 +68,9 @@ bool RequestReader::headersAreSound() {
   for (const char* one : {"authorization", "x-api-key", "content-type", "content-encoding"})
     if (request_.count(one) > 1) return fail(400, "more than one " + std::string(one) + " header"), false;
   if (request_.count("upgrade") > 0) return fail(400, "the protocol cannot be changed"), false;
-  const std::string encoding = lower(request_.header("content-encoding"));
+  const std::string encoding = asciiLower(request_.header("content-encoding"));
   if (!encoding.empty() && encoding != "identity") return fail(415, "the body must not be compressed"), false;
-  const std::string expect = lower(request_.header("expect"));
+  const std::string expect = asciiLower(request_.header("expect"));
   if (!expect.empty() && expect != "100-continue") return fail(417, "Expect may only be 100-continue"), false;
   expectContinue_ = !expect.empty() && !request_.http10;
   return true;
@@ -90,7 +81,7 @@ bool RequestReader::splitTarget(std::string_view target) {
   authority_.clear();
   const size_t scheme = target.find("://");
   if (!target.starts_with('/') && scheme != std::string_view::npos) {
-    if (lower(target.substr(0, scheme)) != "http" && lower(target.substr(0, scheme)) != "https") return false;
+    if (asciiLower(target.substr(0, scheme)) != "http" && asciiLower(target.substr(0, scheme)) != "https") return false;
     target.remove_prefix(scheme + 3);
     const size_t end = std::min(target.find_first_of("/?"), target.size());
     authority_ = target.substr(0, end);
@@ -141,7 +132,7 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
   request_.http10 = message.version() == 10;
   request_.keepAlive = message.keep_alive();
   for (const auto& field : message)
-    request_.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+    request_.headers.emplace_back(asciiLower({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value().data(), field.value().size()));
   if (!headersAreSound()) return state_;
   if (!authority_.empty()) {

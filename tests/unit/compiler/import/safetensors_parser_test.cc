@@ -10,6 +10,9 @@ TEST(SafetensorsParser, ST6_Json) {
         "{/*c*/\"a\":" + kGoodEntry + "}", std::string("{\"a\":NaN}"), std::string("{\"a\":1}"),
         std::string("{\"a\":{\"dtype\":\"F32\"}}"), std::string("{\"a\":{\"extra\":1}}")})
     EXPECT_EQ(safetensorsCode(header, kEightBytes), "ST_JSON") << header;
+  // A NUL ends the text to the parser: what stands behind it must not pass unread.
+  const std::string hidden = "{\"a\":" + kGoodEntry + "}" + std::string(1, '\0') + "{\"b\":1}";
+  EXPECT_EQ(safetensorsCode(hidden, kEightBytes), "ST_UTF8");
 }
 
 TEST(SafetensorsParser, ST7_Depth) {
