@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Puts the Python side of the end-to-end checks and benchmarks in .venv: numpy, tokenizers and a natively built llama.cpp.
-# Usage: tests/bench/install_peer.sh [--no-peer|--avx2]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
-#   --avx2   llama.cpp as a CPU without AVX-512 and AVX-VNNI builds it, in a venv of its own: LLMC_VENV=~/avx2 install_peer.sh --avx2
+# Usage: tests/bench/install_peer.sh [--no-peer|--avx2|--no-openmp]     (idempotent; --no-peer leaves llama.cpp out, it builds for minutes)
+#   --avx2       llama.cpp as a CPU without AVX-512 and AVX-VNNI builds it, in a venv of its own: LLMC_VENV=~/avx2 install_peer.sh --avx2
+#   --no-openmp  llama.cpp with its own threads, in a venv of its own
 set -euo pipefail
-usage="usage: tests/bench/install_peer.sh [--no-peer|--avx2]     (into .venv, or \$LLMC_VENV; --no-peer leaves llama.cpp out)"
+usage="usage: tests/bench/install_peer.sh [--no-peer|--avx2|--no-openmp]     (into .venv, or \$LLMC_VENV; --no-peer leaves llama.cpp out)"
 with_peer=yes
+openmp=ON
 instructions="-DGGML_NATIVE=ON"
 for argument in "$@"; do
   case "$argument" in
     -h|--help) echo "$usage"; exit 0 ;;
     --no-peer) with_peer= ;;
+    --no-openmp) openmp=OFF ;;
     --avx2) instructions="-DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON -DGGML_AVX=ON -DGGML_SSE42=ON" ;;
     *) printf 'error: unknown argument %q\n%s\n' "$argument" "$usage" >&2; exit 64 ;;
   esac
@@ -32,7 +35,7 @@ if "$py" -m pip freeze --disable-pip-version-check | grep -qx "llama_cpp_python=
 fi
 # Native flags, OpenMP, repacked weights and llamafile kernels are llama.cpp's own defaults; they are named so that a
 # change of default cannot weaken the peer unseen.
-export CMAKE_ARGS="$instructions -DGGML_OPENMP=ON -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
+export CMAKE_ARGS="$instructions -DGGML_OPENMP=$openmp -DGGML_CPU_REPACK=ON -DGGML_LLAMAFILE=ON -DLLAVA_BUILD=OFF"
 export CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-2}"
 # No cache: pip takes a wheel that was built with other flags for this one.
 nice "$py" -m pip install --disable-pip-version-check --no-cache-dir --no-binary llama-cpp-python "$peer"
