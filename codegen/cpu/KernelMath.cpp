@@ -5,6 +5,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 
@@ -35,35 +36,24 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
   return vector::BroadcastOp::create(b_, vec(lanes, scalar.getType()), scalar);
 }
 
-Value KernelBuilder::reduceAdd(Value vector) {
-  // Pairwise halves: a fixed order at every level, and no serial chain of scalar adds.
-  auto type = cast<VectorType>(vector.getType());
-  for (int64_t lanes = type.getNumElements(); lanes > 1; lanes /= 2) {
-    llvm::SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes / 2; ++i) {
-      low.push_back(i);
-      high.push_back(i + lanes / 2);
-    }
-    Value a = vector::ShuffleOp::create(b_, vector, vector, low);
-    Value v = vector::ShuffleOp::create(b_, vector, vector, high);
-    vector = addF(a, v);
+/// Pairwise halves: a fixed order at every level, and no serial chain.
+static Value reduceHalves(ImplicitLocOpBuilder &b, Value vector, llvm::function_ref<Value(Value, Value)> join) {
+  for (int64_t lanes = cast<VectorType>(vector.getType()).getNumElements(); lanes > 1; lanes /= 2) {
+    const auto low = llvm::to_vector(llvm::seq<int64_t>(0, lanes / 2));
+    const auto high = llvm::to_vector(llvm::seq<int64_t>(lanes / 2, lanes));
+    Value a = vector::ShuffleOp::create(b, vector, vector, low);
+    Value v = vector::ShuffleOp::create(b, vector, vector, high);
+    vector = join(a, v);
   }
-  return vector::ExtractOp::create(b_, vector, llvm::ArrayRef<int64_t>{0});
+  return vector::ExtractOp::create(b, vector, llvm::ArrayRef<int64_t>{0});
+}
+
+Value KernelBuilder::reduceAdd(Value vector) {
+  return reduceHalves(b_, vector, [&](Value a, Value v) { return addF(a, v); });
 }
 
 Value KernelBuilder::reduceMax(Value vector) {
-  auto type = cast<VectorType>(vector.getType());
-  for (int64_t lanes = type.getNumElements(); lanes > 1; lanes /= 2) {
-    llvm::SmallVector<int64_t> low, high;
-    for (int64_t i = 0; i < lanes / 2; ++i) {
-      low.push_back(i);
-      high.push_back(i + lanes / 2);
-    }
-    Value a = vector::ShuffleOp::create(b_, vector, vector, low);
-    Value v = vector::ShuffleOp::create(b_, vector, vector, high);
-    vector = maxF(a, v);
-  }
-  return vector::ExtractOp::create(b_, vector, llvm::ArrayRef<int64_t>{0});
+  return reduceHalves(b_, vector, [&](Value a, Value v) { return maxF(a, v); });
 }
 
 Value KernelBuilder::extF(Value v) { return arith::ExtFOp::create(b_, withElement(v.getType(), f32()), v); }
