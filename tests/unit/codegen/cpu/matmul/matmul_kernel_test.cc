@@ -1,6 +1,6 @@
 // Every matrix product variant at every CPU level: compiled, checked as an object, and run where this machine can.
 // Tests: FloatTile.cpp, GroupScales.cpp, IntDirect.cpp, IntSteps.cpp, IntTile.cpp, IntWide.cpp, IntWords.cpp,
-// MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp.
+// MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp, WordRows.cpp.
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
