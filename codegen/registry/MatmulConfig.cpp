@@ -38,9 +38,9 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14, 8 bits 17 instead of 19 (README.md
-/// has all formats). The mins of asymmetric ones are prepared once a panel and rows of AVX2 turned once a block, too
-/// much for few rows.
+/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14, 8 bits 17 instead of 19
+/// (README.md has all formats). The mins of asymmetric ones are prepared once a panel and rows of AVX2 turned once a
+/// block, too much for few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   if (level.avx512 != level.vnni || shape.act != ActKind::Int8)
     return false;

@@ -1,6 +1,7 @@
 // Integer tiles of AVX2 in the order of words (WordRows.cpp): for codes below 8 bits the two 16-bit words of a lane are
 // sums of different columns, so that one instruction scales and joins them and no lane is widened by itself; codes of 8
-// bits and x are 16-bit numbers. A real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in memory.
+// bits and x are 16-bit numbers. A real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in
+// memory.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

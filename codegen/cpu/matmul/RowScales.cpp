@@ -23,8 +23,7 @@ class RowScales {
 public:
   RowScales(KernelBuilder &k, const MatmulShape &shape, bool words, Value row, Value out)
       : k_(k), layout_(shape), order_(shape), words_(words), groups_(shape.groups()), asymmetric_(shape.asymmetric()),
-        out_(out),
-        scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
+        out_(out), scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
   void emit() {

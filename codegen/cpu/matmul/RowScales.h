@@ -11,8 +11,8 @@
 //   f32        unit; f32 biasUnit / unit
 // 8 bits (words) have the unit alone, 127 / 32767 of the largest scale: values * scale are rounded to 16 bits.
 // Each part is padded to 64 bytes. A panel's mins likewise: i16 [G / 2][16 rows][2], then f32 [16] units.
-// Mins of 5 bits include center * scale. The rounding is 2^-16 of a row's largest scale and 2^-12 to 2^-14 of its largest bias: a tenth and less of what the
-// int8 values themselves were rounded by.
+// Mins of 5 bits include center * scale. The rounding is 2^-16 of a row's largest scale and 2^-12 to 2^-14 of its
+// largest bias: a tenth and less of what the int8 values themselves were rounded by.
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"

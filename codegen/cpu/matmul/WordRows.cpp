@@ -162,8 +162,8 @@ void emitWordRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value row
                   int64_t stride) {
   WordRows words(k, shape);
   k.forEach(k.c(0), rows, 1, [&](Value row) {
-    words.row(k.address(x, k.mul(row, shape.xStride())),
-              k.address(prepared, k.mul(row, RowScalesLayout(shape).stride)), k.address(out, k.mul(row, stride)));
+    words.row(k.address(x, k.mul(row, shape.xStride())), k.address(prepared, k.mul(row, RowScalesLayout(shape).stride)),
+              k.address(out, k.mul(row, stride)));
   });
 }
 
