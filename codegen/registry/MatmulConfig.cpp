@@ -17,7 +17,7 @@ int64_t MatmulShape::xStride() const {
 int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
   if (style == TileStyle::Pairs)
     return static_cast<int64_t>(rt::rowStrideBytes(shape.k * 2));
-  return style == TileStyle::Words ? static_cast<int64_t>(rt::rowStrideBytes(shape.groups() * kQuantGroup))
+  return style == TileStyle::Words ? static_cast<int64_t>(rt::rowStrideBytes(shape.groups() * WordLayout(shape).xBytes))
                                    : shape.xStride();
 }
 
@@ -38,12 +38,15 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14. The mins of asymmetric ones are
-/// prepared once a panel and rows of AVX2 turned once a block, too much for few rows.
+/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14, 8 bits 17 instead of 19
+/// (README.md has all formats). The mins of asymmetric ones are prepared once a panel and rows of AVX2 turned once a
+/// block, too much for few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
-  if (level.avx512 != level.vnni || shape.act != ActKind::Int8 || !shape.fourBit())
+  if (level.avx512 != level.vnni || shape.act != ActKind::Int8)
     return false;
-  return shape.manyRows() || (level.avx512 && !shape.asymmetric());
+  if (!level.avx512)
+    return shape.manyRows();
+  return shape.fourBit() && (shape.manyRows() || !shape.asymmetric());
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -78,7 +81,8 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
     config.tileRows = 6;
     config.tailRows = 4;
     config.rowScales = config.unpack = true;
-    config.groupBlock = shape.groups() > 48 ? 32 : 0;
+    const int64_t block = kL1Bytes / 2 / WordLayout(shape).codeBytes;
+    config.groupBlock = shape.groups() > block * 3 / 2 ? block : 0;
     return;
   }
   config.style = TileStyle::Steps;
@@ -108,6 +112,10 @@ static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConf
   // 8 rows of 256 columns of f32 and a panel of as many are 24 KB at most.
   if (!few && shape.groups() > 32)
     config.groupBlock = 8;
+  if (many && !level.avx512 && (shape.layout == Layout::BF16N16K2 || shape.layout == Layout::F16N16)) {
+    config.tileRows = 6;
+    config.prefetchBytes = std::min<int64_t>(8, shape.groups()) * kQuantGroup * kPanelRows * 2;
+  }
 }
 
 /// What the order and the rounding of a row's sums depend on. Integer sums are exact and their groups are added in the
@@ -209,11 +217,28 @@ int64_t matmulUnpackBytes(const MatmulShape &shape, const MatmulConfig &config) 
   if (!config.unpack)
     return 0;
   int64_t groups = config.groupBlock ? config.groupBlock : shape.groups();
-  return groups * kQuantGroup * kPanelRows;
+  return groups * (config.style == TileStyle::Words ? WordLayout(shape).groupBytes : kQuantGroup * kPanelRows);
 }
 
-RowScalesLayout::RowScalesLayout(const MatmulShape &shape)
-    : biases(roundUpTo(shape.groups() * 4, 64)), unit(biases + roundUpTo(shape.groups() * 4, 64)), stride(unit + 64) {}
+RowScalesLayout::RowScalesLayout(const MatmulShape &shape) {
+  const WordLayout words(shape);
+  const int64_t part = words.wide ? 0 : roundUpTo(shape.groups() * words.parts * 4, 64);
+  biases = part;
+  starts = shape.asymmetric() ? 2 * part : biases;
+  unit = shape.asymmetric() && words.center ? 3 * part : 2 * part;
+  stride = unit + 64;
+}
+
+WordLayout::WordLayout(const MatmulShape &shape) {
+  const QuantFormat format = shape.format();
+  wide = format.bits == 8;
+  parts = kQuantGroup / format.group;
+  steps = (wide ? 16 : 8) / parts;
+  center = format.bits == 5 ? 16 : format.asymmetric ? 0 : format.zero;
+  xBytes = kQuantGroup * (wide ? 2 : 1);
+  codeBytes = kPanelRows * xBytes;
+  groupBytes = codeBytes + parts * kPanelRows * 4;
+}
 
 int64_t minSumLargest(int64_t groups) {
   return std::min<int64_t>(32767, static_cast<int64_t>(std::sqrt(2147483647.0 / static_cast<double>(groups))));

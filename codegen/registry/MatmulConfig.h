@@ -46,7 +46,7 @@ enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
   Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
   Wide,   ///< integer, 4 bits: codes of two panels in registers, f32 sums in memory; 512-bit data paths
-  Words,  ///< integer, 4 bits, AVX2 without VNNI: as Steps, a group's two sums of 16 columns in the words of a lane
+  Words,  ///< integer, AVX2 without VNNI: as Steps, codes and x brought into an order that fewer instructions multiply
   Float,  ///< f32 activations: weights widened in registers, f32 sums in registers
   Pairs,  ///< bf16 weights, activations rounded to bf16 once a row block: two products a lane (vdpbf16ps)
 };
@@ -58,10 +58,10 @@ struct MatmulConfig {
   int64_t tailRows = 0;      ///< a last tile of at most this many rows uses a tile of this height; 0: it does not
   int64_t rowBlock = 1;      ///< rows of x that one pass over a unit's panels serves; a multiple of tileRows
   bool anyRows = false;      ///< row blocks follow each other until all rows are done; else the first has them all
-  bool unpack = false;       ///< Steps, Words, below 8 bits: codes as bytes in scratch, once for each pass over a panel
+  bool unpack = false;       ///< Words, and Steps below 8 bits: codes in scratch, once for each pass over a panel
   int64_t groupBlock = 0;    ///< groups of 32 columns in one pass; 0: all of K
   int64_t groupsPerIter = 1; ///< Direct: groups in one loop body (2: a whole superblock)
-  bool rowScales = false;    ///< integer, 4 bits: activation scales as 16-bit multiples of one a row (RowScales.h)
+  bool rowScales = false;    ///< integer: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
   bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
   bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
@@ -97,7 +97,19 @@ bool roundsExactly(const Level &level, const MatmulShape &shape);
 /// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.
 struct RowScalesLayout {
   explicit RowScalesLayout(const MatmulShape &shape);
-  int64_t biases, unit, stride;
+  int64_t biases, starts, unit, stride;
+};
+
+/// How codes and rows of x lie in worker scratch for TileStyle::Words.
+struct WordLayout {
+  explicit WordLayout(const MatmulShape &shape);
+  bool wide;          ///< 8 bits: codes and x are 16-bit numbers, a lane of a step has two columns; else bytes, four
+  int64_t parts;      ///< of a group of 32 columns, scaled by themselves: 2 where 16 columns share a scale
+  int64_t steps;      ///< of a part: one line of codes each
+  int64_t center;     ///< bytes: what is taken from every code, so that sums of a part fit 16 bits; 0: nothing
+  int64_t xBytes;     ///< of a group of a row
+  int64_t codeBytes;  ///< of a group of a panel
+  int64_t groupBytes; ///< with the f32 scales of its parts behind them
 };
 
 /// Largest integer that stands for a min or bias: `groups` products of two stay below 2^31.

@@ -86,7 +86,7 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
         "row_scales", 1,
         "0: they are for 4-bit weights, VNNI with 512 bits and, where the weights have mins, more than 16 rows");
   if (config.unpack && !words && !(config.style == TileStyle::Steps && shape.format().bits < 8))
-    return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512");
+    return outOf("unpack", 1, "0: it is for codes below 8 bits without AVX-512, or for words");
   if (!config.unpack && config.style == TileStyle::Steps && shape.hasUpperBits())
     return outOf("unpack", 0, "1 for 5 and 6 bits");
   if (config.prefetchBytes < 0 || config.prefetchBytes > kMostPrefetch || config.prefetchBytes % 64 != 0)

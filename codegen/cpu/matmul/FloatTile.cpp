@@ -13,14 +13,16 @@ static constexpr int64_t kColumnsPerIter = 4;
 /// Independent sums a row: four in all hide the latency of FMA.
 int64_t TileEmitter::chains() const { return MatmulConfig::chains(k_.level(), config_.tileRows); }
 
+/// Bytes of a column of an unquantized panel.
+int64_t TileEmitter::columnBytes() const { return kPanelRows * (shape_.layout == Layout::F32N16 ? 4 : 2); }
+
 /// Column `column + offset` of an unquantized panel, one vector a half. bf16: `offset` is even, columns 2j and 2j+1 of
 /// a line come together as [half][even, odd].
 TileEmitter::Values TileEmitter::widened(Value weights, Value column, int64_t offset) {
   Values result;
-  int64_t elementBytes = shape_.layout == Layout::F32N16 ? 4 : 2;
-  Value base = k_.address(weights, k_.mul(column, kPanelRows * elementBytes));
+  Value base = k_.address(weights, k_.mul(column, columnBytes()));
   for (int64_t h = 0; h < halves_; ++h) {
-    int64_t disp = offset * kPanelRows * elementBytes;
+    int64_t disp = offset * columnBytes();
     if (shape_.layout == Layout::F32N16) {
       result.push_back(k_.load(floats(), base, Value(), disp + h * lanes_ * 4, lanes_ * 4));
     } else if (shape_.layout == Layout::F16N16) {
@@ -52,7 +54,13 @@ void TileEmitter::multiply(const Values &weights, Value x, int64_t column, Value
 void TileEmitter::floatColumns(const TilePlace &place, Value column, int64_t count, Values &totals) {
   Value x = k_.address(place.x, k_.mul(column, 4));
   bool pairs = shape_.layout == Layout::BF16N16K2;
+  // 12 sums and two vectors of one column leave no register for those of the other: its line is read again.
+  const bool again = pairs && !k_.level().avx512 && config_.tileRows > 4;
   for (int64_t i = 0; i < count; ++i) {
+    if (again && i % 2 == 1)
+      totals[0] = k_.inOrder(totals[0]);
+    if (config_.prefetchBytes && i * columnBytes() % kLineBytes == 0)
+      k_.prefetch(place.weights, k_.mul(column, columnBytes()), config_.prefetchBytes + i * columnBytes());
     Values weights = widened(place.weights, column, pairs ? i & ~int64_t(1) : i);
     if (pairs) {
       Values one;

@@ -1,36 +1,83 @@
-// Integer tiles of AVX2 for 4 bits: the sums of a group's first and last 16 columns are the two 16-bit words of a lane,
-// so that one instruction scales both and no lane is widened twice. Codes and rows of x are brought into that order
-// once a row block. A real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in memory.
+// Integer tiles of AVX2 in the order of words (WordRows.cpp): for codes below 8 bits the two 16-bit words of a lane are
+// sums of different columns, so that one instruction scales and joins them and no lane is widened by itself; codes of 8
+// bits and x are 16-bit numbers. A real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in
+// memory.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
 namespace llmc {
 
-/// Word sums of one group, [row * halves + half]: both halves of the lanes share what is read of x.
-TileEmitter::Values TileEmitter::wordSteps(const TilePlace &place, const Group &group, Value g) {
-  Value lines = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));
-  Values sums(config_.tileRows * halves_, k_.constant(sumType(), 0));
-  return k_.forLoop(k_.c(0), k_.c(8), 1, sums, [&](Value step, ValueRange carried) {
+/// Where the sums of a part start, [row * halves + half]: what its center takes from every code, mod 2^16. Codes of 5
+/// and 6 bits fit 16 bits only with it: 16 columns * 16 * 127, 8 columns * 32 * 127.
+TileEmitter::Values TileEmitter::wordStarts(const TilePlace &place, Value part) {
+  const WordLayout words(shape_);
+  VectorType type = words.wide ? ints() : k_.vec(lanes_ * 2, k_.b().getI16Type());
+  if (words.center == 0 || words.wide)
+    return Values(config_.tileRows * halves_, k_.constant(type, 0));
+  const RowScalesLayout layout(shape_);
+  Value at = k_.address(place.rowScales, k_.mul(part, 4), layout.starts);
+  Values starts;
+  for (int64_t row = 0; row < config_.tileRows; ++row)
+    starts.append(halves_, k_.bitcast(k_.loadSplat(k_.i32(), lanes_, at, Value(), row * layout.stride), type));
+  return starts;
+}
+
+/// Sums of a part, [row * halves + half], whose codes lie at `lines` and whose columns of x at `x`: both halves of the
+/// lanes share what is read of x.
+TileEmitter::Values TileEmitter::wordSteps(Value lines, Value x, const Values &starts) {
+  const WordLayout words(shape_);
+  VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  auto product = [&](Value weights, Value values) -> Value {
+    if (words.wide)
+      return k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {k_.bitcast(weights, pairs), k_.bitcast(values, pairs)});
+    return k_.intrinsic("llvm.x86.avx2.pmadd.ub.sw", pairs, {weights, values});
+  };
+  return k_.forLoop(k_.c(0), k_.c(words.steps), 1, starts, [&](Value step, ValueRange carried) {
     Values next(carried), weights;
-    Value at = k_.address(lines, k_.mul(step, kLineBytes)), x = k_.address(group.x, k_.mul(step, 4));
+    Value at = k_.address(lines, k_.mul(step, kLineBytes)), columns = k_.address(x, k_.mul(step, 4));
     for (int64_t h = 0; h < halves_; ++h)
       weights.push_back(loadBytes(at, h * lanes_ * 4));
     for (int64_t row = 0; row < config_.tileRows; ++row) {
-      Value values = activation(x, row, 0);
+      Value values = activation(columns, row, 0);
       for (int64_t h = 0; h < halves_; ++h) {
         Value &sum = next[row * halves_ + h];
-        sum = dot(sum, weights[h], values);
+        sum = k_.add(sum, product(weights[h], values));
       }
     }
     return next;
   });
 }
 
+/// The f32 sums of the tile plus those of a part, in units of the row. `scales`: of the panel's rows, f32.
+void TileEmitter::addWords(const TilePlace &place, Value part, Value scalesAt, const Values &sums) {
+  const bool wide = WordLayout(shape_).wide;
+  Values scales;
+  for (int64_t h = 0; h < halves_; ++h)
+    scales.push_back(k_.load(floats(), scalesAt, Value(), h * lanes_ * 4, lanes_ * 4));
+  // Behind the steps, and no f32 sum before them: no register is left there.
+  scales[0] = k_.inOrder(scales[0]);
+  const RowScalesLayout layout(shape_);
+  Value prepared = k_.address(place.rowScales, k_.mul(part, 4));
+  VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  for (int64_t row = 0; row < config_.tileRows; ++row) {
+    Value factors;
+    if (!wide)
+      factors = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, prepared, Value(), row * layout.stride), pairs);
+    for (int64_t h = 0; h < halves_; ++h) {
+      const int64_t i = row * halves_ + h;
+      Value sum = wide ? sums[i] : k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], factors});
+      Value total = k_.load(floats(), place.sums, Value(), totalAt(i), 32);
+      total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scales[h], total);
+      k_.store(total, place.sums, Value(), totalAt(i), 32);
+    }
+  }
+}
+
 void TileEmitter::emitWords(const TilePlace &place) {
+  const WordLayout words(shape_);
   auto each = [&](llvm::function_ref<Value(int64_t, Value)> change) {
     for (int64_t i = 0; i < config_.tileRows * halves_; ++i)
       k_.store(change(i, k_.load(floats(), place.sums, Value(), totalAt(i), 32)), place.sums, Value(), totalAt(i), 32);
@@ -40,75 +87,20 @@ void TileEmitter::emitWords(const TilePlace &place) {
     each([&](int64_t i, Value) { return starts[i]; });
   });
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
-    Group group = groupAt(place, g);
     if (place.ahead)
       prefetchShare(place, g);
-    addWords(place, group, wordSteps(place, group, g));
+    Value group = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), words.groupBytes));
+    Value x = k_.address(place.x, k_.mul(g, words.xBytes)), first = k_.mul(g, words.parts);
+    for (int64_t part = 0; part < words.parts; ++part) {
+      Value number = k_.add(first, part);
+      Value lines = k_.address(group, Value(), part * words.steps * kLineBytes);
+      Values sums = wordSteps(lines, k_.address(x, Value(), part * words.steps * 4), wordStarts(place, number));
+      addWords(place, number, k_.address(group, Value(), words.codeBytes + part * kLineBytes), sums);
+    }
   });
   k_.ifThen(k_.equal(place.groupEnd, k_.c(shape_.groups())), [&] {
     Values units = rowUnits(place);
     each([&](int64_t i, Value total) { return k_.mulF(total, units[i / halves_]); });
-  });
-}
-
-/// A line's bytes hold columns c and c + 16 as nibbles: the words of a step are those of c, c + 1 and of c + 16, c
-/// + 17.
-void TileEmitter::emitUnpackWords(const TilePlace &place) {
-  auto masked = [&](Value v, int64_t mask) {
-    return arith::AndIOp::create(k_.b(), v, k_.constant(ints(), static_cast<double>(mask)));
-  };
-  auto shifted = [&](Value v, int64_t bits) -> Value {
-    Value count = k_.constant(ints(), static_cast<double>(bits < 0 ? -bits : bits));
-    return bits < 0 ? arith::ShLIOp::create(k_.b(), v, count).getResult()
-                    : arith::ShRUIOp::create(k_.b(), v, count).getResult();
-  };
-  k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
-    Group group = groupAt(place, g);
-    Value out = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), kQuantGroup * kPanelRows));
-    for (int64_t h = 0; h < halves_; ++h)
-      for (auto [i, line] : llvm::enumerate(codeLinesOf(group, h))) {
-        Value codes = k_.bitcast(line, ints());
-        for (int64_t odd = 0; odd < 2; ++odd) {
-          Value first = masked(odd ? shifted(codes, 16) : codes, 0x0f0f);
-          Value last = masked(shifted(codes, odd ? 4 : -12), 0x0f0f0000);
-          k_.store(arith::OrIOp::create(k_.b(), first, last), out, Value(),
-                   (2 * static_cast<int64_t>(i) + odd) * kLineBytes + h * lanes_ * 4, 32);
-        }
-      }
-  });
-}
-
-/// The f32 sums of the tile plus those of a group: scale * (both sums times their scales [+ bias]), in units of the
-/// row.
-void TileEmitter::addWords(const TilePlace &place, const Group &group, const Values &sums) {
-  Values scales = groupScales(group, 0);
-  // Behind the steps, and no f32 sum before them: no register is left there.
-  scales[0] = k_.inOrder(scales[0]);
-  for (int64_t row = 0; row < config_.tileRows; ++row) {
-    const RowFactors factors = rowFactors(group, row);
-    for (int64_t h = 0; h < halves_; ++h) {
-      const int64_t i = row * halves_ + h;
-      Value sum = k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], factors.scales});
-      if (factors.bias)
-        sum = k_.add(sum, factors.bias);
-      Value total = k_.load(floats(), place.sums, Value(), totalAt(i), 32);
-      total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scales[h], total);
-      k_.store(total, place.sums, Value(), totalAt(i), 32);
-    }
-  }
-}
-
-void emitWordRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out, int64_t stride) {
-  VectorType half = k.vec(8, k.b().getI16Type());
-  llvm::SmallVector<int64_t> turns;
-  for (int64_t i = 0; i < 8; ++i)
-    turns.append({i, i + 8});
-  k.forEach(k.c(0), rows, 1, [&](Value row) {
-    Value from = k.address(x, k.mul(row, shape.xStride())), to = k.address(out, k.mul(row, stride));
-    k.forEach(k.c(0), k.c(shape.groups() * kQuantGroup), kQuantGroup, [&](Value column) {
-      Value first = k.load(half, from, column, 0, 16), last = k.load(half, from, column, 16, 16);
-      k.store(vector::ShuffleOp::create(k.b(), first, last, turns), to, column, 0, 16);
-    });
   });
 }
 

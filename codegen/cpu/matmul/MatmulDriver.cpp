@@ -112,11 +112,11 @@ private:
   void prepareRows(Value x, Value rows) {
     const int64_t stride = config_.rowStride(shape_);
     if (config_.rowScales)
-      emitRowScales(k_, shape_, x, rows, preparedScales());
+      emitRowScales(k_, shape_, config_.style == TileStyle::Words, x, rows, preparedScales());
     if (config_.style == TileStyle::Pairs)
       emitRoundedRows(k_, shape_, x, rows, copiedRows(), stride);
     if (config_.style == TileStyle::Words)
-      emitWordRows(k_, shape_, x, rows, copiedRows(), stride);
+      emitWordRows(k_, shape_, x, rows, preparedScales(), copiedRows(), stride);
   }
 
   /// With few rows the panels' order is the better one: they wait for weights, whose stream must not jump.

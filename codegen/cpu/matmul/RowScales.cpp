@@ -10,34 +10,38 @@
 using namespace mlir;
 
 namespace llmc {
+
+Value inverseUnit(KernelBuilder &k, Value unit) {
+  return k.divF(k.constant(unit.getType(), 1.0), k.maxF(unit, k.constant(unit.getType(), 1.0e-37)));
+}
+
 namespace {
 
-constexpr double kLargest = 32767;
-
-/// Never divides by zero: what has no largest value has only zeros.
-Value inverse(KernelBuilder &k, Value unit) {
-  return k.divF(k.constant(k.f32(), 1.0), k.maxF(unit, k.constant(k.f32(), 1.0e-37)));
-}
+constexpr double kLargest = 32767, kLargestCode = 127;
 
 class RowScales {
 public:
-  RowScales(KernelBuilder &k, const MatmulShape &shape, Value row, Value out)
-      : k_(k), layout_(shape), groups_(shape.groups()), asymmetric_(shape.asymmetric()), out_(out),
-        scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
+  RowScales(KernelBuilder &k, const MatmulShape &shape, bool words, Value row, Value out)
+      : k_(k), layout_(shape), order_(shape), words_(words), groups_(shape.groups()), asymmetric_(shape.asymmetric()),
+        out_(out), scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
   void emit() {
-    Value unit = k_.mulF(largest(scales_, 2 * groups_), k_.constant(k_.f32(), 1.0 / kLargest));
+    const bool wide = words_ && order_.wide;
+    Value unit = k_.mulF(largest(scales_, 2 * groups_), k_.constant(k_.f32(), (wide ? kLargestCode : 1.0) / kLargest));
     k_.store(unit, out_, Value(), layout_.unit, 4);
-    Value perUnit = inverse(k_, unit), perBias = perUnit;
+    if (wide)
+      return;
+    Value perUnit = inverseUnit(k_, unit), perBias = perUnit;
     if (asymmetric_) {
       Value biasUnit = k_.mulF(largest(biases_, groups_), k_.constant(k_.f32(), 1.0 / minSumLargest(groups_)));
       k_.store(k_.mulF(biasUnit, perUnit), out_, Value(), layout_.unit + 4, 4);
-      perBias = inverse(k_, biasUnit);
+      perBias = inverseUnit(k_, biasUnit);
     }
     // Whole vectors: what lies past a part's end is read from the padding of the row and written to that of `out`.
-    store(scales_, 2 * groups_, perUnit, 0, true);
-    store(biases_, groups_, perBias, layout_.biases, asymmetric_);
+    store(scales_, 2 * groups_, perUnit, 0, words_ && order_.parts == 2 ? As::Twice : As::Word);
+    if (asymmetric_ || !words_)
+      store(biases_, groups_, perBias, layout_.biases, asymmetric_ ? As::Word : As::Dword);
   }
 
 private:
@@ -54,19 +58,25 @@ private:
     return k_.reduceMax(k_.forLoop(k_.c(0), k_.c(whole), 16, {most}, join)[0]);
   }
 
-  /// Floats as rounded multiples of a unit, i16 or i32, at `at` of `out`.
-  void store(Value floats, int64_t count, Value perUnit, int64_t at, bool small) {
+  enum class As { Word, Dword, Twice }; ///< i16, i32, the same i16 twice
+
+  /// Floats as rounded multiples of a unit at `at` of `out`.
+  void store(Value floats, int64_t count, Value perUnit, int64_t at, As as) {
     Value lanes = k_.splat(perUnit, 16);
     k_.forEach(k_.c(0), k_.c(count), 16, [&](Value i) {
       Value v = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
-      if (small)
+      if (as == As::Word)
         v = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), v);
-      k_.store(v, out_, k_.mul(i, small ? 2 : 4), at, 2);
+      if (as == As::Twice) // none is negative
+        v = arith::OrIOp::create(k_.b(), v, arith::ShLIOp::create(k_.b(), v, k_.constant(v.getType(), 16)));
+      k_.store(v, out_, k_.mul(i, as == As::Word ? 2 : 4), at, 2);
     });
   }
 
   KernelBuilder &k_;
   RowScalesLayout layout_;
+  WordLayout order_;
+  bool words_;
   int64_t groups_;
   bool asymmetric_;
   Value out_, scales_, biases_;
@@ -74,14 +84,20 @@ private:
 
 } // namespace
 
-/// Mins of groups 2i and 2i + 1 of the panel's 16 rows, f32.
+/// Mins of groups 2i and 2i + 1 of the panel's 16 rows, f32, with what a center (WordLayout) took from every code.
 static std::pair<Value, Value> minPair(KernelBuilder &k, const MatmulShape &shape, Value panel, Value i) {
   Layout layout = shape.layout;
+  const int64_t center = WordLayout(shape).center;
   Value block = k.address(panel, k.mul(i, superblockBytes(layout)), headerBytes(layout, shape.k));
   Value header = k.address(panel, k.mul(k.divUI(i, kScaleBlock / kSuperblockCols), headerBlockBytes(layout)));
   auto mins = [&](int64_t half) {
     int64_t at = minsOffset(layout) + half * kPanelRows * scaleBytes(layout);
-    return loadScales(k, layout, {block, header, at, 2 * kPanelRows, {}}, 0, kPanelRows);
+    Value min = loadScales(k, layout, {block, header, at, 2 * kPanelRows, {}}, 0, kPanelRows);
+    if (center == 0)
+      return min;
+    const int64_t scalesAt = scalesOffset(layout) + half * kPanelRows * scaleBytes(layout);
+    Value scale = loadScales(k, layout, {block, header, scalesAt, 0, {}}, 0, kPanelRows);
+    return k.fma(scale, k.constant(scale.getType(), static_cast<double>(center)), min);
   };
   return {mins(0), mins(1)};
 }
@@ -96,7 +112,7 @@ void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, Value panel, 
   });
   Value unit = k.mulF(most[0], k.constant(floats, 1.0 / minSumLargest(shape.groups())));
   k.store(unit, out, Value(), minSumUnitsAt(shape), 64);
-  Value perUnit = k.divF(k.constant(floats, 1.0), k.maxF(unit, k.constant(floats, 1.0e-37)));
+  Value perUnit = inverseUnit(k, unit);
   VectorType ints = k.vec(16, k.i32());
   k.forEach(k.c(0), pairs, 1, [&](Value i) {
     auto [first, second] = minPair(k, shape, panel, i);
@@ -106,11 +122,11 @@ void emitMinSumWeights(KernelBuilder &k, const MatmulShape &shape, Value panel, 
   });
 }
 
-void emitRowScales(KernelBuilder &k, const MatmulShape &shape, Value x, Value rows, Value out) {
+void emitRowScales(KernelBuilder &k, const MatmulShape &shape, bool words, Value x, Value rows, Value out) {
   RowScalesLayout layout(shape);
   k.forEach(k.c(0), rows, 1, [&](Value row) {
     Value from = k.address(x, k.mul(row, shape.xStride())), to = k.address(out, k.mul(row, layout.stride));
-    RowScales(k, shape, from, to).emit();
+    RowScales(k, shape, words, from, to).emit();
   });
 }
 

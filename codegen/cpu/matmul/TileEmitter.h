@@ -15,7 +15,7 @@ struct TilePlace {
   mlir::Value x;          ///< the tile's first row of x
   mlir::Value sums;       ///< f32 sums of the tile's first row for this panel; rows are `sumsStride` bytes apart,
                           ///< those of a second panel follow
-  mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on (Words: IntWords.cpp)
+  mlir::Value unpacked;   ///< unpack: u8 [step of 4 columns][16 rows][4], from groupBegin on (Words: WordRows.cpp)
   mlir::Value rowScales;  ///< rowScales: prepared scales of the tile's first row
   mlir::Value mins;       ///< rowScales, asymmetric: the panel's mins as integers, those of a second behind them
   mlir::Value ahead;      ///< null, or what this tile fetches (MatmulConfig::sharesPrefetch)
@@ -41,11 +41,10 @@ public:
     return !starts && (config_.style == TileStyle::Steps || config_.groupBlock != 0);
   }
   void emit(const TilePlace &place);
-  /// Splits the nibbles of groups [groupBegin, groupEnd) of a panel into `place.unpacked`.
+  /// Splits the codes of groups [groupBegin, groupEnd) of a panel into `place.unpacked`.
   void emitUnpack(const TilePlace &place);
 
 private:
-  void emitUnpackWords(const TilePlace &place);
   /// Addresses of one group of 32 columns: pointers plus constant displacements.
   struct Group {
     mlir::Value lines, upper; ///< weight lines; those with the bits above the nibbles
@@ -125,8 +124,14 @@ private:
 
   // IntWords.cpp
   void emitWords(const TilePlace &place);
-  Values wordSteps(const TilePlace &place, const Group &group, mlir::Value g);
-  void addWords(const TilePlace &place, const Group &group, const Values &sums);
+  Values wordStarts(const TilePlace &place, mlir::Value part);
+  Values wordSteps(mlir::Value lines, mlir::Value x, const Values &starts);
+  void addWords(const TilePlace &place, mlir::Value part, mlir::Value scalesAt, const Values &sums);
+
+  // WordRows.cpp
+  void emitUnpackWords(const TilePlace &place);
+  void unpackWords(const Group &group, int64_t half, mlir::Value out);
+  void unpackWide(const Group &group, int64_t half, mlir::Value out);
 
   // FloatTile.cpp
   void emitFloat(const TilePlace &place);
@@ -136,6 +141,7 @@ private:
   Values widened(mlir::Value weights, mlir::Value column, int64_t offset);
   void multiply(const Values &weights, mlir::Value x, int64_t column, Values &totals);
   int64_t chains() const;
+  int64_t columnBytes() const;
   void emitPairs(const TilePlace &place);
   Values floatWeights(const TilePlace &place, Values totals);
   Values quantizedWeights(const TilePlace &place, Values totals);
@@ -156,10 +162,10 @@ private:
   int64_t sumsStride_, xStride_, lanes_, halves_;
 };
 
-/// For TileStyle::Words: `rows` rows of int8 at `x` with the words of each group's first and last 16 columns in turns,
-/// at `out`, `stride` bytes apart.
-void emitWordRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows, mlir::Value out,
-                  int64_t stride);
+/// For TileStyle::Words: `rows` rows of int8 at `x` in the order of words at `out`, `stride` bytes apart. Of `prepared`
+/// (RowScales.h) units are read, or the starts of sums written.
+void emitWordRows(KernelBuilder &kernel, const MatmulShape &shape, mlir::Value x, mlir::Value rows,
+                  mlir::Value prepared, mlir::Value out, int64_t stride);
 
 /// For TileStyle::Pairs: `rows` rows of f32 at `x` as bf16 at `out`, `stride` bytes apart, neighbouring columns
 /// swapped.

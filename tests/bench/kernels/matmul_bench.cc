@@ -20,10 +20,11 @@ struct Kind {
   Layout layout;
   ActKind act;
 };
-const Kind kKinds[] = {{Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q8N16K4, ActKind::Int8},
-                       {Layout::Q4N16K4Sym, ActKind::Int8},  {Layout::BF16N16K2, ActKind::F32},
-                       {Layout::F16N16, ActKind::F32},       {Layout::F32N16, ActKind::F32},
-                       {Layout::Q4N16K4Asym, ActKind::F32},  {Layout::Q8N16K4, ActKind::F32}};
+const Kind kKinds[] = {
+    {Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q8N16K4, ActKind::Int8},    {Layout::Q4KN16K4, ActKind::Int8},
+    {Layout::Q5KN16K4, ActKind::Int8},    {Layout::Q6KN16K4, ActKind::Int8},   {Layout::Q5N16K4Sym, ActKind::Int8},
+    {Layout::Q4N16K4Sym, ActKind::Int8},  {Layout::BF16N16K2, ActKind::F32},   {Layout::F16N16, ActKind::F32},
+    {Layout::F32N16, ActKind::F32},       {Layout::Q4N16K4Asym, ActKind::F32}, {Layout::Q8N16K4, ActKind::F32}};
 const int kRowCounts[] = {1, 2, 4, 8, 16, 64, 512};
 constexpr size_t kDramBytes = 256u << 20;
 

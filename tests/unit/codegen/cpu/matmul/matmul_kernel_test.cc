@@ -1,6 +1,6 @@
 // Every matrix product variant at every CPU level: compiled, checked as an object, and run where this machine can.
 // Tests: FloatTile.cpp, GroupScales.cpp, IntDirect.cpp, IntSteps.cpp, IntTile.cpp, IntWide.cpp, IntWords.cpp,
-// MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp.
+// MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp, WordRows.cpp.
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
@@ -164,8 +164,12 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
     GTEST_SKIP() << "compiled only: this CPU has no " << level->name.str();
 }
 
-/// The innermost loop with the most `vpdpbusd`: its instructions.
-std::vector<std::string> hotLoop(const std::string &assembly) {
+long countOf(const std::vector<std::string> &lines, const std::string &text) {
+  return std::ranges::count_if(lines, [&](const std::string &line) { return line.find(text) != std::string::npos; });
+}
+
+/// The innermost loop with the most `product`: its instructions.
+std::vector<std::string> hotLoop(const std::string &assembly, const std::string &product) {
   std::vector<std::string> lines, best;
   std::map<std::string, size_t> labels;
   std::istringstream text(assembly);
@@ -181,8 +185,7 @@ std::vector<std::string> hotLoop(const std::string &assembly) {
     for (size_t i = label->second + 1; i < lines.size(); ++i)
       if (lines[i].starts_with('\t') && !lines[i].starts_with("\t."))
         body.push_back(lines[i]);
-    long dots =
-        std::ranges::count_if(body, [](const std::string &l) { return l.find("vpdpbusd") != std::string::npos; });
+    long dots = countOf(body, product);
     if (dots > most) {
       most = dots;
       best = body;
@@ -209,7 +212,7 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
                              Bound{Layout::Q4N16K4Sym, 84, 8}, Bound{Layout::Q8N16K4, 60, 16}}) {
     BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
     ASSERT_EQ(kernel.error, "");
-    std::vector<std::string> loop = hotLoop(kernel.listing.assembly);
+    std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vpdpbusd");
     EXPECT_LE(loop.size(), bound.instructions) << layoutTestName(bound.layout, ActKind::Int8);
     EXPECT_GE(loop.size(), bound.lines * 2);
     size_t found = 0;
@@ -225,6 +228,38 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
       ++found;
     }
     EXPECT_EQ(found, bound.lines) << layoutTestName(bound.layout, ActKind::Int8);
+  }
+}
+
+/// AVX2 for more than 16 rows: 6 rows by 16 fill the registers, each value of x is read once for 16 rows of weights,
+/// and beside the products there is an addition each at most. bf16: a step has four columns, each of which is made a
+/// float by one operation a register.
+TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
+  struct Loop {
+    Layout layout;
+    const char *product, *addition;
+    long products;
+    size_t instructions;
+  };
+  for (const Loop &expected :
+       {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 12, 36},
+        Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 12, 36},
+        Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 12, 36},
+        Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 92}}) {
+    const bool integer = isQuantized(expected.layout);
+    SCOPED_TRACE(layoutTestName(expected.layout, integer ? ActKind::Int8 : ActKind::F32));
+    BuiltMatmul kernel({64, 2048, expected.layout, integer ? ActKind::Int8 : ActKind::F32, 0, 1},
+                       *findLevel("x86-64-v3"), true);
+    ASSERT_EQ(kernel.error, "");
+    const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, expected.product);
+    EXPECT_EQ(countOf(loop, expected.product), expected.products);
+    EXPECT_EQ(countOf(loop, expected.addition), integer ? 12 : 24);
+    EXPECT_EQ(countOf(loop, "vpbroadcastd"), integer ? 6 : 0);
+    EXPECT_LE(loop.size(), expected.instructions);
+    std::string text;
+    for (const std::string &line : loop)
+      text += line + "\n";
+    EXPECT_EQ(vectorStackReferences(text), 0) << text;
   }
 }
 
