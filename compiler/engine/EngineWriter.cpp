@@ -106,10 +106,12 @@ rt::Status EngineWriter::State::writeHead() {
   rt::Header header;
   header.fileBytes = file.size();
   header.sectionCount = static_cast<uint32_t>(sections.size());
-  if (std::count_if(sections.begin(), sections.end(), [](const SectionEntry& section) {
-        return section.kind == static_cast<uint32_t>(SectionKind::kPlan);
-      }) > 1)
-    header.requiredFeatures |= rt::kSeveralTargets;
+  const auto count = [&](SectionKind kind) {
+    return std::count_if(sections.begin(), sections.end(),
+                         [&](const SectionEntry& section) { return section.kind == static_cast<uint32_t>(kind); });
+  };
+  if (count(SectionKind::kPlan) > 1) header.requiredFeatures |= rt::kSeveralTargets;
+  if (count(SectionKind::kTokens) > 0) header.requiredFeatures |= rt::kTokenTable;
   header.firstSection = firstSection;
   header.tableDigest = rt::digestOf(table.data(), table.size());
   std::vector<char> head(rt::kHeaderBytes);

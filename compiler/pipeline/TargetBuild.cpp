@@ -10,6 +10,7 @@
 #include "compiler/quality/CheckTexts.h"
 #include "passes/Passes.h"
 #include "passes/Target.h"
+#include "runtime/text/tokenizer.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -170,7 +171,13 @@ rt::Status TargetBuild::writeProgram(EngineWriter &writer) {
 }
 
 rt::Status TargetBuild::writeTexts(EngineWriter &writer) const {
-  LLMC_TRY(addText(writer, rt::SectionKind::kTokenizer, model_.tokenizerJson));
+  if (!model_.tokenizerJson.empty()) {
+    auto tokenizer = rt::Tokenizer::compact(model_.tokenizerJson);
+    if (!tokenizer)
+      return tokenizer.takeStatus();
+    LLMC_TRY(addText(writer, rt::SectionKind::kTokenizer, tokenizer->json));
+    LLMC_TRY(addText(writer, rt::SectionKind::kTokens, tokenizer->table));
+  }
   LLMC_TRY(addText(writer, rt::SectionKind::kTemplate, model_.chatTemplate));
   return addText(writer, rt::SectionKind::kDefaults, model_.defaultsJson);
 }

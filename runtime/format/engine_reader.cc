@@ -1,24 +1,20 @@
 // Opening of engines: table, digests of every byte in parallel, plan verification, meaning, then addresses.
 #include "runtime/format/engine_reader.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <cstring>
 #include <thread>
 #include <vector>
 
 #include "runtime/base/limits.h"
 #include "runtime/base/shortage.h"
-#include "runtime/base/system_error.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/digest.h"
+#include "runtime/format/engine_descriptor.h"
 #include "runtime/format/engine_memory.h"
+#include "runtime/format/engine_texts.h"
 #include "runtime/format/section_table.h"
 #include "runtime/format/semantic_check.h"
 
@@ -27,25 +23,10 @@ namespace {
 
 bool isKind(const SectionEntry& entry, SectionKind kind) { return entry.kind == static_cast<uint32_t>(kind); }
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  void reset(int fd) { fd_ = fd; }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 struct EngineFile::State {
-  FileDescriptor file;
+  EngineDescriptor file;
   std::string name;  ///< path, quoted, for errors
   Verify verify = Verify::kFull;
   Residency residency = Residency::kMapped;
@@ -57,8 +38,7 @@ struct EngineFile::State {
   std::vector<const fb::Engine*> plans;
   uint32_t used = 0;  ///< index of the plan in use
 
-  Status openFile(const std::string& path, uint64_t& fileBytes);
-  Status readAll(uint64_t fileBytes, const ChoosePlan& choose);
+  Status readAll(const ChoosePlan& choose);
   Status mapSections();
   Status checkDigests(const std::vector<bool>& wanted);
   Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
@@ -70,29 +50,6 @@ struct EngineFile::State {
             memory[index].data() == nullptr ? 0 : table.entries[index].size};
   }
 };
-
-/// Another code where the file may well be there.
-static Status openError(const std::string& path, int error) {
-  const ErrorKind kind = kindOfSystemError(error, ErrorKind::kMissing);
-  return Status::error(kind, kind == ErrorKind::kUnavailable ? "EN_IO" : "EN_MISSING",
-                       "cannot open engine '" + escaped(path) + "': " + std::strerror(error),
-                       hintOfSystemError(error, "check the path"));
-}
-
-Status EngineFile::State::openFile(const std::string& path, uint64_t& fileBytes) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.get() < 0) return openError(path, errno);
-  struct stat info;
-  if (::fstat(file.get(), &info) != 0)
-    return Status::error(ErrorKind::kIo, "EN_IO",
-                         "cannot read engine '" + escaped(path) + "': " + std::strerror(errno));
-  if (!S_ISREG(info.st_mode))
-    return Status::error(ErrorKind::kBadInput, "EN_MAGIC", "'" + escaped(path) + "' is not a regular file",
-                         "name an engine file");
-  fileBytes = static_cast<uint64_t>(info.st_size);
-  return Status::ok();
-}
 
 /// Weights are mapped (or get memory to be copied to); small sections are read into private memory, where neither a
 /// later change of the file nor a fault can touch them. Code stays in the file until a level is activated.
@@ -108,15 +65,9 @@ Status EngineFile::State::mapSections() {
       mapping.preferHugePages();
       mapping.keepFromChildren();
     } else if (!isKind(entry, SectionKind::kCode) && !isKind(entry, SectionKind::kDigests)) {
-      uint64_t limit = isKind(entry, SectionKind::kPlan) ? limits::kPlanBytes : limits::kTokenizerBytes;
-      if (entry.padded > limit + kWeightsAlignment || entry.size > limit)
-        return engineError("EN_TOO_LARGE", "section " + std::string(sectionKindName(entry.kind)) + " has " +
-                                               std::to_string(entry.padded) + " bytes, at most " +
-                                               std::to_string(limit));
-      auto made = Mapping::anonymous(entry.padded, false);
+      auto made = readSmallSection(file.get(), entry);
       if (!made) return made.takeStatus();
       mapping = made.take();
-      LLMC_TRY(readExactly(file.get(), entry.offset, mapping.data(), entry.padded));
     }
     memory.push_back(std::move(mapping));
   }
@@ -141,11 +92,7 @@ Status EngineFile::State::checkChunk(uint32_t section, uint64_t chunk, std::vect
               MADV_POPULATE_READ);  // one call instead of a fault every few pages; a failure costs only time
 #endif
   }
-  if (digestOf(data, bytes) == table.digests[entry.firstDigest + chunk]) return Status::ok();
-  uint64_t from = entry.offset + offset;
-  return engineError("EN_DIGEST", "section " + std::string(sectionKindName(entry.kind)) + " is damaged in chunk " +
-                                      std::to_string(chunk) + " (bytes " + std::to_string(from) + " to " +
-                                      std::to_string(from + bytes) + " of the file)");
+  return checkChunkDigest(entry, chunk, data, bytes, table.digests[entry.firstDigest + chunk]);
 }
 
 /// Of the sections whose index is `wanted`.
@@ -220,8 +167,8 @@ Status EngineFile::State::choosePlan(const ChoosePlan& choose, std::vector<bool>
 }
 
 /// What is in the opened file. Errors do not name it.
-Status EngineFile::State::readAll(uint64_t fileBytes, const ChoosePlan& choose) {
-  auto read = readSectionTable(file.get(), fileBytes);
+Status EngineFile::State::readAll(const ChoosePlan& choose) {
+  auto read = readSectionTable(file.get(), file.bytes());
   if (!read) return read.takeStatus();
   table = read.take();
   LLMC_TRY(mapSections());
@@ -241,9 +188,10 @@ Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& 
   state->residency = options.weights;
   state->progress = options.progress;
   state->threads = options.threads != 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-  uint64_t fileBytes = 0;
-  LLMC_TRY(state->openFile(path, fileBytes));
-  if (Status status = state->readAll(fileBytes, options.choose); !status)
+  auto file = EngineDescriptor::open(path);
+  if (!file) return file.takeStatus();
+  state->file = file.take();
+  if (Status status = state->readAll(options.choose); !status)
     return Status::error(status.kind(), status.code(), state->name + ": " + status.message(), status.hint());
   state->code.resize(state->plan().levels()->size());
   return EngineFile(std::move(state));
@@ -326,7 +274,7 @@ Status checkFile(const std::string& path) {
 std::string_view sectionKindName(uint32_t kind) {
   static constexpr std::string_view kNames[] = {"unknown",   "plan",     "code",     "weights",
                                                 "tokenizer", "template", "defaults", "provenance",
-                                                "explain",   "selftest", "digests"};
+                                                "explain",   "selftest", "digests", "tokens"};
   return kind < std::size(kNames) ? kNames[kind] : kNames[0];
 }
 

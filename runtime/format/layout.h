@@ -26,7 +26,8 @@ inline constexpr uint64_t kWeightsAlignment = 2u << 20;
 inline constexpr uint64_t kChunkBytes = 4u << 20;
 /// Bits of Header.requiredFeatures.
 inline constexpr uint64_t kSeveralTargets = 1;  ///< more than one PLAN
-inline constexpr uint64_t kKnownFeatures = kSeveralTargets;
+inline constexpr uint64_t kTokenTable = 2;      ///< a TOKENS section; TOKENIZER is of no use without it
+inline constexpr uint64_t kKnownFeatures = kSeveralTargets | kTokenTable;
 /// Zero bytes kept after the last weight: kernels prefetch and read this far past a weight's end.
 inline constexpr uint64_t kWeightsTailBytes = 4096;
 
@@ -34,13 +35,14 @@ enum class SectionKind : uint32_t {
   kPlan = 1,        ///< flatbuffer of engine.fbs, one for each target
   kCode = 2,        ///< position-independent image of one CPU level
   kWeights = 3,     ///< packed weights
-  kTokenizer = 4,   ///< tokenizer.json
+  kTokenizer = 4,   ///< tokenizer.json; without vocabulary and merges where there is a kTokens
   kTemplate = 5,    ///< chat template, Jinja source
   kDefaults = 6,    ///< JSON: sampling defaults
   kProvenance = 7,  ///< JSON: what the engine was made from and by
   kExplain = 8,     ///< JSON: why each kernel is what it is, one for each plan (optional)
   kSelftest = 9,    ///< JSON: golden tokens (optional); of the CPU where that is a target
   kDigests = 10,    ///< XXH3-128 chunk digests of every other section, in table order
+  kTokens = 11,     ///< vocabulary and merges as a flat table, made by the library of runtime/text
 };
 
 struct Digest128 {

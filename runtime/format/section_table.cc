@@ -113,7 +113,7 @@ Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOf
 
 Status checkEntries(const Header& header, const std::vector<SectionEntry>& entries, uint64_t& digestCount) {
   uint64_t offset = header.firstSection;
-  uint32_t plans = 0, digests = 0;
+  uint32_t plans = 0, digests = 0, tokens = 0;
   digestCount = 0;
   for (uint32_t i = 0; i < entries.size(); ++i) {
     const SectionEntry& entry = entries[i];
@@ -122,6 +122,7 @@ Status checkEntries(const Header& header, const std::vector<SectionEntry>& entri
     bool isDigests = entry.kind == static_cast<uint32_t>(SectionKind::kDigests);
     digests += isDigests ? 1 : 0;
     plans += entry.kind == static_cast<uint32_t>(SectionKind::kPlan) ? 1 : 0;
+    tokens += entry.kind == static_cast<uint32_t>(SectionKind::kTokens) ? 1 : 0;
     if (!isDigests) digestCount += chunkCount(entry.padded);
   }
   if (offset != header.fileBytes)
@@ -131,6 +132,11 @@ Status checkEntries(const Header& header, const std::vector<SectionEntry>& entri
   if (plans != wanted || digests != 1)
     return engineError("EN_SEMANTIC", "there are " + std::to_string(plans) + " plan and " + std::to_string(digests) +
                                           " digest sections, must be " + std::to_string(wanted) + " and 1");
+  const uint32_t tables = (header.requiredFeatures & kTokenTable) != 0 ? 1 : 0;
+  if (tokens != tables)
+    return engineError("EN_SEMANTIC", "there are " + std::to_string(tokens) +
+                                          " tokens sections, must be as header.requiredFeatures says " +
+                                          std::to_string(tables));
   return Status::ok();
 }
 

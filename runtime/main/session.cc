@@ -12,6 +12,7 @@
 #include "runtime/device/machine_topology.h"
 #include "runtime/device/memory.h"
 #include "runtime/format/cuda_check.h"
+#include "runtime/format/engine_texts.h"
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
 #include "runtime/main/progress_line.h"
@@ -32,19 +33,20 @@ std::string modelName(const Session& session, const std::string& enginePath) {
 }
 
 Result<Tokenizer> loadTokenizer(const std::string& path) {
-#ifdef M_TOP_PAD
-  // A vocabulary is 100,000 small strings: the heap grows by 8 MiB a system call instead of 128 KiB, 5 of 70 ms.
-  static const int grows = mallopt(M_TOP_PAD, 8 << 20);
-  (void)grows;
-#endif
-  // A second view of the file, of its texts alone.
-  auto engine = EngineFile::open(path, {.verify = Verify::kText, .threads = 1});
-  if (!engine) return engine.takeStatus();
-  const std::string_view json = engine->text(SectionKind::kTokenizer);
+  auto read = EngineTexts::read(path, {SectionKind::kTokenizer, SectionKind::kTokens});
+  if (!read) return read.takeStatus();
+  // The tokenizer looks tokens up in the table where it lies.
+  const auto texts = std::make_shared<const EngineTexts>(read.take());
+  const std::string_view json = texts->text(SectionKind::kTokenizer);
   if (json.empty())
     return Status::error(ErrorKind::kBadInput, "EN_TOKENIZER", escaped(path) + " holds no tokenizer",
                          "use --prompt-ids");
-  return Tokenizer::create(json);
+  const std::string_view table = texts->text(SectionKind::kTokens);
+#ifdef M_TOP_PAD
+  // Without a table the vocabulary is 100,000 small strings: the heap grows by 8 MiB a system call instead of 128 KiB.
+  if (table.empty()) (void)mallopt(M_TOP_PAD, 8 << 20);
+#endif
+  return Tokenizer::create(json, table, texts);
 }
 
 /// Without a wish the device, where a driver, a device and code for it are there.

@@ -54,8 +54,13 @@ void llmc_text_bytes_free(LlmcTextBytes bytes);
 void llmc_text_ids_free(LlmcTextIds ids);
 void llmc_text_ranges_free(LlmcTextRanges ranges);
 
-/* json: a Hugging Face tokenizer.json; not needed after the call. */
-int32_t llmc_tokenizer_create(LlmcTextView json, LlmcTokenizer** out, LlmcTextBytes* error);
+/* json: a Hugging Face tokenizer.json with an empty table, or both as llmc_tokenizer_compact gives them. After the call
+ * the json is not needed; the table has to stay as it is until the tokenizer is freed. Tables from anywhere are safe:
+ * one that compact did not make is an error here, or gives other tokens. */
+int32_t llmc_tokenizer_create(LlmcTextView json, LlmcTextView table, LlmcTokenizer** out, LlmcTextBytes* error);
+/* Cuts a tokenizer.json in two: its vocabulary and merges as a table that create reads without building anything, and
+ * the small rest. Both are empty where no table can hold it (unigram models, say). The same input, the same bytes. */
+int32_t llmc_tokenizer_compact(LlmcTextView json, LlmcTextBytes* rest, LlmcTextBytes* table, LlmcTextBytes* error);
 void llmc_tokenizer_free(LlmcTokenizer* tokenizer);
 /* Largest token id + 1. */
 uint32_t llmc_tokenizer_size(const LlmcTokenizer* tokenizer);

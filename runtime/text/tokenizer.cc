@@ -1,6 +1,8 @@
 // Tokenizer over the Rust library.
 #include "runtime/text/tokenizer.h"
 
+#include <utility>
+
 #include "runtime/text/boundary.h"
 
 namespace llmc::rt {
@@ -20,13 +22,25 @@ Result<std::vector<int32_t>> encodeRanges(const LlmcTokenizer* tokenizer, std::s
 
 }  // namespace
 
-Result<Tokenizer> Tokenizer::create(std::string_view json) {
+Result<Tokenizer> Tokenizer::create(std::string_view json) { return create(json, {}, nullptr); }
+
+Result<Tokenizer> Tokenizer::create(std::string_view json, std::string_view table, std::shared_ptr<const void> owner) {
   LlmcTokenizer* raw = nullptr;
   LlmcTextBytes error{};
-  if (int32_t kind = llmc_tokenizer_create(text::view(json), &raw, &error); kind != 0)
+  if (int32_t kind = llmc_tokenizer_create(text::view(json), text::view(table), &raw, &error); kind != 0)
     return text::failure(kind, error);
-  return Tokenizer(std::shared_ptr<const LlmcTokenizer>(
-      raw, [](const LlmcTokenizer* t) { llmc_tokenizer_free(const_cast<LlmcTokenizer*>(t)); }));
+  return Tokenizer(std::shared_ptr<const LlmcTokenizer>(raw, [owner = std::move(owner)](const LlmcTokenizer* t) {
+    llmc_tokenizer_free(const_cast<LlmcTokenizer*>(t));
+  }));
+}
+
+Result<CompactTokenizer> Tokenizer::compact(std::string_view json) {
+  LlmcTextBytes rest{}, table{}, error{};
+  if (int32_t kind = llmc_tokenizer_compact(text::view(json), &rest, &table, &error); kind != 0)
+    return text::failure(kind, error);
+  CompactTokenizer made{text::take(rest), text::take(table)};
+  if (made.table.empty()) made.json = json;
+  return made;
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {

@@ -32,11 +32,23 @@ struct TextSegment {
   bool isUserContent = false;
 };
 
+/// A tokenizer.json as engines keep it: vocabulary and merges as a flat table, the rest as JSON.
+struct CompactTokenizer {
+  std::string json;
+  std::string table;  ///< empty: the model is none of byte pairs, and `json` is the whole file
+};
+
 /// Immutable after create: all const functions may run on any number of threads at once. Copies share one vocabulary.
 class Tokenizer {
  public:
   /// Reads a tokenizer.json; `json` is not needed afterwards. Errors: TK_* codes, kind kBadInput.
   static Result<Tokenizer> create(std::string_view json);
+  /// Reads both parts of a compact one, in time that the vocabulary's size does not change. `table` stays as long as
+  /// `owner`, which lives as long as any copy of this object. A table that compact() did not make is TK_TABLE or gives
+  /// other tokens, nothing worse.
+  static Result<Tokenizer> create(std::string_view json, std::string_view table, std::shared_ptr<const void> owner);
+  /// The same bytes for the same `json`. Errors: as create().
+  static Result<CompactTokenizer> compact(std::string_view json);
 
   /// Token ids of UTF-8 `text`. Errors: TK_UTF8, TK_TEXT_TOO_LARGE, TK_LIMIT, TK_ENCODE (kind kUsage).
   Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;

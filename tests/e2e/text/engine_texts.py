@@ -41,7 +41,7 @@ class OfGguf:
 
 
 class OfEngine:
-    """Files tokenizer.json and template.jinja in `folder`, bos and eos: the bytes that llmc-run reads."""
+    """Files tokenizer.json (with tokenizer.json.tokens) and template.jinja in `folder`, bos and eos: the bytes that llmc-run reads."""
 
     def __init__(self, gguf, folder: pathlib.Path):
         self.path = engine.build(gguf)
@@ -51,6 +51,7 @@ class OfEngine:
         folder.mkdir(parents=True, exist_ok=True)
         self.tokenizer, self.template = folder / "tokenizer.json", folder / "template.jinja"
         self.tokenizer.write_bytes(parts["tokenizer"])
+        self.tokenizer.with_name("tokenizer.json.tokens").write_bytes(parts["tokens"])
         self.template.write_bytes(parts["template"])
         self.bos, self.eos = (said["sampling_defaults"][f"{role}_token"] for role in ("bos", "eos"))
 

@@ -1,19 +1,19 @@
-//! A byte-pair model straight from its part of a tokenizer.json: the vocabulary and the merges, nearly all of the file, are
-//! read side by side and typed from the first byte. The tokenizers crate builds a tree of the merges first.
+//! The table of a byte-pair model straight from its part of a tokenizer.json: the vocabulary and the merges, nearly all of
+//! the file, are read side by side and typed from the first byte. The tokenizers crate builds a tree of the merges first.
 
-use crate::limits;
+use crate::byte_pairs::Settings;
+use crate::{limits, table};
 use ahash::AHashMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt::Formatter;
-use tokenizers::models::bpe::{BPE, BpeBuilder};
 
 /// The "model" of a tokenizer.json: its two large parts as text, the others as trees. All empty when it is no object.
 #[derive(Default)]
 pub struct ModelText<'de> {
-    settings: Map<String, Value>,
+    pub others: Map<String, Value>,
     vocab: Option<&'de RawValue>,
     merges: Option<&'de RawValue>,
 }
@@ -32,7 +32,7 @@ impl<'de> Deserialize<'de> for ModelText<'de> {
                     match key.as_str() {
                         "vocab" => model.vocab = Some(map.next_value()?),
                         "merges" => model.merges = Some(map.next_value()?),
-                        _ => drop(model.settings.insert(key, map.next_value()?)),
+                        _ => drop(model.others.insert(key, map.next_value()?)),
                     }
                 }
                 Ok(model)
@@ -64,15 +64,11 @@ impl<'de> Deserialize<'de> for ModelText<'de> {
     }
 }
 
-/// A model and the largest id + 1 of its vocabulary.
-pub struct Bpe {
-    pub model: BPE,
-    pub size: u32,
-}
-
 impl ModelText<'_> {
-    /// None: it is no byte-pair model, or one with a fault that the crate words when it reads the file by itself.
-    pub fn build(&self) -> Option<Bpe> {
+    /// Vocabulary and merges. None: it is no byte-pair model, or one with a fault that the crate words when it reads the
+    /// file by itself, or one that a table cannot hold.
+    pub fn table(&self) -> Option<Vec<u8>> {
+        let settings = self.settings()?;
         let (vocab, merges) = (self.vocab?.get(), self.merges?.get());
         let (vocab, merges) = std::thread::scope(|scope| {
             let read = || serde_json::from_str::<Vocab>(vocab);
@@ -82,29 +78,30 @@ impl ModelText<'_> {
             (beside.map_or_else(|_| read().ok(), |thread| thread.join().ok()?.ok()), merges)
         });
         let (vocab, merges) = (vocab?, merges.ok()?);
-        let size = vocab.size()?;
-        let model = self.settings()?.vocab_and_merges(vocab.0, merges.0).build().ok()?;
-        Some(Bpe { model, size })
+        let prefix = settings.continuing_subword_prefix.map_or(0, |prefix| prefix.len());
+        table::write(&vocab.0, vocab.size()?, &merges.0, prefix)
     }
 
-    /// None: a setting of another type, or one that this crate does not know and the library might.
-    fn settings(&self) -> Option<BpeBuilder> {
-        let mut builder = BpeBuilder::new();
-        for (name, value) in &self.settings {
-            builder = match (name.as_str(), value) {
-                ("type", Value::String(kind)) if kind == "BPE" => builder,
+    /// None: no byte-pair model, a setting of another type, or one that this crate does not know and the library might.
+    pub fn settings(&self) -> Option<Settings> {
+        let mut settings = Settings::default();
+        for (name, value) in &self.others {
+            match (name.as_str(), value) {
+                ("type", Value::String(kind)) if kind == "BPE" => {}
                 ("type", _) => return None,
-                (_, Value::Null) => builder,
-                ("unk_token", Value::String(text)) => builder.unk_token(text.clone()),
-                ("continuing_subword_prefix", Value::String(text)) => builder.continuing_subword_prefix(text.clone()),
-                ("end_of_word_suffix", Value::String(text)) => builder.end_of_word_suffix(text.clone()),
-                ("fuse_unk", Value::Bool(yes)) => builder.fuse_unk(*yes),
-                ("byte_fallback", Value::Bool(yes)) => builder.byte_fallback(*yes),
-                ("ignore_merges", Value::Bool(yes)) => builder.ignore_merges(*yes),
+                (_, Value::Null) => {}
+                ("unk_token", Value::String(text)) => settings.unk_token = Some(text.clone()),
+                ("continuing_subword_prefix", Value::String(text)) => {
+                    settings.continuing_subword_prefix = Some(text.clone());
+                }
+                ("end_of_word_suffix", Value::String(text)) => settings.end_of_word_suffix = Some(text.clone()),
+                ("fuse_unk", Value::Bool(yes)) => settings.fuse_unk = *yes,
+                ("byte_fallback", Value::Bool(yes)) => settings.byte_fallback = *yes,
+                ("ignore_merges", Value::Bool(yes)) => settings.ignore_merges = *yes,
                 _ => return None,
-            };
+            }
         }
-        Some(builder)
+        Some(settings)
     }
 }
 

@@ -1,8 +1,8 @@
 //! How many tokens a text has at least, by its bytes alone: one that cannot fit is then refused without encoding it.
 
+use crate::model::{Spelling, TextModel, Tokenizer};
 use serde_json::Value;
-use tokenizers::models::bpe::BPE;
-use tokenizers::{AddedToken, Model, ModelWrapper, Tokenizer};
+use tokenizers::{AddedToken, Model};
 
 /// Unicode normal forms shorten a text at most so many times: a character has at most four bytes, and one that is put
 /// together has two bytes and up to three parts or three bytes and up to four.
@@ -24,16 +24,17 @@ impl Cover {
 
 /// Nothing where a part may drop text, or make one token of any number of bytes.
 pub fn of(tokenizer: &Tokenizer, size: u32) -> Option<Cover> {
-    let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
+    let model = tokenizer.get_model();
+    let spelling = model.spelling()?;
     let normalizer = serde_json::to_value(tokenizer.get_normalizer()).ok()?;
     let splitter = serde_json::to_value(tokenizer.get_pre_tokenizer()).ok()?;
     let factor = shortening(&normalizer)?;
     keeps(&splitter).then_some(())?;
     let byte_level = has(&splitter, "ByteLevel");
-    let known = known_bytes(model, byte_level)?;
+    let known = known_bytes(model, &spelling, byte_level)?;
     // Unknown bytes that vanish can be left out of the count, but not where they make tokens together, nor where the text
     // does not tell which bytes a normalizer makes of it.
-    let vanish = byte_level && normalizer.is_null() && model.unk_token.is_none();
+    let vanish = byte_level && normalizer.is_null() && !spelling.unknown;
     (vanish || (0..=u8::MAX).all(|byte| known[byte as usize] || never_in_utf8(byte))).then_some(())?;
     let added = tokenizer.get_added_vocabulary().get_added_tokens_decoder();
     added.values().all(is_plain).then_some(())?;
@@ -54,13 +55,12 @@ fn is_plain(token: &AddedToken) -> bool {
 }
 
 /// Nothing where tokens are spelled by their place in a word.
-fn known_bytes(model: &BPE, byte_level: bool) -> Option<[bool; 256]> {
-    let plain = model.continuing_subword_prefix.is_none() && model.end_of_word_suffix.is_none();
+fn known_bytes(model: &TextModel, spelling: &Spelling, byte_level: bool) -> Option<[bool; 256]> {
     let known = |byte: usize| match byte_level {
         true => model.token_to_id(&level_char(byte as u8).to_string()).is_some(),
-        false => model.byte_fallback && model.token_to_id(&format!("<0x{byte:02X}>")).is_some(),
+        false => spelling.byte_fallback && model.token_to_id(&format!("<0x{byte:02X}>")).is_some(),
     };
-    plain.then(|| std::array::from_fn(known))
+    (!spelling.affixes).then(|| std::array::from_fn(known))
 }
 
 fn never_in_utf8(byte: u8) -> bool {

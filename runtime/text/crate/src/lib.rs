@@ -3,6 +3,7 @@
 
 mod added;
 mod bpe;
+mod byte_pairs;
 mod cell;
 mod chat;
 mod clock;
@@ -10,15 +11,18 @@ mod cover;
 mod failure;
 mod guard;
 mod limits;
+mod model;
 mod python;
 mod scan;
 mod stream;
+mod table;
 mod template;
 mod tojson;
 mod tokenizer;
 
 use chat::Chat;
 use failure::{Failure, Kind, Outcome};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stream::Stream;
@@ -119,13 +123,44 @@ pub unsafe extern "C" fn llmc_text_ranges_free(ranges: Owned<Span>) {
     unsafe { ranges.take() }
 }
 
+/// A library that panics on a hostile file has met a bad file, not a bug that matters to the caller.
+fn without_panic<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Failure::file("TK_UNSUPPORTED", "the tokenizer library gave up on it")))
+}
+
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn llmc_tokenizer_create(json: View, out: *mut *mut TextTokenizer, error: *mut Owned<u8>) -> i32 {
+pub unsafe extern "C" fn llmc_tokenizer_create(
+    json: View,
+    table: View,
+    out: *mut *mut TextTokenizer,
+    error: *mut Owned<u8>,
+) -> i32 {
     entry(error, || {
-        // A library that panics on a hostile file has met a bad file, not a bug that matters to the caller.
-        let made = catch_unwind(AssertUnwindSafe(|| TextTokenizer::create(unsafe { json.bytes() })));
-        let made = made.unwrap_or_else(|_| Err(Failure::file("TK_UNSUPPORTED", "the tokenizer library gave up on it")))?;
+        // The caller keeps the table until the tokenizer is freed.
+        let table: &'static [u8] = unsafe { table.bytes() };
+        let table = (!table.is_empty()).then_some(Cow::Borrowed(table));
+        let made = without_panic(|| TextTokenizer::create(unsafe { json.bytes() }, table))?;
         unsafe { out.write(Box::into_raw(Box::new(made))) };
+        Ok(())
+    })
+}
+
+/// Two empty results: no table can hold it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn llmc_tokenizer_compact(
+    json: View,
+    rest: *mut Owned<u8>,
+    table: *mut Owned<u8>,
+    error: *mut Owned<u8>,
+) -> i32 {
+    entry(error, || {
+        let made = without_panic(|| tokenizer::compact(unsafe { json.bytes() }))?;
+        let (json, bytes) = made.map_or_else(Default::default, |compact| (compact.json, compact.table));
+        unsafe {
+            rest.write(Owned::give(json));
+            table.write(Owned::give(bytes));
+        }
         Ok(())
     })
 }

@@ -2,10 +2,11 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::bpe::ModelText;
+use crate::model::Tokenizer;
 use crate::{cell, limits};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use tokenizers::{Model, Tokenizer};
+use tokenizers::Model;
 
 /// Brackets nested deeper than `limit`; strings are skipped. Costs one pass and no memory.
 pub fn deeper_than(json: &[u8], limit: usize) -> bool {

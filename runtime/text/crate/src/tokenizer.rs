@@ -1,16 +1,18 @@
 //! A tokenizer.json made ready: encode with control over special tokens, decode, and the bytes of each token.
 
 use crate::added::{AddedTokens, Allowed};
-use crate::bpe::Bpe;
+use crate::byte_pairs::BytePairs;
 use crate::failure::{Failure, Outcome};
 use crate::cover::{self, Cover};
+use crate::model::{TextModel, Tokenizer};
+use crate::table::TokenTable;
 use crate::{cell, limits, scan};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use tokenizers::tokenizer::pre_tokenizer::OffsetType;
-use tokenizers::models::bpe::BPE;
-use tokenizers::{AddedToken, Model, ModelWrapper, PreTokenizer, Tokenizer};
+use tokenizers::{AddedToken, Model, PreTokenizer};
 
 /// How a token's stored text becomes bytes.
 #[derive(Clone, Copy)]
@@ -40,14 +42,44 @@ fn broken(error: tokenizers::Error) -> Failure {
     Failure::request("TK_ENCODE", error.to_string())
 }
 
-/// Nearly all files hold a byte-pair model: bpe.rs reads it in a third of the time. Others, and all faults, are the
-/// crate's. Also largest id + 1.
-fn parse(json: &[u8], checked: scan::Checked) -> Outcome<(Tokenizer, u32)> {
-    if let Some(Bpe { model, size }) = checked.model.build()
-        && let Some(tokenizer) = assemble(checked.parts, model)
+/// A tokenizer.json in two parts.
+pub struct Compact {
+    /// All but the vocabulary and the merges.
+    pub json: Vec<u8>,
+    /// As table.rs says.
+    pub table: Vec<u8>,
+}
+
+/// None: no table can hold it, and the file stays as it is.
+pub fn compact(json: &[u8]) -> Outcome<Option<Compact>> {
+    let checked = scan::check_tokenizer(json)?;
+    let Some(table) = checked.model.table() else { return Ok(None) };
+    let mut parts = checked.parts;
+    parts.insert("model".to_owned(), Value::Object(checked.model.others));
+    let json = serde_json::to_vec(&parts).map_err(|e| Failure::file("TK_JSON", e.to_string()))?;
+    let usable = TextTokenizer::create(&json, Some(Cow::Owned(table.clone()))).is_ok();
+    Ok(usable.then_some(Compact { json, table }))
+}
+
+/// Nearly all files hold a byte-pair model: its table is either here or made now, in a third of the time that the crate
+/// takes for its maps. Others, and all faults, are the crate's. Also largest id + 1.
+fn parse(json: &[u8], table: Option<TokenTable>, checked: scan::Checked) -> Outcome<(Tokenizer, u32)> {
+    let given = table.is_some();
+    let table = match table {
+        Some(table) => Some(table),
+        None => checked.model.table().map(|table| TokenTable::open(Cow::Owned(table))).transpose()?,
+    };
+    if let Some(table) = table
+        && let Some(settings) = checked.model.settings()
     {
-        let size = scan::check_added_ids(&tokenizer, size)?;
-        return Ok((tokenizer, size));
+        let size = table.ids();
+        if let Some(tokenizer) = assemble(checked.parts, BytePairs { table, settings }) {
+            let size = scan::check_added_ids(&tokenizer, size)?;
+            return Ok((tokenizer, size));
+        }
+    }
+    if given {
+        return Err(Failure::file("TK_TABLE", "the tokenizer beside the token table is none of byte pairs"));
     }
     let tokenizer =
         Tokenizer::from_bytes(json).map_err(|e| Failure::file(scan::parse_code(&e.to_string()), e.to_string()))?;
@@ -56,22 +88,24 @@ fn parse(json: &[u8], checked: scan::Checked) -> Outcome<(Tokenizer, u32)> {
 }
 
 /// As the crate makes one from a file: added tokens come last, they take ids from the model.
-fn assemble(mut parts: Map<String, Value>, model: BPE) -> Option<Tokenizer> {
+fn assemble(mut parts: Map<String, Value>, model: BytePairs) -> Option<Tokenizer> {
     let added = parts.remove("added_tokens").unwrap_or_else(|| Value::Array(Vec::new()));
     let added: Vec<AddedToken> = serde_json::from_value(added).ok()?;
     parts.insert("model".to_owned(), serde_json::json!({"type": "BPE", "vocab": {}, "merges": []}));
     let mut tokenizer: Tokenizer = serde_json::from_value(Value::Object(parts)).ok()?;
-    tokenizer.with_model(model);
+    tokenizer.with_model(TextModel::Table(model));
     tokenizer.add_tokens(added).ok()?;
     Some(tokenizer)
 }
 
 impl TextTokenizer {
-    pub fn create(json: &[u8]) -> Outcome<Self> {
+    /// `table`: what compact() gave with this JSON; none: it is in the JSON itself.
+    pub fn create(json: &[u8], table: Option<Cow<'static, [u8]>>) -> Outcome<Self> {
+        let table = table.map(TokenTable::open).transpose()?;
         let checked = scan::check_tokenizer(json)?;
         scan::check_compilation(&checked.unknown)?;
         let no_unknown = checked.unknown.is_empty();
-        let (mut inner, size) = parse(json, checked)?;
+        let (mut inner, size) = parse(json, table, checked)?;
         // Cutting and padding are the caller's business; files keep what the last training run left there.
         let _ = inner.with_truncation(None);
         inner.with_padding(None);
@@ -93,7 +127,7 @@ impl TextTokenizer {
             byte_fallback: decoder.contains("\"ByteFallback\""),
             metaspace: decoder.contains("\"Metaspace\"") || decoder.contains('\u{2581}'),
         };
-        let linear = no_unknown && matches!(inner.get_model(), ModelWrapper::BPE(_));
+        let linear = no_unknown && inner.get_model().spelling().is_some();
         let tokenizer = TextTokenizer { inner, added, special_ids, spelling, linear, size, cover: OnceLock::new() };
         // A normaliser, splitter or pattern that cannot run fails here and not in the first request.
         tokenizer

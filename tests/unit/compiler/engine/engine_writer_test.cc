@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -174,6 +175,22 @@ TEST(EngineWriter, AbandonedWriterLeavesTheOldEngine) {
     if (aborted) (*writer)->abort();
   }
   EXPECT_EQ(contentOf(file.path()), before);
+}
+
+TEST(EngineWriter, ATokenTableIsMarked) {
+  for (const bool tokens : {false, true}) {
+    TemporaryFile file("");
+    auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE((*writer)->addSection(SectionKind::kTokenizer, "{}"));
+    if (tokens)
+      ASSERT_TRUE((*writer)->addSection(SectionKind::kTokens, "table"));
+    ASSERT_TRUE((*writer)->finish());
+    rt::Header header;
+    std::string content = contentOf(file.path());
+    std::memcpy(&header, content.data(), sizeof header);
+    EXPECT_EQ(header.requiredFeatures, tokens ? rt::kTokenTable : 0);
+  }
 }
 
 TEST(EngineWriter, MisuseIsReported) {

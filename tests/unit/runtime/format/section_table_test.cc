@@ -38,8 +38,20 @@ TEST(SectionTable, TwoPlansAreAFeature) {
   EXPECT_NE(status.message().find("2 plan and 1 digest sections, must be 1 and 1"), std::string::npos);
   EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets; }), "EN_SEMANTIC");
   int code = 0;
-  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets | 2; }, &code), "EN_VERSION");
+  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets | 4; }, &code), "EN_VERSION");
   EXPECT_EQ(code, 78);
+}
+
+TEST(SectionTable, ATokenTableIsAFeature) {
+  const auto asTokens = [](uint64_t features) {
+    return [features](Header& h, Table& t) {
+      t[test::kTinyTokenizer].kind = static_cast<uint32_t>(SectionKind::kTokens);
+      h.requiredFeatures = features;
+    };
+  };
+  EXPECT_EQ(codeWith(asTokens(kTokenTable)), "ok");
+  EXPECT_EQ(codeWith(asTokens(0)), "EN_SEMANTIC") << "older runtimes would take the engine and miss its vocabulary";
+  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kTokenTable; }), "EN_SEMANTIC");
 }
 
 TEST(SectionTable, UnknownKindIsIgnored) {

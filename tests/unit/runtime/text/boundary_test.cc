@@ -20,7 +20,7 @@ TEST(Boundary, EachKindHasItsExitStatus) {
 TEST(Boundary, TheCodeStandsInFrontOfTheMessage) {
   LlmcTokenizer* tokenizer = nullptr;
   LlmcTextBytes error{};
-  const int32_t kind = llmc_tokenizer_create(view("{"), &tokenizer, &error);
+  const int32_t kind = llmc_tokenizer_create(view("{"), view(""), &tokenizer, &error);
   ASSERT_EQ(kind, LLMC_TEXT_BAD_FILE);
   const Status status = failure(kind, error);
   EXPECT_EQ(status.kind(), ErrorKind::kBadInput);

@@ -110,10 +110,11 @@ std::string readFile(const char* path) {
 
 }  // namespace
 
-// text_cases tokenizer.json [template.jinja BOS EOS]
+// text_cases tokenizer.json [template.jinja BOS EOS]; a file tokenizer.json.tokens is an engine's table of tokens
 int main(int argc, char** argv) {
   if (argc < 2) return 64;
-  auto tokenizer = Tokenizer::create(readFile(argv[1]));
+  const std::string json = readFile(argv[1]), tokens = readFile((std::string(argv[1]) + ".tokens").c_str());
+  auto tokenizer = Tokenizer::create(json, tokens, nullptr);
   if (!tokenizer) {
     std::cerr << tokenizer.status().toString() << "\n";
     return 65;
