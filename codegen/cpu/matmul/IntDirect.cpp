@@ -8,11 +8,21 @@ using namespace mlir;
 namespace llmc {
 
 void TileEmitter::prefetchGroup(const Group &group) {
+  for (int64_t line = 0; line < codeLines(shape_.layout); ++line)
+    prefetchLine(group, line);
+  prefetchBehind(group);
+}
+
+/// Line `line` of a group's codes, prefetchBytes on.
+void TileEmitter::prefetchLine(const Group &group, int64_t line) {
+  if (config_.prefetchBytes)
+    k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
+}
+
+/// What lies behind the codes: a superblock's scales follow its second half, which fetches them.
+void TileEmitter::prefetchBehind(const Group &group) {
   if (!config_.prefetchBytes)
     return;
-  // A superblock's scales lie behind its second half; each group fetches its lines, the odd half of the scales too.
-  for (int64_t line = 0; line < codeLines(shape_.layout); ++line)
-    k_.prefetch(group.lines, Value(), config_.prefetchBytes + group.linesDisp + line * kLineBytes);
   for (int64_t line = 0; line < upperLines(shape_.layout); ++line)
     k_.prefetch(group.upper, Value(), config_.prefetchBytes + group.upperDisp + line * kLineBytes);
   for (int64_t at = scalesOffset(shape_.layout); at < superblockBytes(shape_.layout); at += kLineBytes)
@@ -125,19 +135,17 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   second.indexDisp = 4;
   for (int64_t row = 0; config_.prefetchX && row < config_.tileRows; ++row)
     k_.prefetch(first.x, Value(), row * xStride_ + 2 * kSuperblockCols);
-  prefetchGroup(first);
-  prefetchGroup(second);
   if (halves_ == 1) {
+    prefetchGroup(first);
+    prefetchGroup(second);
     std::vector<Loaded> loaded = loadGroups({first, second});
     directGroup(first, loaded[0], totals);
     directGroup(second, loaded[1], totals);
     return;
   }
-  // 16 registers do not hold a superblock: prefetches of its own lines put them in order.
-  for (int64_t at = 0; config_.inOrder && at < superblockBytes(layout); at += kLineBytes)
-    k_.prefetch(first.lines, Value(), at);
-  directGroup(first, loadGroups(first), totals);
-  directGroup(second, loadGroups(second), totals);
+  // 16 registers do not hold a superblock.
+  lineGroup(first, totals);
+  lineGroup(second, totals);
 }
 
 /// All superblocks of a pass; where scales are bytes, the factors of 256 columns are converted once for all of them.
@@ -149,14 +157,14 @@ TileEmitter::Values TileEmitter::directBlocks(const TilePlace &place, Values tot
       return next;
     });
   };
-  if (!shape_.format().byteScales || halves_ == 2)
+  if (!shape_.format().byteScales)
     return superblocks(place.groupBegin, place.groupEnd, {}, totals);
   constexpr int64_t kBlockGroups = kScaleBlock / kQuantGroup;
   return k_.forLoop(place.groupBegin, place.groupEnd, kBlockGroups, totals, [&](Value g, ValueRange carried) {
     Value header = headerOf(place, g);
-    Values factors{loadHalfs(k_, header, 0, 0, lanes_)};
-    if (shape_.asymmetric())
-      factors.push_back(loadHalfs(k_, header, 2 * kPanelRows, 0, lanes_));
+    Values factors;
+    for (int64_t at = 0; at < headerBlockBytes(shape_.layout); at += lanes_ * 2)
+      factors.push_back(loadHalfs(k_, header, at, 0, lanes_));
     return superblocks(g, k_.minSI(k_.add(g, kBlockGroups), place.groupEnd), factors, carried);
   });
 }

@@ -99,6 +99,8 @@ private:
   // IntDirect.cpp
   void emitDirect(const TilePlace &place);
   void prefetchGroup(const Group &group);
+  void prefetchLine(const Group &group, int64_t line);
+  void prefetchBehind(const Group &group);
   void prefetchShare(const TilePlace &place, mlir::Value g);
   /// A group as it lies in memory, one entry a half.
   struct Loaded {
@@ -111,6 +113,9 @@ private:
   void directPanels(const TilePlace &place, llvm::ArrayRef<TilePlace> panels, mlir::Value g, Values &totals);
   void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
   Values directBlocks(const TilePlace &place, Values totals);
+
+  // IntLines.cpp
+  void lineGroup(const Group &group, Values &totals);
 
   // IntWide.cpp
   void emitWide(const TilePlace &place);

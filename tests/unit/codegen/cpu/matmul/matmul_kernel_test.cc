@@ -1,6 +1,6 @@
 // Every matrix product variant at every CPU level: compiled, checked as an object, and run where this machine can.
-// Tests: FloatTile.cpp, GroupScales.cpp, IntDirect.cpp, IntSteps.cpp, IntTile.cpp, IntWide.cpp, IntWords.cpp,
-// MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp, WordRows.cpp.
+// Tests: FloatTile.cpp, GroupScales.cpp, IntDirect.cpp, IntLines.cpp, IntSteps.cpp, IntTile.cpp, IntWide.cpp,
+// IntWords.cpp, MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp, WordRows.cpp.
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
@@ -168,7 +168,7 @@ long countOf(const std::vector<std::string> &lines, const std::string &text) {
   return std::ranges::count_if(lines, [&](const std::string &line) { return line.find(text) != std::string::npos; });
 }
 
-/// The innermost loop with the most `product`: its instructions.
+/// The innermost loop with the most of `product`: its instructions.
 std::vector<std::string> hotLoop(const std::string &assembly, const std::string &product) {
   std::vector<std::string> lines, best;
   std::map<std::string, size_t> labels;
@@ -183,7 +183,7 @@ std::vector<std::string> hotLoop(const std::string &assembly, const std::string 
       continue;
     std::vector<std::string> body;
     for (size_t i = label->second + 1; i < lines.size(); ++i)
-      if (lines[i].starts_with('\t') && !lines[i].starts_with("\t."))
+      if (lines[i].starts_with('\t') && !lines[i].starts_with("\t.") && !lines[i].starts_with("\t#"))
         body.push_back(lines[i]);
     long dots = countOf(body, product);
     if (dots > most) {
@@ -260,6 +260,54 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
     for (const std::string &line : loop)
       text += line + "\n";
     EXPECT_EQ(vectorStackReferences(text), 0) << text;
+  }
+}
+
+/// The displacement at which a line of AVX2 code loads codes, -1: it does not.
+long loadedAt(const std::string &line) {
+  size_t operand = line.find('\t', 1) + 1;
+  bool loads = line.starts_with("\tvmovdqa\t") || line.starts_with("\tvpxor\t");
+  if (!loads || std::string("-0123456789(").find(line[operand]) == std::string::npos)
+    return -1;
+  return line[operand] == '(' ? 0 : std::stol(line.substr(operand));
+}
+
+/// With 16 registers one row goes line by line, fetches each line once and spills nothing but the factors of byte
+/// scales. Bounds are what the loops have: 21 instructions a line of 64 bytes (Q4_0), 24 (Q4_K), 30 (Q6_K), 15 (Q8_0).
+TEST(MatmulHotLoop, OneRowAtAvx2GoesLineByLine) {
+  struct Bound {
+    Layout layout;
+    size_t instructions, spills;
+    long lines, behind; ///< lines of codes, and what else is fetched
+  };
+  const Level *level = findLevel("x86-64-v3");
+  ASSERT_NE(level, nullptr);
+  for (const Bound &bound : {Bound{Layout::Q4N16K4Sym, 194, 0, 8, 2}, Bound{Layout::Q4KN16K4, 222, 12, 8, 2},
+                             Bound{Layout::Q6KN16K4, 396, 38, 8, 6}, Bound{Layout::Q8N16K4, 256, 0, 16, 2}}) {
+    const std::string name = layoutTestName(bound.layout, ActKind::Int8);
+    BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
+    ASSERT_EQ(kernel.error, "");
+    std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vpmaddubsw");
+    auto count = [&](const char *word) {
+      return std::ranges::count_if(loop, [&](const std::string &l) { return l.find(word) != std::string::npos; });
+    };
+    EXPECT_LE(loop.size(), bound.instructions) << name;
+    EXPECT_GE(count("vpmaddubsw"), 32) << name;
+    EXPECT_EQ(count("prefetcht0"), bound.lines + bound.behind) << name;
+    std::string text;
+    for (const std::string &line : loop)
+      text += line + "\n";
+    EXPECT_LE(vectorStackReferences(text), static_cast<int>(bound.spills)) << name;
+    if (upperLines(bound.layout) != 0)
+      continue; // what lies above the nibbles is loaded before them
+    long before = -1, found = 0;
+    for (const std::string &line : loop)
+      if (long at = loadedAt(line); at >= 0) {
+        EXPECT_LT(before, at) << name << line;
+        before = at;
+        ++found;
+      }
+    EXPECT_EQ(found, 2 * bound.lines) << name;
   }
 }
 
