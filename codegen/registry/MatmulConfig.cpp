@@ -38,12 +38,22 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14. The mins of asymmetric ones are
-/// prepared once a panel and rows of AVX2 turned once a block, too much for few rows.
+/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 or 11 instead of 14. With AVX-512 the mins of
+/// asymmetric ones are prepared once a panel, at AVX2 codes turned once a panel and rows once a block: too much for
+/// few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   if (level.avx512 != level.vnni || shape.act != ActKind::Int8 || !shape.fourBit())
     return false;
-  return shape.manyRows() || (level.avx512 && !shape.asymmetric());
+  return shape.manyRows() || (level.avx512 ? !shape.asymmetric() : shape.mMax > 4);
+}
+
+/// Whether more rows than the class has round otherwise: exact steps of any number of them run this variant.
+static bool isLastOfItsRounding(const Level &level, const MatmulShape &shape) {
+  if ((shape.mMax != 4 && shape.mMax != 16) || hasRowScales(level, shape))
+    return false;
+  MatmulShape more = shape;
+  more.mMax = shape.mMax * 4;
+  return hasRowScales(level, more);
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -75,8 +85,8 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
   }
   if (hasRowScales(level, shape)) {
     config.style = TileStyle::Words;
-    config.tileRows = 6;
-    config.tailRows = 4;
+    config.tileRows = many ? 6 : 4; // 8 and 16 rows are multiples of 4, and most steps have those
+    config.tailRows = many ? 4 : 2;
     config.rowScales = config.unpack = true;
     config.groupBlock = shape.groups() > 48 ? 32 : 0;
     return;
@@ -125,14 +135,20 @@ static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulC
   return a.style == b.style && chains(a) == 1 && chains(b) == 1;
 }
 
-/// The class whose rounding exact steps have: 16 where more rows have another, as steps of few rows are the common ones
-/// and lose the most by code that is made for many.
+/// The class whose rounding exact steps have: 4 or 16 where more rows have another, as steps of few rows are the common
+/// ones and lose the most by code that is made for many.
 static int64_t exactClass(const Level &level, const MatmulShape &shape) {
   MatmulShape few = shape, many = shape;
-  few.mMax = 16;
   many.mMax = 0;
-  const MatmulConfig config = chooseMatmul(level, few);
-  return chooseMatmul(level, many).rowScales && !config.rowScales && config.anyRows ? 16 : 0;
+  if (!chooseMatmul(level, many).rowScales)
+    return 0;
+  for (int64_t mMax : {16, 4}) {
+    few.mMax = mMax;
+    const MatmulConfig config = chooseMatmul(level, few);
+    if (!config.rowScales && config.anyRows)
+      return mMax;
+  }
+  return 0;
 }
 
 bool roundsExactly(const Level &level, const MatmulShape &shape) {
@@ -157,10 +173,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
-  // Exact steps of any number of rows run the variant for 16 where those for more round otherwise.
-  MatmulShape many = shape;
-  many.mMax = 0;
-  config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
+  config.anyRows = shape.mMax == 0 || isLastOfItsRounding(level, shape);
   int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows, config.rowScales) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
@@ -223,7 +236,7 @@ int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &confi
   if (!config.rowScales)
     return 0;
   return config.rowBlock * RowScalesLayout(shape).stride +
-         (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
+         (config.preparesMins(shape) ? config.tilePanels * minSumBytes(shape) : 0);
 }
 
 int64_t matmulCopiedBytes(const MatmulShape &shape, const MatmulConfig &config) {

@@ -54,9 +54,10 @@ void TileEmitter::emitWords(const TilePlace &place) {
 /// A line's bytes hold columns c and c + 16 as nibbles: the words of a step are those of c, c + 1 and of c + 16, c
 /// + 17.
 void TileEmitter::emitUnpackWords(const TilePlace &place) {
-  auto masked = [&](Value v, int64_t mask) {
-    return arith::AndIOp::create(k_.b(), v, k_.constant(ints(), static_cast<double>(mask)));
-  };
+  VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
+  llvm::SmallVector<int64_t> blend; // even words of the first, odd ones of the second
+  for (int64_t i = 0; i < lanes_ * 2; ++i)
+    blend.push_back(i % 2 == 0 ? i : lanes_ * 2 + i);
   auto shifted = [&](Value v, int64_t bits) -> Value {
     Value count = k_.constant(ints(), static_cast<double>(bits < 0 ? -bits : bits));
     return bits < 0 ? arith::ShLIOp::create(k_.b(), v, count).getResult()
@@ -69,23 +70,30 @@ void TileEmitter::emitUnpackWords(const TilePlace &place) {
       for (auto [i, line] : llvm::enumerate(codeLinesOf(group, h))) {
         Value codes = k_.bitcast(line, ints());
         for (int64_t odd = 0; odd < 2; ++odd) {
-          Value first = masked(odd ? shifted(codes, 16) : codes, 0x0f0f);
-          Value last = masked(shifted(codes, odd ? 4 : -12), 0x0f0f0000);
-          k_.store(arith::OrIOp::create(k_.b(), first, last), out, Value(),
+          Value first = k_.bitcast(odd ? shifted(codes, 16) : codes, words);
+          Value last = k_.bitcast(shifted(codes, odd ? 4 : -12), words);
+          Value both = k_.bitcast(vector::ShuffleOp::create(k_.b(), first, last, blend), bytes());
+          k_.store(arith::AndIOp::create(k_.b(), both, k_.constant(bytes(), 15)), out, Value(),
                    (2 * static_cast<int64_t>(i) + odd) * kLineBytes + h * lanes_ * 4, 32);
         }
       }
   });
 }
 
-/// The f32 sums of the tile plus those of a group: scale * (both sums times their scales [+ bias]), in units of the
-/// row.
+/// The f32 sums of the tile plus those of a group: scale * (both sums times their scales [+ bias]) [+ min * bias], in
+/// units of the row.
 void TileEmitter::addWords(const TilePlace &place, const Group &group, const Values &sums) {
-  Values scales = groupScales(group, 0);
+  const RowScalesLayout layout(shape_);
+  Values scales = groupScales(group, 0), mins;
   // Behind the steps, and no f32 sum before them: no register is left there.
   scales[0] = k_.inOrder(scales[0]);
+  if (shape_.asymmetric() && !config_.preparesMins(shape_))
+    mins = groupMins(group);
   for (int64_t row = 0; row < config_.tileRows; ++row) {
     const RowFactors factors = rowFactors(group, row);
+    Value bias;
+    if (!mins.empty())
+      bias = k_.loadSplat(k_.f32(), lanes_, group.prepared, Value(), row * layout.stride + layout.biases);
     for (int64_t h = 0; h < halves_; ++h) {
       const int64_t i = row * halves_ + h;
       Value sum = k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], factors.scales});
@@ -93,6 +101,8 @@ void TileEmitter::addWords(const TilePlace &place, const Group &group, const Val
         sum = k_.add(sum, factors.bias);
       Value total = k_.load(floats(), place.sums, Value(), totalAt(i), 32);
       total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scales[h], total);
+      if (bias)
+        total = k_.fma(mins[h], bias, total);
       k_.store(total, place.sums, Value(), totalAt(i), 32);
     }
   }

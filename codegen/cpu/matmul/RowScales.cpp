@@ -22,7 +22,7 @@ Value inverse(KernelBuilder &k, Value unit) {
 class RowScales {
 public:
   RowScales(KernelBuilder &k, const MatmulShape &shape, Value row, Value out)
-      : k_(k), layout_(shape), groups_(shape.groups()), asymmetric_(shape.asymmetric()), out_(out),
+      : k_(k), layout_(shape), groups_(shape.groups()), asymmetric_(shape.asymmetric()), few_(!shape.manyRows()), out_(out),
         scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
@@ -30,17 +30,20 @@ public:
     Value unit = k_.mulF(largest(scales_, 2 * groups_), k_.constant(k_.f32(), 1.0 / kLargest));
     k_.store(unit, out_, Value(), layout_.unit, 4);
     Value perUnit = inverse(k_, unit), perBias = perUnit;
-    if (asymmetric_) {
+    if (asymmetric_ && !few_) {
       Value biasUnit = k_.mulF(largest(biases_, groups_), k_.constant(k_.f32(), 1.0 / minSumLargest(groups_)));
       k_.store(k_.mulF(biasUnit, perUnit), out_, Value(), layout_.unit + 4, 4);
       perBias = inverse(k_, biasUnit);
     }
     // Whole vectors: what lies past a part's end is read from the padding of the row and written to that of `out`.
-    store(scales_, 2 * groups_, perUnit, 0, true);
-    store(biases_, groups_, perBias, layout_.biases, asymmetric_);
+    store(scales_, 2 * groups_, perUnit, 0, Words);
+    store(biases_, groups_, perBias, layout_.biases, !asymmetric_ ? Ints : few_ ? Floats : Words);
   }
 
 private:
+  /// What scales and biases are stored as: i16, i32, or floats that are not rounded.
+  enum Form { Words, Ints, Floats };
+
   /// Largest magnitude of `count` floats. What lies past them must not count.
   Value largest(Value floats, int64_t count) {
     const int64_t whole = count / 16 * 16;
@@ -54,21 +57,23 @@ private:
     return k_.reduceMax(k_.forLoop(k_.c(0), k_.c(whole), 16, {most}, join)[0]);
   }
 
-  /// Floats as rounded multiples of a unit, i16 or i32, at `at` of `out`.
-  void store(Value floats, int64_t count, Value perUnit, int64_t at, bool small) {
+  /// Floats as multiples of a unit at `at` of `out`.
+  void store(Value floats, int64_t count, Value perUnit, int64_t at, Form form) {
     Value lanes = k_.splat(perUnit, 16);
     k_.forEach(k_.c(0), k_.c(count), 16, [&](Value i) {
-      Value v = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
-      if (small)
+      Value v = k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes);
+      if (form != Floats)
+        v = roundToInt(k_, v);
+      if (form == Words)
         v = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), v);
-      k_.store(v, out_, k_.mul(i, small ? 2 : 4), at, 2);
+      k_.store(v, out_, k_.mul(i, form == Words ? 2 : 4), at, 2);
     });
   }
 
   KernelBuilder &k_;
   RowScalesLayout layout_;
   int64_t groups_;
-  bool asymmetric_;
+  bool asymmetric_, few_;
   Value out_, scales_, biases_;
 };
 

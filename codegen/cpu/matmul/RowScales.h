@@ -6,7 +6,8 @@
 //   asymmetric weights: i16 [G] round(bias / biasUnit), to be multiplied with the mins of a panel by vpdpwssd before
 //   the
 //              groups are visited; G products stay below 2^31 because both are at most minSumLargest(G)
-//   f32        unit; f32 biasUnit / unit
+//   the same with at most 16 rows: f32 [G] bias / unit, to be multiplied with a group's mins as floats
+//   f32        unit; f32 biasUnit / unit (asymmetric, many rows)
 // Each part is padded to 64 bytes. A panel's mins likewise: i16 [G / 2][16 rows][2], then f32 [16] units.
 // The rounding is 2^-16 of a row's largest scale and 2^-12 to 2^-14 of its largest bias: a tenth and less of what the
 // int8 values themselves were rounded by.
