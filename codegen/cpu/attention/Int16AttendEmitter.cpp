@@ -82,13 +82,13 @@ void Int16AttendEmitter::packKeys(Value block, Value live) {
       return next;
     });
     Value top = k_.extF(k_.bitcast(arith::MaxUIOp::create(k_.b(), most[0], most[1]), k_.vec(16, k_.f16())));
-    k_.store(k_.mulF(top, k_.constant(f32x16, 1.0 / largest)), words_.scratch, target, at_.keyFactors, 64);
+    k_.store(k_.mulF(top, k_.constant(f32x16, 1.0 / largest)), words_.scratch, target, at_.keyFactors, 4);
     // Not zero: 2^-24 is the smallest of halves.
     Value inverse = k_.divF(k_.constant(f32x16, largest), k_.maxF(top, k_.constant(f32x16, std::exp2(-24))));
     k_.forEach(k_.c(0), k_.c(shape_.headDim), 2, [&](Value d) {
       Value low = codes(k_.load(halves, page, k_.mul(d, line), 0, 32), inverse);
       Value high = codes(k_.load(halves, page, k_.mul(d, line), line, 32), inverse);
-      k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 64);
+      k_.store(interleave(low, high), words_.scratch, k_.add(target, k_.mul(d, kBlock * 2)), at_.keys, 4);
     });
   });
 }
@@ -126,7 +126,7 @@ void Int16AttendEmitter::packValues(Value block, Value live) {
       for (int64_t column = 0; column < dim; column += 16) {
         Value low = codes(k_.load(halves, even, Value(), column * 2, 32), evenInverse);
         Value high = codes(k_.load(halves, odd, Value(), column * 2, 32), oddInverse);
-        k_.store(interleave(low, high), words_.scratch, k_.mul(index, dim * 2), at_.values + column * 4, 64);
+        k_.store(interleave(low, high), words_.scratch, k_.mul(index, dim * 2), at_.values + column * 4, 4);
       }
     });
   });

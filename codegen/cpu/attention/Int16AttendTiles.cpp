@@ -30,7 +30,7 @@ void Int16AttendEmitter::emitScores(const Tile &tile) {
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       Values acc(carried), pairs;
       for (int64_t h = 0; h < 2; ++h)
-        pairs.push_back(k_.load(ints, keys, k_.mul(d, kBlock * 2), h * kRegister, 32));
+        pairs.push_back(k_.load(ints, keys, k_.mul(d, kBlock * 2), h * kRegister, 4));
       for (int64_t i = 0; i < kRows * 2; i += 2) {
         Value q = k_.loadSplat(k_.i32(), kLanes, queries, k_.mul(d, 2), i / 2 * dim * 2);
         acc[i] = dot(acc[i], pairs[0], q);
@@ -40,11 +40,11 @@ void Int16AttendEmitter::emitScores(const Tile &tile) {
     });
     Values factors;
     for (int64_t h = 0; h < 2; ++h)
-      factors.push_back(k_.load(floats, words_.scratch, k_.mul(key, 4), at_.keyFactors + h * kRegister, 32));
+      factors.push_back(k_.load(floats, words_.scratch, k_.mul(key, 4), at_.keyFactors + h * kRegister, 4));
     for (int64_t i = 0; i < kRows * 2; ++i) {
       Value factor = k_.mulF(factors[i % 2], k_.loadSplat(k_.f32(), kLanes, queryFactors, Value(), i / 2 * 4));
       Value score = k_.mulF(arith::SIToFPOp::create(k_.b(), floats, sums[i]), factor);
-      k_.store(score, words_.scratch, k_.mul(key, 4), at_.scores + i / 2 * kBlock * 4 + i % 2 * kRegister, 32);
+      k_.store(score, words_.scratch, k_.mul(key, 4), at_.scores + i / 2 * kBlock * 4 + i % 2 * kRegister, 4);
     }
   });
 }
@@ -77,7 +77,7 @@ Value Int16AttendEmitter::addWeights(Value row, ValueRange scores, Value largest
     const int64_t lane = static_cast<int64_t>(i) * 16;
     Value weight = exp2(k_.subF(score, largest));
     total = k_.addF(total, weight);
-    weight = k_.mulF(weight, k_.load(floats, words_.scratch, Value(), at_.valueFactors + lane * 4, 64));
+    weight = k_.mulF(weight, k_.load(floats, words_.scratch, Value(), at_.valueFactors + lane * 4, 4));
     // The factor of a value that does not exist may be anything.
     scaled.push_back(keys ? maskHidden(k_, *keys, weight, lane, 0.0) : weight);
     most = arith::MaxUIOp::create(b, most, k_.bitcast(scaled.back(), ints));
@@ -91,7 +91,7 @@ Value Int16AttendEmitter::addWeights(Value row, ValueRange scores, Value largest
   for (auto [i, weight] : llvm::enumerate(scaled)) {
     Value rounded = roundToInt(k_, k_.mulF(weight, inverse));
     k_.store(arith::TruncIOp::create(b, k_.vec(16, b.getI16Type()), rounded), words_.scratch, k_.mul(row, kBlock * 2),
-             at_.weights + static_cast<int64_t>(i) * 32, 32);
+             at_.weights + static_cast<int64_t>(i) * 32, 4);
   }
   // What is NaN or infinite is so in the factor, too.
   Value top = asFloat(bits), factor = asFloat(k_.sub(exponent, constant(kShift << 23)));
@@ -109,7 +109,7 @@ void Int16AttendEmitter::emitValues(const Tile &tile) {
     auto sums = k_.forLoop(k_.c(0), tile.visible, 2, zeros, [&](Value key, ValueRange carried) {
       Values acc(carried), pairs;
       for (int64_t h = 0; h < 2; ++h)
-        pairs.push_back(k_.load(ints, values, k_.mul(key, dim * 2), h * kRegister, 32));
+        pairs.push_back(k_.load(ints, values, k_.mul(key, dim * 2), h * kRegister, 4));
       for (int64_t i = 0; i < kRows * 2; i += 2) {
         Value weight =
             k_.loadSplat(k_.i32(), kLanes, words_.scratch, k_.mul(key, 2), at_.weights + i / 2 * kBlock * 2);
@@ -122,8 +122,8 @@ void Int16AttendEmitter::emitValues(const Tile &tile) {
     for (int64_t i = 0; i < kRows * 2; ++i) {
       Value factor = k_.loadSplat(k_.f32(), kLanes, words_.scratch, Value(), at_.weightFactors + i / 2 * 4);
       const int64_t at = i / 2 * dim * 4 + i % 2 * kRegister;
-      Value sum = k_.load(floats, target, Value(), at, 32);
-      k_.store(k_.fma(arith::SIToFPOp::create(k_.b(), floats, sums[i]), factor, sum), target, Value(), at, 32);
+      Value sum = k_.load(floats, target, Value(), at, 4);
+      k_.store(k_.fma(arith::SIToFPOp::create(k_.b(), floats, sums[i]), factor, sum), target, Value(), at, 4);
     }
   });
 }
