@@ -23,8 +23,8 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   const int64_t most = shape.mMax ? std::min(shape.mMax, rowBlock) : rowBlock;
-  return (style == TileStyle::Direct || style == TileStyle::Words || style == TileStyle::Wide) && groupsPerIter == 1 &&
-         most > 2 * tileRows && prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
+  return style != TileStyle::Float && style != TileStyle::Pairs && groupsPerIter == 1 && most > 2 * tileRows &&
+         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
@@ -183,8 +183,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
-  if (config.style == TileStyle::Words || config.style == TileStyle::Wide ||
-      ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct))
+  if (shape.act == ActKind::Int8 && (!waits || (level.fullWidth && shape.mMax == 4)))
     config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   return config;
 }

@@ -11,8 +11,8 @@ namespace llmc {
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
                              const AttendTile &tile, int64_t itemTokens, int64_t itemHeads)
     : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens, itemHeads),
-      lanes_(kernel.level().avx512 || tile.rows() > 3 ? 16 : 8),
-      keys_(kernel, CodeProducts::SignedFactors), values_(kernel, CodeProducts::SignedCodes) {}
+      lanes_(kernel.level().avx512 || tile.rows() > 3 ? 16 : 8), keys_(kernel, CodeProducts::SignedFactors),
+      values_(kernel, CodeProducts::SignedCodes) {}
 
 Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
   Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);

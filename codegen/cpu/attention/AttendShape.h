@@ -93,16 +93,16 @@ struct PairScratch {
   PairScratch(const AttendShape &shape, int64_t tileRows);
 
   int64_t tileRows;
-  int64_t tokens;  ///< most tokens of an item
-  int64_t rows;    ///< rows of such an item and of a tile past its end
-  int64_t queries; ///< 16 bits [rows][D]
-  int64_t sums;    ///< f32 [rows][D], weighted values so far
-  int64_t totals;  ///< f32 [rows][16], sums of the weights in 16 lanes
-  int64_t largest; ///< f32 [rows], what the exponents are relative to
-  int64_t keys;    ///< 16 bits [D / 2][64 keys][2]
-  int64_t values;  ///< 16 bits [64 / 2][D][2 keys]
-  int64_t scores;  ///< f32 [tileRows][64]
-  int64_t weights; ///< 16 bits [tileRows][64]
+  int64_t tokens;                                                ///< most tokens of an item
+  int64_t rows;                                                  ///< rows of such an item and of a tile past its end
+  int64_t queries;                                               ///< 16 bits [rows][D]
+  int64_t sums;                                                  ///< f32 [rows][D], weighted values so far
+  int64_t totals;                                                ///< f32 [rows][16], sums of the weights in 16 lanes
+  int64_t largest;                                               ///< f32 [rows], what the exponents are relative to
+  int64_t keys;                                                  ///< 16 bits [D / 2][64 keys][2]
+  int64_t values;                                                ///< 16 bits [64 / 2][D][2 keys]
+  int64_t scores;                                                ///< f32 [tileRows][64]
+  int64_t weights;                                               ///< 16 bits [tileRows][64]
   int64_t queryFactors, keyFactors, valueFactors, weightFactors; ///< f32 [rows], [64], [64], [tileRows]
   int64_t bytes;
 

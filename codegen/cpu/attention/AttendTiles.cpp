@@ -32,7 +32,8 @@ void AttendEmitter::addProducts(KernelBuilder::Values &acc, int64_t vectors, llv
     return;
   }
   // 12 sums and the factors of 3 rows leave a register for one vector: LLVM's scheduler would widen all of them first
-  // and keep sums on the stack, where each waits for its store (18 instead of 12 cycles for scores, 11 for 6 of values).
+  // and keep sums on the stack, where each waits for its store (18 instead of 12 cycles for scores, 11 for 6 of
+  // values).
   KernelBuilder::Values factors;
   for (int64_t r = 0; r < tile_.rows(); ++r)
     factors.push_back(row(r));
@@ -78,8 +79,7 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
     });
     Value at = k_.add(k_.mul(head, AttendShape::kBlockTokens * 4), k_.mul(page, 64));
     for (int64_t i = 0; i < std::ssize(sums); ++i)
-      k_.store(sums[i], scores_, at,
-               rowOf(i / vectors) * AttendShape::kBlockTokens * 4 + i % vectors * lanes_ * 4, 4);
+      k_.store(sums[i], scores_, at, rowOf(i / vectors) * AttendShape::kBlockTokens * 4 + i % vectors * lanes_ * 4, 4);
   });
 }
 

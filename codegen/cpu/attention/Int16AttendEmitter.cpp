@@ -104,8 +104,8 @@ Value Int16AttendEmitter::packFactor(Value page, Value key, Value index) {
   }
   Value bits = k_.intrinsic("llvm.vector.reduce.umax", k_.b().getI16Type(), most);
   Value top = k_.extF(arith::BitcastOp::create(k_.b(), k_.f16(), bits));
-  k_.store(k_.mulF(top, k_.constant(k_.f32(), 1.0 / kLargestValue)), words_.scratch, k_.mul(index, 4),
-           at_.valueFactors, 4);
+  k_.store(k_.mulF(top, k_.constant(k_.f32(), 1.0 / kLargestValue)), words_.scratch, k_.mul(index, 4), at_.valueFactors,
+           4);
   Value least = k_.constant(k_.f32(), std::exp2(-24));
   return k_.splat(k_.divF(k_.constant(k_.f32(), kLargestValue), k_.maxF(top, least)), 16);
 }

@@ -111,8 +111,7 @@ void Int16AttendEmitter::emitValues(const Tile &tile) {
       for (int64_t h = 0; h < 2; ++h)
         pairs.push_back(k_.load(ints, values, k_.mul(key, dim * 2), h * kRegister, 4));
       for (int64_t i = 0; i < kRows * 2; i += 2) {
-        Value weight =
-            k_.loadSplat(k_.i32(), kLanes, words_.scratch, k_.mul(key, 2), at_.weights + i / 2 * kBlock * 2);
+        Value weight = k_.loadSplat(k_.i32(), kLanes, words_.scratch, k_.mul(key, 2), at_.weights + i / 2 * kBlock * 2);
         acc[i] = dot(acc[i], pairs[0], weight);
         acc[i + 1] = dot(acc[i + 1], pairs[1], weight);
       }

@@ -22,8 +22,8 @@ Value inverse(KernelBuilder &k, Value unit) {
 class RowScales {
 public:
   RowScales(KernelBuilder &k, const MatmulShape &shape, Value row, Value out)
-      : k_(k), layout_(shape), groups_(shape.groups()), asymmetric_(shape.asymmetric()), few_(!shape.manyRows()), out_(out),
-        scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
+      : k_(k), layout_(shape), groups_(shape.groups()), asymmetric_(shape.asymmetric()), few_(!shape.manyRows()),
+        out_(out), scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
   void emit() {

@@ -283,8 +283,7 @@ TEST_P(AttendTest, MatchesDoubleReference) {
           const double integers = shape.int8Cache ? 4 * std::exp2(-14) : 3e-5;
           // Integers of 16 bits: of 64 dimensions or more 12 bits and a sign, weights of 12 bits.
           const double tolerance = single ? integers : bf16 ? 4 * std::exp2(-8) : int16 ? std::exp2(-9) : integers;
-          ASSERT_NEAR(got, want[d], tolerance)
-              << "token " << token << " head " << head << " d " << d;
+          ASSERT_NEAR(got, want[d], tolerance) << "token " << token << " head " << head << " d " << d;
           squares += (got - want[d]) * (got - want[d]), ++count;
         }
       }
