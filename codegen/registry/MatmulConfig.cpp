@@ -23,8 +23,8 @@ int64_t MatmulConfig::rowStride(const MatmulShape &shape) const {
 
 bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
   const int64_t most = shape.mMax ? std::min(shape.mMax, rowBlock) : rowBlock;
-  return (style == TileStyle::Direct || style == TileStyle::Words || style == TileStyle::Wide) && groupsPerIter == 1 &&
-         most > 2 * tileRows && prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
+  return style != TileStyle::Float && style != TileStyle::Pairs && groupsPerIter == 1 && most > 2 * tileRows &&
+         prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
 constexpr int64_t kL1Bytes = 32 * 1024;
@@ -42,15 +42,24 @@ static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
 }
 
 /// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 instead of 14, 8 bits 17 instead of 19
-/// (README.md has all formats). The mins of asymmetric ones are prepared once a panel and rows of AVX2 turned once a
-/// block, too much for few rows.
+/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 or 11 instead of 14, 8 bits 17 instead of 19
+/// (README.md has all formats). With AVX-512 the mins of asymmetric ones are prepared once a panel, at AVX2 codes
+/// turned once a panel and rows once a block: too much for few rows.
 static bool hasRowScales(const Level &level, const MatmulShape &shape) {
   if (level.avx512 != level.vnni || shape.act != ActKind::Int8)
     return false;
   if (!level.avx512)
-    return shape.manyRows();
+    return shape.manyRows() || (shape.fourBit() && shape.mMax > 4);
   return shape.fourBit() && (shape.manyRows() || !shape.asymmetric());
+}
+
+/// Whether more rows than the class has round otherwise: exact steps of any number of them run this variant.
+static bool isLastOfItsRounding(const Level &level, const MatmulShape &shape) {
+  if ((shape.mMax != 4 && shape.mMax != 16) || hasRowScales(level, shape))
+    return false;
+  MatmulShape more = shape;
+  more.mMax = shape.mMax * 4;
+  return hasRowScales(level, more);
 }
 
 /// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
@@ -82,8 +91,8 @@ static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulCo
   }
   if (hasRowScales(level, shape)) {
     config.style = TileStyle::Words;
-    config.tileRows = 6;
-    config.tailRows = 4;
+    config.tileRows = many ? 6 : 4; // 8 and 16 rows are multiples of 4, and most steps have those
+    config.tailRows = many ? 4 : 2;
     config.rowScales = config.unpack = true;
     const int64_t block = kL1Bytes / 2 / WordLayout(shape).codeBytes;
     config.groupBlock = shape.groups() > block * 3 / 2 ? block : 0;
@@ -137,14 +146,20 @@ static bool roundsAlike(const Level &level, const MatmulConfig &a, const MatmulC
   return a.style == b.style && chains(a) == 1 && chains(b) == 1;
 }
 
-/// The class whose rounding exact steps have: 16 where more rows have another, as steps of few rows are the common ones
-/// and lose the most by code that is made for many.
+/// The class whose rounding exact steps have: 4 or 16 where more rows have another, as steps of few rows are the common
+/// ones and lose the most by code that is made for many.
 static int64_t exactClass(const Level &level, const MatmulShape &shape) {
   MatmulShape few = shape, many = shape;
-  few.mMax = 16;
   many.mMax = 0;
-  const MatmulConfig config = chooseMatmul(level, few);
-  return chooseMatmul(level, many).rowScales && !config.rowScales && config.anyRows ? 16 : 0;
+  if (!chooseMatmul(level, many).rowScales)
+    return 0;
+  for (int64_t mMax : {16, 4}) {
+    few.mMax = mMax;
+    const MatmulConfig config = chooseMatmul(level, few);
+    if (!config.rowScales && config.anyRows)
+      return mMax;
+  }
+  return 0;
 }
 
 bool roundsExactly(const Level &level, const MatmulShape &shape) {
@@ -169,10 +184,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
   if (few && config.tileRows > 2)
     config.tailRows = config.tileRows / 2;
-  // Exact steps of any number of rows run the variant for 16 where those for more round otherwise.
-  MatmulShape many = shape;
-  many.mMax = 0;
-  config.anyRows = shape.mMax == 0 || (shape.mMax == 16 && !config.rowScales && hasRowScales(level, many));
+  config.anyRows = shape.mMax == 0 || isLastOfItsRounding(level, shape);
   int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows, config.rowScales) : shape.mMax;
   config.rowBlock = roundUpTo(most, config.tileRows);
   // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
@@ -182,8 +194,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.inOrder = few && (waits || config.style != TileStyle::Direct);
   config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
-  if (config.style == TileStyle::Words || config.style == TileStyle::Wide ||
-      ((!waits || (level.fullWidth && shape.mMax == 4)) && config.style == TileStyle::Direct))
+  if (shape.act == ActKind::Int8 && (!waits || (level.fullWidth && shape.mMax == 4)))
     config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
   // AVX2 takes twice the instructions to use a line, which keeps its prefetchers short of the bandwidth with one row,
   // too; on Zen 5 the factors of byte scales do (1 thread, Q4_K: 34.8 -> 39.2 tok/s).
@@ -256,7 +267,7 @@ int64_t matmulRowScalesBytes(const MatmulShape &shape, const MatmulConfig &confi
   if (!config.rowScales)
     return 0;
   return config.rowBlock * RowScalesLayout(shape).stride +
-         (shape.asymmetric() ? config.tilePanels * minSumBytes(shape) : 0);
+         (config.preparesMins(shape) ? config.tilePanels * minSumBytes(shape) : 0);
 }
 
 int64_t matmulCopiedBytes(const MatmulShape &shape, const MatmulConfig &config) {

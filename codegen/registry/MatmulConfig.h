@@ -72,6 +72,10 @@ struct MatmulConfig {
   /// 32 rows, weights from memory); else each fetches what lies prefetchBytes on.
   bool sharesPrefetch(const MatmulShape &shape) const;
 
+  /// Whether the mins of a panel are made integers before its groups are visited. With few rows that costs more than
+  /// the multiplication of floats a group that it saves.
+  bool preparesMins(const MatmulShape &shape) const { return rowScales && shape.asymmetric() && shape.manyRows(); }
+
   /// Independent f32 sums of a row in a tile of `rows` rows, added up at the end (Float).
   static int64_t chains(const Level &level, int64_t rows) {
     return std::max<int64_t>(1, 4 / (rows * (level.avx512 ? 1 : 2)));
@@ -91,7 +95,7 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
 MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape);
 
 /// Whether the variant of shape.mMax is one of those, at this level, that give a row of x the same bits. The last of
-/// them takes any number of rows: mMax 0, or 16 where only more rows have 16-bit scales.
+/// them takes any number of rows: mMax 0, or 16 or 4 where only more rows have 16-bit scales.
 bool roundsExactly(const Level &level, const MatmulShape &shape);
 
 /// Prepared scales of one row of x: byte offsets of its parts and the distance of rows; described in RowScales.h.

@@ -97,8 +97,32 @@ class Levels(unittest.TestCase):
                 for name, text in variants.items():
                     self.assertNotIn("vpdpbusd", text, name)
 
+    def test_sixteen_registers_suffice(self):
+        """Loops of 256 bits that hold 8 or 12 sums keep them in registers: with one on the stack each turn waits for a store. Instructions as
+        they are: 8 products of 5 to 16 rows, 12 of one key of three heads, 12 pairs of six rows of a prompt."""
+        everything = listings("Q4_1")
+        for level, kernel, product, products, most in (
+                ("x86-64-v3", r"linear_\d+x\d+(_\d)?_m16", "vpmaddubsw", 8, 26),
+                ("x86-64-v3", "attend_9504", FUSED, 12, 25), ("x86-64-v3-avxvnni", "attend_9504", FUSED, 12, 25),
+                ("x86-64-v3", "attend_576_", "vpmaddwd", 12, 36), ("x86-64-v3-avxvnni", "attend_576_", "{vex} vpdpwssd", 12, 24)):
+            found = 0
+            for name, text in everything[level].items():
+                if not re.match(kernel, name) or "_517x" in name:  # the head has 8 bits
+                    continue
+                for loop in hot_loops(text, product):
+                    names = [one.name for one in loop]
+                    turns = sum(one.startswith(product) for one in names) / products
+                    # Half tiles, and the exponentials of the softmax, have products, too.
+                    if turns not in (1, 2) or (product == FUSED and "vcvtph2ps" not in names):
+                        continue
+                    with self.subTest(level=level, kernel=name):
+                        self.assertLessEqual(len(loop), most * turns)
+                        self.assertEqual(stack_references(loop), 0)
+                    found += 1
+            self.assertGreaterEqual(found, 2, f"{level} {kernel}")
+
     def test_attention(self):
-        """In bf16 pairs for prompts where the CPU has that and activations are rounded anyway; else in floats."""
+        """In bf16 pairs for prompts where the CPU has that and activations are rounded anyway, with 256 bits in pairs of integers; else in floats."""
         for flags in ((), ("--activations", "f32")):
             for level, variants in listings("Q4_1", *flags).items():
                 with self.subTest(level=level, flags=flags):
@@ -107,7 +131,9 @@ class Levels(unittest.TestCase):
                              for loop in hot_loops(text, "vdpbf16ps") for one in loop if one.name.startswith("vdpbf16ps")]
                     self.assertEqual(bool(pairs), "bf16" in level and not flags)
                     self.assertLessEqual({one.width() for one in pairs}, {"zmm"})
-
+                    integers = {"x86-64-v3": "vpmaddwd", "x86-64-v3-avxvnni": "{vex} vpdpwssd"}.get(level, "vpmaddwd")
+                    found = [loop for name, text in variants.items() if name.startswith("attend") for loop in hot_loops(text, integers)]
+                    self.assertEqual(bool(found), LEVELS[level][1] == "ymm" and not flags)
 
     def test_attention_over_an_int8_cache(self):
         """Integer products of the cache's bytes as they lie (two shifts or a mask for 16-bit products), nothing made a float in their loops."""

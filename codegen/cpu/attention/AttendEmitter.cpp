@@ -11,7 +11,8 @@ namespace llmc {
 AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words,
                              const AttendTile &tile, int64_t itemTokens, int64_t itemHeads)
     : k_(kernel), shape_(shape), words_(words), tile_(tile), at_(shape, tile, itemTokens, itemHeads),
-      keys_(kernel, CodeProducts::SignedFactors), values_(kernel, CodeProducts::SignedCodes) {}
+      lanes_(kernel.level().avx512 || tile.rows() > 3 ? 16 : 8), keys_(kernel, CodeProducts::SignedFactors),
+      values_(kernel, CodeProducts::SignedCodes) {}
 
 Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
   Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);
@@ -119,8 +120,7 @@ void AttendEmitter::emitBlock(const AttendItem &item, Value firstKey, Value endK
     forEachKvHead(item, [&](const AttendItem &one) {
       forEachHeads([&](Value head) { int8 ? emitCodeValues(one, tile, head) : emitValues(one, tile, head); });
       if (one.heads) // a last block with few keys has not come to the end of the next one
-        k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1,
-                   [&](Value key) { prefetchValues(one, key, k_.c(0), shape_.headDim / 16); });
+        k_.forEach(tile.visible, k_.c(AttendShape::kBlockTokens), 1, [&](Value key) { prefetchValues(one, key); });
     });
   });
 }

@@ -103,13 +103,15 @@ private:
   void notePages(mlir::Value table, mlir::Value first, mlir::Value last, int64_t at);
   void noteAhead(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
   mlir::Value pageAddress(const AttendItem &item, mlir::Value page, int64_t at, int64_t headBytes, bool ahead = false);
-  void prefetchValues(const AttendItem &item, mlir::Value key, mlir::Value column, int64_t columns);
+  void prefetchValues(const AttendItem &item, mlir::Value key);
   void emitBlock(const AttendItem &item, mlir::Value firstKey, mlir::Value endKey);
   Tile tileAt(const AttendItem &item, mlir::Value token, mlir::Value firstKey, mlir::Value endKey);
   void forEachHeads(llvm::function_ref<void(mlir::Value)> body);
   /// A row of the tile, its first head being `head` of the group, counted from that head of the tile's first token.
   int64_t rowOf(int64_t r) const { return r / tile_.heads * shape_.group() + r % tile_.heads; }
   mlir::Value loadElements(mlir::Value base, mlir::Value offset, int64_t disp);
+  void addProducts(KernelBuilder::Values &acc, int64_t vectors, llvm::function_ref<mlir::Value(int64_t)> row,
+                   llvm::function_ref<mlir::Value(int64_t)> vector);
   void emitScores(const AttendItem &item, const Tile &tile, mlir::Value head);
   void emitSoftmax(const AttendItem &item, const Tile &tile);
   void emitSoftmaxRow(const Tile &tile, mlir::Value row, bool masked, mlir::ValueRange valueScales);
@@ -137,6 +139,7 @@ private:
   AttendWords words_;
   AttendTile tile_;
   AttendScratch at_;
+  int64_t lanes_;              ///< of a vector of sums of an f16 or f32 cache
   CodeProducts keys_, values_; ///< for an int8 cache
   mlir::Value state_;          ///< of the current KV head
   mlir::Value scores_;         ///< of the current KV head

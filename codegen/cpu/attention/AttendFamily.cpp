@@ -109,6 +109,8 @@ static std::string describeAttend(kern::FuncOp function, int64_t, const Level &l
   const AttendShape &shape = attend->shape;
   if (usesBf16(shape, level))
     return "bf16 products, scores and values of 12 rows x 32 in registers";
+  if (usesInt16(shape, level))
+    return "16-bit integer products, scores and values of 6 rows x 16 in registers";
   AttendTile tile = chooseTile(shape, level, /*decode=*/shape.splits > 0);
   std::string parts = shape.splits ? ", context in " + std::to_string(shape.splits) + " parts" : "";
   return "scores " + std::to_string(tile.rows()) + " x " + std::to_string(16 * tile.pages) + ", values " +

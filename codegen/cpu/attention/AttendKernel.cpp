@@ -2,8 +2,10 @@
 #include "codegen/cpu/attention/AttendKernel.h"
 
 #include "codegen/cpu/attention/Bf16AttendEmitter.h"
+#include "codegen/cpu/attention/Int16AttendEmitter.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "runtime/format/kernel_abi.h"
+#include <memory>
 
 using namespace mlir;
 
@@ -98,8 +100,8 @@ static void forEachOwned(KernelBuilder &k, Value before, Value count, llvm::func
 
 /// Query tokens of the items of a sequence that brings `tokens`: about six items a worker, so that none is left with
 /// much more than the others. Rows do not depend on it.
-static Value bf16ItemTokens(KernelBuilder &k, const AttendShape &shape, Value tokens) {
-  Bf16Scratch scratch(shape);
+static Value pairItemTokens(KernelBuilder &k, const AttendShape &shape, Value tokens) {
+  PairScratch scratch(shape, pairTileRows(k.level()));
   Value share = k.mul(k.workers(), 6);
   Value even = k.divUI(k.add(k.mul(tokens, shape.kvHeads), k.add(share, -1)), share);
   return k.minSI(k.maxSI(even, k.c(scratch.fewestTokens(shape))), k.c(scratch.tokens));
@@ -182,8 +184,11 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
   AttendTile wide = chooseTile(shape, k.level(), /*decode=*/false);
   int64_t wideTokens = itemTokens(shape, wide, false);
   AttendEmitter many(k, shape, words, wide, wideTokens, 1);
-  Bf16AttendEmitter rounded(k, shape, words);
-  bool bf16 = usesBf16(shape, k.level());
+  std::unique_ptr<PairAttendEmitter> rounded;
+  if (usesBf16(shape, k.level()))
+    rounded = std::make_unique<Bf16AttendEmitter>(k, shape, words);
+  else if (usesInt16(shape, k.level()))
+    rounded = std::make_unique<Int16AttendEmitter>(k, shape, words);
   Value sequences = k.batchInt(words.batch, offsetof(rt::Batch, sequences));
   Value starts = k.batchPtr(words.batch, offsetof(rt::Batch, queryStarts));
   k.forLoop(k.c(0), sequences, 1, {k.c(0)}, [&](Value sequence, ValueRange carried) {
@@ -192,14 +197,14 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
         [&] {
           Value first = k.loadIndex(starts, sequence), end = k.loadIndex(starts, k.add(sequence, 1));
           Value tokens = k.sub(end, first);
-          Value blockTokens = bf16 ? bf16ItemTokens(k, shape, tokens) : k.c(wideTokens);
+          Value blockTokens = rounded ? pairItemTokens(k, shape, tokens) : k.c(wideTokens);
           Value items = k.mul(k.divUI(k.add(tokens, k.add(blockTokens, -1)), blockTokens), shape.kvHeads);
           forEachOwned(k, carried[0], items, [&](Value index) {
             Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
             Value count = k.minSI(k.sub(end, token), blockTokens);
             AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value(), Value(), {}};
-            if (bf16)
-              return rounded.emitItem(item);
+            if (rounded)
+              return rounded->emitItem(item);
             many.prepare(item);
             many.emitItem(item);
           });

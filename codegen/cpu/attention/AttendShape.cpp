@@ -47,11 +47,11 @@ AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, i
       starts(factors + (shape.int8Cache ? rows * 4 : 0)),
       stateBytes((starts + (shape.int8Cache ? rows * 4 : 0) + 63) / 64 * 64) {}
 
-Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
+PairScratch::PairScratch(const AttendShape &shape, int64_t tileRows) : tileRows(tileRows) {
   int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
   tokens = std::max<int64_t>(1, kItemRows / shape.group());
   // The last tile starts at any row: up to a tile is computed past the last one.
-  rows = (tokens * shape.group() + 2 * kTileRows - 1) / kTileRows * kTileRows;
+  rows = (tokens * shape.group() + 2 * tileRows - 1) / tileRows * tileRows;
   bytes = 0;
   auto take = [&](int64_t size) {
     int64_t at = bytes;
@@ -64,13 +64,19 @@ Bf16Scratch::Bf16Scratch(const AttendShape &shape) {
   largest = take(rows * 4);
   keys = take(block * dim * 2);
   values = take(block * dim * 2);
-  scores = take(kTileRows * block * 4);
-  weights = take(kTileRows * block * 2);
+  scores = take(tileRows * block * 4);
+  weights = take(tileRows * block * 2);
+  queryFactors = take(rows * 4);
+  keyFactors = take(block * 4);
+  valueFactors = take(block * 4);
+  weightFactors = take(tileRows * 4);
 }
 
 int64_t attendScratchBytes(const AttendShape &shape) {
-  int64_t bytes = shape.bf16Products ? Bf16Scratch(shape).bytes : 0;
+  int64_t bytes = 0;
   for (const Level &level : cpuLevels()) {
+    if (usesBf16(shape, level) || usesInt16(shape, level))
+      bytes = std::max(bytes, PairScratch(shape, pairTileRows(level)).bytes);
     AttendTile wide = chooseTile(shape, level, false), narrow = chooseTile(shape, level, true);
     AttendScratch many(shape, wide, itemTokens(shape, wide, false), 1), one(shape, narrow, 1, shape.kvHeads);
     bytes = std::max({bytes, many.state + many.stateBytes, one.state + shape.kvHeads * one.stateBytes});

@@ -78,24 +78,34 @@ inline bool usesBf16(const AttendShape &shape, const Level &level) {
   return shape.bf16Products && level.bf16 && shape.splits == 0 && !shape.f32Cache;
 }
 
-/// Scratch of a worker in Bf16AttendEmitter, byte offsets. A row is one query head of one token of the item, tokens
-/// outermost.
-struct Bf16Scratch {
-  explicit Bf16Scratch(const AttendShape &shape);
+/// Whether they go through Int16AttendEmitter. An int8 cache has products of 16 bits anyway.
+inline bool usesInt16(const AttendShape &shape, const Level &level) {
+  return shape.bf16Products && !level.avx512 && shape.splits == 0 && !shape.f32Cache && !shape.int8Cache;
+}
 
-  int64_t tokens;  ///< most tokens of an item
-  int64_t rows;    ///< rows of such an item and of a tile past its end
-  int64_t queries; ///< bf16 [rows][D]
-  int64_t sums;    ///< f32 [rows][D], weighted values so far
-  int64_t totals;  ///< f32 [rows][16], sums of the weights in 16 lanes
-  int64_t largest; ///< f32 [rows], what the exponents are relative to
-  int64_t keys;    ///< bf16 [D / 2][64 keys][2]
-  int64_t values;  ///< bf16 [64 / 2][D][2 keys]
-  int64_t scores;  ///< f32 [kTileRows][64]
-  int64_t weights; ///< bf16 [kTileRows][64]
+inline constexpr int64_t kBf16TileRows = 12; ///< x 2 vectors: 24 accumulators of 32 registers
+inline constexpr int64_t kInt16TileRows = 6; ///< x 2 halves: 12 of 16
+inline int64_t pairTileRows(const Level &level) { return level.avx512 ? kBf16TileRows : kInt16TileRows; }
+
+/// Scratch of a worker in a PairAttendEmitter with tiles of `tileRows`, byte offsets. A row is one query head of one
+/// token of the item, tokens outermost. Factors, of integers, make floats of them.
+struct PairScratch {
+  PairScratch(const AttendShape &shape, int64_t tileRows);
+
+  int64_t tileRows;
+  int64_t tokens;                                                ///< most tokens of an item
+  int64_t rows;                                                  ///< rows of such an item and of a tile past its end
+  int64_t queries;                                               ///< 16 bits [rows][D]
+  int64_t sums;                                                  ///< f32 [rows][D], weighted values so far
+  int64_t totals;                                                ///< f32 [rows][16], sums of the weights in 16 lanes
+  int64_t largest;                                               ///< f32 [rows], what the exponents are relative to
+  int64_t keys;                                                  ///< 16 bits [D / 2][64 keys][2]
+  int64_t values;                                                ///< 16 bits [64 / 2][D][2 keys]
+  int64_t scores;                                                ///< f32 [tileRows][64]
+  int64_t weights;                                               ///< 16 bits [tileRows][64]
+  int64_t queryFactors, keyFactors, valueFactors, weightFactors; ///< f32 [rows], [64], [64], [tileRows]
   int64_t bytes;
 
-  static constexpr int64_t kTileRows = 12;  ///< x 2 vectors: 24 accumulators of 32 registers
   static constexpr int64_t kItemRows = 192; ///< packing a block costs as much as 8 rows
   int64_t fewestTokens(const AttendShape &shape) const {
     return std::min<int64_t>(tokens, (48 + shape.group() - 1) / shape.group());

@@ -9,11 +9,41 @@ using namespace mlir;
 
 namespace llmc {
 
-/// 16 elements of an f16 or f32 cache as f32.
+/// A vector of elements of an f16 or f32 cache as f32.
 Value AttendEmitter::loadElements(Value base, Value offset, int64_t disp) {
+  const unsigned bytes = static_cast<unsigned>(lanes_ * shape_.elementBytes());
   if (shape_.f32Cache)
-    return k_.load(k_.vec(16, k_.f32()), base, offset, disp, 64);
-  return k_.extF(k_.load(k_.vec(16, k_.f16()), base, offset, disp, 32));
+    return k_.load(k_.vec(lanes_, k_.f32()), base, offset, disp, bytes);
+  return k_.extF(k_.load(k_.vec(lanes_, k_.f16()), base, offset, disp, bytes));
+}
+
+/// acc[row][vector] += rows[row] * vectors[vector] for all of both; `acc` has a row's vectors side by side.
+void AttendEmitter::addProducts(KernelBuilder::Values &acc, int64_t vectors, llvm::function_ref<Value(int64_t)> row,
+                                llvm::function_ref<Value(int64_t)> vector) {
+  if (lanes_ == 16) {
+    KernelBuilder::Values loaded;
+    for (int64_t v = 0; v < vectors; ++v)
+      loaded.push_back(vector(v));
+    for (int64_t r = 0; r < tile_.rows(); ++r) {
+      Value factor = row(r);
+      for (int64_t v = 0; v < vectors; ++v)
+        acc[r * vectors + v] = k_.fma(loaded[v], factor, acc[r * vectors + v]);
+    }
+    return;
+  }
+  // 12 sums and the factors of 3 rows leave a register for one vector: LLVM's scheduler would widen all of them first
+  // and keep sums on the stack, where each waits for its store (18 instead of 12 cycles for scores, 11 for 6 of
+  // values).
+  KernelBuilder::Values factors;
+  for (int64_t r = 0; r < tile_.rows(); ++r)
+    factors.push_back(row(r));
+  for (int64_t v = 0; v < vectors; ++v) {
+    Value widened = vector(v);
+    for (int64_t r = 0; r < tile_.rows(); ++r) {
+      Value &sum = acc[r * vectors + v];
+      sum = k_.inOrder(k_.fma(widened, factors[r], sum));
+    }
+  }
 }
 
 /// scores[row][key] for `pages` pages at a time: acc[row] += K[d][16 keys] * q[row][d].
@@ -22,39 +52,34 @@ void AttendEmitter::emitScores(const AttendItem &item, const Tile &tile, Value h
   Value queryRow = k_.add(k_.mul(k_.add(item.firstToken, tile.token), stride),
                           k_.mul(k_.add(k_.mul(item.kvHead, shape_.group()), head), dim * 4));
   Value query = k_.address(words_.query, queryRow);
-  VectorType f32x16 = k_.vec(16, k_.f32());
-  int64_t line = shape_.lineBytes();
+  const int64_t line = shape_.lineBytes(), parts = 16 / lanes_, vectors = tile_.pages * parts;
   k_.forEach(k_.c(0), k_.ceilDiv(tile.visible, AttendShape::kPageTokens), tile_.pages, [&](Value page) {
     KernelBuilder::Values pages, nexts;
     for (int64_t p = 0; p < tile_.pages; ++p)
       pages.push_back(pageAddress(item, k_.add(page, p), 0, shape_.headBytes()));
     for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
       nexts.push_back(pageAddress(item, k_.add(page, p), 0, shape_.headBytes(), /*ahead=*/true));
-    KernelBuilder::Values zeros(tile_.rows() * tile_.pages, k_.constant(f32x16, 0.0));
+    KernelBuilder::Values zeros(tile_.rows() * vectors, k_.constant(k_.vec(lanes_, k_.f32()), 0.0));
     auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
       KernelBuilder::Values acc(carried);
       for (int64_t p = 0; item.heads && p < tile_.pages; ++p)
         for (int64_t at = 0; at < 2 * line; at += 64)
           k_.prefetch(nexts[p], k_.mul(d, line), at, kIntoL2);
-      for (int64_t u = 0; u < 2; ++u) {
-        KernelBuilder::Values keys;
-        for (Value address : pages)
-          keys.push_back(loadElements(address, k_.mul(d, line), u * line));
-        for (int64_t t = 0; t < tile_.tokens; ++t)
-          for (int64_t h = 0; h < tile_.heads; ++h) {
-            Value q = k_.loadSplat(k_.f32(), 16, query, k_.mul(d, 4), t * stride + h * dim * 4 + u * 4);
-            for (int64_t p = 0; p < tile_.pages; ++p) {
-              Value &sum = acc[(t * tile_.heads + h) * tile_.pages + p];
-              sum = k_.fma(keys[p], q, sum);
-            }
-          }
-      }
+      for (int64_t u = 0; u < 2; ++u)
+        addProducts(
+            acc, vectors,
+            [&](int64_t r) {
+              const int64_t t = r / tile_.heads, h = r % tile_.heads;
+              return k_.loadSplat(k_.f32(), lanes_, query, k_.mul(d, 4), t * stride + h * dim * 4 + u * 4);
+            },
+            [&](int64_t v) {
+              return loadElements(pages[v / parts], k_.mul(d, line), u * line + v % parts * line / parts);
+            });
       return acc;
     });
     Value at = k_.add(k_.mul(head, AttendShape::kBlockTokens * 4), k_.mul(page, 64));
-    for (int64_t r = 0; r < tile_.rows(); ++r)
-      for (int64_t p = 0; p < tile_.pages; ++p)
-        k_.store(sums[r * tile_.pages + p], scores_, at, rowOf(r) * AttendShape::kBlockTokens * 4 + p * 64, 4);
+    for (int64_t i = 0; i < std::ssize(sums); ++i)
+      k_.store(sums[i], scores_, at, rowOf(i / vectors) * AttendShape::kBlockTokens * 4 + i % vectors * lanes_ * 4, 4);
   });
 }
 
@@ -185,13 +210,12 @@ void AttendEmitter::emitSoftmaxRow(const Tile &tile, Value row, bool masked, Val
     k_.store(weight, scores_, k_.mul(row, AttendShape::kBlockTokens * 4), i * 64, 4);
 }
 
-/// Brings V of key `key` of the next block into L2: `columns` vectors from byte `column` of a row of sums on.
-void AttendEmitter::prefetchValues(const AttendItem &item, Value key, Value column, int64_t columns) {
+/// Brings V of key `key` of the next block into L2.
+void AttendEmitter::prefetchValues(const AttendItem &item, Value key) {
   Value page =
       pageAddress(item, k_.divUI(key, AttendShape::kPageTokens), shape_.valuesAt(), shape_.headBytes(), /*ahead=*/true);
-  Value at = k_.add(k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes()),
-                    k_.divUI(column, 4 / shape_.elementBytes()));
-  for (int64_t line = 0; line < columns * shape_.lineBytes(); line += 64)
+  Value at = k_.mul(k_.remUI(key, AttendShape::kPageTokens), shape_.rowBytes());
+  for (int64_t line = 0; line < shape_.rowBytes(); line += 64)
     k_.prefetch(page, at, line, kIntoL2);
 }
 
@@ -200,37 +224,37 @@ void AttendEmitter::emitValues(const AttendItem &item, const Tile &tile, Value h
   int64_t dim = shape_.headDim;
   Value sums = k_.mul(k_.add(k_.mul(tile.token, shape_.group()), head), dim * 4);
   Value weights = k_.mul(head, AttendShape::kBlockTokens * 4);
-  VectorType f32x16 = k_.vec(16, k_.f32());
+  const int64_t parts = 16 / lanes_, vectors = tile_.columns * parts;
+  auto sumAt = [&](int64_t i) { return rowOf(i / vectors) * dim * 4 + i % vectors * lanes_ * 4; };
   k_.forEach(k_.c(0), k_.c(dim * 4), tile_.columns * 64, [&](Value column) {
-    Value columnSums = k_.add(sums, column);
+    Value columnSums = k_.add(sums, column), inRow = k_.divUI(column, 4 / shape_.elementBytes());
     KernelBuilder::Values acc;
-    for (int64_t r = 0; r < tile_.rows(); ++r)
-      for (int64_t v = 0; v < tile_.columns; ++v)
-        acc.push_back(k_.load(f32x16, state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4));
+    for (int64_t i = 0; i < tile_.rows() * vectors; ++i)
+      acc.push_back(k_.load(k_.vec(lanes_, k_.f32()), state_, columnSums, sumAt(i), 4));
     acc = k_.forLoop(k_.c(0), tile.visible, AttendShape::kPageTokens, acc, [&](Value key, ValueRange outer) {
-      Value page = k_.divUI(key, AttendShape::kPageTokens);
-      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()),
-                                k_.divUI(column, 4 / shape_.elementBytes()));
+      Value page = k_.divUI(key, AttendShape::kPageTokens), next;
+      Value values = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes()), inRow);
+      if (item.heads)
+        next = k_.address(pageAddress(item, page, shape_.valuesAt(), shape_.headBytes(), /*ahead=*/true), inRow);
       Value p = k_.address(scores_, k_.add(weights, k_.mul(key, 4)));
       Value count = k_.minSI(k_.sub(tile.visible, key), k_.c(AttendShape::kPageTokens));
       return k_.forLoop(k_.c(0), count, 1, outer, [&](Value t, ValueRange carried) {
-        KernelBuilder::Values next(carried);
-        if (item.heads)
-          prefetchValues(item, k_.add(key, t), column, tile_.columns);
-        KernelBuilder::Values vs;
-        for (int64_t v = 0; v < tile_.columns; ++v)
-          vs.push_back(loadElements(values, k_.mul(t, shape_.rowBytes()), v * shape_.lineBytes()));
-        for (int64_t r = 0; r < tile_.rows(); ++r) {
-          Value weight = k_.loadSplat(k_.f32(), 16, p, k_.mul(t, 4), rowOf(r) * AttendShape::kBlockTokens * 4);
-          for (int64_t v = 0; v < tile_.columns; ++v)
-            next[r * tile_.columns + v] = k_.fma(vs[v], weight, next[r * tile_.columns + v]);
-        }
-        return next;
+        KernelBuilder::Values now(carried);
+        for (int64_t line = 0; next && line < tile_.columns * shape_.lineBytes(); line += 64)
+          k_.prefetch(next, k_.mul(t, shape_.rowBytes()), line, kIntoL2);
+        addProducts(
+            now, vectors,
+            [&](int64_t r) {
+              return k_.loadSplat(k_.f32(), lanes_, p, k_.mul(t, 4), rowOf(r) * AttendShape::kBlockTokens * 4);
+            },
+            [&](int64_t v) {
+              return loadElements(values, k_.mul(t, shape_.rowBytes()), v * lanes_ * shape_.elementBytes());
+            });
+        return now;
       });
     });
-    for (int64_t r = 0; r < tile_.rows(); ++r)
-      for (int64_t v = 0; v < tile_.columns; ++v)
-        k_.store(acc[r * tile_.columns + v], state_, columnSums, rowOf(r) * dim * 4 + v * 64, 4);
+    for (int64_t i = 0; i < std::ssize(acc); ++i)
+      k_.store(acc[i], state_, columnSums, sumAt(i), 4);
   });
 }
 

@@ -1,4 +1,4 @@
-// Item loop of bf16 attention: rounding and interleaving of queries, keys and values, and the final rows.
+// Rounding and interleaving of queries, keys and values to bf16.
 #include "codegen/cpu/attention/Bf16AttendEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -9,38 +9,12 @@ using namespace mlir;
 
 namespace llmc {
 
-static constexpr int64_t kBlock = AttendShape::kBlockTokens, kPage = AttendShape::kPageTokens;
-
-Bf16AttendEmitter::Bf16AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, const AttendWords &words)
-    : k_(kernel), shape_(shape), words_(words), at_(shape) {}
-
-void Bf16AttendEmitter::emitItem(const AttendItem &item) {
-  Value stride = k_.batchInt(words_.batch, offsetof(rt::Batch, blockStride));
-  Value table = k_.batchPtr(words_.batch, offsetof(rt::Batch, blockTable));
-  table_ = k_.address(table, k_.mul(k_.mul(item.sequence, stride), 4));
-  kvHead_ = item.kvHead;
-  first_ = k_.loadIndex(k_.batchPtr(words_.batch, offsetof(rt::Batch, positions)), item.firstToken);
-  packQueries(item);
-  clearState();
-  Value end = k_.add(first_, item.tokenCount), begin = k_.c(0);
-  if (shape_.window > 0)
-    begin = k_.mul(k_.divUI(k_.maxSI(k_.add(first_, 1 - shape_.window), begin), kBlock), kBlock);
-  k_.forEach(begin, end, kBlock, [&](Value block) {
-    Value live = k_.minSI(k_.sub(end, block), k_.c(kBlock));
-    shape_.int8Cache ? packKeyCodes(block, live) : packKeys(block, live);
-    shape_.int8Cache ? packValueCodes(block, live) : packValues(block, live);
-    emitBlock(item, block, live);
-  });
-  storeRows(item);
-}
-
-/// The scale goes into the queries before they are rounded, together with what turns exp into exp2.
+/// The scale goes into the queries before they are rounded.
 void Bf16AttendEmitter::packQueries(const AttendItem &item) {
   int64_t dim = shape_.headDim, group = shape_.group();
   int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
-  double log2e = 1.4426950408889634;
   VectorType f32x16 = k_.vec(16, k_.f32());
-  Value scale = k_.constant(f32x16, (shape_.softcap > 0 ? 2.0 / shape_.softcap : 1.0) * shape_.scale * log2e);
+  Value scale = k_.constant(f32x16, queryScale());
   Value from = k_.address(words_.query, k_.mul(item.kvHead, group * dim * 4));
   k_.forEach(k_.c(0), item.tokenCount, 1, [&](Value token) {
     Value source = k_.mul(k_.add(item.firstToken, token), stride), target = k_.mul(token, group * dim * 2);
@@ -50,19 +24,6 @@ void Bf16AttendEmitter::packQueries(const AttendItem &item) {
       k_.store(rounded, words_.scratch, k_.add(target, k_.mul(column, 2)), at_.queries, 2);
     });
   });
-}
-
-void Bf16AttendEmitter::clearState() {
-  // All rows: what a tile computes past the last live row may be anything, but not slow (denormal, NaN on some CPUs).
-  Value zero = k_.constant(k_.vec(16, k_.f32()), 0.0), least = k_.constant(k_.vec(4, k_.f32()), -1.0e30);
-  k_.forEach(k_.c(0), k_.c(at_.largest - at_.sums), 64,
-             [&](Value at) { k_.store(zero, words_.scratch, at, at_.sums, 4); });
-  k_.forEach(k_.c(0), k_.c(at_.rows * 4), 16, [&](Value at) { k_.store(least, words_.scratch, at, at_.largest, 4); });
-}
-
-Value Bf16AttendEmitter::pageAddress(Value block, Value key, int64_t at, int64_t headBytes) {
-  Value page = k_.loadIndex(table_, k_.divUI(k_.add(block, key), kPage));
-  return k_.address(words_.cache, k_.add(k_.mul(page, shape_.pageBytes()), k_.mul(kvHead_, headBytes)), at);
 }
 
 Value Bf16AttendEmitter::pack(Value first, Value second) {
@@ -84,6 +45,8 @@ Value Bf16AttendEmitter::interleave(Value low, Value high) {
 /// Pages of keys are [D][16]: dimensions d and d + 1 are neighbouring lines. Keys past `live` in the last page are
 /// whatever the page holds, hidden by the softmax.
 void Bf16AttendEmitter::packKeys(Value block, Value live) {
+  if (shape_.int8Cache)
+    return packKeyCodes(block, live);
   int64_t line = shape_.lineBytes();
   VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value key) {
@@ -99,6 +62,8 @@ void Bf16AttendEmitter::packKeys(Value block, Value live) {
 /// Pages of values are [16][D]. The partner of an odd last key is that key again: its weight is 0, and what follows in
 /// the page may be NaN.
 void Bf16AttendEmitter::packValues(Value block, Value live) {
+  if (shape_.int8Cache)
+    return packValueCodes(block, live);
   int64_t dim = shape_.headDim;
   VectorType f16x16 = k_.vec(16, k_.f16());
   k_.forEach(k_.c(0), live, kPage, [&](Value firstKey) {
@@ -164,50 +129,6 @@ void Bf16AttendEmitter::packValueCodes(Value block, Value live) {
       for (int64_t i = 0; i < AttendShape::kFour; i += 2)
         k_.store(interleave(token(i), token(i + 1)), words_.scratch, at, at_.values + i * dim * 2, 4);
     });
-  });
-}
-
-void Bf16AttendEmitter::emitBlock(const AttendItem &item, Value block, Value live) {
-  int64_t group = shape_.group();
-  Value rows = k_.mul(item.tokenCount, group);
-  // Tokens before the block see none of it, nor do those whose window has moved past it.
-  Value from = k_.mul(k_.maxSI(k_.sub(block, first_), k_.c(0)), group), to = rows;
-  if (shape_.window > 0)
-    to = k_.minSI(to, k_.mul(k_.add(k_.sub(block, first_), kBlock + shape_.window - 1), group));
-  k_.forEach(from, to, Bf16Scratch::kTileRows, [&](Value row) {
-    Tile tile;
-    tile.firstRow = row;
-    tile.block = block;
-    tile.rowCount = k_.minSI(k_.sub(rows, row), k_.c(Bf16Scratch::kTileRows));
-    // Positions of the first and the last row, relative to the block.
-    Value base = k_.sub(first_, block);
-    Value low = k_.add(base, k_.divUI(row, group));
-    Value high = k_.add(base, k_.divUI(k_.add(k_.add(row, tile.rowCount), -1), group));
-    tile.visible = k_.minSI(k_.add(high, 1), live);
-    tile.whole = k_.less(k_.c(kBlock - 2), low);
-    if (shape_.window > 0)
-      tile.whole = arith::AndIOp::create(k_.b(), tile.whole, k_.less(high, k_.c(shape_.window)));
-    emitScores(tile);
-    auto softmax = [&](bool masked) {
-      k_.forEach(k_.c(0), tile.rowCount, 1, [&](Value r) { emitSoftmaxRow(tile, r, masked); });
-      return KernelBuilder::Values();
-    };
-    k_.ifElse(tile.whole, {}, [&] { return softmax(false); }, [&] { return softmax(true); });
-    emitValues(tile);
-  });
-}
-
-void Bf16AttendEmitter::storeRows(const AttendItem &item) {
-  int64_t dim = shape_.headDim, group = shape_.group();
-  k_.forEach(k_.c(0), k_.mul(item.tokenCount, group), 1, [&](Value row) {
-    Value token = k_.add(item.firstToken, k_.divUI(row, group));
-    Value head = k_.add(k_.mul(item.kvHead, group), k_.remUI(row, group));
-    Value total = k_.load(k_.vec(16, k_.f32()), words_.scratch, k_.mul(row, 64), at_.totals, 4);
-    constexpr double ln2 = 0.69314718055994530942; // scores are base 2 logarithms here
-    Value largest =
-        k_.mulF(k_.load(k_.f32(), words_.scratch, k_.mul(row, 4), at_.largest, 4), k_.constant(k_.f32(), ln2));
-    storeHead(k_, shape_, words_, token, head, k_.address(words_.scratch, k_.mul(row, dim * 4), at_.sums), total,
-              largest);
   });
 }
 

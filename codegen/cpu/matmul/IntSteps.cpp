@@ -32,6 +32,8 @@ TileEmitter::Values TileEmitter::stepLoop(const TilePlace &place, const Group &g
 void TileEmitter::emitSteps(const TilePlace &place) {
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     Group group = groupAt(place, g);
+    if (place.ahead)
+      prefetchShare(place, g);
     Scales scales = scalesOf(group);
     // Half the lanes at a time: both sums of all rows fit the registers.
     for (int64_t h = 0; h < halves_; ++h) {

@@ -306,7 +306,7 @@ int64_t TileEmitter::totalAt(int64_t index) const {
 }
 
 TileEmitter::Values TileEmitter::loadTotals(const TilePlace &place) {
-  if (config_.rowScales && shape_.asymmetric())
+  if (config_.preparesMins(shape_))
     return minSums(place);
   Values totals;
   for (int64_t i = 0; i < config_.tilePanels * config_.tileRows * halves_; ++i)

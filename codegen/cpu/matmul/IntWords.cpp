@@ -51,19 +51,24 @@ TileEmitter::Values TileEmitter::wordSteps(Value lines, Value x, const Values &s
   });
 }
 
-/// The f32 sums of the tile plus those of a part, in units of the row. `scales`: of the panel's rows, f32.
-void TileEmitter::addWords(const TilePlace &place, Value part, Value scalesAt, const Values &sums) {
+/// The f32 sums of the tile plus those of a part, in units of the row: scale * sums [+ min * bias]. f32 scales of the
+/// panel's rows lie at `scalesAt`.
+void TileEmitter::addWords(const TilePlace &place, Value part, Value scalesAt, const Values &sums,
+                           llvm::function_ref<Values()> loadMins) {
   const bool wide = WordLayout(shape_).wide;
   Values scales;
   for (int64_t h = 0; h < halves_; ++h)
     scales.push_back(k_.load(floats(), scalesAt, Value(), h * lanes_ * 4, lanes_ * 4));
   // Behind the steps, and no f32 sum before them: no register is left there.
   scales[0] = k_.inOrder(scales[0]);
+  const Values mins = loadMins();
   const RowScalesLayout layout(shape_);
   Value prepared = k_.address(place.rowScales, k_.mul(part, 4));
   VectorType pairs = k_.vec(lanes_ * 2, k_.b().getI16Type());
   for (int64_t row = 0; row < config_.tileRows; ++row) {
-    Value factors;
+    Value factors, bias;
+    if (!mins.empty())
+      bias = k_.loadSplat(k_.f32(), lanes_, prepared, Value(), row * layout.stride + layout.biases);
     if (!wide)
       factors = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, prepared, Value(), row * layout.stride), pairs);
     for (int64_t h = 0; h < halves_; ++h) {
@@ -71,6 +76,8 @@ void TileEmitter::addWords(const TilePlace &place, Value part, Value scalesAt, c
       Value sum = wide ? sums[i] : k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {sums[i], factors});
       Value total = k_.load(floats(), place.sums, Value(), totalAt(i), 32);
       total = k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scales[h], total);
+      if (bias)
+        total = k_.fma(mins[h], bias, total);
       k_.store(total, place.sums, Value(), totalAt(i), 32);
     }
   }
@@ -86,16 +93,18 @@ void TileEmitter::emitWords(const TilePlace &place) {
     Values starts = loadTotals(place);
     each([&](int64_t i, Value) { return starts[i]; });
   });
+  const bool minsAsFloats = shape_.asymmetric() && !config_.preparesMins(shape_);
   k_.forEach(place.groupBegin, place.groupEnd, 1, [&](Value g) {
     if (place.ahead)
       prefetchShare(place, g);
+    auto mins = [&]() -> Values { return minsAsFloats ? groupMins(groupAt(place, g)) : Values(); };
     Value group = k_.address(place.unpacked, k_.mul(k_.sub(g, place.groupBegin), words.groupBytes));
     Value x = k_.address(place.x, k_.mul(g, words.xBytes)), first = k_.mul(g, words.parts);
     for (int64_t part = 0; part < words.parts; ++part) {
       Value number = k_.add(first, part);
       Value lines = k_.address(group, Value(), part * words.steps * kLineBytes);
       Values sums = wordSteps(lines, k_.address(x, Value(), part * words.steps * 4), wordStarts(place, number));
-      addWords(place, number, k_.address(group, Value(), words.codeBytes + part * kLineBytes), sums);
+      addWords(place, number, k_.address(group, Value(), words.codeBytes + part * kLineBytes), sums, mins);
     }
   });
   k_.ifThen(k_.equal(place.groupEnd, k_.c(shape_.groups())), [&] {

@@ -219,7 +219,7 @@ private:
       at.unpacked = unpackedPanel();
     if (config_.rowScales)
       at.rowScales = k_.address(preparedScales(), k_.mul(skipped, RowScalesLayout(shape_).stride));
-    if (config_.rowScales && shape_.asymmetric()) {
+    if (config_.preparesMins(shape_)) {
       at.mins = k_.address(preparedScales(), Value(), config_.rowBlock * RowScalesLayout(shape_).stride);
       emitMinSumWeights(k_, shape_, at.header, at.mins);
       if (config_.tilePanels == 2)

@@ -23,7 +23,8 @@ class RowScales {
 public:
   RowScales(KernelBuilder &k, const MatmulShape &shape, bool words, Value row, Value out)
       : k_(k), layout_(shape), order_(shape), words_(words), groups_(shape.groups()), asymmetric_(shape.asymmetric()),
-        out_(out), scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
+        few_(!shape.manyRows()), out_(out),
+        scales_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedScalesAt(shape.k)))),
         biases_(k.address(row, Value(), static_cast<int64_t>(rt::quantizedBiasesAt(shape.k)))) {}
 
   void emit() {
@@ -33,7 +34,7 @@ public:
     if (wide)
       return;
     Value perUnit = inverseUnit(k_, unit), perBias = perUnit;
-    if (asymmetric_) {
+    if (asymmetric_ && !few_) {
       Value biasUnit = k_.mulF(largest(biases_, groups_), k_.constant(k_.f32(), 1.0 / minSumLargest(groups_)));
       k_.store(k_.mulF(biasUnit, perUnit), out_, Value(), layout_.unit + 4, 4);
       perBias = inverseUnit(k_, biasUnit);
@@ -41,10 +42,13 @@ public:
     // Whole vectors: what lies past a part's end is read from the padding of the row and written to that of `out`.
     store(scales_, 2 * groups_, perUnit, 0, words_ && order_.parts == 2 ? As::Twice : As::Word);
     if (asymmetric_ || !words_)
-      store(biases_, groups_, perBias, layout_.biases, asymmetric_ ? As::Word : As::Dword);
+      store(biases_, groups_, perBias, layout_.biases, !asymmetric_ ? As::Dword : few_ ? As::Float : As::Word);
   }
 
 private:
+  /// What scales and biases are stored as: i16, i32, or floats that are not rounded.
+  enum Form { Words, Ints, Floats };
+
   /// Largest magnitude of `count` floats. What lies past them must not count.
   Value largest(Value floats, int64_t count) {
     const int64_t whole = count / 16 * 16;
@@ -58,13 +62,15 @@ private:
     return k_.reduceMax(k_.forLoop(k_.c(0), k_.c(whole), 16, {most}, join)[0]);
   }
 
-  enum class As { Word, Dword, Twice }; ///< i16, i32, the same i16 twice
+  enum class As { Word, Dword, Twice, Float }; ///< i16, i32, the same i16 twice, not rounded
 
-  /// Floats as rounded multiples of a unit at `at` of `out`.
+  /// Floats as multiples of a unit at `at` of `out`.
   void store(Value floats, int64_t count, Value perUnit, int64_t at, As as) {
     Value lanes = k_.splat(perUnit, 16);
     k_.forEach(k_.c(0), k_.c(count), 16, [&](Value i) {
-      Value v = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes));
+      Value v = k_.mulF(k_.load(k_.vec(16, k_.f32()), floats, k_.mul(i, 4), 0, 4), lanes);
+      if (as != As::Float)
+        v = roundToInt(k_, v);
       if (as == As::Word)
         v = arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), v);
       if (as == As::Twice) // none is negative
@@ -78,7 +84,7 @@ private:
   WordLayout order_;
   bool words_;
   int64_t groups_;
-  bool asymmetric_;
+  bool asymmetric_, few_;
   Value out_, scales_, biases_;
 };
 

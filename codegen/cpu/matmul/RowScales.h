@@ -7,8 +7,9 @@
 //   asymmetric weights: i16 [G] round(bias / biasUnit), to be multiplied with the mins of a panel by vpdpwssd before
 //   the
 //              groups are visited; G products stay below 2^31 because both are at most minSumLargest(G)
+//   the same with at most 16 rows: f32 [G] bias / unit, to be multiplied with a group's mins as floats
 //   words that take a center from every code (WordLayout): i16 [parts][2] -center * the values that a word's sum has
-//   f32        unit; f32 biasUnit / unit
+//   f32        unit; f32 biasUnit / unit (asymmetric, many rows)
 // 8 bits (words) have the unit alone, 127 / 32767 of the largest scale: values * scale are rounded to 16 bits.
 // Each part is padded to 64 bytes. A panel's mins likewise: i16 [G / 2][16 rows][2], then f32 [16] units.
 // Mins of 5 bits include center * scale. The rounding is 2^-16 of a row's largest scale and 2^-12 to 2^-14 of its

@@ -131,7 +131,8 @@ private:
   void emitWords(const TilePlace &place);
   Values wordStarts(const TilePlace &place, mlir::Value part);
   Values wordSteps(mlir::Value lines, mlir::Value x, const Values &starts);
-  void addWords(const TilePlace &place, mlir::Value part, mlir::Value scalesAt, const Values &sums);
+  void addWords(const TilePlace &place, mlir::Value part, mlir::Value scalesAt, const Values &sums,
+                llvm::function_ref<Values()> loadMins);
 
   // WordRows.cpp
   void emitUnpackWords(const TilePlace &place);

@@ -26,11 +26,19 @@ void TileEmitter::unpackWords(const Group &group, int64_t half, Value out) {
   };
   Values lines = codeLinesOf(group, half);
   if (!shape_.hasUpperBits()) { // a byte has columns c and c + 16
+    VectorType words = k_.vec(lanes_ * 2, k_.b().getI16Type());
+    llvm::SmallVector<int64_t> blend; // even words of the first, odd ones of the second
+    for (int64_t i = 0; i < lanes_ * 2; ++i)
+      blend.push_back(i % 2 == 0 ? i : lanes_ * 2 + i);
+    auto storeNibbles = [&](int64_t line, Value even, Value odd) {
+      Value both = vector::ShuffleOp::create(k_.b(), k_.bitcast(even, words), k_.bitcast(odd, words), blend);
+      k_.store(masked(k_.bitcast(both, ints()), 0x0f0f0f0f), out, Value(), line * kLineBytes + half * lanes_ * 4, 32);
+    };
     for (auto [i, line] : llvm::enumerate(lines)) {
       Value codes = k_.bitcast(line, ints());
       const int64_t at = 2 * static_cast<int64_t>(i);
-      store(at, masked(codes, 0x0f0f), masked(left(codes, 12), 0x0f0f0000));
-      store(at + 1, masked(right(codes, 16), 0x0f0f), masked(right(codes, 4), 0x0f0f0000));
+      storeNibbles(at, codes, left(codes, 12));
+      storeNibbles(at + 1, right(codes, 16), right(codes, 4));
     }
     return;
   }

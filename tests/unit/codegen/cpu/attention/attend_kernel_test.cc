@@ -1,6 +1,6 @@
 // Attention kernels, compiled for every level and run on those this machine has, against a double-precision softmax.
 // Tests: AttendEmitter.cpp, AttendShape.cpp, AttendTiles.cpp, Bf16AttendEmitter.cpp, Bf16AttendTiles.cpp,
-// CodeProducts.cpp, Int8AttendTiles.cpp.
+// CodeProducts.cpp, Int16AttendEmitter.cpp, Int16AttendTiles.cpp, Int8AttendTiles.cpp, PairAttendEmitter.cpp.
 #include "codegen/cpu/ImageLinker.h"
 #include "codegen/cpu/ObjectCompiler.h"
 #include "codegen/cpu/attention/AttendKernel.h"
@@ -260,7 +260,7 @@ TEST_P(AttendTest, MatchesDoubleReference) {
   const AttendShape &shape = test.shape;
   int64_t width = shape.splits ? shape.heads * shape.splits * (shape.headDim + 2) : shape.heads * shape.headDim;
   uint64_t stride = rt::rowStrideBytes(width * 4) / 4;
-  bool bf16 = usesBf16(shape, *level);
+  const bool bf16 = usesBf16(shape, *level), int16 = usesInt16(shape, *level);
   double squares = 0, count = 0;
   std::vector<std::vector<double>> exact;
   for (int token = 0; token < step.batch.tokens; ++token)
@@ -281,8 +281,9 @@ TEST_P(AttendTest, MatchesDoubleReference) {
           // With an int8 cache the values are exact, but weights are rounded by 2^-15 of the largest, and scores, of
           // which queries of 3 deviations are rounded by 2^-16 of those, are off by as much.
           const double integers = shape.int8Cache ? 4 * std::exp2(-14) : 3e-5;
-          ASSERT_NEAR(got, want[d], bf16 && !single ? 4 * std::exp2(-8) : integers)
-              << "token " << token << " head " << head << " d " << d;
+          // Integers of 16 bits: of 64 dimensions or more 12 bits and a sign, weights of 12 bits.
+          const double tolerance = single ? integers : bf16 ? 4 * std::exp2(-8) : int16 ? std::exp2(-9) : integers;
+          ASSERT_NEAR(got, want[d], tolerance) << "token " << token << " head " << head << " d " << d;
           squares += (got - want[d]) * (got - want[d]), ++count;
         }
       }
@@ -292,6 +293,10 @@ TEST_P(AttendTest, MatchesDoubleReference) {
   }
   if (shape.int8Cache && !bf16)
     EXPECT_LT(std::sqrt(squares / count), std::exp2(-15)) << "errors do not average out"; // 1.2e-5 to 2e-5
+  if (int16) {
+    EXPECT_LT(std::sqrt(squares / count), 0.3 * std::exp2(-11)) << "errors do not average out";
+    EXPECT_GT(std::sqrt(squares / count), 1e-5) << "nothing is rounded";
+  }
   if (bf16) {
     EXPECT_LT(std::sqrt(squares / count), 0.3 * std::exp2(-8)) << "errors do not average out";
     EXPECT_GT(std::sqrt(squares / count), 1e-5) << "nothing is rounded";
@@ -316,7 +321,7 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
     for (int piece : {tokens, 1, 2, 19, 64}) {
       for (int from = 0; from < tokens; from += piece) {
         int count = std::min(piece, tokens - from);
-        if (count == 1 && tokens > 1 && usesBf16(shape, *level))
+        if (count == 1 && tokens > 1 && (usesBf16(shape, *level) || usesInt16(shape, *level)))
           continue; // f32 by design
         int32_t starts[] = {0, count}, context = step.positions[from] + count;
         rt::Batch batch = step.batch;
@@ -373,7 +378,8 @@ INSTANTIATE_TEST_SUITE_P(Int8, AttendTest,
                          testing::Combine(testing::ValuesIn(kInt8Cases), testing::ValuesIn(levels(true))), caseName);
 INSTANTIATE_TEST_SUITE_P(Rounded, AttendTest,
                          testing::Combine(testing::ValuesIn(kRoundedCases),
-                                          testing::Values(findLevel("x86-64-v4-vnni"),
+                                          testing::Values(findLevel("x86-64-v3"), findLevel("x86-64-v3-avxvnni"),
+                                                          findLevel("x86-64-v4-vnni"),
                                                           findLevel("x86-64-v4-vnni-bf16"))),
                          caseName);
 
