@@ -82,8 +82,12 @@ class Levels(unittest.TestCase):
     def test_integer_weights_multiply_bytes(self):
         for level, variants in listings("Q4_1").items():
             product, register, _ = LEVELS[level]
+            # The head's 8 bits are 16-bit numbers for more than 16 rows at AVX2.
+            words = {name for name in variants if level == "x86-64-v3" and re.match(r"linear_517x576_.*(m64|any)$", name)}
             with self.subTest(level):
-                self.check_products(variants, "linear", product, register)
+                self.check_products({name: text for name, text in variants.items() if name not in words}, "linear", product, register)
+                if level == "x86-64-v3":
+                    self.check_products({name: variants[name] for name in words}, "linear", "vpmaddwd", register)
 
     def test_float_weights_multiply_and_add_floats(self):
         for level, variants in listings("BF16").items():

@@ -245,7 +245,7 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
        {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 12, 36},
         Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 12, 36},
         Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 12, 36},
-        Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 92}}) {
+        Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 95}}) {
     const bool integer = isQuantized(expected.layout);
     SCOPED_TRACE(layoutTestName(expected.layout, integer ? ActKind::Int8 : ActKind::F32));
     BuiltMatmul kernel({64, 2048, expected.layout, integer ? ActKind::Int8 : ActKind::F32, 0, 1},
