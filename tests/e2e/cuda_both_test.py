@@ -51,7 +51,7 @@ class CudaAndCpu(unittest.TestCase):
         self.assertEqual([len(both[kind]) for kind in ("plan", "explain", "tokenizer", "tokens", "provenance")], [2, 2, 1, 1, 1])
         for kind in ("tokenizer", "tokens", "defaults", "selftest"):
             self.assertEqual(both.get(kind), cpu.get(kind), kind)
-        # Required feature 1, which a runtime without it refuses; an engine for one target needs none.
+        # Required features, which a runtime without them refuses: 1 for two targets, 2 for the table of tokens.
         self.assertEqual([path.read_bytes()[24:32] for path in (self.path, self.cpu, self.cuda)], [b"\3" + bytes(7), b"\2" + bytes(7), b"\2" + bytes(7)])
 
     def test_equal_bytes(self):
