@@ -10,7 +10,6 @@
 #include "compiler/quality/CheckTexts.h"
 #include "passes/Passes.h"
 #include "passes/Target.h"
-#include "runtime/text/tokenizer.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -172,11 +171,11 @@ rt::Status TargetBuild::writeProgram(EngineWriter &writer) {
 
 rt::Status TargetBuild::writeTexts(EngineWriter &writer) const {
   if (!model_.tokenizerJson.empty()) {
-    auto tokenizer = rt::Tokenizer::compact(model_.tokenizerJson);
-    if (!tokenizer)
-      return tokenizer.takeStatus();
-    LLMC_TRY(addText(writer, rt::SectionKind::kTokenizer, tokenizer->json));
-    LLMC_TRY(addText(writer, rt::SectionKind::kTokens, tokenizer->table));
+    auto texts = tokenizerTexts(model_.tokenizerJson);
+    if (!texts)
+      return texts.takeStatus();
+    LLMC_TRY(addText(writer, rt::SectionKind::kTokenizer, texts->json));
+    LLMC_TRY(addText(writer, rt::SectionKind::kTokens, texts->table));
   }
   LLMC_TRY(addText(writer, rt::SectionKind::kTemplate, model_.chatTemplate));
   return addText(writer, rt::SectionKind::kDefaults, model_.defaultsJson);

@@ -47,4 +47,11 @@ rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatT
   return rt::Status::ok();
 }
 
+rt::Result<TokenizerTexts> tokenizerTexts(const std::string &tokenizerJson) {
+  auto compact = rt::Tokenizer::compact(tokenizerJson);
+  if (!compact)
+    return compact.takeStatus();
+  return TokenizerTexts{std::move(compact->json), std::move(compact->table)};
+}
+
 } // namespace llmc

@@ -19,4 +19,13 @@ struct TextPlaces {
 rt::Status checkTexts(const std::string &tokenizerJson, const std::string &chatTemplate, const TextPlaces &places,
                       std::vector<std::string> &warnings);
 
+/// A tokenizer.json as an engine's sections hold it.
+struct TokenizerTexts {
+  std::string json;  ///< TOKENIZER
+  std::string table; ///< TOKENS; empty: the tokenizer is none of byte pairs, and `json` is all of it
+};
+
+/// The same bytes for the same file. Errors: TK_*, as checkTexts().
+rt::Result<TokenizerTexts> tokenizerTexts(const std::string &tokenizerJson);
+
 } // namespace llmc

@@ -23,6 +23,13 @@ namespace {
 
 bool isKind(const SectionEntry& entry, SectionKind kind) { return entry.kind == static_cast<uint32_t>(kind); }
 
+/// Those that are read whole when the engine is opened. The tokens are left to who makes a tokenizer (EngineTexts); of
+/// them, as of code, the digest alone is looked at here.
+bool isSmall(const SectionEntry& entry) {
+  return !isKind(entry, SectionKind::kWeights) && !isKind(entry, SectionKind::kCode) &&
+         !isKind(entry, SectionKind::kDigests) && !isKind(entry, SectionKind::kTokens);
+}
+
 }  // namespace
 
 struct EngineFile::State {
@@ -33,7 +40,7 @@ struct EngineFile::State {
   unsigned threads = 1;
   std::function<void(uint64_t, uint64_t)> progress;
   SectionTable table;
-  std::vector<Mapping> memory;  ///< one for each section; empty for code and digests
+  std::vector<Mapping> memory;  ///< one for each section; empty for code, tokens and digests
   std::vector<Mapping> code;    ///< one for each level, empty until activated
   std::vector<const fb::Engine*> plans;
   uint32_t used = 0;  ///< index of the plan in use
@@ -64,7 +71,7 @@ Status EngineFile::State::mapSections() {
       mapping = made.take();
       mapping.preferHugePages();
       mapping.keepFromChildren();
-    } else if (!isKind(entry, SectionKind::kCode) && !isKind(entry, SectionKind::kDigests)) {
+    } else if (isSmall(entry)) {
       auto made = readSmallSection(file.get(), entry);
       if (!made) return made.takeStatus();
       mapping = made.take();
@@ -274,7 +281,7 @@ Status checkFile(const std::string& path) {
 std::string_view sectionKindName(uint32_t kind) {
   static constexpr std::string_view kNames[] = {"unknown",   "plan",     "code",     "weights",
                                                 "tokenizer", "template", "defaults", "provenance",
-                                                "explain",   "selftest", "digests", "tokens"};
+                                                "explain",   "selftest", "digests",  "tokens"};
   return kind < std::size(kNames) ? kNames[kind] : kNames[0];
 }
 

@@ -56,7 +56,7 @@ class EngineFile {
   /// again. Requires: index < plans().size(), and no OpenOptions::choose.
   void usePlan(uint32_t index);
   std::span<const SectionEntry> sections() const;
-  /// Content of section `index`, without padding. Requires: index < sections().size().
+  /// Content of section `index`, without padding; empty for code and tokens. Requires: index < sections().size().
   std::span<const std::byte> section(uint32_t index) const;
   /// Content of the first section of `kind`, of kExplain the one of the plan in use; empty when there is none.
   std::string_view text(SectionKind kind) const;

@@ -29,9 +29,8 @@ Result<Tokenizer> Tokenizer::create(std::string_view json, std::string_view tabl
   LlmcTextBytes error{};
   if (int32_t kind = llmc_tokenizer_create(text::view(json), text::view(table), &raw, &error); kind != 0)
     return text::failure(kind, error);
-  return Tokenizer(std::shared_ptr<const LlmcTokenizer>(raw, [owner = std::move(owner)](const LlmcTokenizer* t) {
-    llmc_tokenizer_free(const_cast<LlmcTokenizer*>(t));
-  }));
+  return Tokenizer(std::shared_ptr<const LlmcTokenizer>(
+      raw, [owner = std::move(owner)](const LlmcTokenizer* t) { llmc_tokenizer_free(const_cast<LlmcTokenizer*>(t)); }));
 }
 
 Result<CompactTokenizer> Tokenizer::compact(std::string_view json) {

@@ -48,11 +48,11 @@ class CudaAndCpu(unittest.TestCase):
         both, cpu, cuda = sections(self.path), sections(self.cpu), sections(self.cuda)
         for kind in ("code", "weights"):
             self.assertEqual(both[kind], cpu[kind] + cuda[kind], kind)
-        self.assertEqual([len(both[kind]) for kind in ("plan", "explain", "tokenizer", "provenance")], [2, 2, 1, 1])
-        for kind in ("tokenizer", "defaults", "selftest"):
+        self.assertEqual([len(both[kind]) for kind in ("plan", "explain", "tokenizer", "tokens", "provenance")], [2, 2, 1, 1, 1])
+        for kind in ("tokenizer", "tokens", "defaults", "selftest"):
             self.assertEqual(both.get(kind), cpu.get(kind), kind)
-        # Required feature 1, which a runtime without it refuses; an engine for one target needs none.
-        self.assertEqual([path.read_bytes()[24:32] for path in (self.path, self.cpu, self.cuda)], [b"\1" + bytes(7), bytes(8), bytes(8)])
+        # Required features, which a runtime without them refuses: 1 for two targets, 2 for the table of tokens.
+        self.assertEqual([path.read_bytes()[24:32] for path in (self.path, self.cpu, self.cuda)], [b"\3" + bytes(7), b"\2" + bytes(7), b"\2" + bytes(7)])
 
     def test_equal_bytes(self):
         again = engine.work_dir() / "both-again.bin"

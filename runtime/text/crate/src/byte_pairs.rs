@@ -116,30 +116,29 @@ impl BytePairs {
 
     /// Lowest rank first, leftmost of equals.
     fn merge(&self, symbols: &mut [Symbol]) {
-        let merge_at = |symbols: &[Symbol], at: u32| {
+        let rank_at = |symbols: &[Symbol], at: u32| {
             let symbol = symbols[at as usize];
             let right = symbols.get(symbol.next as usize)?;
-            self.table.merge_of(symbol.id, right.id).map(|merge| Reverse((merge.rank, at, merge.made)))
+            self.table.rank_of(symbol.id, right.id).map(|rank| Reverse((rank, at)))
         };
-        let all = 0..symbols.len() as u32;
-        let mut queue: BinaryHeap<_> = all.filter_map(|at| merge_at(symbols, at)).collect();
-        while let Some(Reverse((_, at, made))) = queue.pop() {
+        let mut queue = BinaryHeap::with_capacity(symbols.len());
+        queue.extend((0..symbols.len() as u32).filter_map(|at| rank_at(symbols, at)));
+        while let Some(Reverse((rank, at))) = queue.pop() {
             let Symbol { id, bytes, previous, next } = symbols[at as usize];
             if bytes == 0 || next == NONE {
                 continue;
             }
             // Neighbours may have changed since this merge was found.
             let right = symbols[next as usize];
-            if self.table.merge_of(id, right.id).is_none_or(|merge| merge.made != made) {
-                continue;
-            }
-            symbols[at as usize] = Symbol { id: made, bytes: bytes + right.bytes, previous, next: right.next };
+            let merge = self.table.merge(rank).filter(|merge| merge.left == id && merge.right == right.id);
+            let Some(merge) = merge else { continue };
+            symbols[at as usize] = Symbol { id: merge.made, bytes: bytes + right.bytes, previous, next: right.next };
             symbols[next as usize].bytes = 0;
             if let Some(after) = symbols.get_mut(right.next as usize) {
                 after.previous = at;
             }
-            queue.extend((previous != NONE).then(|| merge_at(symbols, previous)).flatten());
-            queue.extend(merge_at(symbols, at));
+            queue.extend((previous != NONE).then(|| rank_at(symbols, previous)).flatten());
+            queue.extend(rank_at(symbols, at));
         }
     }
 }

@@ -37,10 +37,11 @@ pub struct TokenTable {
     pool: Part,
 }
 
-/// A merge of two tokens: those of the lowest rank are merged first.
+/// Of two tokens to one.
 #[derive(Clone, Copy)]
 pub struct Merge {
-    pub rank: u32,
+    pub left: u32,
+    pub right: u32,
     pub made: u32,
 }
 
@@ -139,10 +140,15 @@ impl TokenTable {
         self.find(self.words, hash_text(text), |id| self.text(id) == Some(text.as_bytes()))
     }
 
-    pub fn merge_of(&self, left: u32, right: u32) -> Option<Merge> {
-        let is = |rank: u32, side: usize, id: u32| self.number(self.merges, 3 * rank as usize + side) == Some(id);
-        let rank = self.find(self.pairs, hash_pair(left, right), |rank| is(rank, 0, left) && is(rank, 1, right))?;
-        Some(Merge { rank, made: self.number(self.merges, 3 * rank as usize + 2)? })
+    /// Its rank: of several merges the one of the lowest comes first.
+    pub fn rank_of(&self, left: u32, right: u32) -> Option<u32> {
+        let is = |rank: u32| self.merge(rank).is_some_and(|merge| merge.left == left && merge.right == right);
+        self.find(self.pairs, hash_pair(left, right), is)
+    }
+
+    pub fn merge(&self, rank: u32) -> Option<Merge> {
+        let number = |side| self.number(self.merges, 3 * rank as usize + side);
+        Some(Merge { left: number(0)?, right: number(1)?, made: number(2)? })
     }
 }
 

@@ -183,8 +183,7 @@ TEST(EngineWriter, ATokenTableIsMarked) {
     auto writer = EngineWriter::create(file.path(), {.force = true, .durable = false});
     ASSERT_TRUE(writer);
     ASSERT_TRUE((*writer)->addSection(SectionKind::kTokenizer, "{}"));
-    if (tokens)
-      ASSERT_TRUE((*writer)->addSection(SectionKind::kTokens, "table"));
+    if (tokens) ASSERT_TRUE((*writer)->addSection(SectionKind::kTokens, "table"));
     ASSERT_TRUE((*writer)->finish());
     rt::Header header;
     std::string content = contentOf(file.path());

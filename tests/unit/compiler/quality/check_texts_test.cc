@@ -55,5 +55,13 @@ TEST(CheckTexts, RefusesATokenizer) {
   EXPECT_EQ(status.kind(), rt::ErrorKind::kBadInput);
 }
 
+TEST(CheckTexts, ATokenizerBecomesTwoSections) {
+  auto texts = tokenizerTexts(kTokenizer);
+  ASSERT_TRUE(texts) << texts.status().toString();
+  EXPECT_FALSE(texts->table.empty());
+  EXPECT_EQ(texts->json.find("\"vocab\""), std::string::npos) << texts->json;
+  EXPECT_EQ(tokenizerTexts("{").status().code(), "TK_JSON");
+}
+
 }  // namespace
 }  // namespace llmc

@@ -58,10 +58,10 @@ std::string randomTokenizer(std::mt19937& random, const std::string& extra) {
   const auto yes = [&](unsigned of) { return chance(of) ? "true" : "false"; };
   return R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":null,)"
          R"("post_processor":null,"decoder":null,"model":{"type":"BPE",)" +
-         extra + "\"unk_token\":" + (unknown ? "\"<unk>\"" : "null") + ",\"continuing_subword_prefix\":" +
-         text(prefix) + ",\"end_of_word_suffix\":" + text(suffix) + ",\"fuse_unk\":" + yes(2) +
-         ",\"byte_fallback\":" + (bytes ? "true" : "false") + ",\"ignore_merges\":" + yes(3) + ",\"vocab\":{" + vocab +
-         "},\"merges\":[" + merges + "]}}";
+         extra + "\"unk_token\":" + (unknown ? "\"<unk>\"" : "null") +
+         ",\"continuing_subword_prefix\":" + text(prefix) + ",\"end_of_word_suffix\":" + text(suffix) +
+         ",\"fuse_unk\":" + yes(2) + ",\"byte_fallback\":" + (bytes ? "true" : "false") +
+         ",\"ignore_merges\":" + yes(3) + ",\"vocab\":{" + vocab + "},\"merges\":[" + merges + "]}}";
 }
 
 TEST(TokenTable, GivesTheIdsOfTheLibrary) {
