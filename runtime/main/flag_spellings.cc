@@ -1,4 +1,4 @@
-// Four tables; a walk over the arguments that knows which flags take a value.
+// Five tables; a walk over the arguments that knows which flags take a value.
 #include "runtime/main/flag_spellings.h"
 
 #include <algorithm>
@@ -23,6 +23,25 @@ constexpr Renamed kRenamed[] = {
     {"max-num-queued-reqs", "max-queue"},
     {"shutdown-timeout", "drain-seconds"},
     {"preemption-mode", "preempt"},
+};
+
+/// Flags of one dash: vLLM's, and the two that every program has. What they stand for need not be had here.
+constexpr Renamed kShort[] = {
+    {"tp", "tensor-parallel-size"},
+    {"pp", "pipeline-parallel-size"},
+    {"dp", "data-parallel-size"},
+    {"dpl", "data-parallel-size-local"},
+    {"dcp", "decode-context-parallel-size"},
+    {"pcp", "prefill-context-parallel-size"},
+    {"n", "nnodes"},
+    {"r", "node-rank"},
+    {"ep", "enable-expert-parallel"},
+    {"q", "quantization"},
+    {"cc", "compilation-config"},
+    {"O", "optimization-level"},
+    {"sc", "speculative-config"},
+    {"h", "help"},
+    {"v", "version"},
 };
 
 /// What vLLM's switch means when it is on and when it is off: a flag of ours, "" for what is always so, null for what
@@ -64,6 +83,11 @@ constexpr Fixed kFixed[] = {
     {"tensor-parallel-size", 1, "", kOneDevice},
     {"pipeline-parallel-size", 1, "", kOneDevice},
     {"data-parallel-size", 1, "", kOneDevice},
+    {"data-parallel-size-local", 1, "", kOneDevice},
+    {"decode-context-parallel-size", 1, "", kOneDevice},
+    {"prefill-context-parallel-size", 1, "", kOneDevice},
+    {"nnodes", 1, "", kOneDevice},
+    {"node-rank", 0, "", kOneDevice},
     {"max-logprobs", limits::kTopLogprobs, "", "that is the limit of a request's log probabilities"},
 };
 
@@ -76,6 +100,9 @@ constexpr Absent kAbsent[] = {
     {"gpu-memory-utilization", "--kv-memory says how many bytes the KV cache has"},
     {"num-gpu-blocks-override", "--kv-memory says how many bytes the KV cache has"},
     {"quantization", "llmc build --quant chose how weights are stored"},
+    {"compilation-config", "llmc build compiled the model"},
+    {"optimization-level", "llmc build compiled the model"},
+    {"enable-expert-parallel", kOneDevice},
     {"tokenizer", "the engine holds the model's"},
     {"chat-template", "the engine holds the model's"},
     {"trust-remote-code", "an engine holds no code of a model's authors"},
@@ -113,6 +140,22 @@ Status refused(const std::string& what, std::string_view why) {
 }
 
 }  // namespace
+
+std::optional<std::string> ofOneDash(std::string_view argument) {
+  if (argument.size() < 2 || argument[0] != '-') return std::nullopt;
+  const std::string_view text = argument.substr(1);
+  for (const auto& [theirs, name] : kShort) {
+    if (!text.starts_with(theirs)) continue;
+    std::string_view rest = text.substr(theirs.size());
+    if (rest.empty()) return "--" + std::string(name);
+    if (rest[0] == '=')
+      rest.remove_prefix(1);
+    else if (theirs.size() > 1 || name == "help" || name == "version")
+      continue;  // -qawq, but -tp1 is no flag
+    return "--" + std::string(name) + "=" + std::string(rest);
+  }
+  return std::nullopt;
+}
 
 std::string ourFlagName(std::string_view name) {
   std::string out(name);
@@ -176,6 +219,10 @@ class Line {
         LLMC_TRY(flag(argument));
         continue;
       }
+      if (const auto spelled = ofOneDash(argument)) {
+        LLMC_TRY(flag(*spelled));
+        continue;
+      }
       engineSeen_ = engineSeen_ || !argument.starts_with("-");
       out_.said.emplace_back("engine");
       out_.arguments.push_back(argument);
@@ -200,10 +247,10 @@ class Line {
     }
     LLMC_TRY(checkHad(name));
     const std::string value = joined ? argument.substr(equals + 1) : more() ? arguments_[at_ + 1] : std::string();
-    const bool fixed = isFixed(name) && (joined || more());
+    const bool fixed = isFixed(name);
     if (fixed || isLeftOut(name, value)) {
       out_.said.push_back(name);
-      if (!joined) ++at_;
+      if (!joined) ++at_;  // one that is missing is none that is allowed
       return fixed ? checkFixed(name, value) : Status::ok();
     }
     ours(name, joined ? argument.substr(equals) : std::string());

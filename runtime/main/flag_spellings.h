@@ -13,6 +13,10 @@ namespace llmc::rt {
 /// Our name of a flag, without dashes before it. Unknown names come back as they are, but for underscores.
 std::string ourFlagName(std::string_view name);
 
+/// The flag of two dashes that an argument of one dash stands for in vLLM, with its value where that is attached:
+/// "-tp" and "-tp=1", "-qawq"; nothing for other arguments.
+std::optional<std::string> ofOneDash(std::string_view argument);
+
 /// What a flag of vLLM's that is no flag here comes to: what it says is so anyway, or is said by another flag of ours.
 struct Spelled {
   std::string ours;        ///< flag to give in its place; empty: none

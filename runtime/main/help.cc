@@ -19,12 +19,12 @@ constexpr FlagHelp kFlags[] = {
     {"prompt-ids", "ID,ID,...", "complete these token ids, as they are", kWhat},
     {"message", "TEXT", "answer one chat message through the model's template", kWhat},
     {"chat", "", "talk; /reset forgets, /exit leaves, Ctrl-C stops an answer", kWhat},
-    {"perplexity", "FILE", "score the text of FILE", kWhat},
+    {"perplexity", "FILE|-", "score the text of FILE, or of stdin", kWhat},
     {"bench", "", "measure speed with made-up token ids", kWhat},
     {"check", "", "verify every byte of the engine without running it", kWhat},
     {"selftest", "", "replay the golden tokens stored in the engine", kWhat},
     {"tokenize", "TEXT", "print the token ids that --prompt TEXT would run", kWhat},
-    {"simulate", "FILE", "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; no model runs",
+    {"simulate", "FILE|-", "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; no model runs",
      kWhat},
     {"system", "TEXT", "system message of --message and --chat (default: the template's own)", kText},
     {"max-tokens", "N",
@@ -57,14 +57,18 @@ constexpr FlagHelp kFlags[] = {
      "the "
      "cgroup's CPU quota (default: auto)",
      kMachine},
-    {"max-model-len", "N",
-     "longest context in tokens, 4k: 4000, 4K: 4096 (default: the model's, less if memory is short)", kMachine},
+    {"max-model-len", "N|auto",
+     "longest context in tokens, 4k: 4000, 4K: 4096; auto or -1: as without the flag (default: the model's, less if "
+     "memory is short)",
+     kMachine},
     {"kv-memory", "SIZE|auto",
-     "bytes of KV cache, with suffix K, M, G, no more than the machine has; auto: what the context needs, serving on a "
+     "bytes of KV cache, with suffix K, M, G, T, no more than the machine has; auto: what the context needs, serving "
+     "on a "
      "GPU what is left (default: auto)",
      kMachine},
     {"max-num-batched-tokens", "N",
-     "tokens a step: longer prompts run in chunks; not below --max-num-seqs (default: 512)", kMachine},
+     "tokens a step, 4k: 4000, 4K: 4096: longer prompts run in chunks; not below --max-num-seqs (default: 512)",
+     kMachine},
     {"no-verify-weights", "", "lazy digests: start without checking the weights' bytes (default: all bytes checked)",
      kMachine},
     {"host", "ADDRESS", "address to serve on; others than loopback need a key (default: 127.0.0.1)", kServe},
@@ -92,7 +96,8 @@ constexpr FlagHelp kFlags[] = {
     {"preempt", "NAME",
      "when KV pages run out: recompute the tokens later, or swap the pages to the host (default: recompute)", kServe},
     {"swap-space", "SIZE",
-     "host memory for --preempt swap, in GiB or with suffix K, M, G; when full: recompute; else not used (default: 4)",
+     "host memory for --preempt swap, in GiB or with suffix K, M, G, T; when full: recompute; else not used (default: "
+     "4)",
      kServe},
     {"trace", "FILE",
      "steps, requests and decisions in Chrome's format, for Perfetto; with --bench each worker's kernels of the last "
@@ -102,7 +107,7 @@ constexpr FlagHelp kFlags[] = {
      "no answer depends on what runs beside it: one code path for all; on a CPU those of requests with a seed never do "
      "(default: off)",
      kServe},
-    {"drain-seconds", "N", "time for running answers after SIGTERM (default: 30)", kServe},
+    {"drain-seconds", "N", "time for running answers after SIGTERM, SIGINT or SIGHUP, 0: none (default: 30)", kServe},
     {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
     {"metrics-prefix", "NAME", "before the names of /metrics, vllm or llmc (default: vllm)", kServe},
@@ -118,14 +123,14 @@ constexpr FlagHelp kFlags[] = {
     {"random-weights", "",
      "--bench on a GPU with weights made up there, for engines of llmc build --no-weights (default: the engine's)",
      kMeasure},
-    {"step-cost", "FILE", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
+    {"step-cost", "FILE|-", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
     {"profile", "",
      "--bench also says where the time goes, by kernel and phase, and what share of the machine's limits that is "
      "(default: off)",
      kMeasure},
     {"config", "FILE", "flags from a YAML or JSON file; those of the command line come first (default: none)", "About"},
-    {"help", "", "print this", "About"},
-    {"version", "", "print the version", "About"},
+    {"help", "", "print this; also -h", "About"},
+    {"version", "", "print the version; also -v", "About"},
 };
 
 }  // namespace
@@ -161,10 +166,11 @@ std::string helpText() {
       "v4,\n"
       "                             avx512vnni, avx512bf16, avx512vp2intersect, with commas (default: all it has)\n"
       "  LLMC_CUDA_LEVEL=NAME       run the engine's code for this GPU level (default: the best that the GPU has)\n"
+      "\nvLLM's spellings of these flags are taken too (-tp 1, --scheduling-policy mlfq, --max_num_seqs 8).\n"
       "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
-      "69 not enough memory or no device, 70 internal, 71 the device failed, 74 read or write failed, 78 engine for "
-      "another\n"
-      "format, CPU or GPU, 141 nobody reads stdout any more.\n";
+      "69 not enough memory or no device, 70 internal, 71 the device failed, 74 read or write failed, 77 not "
+      "allowed,\n"
+      "78 engine for another format, CPU or GPU, 141 nobody reads stdout any more.\n";
   return text;
 }
 

@@ -60,7 +60,7 @@ Status runPerplexity(const Flags& flags) {
   const uint32_t chunkTokens = flags.chunk ? flags.chunk : std::min(512u, session.context());
   auto tokenizer = session.tokenizer();
   LLMC_TRY(tokenizer.status());
-  auto encoded = (*tokenizer)->encode(*text);
+  auto encoded = idsOfFile((*tokenizer)->encode(*text), flags.perplexityFile);
   LLMC_TRY(encoded.status());
   LLMC_TRY(checkIds(*encoded, session.executor().vocabulary()));
 

@@ -34,6 +34,14 @@ Result<std::string> readTextFile(const std::string& path) {
   return text;
 }
 
+Result<std::vector<int32_t>> idsOfFile(Result<std::vector<int32_t>> ids, const std::string& path) {
+  if (ids) return ids;
+  const Status& why = ids.status();
+  const bool encoding = why.code() == "TK_UTF8";
+  return Status::error(why.kind(), why.code(), (path == "-" ? "stdin" : escaped(path)) + ": " + why.message(),
+                       encoding ? "iconv -f ENCODING -t UTF-8 makes such text of it" : why.hint());
+}
+
 Result<std::vector<int32_t>> encodeRaw(const Tokenizer& tokenizer, const fb::Model& model, std::string_view text) {
   auto ids = tokenizer.encode(text, {.addSpecialTokens = false, .parseSpecialTokens = true});
   if (!ids) return ids;
@@ -86,7 +94,7 @@ Result<std::vector<int32_t>> rawOrChat(Session& session, const Flags& flags) {
   if (flags.prompt) return encodeRaw(**tokenizer, session.model(), *flags.prompt);
   auto text = readTextFile(*flags.promptFile);
   if (!text) return text.takeStatus();
-  return encodeRaw(**tokenizer, session.model(), *text);
+  return idsOfFile(encodeRaw(**tokenizer, session.model(), *text), *flags.promptFile);
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ namespace llmc::rt {
 /// Whole content of `path` ("-": stdin). Errors CLI_FILE (66 not there, 74 not readable, 65 over limits::kPromptBytes).
 Result<std::string> readTextFile(const std::string& path);
 
+/// `ids` of the text of `path`, or their error with the file's name before it.
+Result<std::vector<int32_t>> idsOfFile(Result<std::vector<int32_t>> ids, const std::string& path);
+
 /// Ids of raw `text`: special tokens parsed, BOS in front when the model wants it and the text has none.
 Result<std::vector<int32_t>> encodeRaw(const Tokenizer& tokenizer, const fb::Model& model, std::string_view text);
 

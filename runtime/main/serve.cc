@@ -157,10 +157,25 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
 
 std::string requests(uint32_t count) { return std::to_string(count) + (count == 1 ? " request" : " requests"); }
 
+/// The signals that end the service, blocked from here on: called before any thread exists, so that only sigwait takes
+/// them. A terminal that goes sends SIGHUP; who started us with that ignored, as nohup does, wants it to stay so, and a
+/// blocked signal would be taken all the same.
+sigset_t blockStopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  struct sigaction hangup = {};
+  if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
 /// Waits for a signal, then lets running answers end; a second signal ends at once.
-void serveUntilSignal(server::Server& server, const sigset_t& signals, double drainSeconds) {
+void serveUntilSignal(server::Server& server, sigset_t signals, double drainSeconds) {
   int signal = 0;
   sigwait(&signals, &signal);
+  sigdelset(&signals, SIGHUP);  // of a terminal that goes the shell sends one and the kernel another: no second wish
   writeNotice("draining: " + requests(server.load()) + " in work");
   server.drain();
   const timespec tick{0, 20'000'000};
@@ -181,12 +196,7 @@ void serveUntilSignal(server::Server& server, const sigset_t& signals, double dr
 }  // namespace
 
 Status runServe(const Flags& flags) {
-  // Blocked before any thread exists, so that only sigwait takes them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const sigset_t signals = blockStopSignals();
   auto options = optionsOf(flags);
   LLMC_TRY(options.status());
   LLMC_TRY(servedDefaults({}, flags).status());  // a mistake is told before anything is loaded

@@ -6,6 +6,7 @@
 #include "runtime/main/output.h"
 #include "runtime/main/prompt.h"
 #include "runtime/main/scheduler_flags.h"
+#include "runtime/main/serving_meter.h"
 #include "runtime/main/session.h"
 #include "runtime/main/step_meter.h"
 #include "runtime/sched/load_simulation.h"
@@ -13,15 +14,17 @@
 namespace llmc::rt {
 namespace {
 
-Result<StepCosts> costsOf(const Flags& flags, Session& session, TokenTeller* teller) {
+Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerConfig& config, ServingMeter& meter) {
   if (!flags.stepCost.empty()) {
     auto text = readTextFile(flags.stepCost);
     LLMC_TRY(text.status());
     return parseStepCosts(*text);
   }
   writeNotice("measuring steps with " + std::to_string(session.pool().workers()) + " workers");
-  if (teller) teller->keepOff(session.pool().cpus());
-  return StepMeter(session, teller).measure();
+  auto costs = StepMeter(session).measure();
+  LLMC_TRY(costs.status());
+  LLMC_TRY(meter.measure(session, config, *costs));
+  return costs;
 }
 
 }  // namespace
@@ -32,14 +35,15 @@ Status runSimulate(const Flags& flags) {
   auto trace = parseLoadTrace(*text);
   LLMC_TRY(trace.status());
   if (trace->empty()) return Status::error(ErrorKind::kBadInput, "RT_TRACE", "the trace has no request");
-  // Before this thread is one of the workers. Where there is no loopback telling costs nothing.
-  auto teller = TokenTeller::create();
-  auto session = Session::open(
-      flags, {.text = false, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
+  ServingMeter meter;  // before this thread is one of the workers
+  auto session = Session::open(flags, {.text = flags.stepCost.empty(),
+                                       .sequences = flags.maxSequences,
+                                       .sharedKv = true,
+                                       .rows = flags.maxBatchedTokens});
   LLMC_TRY(session.status());
   auto config = schedulerConfigOf(flags, **session);
   LLMC_TRY(config.status());
-  auto costs = costsOf(flags, **session, teller ? teller->get() : nullptr);
+  auto costs = costsOf(flags, **session, *config, meter);
   LLMC_TRY(costs.status());
   auto cost = MeasuredStepCost::create(*costs);
   LLMC_TRY(cost.status());

@@ -63,9 +63,8 @@ std::vector<uint32_t> countsToMeasure(uint32_t first, uint32_t most) {
 
 }  // namespace
 
-StepMeter::StepMeter(Session& session, TokenTeller* teller)
+StepMeter::StepMeter(Session& session)
     : session_(session),
-      teller_(teller),
       sampler_(session.pool(), session.executor().vocabulary()),
       ids_(session.executor().limits().maxTokens),
       pages_(session.kv().pages()) {
@@ -95,7 +94,6 @@ Status StepMeter::once(const Shape& shape) {
     tasks_[row].request.params = &greedy_;
   }
   sampler_.run(tasks_);
-  if (teller_) teller_->tell(executor.rows());
   return Status::ok();
 }
 

@@ -7,7 +7,6 @@
 
 #include "runtime/base/status.h"
 #include "runtime/main/session.h"
-#include "runtime/main/token_teller.h"
 #include "runtime/sched/step_cost.h"
 #include "runtime/serving/batch_sampler.h"
 
@@ -15,11 +14,10 @@ namespace llmc::rt {
 
 /// Takes some seconds, all workers, and the KV pages: `session` must have been opened with sharedKv and no sequence may
 /// live in it. All shapes are run in rounds, so that a moment in which the machine does something else spoils no shape
-/// alone; the median counts, sampling (greedy) included.
+/// alone; the median counts, sampling (greedy) included. What a server adds to a step is not: ServingMeter.
 class StepMeter {
  public:
-  /// `teller`: tells the tokens of each step; may be null, then nothing is told.
-  StepMeter(Session& session, TokenTeller* teller);
+  explicit StepMeter(Session& session);
 
   /// Errors of Executor::step.
   Result<StepCosts> measure();
@@ -39,7 +37,6 @@ class StepMeter {
   Result<double> secondsPerMove();
 
   Session& session_;
-  TokenTeller* teller_;
   serving::BatchSampler sampler_;
   SamplingParams greedy_;
   std::vector<int32_t> ids_, pages_;

@@ -29,15 +29,15 @@ class Player {
         lastToken_(trace.size()) {}
 
   Result<LoadReport> run() {
-    if (!trace_.empty()) now_ = trace_[0].time;
+    if (!trace_.empty()) now_ = arrival(0);
     while (next_ < trace_.size() || live_ > 0) {
-      while (next_ < trace_.size() && trace_[next_].time <= now_) submit(next_++);
+      while (next_ < trace_.size() && arrival(next_) <= now_) submit(next_++);
       const StepPlan& plan = scheduler_.plan(now_);
       if (plan.empty()) {
         if (live_ > 0 && next_ == trace_.size() && ++idle_ > 2)
           return Status::error(ErrorKind::kInternal, "RT_SCHEDULER_STATE",
                                std::to_string(live_) + " requests are left and none of them runs");
-        if (next_ < trace_.size()) now_ = std::max(now_, trace_[next_].time);
+        if (next_ < trace_.size()) now_ = std::max(now_, arrival(next_));
         continue;
       }
       idle_ = 0;
@@ -47,6 +47,9 @@ class Player {
   }
 
  private:
+  /// When the scheduler has it. What a request takes after its first token counts as before: nobody sees where.
+  double arrival(size_t index) const { return trace_[index].time + cost_.requestSeconds(); }
+
   void submit(size_t index) {
     if (const Status taken = offer(index); taken.isOk())
       ++live_;

@@ -70,11 +70,10 @@ Status readPoints(const Json& json, const char* name, std::vector<StepPoint>& in
 }  // namespace
 
 std::string stepCostsJson(const StepCosts& costs) {
-  return Json{{"tokens", pointsJson(costs.tokens)},
-              {"rows", pointsJson(costs.rows)},
-              {"per_attended", costs.perAttended},
-              {"per_attended_alone", costs.perAttendedAlone},
-              {"per_moved_page", costs.perMovedPage}}
+  return Json{{"tokens", pointsJson(costs.tokens)},   {"rows", pointsJson(costs.rows)},
+              {"per_attended", costs.perAttended},    {"per_attended_alone", costs.perAttendedAlone},
+              {"per_moved_page", costs.perMovedPage}, {"served", pointsJson(costs.served)},
+              {"per_request", costs.perRequest}}
       .dump();
 }
 
@@ -92,6 +91,11 @@ Result<StepCosts> parseStepCosts(std::string_view text) {
     if (found == json.end() || !found->is_number()) return fault(std::string("no number \"") + name + "\"");
     *into = found->get<double>();
   }
+  if (json.contains("served")) LLMC_TRY(readPoints(json, "served", costs.served));
+  if (const auto found = json.find("per_request"); found != json.end()) {
+    if (!found->is_number()) return fault("no number \"per_request\"");
+    costs.perRequest = found->get<double>();
+  }
   LLMC_TRY(MeasuredStepCost::create(costs).status());
   return costs;
 }
@@ -101,7 +105,8 @@ Result<MeasuredStepCost> MeasuredStepCost::create(StepCosts costs) {
   LLMC_TRY(checkPoints("tokens", costs.tokens, 1e-12));
   LLMC_TRY(checkPoints("rows", costs.rows, 0));
   if (!costs.rows.empty() && costs.rows.front().count < 2) return fault("rows start at 2");
-  for (const double each : {costs.perAttended, costs.perAttendedAlone, costs.perMovedPage})
+  LLMC_TRY(checkPoints("served", costs.served, -1));
+  for (const double each : {costs.perAttended, costs.perAttendedAlone, costs.perMovedPage, costs.perRequest})
     if (!(each >= 0) || !std::isfinite(each)) return fault("a cost is negative or not a number");
   MeasuredStepCost cost;
   cost.costs_ = std::move(costs);
@@ -115,7 +120,11 @@ double MeasuredStepCost::seconds(const StepShape& shape) const {
                costs_.perAttendedAlone * static_cast<double>(shape.attendedAlone) +
                costs_.perMovedPage * shape.movedPages;
   if (!costs_.rows.empty() && shape.rows > 1) sum += along(costs_.rows, shape.rows);
-  return sum;
+  if (costs_.served.empty()) return sum;
+  // Steps that only decode were measured as served, and may be faster than by themselves; others get what is added.
+  const double added = along(costs_.served, shape.rows);
+  return std::max(sum + (shape.tokens == shape.rows ? added : std::max(added, 0.0)),
+                  costs_.tokens.front().seconds / 10);
 }
 
 }  // namespace llmc::rt

@@ -25,6 +25,8 @@ class StepCost {
   virtual ~StepCost() = default;
   /// Seconds, > 0. Const and without state: one may serve several simulations.
   virtual double seconds(const StepShape& shape) const = 0;
+  /// Seconds of a request beside its steps.
+  virtual double requestSeconds() const { return 0; }
 };
 
 /// One measurement: a step of so many tokens (or rows) took `seconds`.
@@ -40,10 +42,15 @@ struct StepCosts {
   double perAttended = 0;         ///< seconds for each token of context that a prompt token attends to
   double perAttendedAlone = 0;    ///< the same for tokens that come alone
   double perMovedPage = 0;        ///< seconds
+  /// What serving adds to a step with so many rows, from 1 on; none: nothing. Below 0: steps that follow each other as
+  /// they are served were faster than by themselves.
+  std::vector<StepPoint> served = {};
+  double perRequest = 0;  ///< seconds of a request beside its steps: until it is planned, after its first token
 };
 
 /// {"tokens": [[1, 0.004], ...], "rows": [[2, 0.0001], ...], "per_attended": S, "per_attended_alone": S,
-/// "per_moved_page": S}: what `llmc-run --simulate --json` prints and `--step-cost` reads.
+/// "per_moved_page": S, "served": [[1, 0.0002], ...], "per_request": S}: what `llmc-run --simulate --json` prints and
+/// `--step-cost` reads, without the last two, too.
 std::string stepCostsJson(const StepCosts& costs);
 /// Error RT_STEP_COST (65) names the field.
 Result<StepCosts> parseStepCosts(std::string_view text);
@@ -56,6 +63,7 @@ class MeasuredStepCost final : public StepCost {
   /// slope goes on. `costs.rows` goes up from (1, 0). Error RT_STEP_COST (65).
   static Result<MeasuredStepCost> create(StepCosts costs);
   double seconds(const StepShape& shape) const override;
+  double requestSeconds() const override { return costs_.perRequest; }
 
  private:
   MeasuredStepCost() = default;

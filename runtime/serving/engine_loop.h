@@ -35,6 +35,8 @@ struct LoopExtras {
   /// Hears of each request that fails by a fault of ours, which clients are told without its reason; on the thread of
   /// run(). None: nobody does.
   std::function<void(const std::string&)> notice = {};
+  /// Hears of each step once it is told, on the thread of run(). None: nobody does.
+  std::function<void(const TracedStep&)> stepped = {};
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.

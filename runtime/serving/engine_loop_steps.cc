@@ -99,7 +99,7 @@ Status EngineLoop::finishStep() {
   tellEnds();
   publishStats(counted);
   wakeTakers();
-  if (extras_.trace) traceStep(traced);
+  if (extras_.trace || extras_.stepped) traceStep(traced);
   // The next one, if it is under way, has the device since then or sooner.
   TracedStep& next = flights_[1 - flight_].traced;
   next.begin = next.planned = next.moved = now();
@@ -114,7 +114,7 @@ TracedStep EngineLoop::tracedOf(const StepPlan& plan) const {
   traced.sequences = static_cast<uint32_t>(plan.batch.size());
   traced.rows = plan.rows;
   traced.moves = static_cast<uint32_t>(plan.moves.size());
-  if (!extras_.trace) return traced;
+  if (!extras_.trace && !extras_.stepped) return traced;
   const StepShape shape = shapeOf(plan);
   traced.attended = shape.attended;
   traced.attendedAlone = shape.attendedAlone;
@@ -126,6 +126,8 @@ void EngineLoop::traceStep(TracedStep& traced) {
   traced.running = stats.running;
   traced.waiting = stats.waiting;
   traced.told = now();
+  if (extras_.stepped) extras_.stepped(traced);
+  if (!extras_.trace) return;
   extras_.trace->step(traced);
   extras_.trace->decisions(scheduler_->trace());
 }

@@ -150,7 +150,7 @@ class Prompts(unittest.TestCase):
                         self.assertEqual(flags[0], "--message")
                         json.loads(ended.out)
                     else:
-                        hostile.check_refusal(self, ended, 64, "TK_UTF8", [])
+                        hostile.check_refusal(self, ended, 64, "TK_UTF8", [path.name] if flags[1] == path else [])
 
     def test_nul_and_control_characters_in_a_prompt(self):
         path = hostile.fresh_folder("text") / "prompt.txt"

@@ -3,6 +3,7 @@
 import http.client
 import json
 import pathlib
+import signal
 import socket
 import subprocess
 import tempfile
@@ -101,7 +102,7 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
 
     def test_a_command_line_of_vllm(self):
         flags = """--max-model-len 1k --enforce-eager --swap-space 4 --enable-chunked-prefill --block-size 16 --dtype auto --seed 7
-            --tensor-parallel-size 1 --pipeline-parallel-size 1 --disable-log-requests --max-logprobs 20 --max_num_seqs 4"""
+            --tensor-parallel-size 1 -pp 1 -dp=1 --disable-log-requests --max-logprobs 20 --max_num_seqs 4"""
         with EngineServer(built(), *flags.split()) as server, urllib.request.urlopen(server.url + "/v1/models") as models:
             self.assertEqual(json.load(models)["data"][0]["max_model_len"], 1000)
 
@@ -126,6 +127,29 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
             self.assertEqual(child.wait(timeout=10), 0)
             self.assertIn("draining: 1 request in work\n", said)
             self.assertIn(f"cut 1 request short: {why}\n", said)
+
+    def test_hangups(self):
+        """A terminal that goes sends SIGHUP, often twice: answers end. Under nohup nothing does."""
+        for ignored in (False, True):
+            prepare = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
+            child = subprocess.Popen([engine.BIN / "llmc-run", built(), "--port", "0"], stderr=subprocess.PIPE, text=True, preexec_fn=prepare)
+            url = next(line for line in child.stderr if line.startswith("ready on ")).split()[2]
+            body = json.dumps({"prompt": [1, 2], "max_tokens": 300, "ignore_eos": True, "stream": True}).encode()
+            with urllib.request.urlopen(urllib.request.Request(url + "/completions", body, {"Content-Type": "application/json"})) as stream:
+                self.assertTrue(stream.readline().startswith(b"data: "))
+                for _ in range(2):
+                    child.send_signal(signal.SIGHUP)
+                    time.sleep(0.1)
+                self.assertTrue(stream.read().endswith(b"data: [DONE]\n\n"), ignored)
+            if ignored:
+                with urllib.request.urlopen(url + "/models") as models:
+                    self.assertEqual(models.status, 200)
+                child.terminate()
+            said = child.stderr.read()
+            child.stderr.close()
+            self.assertEqual(child.wait(timeout=10), 0, ignored)
+            self.assertIn("draining: 0 requests in work\n" if ignored else "draining: 1 request in work\n", said)
+            self.assertIn("drained: no request was cut short\n", said)
 
     def test_flags_from_a_file(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -59,7 +59,34 @@ TEST(FlagSpellings, ValuesThatAreSoAnyway) {
     EXPECT_EQ(line.status().code(), "CLI_FLAG");
     EXPECT_NE(line.status().message().find(std::string(flag) + " can only be "), std::string::npos);
   }
-  EXPECT_EQ(spelled({"e", "--block-size"}), (Texts{"e", "--block-size"})) << "cxxopts says that the value is missing";
+  EXPECT_NE(inOurSpelling({"e", "--block-size"}).status().message().find("--block-size can only be 16, found ''"),
+            std::string::npos);
+}
+
+TEST(FlagSpellings, OneDash) {
+  EXPECT_EQ(spelled({"e", "-tp", "1", "-pp=1", "-dp", "1", "-n1", "-r", "0", "-dcp", "1", "--port", "1"}),
+            (Texts{"e", "--port", "1"}));
+  EXPECT_EQ(inOurSpelling({"-tp", "1", "e"})->said, (Texts{"tensor-parallel-size", "engine"}));
+  for (const auto& [line, same] :
+       {std::pair{Texts{"-tp", "2"}, Texts{"--tensor-parallel-size", "2"}},
+        std::pair{Texts{"-dp=2"}, Texts{"--data-parallel-size", "2"}},
+        std::pair{Texts{"-pp", ""}, Texts{"--pipeline-parallel-size", ""}},
+        std::pair{Texts{"-n2"}, Texts{"--nnodes", "2"}}, std::pair{Texts{"-q", "awq"}, Texts{"--quantization", "awq"}},
+        std::pair{Texts{"-qawq"}, Texts{"--quantization", "awq"}},
+        std::pair{Texts{"-O3"}, Texts{"--optimization-level=3"}},
+        std::pair{Texts{"-ep"}, Texts{"--enable-expert-parallel"}},
+        std::pair{Texts{"-sc", "{}"}, Texts{"--speculative-config", "{}"}}}) {
+    const auto one = inOurSpelling(line), two = inOurSpelling(same);
+    ASSERT_FALSE(one) << line[0];
+    ASSERT_FALSE(two) << same[0];
+    EXPECT_EQ(one.status().toString(), two.status().toString());
+  }
+  for (const char* argument : {"-tp1", "-x", "-", "", "--tp", "-1", "-help", "-vv"})
+    EXPECT_FALSE(ofOneDash(argument)) << argument;
+  EXPECT_EQ(spelled({"-h"}), Texts{"--help"});
+  EXPECT_EQ(spelled({"-v"}), Texts{"--version"});
+  EXPECT_EQ(spelled({"e", "--prompt", "-tp", "--stop=-q"}), (Texts{"e", "--prompt", "-tp", "--stop=-q"})) << "values";
+  EXPECT_EQ(inOurSpelling({"e", "-tp"}).status().code(), "CLI_FLAG") << "a value is missing";
 }
 
 TEST(FlagSpellings, ALengthThatIsChosenIsLeftOut) {

@@ -17,6 +17,21 @@ TEST_F(Run, PromptRefusals) {
                   {{"--message", "hello"}, 65, "EN_TEMPLATE"}});
 }
 
+TEST_F(Run, AFileThatIsNoUtf8IsNamed) {
+  const std::string bad = file("latin-1.txt", "caf\xe9");
+  for (const char* flag : {"--prompt-file", "--perplexity"}) {
+    EXPECT_EQ(run({flag, bad}), 64);
+    EXPECT_NE(err_.find("error[TK_UTF8] " + bad + ": text is not UTF-8: "), std::string::npos) << err_;
+    EXPECT_NE(err_.find("; iconv "), std::string::npos) << err_;
+  }
+}
+
+TEST(Prompt, OnlyErrorsNameTheFile) {
+  EXPECT_EQ(*idsOfFile(std::vector<int32_t>{1, 2}, "a"), (std::vector<int32_t>{1, 2}));
+  const auto other = idsOfFile(Status::error(ErrorKind::kUsage, "TK_LIMIT", "too many", "fewer"), "-");
+  EXPECT_EQ(other.status().toString(), "error[TK_LIMIT] stdin: too many; fewer");
+}
+
 TEST_F(Run, PromptsComeFromFiles) {
   ASSERT_EQ(run({"--prompt-file", file("prompt", "xyz"), "--max-tokens", "1", "--json", "--threads", "1"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["prompt_token_ids"], (std::vector<int>{23, 24, 25}));

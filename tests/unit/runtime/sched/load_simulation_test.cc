@@ -28,6 +28,18 @@ TEST(LoadSimulation, TimesOfOneRequest) {
   EXPECT_EQ(report->inputTokens, 10u);
 }
 
+TEST(LoadSimulation, WhatARequestTakesBesideItsStepsIsBeforeItsFirstToken) {
+  const std::vector<TraceRequest> trace = {{5, 10, 5, 0, 0, 0, 0}, {7, 10, 5, 0, 0, 0, 0}};
+  StepCosts costs{{{1, 0.01}}, {}};
+  costs.perRequest = 0.003;
+  const auto report = simulateLoad(trace, smallConfig(), MeasuredStepCost::create(costs).take());
+  ASSERT_TRUE(report);
+  EXPECT_NEAR(report->ttft.median, 13, 1e-6);
+  EXPECT_NEAR(report->tpot.median, 10, 1e-6);
+  EXPECT_NEAR(report->e2el.most, 53, 1e-6);
+  EXPECT_NEAR(report->seconds, 2.053, 1e-9);
+}
+
 TEST(LoadSimulation, ItsJsonHasTheKeysOfTheTable) {
   const std::vector<TraceRequest> trace = {{5, 10, 5, 0, 0, 0, 0}};
   const auto report = simulateLoad(trace, smallConfig(), constantCost(0.01));

@@ -36,6 +36,29 @@ TEST(StepCost, AddsContextRowsAndMoves) {
   EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 6, 0, 0, 0}), 1.0 + 0.08);
 }
 
+TEST(StepCost, AddsWhatServingAdds) {
+  StepCosts costs{{{1, 1.0}}, {}};
+  costs.served = {{1, 0.01}, {3, 0.05}};
+  costs.perRequest = 0.2;
+  const auto cost = MeasuredStepCost::create(costs).take();
+  EXPECT_DOUBLE_EQ(cost.seconds({8, 1, 0, 0, 0, 0}), 1.01) << "the middle of a prompt is planned, too";
+  EXPECT_DOUBLE_EQ(cost.seconds({1, 1, 1, 0, 0, 0}), 1.01);
+  EXPECT_DOUBLE_EQ(cost.seconds({2, 2, 2, 0, 0, 0}), 1.03);
+  EXPECT_DOUBLE_EQ(cost.seconds({5, 5, 5, 0, 0, 0}), 1.09);
+  EXPECT_DOUBLE_EQ(cost.requestSeconds(), 0.2);
+  costs.served = {{1, -0.25}};
+  const auto faster = MeasuredStepCost::create(costs).take();
+  EXPECT_DOUBLE_EQ(faster.seconds({1, 1, 1, 0, 0, 0}), 0.75) << "as it was measured";
+  EXPECT_DOUBLE_EQ(faster.seconds({9, 2, 1, 0, 0, 0}), 1.0) << "that says nothing of prompts";
+  costs.served = {{1, -0.95}};
+  EXPECT_DOUBLE_EQ(MeasuredStepCost::create(costs)->seconds({1, 1, 1, 0, 0, 0}), 0.1) << "a step takes time";
+  costs.served = {{1, -2}};
+  EXPECT_FALSE(MeasuredStepCost::create(costs));
+  costs.served = {};
+  costs.perRequest = -1;
+  EXPECT_FALSE(MeasuredStepCost::create(costs));
+}
+
 TEST(StepCost, RefusesWhatWasNotMeasured) {
   EXPECT_EQ(costOf({}).status().code(), "RT_STEP_COST");
   EXPECT_FALSE(costOf({{0, 1}}));
@@ -48,13 +71,15 @@ TEST(StepCost, RefusesWhatWasNotMeasured) {
 }
 
 TEST(StepCost, ItsFileKeepsEveryNumber) {
-  const StepCosts costs{{{1, 0.004}, {64, 0.0625}}, {{2, 0.001}}, 1e-9, 3e-9, 1.0 / 3};
+  const StepCosts costs{{{1, 0.004}, {64, 0.0625}}, {{2, 0.001}}, 1e-9, 3e-9, 1.0 / 3, {{1, 0.25}}, 0.5};
   const auto read = parseStepCosts(stepCostsJson(costs));
   ASSERT_TRUE(read) << read.status().toString();
   EXPECT_EQ(stepCostsJson(*read), stepCostsJson(costs));
   ASSERT_EQ(read->tokens.size(), 2u);
   EXPECT_EQ(read->tokens[1].count, 64u);
   EXPECT_EQ(read->perMovedPage, 1.0 / 3);
+  EXPECT_EQ(read->served.at(0).seconds, 0.25);
+  EXPECT_EQ(read->perRequest, 0.5);
 }
 
 TEST(StepCost, BadFilesAreNamed) {
@@ -63,6 +88,7 @@ TEST(StepCost, BadFilesAreNamed) {
   for (const std::string& text :
        {std::string("["), std::string("[]"), "{" + rest, R"({"tokens":[],)" + rest, R"({"tokens":[[1]],)" + rest,
         R"({"tokens":[[-1,2]],)" + rest, R"({"tokens":[[1,"2"]],)" + rest, R"({"tokens":[[4294967296,2]],)" + rest,
+        R"({"tokens":[[1,2]],"served":1,)" + rest, R"({"tokens":[[1,2]],"per_request":"1",)" + rest,
         std::string(R"({"tokens":[[1,2]],"rows":[],"per_attended":0,"per_attended_alone":0})")})
     EXPECT_EQ(parseStepCosts(text).status().code(), "RT_STEP_COST") << text;
 }

@@ -1,0 +1,209 @@
+// The caller's thread drives the engine's loop, another one is server and client.
+#include "runtime/main/serving_meter.h"
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "runtime/device/cpu_topology.h"
+#include "runtime/main/process_clock.h"
+#include "runtime/server/server.h"
+
+namespace llmc::rt {
+namespace {
+
+constexpr int kRounds = 3, kRequests = 9;
+/// Tokens of an answer, of which the first and last steps are not those of all streams, and of the prompt.
+constexpr uint32_t kTokens = 40, kPrompt = 2;
+/// Stretches of steps alike: so many at least, without the first ones.
+constexpr size_t kFewest = 8, kFirst = 2;
+constexpr uint32_t kMostStreams = 256;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+Status fault(std::string text) {
+  return Status::error(ErrorKind::kUnavailable, "RT_METER", "what serving costs cannot be measured: " + text,
+                       "--step-cost FILE takes costs that were measured before");
+}
+
+/// A request over a connection of its own, and its answer.
+class Stream {
+ public:
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() {
+    if (fd_ >= 0) close(fd_);
+  }
+  bool ask(uint16_t port, uint32_t tokens) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd_ < 0 || connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return false;
+    const std::string body = R"({"prompt":[0,1],"temperature":0,"ignore_eos":true,"stream":true,"max_tokens":)" +
+                             std::to_string(tokens) + "}";
+    const std::string text =
+        "POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        "Content-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
+    return send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  int descriptor() const { return over_ ? -1 : fd_; }
+  /// Of a descriptor that is readable.
+  void read() {
+    char buffer[1 << 14];
+    const ssize_t count = recv(fd_, buffer, sizeof buffer, 0);
+    over_ = count <= 0;
+    if (!over_) text_.append(buffer, static_cast<size_t>(count));
+    told_ = told_ || text_.find("data: ") != std::string::npos;
+  }
+  bool told() const { return told_; }  ///< its first token
+  bool over() const { return over_; }
+  bool whole() const { return text_.starts_with("HTTP/1.1 200 ") && text_.find("data: [DONE]") != std::string::npos; }
+
+ private:
+  int fd_ = -1;
+  std::string text_;
+  bool told_ = false, over_ = false;
+};
+
+/// So many requests at once, until all are answered whole. Seconds until the first of them had a token; negative: one
+/// was not.
+double ask(uint16_t port, uint32_t streams, uint32_t tokens) {
+  constexpr int kMostMilliseconds = 60'000;
+  std::vector<Stream> all(streams);
+  std::vector<pollfd> waits(streams);
+  const double begin = monotonicSeconds();
+  double first = -1;
+  for (Stream& one : all)
+    if (!one.ask(port, tokens)) return -1;
+  for (;;) {
+    for (uint32_t i = 0; i < streams; ++i) waits[i] = {all[i].descriptor(), POLLIN, 0};
+    if (poll(waits.data(), streams, kMostMilliseconds) <= 0) return -1;
+    for (uint32_t i = 0; i < streams; ++i) {
+      if (!waits[i].revents) continue;
+      all[i].read();
+      if (first < 0 && all[i].told()) first = monotonicSeconds() - begin;
+    }
+    if (std::all_of(all.begin(), all.end(), [](const Stream& one) { return one.over(); })) break;
+  }
+  return std::all_of(all.begin(), all.end(), [](const Stream& one) { return one.whole(); }) ? first : -1;
+}
+
+/// 1, 2, 3, 4, 6, 8, 12, 16, 24 ... up to `most`.
+std::vector<uint32_t> countsOfStreams(uint32_t most) {
+  std::vector<uint32_t> counts;
+  for (uint32_t n = 1; n < most; n *= 2) {
+    counts.push_back(n);
+    if (n > 1 && n + n / 2 < most) counts.push_back(n + n / 2);
+  }
+  counts.push_back(most);
+  return counts;
+}
+
+}  // namespace
+
+std::vector<StepPoint> servedPoints(std::span<const serving::TracedStep> steps, const StepCost& bare) {
+  std::map<uint32_t, std::vector<double>> means;  // of each number of rows
+  const auto alike = [](const serving::TracedStep& a, const serving::TracedStep& b) {
+    return a.prefillTokens == 0 && b.prefillTokens == 0 && a.rows == b.rows && b.number == a.number + 1;
+  };
+  for (size_t at = 0; at < steps.size();) {
+    size_t end = at + 1;
+    while (end < steps.size() && alike(steps[end - 1], steps[end])) ++end;
+    if (end - at >= kFewest + kFirst) {
+      double beyond = 0;
+      for (size_t i = at + kFirst; i + 1 < end; ++i) {
+        const serving::TracedStep& s = steps[i];
+        beyond += steps[i + 1].begin - s.begin -
+                  bare.seconds({s.tokens, s.sequences, s.rows, s.attended, s.attendedAlone, s.moves});
+      }
+      means[steps[at].rows].push_back(beyond / static_cast<double>(end - 1 - (at + kFirst)));
+    }
+    at = end;
+  }
+  std::vector<StepPoint> points;
+  for (auto& [rows, all] : means) points.push_back({rows, median(std::move(all))});
+  return points;
+}
+
+ServingMeter::ServingMeter() : front_([this] { front(); }) {}
+
+ServingMeter::~ServingMeter() {
+  if (!front_.joinable()) return;
+  work_.set_value({});
+  front_.join();
+}
+
+void ServingMeter::front() {
+  const Work work = work_.get_future().get();
+  if (!work.loop) return;
+  keepOffCpus(work.workers);
+  loaded_ = load(work);
+  work.loop->stop();
+}
+
+Status ServingMeter::load(const Work& work) {
+  auto listener = server::Listener::open("127.0.0.1", 0);
+  LLMC_TRY(listener.status());
+  auto server = server::Server::create({}, listener.take(), *work.loop, {*work.tokenizer, std::nullopt});
+  LLMC_TRY(server.status());
+  const uint16_t port = (*server)->port();
+  bool good = true;
+  for (int round = 0; round < kRounds && good; ++round)
+    for (const uint32_t streams : work.streams) good = good && ask(port, streams, work.tokens) >= 0;
+  for (int i = 0; i < kRequests && good; ++i) {
+    latencies_.push_back(ask(port, 1, 1));
+    good = latencies_.back() >= 0;
+  }
+  (*server)->stop();
+  return good ? Status::ok() : fault("a request to this process over 127.0.0.1 was not answered whole");
+}
+
+Status ServingMeter::measure(Session& session, SchedulerConfig config, StepCosts& bare) {
+  auto tokenizer = session.tokenizer();
+  LLMC_TRY(tokenizer.status());
+  auto cost = MeasuredStepCost::create(bare);
+  LLMC_TRY(cost.status());
+  const uint32_t tokens = std::min(kTokens, session.context() - std::min(session.context(), kPrompt));
+  const uint32_t pages = (tokens + kPrompt + kPageTokens - 1) / kPageTokens;
+  const uint32_t most = std::min({config.limits.maxSequences, kMostStreams, session.kv().pages() / pages});
+  if (tokens < kFewest + kFirst || most == 0) return Status::ok();  // such a context has no steps alike
+  config.maxQueue = std::max(config.maxQueue, most);
+  std::vector<serving::TracedStep> steps;
+  server::ModelFacts facts;
+  facts.names = {"m"};
+  facts.context = session.context();
+  facts.vocabulary = session.model().vocab_size();
+  serving::LoopExtras extras;
+  extras.stepped = [&steps](const serving::TracedStep& step) { steps.push_back(step); };
+  auto loop =
+      serving::EngineLoop::create(session.executor(), session.kv(), std::move(facts), config, std::move(extras));
+  LLMC_TRY(loop.status());
+  work_.set_value({loop->get(), *tokenizer, session.pool().cpus(), countsOfStreams(most), tokens});
+  const Status ran = (*loop)->run();
+  front_.join();
+  LLMC_TRY(ran);
+  LLMC_TRY(loaded_);
+  bare.served = servedPoints(steps, *cost);
+  std::vector<double> beside;
+  for (size_t i = 0; i < latencies_.size() && i < steps.size(); ++i) {
+    const serving::TracedStep& step = steps[steps.size() - latencies_.size() + i];
+    beside.push_back(std::max(0.0, latencies_[i] - (step.told - step.begin)));
+  }
+  bare.perRequest = median(std::move(beside));
+  return Status::ok();
+}
+
+}  // namespace llmc::rt

@@ -1,0 +1,78 @@
+// What serving adds is taken from steps that follow each other, and measured over a server that answers.
+#include "runtime/main/serving_meter.h"
+
+#include "runtime/main/scheduler_flags.h"
+#include "runtime/main/step_meter.h"
+#include "tests/unit/runtime/main/run_fixture.h"
+
+namespace llmc::rt::test {
+namespace {
+
+/// `count` steps of `rows` rows, one every `seconds`, behind one that is not there.
+void addSteps(std::vector<serving::TracedStep>& steps, uint32_t rows, int count, double seconds) {
+  double now = steps.empty() ? 1 : steps.back().begin + 0.5;
+  for (int i = 0; i < count; ++i, now += seconds) {
+    serving::TracedStep step;
+    step.number = (steps.empty() ? 0 : steps.back().number) + (i == 0 ? 2 : 1);
+    step.tokens = step.sequences = step.rows = rows;
+    step.begin = now;
+    steps.push_back(step);
+  }
+}
+
+TEST(ServingMeter, PointsAreWhatStepsTookBeyondTheirCost) {
+  const auto bare = MeasuredStepCost::create({{{1, 0.001}, {4, 0.004}}, {}}).take();
+  std::vector<serving::TracedStep> steps;
+  addSteps(steps, 1, 30, 0.0015);
+  addSteps(steps, 2, 30, 0.0030);
+  addSteps(steps, 1, 30, 0.0012);
+  addSteps(steps, 1, 30, 0.0019);
+  addSteps(steps, 4, 30, 0.0030);
+  addSteps(steps, 3, 5, 9);     // too few to tell
+  steps[50].prefillTokens = 2;  // ends the stretch of 2 rows
+  const auto points = servedPoints(steps, bare);
+  ASSERT_EQ(points.size(), 3u);
+  EXPECT_EQ(points[0].count, 1u);
+  EXPECT_NEAR(points[0].seconds, 0.0005, 1e-9) << "the median of the stretches";
+  EXPECT_EQ(points[1].count, 2u);
+  EXPECT_NEAR(points[1].seconds, 0.0010, 1e-9);
+  EXPECT_EQ(points[2].count, 4u);
+  EXPECT_NEAR(points[2].seconds, -0.0010, 1e-9) << "faster than by itself";
+}
+
+TEST(ServingMeter, AStretchCountsByItsMean) {
+  const auto bare = MeasuredStepCost::create({{{1, 0.001}}, {}}).take();
+  std::vector<serving::TracedStep> steps;
+  addSteps(steps, 1, 13, 0.001);  // 10 periods behind the first two
+  for (size_t i = 8; i < steps.size(); ++i) steps[i].begin += 0.010;
+  const auto points = servedPoints(steps, bare);
+  ASSERT_EQ(points.size(), 1u);
+  EXPECT_NEAR(points[0].seconds, 0.001, 1e-9) << "one late step of ten is a tenth of what it lost";
+}
+
+TEST_F(Run, ServingIsMeasuredOverAServer) {
+  Flags flags;
+  flags.engine = engine_.path();
+  flags.threads = 2;
+  flags.maxQueue = 1;  // of the trace; the measurement's own requests all wait
+  ServingMeter meter;
+  auto session = Session::open(flags, {.sequences = 6, .sharedKv = true, .rows = 64});
+  ASSERT_TRUE(session) << session.status().toString();
+  auto costs = StepMeter(**session).measure();
+  ASSERT_TRUE(costs) << costs.status().toString();
+  EXPECT_TRUE(costs->served.empty());
+  const Status measured = meter.measure(**session, *schedulerConfigOf(flags, **session), *costs);
+  ASSERT_TRUE(measured) << measured.toString();
+  ASSERT_FALSE(costs->served.empty());
+  EXPECT_EQ(costs->served.front().count, 1u);
+  EXPECT_EQ(costs->served.back().count, 6u);
+  EXPECT_GT(costs->served.back().seconds, 0) << "such an engine's steps take less than telling six tokens";
+  EXPECT_GT(costs->perRequest, 0);
+  EXPECT_LT(costs->perRequest, 1);
+  EXPECT_TRUE(MeasuredStepCost::create(*costs));
+}
+
+TEST(ServingMeter, MayBeLeftUnused) { const ServingMeter meter; }
+
+}  // namespace
+}  // namespace llmc::rt::test
