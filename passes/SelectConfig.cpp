@@ -35,9 +35,14 @@ llvm::ArrayRef<int64_t> rowClasses(bool product, Callers callers, bool selectedR
   return callers.decode ? llvm::ArrayRef<int64_t>(kFew) : llvm::ArrayRef<int64_t>(kTokens);
 }
 
-llvm::ArrayRef<int64_t> cudaRowClasses(bool product) {
-  static constexpr int64_t kAny[] = {0};
-  return product ? llvm::ArrayRef<int64_t>(kCudaRowClasses) : llvm::ArrayRef<int64_t>(kAny);
+llvm::SmallVector<int64_t> cudaRowClasses(kern::FuncOp kernel) {
+  if (kernel.getHero() != "linear")
+    return {0};
+  llvm::SmallVector<int64_t> classes(std::begin(kCudaRowClasses), std::end(kCudaRowClasses));
+  std::optional<CudaProduct> product = cudaProductOf(kernel);
+  if (!product || product->n * product->k < kLeastChunkedWeights)
+    llvm::erase(classes, 512);
+  return classes;
 }
 
 /// What databases know the product of a kernel by on `machine`; empty: it has not exactly one, or no code there.
@@ -98,8 +103,9 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       bool product = kernel.getHero() == "linear";
       for (Type type : kernel.getResultTypes())
         rows = rows || llm::rowsDim(type).isS();
-      for (int64_t limit :
-           *machine == Target::Cuda ? cudaRowClasses(product) : rowClasses(product, callers.lookup(kernel), rows))
+      for (int64_t limit : *machine == Target::Cuda
+                               ? cudaRowClasses(kernel)
+                               : llvm::SmallVector<int64_t>(rowClasses(product, callers.lookup(kernel), rows)))
         variants.push_back(kern::ConfigAttr::get(&getContext(), limit,
                                                  product ? tunedParams(builder, database, kernel, *machine, limit)
                                                          : DictionaryAttr::get(&getContext())));

@@ -21,7 +21,7 @@ static constexpr int64_t kReservedShared = 1024; // of each block, from sm_90 on
 
 // Formats and ids of attributes.
 static constexpr uint8_t kSizedValue = 4;
-static constexpr uint8_t kFrameSize = 0x11, kParameterSize = 0x19, kRegisterCount = 0x2f;
+static constexpr uint8_t kFrameSize = 0x11, kParameterSize = 0x19, kRegisterCount = 0x2f, kClusterSize = 0x3d;
 
 static Status broken(const llvm::Twine &what) {
   return Status::error(ErrorKind::kInternal, "CU_CUBIN", "expected a cubin from NVRTC, found " + what.str());
@@ -113,6 +113,9 @@ Result<CubinInfo> readCubin(std::string_view cubin, std::string_view symbolName)
                              if (own && id == kParameterSize) {
                                info.parameterBytes = value;
                                hasParameters = true;
+                             } else if (own && id == kClusterSize && payload.size() >= 12) {
+                               info.cluster =
+                                   static_cast<int64_t>(word(payload, 0)) * word(payload, 1) * word(payload, 2);
                              } else if (!own && payload.size() >= 8 && word(payload, 0) == *kernel) {
                                if (id == kRegisterCount) {
                                  info.registers = word(payload, 1);

@@ -46,6 +46,8 @@ std::string describeLaunch(const KernelText &text) {
     printGrid(out, text.grid[i]);
     if (i == 0 && text.blocksPerSm > 0)
       out << ", at most " << text.blocksPerSm << " a multiprocessor";
+    if (i == 0 && text.cluster > 1)
+      out << ", clusters of " << text.cluster;
     out << (i < 2 ? ", " : ")");
   }
   out << ", " << text.threads << " threads, " << text.sharedBytes << " bytes of shared memory";
@@ -84,7 +86,7 @@ static llvm::StringRef kindOf(Type type) {
 }
 
 KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks,
-                         bool waits)
+                         bool waits, int64_t cluster)
     : writer_(writer), function_(request.function), symbol_(request.symbol), threads_(threads),
       startsEarly_(request.arch.startsEarly()) {
   const unsigned inputs = function_.getArgumentTypes().size(), count = inputs + function_.getResultTypes().size();
@@ -97,8 +99,9 @@ KernelFrame::KernelFrame(SourceWriter &writer, const CudaRequest &request, int64
   writer.line("  u64 word[" + llvm::Twine(count) + "];");
   writer.line("};");
   std::string bounds = llvm::utostr(threads) + (minBlocks > 0 ? ", " + llvm::utostr(minBlocks) : "");
-  body_.emplace(writer.scope("extern \"C\" __global__ void __launch_bounds__(" + bounds + ") " + request.symbol +
-                             "(const __grid_constant__ Args args)"));
+  const std::string clusters = cluster > 1 ? "__cluster_dims__(" + llvm::utostr(cluster) + ", 1, 1) " : "";
+  body_.emplace(writer.scope("extern \"C\" __global__ void __launch_bounds__(" + bounds + ") " + clusters +
+                             request.symbol + "(const __grid_constant__ Args args)"));
   for (unsigned i = 0; i < count; ++i) {
     const bool input = i < inputs;
     Type type = input ? function_.getArgumentTypes()[i] : function_.getResultTypes()[i - inputs];

@@ -16,9 +16,10 @@ llvm::StringRef cacheFormat(llm::QuantKind kind);
 class KernelFrame {
 public:
   /// `minBlocks`: blocks a multiprocessor should hold at once (0: no wish); limits registers. `waits`: the body begins
-  /// by waiting for the kernel before; else the family calls wait() once weights are on their way.
+  /// by waiting for the kernel before; else the family calls wait() once weights are on their way. `cluster`: blocks of
+  /// a cluster.
   KernelFrame(SourceWriter &writer, const CudaRequest &request, int64_t threads, int64_t minBlocks = 0,
-              bool waits = true);
+              bool waits = true, int64_t cluster = 1);
   /// From here on the body may touch what other kernels write.
   void wait();
 

@@ -30,6 +30,8 @@ struct KernelText {
   /// Blocks that take their work in turn: x of the grid is at most this times the device's multiprocessors. 0: no
   /// limit.
   int64_t blocksPerSm = 0;
+  /// Blocks of a cluster, neighbours in x, which run at once; x of the grid is a multiple. 1: no clusters.
+  int64_t cluster = 1;
   /// Registers that the block's warpgroups deal out among themselves (setmaxnreg); 0: none. A launch with fewer hangs.
   int64_t dealtRegisters = 0;
   bool waits = false;      ///< for the kernel before it, so that it may start before that one has ended

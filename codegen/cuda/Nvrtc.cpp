@@ -211,6 +211,11 @@ static Status check(const KernelText &kernel, const Arch &arch, const CompiledTe
                  "expected " + std::to_string(8 * kernel.words) + " bytes of arguments, found " +
                      std::to_string(compiled.parameterBytes) + " in the cubin",
                  "the launch plan and the kernel's text disagree");
+  if (compiled.cluster != kernel.cluster)
+    return error("CU_CLUSTER",
+                 "expected clusters of " + std::to_string(kernel.cluster) + " blocks, found " +
+                     std::to_string(compiled.cluster) + " in the cubin",
+                 "the launch plan and the kernel's text disagree");
   if (const int64_t pool = compiled.registers * kernel.threads; pool < kernel.dealtRegisters)
     return error("CU_REGISTERS",
                  "its warpgroups deal out " + std::to_string(kernel.dealtRegisters) + " registers, a block has " +
@@ -259,6 +264,7 @@ Result<CompiledText> Nvrtc::compile(const KernelText &kernel, const Arch &arch) 
   compiled.spillBytes = info->frameBytes;
   compiled.sharedBytes = info->sharedBytes;
   compiled.parameterBytes = info->parameterBytes;
+  compiled.cluster = info->cluster;
   LLMC_TRY(check(kernel, arch, compiled));
   return compiled;
 }

@@ -16,6 +16,7 @@ struct CompiledText {
   int64_t spillBytes = 0;     ///< stack frame of a thread: spilled registers and arrays that are indexed
   int64_t sharedBytes = 0;    ///< static shared memory of a block
   int64_t parameterBytes = 0; ///< of the kernel's arguments
+  int64_t cluster = 1;        ///< blocks of a cluster
 };
 
 /// The compiler library. Thread-safe: compile() may run on any number of threads at once. Same text, same bytes.
@@ -34,8 +35,8 @@ public:
 
   /// Compiles the device library and `kernel`. Results are kept in ($XDG_CACHE_HOME or ~/.cache)/llmc/nvrtc.
   /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_REGISTERS (warpgroups deal
-  /// out more than a block has), CU_PARAMS (the argument bytes are not 8 * kernel.words), CU_SHARED (more shared memory
-  /// than a block of `arch` can have).
+  /// out more than a block has), CU_PARAMS (the argument bytes are not 8 * kernel.words), CU_CLUSTER (other clusters
+  /// than the launch's), CU_SHARED (more shared memory than a block of `arch` can have).
   rt::Result<CompiledText> compile(const KernelText &kernel, const Arch &arch) const;
 
 private:

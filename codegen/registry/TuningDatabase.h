@@ -36,9 +36,13 @@ std::string cudaProductKey(const CudaProduct &product);
 /// Nothing: not such a key.
 std::optional<CudaProduct> readCudaProduct(llvm::StringRef key);
 
-/// Row classes of products on CUDA: tokens that a block multiplies at once, whole tiles of 8, the least a tensor core
-/// takes; 0: any number.
-inline constexpr int64_t kCudaRowClasses[] = {8, 16, 32, 64, 0};
+/// Row classes of products on CUDA: up to 64 tokens that a block multiplies at once, whole tiles of 8, the least a
+/// tensor core takes; chunks of prompts and large batches, where the tiles that are best for long prompts are too few
+/// for all multiprocessors; 0: any number.
+inline constexpr int64_t kCudaRowClasses[] = {8, 16, 32, 64, 512, 0};
+/// Products of fewer weights have no class of 512: whatever the tiles, they are too few, and each class is a kernel
+/// more.
+inline constexpr int64_t kLeastChunkedWeights = int64_t{1} << 22;
 
 /// Records of a file, each for another (target, arch, family, shape, class). Lines are independent; `#` starts a
 /// comment; the first line that is not one is `llmc-tuning 1`.

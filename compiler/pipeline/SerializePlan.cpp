@@ -151,6 +151,7 @@ private:
     range->launch->local_bytes = static_cast<uint32_t>(variant.compiled.spillBytes);
     range->launch->waits = variant.kernel.waits;
     range->launch->blocks_per_sm = static_cast<uint32_t>(variant.kernel.blocksPerSm);
+    range->launch->cluster = static_cast<uint32_t>(variant.kernel.cluster > 1 ? variant.kernel.cluster : 0);
     for (const GridDim &dim : variant.kernel.grid) {
       auto entry = std::make_unique<fb::GridDimT>();
       entry->base = static_cast<uint32_t>(dim.base);

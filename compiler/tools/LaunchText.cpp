@@ -34,6 +34,8 @@ Json launchFacts(const fb::LaunchShape &launch) {
   if (launch.blocks_per_sm() != 0)
     grid[0] = "min(" + grid[0].get<std::string>() + ", " +
               (launch.blocks_per_sm() == 1 ? "" : std::to_string(launch.blocks_per_sm()) + " * ") + "multiprocessors)";
+  if (launch.cluster() > 1)
+    grid[0] = grid[0].get<std::string>() + " in clusters of " + std::to_string(launch.cluster());
   return {{"threads", launch.threads()},
           {"grid", grid},
           {"registers", launch.registers()},

@@ -194,10 +194,10 @@ rt::Result<std::unique_ptr<DeviceProductRun>> DeviceProductRun::load(const Strea
                                  static_cast<uint32_t>(dim.sCount), static_cast<uint32_t>(dim.seqCount)};
     run->shape_.grid[i] = static_cast<uint32_t>(blocks(same, tokens, tokens, 1));
   }
-  if (text.blocksPerSm > 0)
-    run->shape_.grid[0] =
-        std::min(run->shape_.grid[0], static_cast<uint32_t>(text.blocksPerSm) *
-                                          static_cast<uint32_t>(stream.context().facts().multiprocessors));
+  if (const uint32_t most = mostBlocks(static_cast<uint32_t>(text.blocksPerSm),
+                                       static_cast<uint32_t>(stream.context().facts().multiprocessors),
+                                       static_cast<uint32_t>(text.cluster)))
+    run->shape_.grid[0] = std::min(run->shape_.grid[0], most);
   run->shape_.threads = static_cast<uint32_t>(text.threads);
   run->shape_.sharedBytes = static_cast<uint32_t>(text.sharedBytes);
   run->shape_.early = text.waits;

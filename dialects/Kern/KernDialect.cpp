@@ -42,8 +42,8 @@ void ConfigAttr::print(AsmPrinter& printer) const {
 }
 
 LogicalResult ConfigAttr::verify(::llvm::function_ref<InFlightDiagnostic()> emitError, int64_t mMax, DictionaryAttr) {
-  if (::llvm::is_contained({0, 1, 4, 8, 16, 32, 64}, mMax)) return success();
-  return emitError() << "C1: expected m_max to be 0, 1, 4, 8, 16, 32 or 64, found " << mMax;
+  if (::llvm::is_contained({0, 1, 4, 8, 16, 32, 64, 512}, mMax)) return success();
+  return emitError() << "C1: expected m_max to be 0, 1, 4, 8, 16, 32, 64 or 512, found " << mMax;
 }
 
 }  // namespace llmc::kern

@@ -45,6 +45,8 @@ inline constexpr uint32_t kMaxParameterBytes = 4096;
 inline constexpr uint64_t kMaxGridX = 0x7fffffff, kMaxGridYZ = 65535;
 /// Blocks that a multiprocessor can hold.
 inline constexpr uint32_t kMaxBlocksPerSm = 32;
+/// Blocks of a cluster that every device with clusters takes.
+inline constexpr uint32_t kMaxCluster = 8;
 /// Most tokens, rows and sequences of one step on this target, so that a dimension may count any of them.
 inline constexpr uint32_t kMaxStepTokens = 65535;
 
@@ -85,7 +87,7 @@ inline constexpr uint32_t kMostEdits = 1u << 16;
 /// Blocks of a launch in one dimension:
 /// base + ceil(T / tTile) * tCount + ceil(S / sTile) * sCount + sequences * seqCount, at least 1. A tile of 0: without
 /// that term. In a graph T, S and sequences are the bucket's. In x LaunchShape.blocks_per_sm times the device's
-/// multiprocessors may be fewer: then blocks take what the others would have done in turn.
+/// multiprocessors may be fewer: then blocks take what the others would have done in turn, in whole clusters.
 struct GridDim {
   uint32_t base = 1, tTile = 0, tCount = 0, sTile = 0, sCount = 0, seqCount = 0;
   bool operator==(const GridDim&) const = default;
@@ -97,6 +99,13 @@ constexpr uint64_t blocks(const GridDim& dim, uint64_t tokens, uint64_t rows, ui
   if (dim.tTile != 0) sum += (tokens + dim.tTile - 1) / dim.tTile * dim.tCount;
   if (dim.sTile != 0) sum += (rows + dim.sTile - 1) / dim.sTile * dim.sCount;
   return sum == 0 ? 1 : sum;
+}
+
+/// Blocks in x that take their work in turn, whole clusters of them on a device with any number of multiprocessors.
+/// 0 a multiprocessor: 0, no limit.
+constexpr uint32_t mostBlocks(uint32_t blocksPerSm, uint32_t multiprocessors, uint32_t cluster) {
+  const uint32_t most = blocksPerSm * multiprocessors, each = cluster > 1 ? cluster : 1;
+  return most == 0 ? 0 : most < each ? each : most / each * each;
 }
 
 }  // namespace llmc::rt::cuda

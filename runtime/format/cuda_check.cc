@@ -47,6 +47,17 @@ Status checkGrid(const std::string& path, const fb::LaunchShape& launch) {
   return Status::ok();
 }
 
+/// Every term of x makes whole clusters, so that any step does.
+Status checkClusters(const std::string& path, const fb::LaunchShape& launch) {
+  const uint32_t cluster = launch.cluster();
+  if (cluster <= 1) return Status::ok();
+  const fb::GridDim& x = *launch.grid()->Get(0);
+  for (const uint32_t count : {x.base(), x.t_count(), x.s_count(), x.seq_count()})
+    if (count % cluster != 0)
+      return wrong("EN_CODE", at(path, "grid", 0), count, "blocks in whole clusters of " + std::to_string(cluster));
+  return Status::ok();
+}
+
 Status checkLaunchShape(const std::string& path, const fb::LaunchShape& launch) {
   if (launch.threads() < cuda::kMinThreads || launch.threads() > cuda::kMaxThreads || launch.threads() % 32 != 0)
     return wrong("EN_CODE", path + ".threads", launch.threads(), "a multiple of 32 from 32 to 1024");
@@ -59,7 +70,10 @@ Status checkLaunchShape(const std::string& path, const fb::LaunchShape& launch) 
   if (launch.blocks_per_sm() > cuda::kMaxBlocksPerSm)
     return wrong("EN_CODE", path + ".blocks_per_sm", launch.blocks_per_sm(),
                  "at most " + std::to_string(cuda::kMaxBlocksPerSm));
-  return checkGrid(path, launch);
+  if (launch.cluster() > cuda::kMaxCluster)
+    return wrong("EN_CODE", path + ".cluster", launch.cluster(), "at most " + std::to_string(cuda::kMaxCluster));
+  LLMC_TRY(checkGrid(path, launch));
+  return checkClusters(path, launch);
 }
 
 /// 0, any, sorts last.

@@ -223,7 +223,7 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"prompt-tokens", bench, "--bench"},
       {"output-tokens", bench, "--bench"},
       {"repeat", bench, "--bench"},
-      {"random-weights", bench, "--bench"},
+      {"random-weights", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"trace", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},

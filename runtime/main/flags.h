@@ -47,7 +47,7 @@ struct Flags {
   std::string device;               ///< "cpu", "cuda:N"; empty or "auto": the one that the engine is for
   bool graphs = true;               ///< on a CUDA device
   bool eager = false;               ///< vLLM's name for no graphs; a CPU, which has none, takes it too
-  bool randomWeights = false;       ///< of --bench on a CUDA device: made up there
+  bool randomWeights = false;       ///< of --bench and servers on a CUDA device: made up there
   int threads = 0;                  ///< 0: one a physical core
   uint32_t maxModelLen = 0;         ///< tokens; 0: the model's
   uint64_t kvMemory = 0;            ///< bytes; 0: what the context needs

@@ -121,7 +121,8 @@ constexpr FlagHelp kFlags[] = {
      kMeasure},
     {"repeat", "N", "repeats of --bench (default: 3)", kMeasure},
     {"random-weights", "",
-     "--bench on a GPU with weights made up there, for engines of llmc build --no-weights (default: the engine's)",
+     "--bench or a server on a GPU with weights made up there, for engines of llmc build --no-weights (default: the "
+     "engine's)",
      kMeasure},
     {"step-cost", "FILE|-", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
     {"profile", "",

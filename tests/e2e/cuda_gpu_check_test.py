@@ -28,23 +28,40 @@ class GpuCheck(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = engine.work_dir() / "gpu-check"
-        done = script("prepare.py", cls.folder, "--no-shapes", "--kernels", CASES)
+        done = script("prepare.py", cls.folder, "--shapes", "tiny-native", "--dump", "--kernels", CASES)
         assert done.returncode == 0, done.stderr
 
-    def run_script(self, folder: pathlib.Path, out: str):
+    def run_script(self, folder: pathlib.Path, out: str, *flags):
         path = engine.work_dir() / out
-        done = script("run.py", folder, "--llmc-run", engine.BIN / "llmc-run", "--out", path, "--skip-sanitizer", "--skip-torch", "--quick")
+        done = script("run.py", folder, "--out", path, "--quick", *flags)
         return done, json.loads(path.read_text())
 
-    def test_numbers_of_the_tiny_models(self):
-        done, result = self.run_script(self.folder, "gpu-result.json")
+    def test_everything_in_one_command(self):
+        done, result = self.run_script(self.folder, "gpu-result.json", "--skip", "sanitizer")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(result["failures"], [])
         self.assertGreater(result["kernels"]["cases"], 10)
         self.assertEqual(len(result["numbers"]), 4)
-        for one in result["numbers"]:
+        for one in result["numbers"].values():
             self.assertGreater(one["equal_tokens"], 0)
             self.assertIn(one["model"], done.stdout)
+        speed, served = result["speed"]["tiny-native"], result["serving"]["tiny-native"]
+        self.assertEqual(len(speed), 4)
+        for made in speed.values():
+            self.assertGreater(made["best"]["prefill_tokens_per_s"], 0)
+        # Every request over HTTP has its tokens; what is not installed here says so.
+        self.assertEqual((served["requests"], served["output"]), (3, 4))
+        self.assertGreater(served["output_throughput"], 0)
+        self.assertIn("| tiny-native | 3 | 6 + 4 |", done.stdout)
+        self.assertEqual(result["sanitizer"], {"skipped": "--skip sanitizer"})
+        for beside in (result["torch"], result["transformers"]["tiny-native"]):
+            self.assertIn("torch", beside["skipped"])
+
+    def test_what_would_begin_too_late_is_left_out(self):
+        done, result = self.run_script(self.folder, "gpu-late.json", "--seconds", 0)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for part in ("kernels", "numbers", "speed", "torch", "serving", "transformers", "sanitizer"):
+            self.assertEqual(result[part], {"skipped": "no time: 0.0 s are over"})
 
     def test_a_kernel_that_computes_something_else_is_told(self):
         path = engine.work_dir() / "gpu-kernels.zip"
@@ -70,16 +87,16 @@ class GpuCheck(unittest.TestCase):
     def test_wrong_numbers_are_told(self):
         name, folder = "llama-3h1-d64-f32", engine.work_dir() / "gpu-wrong"
         folder.mkdir(exist_ok=True)
-        for file in (f"{name}.bin", f"{name}.npy", "manifest.json"):
+        for file in (f"{name}.bin", f"{name}.npy", "manifest.json", "llmc-run"):
             shutil.copy(self.folder / file, folder)
         (folder / "dump").unlink(missing_ok=True)
         (folder / "dump").symlink_to(self.folder / "dump")
         manifest = json.loads((folder / "manifest.json").read_text())
-        manifest["tiny"] = [case for case in manifest["tiny"] if case["name"] == name]  # one is enough
+        manifest["tiny"], manifest["shapes"] = [case for case in manifest["tiny"] if case["name"] == name], []  # one is enough
         (folder / "manifest.json").write_text(json.dumps(manifest))
         path = folder / f"{name}.npy"
         path.write_bytes(path.read_bytes()[:-4000] + bytes(4000))
-        done, result = self.run_script(folder, "gpu-wrong.json")
+        done, result = self.run_script(folder, "gpu-wrong.json", "--skip", "torch,sanitizer")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(len(result["failures"]), 1, result["failures"])
         self.assertIn(f"{name}: a mean KL of", result["failures"][0])
@@ -120,7 +137,7 @@ class EnginesWithoutWeights(unittest.TestCase):
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(text, done.stderr)
         twin = cuda_engine.twin("llama-3h1-d64-f32")
-        for flags, text in ((("--bench", "--random-weights"), "goes with an engine for CUDA"), (("--prompt-ids", "1", "--random-weights"), "goes with --bench")):
+        for flags, text in ((("--bench", "--random-weights"), "goes with an engine for CUDA"), (("--prompt-ids", "1", "--random-weights"), "goes with serving or --bench")):
             done = subprocess.run([engine.BIN / "llmc-run", twin, *flags], capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 64, done.stderr)
             self.assertIn(text, done.stderr)

@@ -18,6 +18,7 @@ COLD_CPU_S, WARM_CPU_S = 30, 2
 # Of what memory moves, by decode of one sequence; tokens a second of 256 streams.
 DECODE = {"native": 0.85, "fp8": 0.70, "w4": 0.60}
 SERVED = {"native": 6000, "fp8": 6000, "w4": 6000}
+PREFILL = 0.70  # of products' rate, 2,048 tokens of bf16: less is a mistake for the other schemes, too
 ATTENTION = 0.65  # of what memory moves, 32 sequences of 4,096
 
 
@@ -63,7 +64,7 @@ class EightBillion(unittest.TestCase):
         self.assertGreaterEqual(decode["memory_share"], DECODE[scheme], decode)
         self.assertGreaterEqual(attention["attention"]["memory_share"], ATTENTION, attention)
         self.assertGreaterEqual(prediction["served_tokens_per_s"], SERVED[scheme])
-        self.assertGreater(prefill["product_share"], 0.5)
+        self.assertGreaterEqual(prefill["product_share"], PREFILL)
         # Weights once, keys and values once; the step is its launches.
         self.assertLess(decode["bytes"], 1.02 * os.stat(path).st_size + 1024 * 131072)
         for step in (decode, prefill, attention, many):

@@ -7,7 +7,7 @@
 namespace llmc::emu {
 
 void Block::land(Fibre& self, const CopyRequest& request) {
-  u8* target = shared_.get() + request.destination;
+  u8* target = shared_.get() + placeOf(self, request.destination);
   if (request.sourceBytes) std::memcpy(target, reinterpret_cast<const void*>(request.source), request.sourceBytes);
   std::memset(target + request.sourceBytes, 0, request.bytes - request.sourceBytes);
   checks_.access(self, target, request.bytes, Access::kWrite, request.line);
@@ -47,9 +47,10 @@ void Block::copyArrive(Fibre& self, u32 barrier, bool increment, u32 line) {
   for (const CopyRequest& request : self.copies) land(self, request);
   self.copies.clear();
   for (uint32_t& end : self.groups) end = 0;
-  checks_.release(barrier, self.linear);
-  if (increment) mbarrierUpdate(barrier, 1, 0, line);
-  mbarrierUpdate(barrier, -1, 0, line);
+  const u32 place = placeOf(self, barrier);
+  checks_.release(place, self.index);
+  if (increment) mbarrierUpdate(place, 1, 0, line);
+  mbarrierUpdate(place, -1, 0, line);
 }
 
 namespace {
@@ -77,21 +78,23 @@ void Block::mbarrierInit(Fibre& self, u32 barrier, u32 count, u32 line) {
   std::memcpy(place, &word, 8);
 }
 
-void Block::mbarrierUpdate(u32 barrier, s32 arrivals, s32 transactions, u32 line) {
+void Block::mbarrierUpdate(u32 place, s32 arrivals, s32 transactions, u32 line) {
   MbarrierWord word;
-  std::memcpy(&word, shared_.get() + barrier, 8);
+  std::memcpy(&word, shared_.get() + place, 8);
   const s32 pending = word.pending() + arrivals, bytes = word.transactions() + transactions;
-  if (pending < 0) return fail("more arrivals at an mbarrier than its " + std::to_string(word.expected()), line);
+  if (pending < 0)
+    return fail("more arrivals at an mbarrier than its " + std::to_string(word.expected()), line,
+                place / kSharedWindow);
   if (pending != 0 || bytes != 0) {
     word = MbarrierWord::make(word.phase(), pending, word.expected(), bytes);
-    std::memcpy(shared_.get() + barrier, &word, 8);
+    std::memcpy(shared_.get() + place, &word, 8);
     return;
   }
   word = MbarrierWord::make(word.phase() ^ 1, word.expected(), word.expected(), 0);
-  std::memcpy(shared_.get() + barrier, &word, 8);
+  std::memcpy(shared_.get() + place, &word, 8);
   std::vector<Fibre*> waiting;
   for (u32 i = 0; i < threads_; ++i)
-    if (fibres_[i].state == FibreState::kMbarrier && fibres_[i].barrier == barrier && fibres_[i].phase != word.phase())
+    if (fibres_[i].state == FibreState::kMbarrier && fibres_[i].barrier == place && fibres_[i].phase != word.phase())
       waiting.push_back(&fibres_[i]);
   wake(waiting);
 }
@@ -99,21 +102,22 @@ void Block::mbarrierUpdate(u32 barrier, s32 arrivals, s32 transactions, u32 line
 u64 Block::mbarrierArrive(Fibre& self, u32 barrier, u32 count, u32 transactions, u32 line) {
   MbarrierWord word;
   std::memcpy(&word, sharedAt(self, barrier, 8, line), 8);
-  checks_.release(barrier, self.linear);
-  mbarrierUpdate(barrier, -(s32)count, (s32)transactions, line);
+  const u32 place = placeOf(self, barrier);
+  checks_.release(place, self.index);
+  mbarrierUpdate(place, -(s32)count, (s32)transactions, line);
   return word.phase();
 }
 
 void Block::mbarrierExpect(Fibre& self, u32 barrier, u32 transactions, u32 line) {
   sharedAt(self, barrier, 8, line);
-  mbarrierUpdate(barrier, 0, (s32)transactions, line);
+  mbarrierUpdate(placeOf(self, barrier), 0, (s32)transactions, line);
 }
 
 u32 Block::mbarrierWait(Fibre& self, u32 barrier, u32 phase, bool mayBlock, u32 line) {
-  const u8* place = sharedAt(self, barrier, 8, line);
+  const u8* memory = sharedAt(self, barrier, 8, line);
   auto waiting = [&] {
     MbarrierWord word;
-    std::memcpy(&word, place, 8);
+    std::memcpy(&word, memory, 8);
     return word.phase() == (phase & 1);
   };
   if (!mayBlock && waiting()) {
@@ -122,23 +126,24 @@ u32 Block::mbarrierWait(Fibre& self, u32 barrier, u32 phase, bool mayBlock, u32 
   }
   while (waiting()) {
     self.state = FibreState::kMbarrier;
-    self.barrier = barrier;
+    self.barrier = placeOf(self, barrier);
     self.barrierLine = line;
     self.phase = phase & 1;
     switchAway(self);
   }
-  checks_.acquire(barrier, self.linear);
+  checks_.acquire(placeOf(self, barrier), self.index);
   return 1;
 }
 
 void Block::bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line) {
-  checks_.asyncRead(self, shared_.get() + barrier, 8, line);
+  checks_.asyncRead(self, shared_.get() + placeOf(self, barrier), 8, line);
   if ((destination | source | bytes) % 16) fault(self, "cp.async.bulk of a misaligned address or size", line);
   u8* target = sharedAt(self, destination, bytes, line);
   checks_.access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
   checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
-  BulkRequest request{destination, barrier, bytes, line, self.linear, 0, source, false, {}};
+  BulkRequest request{
+      placeOf(self, destination), placeOf(self, barrier), bytes, line, self.index, 0, source, false, {}};
   if (!plan_->checks.lateCopies) return landBulk(request);
   std::memset(target, 0xff, bytes);
   bulk_.push_back(request);
@@ -152,7 +157,7 @@ void Block::bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordin
   u8* target = sharedAt(self, destination, bytes, line);
   checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
-  BulkRequest request{destination, barrier, bytes, line, self.linear, rank, map, true, {}};
+  BulkRequest request{placeOf(self, destination), placeOf(self, barrier), bytes, line, self.index, rank, map, true, {}};
   std::memcpy(request.coordinates, coordinates, rank * sizeof(s32));
   if (!plan_->checks.lateCopies) return landBulk(request);
   std::memset(target, 0xff, bytes);

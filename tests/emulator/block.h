@@ -1,4 +1,5 @@
-// One emulated multiprocessor: runs the blocks given to it one after another, each CUDA thread on a fibre.
+// One emulated multiprocessor, or as many as a cluster has blocks: runs the blocks given to it one after another, those
+// of a cluster at once, each CUDA thread on a fibre.
 #pragma once
 
 #include <deque>
@@ -18,6 +19,7 @@ struct LaunchPlan {
   void (*body)(Thread*) = nullptr;
   std::string kernel;
   Dim3 grid, block;
+  uint32_t cluster = 1;        ///< blocks of a cluster
   uint32_t dynamicShared = 0;  ///< shared address of the dynamic memory
   uint32_t sharedEnd = 0;
   const std::byte* params = nullptr;
@@ -26,7 +28,7 @@ struct LaunchPlan {
   LaunchChecks checks;
 };
 
-enum class FibreState : uint8_t { kReady, kWarp, kBarrier, kMbarrier, kWarpgroup, kDone };
+enum class FibreState : uint8_t { kReady, kWarp, kBarrier, kMbarrier, kWarpgroup, kCluster, kDone };
 
 struct CopyRequest {
   u32 destination;
@@ -55,7 +57,9 @@ struct Fibre : Thread {
   void* stackPointer = nullptr;
   FibreState state = FibreState::kDone;
   WarpRequest request;
-  u32 barrier = 0, barrierLine = 0;  ///< id, or address of the mbarrier waited for
+  u32 barrier = 0, barrierLine = 0;  ///< id in the block, or place of the mbarrier waited for
+  bool arrived = false;              ///< at the cluster's barrier, for which it has not waited yet
+  u32 clusterPhase = 0;              ///< of that barrier
   u32 phase = 0;
   u32 barrierResult = 0;
   u32 spins = 0;
@@ -67,7 +71,7 @@ class Block {
  public:
   Block();
   bool isOk() const { return stacks_.isOk() && shared_ != nullptr; }
-  /// Runs one block to its end; an empty string, or what went wrong first.
+  /// Runs one block, or a cluster of which it is the first, to the end; an empty string, or what went wrong first.
   std::string run(const LaunchPlan& plan, const Dim3& id);
   Counters& counters() { return checks_.counters(); }
   /// Forgets reports and counts of earlier launches.
@@ -90,7 +94,11 @@ class Block {
   u64 mbarrierArrive(Fibre& self, u32 barrier, u32 count, u32 transactions, u32 line);
   void mbarrierExpect(Fibre& self, u32 barrier, u32 transactions, u32 line);
   u32 mbarrierWait(Fibre& self, u32 barrier, u32 phase, bool mayBlock, u32 line);
-  void proxyFence(Fibre& self) { checks_.proxyFence(self.linear); }
+  u32 clusterAddress(Fibre& self, u32 address, u32 rank, u32 line);
+  u64 clusterArrive(Fibre& self, u32 barrier, u32 count, u32 transactions, u32 line);
+  void clusterBarrier(Fibre& self, bool wait, bool orders, u32 line);
+  void bulkMulticast(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 blocks, u32 line);
+  void proxyFence(Fibre& self) { checks_.proxyFence(self.index); }
   void bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
   void wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB,
@@ -112,6 +120,12 @@ class Block {
     u32 arrived = 0, need = 0, count = 0;
     bool all = true, any = false;
   };
+  /// One block of the cluster.
+  struct Member {
+    Dim3 id;
+    u32 live = 0;
+    BarrierState barriers[16];
+  };
   struct WarpgroupMma {
     const WgmmaShape* shape;
     u32* const* d[128];
@@ -131,7 +145,7 @@ class Block {
     std::vector<WarpgroupRead> reads;  ///< oldest first; in checked launches
     std::vector<size_t> groups;        ///< for each committed group how many of `reads` it ends at
   };
-  /// Work of the copy engines, done when no thread can run.
+  /// Work of the copy engines, done when no thread can run; destination and barrier are places.
   struct BulkRequest {
     u32 destination, barrier, bytes, line, thread, rank;
     u64 source;
@@ -147,8 +161,14 @@ class Block {
   void switchTo(void** save, Fibre* next);
   void wake(std::vector<Fibre*>& fibres);
   void finish(Fibre& self);
-  void tryRelease(u32 id);
-  void release(u32 id, BarrierState& state);
+  void tryRelease(u32 rank, u32 id);
+  void release(u32 rank, u32 id, BarrierState& state);
+  void tryReleaseCluster();
+  void prepareThread(u32 index);
+  /// Where an address of a block's shared memory lies in the emulator's: the same number in the first block.
+  u32 placeIn(u32 rank, u32 address) const { return rank * kSharedWindow + address; }
+  u32 placeOf(const Fibre& self, u32 address) const { return placeIn(self.clusterRank, address); }
+  u32 livingBlock(Fibre& self, u32 rank, u32 line);
   void checkConverged(u32 id, const std::vector<Fibre*>& fibres);
   bool warpComplete(u32 warp, u32 lane, u32* need) const;
   void completeWarp(u32 warp, u32 need, Fibre* self);
@@ -160,26 +180,31 @@ class Block {
   void mma(Fibre* lanes);
   void land(Fibre& self, const CopyRequest& request);
   void landBulk(const BulkRequest& request);
-  void mbarrierUpdate(u32 barrier, s32 arrivals, s32 transactions, u32 line);
+  /// `place`: of the barrier.
+  void mbarrierUpdate(u32 place, s32 arrivals, s32 transactions, u32 line);
   bool warpgroupMeets(Fibre& self, u32 kind, u32 line);
-  void warpgroupCompute(WarpgroupMma& mma);
+  void warpgroupCompute(const Fibre& lane, WarpgroupMma& mma);
   void readOperand(const Fibre& lane, const WarpgroupRead& read);
-  const u8* descriptorAt(u64 descriptor, u32 row, u32 byte, bool transpose, u32 line);
-  void fail(const std::string& what, u32 line);
+  const u8* descriptorAt(const Fibre& lane, u64 descriptor, u32 row, u32 byte, bool transpose, u32 line);
+  /// `rank`: of the block that it is said of.
+  void fail(const std::string& what, u32 line, u32 rank = 0);
   uint64_t random();
 
+  static constexpr u32 kMaxBlocks = 8, kSharedWindow = 256u << 10;
+
   const LaunchPlan* plan_ = nullptr;
-  Dim3 id_;
   FibreStacks stacks_;
   std::unique_ptr<u8, void (*)(void*)> shared_;
   std::vector<Fibre> fibres_;
   std::vector<Fibre*> ready_;  ///< the last one runs next
   std::vector<Warp> warps_;
   std::vector<Warpgroup> warpgroups_;
-  BarrierState barriers_[16];
+  std::vector<Member> members_;
   std::vector<BulkRequest> bulk_;
   Checks checks_;
-  u32 threads_ = 0, live_ = 0;
+  u32 threads_ = 0, blockThreads_ = 0,
+      live_ = 0;                        ///< of the cluster, of a block of it, of the cluster that have not ended
+  u32 arrived_ = 0, clusterPhase_ = 0;  ///< of live_, at the cluster's barrier
   void* schedulerStack_ = nullptr;
   Fibre* running_ = nullptr;  ///< null while the scheduler runs
   uint64_t random_ = 1;

@@ -40,17 +40,16 @@ void Checks::clear() {
   block_ = 0;
 }
 
-void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place) {
+void Checks::reset(const LaunchChecks& checks, const CheckedBlocks& blocks, std::string place) {
   enabled_ = checks.checked;
-  ++counters_.blocks;
+  counters_.blocks += blocks.blocks;
   if (!enabled_) return;
   ++block_;
-  threads_ = threads;
-  shared_ = shared;
-  sharedEnd_ = sharedEnd;
+  blocks_ = blocks;
+  const u32 threads = threads_ = blocks.threads;
   memory_ = checks.memory;
   place_ = std::move(place);
-  cells_.assign(sharedEnd, Cell());
+  cells_.assign((size_t)blocks.blocks * blocks.sharedEnd, Cell());
   clocks_.assign((size_t)threads * threads, 0);
   for (u32 i = 0; i < threads; ++i) clocks_[(size_t)i * threads + i] = 1;
   fenced_.assign((size_t)threads * threads, 0);
@@ -58,6 +57,26 @@ void Checks::reset(const LaunchChecks& checks, u32 threads, const u8* shared, u3
   deviceFenced_.clear();
   heard_.clear();
   seen_.clear();
+}
+
+bool Checks::cellOf(const u8* memory, u32* cell) const {
+  const u64 offset = (u64)memory - (u64)blocks_.shared;
+  if (memory < blocks_.shared || offset >= (u64)blocks_.blocks * blocks_.window) return false;
+  const auto block = (u32)(offset / blocks_.window), address = (u32)(offset % blocks_.window);
+  *cell = block * blocks_.sharedEnd + address;
+  return address < blocks_.sharedEnd;
+}
+
+std::string Checks::threadName(u32 index) const {
+  if (blocks_.blocks == 1) return "thread " + std::to_string(index);
+  return "thread " + std::to_string(index % blocks_.blockThreads) + " of the cluster's block " +
+         std::to_string(index / blocks_.blockThreads);
+}
+
+std::string Checks::addressName(u32 cell) const {
+  if (blocks_.blocks == 1) return "shared address " + std::to_string(cell);
+  return "shared address " + std::to_string(cell % blocks_.sharedEnd) + " of the cluster's block " +
+         std::to_string(cell / blocks_.sharedEnd);
 }
 
 /// The later of both, of a thread's view and of one for many: into `latest` (clocks, then what is fenced), or from it.
@@ -127,20 +146,22 @@ bool Checks::sees(u32 block, u16 writer, u32 clock, u32 me) const {
 
 void Checks::asyncRead(const Thread& thread, const u8* memory, u32 bytes, u32 line) {
   if (!enabled_) return;
-  const auto offset = (u32)(memory - shared_);
+  u32 offset = 0;
+  if (!cellOf(memory, &offset)) return;
   for (u32 i = offset; i < offset + bytes; ++i) {
     const Cell cell = cells_[i];
     if (!checkCell(cells_[i], thread, i, Access::kRead, line)) return;
-    if (cell.async || fenced_[(size_t)thread.linear * threads_ + cell.writer] >= cell.writeClock) continue;
-    return report("no proxy fence between the write of shared address " + std::to_string(i) + " by thread " +
-                      std::to_string(cell.writer) + " and its use by tensor cores or copy engine",
-                  thread.linear, line);
+    if (cell.async || fenced_[(size_t)thread.index * threads_ + cell.writer] >= cell.writeClock) continue;
+    return report("no proxy fence between the write of " + addressName(i) + " by " + threadName(cell.writer) +
+                      " and its use by tensor cores or copy engine",
+                  thread.index, line);
   }
 }
 
 void Checks::asyncWrite(const Thread& thread, const u8* memory, u32 bytes, u32 line) {
   if (!enabled_) return;
-  const auto offset = (u32)(memory - shared_);
+  u32 offset = 0;
+  if (!cellOf(memory, &offset)) return;
   counters_.sharedBytes += bytes;
   for (u32 i = offset; i < offset + bytes; ++i) {
     if (!checkCell(cells_[i], thread, i, Access::kWrite, line)) return;
@@ -150,8 +171,7 @@ void Checks::asyncWrite(const Thread& thread, const u8* memory, u32 bytes, u32 l
 
 void Checks::report(const std::string& what, u32 thread, u32 line) {
   if (++reported_ > 8) return;
-  reports_.push_back(what + " (" + place_ + ", thread " + std::to_string(thread) + ", PTX line " +
-                     std::to_string(line) + ")");
+  reports_.push_back(what + " (" + place_ + ", " + threadName(thread) + ", PTX line " + std::to_string(line) + ")");
 }
 
 std::string Checks::text() const {
@@ -162,10 +182,10 @@ std::string Checks::text() const {
 }
 
 void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
-  if (bytes == 0) return deviceFence(thread.linear);
+  if (bytes == 0) return deviceFence(thread.index);
   ++counters_.accesses;
-  if (memory >= shared_ && memory < shared_ + sharedEnd_) {
-    checkShared(thread, (u32)(memory - shared_), bytes, kind, line);
+  if (u32 cell = 0; cellOf(memory, &cell)) {
+    checkShared(thread, cell, bytes, kind, line);
   } else {
     checkGlobal(thread, memory, bytes, kind, line);
   }
@@ -174,16 +194,16 @@ void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kin
 void Checks::checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line) {
   counters_.sharedBytes += bytes;
   if (kind == Access::kAtomic) return;  // atomics order themselves
-  banks_.access(thread, offset, bytes, line);
-  for (u32 i = 0; i < bytes && offset + i < sharedEnd_; ++i)
+  banks_.access(thread, offset % blocks_.sharedEnd, bytes, line);
+  for (u32 i = 0; i < bytes && offset + i < cells_.size(); ++i)
     if (!checkCell(cells_[offset + i], thread, offset + i, kind, line)) return;
 }
 
 /// False after a report: the neighbouring bytes would only repeat it.
 bool Checks::checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line) {
-  const u32 me = thread.linear;
+  const u32 me = thread.index;
   const u32 now = clocks_[(size_t)me * threads_ + me];
-  auto where = [&] { return " of shared address " + std::to_string(offset); };
+  auto where = [&] { return " of " + addressName(offset); };
   bool write = kind == Access::kWrite, fine = true;
   if (!write && cell.writer == kNobody) {
     report("read" + where() + ", which nobody has written", me, line);
@@ -192,14 +212,14 @@ bool Checks::checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind
     return false;
   }
   if (cell.writer != kNobody && cell.writer != me && !before(cell.writer, cell.writeClock, me)) {
-    report(std::string("race: ") + (write ? "write" : "read") + where() + " after an unordered write by thread " +
-               std::to_string(cell.writer),
+    report(std::string("race: ") + (write ? "write" : "read") + where() + " after an unordered write by " +
+               threadName(cell.writer),
            me, line);
     fine = false;
   }
   for (u32 k = 0; write && fine && k < cell.readers; ++k) {
     if (cell.reader[k] == me || before(cell.reader[k], cell.readClock[k], me)) continue;
-    report("race: write" + where() + " after an unordered read by thread " + std::to_string(cell.reader[k]), me, line);
+    report("race: write" + where() + " after an unordered read by " + threadName(cell.reader[k]), me, line);
     fine = false;
   }
   if (write || !fine) {
@@ -231,13 +251,13 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
   if (!buffer)
     report(std::string(what) + " of " + std::to_string(bytes) +
                " bytes outside every buffer: " + memory_->describe((uint64_t)memory),
-           thread.linear, line);
+           thread.index, line);
   else if (kind != Access::kRead && !buffer->writable)
-    report("write to the read-only buffer '" + buffer->name + "'", thread.linear, line);
+    report("write to the read-only buffer '" + buffer->name + "'", thread.index, line);
   else if (thread.early && !buffer->constant)
-    report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.linear, line);
+    report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.index, line);
   if (!buffer || !buffer->writable) return;
-  if (kind == Access::kAtomic) return deviceAtomic((u64)memory, thread.linear);
+  if (kind == Access::kAtomic) return deviceAtomic((u64)memory, thread.index);
   for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
     if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;
 }
@@ -245,7 +265,7 @@ void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Acce
 /// Blocks may run in any order but where fences and atomics tell one of another; threads of one block are ordered by
 /// its barriers.
 bool Checks::checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line) {
-  const u32 me = thread.linear, now = clocks_[(size_t)me * threads_ + me];
+  const u32 me = thread.index, now = clocks_[(size_t)me * threads_ + me];
   auto unordered = [&](u32 block, u16 other, u32 clock) {
     if (block == 0 || (block == block_ && other == me)) return false;
     return block == block_ ? !before(other, clock, me) : !sees(block, other, clock, me);

@@ -13,10 +13,18 @@
 
 namespace llmc::emu {
 
+/// What a block, or a cluster of blocks that run at once, is to the checks.
+struct CheckedBlocks {
+  u32 threads, blockThreads, blocks;  ///< of all; of each
+  u32 window;                         ///< bytes from one block's shared memory to the next one's
+  u32 sharedEnd;                      ///< of each
+  const u8* shared;                   ///< host address of address 0 of the first one
+};
+
 class Checks {
  public:
-  /// Starts a block; `shared` is the host address of address 0 of the shared window.
-  void reset(const LaunchChecks& checks, u32 threads, const u8* shared, u32 sharedEnd, std::string place);
+  /// Starts a block, or a cluster.
+  void reset(const LaunchChecks& checks, const CheckedBlocks& blocks, std::string place);
 
   /// Variables of the module that runs, beside LaunchChecks::memory.
   void setGlobals(const MemoryMap* globals) { globals_ = globals; }
@@ -33,7 +41,7 @@ class Checks {
   void proxyFence(u32 thread);
   /// All threads of the list have met: what they did before happens before what any of them does next.
   void join(const std::vector<u32>& threads);
-  /// A thread publishes what it did under a key (an mbarrier's address) ...
+  /// A thread publishes what it did under a key (an mbarrier's place) ...
   void release(u32 key, u32 thread);
   /// ... and another one sees it.
   void acquire(u32 key, u32 thread);
@@ -48,7 +56,7 @@ class Checks {
   void clear();
 
  private:
-  /// Of one byte of shared memory: its last writer and the last two readers, with their clocks.
+  /// Of one byte of shared memory of a block: its last writer and the last two readers, with their clocks.
   struct Cell {
     u16 writer = kNobody;
     u8 readers = 0;
@@ -70,10 +78,15 @@ class Checks {
   void deviceAtomic(u64 address, u32 thread);
   bool sees(u32 block, u16 writer, u32 clock, u32 me) const;
 
+  /// Number of the cell of a byte in shared memory; those of no block's memory have none.
+  bool cellOf(const u8* memory, u32* cell) const;
+  /// "thread 3", in a cluster "thread 3 of block 1"; the address of a cell likewise.
+  std::string threadName(u32 index) const;
+  std::string addressName(u32 cell) const;
+
   bool enabled_ = false;
   u32 threads_ = 0;
-  const u8* shared_ = nullptr;
-  u32 sharedEnd_ = 0;
+  CheckedBlocks blocks_ = {};
   const MemoryMap* memory_ = nullptr;
   std::string place_;
   std::vector<Cell> cells_;

@@ -11,10 +11,14 @@ Text emitBulk(FunctionWriter& writer, const Statement& s) {
   if (s.op[3] == "commit_group" || s.op[3] == "wait_group") return ";";
   if (s.op[3] == "prefetch") return ";";
   if (!s.has("mbarrier::complete_tx::bytes")) return std::nullopt;
-  if (s.op[3] != "tensor")
-    return "self->services->bulkCopy(self, " + shared(writer, s.operands[0]) + ", " + writer.address(s.operands[1]) +
-           ", " + writer.value(s.operands[2], "u32") + ", " + shared(writer, s.operands[3]) + ", " + writer.line() +
-           ");";
+  if (s.op[3] != "tensor") {
+    const bool multicast = s.has("multicast::cluster");
+    if (s.operands.size() != (multicast ? 5 : 4)) return std::nullopt;
+    return std::string("self->services->") + (multicast ? "bulkMulticast" : "bulkCopy") + "(self, " +
+           shared(writer, s.operands[0]) + ", " + writer.address(s.operands[1]) + ", " +
+           writer.value(s.operands[2], "u32") + ", " + shared(writer, s.operands[3]) +
+           (multicast ? ", " + writer.value(s.operands[4], "u16") : "") + ", " + writer.line() + ");";
+  }
   const Operand& source = s.operands[1];
   if (source.parts.size() != 2 || !partsAllowed(s, 5, 0,
                                                 {"shared::cluster", "shared::cta", "global", "tile",
@@ -55,8 +59,9 @@ Text emitArrive(FunctionWriter& writer, const Statement& s) {
   bool expect = s.has("expect_tx");
   const Operand& state = s.operands[0];
   std::string last = s.operands.size() > 2 ? writer.value(s.operands[2], "u32") : "1u";
+  const char* arrive = s.has("shared::cluster") ? "clusterArrive" : "mbarrierArrive";
   return writer.assign(state, "b64",
-                       "self->services->mbarrierArrive(self, " + shared(writer, s.operands[1]) +
+                       std::string("self->services->") + arrive + "(self, " + shared(writer, s.operands[1]) +
                            (expect ? ", 1, " + last : ", " + last + ", 0") + ", " + writer.line() + ")");
 }
 
@@ -83,6 +88,10 @@ Text emitMbarrier(FunctionWriter& writer, const Statement& s) {
 Text emitAsync(FunctionWriter& writer, const Statement& s) {
   if (s.op[0] == "cp") return emitCopy(writer, s);
   if (s.op[0] == "mbarrier" && s.op.size() > 1) return emitMbarrier(writer, s);
+  if (s.op[0] == "mapa" && s.has("shared::cluster") && s.op.back() == "u32" && s.operands.size() == 3)
+    return writer.assign(s.operands[0], "u32",
+                         "self->services->clusterAddress(self, " + writer.value(s.operands[1], "u32") + ", " +
+                             writer.value(s.operands[2], "u32") + ", " + writer.line() + ")");
   return std::nullopt;
 }
 

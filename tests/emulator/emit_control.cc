@@ -35,6 +35,9 @@ Text emitBarrier(FunctionWriter& writer, const Statement& s) {
     return std::string("self->services->barrier(self, BarrierKind::") + kind + ", " +
            writer.value(s.operands[id], "u32") + ", " + threads + ", " + predicate + ", " + writer.line() + ")";
   };
+  if (s.op.size() > 2 && s.op[1] == "cluster" && (s.op[2] == "arrive" || s.op[2] == "wait"))
+    return std::string("self->services->clusterBarrier(self, ") + (s.op[2] == "wait" ? "true" : "false") +
+           (s.has("relaxed") ? ", false, " : ", true, ") + writer.line() + ");";
   if (s.op.size() < 2 || s.has("cluster")) return std::nullopt;
   if (s.has("sync")) return call("kSync", 0, 1, "0") + ";";
   if (s.has("arrive")) return call("kArrive", 0, 1, "0") + ";";

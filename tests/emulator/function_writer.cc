@@ -39,9 +39,10 @@ std::string cName(const std::string& name) {
 std::string special(const std::string& name) {
   static const std::map<std::string, std::string> kSpecial = {
       {"%laneid", "self->lane"},
-      {"%warpid", "self->warp"},
+      {"%warpid", "(self->linear / 32)"},
       {"%nwarpid", "((self->ntid[0] * self->ntid[1] * self->ntid[2] + 31) / 32)"},
       {"%smid", "0u"},
+      {"%emu_variant", "self->variant"},  // no device has it: which of several faults is in this launch
       {"%nsmid", "1u"},
       {"%gridid", "0ull"},
       {"%lanemask_eq", "(1u << self->lane)"},
@@ -54,8 +55,8 @@ std::string special(const std::string& name) {
       {"%globaltimer", "(u64)__builtin_ia32_rdtsc()"},
       {"%dynamic_smem_size", "(self->sharedEnd - self->dynamicShared)"},
       {"%total_smem_size", "(self->sharedEnd - kSharedBase)"},
-      {"%cluster_ctarank", "0u"},
-      {"%cluster_nctarank", "1u"},
+      {"%cluster_ctarank", "self->clusterRank"},
+      {"%cluster_nctarank", "self->clusterSize"},
       {"WARP_SZ", "32u"}};
   auto found = kSpecial.find(name);
   if (found != kSpecial.end()) return found->second;
@@ -64,10 +65,11 @@ std::string special(const std::string& name) {
   std::string base = name.substr(1, dot - 1), index = std::to_string(name[dot + 1] - 'x');
   for (const char* known : {"tid", "ntid", "ctaid", "nctaid"})
     if (base == known) return "self->" + base + "[" + index + "]";
-  if (base == "cluster_ctaid") return "0u";
-  if (base == "cluster_nctaid") return "1u";
-  if (base == "clusterid") return "self->ctaid[" + index + "]";
-  if (base == "nclusterid") return "self->nctaid[" + index + "]";
+  const bool x = index == "0";  // clusters are neighbours in x
+  if (base == "cluster_ctaid") return x ? "self->clusterRank" : "0u";
+  if (base == "cluster_nctaid") return x ? "self->clusterSize" : "1u";
+  if (base == "clusterid") return "(self->ctaid[" + index + "]" + (x ? " / self->clusterSize)" : ")");
+  if (base == "nclusterid") return "(self->nctaid[" + index + "]" + (x ? " / self->clusterSize)" : ")");
   return {};
 }
 

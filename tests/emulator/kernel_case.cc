@@ -52,8 +52,9 @@ uint32_t blocksOf(const GridDim& dim, const rt::Batch& batch, uint64_t more) {
 rt::Status runOnce(const KernelCase& test, const KernelText& text, PtxProgram& program, KernelInputs& inputs,
                    const LaunchChecks& checks, uint64_t moreWork, double* worst) {
   std::vector<uint64_t> words = inputs.prepare();
-  // Blocks that take work in turn: all of it, or in checked runs that of a device of one multiprocessor.
-  const uint32_t most = text.blocksPerSm > 0 && checks.checked ? (uint32_t)text.blocksPerSm : ~0u;
+  // Blocks that take work in turn: all of it, or in checked runs that of a device of one multiprocessor, or of as many
+  // as a cluster needs.
+  const uint32_t most = text.blocksPerSm > 0 && checks.checked ? (uint32_t)(text.blocksPerSm * text.cluster) : ~0u;
   const Dim3 grid{std::min(blocksOf(text.grid[0], inputs.batch(), moreWork), most),
                   blocksOf(text.grid[1], inputs.batch(), moreWork), blocksOf(text.grid[2], inputs.batch(), moreWork)};
   LLMC_TRY(program.launch(text.symbol, grid, {(uint32_t)text.threads, 1, 1}, (uint32_t)text.sharedBytes,
@@ -68,6 +69,7 @@ rt::Status runAll(const KernelCase& test, const KernelText& text, PtxProgram& pr
                   const Arch& arch, KernelOutcome& outcome) {
   LaunchChecks checks;
   checks.seed = test.seed;
+  checks.variant = test.variant;
   checks.early = text.waits;
   checks.memory = &inputs.memory();
   checks.sharedLimit = (uint32_t)arch.sharedBytesMax;

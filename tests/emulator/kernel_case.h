@@ -58,6 +58,7 @@ struct KernelCase {
   /// Also a run that looks for races, bounds and values never written; without allOrders the only one, since each
   /// build of the kernel costs more than its run.
   bool checked = true;
+  uint32_t variant = 0;       ///< of LaunchChecks
   bool checkedFirst = false;  ///< before all others: it finds most faults of what orders threads
 };
 

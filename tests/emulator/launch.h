@@ -67,6 +67,7 @@ struct LaunchChecks {
   unsigned osThreads = 1;             ///< blocks run on so many OS threads; a checked launch always runs on one
   uint32_t sharedLimit = 227u << 10;
   Counters* counters = nullptr;
+  uint32_t variant = 0;  ///< what the kernel reads as %emu_variant
 };
 
 }  // namespace llmc::emu

@@ -14,7 +14,7 @@ void Block::matrixCopy(Fibre* lanes, WarpOp op) {
   for (u32 matrix = 0; matrix < count; ++matrix) {
     u16 element[8][8];
     for (u32 row = 0; row < 8 && op == WarpOp::kLoadMatrix; ++row)
-      std::memcpy(element[row], shared_.get() + lanes[matrix * 8 + row].request.a, 16);
+      std::memcpy(element[row], shared_.get() + placeOf(lanes[0], lanes[matrix * 8 + row].request.a), 16);
     for (u32 lane = 0; lane < 32; ++lane) {
       const u32 row = lane / 4, column = lane % 4 * 2;
       u16* low = transpose ? &element[column][row] : &element[row][column];
@@ -27,7 +27,7 @@ void Block::matrixCopy(Fibre* lanes, WarpOp op) {
       }
     }
     for (u32 row = 0; row < 8 && op == WarpOp::kStoreMatrix; ++row)
-      std::memcpy(shared_.get() + lanes[matrix * 8 + row].request.a, element[row], 16);
+      std::memcpy(shared_.get() + placeOf(lanes[0], lanes[matrix * 8 + row].request.a), element[row], 16);
   }
 }
 

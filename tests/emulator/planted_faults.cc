@@ -1,6 +1,7 @@
 // Mutation of PTX text, line by line.
 #include "tests/emulator/planted_faults.h"
 
+#include <functional>
 #include <sstream>
 
 namespace llmc::emu {
@@ -37,6 +38,11 @@ std::string mutateBarrier(const std::string& line, FaultKind kind) {
   if (kind == FaultKind::kNoArrival) return arrives && !expects ? "// " + line : std::string();
   if (kind == FaultKind::kNoExpected)
     return expects ? "mbarrier.arrive.shared::cta.b64 _, " + operandOf(line, 1) + ";" : std::string();
+  if (kind == FaultKind::kHalfExpected) {
+    const std::string bytes = expects ? operandOf(line, 2) : std::string();
+    return expects ? "{ .reg .b32 half; shr.u32 half, " + bytes + ", 1; " + replaced(line, bytes + ";", "half;") + " }"
+                   : std::string();
+  }
   if (line.find("mbarrier.try_wait") == std::string::npos) return {};
   const std::string ended = operandOf(line, 0), parity = operandOf(line, 2);
   if (kind == FaultKind::kNoPhase) return "setp.eq.u32 " + ended + ", 0, 0;";
@@ -47,9 +53,9 @@ std::string mutateBarrier(const std::string& line, FaultKind kind) {
 std::string mutate(const std::string& line, FaultKind kind) {
   switch (kind) {
     case FaultKind::kMissingBarrier: {
-      const bool barrier =
-          line.find("bar.sync") != std::string::npos || line.find("bar.warp.sync") != std::string::npos;
-      return barrier ? "// " + line : std::string();
+      for (const char* barrier : {"bar.sync", "bar.warp.sync", "barrier.cluster"})
+        if (line.find(barrier) != std::string::npos) return "// " + line;
+      return {};
     }
     case FaultKind::kShortWait: {
       const size_t at = line.find("cp.async.wait_group");
@@ -75,6 +81,16 @@ std::string mutate(const std::string& line, FaultKind kind) {
       return line.find("griddepcontrol.wait") == std::string::npos ? std::string() : "// " + line;
     case FaultKind::kNoDeviceFence:
       return line.find("fence.acq_rel.gpu") == std::string::npos ? std::string() : "// " + line;
+    case FaultKind::kOwnBlock: {
+      const size_t at = line.find("mapa.shared::cluster.u32");
+      if (at == std::string::npos) return {};
+      const size_t first = line.find(',', at), second = line.find(',', first + 1);
+      return "mov.u32" + line.substr(at + 24, second - at - 24) + ";";
+    }
+    case FaultKind::kOneBlock: {
+      if (line.find(".multicast::cluster") == std::string::npos) return {};
+      return line.substr(0, line.rfind(',')) + ", 1;";
+    }
     default:
       return mutateBarrier(line, kind);
   }
@@ -109,6 +125,12 @@ const char* nameOf(FaultKind kind) {
       return "the kernel before not waited for";
     case FaultKind::kNoDeviceFence:
       return "a missing device fence";
+    case FaultKind::kOwnBlock:
+      return "an arrival at home";
+    case FaultKind::kOneBlock:
+      return "a copy to one block";
+    case FaultKind::kHalfExpected:
+      return "half of the bytes expected";
   }
   return "";
 }
@@ -119,16 +141,47 @@ std::string replaced(const std::string& text, const std::string& from, const std
   return at == std::string::npos ? std::string() : text.substr(0, at) + to + text.substr(at + from.size());
 }
 
-std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind) {
-  std::vector<Mutant> found;
+namespace {
+
+/// Calls `visit(number, line)` for each line, from 1.
+void forLines(const std::string& text, const std::function<void(unsigned, const std::string&)>& visit) {
   size_t begin = 0;
-  for (unsigned number = 1; begin < ptx.size(); ++number) {
-    const size_t end = std::min(ptx.find('\n', begin), ptx.size());
-    const std::string line = ptx.substr(begin, end - begin), changed = mutate(line, kind);
-    if (!changed.empty()) found.push_back({number, ptx.substr(0, begin) + changed + ptx.substr(end)});
+  for (unsigned number = 1; begin < text.size(); ++number) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    visit(number, text.substr(begin, end - begin));
     begin = end + 1;
   }
+}
+
+}  // namespace
+
+std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind) {
+  std::vector<Mutant> found;
+  forLines(ptx, [&](unsigned number, const std::string& line) {
+    if (std::string changed = mutate(line, kind); !changed.empty()) found.push_back({number, std::move(changed)});
+  });
   return found;
+}
+
+/// Each line with faults becomes a block that branches to one of them, or to the line itself. Lines keep their numbers.
+std::string withVariants(const std::string& ptx, const std::vector<Mutant>& faults) {
+  std::string result;
+  forLines(ptx, [&](unsigned number, const std::string& whole) {
+    const std::string line = whole.substr(0, whole.find("//"));
+    std::string choices, changed;
+    for (size_t i = 0; i < faults.size(); ++i) {
+      if (faults[i].line != number) continue;
+      const std::string name = std::to_string(i + 1), label = "VARIANT_" + name;
+      choices += "setp.eq.u32 chosen, %emu_variant, " + name + "; @chosen bra " + label + "; ";
+      // A fault that is a comment leaves nothing.
+      changed += label + ": " + (faults[i].text.starts_with("//") ? "" : faults[i].text) + " bra SAME; ";
+    }
+    if (choices.empty())
+      result += line + "\n";
+    else
+      result += "{ .reg .pred chosen; " + choices + line + " bra SAME; " + changed + "SAME: }\n";
+  });
+  return result;
 }
 
 }  // namespace llmc::emu

@@ -28,14 +28,22 @@ enum class FaultKind {
   kNoProxyFence,    ///< one fence.proxy.async removed
   kNoGridWait,      ///< griddepcontrol.wait removed
   kNoDeviceFence,   ///< one fence.acq_rel.gpu removed
+  kOwnBlock,        ///< what is meant for another block of the cluster reaches the own one
+  kOneBlock,        ///< a multicast to the first block alone
+  kHalfExpected,    ///< half of the bytes expected: those that the block copies itself
 };
 
-/// One mutant of `ptx` for each place where `kind` can be planted: its line and the changed text.
+/// One place where a fault can be planted: a line of the PTX, and what stands there instead.
 struct Mutant {
   unsigned line;
-  std::string ptx;
+  std::string text;
 };
+/// All places for `kind` in `ptx`.
 std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind);
+
+/// `ptx` with all of `faults` in it: in launches with LaunchChecks::variant n the n-th, from 1, has its effect, with 0
+/// none. To compile a kernel once costs less than once for each fault.
+std::string withVariants(const std::string& ptx, const std::vector<Mutant>& faults);
 
 const char* nameOf(FaultKind kind);
 

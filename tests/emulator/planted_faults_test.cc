@@ -151,8 +151,7 @@ std::vector<Family> families() {
     test.mMax = mMax;
     return test;
   };
-  const std::vector<SequenceSpec> mixed = {{0, 3}, {21, 1}, {5, 40}, {170, 1}};
-  const std::vector<SequenceSpec> decode = {{199, 1}, {330, 1}, {15, 1}};
+  const std::vector<SequenceSpec> mixed = {{0, 3}, {21, 1}, {5, 40}, {170, 1}}, decode = {{199, 1}, {330, 1}, {15, 1}};
   KernelCase partial = make(attend(true), decode, 4e-3);
   partial.adjust = ignoreEmptySplits;
   KernelCase bytes = make(attend(true, "i8"), decode, 5e-3);
@@ -163,11 +162,19 @@ std::vector<Family> families() {
   KernelCase warpgroups = make(product(kBf16Rows, "i4, 128, asym"), {{0, 300}}, 3e-3);
   warpgroups.archs = {"sm_90a"};
   warpgroups.warpgroups = true;
+  warpgroups.tuned = {{"cluster", 1}, {"panels", 1}};
+  // Two blocks share weights, each of both warpgroups has 128 rows; of three tiles of tokens the cluster has four.
+  KernelCase cluster = warpgroups;
+  cluster.tuned = {{"cluster", 2}, {"panels", 2}};
+  KernelCase splitTile = make(product(kBf16Rows, "i4, 32, asym"), {{0, 60}}, 0, 64);
+  splitTile.tuned = {{"splits", 2}, {"stages", 2}};
   KernelCase split = make(product(kBf16Rows, "i4, 32, asym"), decode, 0, 8);
   split.tuned = {{"k_warps", 4}, {"held", 1}, {"splits", 2}};
   return {{"norm", make(norm(), mixed)},
           {"split product of 8", split},
           {"warpgroups", warpgroups},
+          {"cluster", cluster},
+          {"split product of 64", splitTile},
           {"embed", make(embed(), mixed)},
           {"kv_write", make(kvWrite(), mixed)},
           {"attend", make(attend(false), mixed, 4e-3)},
@@ -201,6 +208,7 @@ constexpr Redundant kRedundant[] = {
     {"attend_partial to bytes", FaultKind::kShortWait, 1},  // the same
     {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
     {"split product of 8", FaultKind::kShortWait, 1},       // the same
+    {"cluster", FaultKind::kShortProducts, 1},              // unseen: fragments loaded over those still being read
     {"split product of 8", FaultKind::kMissingBarrier, 1},  // here a thread stores the sums that it has added itself
     {"product of any", FaultKind::kShortWait, 1},           // the same
     {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
@@ -222,7 +230,6 @@ struct Tally {
   std::mutex mutex;
   int planted = 0, found = 0;
   std::vector<std::string> missed;
-
   void add(const PlantedFault& fault, const KernelOutcome& outcome) {
     std::lock_guard lock(mutex);
     ++planted;
@@ -235,7 +242,6 @@ struct Tally {
   }
 };
 
-/// Runs all on a few threads.
 void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
   std::atomic<size_t> next{0};
   auto work = [&] {
@@ -248,6 +254,12 @@ void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
   std::printf("%d of %d planted faults found\n", tally.found, tally.planted);
   for (const std::string& one : tally.missed) std::printf("  missed: %s\n", one.c_str());
 }
+
+constexpr FaultKind kFaultKinds[] = {FaultKind::kMissingBarrier, FaultKind::kShortWait,     FaultKind::kSwappedOperand,
+                                     FaultKind::kTransposed,     FaultKind::kShortProducts, FaultKind::kNoPhase,
+                                     FaultKind::kWrongParity,    FaultKind::kNoExpected,    FaultKind::kNoArrival,
+                                     FaultKind::kNoProxyFence,   FaultKind::kNoGridWait,    FaultKind::kNoDeviceFence,
+                                     FaultKind::kOwnBlock,       FaultKind::kOneBlock,      FaultKind::kHalfExpected};
 
 /// Faults of the data alone, which any run shows; loops are unrolled, so that each is there many times.
 bool changesValues(FaultKind kind) { return kind == FaultKind::kSwappedOperand || kind == FaultKind::kTransposed; }
@@ -266,20 +278,25 @@ class EveryFamily : public testing::TestWithParam<size_t> {};
 TEST_P(EveryFamily, SynchronizationAndOperands) {
   if (std::string missing = missingNvrtc(); !missing.empty()) GTEST_SKIP() << missing;
   const Family family = families()[GetParam()];
-  std::vector<KernelOutcome> sound = runKernelCase(family.test);
-  ASSERT_TRUE(sound[0].status.isOk()) << sound[0].status.toString();
   std::vector<PlantedFault> faults;
-  for (FaultKind kind :
-       {FaultKind::kMissingBarrier, FaultKind::kShortWait, FaultKind::kSwappedOperand, FaultKind::kTransposed,
-        FaultKind::kShortProducts, FaultKind::kNoPhase, FaultKind::kWrongParity, FaultKind::kNoExpected,
-        FaultKind::kNoArrival, FaultKind::kNoProxyFence, FaultKind::kNoGridWait, FaultKind::kNoDeviceFence}) {
-    for (Mutant& mutant : someOf(mutants(sound[0].ptx, kind), kind)) {
-      PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
-      fault.test.checkedFirst = !changesValues(kind);
-      fault.test.editPtx = [text = std::move(mutant.ptx)](const std::string&) { return text; };
-      faults.push_back(std::move(fault));
-    }
-  }
+  std::string ptx;
+  // All faults are in one kernel, which is sound as long as none of them is chosen.
+  KernelCase sound = family.test;
+  sound.editPtx = [&](const std::string& original) {
+    std::vector<Mutant> all;
+    for (FaultKind kind : kFaultKinds)
+      for (Mutant& mutant : someOf(mutants(original, kind), kind)) {
+        PlantedFault fault{std::string(nameOf(kind)) + " at PTX line " + std::to_string(mutant.line), family.test};
+        fault.test.checkedFirst = !changesValues(kind);
+        fault.test.editPtx = [&ptx](const std::string&) { return ptx; };
+        all.push_back(std::move(mutant));
+        fault.test.variant = (uint32_t)all.size();
+        faults.push_back(std::move(fault));
+      }
+    return ptx = withVariants(original, all);
+  };
+  const rt::Status status = runKernelCase(sound)[0].status;
+  ASSERT_TRUE(status.isOk()) << status.toString();
   Tally tally;
   runFaults(faults, tally);
   int redundant = 0;
@@ -299,7 +316,6 @@ std::string familyName(const testing::TestParamInfo<size_t>& info) {
   std::replace(name.begin(), name.end(), ' ', '_');
   return name;
 }
-
 INSTANTIATE_TEST_SUITE_P(PlantedFaultsTest, EveryFamily, testing::Range<size_t>(0, families().size()), familyName);
 
 /// One change of a family's CUDA text.
@@ -350,7 +366,10 @@ constexpr TextFault kTextFaults[] = {
     {"Q6_K of 8", "an index past the end", "firstPanel = static_cast", "firstPanel = 1 + static_cast"},
     {"e4m3 of 8", "an index past the end", "firstPanel = static_cast", "firstPanel = 1 + static_cast"},
     {"e4m3 of any", "another row", "(row) * ", "(row + 1) * "},
-    {"warpgroups", "an index past the end", "firstPanel = tile", "firstPanel = 1 + tile", "sm_90a"},
+    {"warpgroups", "an index past the end", "firstPanel = tiles", "firstPanel = 1 + tiles", "sm_90a"},
+    {"cluster", "an index past the end", "firstPanel = tiles", "firstPanel = 1 + tiles", "sm_90a"},
+    {"cluster", "another row", "(row) * ", "(row + 1) * ", "sm_90a"},
+    {"split product of 64", "half of the splits", "kSplits = 2", "kSplits = 1"},
     {"warpgroups", "another row", "(row) * ", "(row + 1) * ", "sm_90a"},
     {"kv_write", "a wrong page", "slots[row]", "slots[row] + 16"},
     {"kv_write", "a wrong token of the page", "slot % kPageTokens", "(slot + 1) % kPageTokens"},

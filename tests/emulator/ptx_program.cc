@@ -43,6 +43,11 @@ rt::Status checkLaunch(const Entry& entry, const Dim3& grid, const Dim3& block, 
                        std::span<const std::byte> params, const LaunchChecks& checks) {
   if (grid.count() == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     return refused(entry.name + ": grid " + list(grid) + " is not possible");
+  if (grid.x % entry.cluster != 0)
+    return refused(entry.name + ": grid " + list(grid) + " is not whole clusters of " + std::to_string(entry.cluster));
+  if (entry.cluster > 1 && (block.count() % 128 != 0 || block.count() * entry.cluster > 1024))
+    return refused(entry.name + ": clusters of whole warpgroups and at most 1024 threads are emulated, found " +
+                   std::to_string(entry.cluster) + " blocks of " + std::to_string(block.count()));
   if (block.count() == 0 || block.count() > std::min(entry.maxThreads, 1024u) || block.z > 64)
     return refused(entry.name + ": block " + list(block) + ", but the kernel allows " +
                    std::to_string(entry.maxThreads) + " threads");
@@ -72,17 +77,20 @@ struct GridRun {
     if (!block) block = std::make_unique<Block>();
     if (!block->isOk()) return fail(0, "no memory for the emulator's stacks");
     block->clear();
-    for (uint64_t i = next++; i < plan.grid.count(); i = next++) {
-      Dim3 id{(uint32_t)(i % plan.grid.x), (uint32_t)(i / plan.grid.x % plan.grid.y),
-              (uint32_t)(i / ((uint64_t)plan.grid.x * plan.grid.y))};
+    for (uint64_t i = next++; i < units(); i = next++) {
+      const uint64_t first = i * plan.cluster;
+      Dim3 id{(uint32_t)(first % plan.grid.x), (uint32_t)(first / plan.grid.x % plan.grid.y),
+              (uint32_t)(first / ((uint64_t)plan.grid.x * plan.grid.y))};
       std::string text = block->run(plan, id);
       if (text.empty()) continue;
       fail(i, text);
-      next = plan.grid.count();
+      next = units();
     }
     std::lock_guard lock(mutex);
     counters.add(block->counters());
   }
+  /// Blocks, or clusters.
+  uint64_t units() const { return plan.grid.count() / plan.cluster; }
   void fail(uint64_t index, const std::string& text) {
     std::lock_guard lock(mutex);
     if (index >= failedBlock) return;
@@ -94,7 +102,7 @@ struct GridRun {
 rt::Status runGrid(const LaunchPlan& plan) {
   GridRun run(plan);
   uint64_t wanted = plan.checks.checked ? 1 : std::max(1u, plan.checks.osThreads);
-  runOnWorkers((unsigned)std::min(wanted, plan.grid.count()) - 1, [&] { run.work(); });
+  runOnWorkers((unsigned)std::min(wanted, run.units()) - 1, [&] { run.work(); });
   if (plan.checks.counters) plan.checks.counters->add(run.counters);
   if (run.failure.empty()) return rt::Status::ok();
   return rt::Status::error(rt::ErrorKind::kDeviceFault, "EMU_FAULT", run.failure);
@@ -143,6 +151,7 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   plan.kernel = entry->name;
   plan.grid = grid;
   plan.block = block;
+  plan.cluster = entry->cluster;
   plan.dynamicShared = (uint32_t)dynamic;
   plan.sharedEnd = (uint32_t)dynamic + sharedBytes;
   // Parameters are read with the alignment of the device.

@@ -144,12 +144,21 @@ rt::Status readFunctionDirectives(PtxCursor& cursor, Function& function) {
                                          "blocksareclusters", "maxclusterrank", "unified"};
     if (std::find(std::begin(kKnown), std::end(kKnown), word) == std::end(kKnown))
       return ptxError(cursor.line(), "unknown directive ." + word);
-    uint32_t product = 1;
+    uint32_t product = 1, first = 0;
     while (std::isdigit((unsigned char)cursor.peek())) {
-      product *= (uint32_t)std::atoi(std::string(cursor.name()).c_str());
+      const auto number = (uint32_t)std::atoi(std::string(cursor.name()).c_str());
+      if (first == 0) first = number;
+      product *= number;
       cursor.take(',');
     }
     if (word == "maxntid" || word == "reqntid") function.maxThreads = product;
+    if (word == "reqnctapercluster") {
+      if (first != product || product > 8)
+        return ptxError(cursor.line(), "clusters of up to 8 neighbours in x are emulated, found " +
+                                           std::to_string(product) + " blocks, " + std::to_string(first) +
+                                           " of them in x");
+      function.cluster = product;
+    }
   }
   return rt::Status::ok();
 }

@@ -62,6 +62,7 @@ struct Function {
   std::vector<int> scopeParent;                        ///< scope 0 is the body, its parent -1
   std::vector<std::map<std::string, int>> scopeNames;  ///< labels declared in each scope
   uint32_t maxThreads = 0;
+  uint32_t cluster = 1;  ///< blocks of a cluster, neighbours in x
 };
 
 struct Module {

@@ -103,6 +103,7 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
       entry.name = function.name;
       entry.maxThreads = function.maxThreads ? function.maxThreads : 1024;
       entry.sharedEnd = (uint32_t)end;
+      entry.cluster = function.cluster;
       entry.dynamicAlign = dynamicAlign(module);
       for (const Statement& s : function.body)
         entry.waits |= s.op.size() > 1 && s.op[0] == "griddepcontrol" && s.op[1] == "wait";

@@ -18,7 +18,8 @@ struct Entry {
   uint32_t maxThreads = 1024;
   uint32_t sharedEnd = 0;  ///< first shared address behind its static variables; dynamic memory follows, aligned
   uint32_t dynamicAlign = 16;
-  bool waits = false;  ///< for the kernel before: it has a griddepcontrol.wait
+  uint32_t cluster = 1;  ///< blocks of a cluster, neighbours in x
+  bool waits = false;    ///< for the kernel before: it has a griddepcontrol.wait
 };
 
 struct Translation {

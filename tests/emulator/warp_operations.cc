@@ -61,7 +61,7 @@ void Block::compute(Fibre* lanes, u32 mask, WarpOp op) {
       if (checks_.enabled()) {
         std::vector<u32> ids;
         for (u32 lane = 0; lane < 32; ++lane)
-          if (mask >> lane & 1) ids.push_back(lanes[lane].linear);
+          if (mask >> lane & 1) ids.push_back(lanes[lane].index);
         checks_.join(ids);
       }
       return;

@@ -35,7 +35,7 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
   if (group.arrived && (pending.descriptorB != descriptorB || pending.scaleD != scaleD ||
                         (!shape->registersA && pending.descriptorA != descriptorA)))
     fault(self, "descriptors of a wgmma differ within the warpgroup", line);
-  const u32 thread = self.linear % 128;
+  const u32 thread = self.index % 128;
   pending.shape = shape;
   pending.d[thread] = d;
   if (a) std::memcpy(pending.a[thread], a, sizeof pending.a[thread]);
@@ -51,7 +51,7 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
       group.reads.push_back({descriptorB, shape->n, bytes, line});
       readOperand(self, group.reads.back());
     }
-    warpgroupCompute(pending);
+    warpgroupCompute(self, pending);
   }
   warpgroupMeets(self, 1, line);
 }
@@ -80,26 +80,26 @@ void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) {
 void Block::readOperand(const Fibre& lane, const WarpgroupRead& read) {
   for (u32 row = 0; row < read.rows; ++row)
     for (u32 byte = 0; byte < read.bytes; byte += 16)
-      checks_.asyncRead(lane, descriptorAt(read.descriptor, row, byte, false, read.line), 16, read.line);
+      checks_.asyncRead(lane, descriptorAt(lane, read.descriptor, row, byte, false, read.line), 16, read.line);
 }
 
 /// An element of an operand with rows of 128 bytes, swizzled: groups of eight rows lie a stride apart.
-const u8* Block::descriptorAt(u64 descriptor, u32 row, u32 byte, bool transpose, u32 line) {
+const u8* Block::descriptorAt(const Fibre& lane, u64 descriptor, u32 row, u32 byte, bool transpose, u32 line) {
   if (descriptor >> 62 != 1 || transpose) {
-    fail("wgmma: only operands with K contiguous and a swizzle of 128 bytes are emulated", line);
+    fail("wgmma: only operands with K contiguous and a swizzle of 128 bytes are emulated", line, lane.clusterRank);
     return shared_.get() + kSharedBase;
   }
   const u32 start = (u32)(descriptor & 0x3fff) << 4, stride = (u32)(descriptor >> 32 & 0x3fff) << 4;
   u32 address = start + row / 8 * stride + row % 8 * 128 + byte;
   address ^= (address >> 7 & 7) << 4;
   if (address < kSharedBase || address >= plan_->sharedEnd) {
-    fail("wgmma: an operand outside the launch's shared memory", line);
+    fail("wgmma: an operand outside the launch's shared memory", line, lane.clusterRank);
     return shared_.get() + kSharedBase;
   }
-  return shared_.get() + address;
+  return shared_.get() + placeOf(lane, address);
 }
 
-void Block::warpgroupCompute(WarpgroupMma& mma) {
+void Block::warpgroupCompute(const Fibre& lane, WarpgroupMma& mma) {
   const WgmmaShape& shape = *mma.shape;
   ++checks_.counters().mmas;
   const u32 bytes = elementBits(shape.a) / 8;
@@ -110,16 +110,16 @@ void Block::warpgroupCompute(WarpgroupMma& mma) {
     for (u32 row = 0; row < 64; ++row) {
       if (shape.registersA) {
         // As operand A of mma.m16n8k16, each warp 16 rows.
-        const u32 each = 4 / bytes, lane = row % 8 * 4 + k % (4 * each) / each;
-        const u32 word = mma.a[row / 16 * 32 + lane][row % 16 / 8 + 2 * (k / (4 * each))];
+        const u32 each = 4 / bytes, holder = row % 8 * 4 + k % (4 * each) / each;
+        const u32 word = mma.a[row / 16 * 32 + holder][row % 16 / 8 + 2 * (k / (4 * each))];
         bits = (u16)(word >> (k % each * bytes * 8));
       } else {
-        std::memcpy(&bits, descriptorAt(mma.descriptorA, row, k * bytes, shape.transposeA, mma.line), bytes);
+        std::memcpy(&bits, descriptorAt(lane, mma.descriptorA, row, k * bytes, shape.transposeA, mma.line), bytes);
       }
       a[row][k] = elementValue(bytes == 1 ? bits & 0xff : bits, shape.a) * (float)shape.scaleA;
     }
     for (u32 n = 0; n < shape.n; ++n) {
-      std::memcpy(&bits, descriptorAt(mma.descriptorB, n, k * bytes, shape.transposeB, mma.line), bytes);
+      std::memcpy(&bits, descriptorAt(lane, mma.descriptorB, n, k * bytes, shape.transposeB, mma.line), bytes);
       b[k][n] = elementValue(bytes == 1 ? bits & 0xff : bits, shape.b) * (float)shape.scaleB;
     }
   }

@@ -1,15 +1,17 @@
 """Makes the folder that run.py takes to a machine with a GPU: engines, and what the CPU computes with the same weights. Needs no GPU.
 
-Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--schemes native,fp8,w4] [--layers 32] [--no-shapes] [--kernels FILTER]
+Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--shapes 8b-native,8b-fp8,8b-w4,1b-native] [--kernels FILTER] [--dump]
 
-FOLDER gets a packed engine of each tiny model with ids, logits and greedy tokens of its CPU twin, and engines of the shapes of an 8B llama
-without weights (`llmc build --no-weights`): some MB in all. `--layers` takes fewer layers of it.
+FOLDER gets llmc-run, an engine of each tiny model with ids, logits and greedy tokens of its CPU twin, the kernel cases of the unit tests, and
+engines of the shapes of an 8B and of a 1B llama without weights (`llmc build --no-weights`): some MB in all. `--dump`: also the shapes' PTX, by
+which the emulator's driver finds their kernels.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "fixtures
 
 import engine  # noqa: E402
 import holes  # noqa: E402
+import large_shape  # noqa: E402
 import tiny_models  # noqa: E402
 from cuda_build_test import PIP, nvrtc  # noqa: E402
 
@@ -34,7 +37,8 @@ TINY = {  # one model of each family; together all schemes
 IDS = np.random.default_rng(11).integers(0, 500, 40)
 TOKENS = 12
 CASES = ("cuda_rows_test", "cuda_emit_attend_test", "cuda_product_numerics_test")  # tests with kernel cases
-SHAPES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128")}
+SCHEMES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128")}
+SHAPES = "8b-native,8b-fp8,8b-w4,1b-native"
 
 
 def build(model, path: pathlib.Path, scheme, *flags):
@@ -59,16 +63,17 @@ def tiny(folder: pathlib.Path, arch: str) -> list:
     return cases
 
 
-def shapes(folder: pathlib.Path, arch: str, schemes: list, layers: int) -> list:
-    model = engine.work_dir() / "llama-8b"
-    subprocess.run([sys.executable, HERE.parent / "fixtures" / "large_shape.py", model, "--layers", str(layers)], check=True)
+def shapes(folder: pathlib.Path, arch: str, names: list, dump: bool) -> list:
+    """Engines without weights, packed; with what a comparison needs to know of the shape."""
     made = []
-    for scheme in schemes:
-        path = engine.work_dir() / f"8b-{scheme}.bin"
-        build(model, path, SHAPES[scheme], "--target", f"cuda:{arch}", "--no-weights")
-        holes.pack(path, folder / f"8b-{scheme}.packed")
+    for name in names:
+        size, scheme = name.split("-")
+        model = large_shape.write(engine.work_dir() / f"llama-{size}", large_shape.SIZES[size])
+        path = engine.work_dir() / f"{name}.bin"
+        build(model, path, SCHEMES[scheme], "--target", f"cuda:{arch}", "--no-weights", *(("--dump-dir", folder / "dump" / name) if dump else ()))
+        holes.pack(path, folder / f"{name}.packed")
         path.unlink()
-        made.append({"name": f"8b-{scheme}", "scheme": scheme, "layers": layers})
+        made.append({"name": name, "scheme": scheme, "config": large_shape.config(large_shape.SIZES[size])})
     return made
 
 
@@ -93,9 +98,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--arch", default="sm_90a")
-    parser.add_argument("--schemes", default=",".join(SHAPES))
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--no-shapes", action="store_true")
+    parser.add_argument("--shapes", default=SHAPES, help=f"SIZE-SCHEME,..; sizes of large_shape.py (default: {SHAPES})")
+    parser.add_argument("--dump", action="store_true")
     parser.add_argument("--kernels", default="*", metavar="FILTER", help="cases of these unit tests (gtest's filter); empty: none (default: all)")
     options = parser.parse_args()
     if not nvrtc():
@@ -103,7 +107,8 @@ def main():
     options.folder.mkdir(parents=True, exist_ok=True)
     manifest = {"arch": options.arch, "tiny": tiny(options.folder, options.arch),
                 "kernels": kernels(options.folder, options.arch, options.kernels) if options.kernels else 0,
-                "shapes": [] if options.no_shapes else shapes(options.folder, options.arch, options.schemes.split(","), options.layers)}
+                "shapes": shapes(options.folder, options.arch, [name for name in options.shapes.split(",") if name], options.dump)}
+    shutil.copy2(engine.BIN / "llmc-run", options.folder / "llmc-run")
     (options.folder / "manifest.json").write_text(json.dumps(manifest))
     size = sum(path.stat().st_size for path in options.folder.iterdir() if path.is_file())
     print(f"{options.folder}: {len(manifest['tiny'])} models, {manifest['kernels']} kernel cases, {len(manifest['shapes'])} shapes, {size / 1e6:.1f} MB without dump/")

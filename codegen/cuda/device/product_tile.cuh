@@ -19,7 +19,8 @@ template <typename P> DEVICE void copyWeights(u8 *to, const u8 *weights, int fir
   }
 }
 
-/// Sums of panels [firstPanel, ...) for tokens [firstToken, ...), left in shared memory for sumOf().
+/// Sums of panels [firstPanel, ...) for tokens [firstToken, ...), left in shared memory for sumOf(). Where blocks share K,
+/// each takes every kSplits-th step.
 template <typename P>
 DEVICE void tileProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, int firstToken, int firstPanel) {
   using S = Sizes<P>;
@@ -29,9 +30,12 @@ DEVICE void tileProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, in
   constexpr int kStageBytes = kWeightBytes + S::kXBytes;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int rowWarp = warp % P::kRowWarps, tokenWarp = warp / P::kRowWarps;
-  auto start = [&](int step) {
+  const int split = P::kSplits > 1 ? static_cast<int>(blockIdx.y) : 0;
+  const int steps = (S::kSteps - split + P::kSplits - 1) / P::kSplits; // of this block
+  auto start = [&](int number) {
+    const int step = number * P::kSplits + split;
     if (step < S::kSteps) {
-      u8 *stage = shared + step % P::kStages * kStageBytes;
+      u8 *stage = shared + number % P::kStages * kStageBytes;
       copyWeights<P>(stage, weights, firstPanel, step);
       copyX<P, S::kThreads>(stage + kWeightBytes, x, rows, firstToken, step, threadIdx.x);
     }
@@ -42,7 +46,7 @@ DEVICE void tileProduct(u8 *shared, const u8 *x, const u8 *weights, int rows, in
     start(step);
   float sums[P::kPanels][P::kTiles][4] = {};
 #pragma unroll 1
-  for (int step = 0; step < S::kSteps; ++step) {
+  for (int step = 0; step < (P::kSplits > 1 ? steps : S::kSteps); ++step) {
     waitCopies<P::kStages - 2>();
     __syncthreads(); // this step has arrived for all threads, and all have read the one before
     start(step + P::kStages - 1);

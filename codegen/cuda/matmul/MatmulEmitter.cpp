@@ -16,16 +16,15 @@ using llvm::Twine;
 class ProductWriter {
 public:
   ProductWriter(const CudaRequest &request, const ProductPlan &plan, const ProductConfig &config)
-      : request_(request), plan_(plan), config_(config),
-        groups_(config_.form == ProductForm::Warpgroup ? config_.rowWarps / 4 : 1),
-        neighbours_(columnsStay(*plan_.linear->getBlock())) {}
+      : request_(request), plan_(plan), config_(config), warpgroups_(config_.form == ProductForm::Warpgroup),
+        groups_(warpgroups_ ? config_.rowWarps / 4 : 1), neighbours_(columnsStay(*plan_.linear->getBlock())) {}
 
   FailureOr<KernelText> write() {
     kern::FuncOp function = request_.function;
     Block &block = function.getBody().front();
     writeConstants();
     KernelFrame frame(w_, request_, config_.threads(), config_.blocksPerSm,
-                      /*waits=*/config_.form == ProductForm::Tile);
+                      /*waits=*/config_.form == ProductForm::Tile, config_.cluster);
     FailureOr<std::string> rows = frame.rowCount();
     FailureOr<llm::Dim> dim = frame.rows();
     if (failed(rows) || failed(dim))
@@ -38,7 +37,7 @@ public:
     bindProduct(region);
     OperandRange results = block.getTerminator()->getOperands();
     auto epilogue = [&] { writeEpilogue(region, results, frame.results()); };
-    if (config_.form == ProductForm::Warpgroup)
+    if (warpgroups_)
       writeWarpgroups(frame, *rows, epilogue);
     else if (config_.streams())
       writeStream(frame, *rows), epilogue();
@@ -64,10 +63,11 @@ private:
                           : plan_.shape.k;
     constant("kN", plan_.shape.n), constant("kK", columns), constant("kXStride", plan_.shape.xStride());
     constant("kKWarps", config_.kWarps), constant("kRowWarps", config_.rowWarps / groups_);
-    if (config_.form == ProductForm::Warpgroup)
-      constant("kGroups", groups_);
     constant("kTokenWarps", config_.tokenWarps);
-    constant("kPanels", config_.panels), constant("kTiles", config_.tiles), constant("kHeld", config_.held);
+    if (warpgroups_)
+      constant("kGroups", groups_), constant("kHalves", config_.panels), constant("kCluster", config_.cluster);
+    constant("kPanels", warpgroups_ ? 1 : config_.panels), constant("kTiles", config_.tiles);
+    constant("kHeld", config_.held);
     constant("kStages", config_.stages), constant("kStageBlocks", config_.stageBlocks);
     constant("kSplits", config_.splits);
     body.end();
@@ -110,21 +110,33 @@ private:
     w_.line("if (rows == 0)");
     w_.line("  return;");
     w_.line("stream.finish(shared, " + x_ + ", rows);");
-    if (config_.splits > 1) {
-      w_.line("if (!Splits<Product>::join(shared, parts, arrived, rows))");
-      w_.line("  return;");
-    }
+    writeJoin();
   }
 
+  /// The last of the blocks that share K goes on.
+  void writeJoin() {
+    if (config_.splits == 1)
+      return;
+    w_.line("if (!Splits<Product>::join(shared, parts, arrived, rows))");
+    w_.line("  return;");
+  }
+
+  /// Blocks differ in tokens (x) and rows (y); where several share K, in rows (x) and their part of K (y).
   void writeTile(const std::string &rows) {
+    const bool splits = config_.splits > 1;
     w_.line("extern __shared__ __align__(1024) u8 shared[];");
     w_.line("const int rows = " + rows + ";");
-    w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
-    w_.line("const int firstPanel = static_cast<int>(blockIdx.y) * " + Twine(config_.blockPanels()) + ";");
+    if (splits)
+      w_.line("constexpr int firstToken = 0;");
+    else
+      w_.line("const int firstToken = static_cast<int>(blockIdx.x) * " + Twine(config_.blockTokens()) + ";");
+    w_.line("const int firstPanel = static_cast<int>(blockIdx." + Twine(splits ? "x" : "y") + ") * " +
+            Twine(config_.blockPanels()) + ";");
     w_.line("if (firstToken >= rows)");
     w_.line("  return;");
     w_.origin(plan_.linear);
     w_.line("tileProduct<Product>(shared, " + x_ + ", " + weights_ + ", rows, firstToken, firstPanel);");
+    writeJoin();
   }
 
   /// One warpgroup copies; the others multiply tile after tile and write the results of each, some tokens at a time.
@@ -141,16 +153,14 @@ private:
     copy.end();
     w_.line("takeRegisters<" + Twine(kProductRegisters) + ">();");
     w_.line("WarpgroupProducts<Product> products = WarpgroupProducts<Product>::of(ring);");
-    w_.line("const int tokenTiles = WarpgroupRing<Product>::tokenTiles(rows);");
-    w_.line("const int tiles = WarpgroupRing<Product>::tiles(rows);");
-    auto tiles = w_.scope("for (int tile = static_cast<int>(blockIdx.x); tile < tiles; tile += gridDim.x)");
-    w_.line("const int firstPanel = tile / tokenTiles * " + Twine(config_.blockPanels()) + " + products.group * 4;");
+    auto tiles = w_.scope("for (WarpgroupTiles<Product> tiles = WarpgroupTiles<Product>::of(rows); tiles.more(); "
+                          "tiles.next())");
     w_.line("products.run();");
-    auto parts = w_.scope("for (int part = 0; part < " + Twine(config_.blockTokens() / kSumTokens) + "; ++part)");
-    w_.line("const int firstToken = tile % tokenTiles * " + Twine(config_.blockTokens()) + " + part * " +
-            Twine(kSumTokens) + ";");
+    auto parts = w_.scope("for (int part = 0; part < products.kParts; ++part)");
+    w_.line("const int firstPanel = tiles.firstPanel() + products.panelOf(part);");
+    w_.line("const int firstToken = tiles.firstToken() + products.tokenOf(part);");
     w_.line("if (firstToken >= rows)");
-    w_.line("  break;");
+    w_.line("  continue;");
     w_.line("products.keepPart(part);");
     w_.line("[[maybe_unused]] const u8 *const shared = products.keptSums();");
     epilogue();
@@ -158,11 +168,12 @@ private:
 
   void writeEpilogue(RegionPrinter &region, OperandRange results, llvm::ArrayRef<std::string> pointers) {
     int64_t width = RegionPrinter::vectorWidth(plan_.columns);
-    bool warpgroup = config_.form == ProductForm::Warpgroup; // each writes what it has summed
-    int64_t columns = config_.blockPanels() / groups_ * 16 / (plan_.interleaved ? 2 : 1), pieces = columns / width;
-    int64_t tokens = warpgroup ? kSumTokens : config_.blockTokens(), threads = warpgroup ? 128 : config_.threads();
-    auto loop = w_.scope(llvm::StringRef(warpgroup ? "for (int piece = products.thread"
-                                                   : "for (int piece = static_cast<int>(threadIdx.x)") +
+    // Each warpgroup writes what it has summed, 64 rows and as many tokens at a time.
+    int64_t columns = (warpgroups_ ? 64 : config_.blockPanels() * 16) / (plan_.interleaved ? 2 : 1),
+            pieces = columns / width;
+    int64_t tokens = warpgroups_ ? kSumTokens : config_.blockTokens(), threads = warpgroups_ ? 128 : config_.threads();
+    auto loop = w_.scope(llvm::StringRef(warpgroups_ ? "for (int piece = products.thread"
+                                                     : "for (int piece = static_cast<int>(threadIdx.x)") +
                          "; piece < " + Twine(tokens * pieces) + "; piece += " + Twine(threads) + ")");
     w_.line("const int row = firstToken + piece / " + Twine(pieces) + ";");
     w_.line("const int col = firstPanel * " + Twine(plan_.interleaved ? 8 : 16) + " + piece % " + Twine(pieces) +
@@ -195,12 +206,14 @@ private:
   KernelText finished(KernelText text, llm::Dim rows) {
     text.sharedBytes = productSharedBytes(plan_.shape, config_);
     int64_t rowBlocks = (plan_.shape.panels() + config_.blockPanels() - 1) / config_.blockPanels();
-    if (config_.streams()) {
+    if (config_.streams() || config_.splits > 1) {
       text.grid[0] = GridDim::fixed(rowBlocks);
       text.grid[1] = GridDim::fixed(config_.splits);
-    } else if (config_.form == ProductForm::Warpgroup) {
-      text.grid[0] = GridDim::rows(rows, config_.blockTokens(), rowBlocks); // a block a tile, or fewer
+    } else if (warpgroups_) {
+      // A block a tile, or fewer; whole clusters.
+      text.grid[0] = GridDim::rows(rows, config_.blockTokens() * config_.cluster, rowBlocks * config_.cluster);
       text.blocksPerSm = config_.blocksPerSm;
+      text.cluster = config_.cluster;
       text.dealtRegisters = config_.copyWarps * 32 * kCopyRegisters + groups_ * 128 * kProductRegisters;
     } else {
       // Neighbouring blocks share weights and differ in tokens: a weight is read from memory once.
@@ -215,7 +228,8 @@ private:
   const CudaRequest &request_;
   ProductPlan plan_;
   ProductConfig config_;
-  const int64_t groups_; ///< warpgroups that multiply; 1 in other forms
+  const bool warpgroups_; ///< the form
+  const int64_t groups_;  ///< warpgroups that multiply; 1 in other forms
   SourceWriter w_;
   std::string x_, weights_; ///< operands as expressions
   bool neighbours_;         ///< the epilogue has its sums in vectors, see writeNeighbours()

@@ -81,7 +81,7 @@ constexpr int64_t kMostInstructions = 450;
 void addSplits(const ProductShape &shape, const ProductConfig &config, std::vector<ProductConfig> &all) {
   all.push_back(config);
   for (int64_t splits : {2, 4, 8})
-    if (splits * config.kWarps <= ceilDiv(shape.blocks(), config.held)) {
+    if (splits * config.kWarps <= ceilDiv(shape.blocks(), config.streams() ? config.held : config.stageBlocks)) {
       all.push_back(config);
       all.back().splits = splits;
     }
@@ -106,40 +106,49 @@ std::vector<ProductConfig> streamCandidates(const ProductShape &shape) {
   return all;
 }
 
+/// Blocks may share K where one has all tokens of the class; then a longer ring keeps more weights on their way, too.
 std::vector<ProductConfig> tileCandidates(const ProductShape &shape) {
   struct Warps {
     int64_t rowWarps, tokenWarps, panels, tiles;
   };
   std::vector<ProductConfig> all;
   for (Warps warps : {Warps{4, 2, 2, 8}, {2, 2, 2, 8}, {4, 1, 2, 8}, {2, 4, 2, 4}, {2, 2, 2, 4}, {2, 2, 1, 4}})
-    for (int64_t stages : {4, 3, 2}) {
+    for (int64_t stages : {8, 6, 4, 3, 2}) {
+      if (stages > 4 && shape.mMax != 64)
+        continue;
       ProductConfig config;
       config.form = ProductForm::Tile;
       config.rowWarps = warps.rowWarps, config.tokenWarps = warps.tokenWarps;
       config.panels = warps.panels, config.tiles = warps.tiles;
       config.stages = stages;
       config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
-      if (config.blockPanels() % shape.unitPanels == 0)
+      if (config.blockPanels() % shape.unitPanels != 0)
+        continue;
+      if (shape.mMax == 64 && config.blockTokens() == 64)
+        addSplits(shape, config, all);
+      else
         all.push_back(config);
     }
   return all;
 }
 
-/// Two warpgroups of 64 rows each and one that copies, 4 stages of 64 columns. Groups of 128 become bf16 on their way:
-/// sums of each group would be as many registers again as the sums.
+/// Two warpgroups of 64 or 128 rows each and one that copies, 4 stages of 64 columns, alone or with a neighbour. Groups
+/// of 128 become bf16 on their way: sums of each group would be as many registers again as the sums.
 std::vector<ProductConfig> warpgroupCandidates(const ProductShape &shape) {
   std::vector<ProductConfig> all;
   if (isQuantized(shape.layout) && shape.layout != Layout::Q4M16K128Asym)
     return all;
-  for (int64_t tokens : {256, 128}) {
-    ProductConfig config;
-    config.form = ProductForm::Warpgroup;
-    config.rowWarps = 8, config.copyWarps = 4;
-    config.tiles = tokens / 8;
-    config.stages = 4;
-    config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
-    all.push_back(config);
-  }
+  for (auto [panels, tokens] : {std::pair<int64_t, int64_t>{2, 128}, {1, 256}, {1, 128}})
+    for (int64_t cluster : {1, 2}) {
+      ProductConfig config;
+      config.form = ProductForm::Warpgroup;
+      config.rowWarps = 8, config.copyWarps = 4;
+      config.panels = panels, config.tiles = tokens / 8;
+      config.cluster = cluster;
+      config.stages = 4;
+      config.stageBlocks = std::max<int64_t>(1, 64 / tileCols(shape.layout));
+      all.push_back(config);
+    }
   return all;
 }
 
@@ -147,7 +156,7 @@ std::vector<ProductConfig> candidatesFor(const Arch &arch, const ProductShape &s
   if (shape.mMax != 0 && shape.mMax <= 32)
     return streamCandidates(shape);
   std::vector<ProductConfig> all = tileCandidates(shape);
-  if (!arch.wgmma || shape.mMax != 0)
+  if (!arch.wgmma || (shape.mMax != 0 && shape.mMax < 128))
     return all;
   std::vector<ProductConfig> hopper = warpgroupCandidates(shape);
   if (warpgroups && !hopper.empty())
@@ -178,7 +187,7 @@ double ProductCost::us() const { return std::max({memoryUs, l2Us, computeUs}); }
 
 const char *ProductCost::limit() const { return us() == memoryUs ? "memory" : us() == l2Us ? "L2" : "tensor cores"; }
 
-int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 1024 : mMax; }
+int64_t usualTokens(int64_t mMax) { return mMax == 0 ? 2048 : mMax; }
 
 int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &config) {
   bool warpgroups = config.form == ProductForm::Warpgroup;
@@ -188,8 +197,8 @@ int64_t productSharedBytes(const ProductShape &shape, const ProductConfig &confi
   if (warpgroups) // of a superblock of 128 columns a stage has one run of codes; tiles of x start on 1024 bytes
     weights = roundUpTo(isQuantized(shape.layout) ? config.blockPanels() * (kFragmentBytes + 64) : weights, 1024);
   int64_t ring = config.kWarps * config.stages * (x + weights);
-  if (warpgroups)
-    return ring + kSumTokens * (config.blockPanels() * 16 + config.rowWarps / 4 * 4) * 4 + config.stages * 16;
+  if (warpgroups) // of each warpgroup 64 rows at a time, and 4 floats more a token
+    return ring + kSumTokens * (64 + 4) * (config.rowWarps / 4) * 4 + config.stages * 16;
   int64_t sums = config.kWarps * config.blockTokens() * (config.blockPanels() * 16 + 4) * 4;
   return std::max(ring, sums);
 }
@@ -204,9 +213,9 @@ int64_t productScratchBytes(const ProductShape &shape, const ProductConfig &conf
 /// fitted to its output on all architectures (tests/unit/codegen/cuda/matmul holds that nothing spills).
 int64_t productRegisters(const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
   if (config.form == ProductForm::Warpgroup)
-    return config.tiles * 4 + (isQuantized(shape.layout) && !shape.e4m3() ? 96
-                               : shape.layout == Layout::F16M16K16        ? 112 // two fragments a step
-                                                                          : 80);
+    return config.panels * config.tiles * 4 + (isQuantized(shape.layout) && !shape.e4m3() ? 96
+                                               : shape.layout == Layout::F16M16K16        ? 112 // two fragments a step
+                                                                                          : 80);
   bool grouped = isQuantized(shape.layout), asymmetric = isAsymmetric(shape.layout);
   int64_t base = shape.layout == Layout::F16M16K16 ? 72 : asymmetric ? 48 : 56;
   if (grouped && quantFormat(shape.layout).group < kQuantGroup) // two scales a row at a time
@@ -224,7 +233,8 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   const Gpu &gpu = gpuOf(arch);
   auto sms = static_cast<double>(gpu.multiprocessors), m = static_cast<double>(tokens);
   int64_t rowBlocks = ceilDiv(shape.panels(), config.blockPanels());
-  int64_t tokenBlocks = config.streams() ? 1 : ceilDiv(tokens, config.blockTokens());
+  // A cluster is whole, with tokens or without.
+  int64_t tokenBlocks = config.streams() ? 1 : roundUpTo(ceilDiv(tokens, config.blockTokens()), config.cluster);
   auto blocks = static_cast<double>(rowBlocks * tokenBlocks * config.splits);
   ProductCost cost;
   cost.weightBytes = static_cast<double>(shape.weightBytes());
@@ -253,8 +263,11 @@ ProductCost productCost(const Arch &arch, const ProductShape &shape, const Produ
   if (config.splits > 1)
     cost.memoryUs += kJoinUs;
   double join = config.splits > 1 ? 2 * m * static_cast<double>(shape.panels() * 16 * 4 * config.splits) : 0;
-  double l2Bytes = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks) + join;
-  cost.l2Us = std::max(l2Bytes / (gpu.l2GBs * 1e3), l2Bytes / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
+  // L2 gives a cluster its weights once; what a multiprocessor takes in is the same with and without.
+  const double taken = cost.xBytes + cost.weightBytes * static_cast<double>(tokenBlocks) + join;
+  const double given =
+      cost.xBytes + cost.weightBytes * static_cast<double>(ceilDiv(tokenBlocks, config.cluster)) + join;
+  cost.l2Us = std::max(given / (gpu.l2GBs * 1e3), taken / blocks * std::ceil(blocks / busy) / (kSmL2GBs * 1e3));
   double padded = blocks * static_cast<double>(config.blockPanels() * 16 * config.blockTokens() * 2) *
                   static_cast<double>(shape.k) / static_cast<double>(config.splits);
   // Two products for each step of f16 weights; of e4m3 twice the columns a product, where there is one.
@@ -280,7 +293,9 @@ ProductConfig fastestProduct(const Arch &arch, const ProductShape &shape, llvm::
   for (const ProductConfig &config : configs) {
     // Ties go to what was listed first, unless the other is clearly better. Any M: short and long prompts count alike.
     double us = 1;
-    for (int64_t tokens : shape.mMax == 0 ? std::vector<int64_t>{128, 512, 2048} : std::vector<int64_t>{shape.mMax}) {
+    for (int64_t tokens : shape.mMax == 0     ? std::vector<int64_t>{1024, 2048, 4096}
+                          : shape.mMax == 512 ? std::vector<int64_t>{128, 256, 512}
+                                              : std::vector<int64_t>{shape.mMax}) {
       ProductCost cost = productCost(arch, shape, config, tokens);
       us *= cost.us() + 0.02 * (cost.memoryUs + cost.l2Us + cost.computeUs);
     }
@@ -312,15 +327,18 @@ std::string describeProduct(const Arch &arch, const ProductShape &shape, const P
   ProductCost cost = productCost(arch, shape, config, tokens);
   char sizes[200], costs[200];
   std::string blocks = config.splits > 1 ? " of each of " + std::to_string(config.splits) + " blocks" : "";
+  std::string together = config.cluster > 1  ? ", clusters of " + std::to_string(config.cluster)
+                         : config.splits > 1 ? ", " + std::to_string(config.splits) + " blocks along K"
+                                             : "";
   if (config.streams())
     std::snprintf(sizes, sizeof(sizes), "stream, %d warps%s along K, %d x %d rows x tokens, %d superblocks held",
                   static_cast<int>(config.kWarps), blocks.c_str(), static_cast<int>(config.panels * 16),
                   static_cast<int>(config.tiles * 8), static_cast<int>(config.held));
   else
     std::snprintf(
-        sizes, sizeof(sizes), "%s %d x %d rows x tokens, %d warps, %d stages of %d columns",
+        sizes, sizeof(sizes), "%s %d x %d rows x tokens%s, %d warps, %d stages of %d columns",
         config.form == ProductForm::Warpgroup ? "warpgroups," : "tile", static_cast<int>(config.blockPanels() * 16),
-        static_cast<int>(config.blockTokens()), static_cast<int>(config.threads() / 32),
+        static_cast<int>(config.blockTokens()), together.c_str(), static_cast<int>(config.threads() / 32),
         static_cast<int>(config.stages),
         static_cast<int>(config.form == ProductForm::Warpgroup ? 64 : config.stageBlocks * tileCols(shape.layout)));
   std::snprintf(costs, sizeof(costs),

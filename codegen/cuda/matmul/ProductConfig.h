@@ -36,7 +36,8 @@ enum class ProductForm : uint8_t { Stream, Tile, Warpgroup };
 struct ProductConfig {
   ProductForm form = ProductForm::Stream;
   int64_t kWarps = 1, rowWarps = 1, tokenWarps = 1;
-  int64_t splits = 1;                  ///< stream: blocks that share K of the same rows
+  int64_t splits = 1;                  ///< blocks that share K of the same rows
+  int64_t cluster = 1;                 ///< warpgroups: blocks, neighbours in tokens, that share weights
   int64_t copyWarps = 0;               ///< warps that only copy
   int64_t panels = 1, tiles = 1;       ///< of a warp: 16 rows, 8 tokens each
   int64_t held = 0;                    ///< stream: superblocks of a panel in registers
@@ -66,7 +67,7 @@ inline constexpr int64_t kCopyRegisters = 56, kProductRegisters = 224;
 /// Warpgroups: tokens whose sums lie in shared memory at once.
 inline constexpr int64_t kSumTokens = 64;
 
-/// M that describeProduct() gives numbers for: the class itself, 1024 for any.
+/// M that describeProduct() gives numbers for: the class itself, 2048 for any.
 int64_t usualTokens(int64_t mMax);
 
 /// Dynamic shared memory of a block: the ring, later the sums; of warpgroups both, and the ring's barriers.

@@ -8,7 +8,7 @@
 namespace llmc {
 
 static constexpr llvm::StringLiteral kNames[] = {"form",   "k_warps", "splits", "row_warps", "token_warps",
-                                                 "panels", "tiles",   "held",   "stages"};
+                                                 "panels", "tiles",   "held",   "stages",    "cluster"};
 
 static std::optional<int64_t> numberOf(const ProductConfig &config, llvm::StringRef name) {
   const int64_t values[] = {static_cast<int64_t>(config.form),
@@ -19,14 +19,16 @@ static std::optional<int64_t> numberOf(const ProductConfig &config, llvm::String
                             config.panels,
                             config.tiles,
                             config.held,
-                            config.stages};
+                            config.stages,
+                            config.cluster};
   const auto *found = llvm::find(kNames, name);
   return found == std::end(kNames) ? std::nullopt : std::optional(values[found - std::begin(kNames)]);
 }
 
 std::vector<TunedNumber> productNumbers(const ProductConfig &config) {
   static constexpr llvm::StringLiteral kStream[] = {"k_warps", "splits", "panels", "held"};
-  static constexpr llvm::StringLiteral kOthers[] = {"form", "row_warps", "token_warps", "panels", "tiles", "stages"};
+  static constexpr llvm::StringLiteral kOthers[] = {"form",   "splits", "row_warps", "token_warps",
+                                                    "panels", "tiles",  "stages",    "cluster"};
   std::vector<TunedNumber> numbers;
   for (llvm::StringRef name : config.streams() ? llvm::ArrayRef(kStream) : llvm::ArrayRef(kOthers))
     numbers.push_back({name.str(), *numberOf(config, name)});
@@ -91,7 +93,7 @@ static std::string recordFault(const TuningRecord &record) {
     return "expected the family linear and a product such as 960x576,q4m16k64-asym,1, found '" +
            rt::escaped(record.family + " " + record.shape) + "'";
   if (!llvm::is_contained(kCudaRowClasses, record.mMax))
-    return "expected a row class of 8, 16, 32, 64 or 0, found " + std::to_string(record.mMax);
+    return "expected a row class of 8, 16, 32, 64, 512 or 0, found " + std::to_string(record.mMax);
   std::string fault;
   productWith(*arch, {product->n, product->k, product->layout, record.mMax, product->unitPanels}, record.numbers,
               fault);

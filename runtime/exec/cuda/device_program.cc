@@ -23,13 +23,14 @@ void DeviceProgram::bindKernels(const fb::Engine& plan, uint32_t level, const De
       const fb::Variant& variant = *kernel.variants()->Get(v);
       const fb::LaunchShape& launch = *variant.code()->Get(level)->launch();
       const auto& grid = *launch.grid();
-      bound.variants.push_back({variant.m_max(),
-                                code.function(k, v),
-                                {gridDim(*grid.Get(0)), gridDim(*grid.Get(1)), gridDim(*grid.Get(2))},
-                                launch.threads(),
-                                launch.shared_bytes(),
-                                launch.blocks_per_sm() * static_cast<uint32_t>(code.multiprocessors()),
-                                launch.waits()});
+      bound.variants.push_back(
+          {variant.m_max(),
+           code.function(k, v),
+           {gridDim(*grid.Get(0)), gridDim(*grid.Get(1)), gridDim(*grid.Get(2))},
+           launch.threads(),
+           launch.shared_bytes(),
+           mostBlocks(launch.blocks_per_sm(), static_cast<uint32_t>(code.multiprocessors()), launch.cluster()),
+           launch.waits()});
     }
   }
 }

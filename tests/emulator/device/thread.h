@@ -92,6 +92,10 @@ struct Services {
   u64 (*mbarrierArrive)(Thread*, u32 barrier, u32 count, u32 transactions, u32 line);
   void (*mbarrierExpect)(Thread*, u32 barrier, u32 transactions, u32 line);
   u32 (*mbarrierWait)(Thread*, u32 barrier, u32 phase, bool mayBlock, u32 line);
+  u32 (*clusterAddress)(Thread*, u32 address, u32 rank, u32 line);
+  u64 (*clusterArrive)(Thread*, u32 barrier, u32 count, u32 transactions, u32 line);
+  void (*clusterBarrier)(Thread*, bool wait, bool orders, u32 line);
+  void (*bulkMulticast)(Thread*, u32 destination, u64 source, u32 bytes, u32 barrier, u32 blocks, u32 line);
   void (*proxyFence)(Thread*);
   void (*bulkTensor)(Thread*, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void (*bulkCopy)(Thread*, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
@@ -111,12 +115,15 @@ struct Thread {
   u32 ctaid[3] = {};
   u32 ntid[3] = {};
   u32 nctaid[3] = {};
-  u32 linear = 0, lane = 0, warp = 0;
+  u32 linear = 0, lane = 0, warp = 0;    ///< in its block; the warp: of all blocks of the cluster
+  u32 index = 0;                         ///< of all threads of the cluster
+  u32 clusterRank = 0, clusterSize = 1;  ///< of its block; blocks, neighbours in x
   u32 dynamicShared = 0;
   u64 instructions = 0;  ///< executed; counted in the checked build
   u32 jumps = 0;
   bool early = false;  ///< the kernel before may still run: the thread has not waited for it
   u32 predicate = 0;   ///< second result of the last warp operation
+  u32 variant = 0;     ///< LaunchChecks::variant
 };
 
 }  // namespace llmc::emu

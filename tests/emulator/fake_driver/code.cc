@@ -96,7 +96,7 @@ std::unique_ptr<DriverFunction> CodeModule::function(const std::shared_ptr<CodeM
   if (!translation) return nullptr;
   for (const Entry& entry : translation->entries) {
     if (entry.name != name) continue;
-    function->facts = {entry.params, entry.paramBytes, entry.maxThreads};
+    function->facts = {entry.params, entry.paramBytes, entry.maxThreads, entry.cluster};
     return function;
   }
   return nullptr;

@@ -27,6 +27,7 @@ enum DriverResult : int {
   kIllegalAddress = 700,
   kOutOfResources = 701,
   kLaunchFailed = 719,
+  kInvalidClusterSize = 912,
   kCaptureUnsupported = 900,
   kCaptureInvalidated = 901,
 };

@@ -9,7 +9,7 @@
 namespace llmc::emu {
 namespace {
 
-constexpr uint8_t kMaxThreads = 0x05, kParamInfo = 0x17, kParamBytes = 0x19, kSized = 4;
+constexpr uint8_t kMaxThreads = 0x05, kParamInfo = 0x17, kParamBytes = 0x19, kClusterSize = 0x3d, kSized = 4;
 
 /// .nv.info.KERNEL: records of format, attribute and two bytes, which for kSized count the bytes that follow, else are
 /// the value.
@@ -27,6 +27,7 @@ CubinKernel readInfo(const uint8_t* at, const uint8_t* end) {
     uint32_t words[3] = {};
     std::memcpy(words, at, std::min<size_t>({value, sizeof words, (size_t)(end - at)}));
     if (attribute == kMaxThreads) kernel.maxThreads = words[0] * words[1] * words[2];
+    if (attribute == kClusterSize) kernel.cluster = words[0] * words[1] * words[2];
     if (attribute == kParamInfo) {
       const uint32_t ordinal = words[1] & 0xffff, offset = words[1] >> 16, size = words[2] >> 18;
       if (kernel.params.size() <= ordinal) kernel.params.resize(ordinal + 1);

@@ -14,6 +14,7 @@ struct CubinKernel {
   std::vector<std::pair<uint32_t, uint32_t>> params;  ///< offset and size, by ordinal
   uint32_t paramBytes = 0;
   uint32_t maxThreads = 1024;
+  uint32_t cluster = 1;  ///< blocks of a cluster
 };
 
 struct Cubin {

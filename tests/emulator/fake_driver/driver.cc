@@ -72,6 +72,9 @@ int FakeDriver::launch(DriverFunction& function, const Dim3& grid, const Dim3& b
     return refuse(
         what.c_str(), kInvalidValue,
         std::to_string(block.count()) + " threads a block, compiled for " + std::to_string(function.facts.maxThreads));
+  if (grid.x % function.facts.cluster != 0)
+    return refuse(what.c_str(), kInvalidClusterSize,
+                  std::to_string(grid.x) + " blocks in clusters of " + std::to_string(function.facts.cluster));
   if (sharedBytes > function.dynamicLimit)
     return refuse(what.c_str(), kInvalidValue,
                   std::to_string(sharedBytes) + " bytes of dynamic shared memory, allowed are " +

@@ -51,6 +51,7 @@ const ErrorText* errorText(CuResult result) {
        {"CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"}},
       {kCaptureInvalidated,
        {"CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"}},
+      {kInvalidClusterSize, {"CUDA_ERROR_INVALID_CLUSTER_SIZE", "invalid cluster size"}},
       {100, {"CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"}},
       {803, {"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"}},
       {999, {"CUDA_ERROR_UNKNOWN", "unknown error"}}};

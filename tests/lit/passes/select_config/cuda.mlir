@@ -1,4 +1,5 @@
-// Target cuda: products have the tiles of tokens that tensor cores take, whichever programs call them. Near miss: a norm has one variant.
+// Target cuda: products have the tiles of tokens that tensor cores take, whichever programs call them; from 2^22 weights on chunks of prompts have
+// their own. Near misses: a norm has one variant, a row less has no chunks.
 // RUN: llmc-opt %s --kern-select-config=target=cuda | FileCheck %s
 // RUN: not llmc-opt %s --kern-select-config=target=tpu 2>&1 | FileCheck %s --check-prefix=ERROR
 
@@ -13,6 +14,16 @@ llm.weight @n : !n {sources = [#llm.source<"n", rows = 32>]}
 kern.func @product(%x: !h, %w: !w, %b: !llm.batch) -> !x attributes {hero = "linear"} {
   %y = llm.linear %x, %w : (!h, !w) -> !x
   kern.yield %y : !x
+}
+// CHECK: kern.func @chunked({{.*}}<m_max = 64>, #kern.config<m_max = 512>, #kern.config<m_max = 0>]
+kern.func @chunked(%x: !h, %w: !llm.weight<[131072, 32], #llm.q<f16>>, %b: !llm.batch) -> tensor<?x131072xf32, #llm.dims<[T, 131072]>> attributes {hero = "linear"} {
+  %y = llm.linear %x, %w : (!h, !llm.weight<[131072, 32], #llm.q<f16>>) -> tensor<?x131072xf32, #llm.dims<[T, 131072]>>
+  kern.yield %y : tensor<?x131072xf32, #llm.dims<[T, 131072]>>
+}
+// CHECK: kern.func @less({{.*}}<m_max = 64>, #kern.config<m_max = 0>]
+kern.func @less(%x: !h, %w: !llm.weight<[131071, 32], #llm.q<f16>>, %b: !llm.batch) -> tensor<?x131071xf32, #llm.dims<[T, 131071]>> attributes {hero = "linear"} {
+  %y = llm.linear %x, %w : (!h, !llm.weight<[131071, 32], #llm.q<f16>>) -> tensor<?x131071xf32, #llm.dims<[T, 131071]>>
+  kern.yield %y : tensor<?x131071xf32, #llm.dims<[T, 131071]>>
 }
 // CHECK: kern.func @norm({{.*}}config = [#kern.config<m_max = 0>]
 kern.func @norm(%x: !x, %n: !n, %b: !llm.batch) -> !h attributes {hero = "norm"} {

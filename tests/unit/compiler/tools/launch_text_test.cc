@@ -12,7 +12,8 @@ struct Dim {
 };
 
 /// launchFacts() of a launch whose grid has `x` first, then `y` and 1.
-nlohmann::ordered_json factsOf(const Dim& x, const Dim& y = {1}, uint32_t blocksPerSm = 0, uint32_t local = 0) {
+nlohmann::ordered_json factsOf(const Dim& x, const Dim& y = {1}, uint32_t blocksPerSm = 0, uint32_t local = 0,
+                               uint32_t cluster = 0) {
   fb::LaunchShapeT shape;
   for (const Dim& dim : {x, y, Dim{1}}) {
     auto made = std::make_unique<fb::GridDimT>();
@@ -30,6 +31,7 @@ nlohmann::ordered_json factsOf(const Dim& x, const Dim& y = {1}, uint32_t blocks
   shape.static_shared_bytes = 16;
   shape.local_bytes = local;
   shape.blocks_per_sm = blocksPerSm;
+  shape.cluster = cluster;
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(fb::LaunchShape::Pack(builder, &shape));
   return launchFacts(*flatbuffers::GetRoot<fb::LaunchShape>(builder.GetBufferPointer()));
@@ -43,6 +45,7 @@ TEST(LaunchText, GridsAreSumsOfWhatTheyGrowWith) {
   EXPECT_EQ(factsOf({.seqCount = 4})["grid"][0], "4 * sequences");
   EXPECT_EQ(factsOf({})["grid"][0], "1") << "nothing at all";
   EXPECT_EQ(factsOf({.base = 99}, {1}, 2)["grid"][0], "min(99, 2 * multiprocessors)");
+  EXPECT_EQ(factsOf({.base = 98}, {1}, 1, 0, 2)["grid"][0], "min(98, multiprocessors) in clusters of 2");
 }
 
 TEST(LaunchText, OneLineHasEveryNumber) {

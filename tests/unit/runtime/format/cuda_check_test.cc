@@ -108,8 +108,24 @@ TEST(CudaCheck, LaunchShapes) {
   for (uint32_t bad : {33u, kMax32})
     refused("EN_CODE", path + ".blocks_per_sm", [&](auto& p) { launchOf(p).blocks_per_sm = bad; });
   EXPECT_TRUE(statusWith([](auto& p) { launchOf(p).blocks_per_sm = 32; }));
+  for (uint32_t bad : {9u, kMax32}) refused("EN_CODE", path + ".cluster", [&](auto& p) { launchOf(p).cluster = bad; });
   refused("EN_CODE", path + ".grid.size", [](auto& p) { launchOf(p).grid.pop_back(); });
   EXPECT_TRUE(statusWith([](auto& p) { launchOf(p).threads = 1024, launchOf(p).shared_bytes = 227u << 10; }));
+}
+
+TEST(CudaCheck, ClustersAreWhole) {
+  const std::string path = "kernels[1].variants[0].code[1].launch.grid[0]";
+  const auto with = [](uint32_t base, uint32_t tokens, uint32_t sequences) {
+    return [=](auto& p) {
+      fb::GridDimT& x = *launchOf(p).grid[0];
+      x.base = base, x.t_tile = 1, x.t_count = tokens, x.s_tile = 1, x.s_count = 4, x.seq_count = sequences;
+      launchOf(p).cluster = 2;
+    };
+  };
+  EXPECT_TRUE(statusWith(with(2, 4, 0)));
+  refused("EN_CODE", path, with(1, 4, 0));
+  refused("EN_CODE", path, with(2, 3, 0));
+  refused("EN_CODE", path, with(2, 4, 1));
 }
 
 TEST(CudaCheck, GridsThatNoDeviceTakes) {

@@ -140,22 +140,31 @@ TEST_P(ProductEpilogueTest, AfterSplitsOfK) {
 INSTANTIATE_TEST_SUITE_P(Ops, ProductEpilogueTest, ::testing::ValuesIn(kEpilogues),
                          [](const auto &info) { return std::string(info.param.name); });
 
-/// Hopper's own form: both sizes of tile, several rounds of the ring, tails of tokens, rows and columns.
+/// Hopper's own form: all tiles, alone and in clusters, several rounds of the ring, tails of tokens, rows and columns;
+/// an odd number of tiles of tokens leaves the last block of a cluster without any.
 TEST(ProductWarpgroupTest, ManyTokens) {
-  for (auto [quant, n, k, tokens] : {std::tuple<const char *, int64_t, int64_t, int64_t>{"bf16", 50, 100, 65},
-                                     {"bf16", 144, 460, 130},
-                                     {"bf16", 128, 704, 300},
-                                     {"f16", 144, 460, 130},
-                                     {"e4m3", 50, 100, 65},
-                                     {"e4m3", 144, 460, 130},
-                                     {"e4m3", 128, 1400, 300},
-                                     {"i4, 128, asym", 50, 100, 65},
-                                     {"i4, 128, asym", 144, 460, 130},
-                                     {"i4, 128, asym", 128, 704, 300}}) {
-    SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
+  struct Case {
+    const char *quant;
+    int64_t n, k, tokens, panels, tiles, cluster;
+  };
+  for (auto [quant, n, k, tokens, panels, tiles, cluster] : {Case{"bf16", 50, 100, 65, 2, 16, 2},
+                                                             {"bf16", 144, 460, 130, 1, 16, 1},
+                                                             {"bf16", 128, 704, 300, 1, 32, 1},
+                                                             {"bf16", 272, 460, 300, 2, 16, 2},
+                                                             {"bf16", 144, 460, 130, 1, 16, 2},
+                                                             {"f16", 144, 460, 130, 1, 16, 2},
+                                                             {"e4m3", 50, 100, 65, 1, 32, 1},
+                                                             {"e4m3", 272, 460, 130, 2, 16, 1},
+                                                             {"e4m3", 128, 1400, 300, 1, 32, 2},
+                                                             {"i4, 128, asym", 50, 100, 65, 2, 16, 2},
+                                                             {"i4, 128, asym", 272, 460, 130, 2, 16, 1},
+                                                             {"i4, 128, asym", 128, 704, 300, 1, 16, 2}}) {
+    SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens, clusters of " +
+                 std::to_string(cluster));
     KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
     test.archs = {"sm_90a"};
     test.warpgroups = true;
+    test.tuned = {{"panels", panels}, {"tiles", tiles}, {"cluster", cluster}};
     test.allOrders = tokens == 65; // the loops are the same, and large
     test.edit = [](std::string text) {
       EXPECT_NE(text.find("WarpgroupProducts<Product>::of("), std::string::npos) << text;
@@ -167,7 +176,7 @@ TEST(ProductWarpgroupTest, ManyTokens) {
   }
 }
 
-/// Epilogues of warpgroups, in parts of 64 tokens: gate and up of one warpgroup, results that nothing divides.
+/// Epilogues of warpgroups, in parts of 64 rows and tokens: gate and up of one warpgroup, results that nothing divides.
 TEST(ProductWarpgroupTest, Epilogues) {
   for (const Epilogue &epilogue : kEpilogues) {
     SCOPED_TRACE(epilogue.name);
@@ -177,7 +186,44 @@ TEST(ProductWarpgroupTest, Epilogues) {
                     150);
     test.archs = {"sm_90a"};
     test.warpgroups = true;
+    test.tuned = {{"panels", 2}, {"cluster", 2}};
     test.allOrders = false;
+    emu::checkKernelCase(test);
+  }
+}
+
+/// Every weight comes to a cluster once, x to each block.
+TEST(ProductWarpgroupTest, AClusterReadsWeightsOnce) {
+  if (std::string missing = emu::missingNvrtc(); !missing.empty())
+    GTEST_SKIP() << missing;
+  for (int64_t cluster : {1, 2}) {
+    KernelCase test = productCase(ProductText{256, 512, "bf16"}.plain(), 256);
+    test.archs = {"sm_90a"};
+    test.warpgroups = true;
+    test.allOrders = false;
+    test.tuned = {{"panels", 2}, {"cluster", cluster}};
+    const KernelOutcome outcome = emu::runKernelCase(test)[0];
+    ASSERT_TRUE(outcome.status.isOk()) << outcome.status.toString();
+    const uint64_t weights = 256 * 512 * 2, x = 256 * 512 * 2;
+    EXPECT_EQ(outcome.counters.copiedBytes, x + weights * (cluster == 1 ? 2 : 1));
+  }
+}
+
+/// Tiles of up to 64 tokens whose K several blocks share: whole and broken numbers of steps, one split without any.
+TEST(ProductSplitTileTest, FewRows) {
+  for (auto [quant, n, k, tokens, splits] :
+       {std::tuple<const char *, int64_t, int64_t, int64_t, int64_t>{"bf16", 50, 520, 40, 2},
+        {"i4, 32, asym", 80, 1096, 64, 4},
+        {"e4m3", 48, 2112, 33, 8}}) {
+    SCOPED_TRACE(std::string(quant) + ", " + std::to_string(tokens) + " tokens");
+    KernelCase test = productCase(ProductText{n, k, quant}.plain(), tokens);
+    test.archs = {"sm_90a"};
+    test.tuned = {{"splits", splits}};
+    test.allOrders = tokens == 40;
+    test.edit = [](std::string text) {
+      EXPECT_NE(text.find("Splits<Product>::join("), std::string::npos) << text;
+      return text;
+    };
     emu::checkKernelCase(test);
   }
 }

@@ -1,5 +1,5 @@
 // Text of products and what NVRTC makes of it: launch, access widths, spills, on every architecture.
-#include "codegen/cuda/matmul/ProductConfig.h"
+#include "codegen/cuda/matmul/ProductTuning.h"
 #include "tests/unit/codegen/cuda/matmul/product_text.h"
 #include "tests/unit/codegen/cuda/nvrtc_fixture.h"
 
@@ -179,7 +179,12 @@ TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
   ProductShape shape{4096, 4096, Layout::BF16M16K16, 0, 1};
   ProductConfig config = chooseProduct(*findArch("sm_90a"), shape);
   EXPECT_EQ(kernel->threads, 384);
-  EXPECT_EQ(kernel->grid[0], (GridDim{0, config.blockTokens(), 32, 0, 0, 0}));
+  ASSERT_EQ(config.cluster, 2);
+  EXPECT_EQ(kernel->cluster, 2);
+  EXPECT_NE(kernel->text.find("__cluster_dims__(2, 1, 1) product("), std::string::npos) << kernel->text;
+  EXPECT_NE(describeLaunch(*kernel).find("at most 1 a multiprocessor, clusters of 2, "), std::string::npos);
+  // Whole clusters for every number of tokens: 256 of them a cluster, 256 rows a block.
+  EXPECT_EQ(kernel->grid[0], (GridDim{0, 256, 32, 0, 0, 0}));
   EXPECT_EQ(kernel->grid[1], GridDim{});
   EXPECT_EQ(kernel->blocksPerSm, 1);
   auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
@@ -190,24 +195,50 @@ TEST_F(MatmulCompileTest, WarpgroupsRunOnTheirOwn) {
   EXPECT_EQ(countOf(compiled->ptx, "\tmma.sync.aligned"), 0u);
   // Weights come by the copy engine; multiplying warpgroups neither copy nor meet the one that does.
   EXPECT_EQ(countOf(compiled->ptx, "cp.async.bulk.shared::cluster.global"), 1u);
+  EXPECT_EQ(countOf(compiled->ptx, "multicast::cluster"), 1u);
+  EXPECT_EQ(compiled->cluster, 2);
   EXPECT_EQ(countOf(compiled->ptx, "setmaxnreg"), 2u);
   size_t products = compiled->ptx.find("setmaxnreg.inc");
   ASSERT_NE(products, std::string::npos);
   EXPECT_EQ(compiled->ptx.find("cp.async", products), std::string::npos);
 }
 
-/// Both sizes of tile and every layout, in tiles that need all registers: nothing spills, products overlap (CU_SLOW).
+/// Every layout in every tile that has registers for it, with sizes that leave tails and sizes that do not: nothing
+/// spills, products overlap (CU_SLOW).
 TEST_F(MatmulCompileTest, WarpgroupsShareOutTheirRegisters) {
-  for (const char *quant : {"bf16", "f16", "e4m3", "i4, 128, asym"})
-    for (auto [n, k] : {std::pair<int64_t, int64_t>{4096, 4096}, {28672, 4096}, {50, 100}, {4096, 1096}}) {
+  constexpr std::pair<int64_t, int64_t> kSizes[] = {{4096, 4096}, {50, 100}, {28672, 4096}, {4096, 1096}};
+  size_t turn = 0, clusters = 0;
+  for (auto [quant, layout] : kProductWeights)
+    for (const ProductConfig &config :
+         legalProducts(*findArch("sm_90a"), {4096, 4096, layout, 0, 1}, /*warpgroups=*/true)) {
+      if (config.form != ProductForm::Warpgroup)
+        continue;
+      auto [n, k] = kSizes[turn++ % 4];
       ModuleText text(ProductText{n, k, quant}.plain());
       ASSERT_TRUE(text.module()) << text.diagnostics();
-      auto kernel = emitCudaKernel(CudaRequest{text.first(), "product", *findArch("sm_90a"), 0, true});
+      const std::vector<TunedNumber> numbers = productNumbers(config);
+      auto kernel = emitCudaKernel(CudaRequest{text.first(), "product", *findArch("sm_90a"), 0, true, numbers});
       ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
       auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
-      EXPECT_TRUE(compiled) << quant << " " << n << " x " << k << ": " << compiled.status().toString();
+      EXPECT_TRUE(compiled) << quant << " " << n << " x " << k << ", " << kernel->config << ": "
+                            << compiled.status().toString();
       EXPECT_EQ(kernel->dealtRegisters, 128 * 56 + 256 * 224);
+      clusters += kernel->cluster == 2;
     }
+  EXPECT_GE(clusters, 8u);
+}
+
+/// The launch's clusters are the cubin's.
+TEST_F(MatmulCompileTest, OtherClustersThanTheLaunchsAreAnError) {
+  ModuleText text(ProductText{4096, 4096, "bf16"}.plain());
+  auto kernel = emit(text, 0);
+  ASSERT_TRUE(succeeded(kernel)) << text.diagnostics();
+  kernel->cluster = 1;
+  auto compiled = compiler().compile(*kernel, *findArch("sm_90a"));
+  ASSERT_FALSE(compiled);
+  EXPECT_EQ(std::string(compiled.status().code()), "CU_CLUSTER");
+  EXPECT_NE(compiled.status().message().find("expected clusters of 1 blocks, found 2 in the cubin"), std::string::npos)
+      << compiled.status().toString();
 }
 
 /// A block that deals out more registers than it was launched with waits for them for ever.

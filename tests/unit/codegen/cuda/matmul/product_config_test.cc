@@ -13,7 +13,7 @@ namespace {
 constexpr Layout kLayouts[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,   Layout::Q4M16K64Sym,
                                Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32, Layout::Q5M16K64Sym,
                                Layout::Q5M16K64Asym, Layout::Q4KM16K128,    Layout::Q5KM16K128, Layout::Q6KM16K128};
-constexpr int64_t kClasses[] = {8, 16, 32, 64, 0};
+constexpr int64_t kClasses[] = {8, 16, 32, 64, 512, 0};
 
 struct Matrix {
   int64_t n, k, unitPanels;
@@ -52,8 +52,10 @@ TEST(ProductConfigTest, FitsTheArchitecture) {
     EXPECT_LE(productRegisters(arch, shape, config), 255);
     EXPECT_EQ(config.blockPanels() % shape.unitPanels, 0);
     EXPECT_EQ(config.streams(), shape.mMax != 0 && shape.mMax <= 32);
-    EXPECT_TRUE(config.splits == 1 || config.streams());
-    EXPECT_LE((config.splits - 1) * config.kWarps * config.held, shape.blocks());
+    EXPECT_TRUE(config.splits == 1 || config.streams() || config.blockTokens() == shape.mMax);
+    EXPECT_LE((config.splits - 1) * config.kWarps * (config.streams() ? config.held : config.stageBlocks),
+              shape.blocks());
+    EXPECT_TRUE(config.cluster == 1 || config.form == ProductForm::Warpgroup);
     if (config.streams()) {
       EXPECT_GE(config.blockTokens(), shape.mMax);
       EXPECT_EQ(config.held % config.stageBlocks, 0);
@@ -179,16 +181,62 @@ TEST(ProductConfigTest, DescriptionHasBytesFlopsAndLimit) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " in " << text;
   shape.mMax = 0;
   text = describeProduct(arch, shape, chooseProduct(arch, shape));
-  EXPECT_EQ(text.rfind("warpgroups, 128 x ", 0), 0u) << text;
+  EXPECT_EQ(text.rfind("warpgroups, 256 x 128 rows x tokens, clusters of 2, 12 warps, 4 stages", 0), 0u) << text;
   text = describeProduct(*findArch("sm_80"), shape, chooseProduct(*findArch("sm_80"), shape));
   EXPECT_EQ(text.rfind("tile ", 0), 0u) << text;
+}
+
+/// Tiles of 128 x 256 alone read more of L2 than it gives; with a neighbour that takes the same weights, and 256 rows
+/// for x, tensor cores are nearly what limits products of long prompts.
+TEST(ProductConfigTest, ClustersReadWeightsOnce) {
+  const Arch &arch = *findArch("sm_90a");
+  ProductShape shape{28672, 4096, Layout::BF16M16K16, 0, 2};
+  const ProductConfig best = chooseProduct(arch, shape);
+  EXPECT_EQ(best.cluster, 2);
+  EXPECT_EQ(best.panels, 2);
+  ProductConfig alone = best;
+  alone.cluster = 1;
+  const ProductCost shared = productCost(arch, shape, best, 2048), own = productCost(arch, shape, alone, 2048);
+  // x once for 256 rows, weights once for 256 tokens instead of 128.
+  const double x = 112 * 2048.0 * 4096 * 2, weights = 28672.0 * 4096 * 2;
+  EXPECT_DOUBLE_EQ(shared.l2Us, (x + weights * 8) / 5.5e6);
+  EXPECT_DOUBLE_EQ(own.l2Us, (x + weights * 16) / 5.5e6);
+  EXPECT_DOUBLE_EQ(shared.computeUs, own.computeUs);
+  EXPECT_LT(shared.us() * 1.4, own.us());
+  EXPECT_GT(shared.flops / 1e6 / shared.us(), 0.85 * kWarpgroupTflops);
+  // A block without tokens works for its neighbour.
+  EXPECT_DOUBLE_EQ(productCost(arch, shape, best, 128).computeUs, productCost(arch, shape, best, 256).computeUs);
+}
+
+/// Chunks of 512 tokens of a narrow product: tiles for long prompts leave half of the multiprocessors without work.
+TEST(ProductConfigTest, ChunksHaveTilesForAllMultiprocessors) {
+  const Arch &arch = *findArch("sm_90a");
+  ProductShape any{4096, 4096, Layout::BF16M16K16, 0, 1}, chunk = any;
+  chunk.mMax = 512;
+  const ProductConfig longPrompts = chooseProduct(arch, any), chunks = chooseProduct(arch, chunk);
+  EXPECT_LT(productCost(arch, chunk, chunks, 512).us() * 1.2, productCost(arch, any, longPrompts, 512).us());
+  EXPECT_LT(productCost(arch, any, longPrompts, 2048).us() * 1.2, productCost(arch, chunk, chunks, 2048).us());
+}
+
+/// Of 33 to 64 rows tiles are few and keep little on its way: longer rings, and blocks that share K.
+TEST(ProductConfigTest, TilesOfFewRowsShareK) {
+  const Arch &arch = *findArch("sm_90a");
+  ProductShape shape{4096, 4096, Layout::BF16M16K16, 64, 1};
+  const ProductConfig best = chooseProduct(arch, shape);
+  ProductConfig before = best;
+  before.splits = 1, before.stages = 4;
+  EXPECT_GT(best.splits, 1);
+  EXPECT_LT(productCost(arch, shape, best, 64).us() * 1.3, productCost(arch, shape, before, 64).us());
+  for (const ProductConfig &config : legalProducts(arch, shape))
+    EXPECT_TRUE(config.splits == 1 || config.blockTokens() == 64) << describeProduct(arch, shape, config);
+  EXPECT_NE(describeProduct(arch, shape, best).find(" blocks along K, "), std::string::npos);
 }
 
 TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
   forAll(kMatrices, kClasses, [](const Arch &arch, const ProductShape &shape, const ProductConfig &config) {
     if (config.form == ProductForm::Warpgroup) {
       EXPECT_TRUE(arch.wgmma);
-      EXPECT_EQ(shape.mMax, 0);
+      EXPECT_TRUE(shape.mMax == 0 || shape.mMax == 512);
       EXPECT_TRUE(!isQuantized(shape.layout) || shape.layout == Layout::Q4M16K128Asym);
     }
   });
@@ -198,9 +246,10 @@ TEST(ProductConfigTest, WarpgroupsMultiplyManyTokensOnHopperOnly) {
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
   // Groups of 128 where there are rows enough for all multiprocessors; whole numbers scaled group by group never.
   shape.layout = Layout::Q4M16K128Asym;
+  shape.mMax = 512;
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape, true).form, ProductForm::Warpgroup);
-  shape.n = 28672;
+  shape.mMax = 0, shape.n = 28672;
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Warpgroup);
   shape.layout = Layout::Q4M16K64Asym;
   EXPECT_EQ(chooseProduct(*findArch("sm_90a"), shape).form, ProductForm::Tile);

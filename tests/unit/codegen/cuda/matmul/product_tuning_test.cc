@@ -11,6 +11,7 @@ TEST(ProductTuning, NumbersNameOneConfiguration) {
                              {"sm_80", {128, 7168, Layout::Q4M16K64Asym, 16, 1}},
                              {"sm_120a", {3072, 576, Layout::Q8M16K32, 32, 2}},
                              {"sm_90a", {4096, 4096, Layout::E4M3M16K32, 0, 1}},
+                             {"sm_90a", {4096, 4096, Layout::BF16M16K16, 512, 1}},
                              {"sm_86", {4096, 4096, Layout::F16M16K16, 64, 1}}}) {
     const std::vector<ProductConfig> legal = legalProducts(*findArch(arch), shape);
     ASSERT_GT(legal.size(), 3u);
@@ -60,7 +61,7 @@ TEST(ProductTuning, RecordsAreCheckedWithTheirLine) {
       {at + "8 k_warps=6", ""},
       {"cpu x86-64-v3 linear 1024x3072,bf16n16k2,f32 0 group_block=16\n" + at + "0 form=2", ""},
       {"# one\n" + at + "8 k_warps=5", "a.tuning:3: k_warps 5: expected 4, 6"},
-      {at + "7 k_warps=6", "a.tuning:2: expected a row class of 8, 16, 32, 64 or 0, found 7"},
+      {at + "7 k_warps=6", "a.tuning:2: expected a row class of 8, 16, 32, 64, 512 or 0, found 7"},
       {"cuda sm_91 linear 4096x4096,bf16m16k16,1 8 k_warps=6", "a.tuning:2: unknown architecture 'sm_91'"},
       {"cuda sm_90a attend 4096x4096,bf16m16k16,1 8 k_warps=6", "expected the family linear and a product such as"},
       {"cuda sm_90a linear 4096x4096,bf16n16k2,1 8 k_warps=6", "found 'linear 4096x4096,bf16n16k2,1'"},

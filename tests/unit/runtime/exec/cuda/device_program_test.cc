@@ -78,6 +78,15 @@ TEST(DeviceProgram, NoMoreBlocksThanMultiprocessorsTake) {
   EXPECT_EQ(bound.seen[0].grid, 132u);
 }
 
+TEST(DeviceProgram, NoPartOfAClusterIsLaunched) {
+  EXPECT_EQ(mostBlocks(0, 132, 2), 0u);
+  EXPECT_EQ(mostBlocks(1, 132, 0), 132u);
+  EXPECT_EQ(mostBlocks(1, 132, 2), 132u);
+  EXPECT_EQ(mostBlocks(1, 131, 2), 130u);
+  EXPECT_EQ(mostBlocks(2, 131, 4), 260u);
+  EXPECT_EQ(mostBlocks(1, 1, 2), 2u);
+}
+
 TEST(DeviceProgram, KernelsThatWaitStartEarlyButForTheFirst) {
   Bound bound(0);
   bound.run({4, 1, 4});
