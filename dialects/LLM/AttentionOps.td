@@ -45,8 +45,8 @@ def LLM_AttendOp : LLM_AttendBase<"attend"> {
     heads * dim columns. C4: the result is [rows of q, heads * dim]. C5: scale, window and softcap are not negative. C6: rows are T or a number.
     With sinks s [heads], learned logits of keys without a value, the softmax of head h counts one more:
     y = sum exp(z_j) v_j / (exp(s_h) + sum exp(z_j)); neither scale nor softcap touches s. C7: sinks are [heads] of f32.
-    bf16_products is a permission: the factors of q.k and of the weighted sum of v may be rounded to bf16, sums stay f32. CPUs with
-    AVX512-BF16 do twice as many such products a cycle. Set where activations are int8 anyway; the formula above does not change.
+    bf16_products is a permission: the factors of q.k and of the weighted sum of v may be rounded to bf16 or, finer, to 16-bit
+    integers with a scale, sums stay f32 or exact: CPUs do twice as many such products a cycle (AVX512-BF16; AVX2's vpmaddwd). Set where activations are int8 anyway; the formula above does not change.
   }];
   let arguments = (ins LLM_Activation:$q, Arg<LLM_KvType, "cache", [MemRead<LLM_KvResource>]>:$kv, LLM_BatchType:$batch,
                        Optional<LLM_WeightType>:$sinks, LLM_I64Attr:$layer,
