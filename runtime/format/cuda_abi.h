@@ -101,11 +101,11 @@ constexpr uint64_t blocks(const GridDim& dim, uint64_t tokens, uint64_t rows, ui
   return sum == 0 ? 1 : sum;
 }
 
-/// Blocks in x that take their work in turn, whole clusters of them on a device with any number of multiprocessors.
-/// 0 a multiprocessor: 0, no limit.
+/// Blocks in x that take their work in turn, whole clusters of `cluster` blocks on a device with any number of
+/// multiprocessors. 0 blocks a multiprocessor: 0, no limit.
 constexpr uint32_t mostBlocks(uint32_t blocksPerSm, uint32_t multiprocessors, uint32_t cluster) {
-  const uint32_t most = blocksPerSm * multiprocessors, each = cluster > 1 ? cluster : 1;
-  return most == 0 ? 0 : most < each ? each : most / each * each;
+  const uint32_t blocks = blocksPerSm * multiprocessors, each = cluster > 1 ? cluster : 1;
+  return blocks == 0 ? 0 : blocks < each ? each : blocks / each * each;
 }
 
 }  // namespace llmc::rt::cuda

@@ -2,7 +2,7 @@
 
 Exact = the numpy reference in double over the dequantized tensors. The text is cut in chunks that each start from an
 empty cache. Example:
-  kl.py --model SmolLM2.gguf --peer --engine int8=a.bin --engine f32=b.bin --markdown
+  kl.py --model SmolLM2.gguf --peer --engine int8=a.bin --engine f32=b.bin
 """
 
 import argparse
