@@ -29,7 +29,7 @@ PROMPTS = (
 NEAR_TIE = 0.001  # nats: below it float32 may turn the order
 # Int8 activations change a log probability by some hundredths, so 0.001 cannot hold for them. Over the 8,192 positions of the KL test
 # 2.5% to 3% differ, half of them by less than 0.036 nats, nine tenths by less than 0.126, none by more than 0.86. Where a prompt first
-# leaves the exact path is one draw of these for each way to round: of all levels and prompts together half must lie below the nine tenths.
+# leaves the exact path is one draw of these for each way to round: of all levels and prompts together three quarters must lie below the nine tenths.
 INT8_TIE, INT8_MOST = 0.126, 0.86
 PEER_TIE = 0.25  # llama.cpp rounds as well: it leaves the exact path at 0.011 to 0.220 in these prompts
 
@@ -159,7 +159,7 @@ class SmolLM2(unittest.TestCase):
                 gaps[level, text] = next((margin for a, b, margin in zip(ours, wanted, margins, strict=True) if a != b), 0.0)
         print("\nmargins where int8 leaves the exact text:", {key: round(gap, 3) for key, gap in gaps.items()}, flush=True)
         self.assertLess(max(gaps.values()), INT8_MOST, gaps)
-        self.assertLess(sorted(gaps.values())[len(gaps) // 2], INT8_TIE, gaps)
+        self.assertLess(sorted(gaps.values())[len(gaps) * 3 // 4], INT8_TIE, gaps)
 
     @unittest.skipIf(peer_logits.llama_cpp is None, "llama-cpp-python is not installed (tests/bench/install_peer.sh)")
     def test_greedy_equals_llama_cpp_up_to_a_near_tie(self):
