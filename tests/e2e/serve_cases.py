@@ -143,9 +143,12 @@ class Answers:
         self.assertTrue(self.idle())
         ticks = lambda: sum(map(int, open(f"/proc/{self.server.child.pid}/stat").read().rsplit(") ", 1)[1].split()[11:13]))
         time.sleep(0.5)
-        before = ticks()
-        time.sleep(2)
-        self.assertLessEqual(ticks() - before, 1)
+        used = []  # a busy machine still may make memory ready for the next requests: that ends
+        while not used or (used[-1] > 1 and len(used) < 5):
+            before = ticks()
+            time.sleep(2)
+            used.append(ticks() - before)
+        self.assertLessEqual(used[-1], 1, used)
 
 
 class Ends:
