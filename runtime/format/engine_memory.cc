@@ -15,7 +15,7 @@ constexpr uint64_t kHugePage = 2u << 20;
 Status noMemory(uint64_t size) {
   return Status::error(ErrorKind::kUnavailable, "EN_MEMORY",
                        "cannot map " + std::to_string(size) + " bytes: " + std::strerror(errno),
-                       "free memory or raise the limit");
+                       "free memory or raise the limit (ulimit -v)");
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ class Shortage(unittest.TestCase):
         for mib in (60, 100, 160, 200, 260, 330, 400, 600):
             with self.subTest("run", mib=mib):
                 ended = self.run_text(limit=(resource.RLIMIT_AS, mib * MIB))
-                self.check(ended, ("RT_MEMORY", "RT_THREADS"))
+                self.check(ended, ("RT_MEMORY", "RT_THREADS", "EN_MEMORY"))
                 ends.add(ended.status)
         for mib in (345, 365, 385, 400, 410, 450, 700):
             with self.subTest("build", mib=mib):
