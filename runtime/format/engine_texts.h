@@ -16,7 +16,7 @@ namespace llmc::rt {
 /// Requires: `fd` is open on the engine, and `entry` is of its section table; code, weights and digests are not small.
 Result<Mapping> readSmallSection(int fd, const SectionEntry& entry);
 
-/// EN_DIGEST for bytes that are not those that were written. `offset`: of the chunk's first byte in the file.
+/// EN_DIGEST, with its place in the file, for a chunk of a section whose bytes are not those that were written.
 Status checkChunkDigest(const SectionEntry& entry, uint64_t chunk, const void* data, uint64_t bytes,
                         const Digest128& expected);
 

@@ -59,6 +59,18 @@ mlir::Value exp2Wide(KernelBuilder &k, mlir::Value x, llvm::ArrayRef<double> coe
 /// i1: whether any lane of `a` is greater than that of `v`.
 mlir::Value anyGreater(KernelBuilder &k, mlir::Value a, mlir::Value v);
 
+/// Calls `body` with each query head of an item, f32 [D] in memory, and its row: tokens outermost.
+void forEachQuery(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, const AttendItem &item,
+                  llvm::function_ref<void(mlir::Value query, mlir::Value row)> body);
+
+/// How the floats of a query head become integers, relative to its largest. One too small for that is zero; a NaN stays
+/// one, in the factor.
+struct QueryUnit {
+  mlir::Value inverse; ///< 16 lanes: times a float, the integer
+  mlir::Value factor;  ///< f32: times a sum of the integers, that of the floats times `scale`
+};
+QueryUnit queryUnit(KernelBuilder &k, mlir::Value query, int64_t dim, double largest, double scale);
+
 /// Stores sums / total of one head of token `row`, at `sums` of the scratch: in the result, or in place for the sink.
 /// `total`: 16 lanes of the weights' sum, relative to exp(`largest`).
 void storeHead(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, mlir::Value row, mlir::Value head,

@@ -1,7 +1,9 @@
 // The three inner parts of attention: scores of a tile, softmax of a row, weighted values of a tile.
 #include "codegen/cpu/attention/AttendEmitter.h"
 
+#include "codegen/cpu/region/Lanes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "runtime/format/kernel_abi.h"
 
@@ -89,6 +91,29 @@ static Value applySoftcap(KernelBuilder &k, Value s, double cap) {
   Value e = k.exp(k.mulF(s, k.constant(type, 2.0 / cap)));
   Value t = k.divF(k.constant(type, 2.0), k.addF(e, k.constant(type, 1.0)));
   return k.mulF(k.subF(k.constant(type, 1.0), t), k.constant(type, cap));
+}
+
+void forEachQuery(KernelBuilder &k, const AttendShape &shape, const AttendWords &words, const AttendItem &item,
+                  llvm::function_ref<void(Value query, Value row)> body) {
+  const int64_t dim = shape.headDim, group = shape.group();
+  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape.heads * dim * 4));
+  Value head = k.address(words.query, k.mul(item.kvHead, group * dim * 4));
+  k.forEach(k.c(0), k.mul(item.tokenCount, group), 1, [&](Value row) {
+    Value token = k.add(item.firstToken, k.divUI(row, group));
+    body(k.address(head, k.add(k.mul(token, stride), k.mul(k.remUI(row, group), dim * 4))), row);
+  });
+}
+
+QueryUnit queryUnit(KernelBuilder &k, Value query, int64_t dim, double largest, double scale) {
+  VectorType f32x16 = k.vec(16, k.f32());
+  Value most = k.constant(f32x16, 0.0);
+  for (int64_t d = 0; d < dim; d += 16)
+    most = k.maxF(most, math::AbsFOp::create(k.b(), k.load(f32x16, query, Value(), d * 4, 4)));
+  Value top = k.reduceMax(most), zero = k.constant(k.f32(), 0.0);
+  // Below this the reciprocal overflows; such a query is as good as zero. A NaN stays one.
+  Value any = arith::CmpFOp::create(k.b(), arith::CmpFPredicate::UGT, top, k.constant(k.f32(), 1e-30));
+  Value inverse = k.splat(select(k, any, k.divF(k.constant(k.f32(), largest), top), zero), 16);
+  return {inverse, select(k, any, k.mulF(top, k.constant(k.f32(), scale / largest)), zero)};
 }
 
 VisibleKeys visibleKeys(KernelBuilder &k, const AttendShape &shape, Value here, Value end) {

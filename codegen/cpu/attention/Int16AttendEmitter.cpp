@@ -20,33 +20,16 @@ double Int16AttendEmitter::largestOfDimensions() const {
 }
 
 void Int16AttendEmitter::packQueries(const AttendItem &item) {
-  const int64_t dim = shape_.headDim, group = shape_.group();
-  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
-  Value from = k_.address(words_.query, k_.mul(item.kvHead, group * dim * 4));
-  k_.forEach(k_.c(0), k_.mul(item.tokenCount, group), 1, [&](Value row) {
-    Value token = k_.add(item.firstToken, k_.divUI(row, group));
-    packQuery(k_.address(from, k_.add(k_.mul(token, stride), k_.mul(k_.remUI(row, group), dim * 4))), row);
-  });
-}
-
-void Int16AttendEmitter::packQuery(Value query, Value row) {
   const int64_t dim = shape_.headDim;
-  const double largest = largestOfDimensions();
-  VectorType f32x16 = k_.vec(16, k_.f32());
-  Value most = k_.constant(f32x16, 0.0);
-  for (int64_t d = 0; d < dim; d += 16)
-    most = k_.maxF(most, math::AbsFOp::create(k_.b(), k_.load(f32x16, query, Value(), d * 4, 4)));
-  Value top = k_.reduceMax(most), zero = k_.constant(k_.f32(), 0.0);
-  // Below this the reciprocal overflows; such a query is as good as zero. A NaN stays one.
-  Value any = arith::CmpFOp::create(k_.b(), arith::CmpFPredicate::UGT, top, k_.constant(k_.f32(), 1e-30));
-  Value inverse = k_.splat(select(k_, any, k_.divF(k_.constant(k_.f32(), largest), top), zero), 16);
-  k_.store(select(k_, any, k_.mulF(top, k_.constant(k_.f32(), queryScale() / largest)), zero), words_.scratch,
-           k_.mul(row, 4), at_.queryFactors, 4);
-  for (int64_t d = 0; d < dim; d += 16) {
-    Value rounded = roundToInt(k_, k_.mulF(k_.load(f32x16, query, Value(), d * 4, 4), inverse));
-    k_.store(arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), rounded), words_.scratch,
-             k_.mul(row, dim * 2), at_.queries + d * 2, 4);
-  }
+  forEachQuery(k_, shape_, words_, item, [&](Value query, Value row) {
+    const QueryUnit unit = queryUnit(k_, query, dim, largestOfDimensions(), queryScale());
+    k_.store(unit.factor, words_.scratch, k_.mul(row, 4), at_.queryFactors, 4);
+    for (int64_t d = 0; d < dim; d += 16) {
+      Value rounded = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), query, Value(), d * 4, 4), unit.inverse));
+      k_.store(arith::TruncIOp::create(k_.b(), k_.vec(16, k_.b().getI16Type()), rounded), words_.scratch,
+               k_.mul(row, dim * 2), at_.queries + d * 2, 4);
+    }
+  });
 }
 
 Value Int16AttendEmitter::codes(Value halves, Value inverse) {

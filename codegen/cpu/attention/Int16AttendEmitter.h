@@ -19,7 +19,6 @@ public:
 
 private:
   void packQueries(const AttendItem &item) override;
-  void packQuery(mlir::Value query, mlir::Value row);
   void packKeys(mlir::Value block, mlir::Value live) override;
   void packValues(mlir::Value block, mlir::Value live) override;
   mlir::Value packFactor(mlir::Value page, mlir::Value key, mlir::Value index);

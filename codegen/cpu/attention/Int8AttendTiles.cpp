@@ -18,38 +18,22 @@ static constexpr int64_t kLine = kFour * 16;
 static constexpr int64_t kFactorAt = kBlock * 2;
 
 void AttendEmitter::packQueries(const AttendItem &item) {
-  const int64_t dim = shape_.headDim, group = shape_.group();
-  int64_t stride = static_cast<int64_t>(rt::rowStrideBytes(shape_.heads * dim * 4));
-  Value head = k_.address(words_.query, k_.mul(item.kvHead, group * dim * 4));
-  k_.forEach(k_.c(0), k_.mul(item.tokenCount, group), 1, [&](Value row) {
-    Value token = k_.add(item.firstToken, k_.divUI(row, group));
-    packQuery(k_.address(head, k_.add(k_.mul(token, stride), k_.mul(k_.remUI(row, group), dim * 4))), row);
-  });
+  forEachQuery(k_, shape_, words_, item, [&](Value query, Value row) { packQuery(query, row); });
 }
 
 /// Keys are stored + 128, which adds 128 times the sum of the codes to each product.
 void AttendEmitter::packQuery(Value query, Value row) {
-  ImplicitLocOpBuilder &b = k_.b();
   const int64_t dim = shape_.headDim;
-  VectorType f32x16 = k_.vec(16, k_.f32());
-  Value most = k_.constant(f32x16, 0.0);
-  for (int64_t d = 0; d < dim; d += 16)
-    most = k_.maxF(most, math::AbsFOp::create(b, k_.load(f32x16, query, Value(), d * 4, 4)));
-  Value top = k_.reduceMax(most), zero = k_.constant(k_.f32(), 0.0);
-  // Below this the reciprocal overflows; such a query is as good as zero. A NaN stays one.
-  Value any = arith::CmpFOp::create(b, arith::CmpFPredicate::UGT, top, k_.constant(k_.f32(), 1e-30));
-  const double largest = CodeProducts::kLargestFactor;
-  Value inverse = k_.splat(select(k_, any, k_.divF(k_.constant(k_.f32(), largest), top), zero), 16);
-  Value factor = select(k_, any, k_.mulF(top, k_.constant(k_.f32(), shape_.scale / largest)), zero);
+  const QueryUnit unit = queryUnit(k_, query, dim, CodeProducts::kLargestFactor, shape_.scale);
   Value sum;
   for (int64_t d = 0; d < dim; d += 16) {
-    Value codes = roundToInt(k_, k_.mulF(k_.load(f32x16, query, Value(), d * 4, 4), inverse));
+    Value codes = roundToInt(k_, k_.mulF(k_.load(k_.vec(16, k_.f32()), query, Value(), d * 4, 4), unit.inverse));
     k_.store(keys_.pack(codes), state_, k_.mul(row, dim * 2), at_.queries + d * 2, 4);
     sum = sum ? k_.add(sum, codes) : codes;
   }
   Value total = k_.intrinsic("llvm.vector.reduce.add", k_.i32(), sum);
-  k_.store(factor, state_, k_.mul(row, 4), at_.factors, 4);
-  k_.store(arith::MulIOp::create(b, total, k_.constant(k_.i32(), -128)), state_, k_.mul(row, 4), at_.starts, 4);
+  k_.store(unit.factor, state_, k_.mul(row, 4), at_.factors, 4);
+  k_.store(arith::MulIOp::create(k_.b(), total, k_.constant(k_.i32(), -128)), state_, k_.mul(row, 4), at_.starts, 4);
 }
 
 /// Sums of all rows of the tile with the keys of `pages`: [row][page][part][register]. K pages are [D / 4][16][4].

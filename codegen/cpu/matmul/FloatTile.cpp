@@ -128,11 +128,8 @@ TileEmitter::Values TileEmitter::floatWeights(const TilePlace &place, Values tot
   int64_t whole = shape_.k / kColumnsPerIter * kColumnsPerIter;
   Value begin = k_.mul(place.groupBegin, kQuantGroup);
   Value end = k_.minSI(k_.mul(place.groupEnd, kQuantGroup), k_.c(whole));
-  const int64_t columnBytes = superblockBytes(shape_.layout) / superblockCols(shape_.layout);
   totals = k_.forLoop(begin, end, kColumnsPerIter, totals, [&](Value column, ValueRange carried) {
     Values next(carried.begin(), carried.end());
-    for (int64_t at = 0; config_.prefetchBytes && at < kColumnsPerIter * columnBytes; at += kLineBytes)
-      k_.prefetch(place.weights, k_.mul(column, columnBytes), config_.prefetchBytes + at);
     floatColumns(place, column, kColumnsPerIter, next);
     return next;
   });

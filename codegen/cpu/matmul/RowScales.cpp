@@ -46,9 +46,6 @@ public:
   }
 
 private:
-  /// What scales and biases are stored as: i16, i32, or floats that are not rounded.
-  enum Form { Words, Ints, Floats };
-
   /// Largest magnitude of `count` floats. What lies past them must not count.
   Value largest(Value floats, int64_t count) {
     const int64_t whole = count / 16 * 16;
