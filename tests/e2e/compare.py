@@ -60,6 +60,7 @@ class Difference:
             "kl_p99": float(np.quantile(kl, 0.99)),
             "kl_max": float(kl.max()),
             "same_top": float(same.mean()),
+            "top_gap_nine_tenths": float(np.quantile(gap[gap > 0], 0.9)) if (gap > 0).any() else 0.0,  # of the positions where they differ
             "top_gap_max": float(gap.max()),  # nats that exact math puts between its top token and the other's
             "nll": float(nll.mean()),
             "perplexity": float(np.exp(nll.mean())),

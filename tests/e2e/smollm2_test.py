@@ -28,9 +28,9 @@ PROMPTS = (
 )
 NEAR_TIE = 0.001  # nats: below it float32 may turn the order
 # Int8 activations change a log probability by some hundredths, so 0.001 cannot hold for them. Over the 8,192 positions of the KL test
-# 2.5% to 3% differ, half of them by less than 0.036 nats, nine tenths by less than 0.126, none by more than 0.86. Where a prompt first
-# leaves the exact path is one draw of these for each way to round: of all levels and prompts together three quarters must lie below the nine tenths.
-INT8_TIE, INT8_MOST = 0.126, 0.86
+# 2.5% to 3% differ, nine tenths of them by less than 0.125 (Zen 5) to 0.136 nats (AVX2), the most that any kernels have shown is 0.86. Where a prompt
+# first leaves the exact path is one draw of these for each way to round: of all levels and prompts together three quarters must lie below INT8_TIE.
+INT8_TIE, INT8_MOST, INT8_NINE_TENTHS = 0.126, 0.86, 0.15
 PEER_TIE = 0.25  # llama.cpp rounds as well: it leaves the exact path at 0.011 to 0.220 in these prompts
 
 
@@ -107,6 +107,8 @@ class SmolLM2(unittest.TestCase):
         bar = results.get("llama.cpp", {"kl_mean": 3.5e-3, "same_top": 0.970})
         self.assertLessEqual(results["llmc int8"]["kl_mean"], bar["kl_mean"])
         self.assertGreaterEqual(results["llmc int8"]["same_top"], bar["same_top"])
+        self.assertLess(results["llmc int8"]["top_gap_nine_tenths"], INT8_NINE_TENTHS)
+        self.assertLess(results["llmc int8"]["top_gap_max"], INT8_MOST)
         self.perplexity_close(results, "llmc int8", 0.005)
         self.assertLess(results["llmc f32"]["kl_mean"], 1e-5)
         self.assertGreater(results["llmc f32"]["same_top"], 0.998)
