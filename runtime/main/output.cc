@@ -3,10 +3,14 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
+
+#include "runtime/base/utc_time.h"
+#include "runtime/server/api/json_text.h"
 
 namespace llmc::rt {
 
@@ -22,6 +26,22 @@ Status writeOutput(std::string_view text) {
   return Status::ok();
 }
 
-void writeNotice(std::string_view text) { std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data()); }
+namespace {
+std::atomic<bool> noticesAsJson = false;
+}
+
+void writeNotice(std::string_view text) {
+  std::string line;
+  if (noticesAsJson) {
+    line = R"({"time":")" + utcTimeText(unixMilliseconds()) + R"(","message":)";
+    server::appendQuoted(line, text);
+    line += "}\n";
+  } else {
+    (line += text) += '\n';
+  }
+  (void)std::fwrite(line.data(), 1, line.size(), stderr);  // one call: lines of threads do not mix
+}
+
+void writeNoticesAsJson() { noticesAsJson = true; }
 
 }  // namespace llmc::rt

@@ -10,7 +10,11 @@ namespace llmc::rt {
 /// Writes all of `text` to stdout at once, unbuffered. Error CLI_OUTPUT (74).
 Status writeOutput(std::string_view text);
 
-/// Writes `text` and a newline to stderr; errors are ignored, there is nowhere to report them.
+/// Writes `text` and a newline to stderr; errors are ignored, there is nowhere to report them. Any thread.
 void writeNotice(std::string_view text);
+
+/// From here on a notice is one line, {"time":"2026-11-22T18:05:09.123Z","message":"..."}, as lines of the access log
+/// are.
+void writeNoticesAsJson();
 
 }  // namespace llmc::rt

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdio>
 #include <string>
 
 #include "runtime/base/shortage.h"
@@ -72,7 +71,7 @@ int runMain(int argc, const char* const* argv) {
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;
   if (status.code() == "CLI_READER") return 128 + SIGPIPE;  // as a shell says it of a program that SIGPIPE ended
-  std::fprintf(stderr, "%s\n", status.toString().c_str());
+  writeNotice(status.toString());
   return exitStatus(status.kind());
 }
 

@@ -175,7 +175,7 @@ void Admission::start(Sequence& sequence, StepBudget& budget) {
     if (!sequence.admitted) {
       sequence.cachedTokens = hits;
       sequence.admittedAt = state.now;
-      state.pages.cache().countQuery(length, hits);
+      if (state.config.prefixCache) state.pages.cache().countQuery(length, hits);
       ++state.admissions;
     }
     state.note(sequence, Decision::kAdmitted, hits / kPageTokens, sequence.pages.count);

@@ -2,6 +2,7 @@
 #include "runtime/server/api_handler.h"
 
 #include <boost/asio/post.hpp>
+#include <charconv>
 
 #include "runtime/base/ascii.h"
 #include "runtime/base/limits.h"
@@ -134,8 +135,12 @@ void ApiHandler::finished(const Exchange& exchange) {
   const HttpRequest& request = exchange.request;
   bool pathKnown = false;
   const Route* route = find(request.path, request.method, pathKnown);
-  services_.metrics.countHttp(route ? route->path : "other", route ? route->method : "other", exchange.status);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - exchange.arrived;
+  uint64_t length = 0;
+  const std::string_view header = request.header("content-length");
+  std::from_chars(header.data(), header.data() + header.size(), length);
+  services_.metrics.http().count({route ? route->path : "other", route ? route->method : "other", exchange.status,
+                                  length, exchange.bytesOut, took.count()});
   services_.accessLog.write(exchange, took.count());
 }
 

@@ -2,9 +2,9 @@
 #include "runtime/server/metrics.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "runtime/server/api/json_text.h"
+#include "runtime/server/metrics_text.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -44,11 +44,6 @@ constexpr Described kDescribed[] = {
      "Histogram of new KV tokens computed during prefill (excluding cached tokens)."},
     {Histogram::kPreemptions, "request_num_preemptions", "Histogram of how often a request was preempted."},
 };
-
-std::string number(double value) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
 
 }  // namespace
 
@@ -103,11 +98,6 @@ void Metrics::add(uint32_t shard, Counter counter, uint64_t count) {
   value.store(value.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
 }
 
-void Metrics::countHttp(std::string_view handler, std::string_view method, int status) {
-  const std::lock_guard lock(mutex_);
-  ++http_[{std::string(handler), std::string(method), status}];
-}
-
 uint64_t Metrics::total(Counter counter) const {
   uint64_t sum = 0;
   for (const Shard& shard : shards_)
@@ -124,7 +114,7 @@ void Metrics::line(std::string& out, std::string_view name, std::string_view lab
   (((out += options_.prefix) += ':') += name) += '{';
   out += labels_;
   if (!labels.empty()) (out += ',') += labels;
-  ((out += "} ") += number(value)) += '\n';
+  ((out += "} ") += numberText(value)) += '\n';
 }
 
 void Metrics::renderHistogram(std::string& out, Histogram histogram, std::string_view name,
@@ -136,7 +126,7 @@ void Metrics::renderHistogram(std::string& out, Histogram histogram, std::string
   for (size_t bin = 0; bin <= bounds.size(); ++bin) {
     for (const Shard& shard : shards_)
       count += shard.bins[static_cast<size_t>(histogram)].counts[bin].load(std::memory_order_relaxed);
-    const std::string bound = bin < bounds.size() ? number(bounds[bin]) : "+Inf";
+    const std::string bound = bin < bounds.size() ? numberText(bounds[bin]) : "+Inf";
     line(out, std::string(name) + "_bucket", "le=\"" + bound + "\"", static_cast<double>(count));
   }
   for (const Shard& shard : shards_)
@@ -175,7 +165,7 @@ void Metrics::renderEngine(std::string& out, const BackendStats& engine) const {
     line(out, "cache_config_info",
          "block_size=\"" + std::to_string(engine.kvPageTokens) + "\",enable_prefix_caching=\"" +
              (engine.prefixCache ? "True" : "False") + "\",kv_cache_max_concurrency=\"" +
-             number(static_cast<double>(tokens) / std::max(context_, 1u)) + "\",kv_cache_size_tokens=\"" +
+             numberText(static_cast<double>(tokens) / std::max(context_, 1u)) + "\",kv_cache_size_tokens=\"" +
              std::to_string(tokens) + "\",num_cpu_blocks=\"" + std::to_string(engine.hostPages) +
              "\",num_gpu_blocks=\"" + std::to_string(engine.kvPages) + "\"",
          1);
@@ -213,29 +203,6 @@ void Metrics::renderCounters(std::string& out) const {
          static_cast<double>(total(which)));
 }
 
-void Metrics::renderHttp(std::string& out) const {
-  const auto labels = [](const std::string& handler, const std::string& method) {
-    return "{handler=\"" + handler + "\",method=\"" + method + "\",";
-  };
-  std::map<std::string, uint64_t> groups;
-  std::string exact;
-  {
-    const std::lock_guard lock(mutex_);
-    for (const auto& [key, count] : http_) {
-      const auto& [handler, method, status] = key;
-      const std::string group{static_cast<char>('0' + status / 100), 'x', 'x'};
-      groups[labels(handler, method) + "status=\"" + group + "\"}"] += count;
-      exact += "llmc:http_responses_total" + labels(handler, method) + "code=\"" + std::to_string(status) + "\"} " +
-               std::to_string(count) + "\n";
-    }
-  }
-  out += "# HELP http_requests_total Total number of requests by method, status and handler.\n";
-  out += "# TYPE http_requests_total counter\n";
-  for (const auto& [name, count] : groups) out += "http_requests_total" + name + " " + std::to_string(count) + "\n";
-  out += "# HELP llmc:http_responses_total The same by exact status; 499: the client left.\n";
-  out += "# TYPE llmc:http_responses_total counter\n" + exact;
-}
-
 std::string Metrics::render(const BackendStats& engine) const {
   std::string out;
   out.reserve(32 << 10);
@@ -248,12 +215,12 @@ std::string Metrics::render(const BackendStats& engine) const {
   uint64_t count = 0;
   for (size_t bin = 0; bin < kIterationTokenBuckets; ++bin) {
     count += engine.iterationTokens[bin];
-    const std::string bound = bin + 1 < kIterationTokenBuckets ? number(kIterationTokenBounds[bin]) : "+Inf";
+    const std::string bound = bin + 1 < kIterationTokenBuckets ? numberText(kIterationTokenBounds[bin]) : "+Inf";
     line(out, "iteration_tokens_total_bucket", "le=\"" + bound + "\"", static_cast<double>(count));
   }
   line(out, "iteration_tokens_total_count", {}, static_cast<double>(count));
   line(out, "iteration_tokens_total_sum", {}, static_cast<double>(engine.iterationTokensSum));
-  renderHttp(out);
+  out += http_.render();
   return out;
 }
 

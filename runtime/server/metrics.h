@@ -4,14 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <map>
-#include <mutex>
 #include <span>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "runtime/server/backend.h"
+#include "runtime/server/http_metrics.h"
 
 namespace llmc::rt::server {
 
@@ -60,8 +58,8 @@ class Metrics {
 
   void observe(uint32_t shard, Histogram histogram, double value);
   void add(uint32_t shard, Counter counter, uint64_t count);
-  /// An answered HTTP request. `handler`: the route's pattern, never what the client wrote.
-  void countHttp(std::string_view handler, std::string_view method, int status);
+  /// Requests as such, whatever they asked for; shown with the rest.
+  HttpMetrics& http() { return http_; }
 
   /// Text exposition format 0.0.4.
   std::string render(const BackendStats& engine) const;
@@ -86,7 +84,6 @@ class Metrics {
   void renderEngine(std::string& out, const BackendStats& engine) const;
   void renderCounters(std::string& out) const;
   void counter(std::string& out, std::string_view name, std::string_view help, uint64_t value) const;
-  void renderHttp(std::string& out) const;
   void head(std::string& out, std::string_view name, std::string_view type, std::string_view help) const;
   void line(std::string& out, std::string_view name, std::string_view labels, double value) const;
 
@@ -95,8 +92,7 @@ class Metrics {
   const MetricsOptions options_;
   std::vector<double> tokenBounds_;  ///< 1, 2, 5, 10, ... up to the context
   std::deque<Shard> shards_;
-  mutable std::mutex mutex_;
-  std::map<std::tuple<std::string, std::string, int>, uint64_t> http_;  ///< by handler, method, status
+  HttpMetrics http_;
 };
 
 }  // namespace llmc::rt::server

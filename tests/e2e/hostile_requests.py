@@ -227,6 +227,8 @@ def http_rows():
                   "Content-Length: -1", "Content-Length: 18446744073709551616", "Transfer-Encoding: chunkedx", "Transfer-Encoding: chunked, chunked"):
         yield Row("HT1", raw(lines + "\r\n", b"0\r\n\r\n"), 400, **http)
     yield Row("HT1", f"POST {TEXT} HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode(), 400, **http)
+    for head in (b"GET /health HTTP/1.1\nHost: localhost\n\n", b"GET /health HTTP/1.1\rHost: localhost\r\r", b"GET /health HTTP/1.1\r\nHost: localhost\n\n"):
+        yield Row("HT2", head, 400, **http)  # and no byte more: it must not wait for an end that cannot come
     for head in (b"GET /health HTTP/1.1\nHost: localhost\n\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: a\rb\r\n\r\n",
                  b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n", b"GET /health HTTP/1.1\r\nHost : localhost\r\n\r\n",
                  b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n"):

@@ -8,6 +8,7 @@
 #include "runtime/base/limits.h"
 #include "runtime/server/api/api_error.h"
 #include "runtime/server/http/io_thread.h"
+#include "runtime/server/request_id.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -32,6 +33,7 @@ Connection::Connection(Socket socket, IoThread& io, HttpHandler& handler)
 
 void Connection::start() {
   ErrorCode ignored;
+  peer_ = socket_.remote_endpoint(ignored);
   socket_.non_blocking(true, ignored);
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
   io_.add(shared_from_this());
@@ -130,6 +132,8 @@ void Connection::refuse(int status, const std::string& reason) {
   closeAfter_ = true;
   current_ = std::make_shared<Exchange>(shared_from_this(), HttpRequest{}, io_.now());
   auto exchange = current_;
+  exchange->requestId = requestIdFor({});
+  exchange->request.path = reader_.path();
   const ApiError error{status, status == 408 ? "timeout" : "invalid_http", reason, {}};
   exchange->respond({status, error.json(errorShapeOf(reader_.path()))});
 }

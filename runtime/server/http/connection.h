@@ -25,6 +25,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void drain();     ///< closes once nothing is asked of it
   void shutDown();  ///< closes, after an answer that runs
   IoThread& io() const { return io_; }
+  const boost::asio::ip::tcp::endpoint& peer() const { return peer_; }
 
   // For Exchange.
   void send(std::string_view bytes);
@@ -49,6 +50,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool unused() const;  ///< no byte of a request or an answer is here
 
   Socket socket_;
+  boost::asio::ip::tcp::endpoint peer_;
   IoThread& io_;
   HttpHandler& handler_;
   RequestReader reader_;

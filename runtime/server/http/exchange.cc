@@ -10,7 +10,11 @@
 namespace llmc::rt::server {
 
 Exchange::Exchange(std::shared_ptr<Connection> connection, HttpRequest received, double now)
-    : request(std::move(received)), started(now), connection_(std::move(connection)), io_(connection_->io()) {}
+    : request(std::move(received)),
+      started(now),
+      connection_(std::move(connection)),
+      peer_(connection_->peer()),
+      io_(connection_->io()) {}
 
 Exchange::~Exchange() = default;
 
@@ -25,6 +29,12 @@ std::string dateText() {
 }
 
 }  // namespace
+
+std::string Exchange::client() const {
+  const auto address = peer_.address();
+  const std::string text = address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+  return text + ":" + std::to_string(peer_.port());
+}
 
 std::string Exchange::head(int code, std::string_view contentType) const {
   std::string out = request.http10 ? "HTTP/1.0 " : "HTTP/1.1 ";

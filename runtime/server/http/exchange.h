@@ -1,6 +1,7 @@
 // One request and its answer: whole, or as a stream of pieces.
 #pragma once
 
+#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -45,6 +46,8 @@ class Exchange {
   uint64_t bytesOut = 0;
   uint64_t promptTokens = 0, completionTokens = 0;
   std::string_view finish;  ///< static text, or empty
+  /// Address and port of the client, or of the proxy before it.
+  std::string client() const;
 
   /// The I/O thread; lives longer than any exchange.
   IoThread& io() const { return io_; }
@@ -72,6 +75,7 @@ class Exchange {
   void end();
 
   std::shared_ptr<Connection> connection_;  ///< null after the end
+  const boost::asio::ip::tcp::endpoint peer_;
   IoThread& io_;
   std::shared_ptr<ExchangeListener> listener_;
   bool streaming_ = false;

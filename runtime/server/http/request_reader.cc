@@ -35,17 +35,14 @@ RequestReader::State RequestReader::feed(std::string& input) {
   return state_;
 }
 
-bool RequestReader::rawHeadIsClean(std::string_view head) {
-  for (size_t i = 0; i < head.size(); ++i) {
+/// Looks back only, so that a head that never ends, since its lines end in LF alone, is refused with its first one.
+bool RequestReader::rawHeadIsClean(std::string_view head, size_t from) {
+  for (size_t i = from; i < head.size(); ++i) {
     const auto byte = static_cast<unsigned char>(head[i]);
-    if (byte == '\n') return false;  // its CR was skipped below
-    if (byte == '\r') {
-      if (i + 1 >= head.size() || head[i + 1] != '\n') return false;
-      ++i;
-      if (i + 1 < head.size() && (head[i + 1] == ' ' || head[i + 1] == '\t')) return false;
-    } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-      return false;
-    }
+    const char before = i > 0 ? head[i - 1] : '\0';
+    if ((before == '\r') != (byte == '\n')) return false;
+    if (before == '\n' && (byte == ' ' || byte == '\t')) return false;
+    if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f) return false;
   }
   return true;
 }
@@ -108,10 +105,10 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
   const size_t line = input.find("\r\n");
   if (std::min(line, input.size()) > limits::kRequestLineBytes) return fail(414, "the request line is too long");
   if (std::min(end, input.size()) > limits::kHeaderBytes) return fail(431, "the headers are too large");
+  const std::string_view head = std::string_view(input).substr(0, end == std::string::npos ? end : end + 4);
+  if (!rawHeadIsClean(head, scanned_)) return fail(400, "the headers hold a byte or a line end that is not allowed");
   scanned_ = input.size();
   if (end == std::string::npos) return state_;
-  const std::string_view head(input.data(), end + 4);
-  if (!rawHeadIsClean(head)) return fail(400, "the headers hold a byte or a line end that is not allowed");
   if (std::count(head.begin(), head.end(), '\n') > static_cast<long>(limits::kHeaders) + 2)
     return fail(431, "too many headers");
 

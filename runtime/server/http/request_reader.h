@@ -39,7 +39,7 @@ class RequestReader {
   State beginBody();
   State feedBody(std::string& input);
   bool splitTarget(std::string_view target);
-  bool rawHeadIsClean(std::string_view head);
+  bool rawHeadIsClean(std::string_view head, size_t from);
   bool headersAreSound();
   bool lengthIsSound();
 

@@ -18,6 +18,21 @@ TEST(Output, WritesAll) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(), text);
 }
 
+TEST(Output, NoticesAreTextOrJsonLines) {
+  testing::internal::CaptureStderr();
+  writeNotice("two\nlines \"quoted\"");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "two\nlines \"quoted\"\n");
+  EXPECT_EXIT(
+      {
+        writeNoticesAsJson();  // for the life of a process
+        writeNotice("two\nlines \"quoted\"");
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0),
+      R"(^\{"time":"20[0-9-]+T[0-9:.]+Z","message":"two\\nlines \\"quoted\\""\})"
+      "\n$");
+}
+
 TEST(Output, AFullDiskIsAnError) {
   const int saved = dup(STDOUT_FILENO);
   const int full = open("/dev/full", O_WRONLY);

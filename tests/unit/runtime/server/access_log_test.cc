@@ -45,9 +45,33 @@ TEST(AccessLog, JsonLines) {
   for (std::string line; std::getline(log, line); ++count) {
     const auto json = nlohmann::json::parse(line);
     EXPECT_TRUE(json.contains("request_id"));
+    EXPECT_TRUE(json["client"].get<std::string>().starts_with("127.0.0.1:")) << line;
     if (json["status"] == 200) EXPECT_EQ(json["completion_tokens"], 2);
   }
   EXPECT_EQ(count, 3);
+}
+
+TEST(AccessLog, WhatIsNotHttpCanBeTraced) {
+  const std::string path = testing::TempDir() + "refused-" + std::to_string(::getpid()) + ".log";
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  std::string id;
+  {
+    ServerOptions options;
+    options.accessLog = file;
+    Served served({}, options);
+    Client client(served.server->port());
+    client.send("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nExpect: magic\r\n\r\n");
+    const Reply answer = client.read();
+    EXPECT_EQ(answer.status, 417);
+    id = answer.headers.at("x-request-id");
+    served.server->stop();
+  }
+  std::fclose(file);
+  std::ifstream in(path);
+  const std::string log{std::istreambuf_iterator<char>(in), {}};
+  EXPECT_EQ(id.size(), 32u);
+  EXPECT_NE(log.find(" /v1/models 417 "), std::string::npos) << log;
+  EXPECT_NE(log.find(" id=" + id + " from=127.0.0.1:"), std::string::npos) << log;
 }
 
 }  // namespace

@@ -101,6 +101,15 @@ TEST(RequestReader, BytesThatHeadsMayNotHold) {  // HT2
   EXPECT_EQ(statusOf("GET / HTTP/1.1\r\nHost: h\r\nX: a"s + '\0' + "b\r\n\r\n"), 400);
 }
 
+TEST(RequestReader, AHeadThatCannotEndIsRefusedAtOnce) {  // HT2: nothing follows that would end it
+  for (const char* text :
+       {"GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\rHost", "GET / HTTP/1.1\r\nHost: h\n",
+        "GET / HTTP/1.1\r\nHost: h\r\r", "GET / HTTP/1.1\r\nHost: h\r\n ", "GET / HTTP/1.1\r\nX: \x7f"})
+    EXPECT_EQ(statusOf(text), 400) << text;
+  for (const char* text : {"GET / HTTP/1.1\r", "GET / HTTP/1.1\r\nHost: h\r", "GET / HTTP/1.1\r\nHost: h\r\n\r"})
+    EXPECT_EQ(statusOf(text), 0) << text;
+}
+
 TEST(RequestReader, Chunks) {  // HT3
   const std::string chunked = "Transfer-Encoding: chunked\r\n";
   EXPECT_EQ(statusOf(head(chunked, "fffffffffffffffff\r\n")), 400);
