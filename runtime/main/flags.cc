@@ -151,6 +151,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readInteger(parsed, "max-num-seqs", flags.maxSequences, 1, limits::kSequences));
   LLMC_TRY(readInteger(parsed, "max-queue", flags.maxQueue, 1, 1'000'000));
   LLMC_TRY(readReal(parsed, "prompt-stretch", flags.promptStretch, 0, 1000));
+  LLMC_TRY(readReal(parsed, "client-us", flags.clientMicroseconds, 0, 1e6));
   LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));
   if (parsed.count("seed")) {
     auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());
@@ -227,6 +228,7 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
       {"trace", bench || flags.mode == Mode::kServe, "serving or --bench"},
       {"streams", bench || !flags.dumpLogits.empty(), "--bench or --dump-logits"},
       {"step-cost", flags.mode == Mode::kSimulate, "--simulate"},
+      {"client-us", flags.mode == Mode::kSimulate && flags.stepCost.empty(), "--simulate without --step-cost"},
       {"deterministic", flags.mode == Mode::kSimulate || bench || flags.mode == Mode::kServe,
        "serving, --simulate or --bench"},
       {"logprobs", generates && flags.json, "--json and a prompt"},

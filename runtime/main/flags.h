@@ -60,7 +60,8 @@ struct Flags {
   uint32_t benchPromptTokens = 128, benchOutputTokens = 128, benchStreams = 1, benchRepeat = 3;
   bool profile = false;  ///< of --bench
   std::string tokenize;
-  std::string simulate, stepCost;  ///< files; stepCost empty: measured
+  std::string simulate, stepCost;            ///< files; stepCost empty: measured
+  std::optional<double> clientMicroseconds;  ///< of --simulate: CPU time of clients on these CPUs for a token; none: 0
 
   // Serving.
   std::string host = "127.0.0.1";

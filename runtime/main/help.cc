@@ -125,6 +125,11 @@ constexpr FlagHelp kFlags[] = {
      "engine's)",
      kMeasure},
     {"step-cost", "FILE|-", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
+    {"client-us", "F",
+     "CPU time, in microseconds, that clients on the server's own CPUs take for a token, which --simulate takes as "
+     "they "
+     "do (default: 0, clients are elsewhere)",
+     kMeasure},
     {"profile", "",
      "--bench also says where the time goes, by kernel and phase, and what share of the machine's limits that is "
      "(default: off)",

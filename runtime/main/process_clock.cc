@@ -42,4 +42,6 @@ double millisecondsSinceStart() {
 
 double monotonicSeconds() { return seconds(CLOCK_MONOTONIC); }
 
+double threadCpuSeconds() { return seconds(CLOCK_THREAD_CPUTIME_ID); }
+
 }  // namespace llmc::rt

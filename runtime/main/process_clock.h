@@ -10,4 +10,7 @@ double millisecondsSinceStart();
 /// Seconds of a monotonic clock, for differences.
 double monotonicSeconds();
 
+/// Seconds that the calling thread had a CPU, for differences.
+double threadCpuSeconds();
+
 }  // namespace llmc::rt

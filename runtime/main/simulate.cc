@@ -14,7 +14,8 @@
 namespace llmc::rt {
 namespace {
 
-Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerConfig& config, ServingMeter& meter) {
+Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerConfig& config,
+                          std::span<const TraceRequest> trace, ServingMeter& meter) {
   if (!flags.stepCost.empty()) {
     auto text = readTextFile(flags.stepCost);
     LLMC_TRY(text.status());
@@ -23,7 +24,7 @@ Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerC
   writeNotice("measuring steps with " + std::to_string(session.pool().workers()) + " workers");
   auto costs = StepMeter(session).measure();
   LLMC_TRY(costs.status());
-  LLMC_TRY(meter.measure(session, config, *costs));
+  LLMC_TRY(meter.measure(session, config, trace, flags.clientMicroseconds.value_or(0) * 1e-6, *costs));
   return costs;
 }
 
@@ -43,7 +44,7 @@ Status runSimulate(const Flags& flags) {
   LLMC_TRY(session.status());
   auto config = schedulerConfigOf(flags, **session);
   LLMC_TRY(config.status());
-  auto costs = costsOf(flags, **session, *config, meter);
+  auto costs = costsOf(flags, **session, *config, *trace, meter);
   LLMC_TRY(costs.status());
   auto cost = MeasuredStepCost::create(*costs);
   LLMC_TRY(cost.status());

@@ -2,6 +2,7 @@
 #include "runtime/main/step_meter.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -46,22 +47,20 @@ void dropDisturbed(std::vector<StepPoint>& points, const std::vector<double>& fa
   }
 }
 
-/// From `first` to `most`. Products take rows in tiles, so a step's time goes up in stairs: 17 tokens take as long as
-/// 24 and a third longer than 16. Few counts are all measured, of more the ends of stairs; among many a stair is small.
+}  // namespace
+
 std::vector<uint32_t> countsToMeasure(uint32_t first, uint32_t most) {
-  constexpr uint32_t kAll = 33, kFine = 64, kMiddle = 128;
+  constexpr uint32_t kAll = 33, kStairs = 512;
   std::vector<uint32_t> counts;
   const auto add = [&](uint64_t n) {
     if (n >= first && n < most) counts.push_back(static_cast<uint32_t>(n));
   };
   for (uint32_t n = 1; n <= kAll; ++n) add(n);
-  for (uint32_t n = 40; n < kMiddle; n += n < kFine ? 8 : 16) add(n), add(n + 1);
-  for (uint64_t n = kMiddle; n < most; n *= 2) add(n);
+  for (uint32_t n = 40; n < kStairs; n += std::bit_floor(n) / 4) add(n), add(n + 1);
+  for (uint64_t n = kStairs; n < most; n *= 2) add(n);
   if (most >= first) counts.push_back(most);
   return counts;
 }
-
-}  // namespace
 
 StepMeter::StepMeter(Session& session)
     : session_(session),

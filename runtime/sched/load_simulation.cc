@@ -2,6 +2,7 @@
 #include "runtime/sched/load_simulation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -82,7 +83,9 @@ class Player {
     report_.peakWaiting = std::max(report_.peakWaiting, stats.waiting);
     const uint32_t held = stats.totalPages - stats.freePages - stats.idlePages;
     report_.peakKvUse = std::max(report_.peakKvUse, static_cast<double>(held) / stats.totalPages);
-    now_ += cost_.seconds(shapeOf(plan));
+    const StepShape shape = shapeOf(plan);
+    const StepKind kind = kindOf(shape);
+    now_ += cost_.seconds(shape) * cost_.variation(kind, stepped_[static_cast<size_t>(kind)]++);
     outcomes_.clear();
     for (const PlannedSample& sample : plan.samples) {
       outcomes_.push_back({tokenOf(sample.request * 2 + 1, sample.position), Verdict::kContinue});
@@ -131,6 +134,7 @@ class Player {
   std::vector<SampleOutcome> outcomes_;
   double now_ = 0;
   size_t next_ = 0, live_ = 0;
+  std::array<uint64_t, kStepKinds> stepped_{};  ///< [kind]
   int idle_ = 0;
   LoadReport report_;
 };

@@ -21,7 +21,14 @@ StepShape shapeOf(const StepPlan& plan) {
   return shape;
 }
 
+StepKind kindOf(const StepShape& shape) {
+  if (shape.tokens == shape.rows) return StepKind::kDecode;
+  return shape.attendedAlone > 0 ? StepKind::kMixed : StepKind::kPrompts;
+}
+
 namespace {
+
+constexpr std::array<const char*, kStepKinds> kKindNames = {"decode", "mixed", "prompts"};
 
 using Json = nlohmann::ordered_json;
 
@@ -67,13 +74,28 @@ Status readPoints(const Json& json, const char* name, std::vector<StepPoint>& in
   return Status::ok();
 }
 
+Status readVariation(const Json& json, std::array<std::vector<double>, kStepKinds>& into) {
+  for (size_t kind = 0; kind < kStepKinds; ++kind) {
+    const std::string name = std::string("\"variation\".\"") + kKindNames[kind] + "\"";
+    const auto found = json.is_object() ? json.find(kKindNames[kind]) : json.end();
+    if (found == json.end() || !found->is_array()) return fault("no list " + name);
+    for (const Json& one : *found) {
+      if (!one.is_number()) return fault(name + " has " + escaped(one.dump()) + ", a number is expected");
+      into[kind].push_back(one.get<double>());
+    }
+  }
+  return Status::ok();
+}
+
 }  // namespace
 
 std::string stepCostsJson(const StepCosts& costs) {
+  Json variation = Json::object();
+  for (size_t kind = 0; kind < kStepKinds; ++kind) variation[kKindNames[kind]] = costs.variation[kind];
   return Json{{"tokens", pointsJson(costs.tokens)},   {"rows", pointsJson(costs.rows)},
               {"per_attended", costs.perAttended},    {"per_attended_alone", costs.perAttendedAlone},
               {"per_moved_page", costs.perMovedPage}, {"served", pointsJson(costs.served)},
-              {"per_request", costs.perRequest}}
+              {"per_request", costs.perRequest},      {"variation", std::move(variation)}}
       .dump();
 }
 
@@ -96,6 +118,7 @@ Result<StepCosts> parseStepCosts(std::string_view text) {
     if (!found->is_number()) return fault("no number \"per_request\"");
     costs.perRequest = found->get<double>();
   }
+  if (const auto found = json.find("variation"); found != json.end()) LLMC_TRY(readVariation(*found, costs.variation));
   LLMC_TRY(MeasuredStepCost::create(costs).status());
   return costs;
 }
@@ -108,10 +131,19 @@ Result<MeasuredStepCost> MeasuredStepCost::create(StepCosts costs) {
   LLMC_TRY(checkPoints("served", costs.served, -1));
   for (const double each : {costs.perAttended, costs.perAttendedAlone, costs.perMovedPage, costs.perRequest})
     if (!(each >= 0) || !std::isfinite(each)) return fault("a cost is negative or not a number");
+  for (const auto& shares : costs.variation)
+    for (const double share : shares)
+      if (!(share > 0) || !std::isfinite(share))
+        return fault("a share of \"variation\" is " + std::to_string(share) + ", a number above 0 is expected");
   MeasuredStepCost cost;
   cost.costs_ = std::move(costs);
   if (!cost.costs_.rows.empty()) cost.costs_.rows.insert(cost.costs_.rows.begin(), StepPoint{1, 0});
   return cost;
+}
+
+double MeasuredStepCost::variation(StepKind kind, uint64_t nth) const {
+  const auto& shares = costs_.variation[static_cast<size_t>(kind)];
+  return shares.empty() ? 1 : shares[nth % shares.size()];
 }
 
 double MeasuredStepCost::seconds(const StepShape& shape) const {

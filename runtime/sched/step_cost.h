@@ -1,6 +1,7 @@
 // How long a step takes, as a function of its shape: what a simulation has in place of a machine.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,11 +21,18 @@ struct StepShape {
 
 StepShape shapeOf(const StepPlan& plan);
 
+/// What a step's company is: sequences that all decode, prompts beside such, prompts alone.
+enum class StepKind : uint8_t { kDecode, kMixed, kPrompts };
+constexpr size_t kStepKinds = 3;
+StepKind kindOf(const StepShape& shape);
+
 class StepCost {
  public:
   virtual ~StepCost() = default;
   /// Seconds, > 0. Const and without state: one may serve several simulations.
   virtual double seconds(const StepShape& shape) const = 0;
+  /// What the `nth` step of a kind takes, as a share of seconds(): on a real machine no two steps take the same time.
+  virtual double variation(StepKind, uint64_t /*nth*/) const { return 1; }
   /// Seconds of a request beside its steps.
   virtual double requestSeconds() const { return 0; }
 };
@@ -46,11 +54,14 @@ struct StepCosts {
   /// they are served were faster than by themselves.
   std::vector<StepPoint> served = {};
   double perRequest = 0;  ///< seconds of a request beside its steps: until it is planned, after its first token
+  /// [kind] What steps of a served load took, one after the other, as shares of what all of the above says; none: 1.
+  std::array<std::vector<double>, kStepKinds> variation = {};
 };
 
 /// {"tokens": [[1, 0.004], ...], "rows": [[2, 0.0001], ...], "per_attended": S, "per_attended_alone": S,
-/// "per_moved_page": S, "served": [[1, 0.0002], ...], "per_request": S}: what `llmc-run --simulate --json` prints and
-/// `--step-cost` reads, without the last two, too.
+/// "per_moved_page": S, "served": [[1, 0.0002], ...], "per_request": S, "variation": {"decode": [1.02, ...], "mixed":
+/// [...], "prompts": [...]}}: what `llmc-run --simulate --json` prints and `--step-cost` reads, without the last three,
+/// too.
 std::string stepCostsJson(const StepCosts& costs);
 /// Error RT_STEP_COST (65) names the field.
 Result<StepCosts> parseStepCosts(std::string_view text);
@@ -63,6 +74,9 @@ class MeasuredStepCost final : public StepCost {
   /// slope goes on. `costs.rows` goes up from (1, 0). Error RT_STEP_COST (65).
   static Result<MeasuredStepCost> create(StepCosts costs);
   double seconds(const StepShape& shape) const override;
+  /// The measured ones in their order, again from the first behind the last: a machine that is slow for a moment is so
+  /// for several steps.
+  double variation(StepKind kind, uint64_t nth) const override;
   double requestSeconds() const override { return costs_.perRequest; }
 
  private:

@@ -74,6 +74,8 @@ TEST(Flags, KnowsEachMode) {
   EXPECT_EQ(parse({"e", "--selftest"})->mode, Mode::kSelftest);
   EXPECT_EQ(parse({"e", "--tokenize", "t"})->mode, Mode::kTokenize);
   EXPECT_EQ(parse({"e", "--simulate", "t", "--step-cost", "c", "--deterministic"})->stepCost, "c");
+  EXPECT_EQ(parse({"e", "--simulate", "t", "--client-us", "12.5"})->clientMicroseconds, 12.5);
+  EXPECT_FALSE(parse({"e", "--simulate", "t", "--client-us", "12.5", "--step-cost", "c"})) << "nothing is measured";
   EXPECT_EQ(parse({"e", "--preempt", "swap", "--swap-space", "2"})->swapSpace, uint64_t{2} << 30);
   EXPECT_EQ(parse({"e", "--preempt", "swap", "--swap-space", "64M"})->swapSpace, 64u << 20);
   EXPECT_EQ(parse({"e", "--trace", "t.json"})->trace, "t.json");
@@ -144,6 +146,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--profile"}, "B"},
     {{"--streams", "2"}, "BL"},
     {{"--step-cost", "f"}, "M"},
+    {{"--client-us", "5"}, "M"},
     {{"--deterministic"}, "SBM"},
     {{"--system", "be kind"}, "C"},
 };

@@ -19,5 +19,15 @@ TEST(ProcessClock, GrowsWithTime) {
   EXPECT_GE(monotonicSeconds() - seconds, 0.019);
 }
 
+TEST(ProcessClock, AThreadThatSleepsTakesNoCpuTime) {
+  const double seconds = threadCpuSeconds();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const double slept = threadCpuSeconds();
+  EXPECT_LT(slept - seconds, 0.01);
+  while (threadCpuSeconds() == slept) {
+  }
+  EXPECT_GT(threadCpuSeconds(), slept);
+}
+
 }  // namespace
 }  // namespace llmc::rt

@@ -50,6 +50,40 @@ TEST(ServingMeter, AStretchCountsByItsMean) {
   EXPECT_NEAR(points[0].seconds, 0.001, 1e-9) << "one late step of ten is a tenth of what it lost";
 }
 
+TEST(ServingMeter, VariationIsTheShareOfItsCostThatEachStepTook) {
+  const auto cost = MeasuredStepCost::create({{{1, 0.001}, {21, 0.021}}, {}}).take();
+  std::vector<serving::TracedStep> steps;
+  addSteps(steps, 1, 4, 0.0012);
+  for (serving::TracedStep& step : steps) step.told = step.begin + 0.0011, step.running = 1;
+  steps[1].tokens = 20, steps[1].prefillTokens = 19, steps[1].attended = 200, steps[1].attendedAlone = 10;
+  steps[2].tokens = 10, steps[2].prefillTokens = 10, steps[2].attended = 55;
+  steps[2].running = 0;  // a rest follows
+  steps[3].begin += 0.3;
+  steps[3].told += 0.3;
+  const auto variation = variationOf(steps, cost);
+  EXPECT_EQ(variation[static_cast<size_t>(StepKind::kDecode)], (std::vector<double>{1.2, 1.1}));
+  EXPECT_EQ(variation[static_cast<size_t>(StepKind::kMixed)], std::vector<double>{0.06});
+  EXPECT_EQ(variation[static_cast<size_t>(StepKind::kPrompts)], std::vector<double>{0.11});
+}
+
+TEST(ServingMeter, TheBeginningOfALoadIsRehearsed) {
+  const std::vector<TraceRequest> trace = {{3, 4, 5}, {3.2, 40, 5}, {3.3, 4, 6}, {60, 4, 7}, {67.6, 4, 8}, {80, 4, 9}};
+  const auto played = rehearsalOf(trace, 40);
+  ASSERT_EQ(played.size(), 5u) << "without the one that does not fit";
+  EXPECT_EQ(played[0].time, 0);
+  EXPECT_NEAR(played[1].time, 0.3, 1e-9);
+  EXPECT_NEAR(played[2].time, 0.8, 1e-9) << "half a second of the rest";
+  EXPECT_EQ(played[2].output, 7u);
+  const std::vector<TraceRequest> many(1000, TraceRequest{1, 4, 5}), sparse = [] {
+    std::vector<TraceRequest> all;
+    for (int i = 0; i < 100; ++i) all.push_back({10.0 * i, 4, 5});
+    return all;
+  }();
+  EXPECT_EQ(rehearsalOf(many, 40).size(), 256u);
+  EXPECT_EQ(rehearsalOf(sparse, 40).size(), 17u) << "8 seconds";
+  EXPECT_TRUE(rehearsalOf({}, 40).empty());
+}
+
 TEST_F(Run, ServingIsMeasuredOverAServer) {
   Flags flags;
   flags.engine = engine_.path();
@@ -61,7 +95,9 @@ TEST_F(Run, ServingIsMeasuredOverAServer) {
   auto costs = StepMeter(**session).measure();
   ASSERT_TRUE(costs) << costs.status().toString();
   EXPECT_TRUE(costs->served.empty());
-  const Status measured = meter.measure(**session, *schedulerConfigOf(flags, **session), *costs);
+  const std::vector<TraceRequest> trace = {{5, 20, 12}, {5.01, 9, 12}, {5.02, 99999, 1}};
+  constexpr double kClient = 0.0004;  // with three times 16 streams of 40 tokens: 0.8 s
+  const Status measured = meter.measure(**session, *schedulerConfigOf(flags, **session), trace, kClient, *costs);
   ASSERT_TRUE(measured) << measured.toString();
   ASSERT_FALSE(costs->served.empty());
   EXPECT_EQ(costs->served.front().count, 1u);
@@ -70,6 +106,9 @@ TEST_F(Run, ServingIsMeasuredOverAServer) {
   for (const StepPoint& point : costs->served) EXPECT_TRUE(std::isfinite(point.seconds));
   EXPECT_GT(costs->perRequest, 0);
   EXPECT_LT(costs->perRequest, 1);
+  EXPECT_GT(meter.clientCpuSeconds(), 3 * 16 * 40 * kClient) << "three rounds of 1, 2, 3, 4 and 6 streams";
+  for (const StepKind kind : {StepKind::kDecode, StepKind::kPrompts})
+    EXPECT_FALSE(costs->variation[static_cast<size_t>(kind)].empty()) << "of the two requests that fit";
   EXPECT_TRUE(MeasuredStepCost::create(*costs));
 }
 
@@ -84,7 +123,7 @@ TEST_F(Run, ServingThatRefusesCannotBeMeasured) {
   ASSERT_TRUE(costs) << costs.status().toString();
   SchedulerConfig config = *schedulerConfigOf(flags, **session);
   config.limits.maxContext = 2;  // as long as the meter's prompts
-  const Status measured = meter.measure(**session, config, *costs);
+  const Status measured = meter.measure(**session, config, {}, 0, *costs);
   EXPECT_EQ(measured.code(), "RT_METER") << measured.toString();
   EXPECT_EQ(exitStatus(measured.kind()), 69);
   EXPECT_TRUE(costs->served.empty());

@@ -40,6 +40,18 @@ TEST(LoadSimulation, WhatARequestTakesBesideItsStepsIsBeforeItsFirstToken) {
   EXPECT_NEAR(report->seconds, 2.053, 1e-9);
 }
 
+TEST(LoadSimulation, StepsVaryAsMeasuredEachKindInItsOrder) {
+  const std::vector<TraceRequest> trace = {{0, 10, 4, 0, 0, 0, 0}, {1, 10, 4, 0, 0, 0, 0}};
+  StepCosts costs{{{1, 0.01}}, {}};
+  costs.variation = {std::vector{1.0, 3.0, 1.0, 5.0}, {}, {2.0, 4.0}};
+  const auto report = simulateLoad(trace, smallConfig(), MeasuredStepCost::create(costs).take());
+  ASSERT_TRUE(report);
+  EXPECT_NEAR(report->ttft.mean, 30, 1e-6) << "prompts take 20 and 40 ms";
+  EXPECT_NEAR(report->ttft.most, 40, 1e-6);
+  EXPECT_NEAR(report->itl.most, 50, 1e-6) << "the fourth step that decodes is the second request's first";
+  EXPECT_NEAR(report->tpot.mean, (50.0 / 3 + 90.0 / 3) / 2, 1e-6);
+}
+
 TEST(LoadSimulation, ItsJsonHasTheKeysOfTheTable) {
   const std::vector<TraceRequest> trace = {{5, 10, 5, 0, 0, 0, 0}};
   const auto report = simulateLoad(trace, smallConfig(), constantCost(0.01));

@@ -59,6 +59,22 @@ TEST(StepCost, AddsWhatServingAdds) {
   EXPECT_FALSE(MeasuredStepCost::create(costs));
 }
 
+TEST(StepCost, VariesAsItWasMeasuredByTheCompanyOfAStep) {
+  EXPECT_EQ(kindOf({.tokens = 3, .sequences = 3, .rows = 3, .attended = 9, .attendedAlone = 9}), StepKind::kDecode);
+  EXPECT_EQ(kindOf({.tokens = 9, .sequences = 2, .rows = 2, .attended = 40, .attendedAlone = 5}), StepKind::kMixed);
+  EXPECT_EQ(kindOf({.tokens = 9, .sequences = 2, .rows = 1, .attended = 40}), StepKind::kPrompts);
+  StepCosts costs{{{1, 1.0}}, {}};
+  EXPECT_EQ(MeasuredStepCost::create(costs)->variation(StepKind::kMixed, 7), 1);
+  costs.variation = {std::vector{1.1, 1.2, 3.0}, {0.9}, {}};
+  const auto cost = MeasuredStepCost::create(costs).take();
+  EXPECT_EQ(cost.variation(StepKind::kDecode, 2), 3.0);
+  EXPECT_EQ(cost.variation(StepKind::kDecode, 4), 1.2) << "again from the first";
+  EXPECT_EQ(cost.variation(StepKind::kMixed, 4), 0.9);
+  EXPECT_EQ(cost.variation(StepKind::kPrompts, 1), 1) << "no such step was met";
+  costs.variation[1] = {0};
+  EXPECT_FALSE(MeasuredStepCost::create(costs));
+}
+
 TEST(StepCost, RefusesWhatWasNotMeasured) {
   EXPECT_EQ(costOf({}).status().code(), "RT_STEP_COST");
   EXPECT_FALSE(costOf({{0, 1}}));
@@ -71,7 +87,8 @@ TEST(StepCost, RefusesWhatWasNotMeasured) {
 }
 
 TEST(StepCost, ItsFileKeepsEveryNumber) {
-  const StepCosts costs{{{1, 0.004}, {64, 0.0625}}, {{2, 0.001}}, 1e-9, 3e-9, 1.0 / 3, {{1, 0.25}}, 0.5};
+  const StepCosts costs{{{1, 0.004}, {64, 0.0625}},         {{2, 0.001}}, 1e-9, 3e-9, 1.0 / 3, {{1, 0.25}}, 0.5,
+                        {std::vector{1.5, 0.25}, {}, {2.0}}};
   const auto read = parseStepCosts(stepCostsJson(costs));
   ASSERT_TRUE(read) << read.status().toString();
   EXPECT_EQ(stepCostsJson(*read), stepCostsJson(costs));
@@ -80,6 +97,7 @@ TEST(StepCost, ItsFileKeepsEveryNumber) {
   EXPECT_EQ(read->perMovedPage, 1.0 / 3);
   EXPECT_EQ(read->served.at(0).seconds, 0.25);
   EXPECT_EQ(read->perRequest, 0.5);
+  EXPECT_EQ(read->variation, costs.variation);
 }
 
 TEST(StepCost, BadFilesAreNamed) {
@@ -89,6 +107,10 @@ TEST(StepCost, BadFilesAreNamed) {
        {std::string("["), std::string("[]"), "{" + rest, R"({"tokens":[],)" + rest, R"({"tokens":[[1]],)" + rest,
         R"({"tokens":[[-1,2]],)" + rest, R"({"tokens":[[1,"2"]],)" + rest, R"({"tokens":[[4294967296,2]],)" + rest,
         R"({"tokens":[[1,2]],"served":1,)" + rest, R"({"tokens":[[1,2]],"per_request":"1",)" + rest,
+        R"({"tokens":[[1,2]],"variation":[1],)" + rest,
+        R"({"tokens":[[1,2]],"variation":{"decode":[1],"mixed":[]},)" + rest,
+        R"({"tokens":[[1,2]],"variation":{"decode":["1"],"mixed":[],"prompts":[]},)" + rest,
+        R"({"tokens":[[1,2]],"variation":{"decode":[-1],"mixed":[],"prompts":[]},)" + rest,
         std::string(R"({"tokens":[[1,2]],"rows":[],"per_attended":0,"per_attended_alone":0})")})
     EXPECT_EQ(parseStepCosts(text).status().code(), "RT_STEP_COST") << text;
 }
