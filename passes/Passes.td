@@ -185,7 +185,7 @@ def SelectConfig : LlmcPass<"kern-select-config"> {
   let description = [{
     Why: one row is bound by memory, many by arithmetic: they need other instructions, not other bounds.
     Before: `kern.func @linear_0`   After: `kern.func @linear_0 attributes {config = [#kern.config<m_max = 1>, #kern.config<m_max = 4>, ..]}`
-    With `tuning=FILE` a product that the file of `llmc tune` knows gets its numbers, level by level:
+    With `tuning=FILE` a product, or for cuda an attention, that the file of `llmc tune` knows gets its numbers, level by level:
     `#kern.config<m_max = 4, params = {"x86-64-v4" = {tile_rows = 2 : i64}}>`; all else comes from the table of codegen/registry.
     Limits: only products have classes; the exact row count is always a run-time argument. For cuda the classes are those of the tokens a
     block takes at once, 8, 16, 32, 64, 512 (of 2^22 weights on) and any, in both programs; levels are architectures there, all else comes from the family's model.

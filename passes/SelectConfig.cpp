@@ -45,8 +45,15 @@ llvm::SmallVector<int64_t> cudaRowClasses(kern::FuncOp kernel) {
   return classes;
 }
 
-/// What databases know the product of a kernel by on `machine`; empty: it has not exactly one, or no code there.
+/// What databases know a kernel by on `machine`; empty: it is no attention and has not exactly one product, or no code
+/// there.
 std::string keyOf(kern::FuncOp kernel, Target machine) {
+  if (machine == Target::Cuda && kernel.getHero() == "attend") {
+    std::optional<CudaAttention> attention = cudaAttentionOf(kernel);
+    return attention ? attentionKey(*attention) : std::string();
+  }
+  if (kernel.getHero() != "linear")
+    return {};
   if (machine == Target::Cuda) {
     std::optional<CudaProduct> product = cudaProductOf(kernel);
     return product ? cudaProductKey(*product) : std::string();
@@ -55,11 +62,13 @@ std::string keyOf(kern::FuncOp kernel, Target machine) {
   return linears.size() == 1 ? productKey(productShape(linears.front())) : std::string();
 }
 
-/// What `database` knows of a class of a product: {level = {name = value}}; levels of CUDA are architectures.
+/// What `database` knows of a class of a kernel: {level = {name = value}}; levels of CUDA are architectures.
 DictionaryAttr tunedParams(Builder &builder, const TuningDatabase &database, kern::FuncOp kernel, Target machine,
                            int64_t mMax) {
   llvm::SmallVector<NamedAttribute> levels;
   const std::string key = keyOf(kernel, machine);
+  if (key.empty())
+    return builder.getDictionaryAttr({});
   for (const TuningRecord &record : database.records()) {
     if (record.target != (machine == Target::Cpu ? "cpu" : "cuda") || record.family != kernel.getHero() ||
         record.shape != key || record.mMax != mMax)
@@ -106,9 +115,8 @@ struct SelectConfigPass : impl::SelectConfigBase<SelectConfigPass> {
       for (int64_t limit : *machine == Target::Cuda
                                ? cudaRowClasses(kernel)
                                : llvm::SmallVector<int64_t>(rowClasses(product, callers.lookup(kernel), rows)))
-        variants.push_back(kern::ConfigAttr::get(&getContext(), limit,
-                                                 product ? tunedParams(builder, database, kernel, *machine, limit)
-                                                         : DictionaryAttr::get(&getContext())));
+        variants.push_back(
+            kern::ConfigAttr::get(&getContext(), limit, tunedParams(builder, database, kernel, *machine, limit)));
       kernel.setConfigAttr(builder.getArrayAttr(variants));
     }
   }

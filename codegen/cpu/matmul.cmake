@@ -1,6 +1,7 @@
 # Matrix products: the tiles and loops know no dialect, MatmulKernel lowers kern functions to them.
 add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulConfig.cpp
-  ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulTuning.cpp ${CMAKE_CURRENT_SOURCE_DIR}/../registry/TuningDatabase.cpp)
+  ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulTuning.cpp ${CMAKE_CURRENT_SOURCE_DIR}/../registry/TuningDatabase.cpp
+  ${CMAKE_CURRENT_SOURCE_DIR}/../registry/AttentionKey.cpp)
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore llmcPackedLayout llmcBase)
 target_precompile_headers(llmcMatmulConfig REUSE_FROM llmcMlirHeaders)
 add_library(llmcCpuMatmul STATIC matmul/IntTile.cpp matmul/IntDirect.cpp matmul/IntSteps.cpp matmul/IntWords.cpp matmul/WordRows.cpp

@@ -1,5 +1,5 @@
 // Picks the family of a kern.func by its hero.
-#include "codegen/cuda/KernelText.h"
+#include "codegen/cuda/TunedChoice.h"
 
 using namespace mlir;
 
@@ -18,7 +18,7 @@ static FailureOr<KernelText> emitRows(const CudaRequest &request) {
   return emitCudaRowKernel(request);
 }
 
-FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
+static FailureOr<KernelText> emitFamily(const CudaRequest &request) {
   kern::FuncOp function = request.function;
   llvm::StringRef hero = function.getHero();
   if (hero == "linear")
@@ -30,6 +30,13 @@ FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
     text->cost = rowsCost(function, *text);
     text->config += "; " + describeCost(gpuOf(request.arch), text->cost);
   }
+  return text;
+}
+
+FailureOr<KernelText> emitCudaKernel(const CudaRequest &request) {
+  FailureOr<KernelText> text = emitFamily(request);
+  if (succeeded(text) && !tunedNumbers(request.function, request.mMax, request.arch.name).empty())
+    text->config += "; numbers of --tuning";
   return text;
 }
 

@@ -52,7 +52,7 @@ struct CudaRequest {
   /// Products of any M take Hopper's form wherever it fits, not only where the model finds it faster: small ones in
   /// tests.
   bool warpgroups = false;
-  /// Numbers of a product's configuration instead of those that the function has (ProductTuning.h).
+  /// Numbers of a configuration instead of those that the function has (TunedChoice.h).
   llvm::ArrayRef<TunedNumber> tuned = {};
 };
 

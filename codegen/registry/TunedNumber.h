@@ -6,7 +6,8 @@
 
 namespace llmc {
 
-/// By its name in databases and in the IR: those of matmulNumberNames() for the CPU, of productNumbers() for CUDA.
+/// By its name in databases and in the IR: those of matmulNumberNames() for the CPU, of productNumbers() and
+/// attendNumbers() for CUDA.
 struct TunedNumber {
   std::string name;
   int64_t value = 0;

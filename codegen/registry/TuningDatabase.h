@@ -12,8 +12,8 @@ namespace llmc {
 struct TuningRecord {
   std::string target; ///< "cpu" or "cuda"
   std::string arch;   ///< CPU level or CUDA architecture
-  std::string family; ///< hero of the kernel: "linear"
-  std::string shape;  ///< of the family: productKey()
+  std::string family; ///< hero of the kernel: "linear", "attend"
+  std::string shape;  ///< of the family: productKey(), cudaProductKey(), attentionKey()
   int64_t mMax = 0;   ///< row class; 0: any number of rows
   std::vector<TunedNumber> numbers;
   unsigned line = 0; ///< of the file, from 1
@@ -51,7 +51,7 @@ public:
   static constexpr llvm::StringLiteral kHeader = "llmc-tuning 1";
 
   /// `name`: for messages. Error TUNE_FILE (65) with name, line, what was expected and what was found: numbers of CPU
-  /// records must be legal for their level, shape and class; those for CUDA are checkProductRecords()'s.
+  /// records must be legal for their level, shape and class; those for CUDA are checkCudaRecords()'s.
   static rt::Result<TuningDatabase> parse(llvm::StringRef text, llvm::StringRef name);
   /// Also TUNE_FILE (66) when the file cannot be read.
   static rt::Result<TuningDatabase> read(const std::string &path);

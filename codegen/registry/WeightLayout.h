@@ -1,6 +1,7 @@
-// The packed layout of a weight type of the IR, and the shape of a product with it.
+// The packed layout of a weight type of the IR, the shape of a product with it, and what databases know kernels by.
 #pragma once
 
+#include "codegen/registry/AttentionKey.h"
 #include "codegen/registry/MatmulConfig.h"
 #include "codegen/registry/PackedLayout.h"
 #include "codegen/registry/TuningDatabase.h"
@@ -65,6 +66,21 @@ inline std::optional<CudaProduct> cudaProductOf(kern::FuncOp kernel) {
     return std::nullopt;
   const bool glu = llm::cols(kernel.getResultTypes().front()) * 2 == weight.rows();
   return CudaProduct{weight.rows(), weight.cols(), *layout, glu ? 2 : 1};
+}
+
+/// What a kernel attends on CUDA, if that is what it begins with.
+inline std::optional<CudaAttention> cudaAttentionOf(kern::FuncOp kernel) {
+  auto of = [](auto op, int64_t splits) {
+    auto kv = mlir::cast<llm::KvType>(op.getKv().getType());
+    return CudaAttention{op.getHeads(), kv.getHeads(),  kv.getDim(),        llm::stringifyQuantKind(kv.getKind()).str(),
+                         splits,        op.getWindow(), op.getSoftcap() > 0};
+  };
+  mlir::Operation &first = kernel.getBody().front().front();
+  if (auto attend = mlir::dyn_cast<llm::AttendOp>(first))
+    return of(attend, 0);
+  if (auto partial = mlir::dyn_cast<llm::AttendPartialOp>(first))
+    return of(partial, partial.getSplits());
+  return std::nullopt;
 }
 
 } // namespace llmc

@@ -78,6 +78,8 @@ std::string explainJson(ModuleOp module, const CompiledKernels &kernels, const s
     entry["family"] = kernel.getHero().str();
     if (std::optional<CudaProduct> product = kernels.cuda.empty() ? std::nullopt : cudaProductOf(kernel))
       entry["product"] = cudaProductKey(*product); // what llmc tune knows it by
+    if (std::optional<CudaAttention> attention = kernels.cuda.empty() ? std::nullopt : cudaAttentionOf(kernel))
+      entry["attention"] = attentionKey(*attention); // the same
     entry["origin"] = names(kernel.getOriginAttr());
     entry["fused"] = names(kernel.getFusedAttr());
     entry["variants"] = Json::array();

@@ -2,7 +2,7 @@
 #include "compiler/tools/BuildCommand.h"
 
 #include "codegen/cpu/Level.h"
-#include "codegen/cuda/matmul/ProductTuning.h"
+#include "codegen/cuda/TuningRecords.h"
 #include "codegen/registry/TuningDatabase.h"
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
@@ -141,7 +141,7 @@ static rt::Status parsePasses(const cxxopts::ParseResult &parsed, PassOptions &p
     auto readable = TuningDatabase::read(passes.tuning); // before the work
     if (!readable)
       return readable.takeStatus();
-    LLMC_TRY(checkProductRecords(*readable, passes.tuning));
+    LLMC_TRY(checkCudaRecords(*readable, passes.tuning));
   }
   LLMC_TRY(oneOf("quant", passes.scheme, {"native", "w16", "w8", "w4", "fp8"}));
   const std::string group = parsed["group-size"].as<std::string>();

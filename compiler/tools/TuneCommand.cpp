@@ -20,21 +20,25 @@
 namespace llmc {
 
 static cxxopts::Options tuneFlags() {
-  cxxopts::Options flags("llmc tune",
-                         "Measures the configurations that each matrix product of an engine can have, on this machine "
-                         "at its best level or on a CUDA device, with weights that no cache holds.");
+  cxxopts::Options flags(
+      "llmc tune", "Measures the configurations that each matrix product (on a CUDA device each attention, too) of "
+                   "an engine can have, on this machine at its best level or on a device, with weights and keys "
+                   "that no cache holds.");
   flags.add_options()("o,output", "file to write for llmc build --tuning, -: stdout (required)",
                       cxxopts::value<std::string>(), "FILE")("threads", "threads that compute; 0: one a physical core",
                                                              cxxopts::value<std::string>()->default_value("0"), "N")(
       "sample-ms", "milliseconds of a sample; more: slower, less noise",
       cxxopts::value<std::string>()->default_value("3"),
-      "N")("only", "products with TEXT in their name, as 4096x4096; or one class, as \"960x576,q4m16k64,1 8\"",
+      "N")("only", "kernels with TEXT in their name, as 4096x4096 or attend; or one class, as \"960x576,q4m16k64,1 8\"",
            cxxopts::value<std::string>()->default_value(""), "TEXT")(
       "device", "cpu or cuda:N (default: what the engine is for; of both, cpu)", cxxopts::value<std::string>(),
       "NAME")("candidates", "CUDA: configurations of each class, the model's best; 0: all",
               cxxopts::value<std::string>()->default_value("16"),
-              "N")("dump-dir", "CUDA: folder for text, PTX and cubin of each configuration",
-                   cxxopts::value<std::string>(), "DIR")("quiet", "print nothing but errors")(
+              "N")("sequences", "CUDA: sequences that attention is measured with, as far as memory reaches",
+                   cxxopts::value<std::string>()->default_value("32"),
+                   "N")("context", "CUDA: tokens of each of them", cxxopts::value<std::string>()->default_value("4096"),
+                        "N")("dump-dir", "CUDA: folder for text, PTX and cubin of each configuration",
+                             cxxopts::value<std::string>(), "DIR")("quiet", "print nothing but errors")(
       "h,help", "show this text")("engine", "", cxxopts::value<std::vector<std::string>>());
   flags.parse_positional({"engine"});
   return flags;
@@ -57,7 +61,7 @@ struct TuneRequest {
   bool cuda() const { return llvm::StringRef(device).starts_with("cuda"); }
 };
 
-/// --device, --candidates and --dump-dir.
+/// --device, and what only a CUDA device reads.
 rt::Status readDeviceFlags(const cxxopts::ParseResult &parsed, TuneRequest &request) {
   if (parsed.count("device"))
     request.device = parsed["device"].as<std::string>();
@@ -74,9 +78,17 @@ rt::Status readDeviceFlags(const cxxopts::ParseResult &parsed, TuneRequest &requ
   if (!candidates)
     return candidates.takeStatus();
   request.onDevice.options.candidates = static_cast<size_t>(*candidates);
+  auto sequences = parseNumber("sequences", parsed["sequences"].as<std::string>(), 1, rt::limits::kSequences);
+  if (!sequences)
+    return sequences.takeStatus();
+  auto context = parseNumber("context", parsed["context"].as<std::string>(), 1, 1 << 20);
+  if (!context)
+    return context.takeStatus();
+  request.onDevice.load = {*sequences, *context};
   if (parsed.count("dump-dir"))
     request.onDevice.dumpDir = parsed["dump-dir"].as<std::string>();
-  request.forCuda = parsed.count("candidates") + parsed.count("dump-dir") > 0;
+  for (const char *flag : {"candidates", "sequences", "context", "dump-dir"})
+    request.forCuda = request.forCuda || parsed.count(flag) > 0;
   return rt::Status::ok();
 }
 
@@ -175,7 +187,8 @@ rt::Result<rt::EngineFile> openFor(const TuneRequest &request) {
                                  (cuda ? "CUDA devices" : "CPUs") + " alone",
                              "leave --device out");
   if (!cuda && request.forCuda)
-    return usageError("--candidates and --dump-dir are for CUDA devices", "leave them out, or say --device cuda:0");
+    return usageError("--candidates, --sequences, --context and --dump-dir are for CUDA devices",
+                      "leave them out, or say --device cuda:0");
   return engine;
 }
 

@@ -1,4 +1,4 @@
-// Driver, device, architecture and compiler, each with its own error; then product by product.
+// Driver, device, architecture and compiler, each with its own error; then kernel by kernel.
 #include "compiler/tools/TuneDeviceCommand.h"
 
 #include "runtime/exec/cuda/level_choice.h"
@@ -48,22 +48,22 @@ rt::Status dumpTo(const std::string &folder, DeviceTuneOptions &options) {
   if (error)
     return rt::Status::error(rt::ErrorKind::kIo, "OUT_IO",
                              "cannot make the folder " + rt::escaped(folder) + ": " + error.message());
-  options.dump = [folder](const std::string &name, const CompiledProduct &product) {
+  options.dump = [folder](const std::string &name, const CompiledCandidate &kernel) {
     const std::filesystem::path path = std::filesystem::path(folder) / name;
-    LLMC_TRY(writeFile(path.string() + ".cu", product.text.text));
-    LLMC_TRY(writeFile(path.string() + ".ptx", product.code.ptx));
-    return writeFile(path.string() + ".cubin", product.code.cubin);
+    LLMC_TRY(writeFile(path.string() + ".cu", kernel.text.text));
+    LLMC_TRY(writeFile(path.string() + ".ptx", kernel.code.ptx));
+    return writeFile(path.string() + ".cubin", kernel.code.cubin);
   };
   return rt::Status::ok();
 }
 
-std::string describe(const Arch &arch, const DeviceTuned &found) {
-  const ProductShape &shape = found.shape;
-  const std::string key = cudaProductKey({shape.n, shape.k, shape.layout, shape.unitPanels});
-  TuningRecord record{"cuda", arch.name.str(), "linear", key, shape.mMax, found.numbers};
-  std::string tried = std::to_string(found.tried) + " tried";
+std::string describe(const Arch &arch, const DeviceTask &task, const DeviceTuned &found) {
+  TuningRecord record{"cuda", arch.name.str(), task.family(), task.key(), task.mMax(), found.numbers};
+  std::string tried = std::to_string(found.tried) + " tried with " + found.what;
   if (found.refused > 0)
     tried += ", " + std::to_string(found.refused) + " refused by the compiler";
+  if (found.wrong > 0)
+    tried += ", " + std::to_string(found.wrong) + " gave OTHER RESULTS than the model's choice and were left out";
   const std::string times = llvm::formatv("{0:f1} us", found.seconds * 1e6).str();
   if (found.numbers.empty())
     return "# " + record.print() + ": the model's choice, " + times + ", " + tried;
@@ -82,8 +82,8 @@ rt::Status tuneDevice(const rt::EngineFile &engine, const DeviceTuneRequest &req
   LLMC_TRY(arch.status());
   auto nvrtc = Nvrtc::load();
   LLMC_TRY(nvrtc.status());
-  auto products = deviceProductsOf(engine.text(rt::SectionKind::kExplain));
-  LLMC_TRY(products.status());
+  auto tasks = deviceTasksOf(engine.text(rt::SectionKind::kExplain), request.load);
+  LLMC_TRY(tasks.status());
   auto stream = rt::cuda::Stream::create(**context);
   LLMC_TRY(stream.status());
   DeviceTuneOptions options = request.options;
@@ -93,21 +93,19 @@ rt::Status tuneDevice(const rt::EngineFile &engine, const DeviceTuneRequest &req
                std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10) + ", NVRTC " +
                (*nvrtc)->version());
   bool any = false;
-  for (const DeviceTunable &tunable : *products)
-    for (int64_t mMax : tunable.classes) {
-      const CudaProduct &product = tunable.product;
-      if (!isWanted(cudaProductKey(product), mMax, request.only))
-        continue;
-      any = true;
-      auto found = tuneOnDevice(**nvrtc, **arch, **stream,
-                                {product.n, product.k, product.layout, mMax, product.unitPanels}, options);
-      LLMC_TRY(found.status());
-      sink.line(describe(**arch, *found), !found->numbers.empty());
-    }
+  for (const std::unique_ptr<DeviceTask> &task : *tasks) {
+    if (!isWanted(task->family() + " " + task->key(), task->mMax(), request.only))
+      continue;
+    any = true;
+    auto found = tuneOnDevice(**nvrtc, **arch, **stream, *task, options);
+    LLMC_TRY(found.status());
+    sink.line(describe(**arch, *task, *found), !found->numbers.empty());
+  }
   return any ? rt::Status::ok()
              : rt::Status::error(rt::ErrorKind::kMismatch, "TUNE_TARGET",
-                                 "no product and class of the engine has '" + rt::escaped(request.only) + "' in it",
-                                 "llmc explain --json shows products as \"product\" and classes as \"m_max\"");
+                                 "no kernel and class of the engine has '" + rt::escaped(request.only) + "' in it",
+                                 "llmc explain --json shows products as \"product\", attention as \"attention\" and "
+                                 "classes as \"m_max\"");
 }
 
 } // namespace llmc

@@ -27,9 +27,23 @@ class TuneDevice(unittest.TestCase):
                    *map(str, flags)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
 
-    def products(self) -> list[str]:
+    def keys(self, name: str) -> list[str]:
         explained = json.loads(engine.call("llmc", "explain", cuda_engine.build(self.NAME), "--json"))
-        return sorted({kernel["product"] for kernel in explained["kernels"] if kernel["family"] == "linear"})
+        return sorted({kernel[name] for kernel in explained["kernels"] if name in kernel})
+
+    def products(self) -> list[str]:
+        return self.keys("product")
+
+    def test_attention_of_both_programs(self):
+        """Parts of a decoded token's context and tiles of a prompt: every candidate gives what the model's choice gives."""
+        self.assertEqual(self.keys("attention"), ["3x1x64,f16,0", "3x1x64,f16,16"])
+        done = self.tune("--candidates", 4, "--only", "attend", "--sequences", 2, "--context", 70, folder="tuned-attention", MEMORY=64 << 20)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = sorted(done.stdout.splitlines()[2:], key=lambda line: re.search(r"attend (\S+)", line).group(1))
+        for line, key, numbers, work in zip(lines, self.keys("attention"), (r"row_warps=\d.* warps=\d stages=\d blocks=\d", r"parts=\d+ warps=\d stages=\d blocks=\d"),
+                                            ("a prompt of 70 tokens, 2 sequences of 70", "1 and 2 sequences of 70")):
+            self.assertRegex(line, rf"^(# )?cuda sm_90a attend {key} 0( {numbers} #|:).* us.*, 4 tried with {work}$")
+        self.assertEqual(len(lines), 2)
 
     def test_measures_and_builds_with_it(self):
         keys = self.products()
@@ -45,13 +59,18 @@ class TuneDevice(unittest.TestCase):
         self.assertRegex(done.stderr.splitlines()[-1], r"^\d of 5 are faster than the built-in choice by 3% or more$")
 
         forced = engine.work_dir() / "forced-cuda.tuning"
-        forced.write_text("llmc-tuning 1\n" + "".join(f"cuda sm_90a linear {key} 8 k_warps=6\n" for key in keys))
+        records = [f"cuda sm_90a linear {key} 8 k_warps=6\n" for key in keys]
+        for key in self.keys("attention"):
+            records.append(f"cuda sm_90a attend {key} 0 {'row_warps=2 pages=2' if key.endswith(',0') else 'parts=2 warps=1'}\n")
+        forced.write_text("llmc-tuning 1\n" + "".join(records))
         tuned, dump = engine.work_dir() / "cuda-tuned.bin", engine.work_dir() / "cuda-tuned"
         done, _ = cuda_build_test.build(self.NAME, tuned, "--target", "cuda:sm_90a", "--quant", cuda_engine.SCHEMES[self.NAME], "--tuning", forced,
                                         "--dump-dir", dump)
         self.assertEqual(done.returncode, 0, done.stderr)
         text = engine.call("llmc", "explain", tuned)
-        self.assertIn("stream, 6 warps along K", text)
+        for said in ("stream, 6 warps along K", "tiles of 21 tokens x 3 heads against 32 keys", "2 of 16 splits", "numbers of --tuning"):
+            self.assertIn(said, text)
+        self.assertNotIn("numbers of --tuning", engine.call("llmc", "explain", cuda_engine.build(self.NAME)))
         ask = ("--prompt-ids", "5,6,7,8", "--max-tokens", 4, "--temperature", 0, "--ignore-eos", "--max-model-len", 64, "--kv-memory", "4M",
                "--threads", 1, "--json")
         want = json.loads(cuda_engine.run(self.NAME, *ask).stdout)["token_ids"]

@@ -101,7 +101,7 @@ class Block {
   void proxyFence(Fibre& self) { checks_.proxyFence(self.index); }
   void bulkTensor(Fibre& self, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
-  void wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB,
+  void wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, u32* const* a, u64 descriptorA, u64 descriptorB,
              u32 scaleD, u32 line);
   void wgmmaCommit(Fibre& self, u32 line);
   void wgmmaWait(Fibre& self, u32 pendingGroups, u32 line);
@@ -126,11 +126,16 @@ class Block {
     u32 live = 0;
     BarrierState barriers[16];
   };
+  /// Operand A in registers of 128 threads, with its values when the product was issued.
+  struct Fragments {
+    u32* registers[128][4];
+    u32 values[128][4];
+    u32 line;
+  };
   struct WarpgroupMma {
     const WgmmaShape* shape;
     u32* const* d[128];
-    std::vector<u32*> registers[128];
-    u32 a[128][4];
+    Fragments fragments;
     u64 descriptorA, descriptorB;
     u32 scaleD, line;
   };
@@ -139,11 +144,16 @@ class Block {
     u64 descriptor;
     u32 rows, bytes, line;
   };
+  /// How many of a warpgroup's reads and fragments a committed group ends at.
+  struct WarpgroupGroup {
+    size_t reads, fragments;
+  };
   struct Warpgroup {
     u32 arrived = 0, kind = 0, line = 0;
     std::unique_ptr<WarpgroupMma> pending;
-    std::vector<WarpgroupRead> reads;  ///< oldest first; in checked launches
-    std::vector<size_t> groups;        ///< for each committed group how many of `reads` it ends at
+    std::vector<WarpgroupRead> reads;  ///< oldest first; in checked launches, as fragments
+    std::vector<Fragments> fragments;
+    std::vector<WarpgroupGroup> groups;  ///< committed, oldest first
   };
   /// Work of the copy engines, done when no thread can run; destination and barrier are places.
   struct BulkRequest {
@@ -185,6 +195,7 @@ class Block {
   bool warpgroupMeets(Fibre& self, u32 kind, u32 line);
   void warpgroupCompute(const Fibre& lane, WarpgroupMma& mma);
   void readOperand(const Fibre& lane, const WarpgroupRead& read);
+  void checkFragments(Fibre& self, const Fragments& fragments, u32 line);
   const u8* descriptorAt(const Fibre& lane, u64 descriptor, u32 row, u32 byte, bool transpose, u32 line);
   /// `rank`: of the block that it is said of.
   void fail(const std::string& what, u32 line, u32 rank = 0);

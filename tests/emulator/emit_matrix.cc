@@ -19,6 +19,13 @@ std::string array(FunctionWriter& writer, const char* name, const Operand& list)
   return text + "}; ";
 }
 
+/// Where registers are: the product reads and writes them when its warpgroup has met.
+std::string places(FunctionWriter& writer, const char* name, const Operand& list) {
+  std::string text = std::string("u32* ") + name + "[] = {";
+  for (size_t i = 0; i < list.parts.size(); ++i) text += (i ? ", &" : "&") + writer.reg(list.parts[i].text);
+  return text + "}; ";
+}
+
 std::string unpack(FunctionWriter& writer, const char* name, const Operand& list) {
   std::string text;
   for (size_t i = 0; i < list.parts.size(); ++i)
@@ -83,11 +90,8 @@ Text emitWarpgroupMma(FunctionWriter& writer, const Statement& s) {
   std::string text = "static const WgmmaShape k_ = {" + std::to_string(shape[1]) + ", " + std::to_string(shape[2]) +
                      types + ", " + number(4, "1") + ", " + number(5, "1") + ", " + transposes +
                      (registers ? ", true}; " : ", false}; ");
-  text += "u32* d_[] = {";
-  for (size_t i = 0; i < s.operands[0].parts.size(); ++i)
-    text += (i ? ", &" : "&") + writer.reg(s.operands[0].parts[i].text);
-  text += "}; ";
-  if (registers) text += array(writer, "a_", s.operands[1]);
+  text += places(writer, "d_", s.operands[0]);
+  if (registers) text += places(writer, "a_", s.operands[1]);
   return text + "self->services->wgmma(self, &k_, d_, " +
          (registers ? "a_, 0" : "nullptr, " + writer.value(s.operands[1], "b64")) + ", " +
          writer.value(s.operands[2], "b64") + ", " + writer.predicate(s.operands[3]) + ", " + writer.line() + ");";

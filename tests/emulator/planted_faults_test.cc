@@ -208,7 +208,6 @@ constexpr Redundant kRedundant[] = {
     {"attend_partial to bytes", FaultKind::kShortWait, 1},  // the same
     {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
     {"split product of 8", FaultKind::kShortWait, 1},       // the same
-    {"cluster", FaultKind::kShortProducts, 1},              // unseen: fragments loaded over those still being read
     {"split product of 8", FaultKind::kMissingBarrier, 1},  // here a thread stores the sums that it has added itself
     {"product of any", FaultKind::kShortWait, 1},           // the same
     {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "tests/emulator/block.h"
 #include "tests/emulator/kernel_compiler.h"
@@ -15,7 +17,7 @@
 namespace llmc::emu {
 
 struct PtxProgram::State {
-  Translation translation;
+  std::shared_ptr<const Translation> translation;
   CompiledKernels plain, checked;  ///< each compiled when it is first wanted
   std::mutex mutex;                ///< of both
 
@@ -23,7 +25,7 @@ struct PtxProgram::State {
     std::lock_guard lock(mutex);
     CompiledKernels& wanted = withChecks ? checked : plain;
     if (!wanted.library) {
-      auto compiled = compileKernels(translation.source, withChecks);
+      auto compiled = compileKernels(translation->source, withChecks);
       if (!compiled) return compiled.takeStatus();
       wanted = compiled.take();
     }
@@ -99,6 +101,28 @@ struct GridRun {
   }
 };
 
+/// Translations of the last few texts: planted faults run one kernel a hundred times.
+rt::Result<std::shared_ptr<const Translation>> translated(std::string_view ptx) {
+  constexpr size_t kKept = 4;
+  static std::mutex mutex;
+  static std::vector<std::pair<std::string, std::shared_ptr<const Translation>>> kept;  // the last used at the end
+  {
+    std::lock_guard lock(mutex);
+    for (size_t i = 0; i < kept.size(); ++i)
+      if (kept[i].first == ptx) {
+        std::rotate(kept.begin() + (ptrdiff_t)i, kept.begin() + (ptrdiff_t)i + 1, kept.end());
+        return kept.back().second;
+      }
+  }
+  auto made = translatePtx(ptx);
+  if (!made) return made.takeStatus();
+  auto translation = std::make_shared<const Translation>(made.take());
+  std::lock_guard lock(mutex);
+  if (kept.size() == kKept) kept.erase(kept.begin());
+  kept.emplace_back(ptx, translation);
+  return std::shared_ptr<const Translation>(translation);
+}
+
 rt::Status runGrid(const LaunchPlan& plan) {
   GridRun run(plan);
   uint64_t wanted = plan.checks.checked ? 1 : std::max(1u, plan.checks.osThreads);
@@ -118,7 +142,7 @@ PtxProgram::~PtxProgram() {
 }
 
 rt::Result<std::shared_ptr<PtxProgram>> PtxProgram::load(std::string_view ptx, bool checked) {
-  auto translation = translatePtx(ptx);
+  auto translation = translated(ptx);
   if (!translation) return translation.takeStatus();
   auto state = std::make_unique<State>();
   state->translation = translation.take();
@@ -126,7 +150,7 @@ rt::Result<std::shared_ptr<PtxProgram>> PtxProgram::load(std::string_view ptx, b
   return std::shared_ptr<PtxProgram>(new PtxProgram(std::move(state)));
 }
 
-const std::vector<Entry>& PtxProgram::entries() const { return state_->translation.entries; }
+const std::vector<Entry>& PtxProgram::entries() const { return state_->translation->entries; }
 
 const Entry* PtxProgram::find(std::string_view symbol) const {
   for (const Entry& entry : entries())

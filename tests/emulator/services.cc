@@ -108,7 +108,7 @@ const Services& services() {
                        u32 line) { block(t).bulkTensor(fibre(t), to, map, x, rank, barrier, line); },
       .bulkCopy = [](Thread* t, u32 to, u64 from, u32 bytes, u32 barrier,
                      u32 line) { block(t).bulkCopy(fibre(t), to, from, bytes, barrier, line); },
-      .wgmma = [](Thread* t, const WgmmaShape* shape, u32* const* d, const u32* a, u64 da, u64 db, u32 scale,
+      .wgmma = [](Thread* t, const WgmmaShape* shape, u32* const* d, u32* const* a, u64 da, u64 db, u32 scale,
                   u32 line) { block(t).wgmma(fibre(t), shape, d, a, da, db, scale, line); },
       .wgmmaCommit = [](Thread* t, u32 line) { block(t).wgmmaCommit(fibre(t), line); },
       .wgmmaWait = [](Thread* t, u32 pending, u32 line) { block(t).wgmmaWait(fibre(t), pending, line); },

@@ -27,7 +27,7 @@ bool Block::warpgroupMeets(Fibre& self, u32 kind, u32 line) {
   return true;
 }
 
-void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB,
+void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, u32* const* a, u64 descriptorA, u64 descriptorB,
                   u32 scaleD, u32 line) {
   Warpgroup& group = warpgroups_[self.warp / 4];
   if (!group.pending) group.pending = std::make_unique<WarpgroupMma>();
@@ -38,7 +38,10 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
   const u32 thread = self.index % 128;
   pending.shape = shape;
   pending.d[thread] = d;
-  if (a) std::memcpy(pending.a[thread], a, sizeof pending.a[thread]);
+  for (u32 i = 0; a && i < 4; ++i) {
+    pending.fragments.registers[thread][i] = a[i];
+    pending.fragments.values[thread][i] = *a[i];
+  }
   pending.descriptorA = descriptorA;
   pending.descriptorB = descriptorB;
   pending.scaleD = scaleD;
@@ -47,7 +50,11 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
   if (group.arrived == 127) {
     if (checks_.enabled()) {
       const u32 bytes = shape->k * elementBits(shape->a) / 8;
-      if (!shape->registersA) group.reads.push_back({descriptorA, 64, bytes, line});
+      pending.fragments.line = line;
+      if (shape->registersA)
+        group.fragments.push_back(pending.fragments);
+      else
+        group.reads.push_back({descriptorA, 64, bytes, line});
       group.reads.push_back({descriptorB, shape->n, bytes, line});
       readOperand(self, group.reads.back());
     }
@@ -59,22 +66,37 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, const u32
 void Block::wgmmaCommit(Fibre& self, u32 line) {
   if (!warpgroupMeets(self, 2, line)) return;
   Warpgroup& group = warpgroups_[self.warp / 4];
-  group.groups.push_back(group.reads.size());
+  group.groups.push_back({group.reads.size(), group.fragments.size()});
 }
 
 /// Products are computed when they are issued, but may read until here: each warp reads at its wait, so that a slot of
-/// a ring given back before it is a race.
+/// a ring given back before it is a race, and a register that has another value than at the issue was written too
+/// early.
 void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) {
   if (!warpgroupMeets(self, 3 + pendingGroups, line)) return;
   Warpgroup& group = warpgroups_[self.warp / 4];
   if (group.groups.size() <= pendingGroups) return;
-  const size_t done = group.groups.size() - pendingGroups, reads = group.groups[done - 1];
-  for (size_t i = 0; i < reads; ++i)
+  const size_t done = group.groups.size() - pendingGroups;
+  const WarpgroupGroup ends = group.groups[done - 1];
+  for (size_t i = 0; i < ends.reads; ++i)
     for (u32 warp = self.warp / 4 * 4, end = warp + 4; warp < end; ++warp)
       readOperand(fibres_[(size_t)warp * 32], group.reads[i]);
-  group.reads.erase(group.reads.begin(), group.reads.begin() + (ptrdiff_t)reads);
+  for (size_t i = 0; i < ends.fragments; ++i) checkFragments(self, group.fragments[i], line);
+  group.reads.erase(group.reads.begin(), group.reads.begin() + (ptrdiff_t)ends.reads);
+  group.fragments.erase(group.fragments.begin(), group.fragments.begin() + (ptrdiff_t)ends.fragments);
   group.groups.erase(group.groups.begin(), group.groups.begin() + (ptrdiff_t)done);
-  for (size_t& end : group.groups) end -= reads;
+  for (WarpgroupGroup& one : group.groups) one = {one.reads - ends.reads, one.fragments - ends.fragments};
+}
+
+/// All threads of the warpgroup are at the wait: their registers are where they were.
+void Block::checkFragments(Fibre& self, const Fragments& fragments, u32 line) {
+  for (u32 thread = 0; thread < 128; ++thread)
+    for (u32 i = 0; i < 4; ++i)
+      if (*fragments.registers[thread][i] != fragments.values[thread][i])
+        fault(self,
+              "a register of operand A of the wgmma at PTX line " + std::to_string(fragments.line) +
+                  " was written before a wait for it (thread " + std::to_string(thread) + " of its warpgroup)",
+              line);
 }
 
 void Block::readOperand(const Fibre& lane, const WarpgroupRead& read) {
@@ -111,7 +133,7 @@ void Block::warpgroupCompute(const Fibre& lane, WarpgroupMma& mma) {
       if (shape.registersA) {
         // As operand A of mma.m16n8k16, each warp 16 rows.
         const u32 each = 4 / bytes, holder = row % 8 * 4 + k % (4 * each) / each;
-        const u32 word = mma.a[row / 16 * 32 + holder][row % 16 / 8 + 2 * (k / (4 * each))];
+        const u32 word = mma.fragments.values[row / 16 * 32 + holder][row % 16 / 8 + 2 * (k / (4 * each))];
         bits = (u16)(word >> (k % each * bytes * 8));
       } else {
         std::memcpy(&bits, descriptorAt(lane, mma.descriptorA, row, k * bytes, shape.transposeA, mma.line), bytes);

@@ -5,6 +5,7 @@
 #include "dialects/LLM/LLMDialect.h"
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace llmc {
 
@@ -35,22 +36,30 @@ struct CudaAttendShape {
 };
 
 /// One kernel's blocks. Few rows (a decoded token's heads): `splitWarps` warps share the keys, each with `stages` pages
-/// in its own ring. Tiles of query rows (attend only): 4 warps of 16 * rowBlocks rows each against steps of `tilePages`
-/// pages, two steps in the ring; each fragment of a page serves all rows of a warp.
+/// in its own ring. Tiles of query rows (attend only): `tileWarps` warps of 16 * rowBlocks rows each against steps of
+/// `tilePages` pages, two steps in the ring; each fragment of a page serves all rows of a warp.
 struct CudaAttendLayout {
   int64_t splitWarps = 0, stages = 0;
-  int64_t tilePages = 0;  ///< 0: no tiles
+  int64_t blocks = 2;    ///< of a multiprocessor that registers and shared memory leave room for
+  int64_t parts = 0;     ///< of a context that blocks have, at most CudaAttendShape::splits; others stay empty
+  int64_t tileWarps = 0; ///< 0: no tiles
+  int64_t tilePages = 0;
   int64_t scorePages = 0; ///< pages whose scores a warp has in registers at once
   int64_t rowBlocks = 0;
   int64_t tileParked = 0, splitParked = 0; ///< k-steps of the queries that a warp keeps in shared memory
   int64_t threads = 0, sharedBytes = 0;
 
-  static constexpr int64_t kTileWarps = 4, kTileStages = 2, kMinBlocks = 2;
-  int64_t tileRows() const { return kTileWarps * CudaAttendShape::kWarpRows * rowBlocks; }
+  static constexpr int64_t kTileStages = 2;
+  int64_t tileRows() const { return tileWarps * CudaAttendShape::kWarpRows * rowBlocks; }
+  friend bool operator==(const CudaAttendLayout &, const CudaAttendLayout &) = default;
 };
 
 /// The layout with most pages under way that leaves room for a second block on a multiprocessor, or the smallest.
 CudaAttendLayout chooseAttendLayout(const CudaAttendShape &shape, const Arch &arch);
+
+/// Layouts whose shared memory and estimated registers fit: that of chooseAttendLayout() first, then those that differ
+/// from it in fewer numbers before those that differ in more.
+std::vector<CudaAttendLayout> legalAttendLayouts(const CudaAttendShape &shape, const Arch &arch);
 
 /// What a launch costs: keys of all sequences once from memory, products on the tensor cores.
 KernelCost attendCost(const CudaAttendShape &shape, const CudaAttendLayout &layout, const Arch &arch);

@@ -2,7 +2,7 @@
 // after it as what happens to each pair of columns.
 #include "codegen/cuda/KernelFrame.h"
 #include "codegen/cuda/RegionPrinter.h"
-#include "codegen/cuda/attention/AttendLayout.h"
+#include "codegen/cuda/attention/AttendTuning.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -88,14 +88,15 @@ static void writeShape(SourceWriter &w, const Attention &attention, const CudaAt
   line("int", "heads = " + llvm::Twine(shape.heads) + ", kvHeads = " + llvm::Twine(shape.kvHeads) +
                   ", dim = " + llvm::Twine(shape.headDim));
   line("int", "rowHeads = " + llvm::Twine(shape.rowHeads()) + ", headBlocks = " + llvm::Twine(shape.headBlocks()));
-  line("int", "window = " + llvm::Twine(shape.window) + ", splits = " + llvm::Twine(shape.splits));
+  line("int", "window = " + llvm::Twine(shape.window) + ", splits = " + llvm::Twine(shape.splits) +
+                  ", parts = " + llvm::Twine(layout.parts));
   line("bool", llvm::Twine("sinks = ") + (attention.sinks ? "true" : "false"));
   w.line("  using Kv = " + cacheFormat(shape.kind) + ";");
   line("float", "factor = " + floatLiteral(factor) + ", softcap = " + floatLiteral(shape.softcap * log2e));
   line("i64", "queryStride = " + llvm::Twine(queryStride) + ", pageBytes = " + llvm::Twine(shape.pageBytes()));
   line("int", "warps = " + llvm::Twine(layout.splitWarps) + ", stages = " + llvm::Twine(layout.stages) +
                   ", splitParked = " + llvm::Twine(layout.splitParked));
-  if (layout.tilePages) {
+  if (layout.tileWarps) {
     line("int", "tileThreads = " + llvm::Twine(layout.threads) + ", tilePages = " + llvm::Twine(layout.tilePages) +
                     ", scorePages = " + llvm::Twine(layout.scorePages));
     line("int", "rowBlocks = " + llvm::Twine(layout.rowBlocks) + ", parked = " + llvm::Twine(layout.tileParked));
@@ -125,11 +126,14 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   if (failed(attention))
     return failure();
   const CudaAttendShape &shape = attention->shape;
-  CudaAttendLayout layout = chooseAttendLayout(shape, request.arch);
+  std::string fault;
+  const CudaAttendLayout layout = attendLayoutWith(request.arch, shape, numbersFor(request), fault);
+  if (!fault.empty())
+    return attention->op->emitOpError("has no code on CUDA with the numbers asked for: ") << fault;
   SourceWriter w;
   writeShape(w, *attention, layout);
   // Told nothing, NVRTC aims at three blocks a multiprocessor where that is close, and spills for it.
-  KernelFrame frame(w, request, layout.threads, CudaAttendLayout::kMinBlocks);
+  KernelFrame frame(w, request, layout.threads, layout.blocks);
   w.line("extern __shared__ __align__(128) u8 shared[];");
   llvm::ArrayRef<std::string> names = frame.arguments();
   std::string operands = names[attention->query] + ", " + names[attention->cache] + ", " + names[attention->batch];
@@ -146,7 +150,7 @@ FailureOr<KernelText> emitCudaAttend(const CudaRequest &request) {
   const int64_t tokens = shape.splits ? 1 : layout.tileRows() / shape.rowHeads();
   text.grid[0] = {0, tokens, 1, 0, 0, shape.splits ? 0 : 1};
   text.grid[1] = GridDim::fixed(shape.kvHeads * shape.headBlocks());
-  text.grid[2] = GridDim::fixed(std::max<int64_t>(1, shape.splits));
+  text.grid[2] = GridDim::fixed(std::max<int64_t>(1, layout.parts));
   return text;
 }
 

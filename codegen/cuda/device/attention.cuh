@@ -5,6 +5,7 @@
 //   heads, kvHeads, dim     of the model; dim is a multiple of 16
 //   rowHeads, headBlocks    query heads that a block takes (at most 16), blocks that a KV head's query heads need
 //   window, splits          keys visible behind a query (0: all); parts of the context (0: whole)
+//   parts                   of these, the ones that blocks have; the others get no keys
 //   sinks                   whether each softmax counts a logit of its head more, that of a key without a value
 //   factor, softcap         by which queries are multiplied; > 0: scores are softcap * tanh of half of them (both make
 //                           the scores base 2 logarithms)

@@ -159,7 +159,8 @@ DEVICE void attendSplitWarps(u8 *shared, const u8 *queries, const u8 *cache, con
 }
 
 /// llm.attend_partial: grid (token, block of query heads, split). A part of a context of L keys has
-/// max(64, roundUp(ceil(L / splits), 16)) of them. Of a part without keys only m = -inf and l = 0 are written.
+/// max(64, roundUp(ceil(L / parts), 16)) of them. Of a part without keys only m = -inf and l = 0 are written, and so are
+/// the parts from Shape::parts on, of which each block has every Shape::parts-th.
 template <class Shape>
 DEVICE void attendPart(u8 *shared, const u8 *queries, const u8 *cache, const Batch *batch, u8 *result, i64 resultStride) {
   const int token = blockIdx.x, split = blockIdx.z;
@@ -174,21 +175,26 @@ DEVICE void attendPart(u8 *shared, const u8 *queries, const u8 *cache, const Bat
   item.tokens = 1;
   item.position = batch->positions[token];
   const int length = batch->contextLens[item.sequence];
-  const int unit = max(64, ((length + Shape::splits - 1) / Shape::splits + 15) / 16 * 16);
+  const int unit = max(64, ((length + Shape::parts - 1) / Shape::parts + 15) / 16 * 16);
   item.begin = max(split * unit, Shape::window > 0 ? item.position + 1 - Shape::window : 0);
   item.end = min(min(length, split * unit + unit), item.position + 1);
   float *const parts = reinterpret_cast<float *>(result + token * resultStride);
-  auto partOf = [&](int row) {
-    return parts + (headOfRow<Shape>(item, row) * Shape::splits + split) * (Shape::dim + 2);
+  auto partOf = [&](int row, int number) {
+    return parts + (headOfRow<Shape>(item, row) * Shape::splits + number) * (Shape::dim + 2);
   };
+  const int row = threadIdx.x;
+  const bool hasRow = row < Shape::rowHeads && headOfRow<Shape>(item, row) >= 0;
+#pragma unroll
+  for (int other = Shape::parts; other < Shape::splits; other += Shape::parts)
+    if (hasRow && other + split < Shape::splits)
+      *reinterpret_cast<float2 *>(partOf(row, other + split) + Shape::dim) = make_float2(minusInfinity(), 0);
   if (item.begin < item.end)
     return attendSplitWarps<Shape>(shared, queries, cache, batch, item, [&](int row, int col, const RowPart &part) {
       constexpr float ln2 = 0.693147180559945f;
-      *reinterpret_cast<float2 *>(partOf(row) + col) = make_float2(part.first, part.second);
+      *reinterpret_cast<float2 *>(partOf(row, split) + col) = make_float2(part.first, part.second);
       if (col == 0)
-        *reinterpret_cast<float2 *>(partOf(row) + Shape::dim) = make_float2(part.largest * ln2, part.total);
+        *reinterpret_cast<float2 *>(partOf(row, split) + Shape::dim) = make_float2(part.largest * ln2, part.total);
     });
-  const int row = threadIdx.x;
-  if (row < Shape::rowHeads && headOfRow<Shape>(item, row) >= 0)
-    *reinterpret_cast<float2 *>(partOf(row) + Shape::dim) = make_float2(minusInfinity(), 0);
+  if (hasRow)
+    *reinterpret_cast<float2 *>(partOf(row, split) + Shape::dim) = make_float2(minusInfinity(), 0);
 }

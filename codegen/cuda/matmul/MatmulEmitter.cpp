@@ -241,10 +241,8 @@ FailureOr<KernelText> emitCudaMatmul(const CudaRequest &request) {
   FailureOr<ProductPlan> plan = planProduct(request.function, request.mMax);
   if (failed(plan))
     return failure();
-  std::vector<TunedNumber> numbers =
-      request.tuned.empty() ? tunedNumbers(request.function, request.mMax, request.arch.name) : request.tuned.vec();
   std::string fault;
-  ProductConfig config = productWith(request.arch, plan->shape, numbers, fault, request.warpgroups);
+  ProductConfig config = productWith(request.arch, plan->shape, numbersFor(request), fault, request.warpgroups);
   if (!fault.empty())
     return plan->linear.emitOpError("has no code on CUDA with the numbers asked for: ") << fault;
   return ProductWriter(request, *plan, config).write();

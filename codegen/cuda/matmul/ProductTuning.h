@@ -1,9 +1,9 @@
 // Configurations of products by the numbers that the IR and a tuning database have of them.
 #pragma once
 
+#include "codegen/cuda/TunedChoice.h"
 #include "codegen/cuda/matmul/ProductConfig.h"
 #include "codegen/registry/TuningDatabase.h"
-#include "dialects/Kern/KernDialect.h"
 
 namespace llmc {
 
@@ -15,12 +15,5 @@ std::vector<TunedNumber> productNumbers(const ProductConfig &config);
 /// or numbers that no legal one has: a text in `fault` (else empty), and chooseProduct().
 ProductConfig productWith(const Arch &arch, const ProductShape &shape, llvm::ArrayRef<TunedNumber> numbers,
                           std::string &fault, bool warpgroups = false);
-
-/// Numbers that kern-select-config has left for a variant of `function` on an architecture; none: the model decides.
-std::vector<TunedNumber> tunedNumbers(kern::FuncOp function, int64_t mMax, llvm::StringRef arch);
-
-/// Whether the records of `database` for CUDA name products, classes and configurations that are legal. `name`: of the
-/// file. Error TUNE_FILE (65) with name, line, what was expected and what was found.
-rt::Status checkProductRecords(const TuningDatabase &database, llvm::StringRef name);
 
 } // namespace llmc

@@ -99,7 +99,7 @@ struct Services {
   void (*proxyFence)(Thread*);
   void (*bulkTensor)(Thread*, u32 destination, u64 map, const s32* coordinates, u32 rank, u32 barrier, u32 line);
   void (*bulkCopy)(Thread*, u32 destination, u64 source, u32 bytes, u32 barrier, u32 line);
-  void (*wgmma)(Thread*, const WgmmaShape*, u32* const* d, const u32* a, u64 descriptorA, u64 descriptorB, u32 scaleD,
+  void (*wgmma)(Thread*, const WgmmaShape*, u32* const* d, u32* const* a, u64 descriptorA, u64 descriptorB, u32 scaleD,
                 u32 line);
   void (*wgmmaCommit)(Thread*, u32 line);
   void (*wgmmaWait)(Thread*, u32 pendingGroups, u32 line);

@@ -8,14 +8,13 @@
 namespace llmc {
 namespace {
 
-TEST(TuneDeviceCommand, ProductsAreWantedByAPartOrByTheWholeOfTheirKey) {
-  const std::string key = "960x576,q4m16k64-asym,1";
-  EXPECT_TRUE(isWanted(key, 8, ""));
-  EXPECT_TRUE(isWanted(key, 8, "960x576"));
-  EXPECT_TRUE(isWanted(key, 8, key));
-  EXPECT_TRUE(isWanted(key, 8, key + " 8"));
-  EXPECT_FALSE(isWanted(key, 16, key + " 8"));
-  EXPECT_FALSE(isWanted(key, 8, "960x577"));
+TEST(TuneDeviceCommand, KernelsAreWantedByAPartOrByTheWholeOfTheirName) {
+  const std::string name = "linear 960x576,q4m16k64-asym,1";
+  for (const char* only : {"", "960x576", "linear", "960x576,q4m16k64-asym,1", "960x576,q4m16k64-asym,1 8",
+                           "linear 960x576,q4m16k64-asym,1 8"})
+    EXPECT_TRUE(isWanted(name, 8, only)) << only;
+  for (const char* only : {"960x576,q4m16k64-asym,1 16", "960x577", "attend", "60x576,q4m16k64-asym,1 8"})
+    EXPECT_FALSE(isWanted(name, 8, only)) << only;
 }
 
 TEST(TuneDeviceCommand, NothingIsMeasuredForAnEngineWithoutCodeForADevice) {

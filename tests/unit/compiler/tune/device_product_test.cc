@@ -1,6 +1,9 @@
 // Kernels of products alone, for every layout; memory that fits the device; launches with a copy of the weights each.
+// Tests: DeviceRun.cpp, DeviceTask.cpp.
 #include "compiler/tune/DeviceProduct.h"
 
+#include "codegen/cuda/matmul/ProductTuning.h"
+#include "compiler/tune/DeviceRun.h"
 #include "tests/unit/runtime/device/cuda/scripted_driver.h"
 #include "gtest/gtest.h"
 #include <set>
@@ -22,7 +25,7 @@ TEST(DeviceProduct, EveryLayoutHasAKernelOfItsOwn) {
   for (const Layout layout : kFragments) {
     const ProductShape shape{64, 512, layout, 8, layout == Layout::Q4M16K64Asym ? 2 : 1};
     const ProductConfig config = chooseProduct(arch, shape);
-    auto product = compileProduct(**nvrtc, arch, shape, config);
+    auto product = compileCandidate(**nvrtc, arch, DeviceProduct(shape), productNumbers(config));
     ASSERT_TRUE(product) << product.status().toString();
     EXPECT_EQ(product->text.words, 4);
     EXPECT_EQ(product->text.threads, config.threads());
@@ -39,10 +42,10 @@ TEST(DeviceProduct, WhatHasNoKernelIsTold) {
     GTEST_SKIP() << nvrtc.status().toString();
   const Arch &arch = *findArch("sm_90a");
   const ProductShape odd{40, 512, Layout::BF16M16K16, 8, 2}; // gate and up of 16 rows each
-  auto product = compileProduct(**nvrtc, arch, odd, chooseProduct(arch, odd));
+  auto product = compileCandidate(**nvrtc, arch, DeviceProduct(odd), productNumbers(chooseProduct(arch, odd)));
   ASSERT_FALSE(product);
   EXPECT_EQ(product.status().code(), "TUNE_COMPILE");
-  EXPECT_NE(product.status().message().find("no kernel of 40 x 512: "), std::string::npos)
+  EXPECT_NE(product.status().message().find("no kernel of linear 40x512,bf16m16k16,2: "), std::string::npos)
       << product.status().message();
 }
 
@@ -62,22 +65,26 @@ protected:
 };
 
 TEST_F(DeviceProductRuns, MemoryIsAShareOfWhatIsFree) {
-  auto memory = DeviceProductMemory::make(*stream_, shape_);
-  ASSERT_TRUE(memory) << memory.status().toString();
-  EXPECT_EQ((*memory)->rows, 16);
-  EXPECT_GE((*memory)->weightBytes, static_cast<uint64_t>(packedBytes(shape_.layout, 64, 512)));
-  EXPECT_EQ((*memory)->sweep.size(), uint64_t{256} << 20);
-  EXPECT_EQ((*memory)->copies, (uint64_t{256} << 20) / (*memory)->weightBytes);
-  memory->reset();
+  const DeviceProduct product(shape_);
+  auto works = product.works(*stream_);
+  ASSERT_TRUE(works) << works.status().toString();
+  ASSERT_EQ(works->works.size(), 1u);
+  EXPECT_EQ(works->works[0].tokens, 16);
+  EXPECT_EQ(works->what, "16 tokens");
+  EXPECT_EQ(works->sweepBytes, uint64_t{256} << 20);
+  const uint64_t weightBytes = works->works[0].words(1)[1] - works->works[0].words(0)[1];
+  EXPECT_GE(weightBytes, static_cast<uint64_t>(packedBytes(shape_.layout, 64, 512)));
+  EXPECT_EQ(works->works[0].copies, (uint64_t{256} << 20) / weightBytes);
+  *works = {};
   scripted_.script().freeBytes = 1 << 20;
-  memory = DeviceProductMemory::make(*stream_, shape_);
-  ASSERT_TRUE(memory) << memory.status().toString();
-  EXPECT_EQ((*memory)->sweep.size(), uint64_t{256} << 10);
-  memory->reset();
+  works = product.works(*stream_);
+  ASSERT_TRUE(works) << works.status().toString();
+  EXPECT_EQ(works->sweepBytes, uint64_t{256} << 10);
+  *works = {};
   scripted_.script().freeBytes = 100 << 10;
-  memory = DeviceProductMemory::make(*stream_, shape_);
-  ASSERT_FALSE(memory);
-  EXPECT_EQ(memory.status().code(), "CU_MEMORY");
+  works = product.works(*stream_);
+  ASSERT_FALSE(works);
+  EXPECT_EQ(works.status().code(), "CU_MEMORY");
 }
 
 TEST_F(DeviceProductRuns, EachLaunchHasWeightsOfItsOwn) {
@@ -91,23 +98,30 @@ TEST_F(DeviceProductRuns, EachLaunchHasWeightsOfItsOwn) {
     EXPECT_EQ(grid[0], static_cast<uint32_t>(64 / 16));
     weights.push_back(words[1]);
     others.insert({words[0], words[2], words[3]});
+    reinterpret_cast<float *>(words[3])[0] = 1.5f;
   });
-  auto product = compileProduct(**nvrtc, arch, shape_, chooseProduct(arch, shape_));
+  const DeviceProduct task(shape_);
+  auto product = compileCandidate(**nvrtc, arch, task, productNumbers(chooseProduct(arch, shape_)));
   ASSERT_TRUE(product) << product.status().toString();
-  auto memory = DeviceProductMemory::make(*stream_, shape_);
-  ASSERT_TRUE(memory);
-  auto run = DeviceProductRun::load(*stream_, *product, shape_, **memory);
+  auto works = task.works(*stream_);
+  ASSERT_TRUE(works);
+  auto run = DeviceRun::load(*stream_, *product);
   ASSERT_TRUE(run) << run.status().toString();
   for (const size_t calls : {3, 5}) {
     weights.clear();
-    auto seconds = (*run)->seconds(**memory, calls);
+    auto seconds = (*run)->seconds(*works, 0, calls);
     ASSERT_TRUE(seconds) << seconds.status().toString();
     EXPECT_GE(*seconds, 0);
     ASSERT_EQ(weights.size(), calls);
     for (size_t i = 1; i < calls; ++i)
-      EXPECT_EQ(weights[i] - weights[i - 1], (*memory)->weightBytes);
+      EXPECT_EQ(weights[i] - weights[i - 1], works->works[0].words(1)[1] - works->works[0].words(0)[1]);
   }
   EXPECT_EQ(others.size(), 3u);
+  auto values = (*run)->values(works->works[0]);
+  ASSERT_TRUE(values);
+  ASSERT_EQ(values->size(), 16u * 64);
+  EXPECT_EQ((*values)[0], 1.5f);
+  EXPECT_EQ((*values)[1], 0);
 }
 
 } // namespace

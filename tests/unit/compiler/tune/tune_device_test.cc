@@ -3,9 +3,11 @@
 #include "compiler/tune/TuneDevice.h"
 
 #include "codegen/cuda/matmul/ProductTuning.h"
+#include "compiler/tune/DeviceProduct.h"
 #include "tests/unit/runtime/device/cuda/scripted_driver.h"
 #include "gtest/gtest.h"
 #include <chrono>
+#include <limits>
 #include <thread>
 
 namespace llmc {
@@ -13,28 +15,41 @@ namespace {
 
 using rt::test::ScriptedDriver;
 
-TEST(TuneDevice, ReadsProductsOfAnExplanation) {
+/// "linear 960x576,q4m16k64-asym,1 8" of each.
+std::vector<std::string> namesOf(const std::vector<std::unique_ptr<DeviceTask>> &tasks) {
+  std::vector<std::string> names;
+  for (const auto &task : tasks)
+    names.push_back(task->family() + " " + task->key() + " " + std::to_string(task->mMax()));
+  return names;
+}
+
+TEST(TuneDevice, ReadsKernelsOfAnExplanation) {
   const char *text = R"({"kernels": [
     {"name": "a", "product": "960x576,q4m16k64-asym,1", "variants": [{"m_max": 8}, {"m_max": 0}, {"m_max": 8}]},
+    {"name": "f", "attention": "9x3x64,f16,16", "variants": [{"m_max": 0}]},
     {"name": "b", "product": "3072x576,bf16m16k16,2", "variants": [{"m_max": 64}, {"m_max": 7}]},
     {"name": "c", "product": "960x576,q4m16k64-asym,1", "variants": [{"m_max": 16}]},
+    {"name": "g", "attention": "9x3x64,f16,16", "variants": [{"m_max": 0}]},
+    {"name": "h", "attention": "9x3x65,f16,16", "variants": [{"m_max": 0}]},
+    {"name": "i", "attention": "9x3x64,f16,0", "variants": [{"m_max": 8}]},
     {"name": "d", "variants": [{"m_max": 0}]}]})";
-  auto products = deviceProductsOf(text);
-  ASSERT_TRUE(products) << products.status().toString();
-  ASSERT_EQ(products->size(), 2u);
-  EXPECT_EQ(cudaProductKey((*products)[0].product), "960x576,q4m16k64-asym,1");
-  EXPECT_EQ((*products)[0].classes, (std::vector<int64_t>{8, 0, 16}));
-  EXPECT_EQ((*products)[1].classes, (std::vector<int64_t>{64}));
+  auto tasks = deviceTasksOf(text, {});
+  ASSERT_TRUE(tasks) << tasks.status().toString();
+  EXPECT_EQ(namesOf(*tasks),
+            (std::vector<std::string>{"linear 960x576,q4m16k64-asym,1 8", "linear 960x576,q4m16k64-asym,1 16",
+                                      "linear 960x576,q4m16k64-asym,1 0", "linear 3072x576,bf16m16k16,2 64",
+                                      "attend 9x3x64,f16,16 0"}));
 }
 
 TEST(TuneDevice, AnExplanationWithoutProductsIsToldApart) {
   for (const char *text : {"", "{", "[]", "7", R"({"kernels": 3})", R"({"kernels": [1, null, {"product": 5}]})",
-                           R"({"kernels": [{"product": "960x576", "variants": {}}]})"}) {
-    auto products = deviceProductsOf(text);
-    ASSERT_FALSE(products) << text;
-    EXPECT_EQ(products.status().code(), "TUNE_TARGET");
+                           R"({"kernels": [{"product": "960x576", "variants": {}}]})",
+                           R"({"kernels": [{"attention": "9x3x64,f16,16", "variants": [{"m_max": 0}]}]})"}) {
+    auto tasks = deviceTasksOf(text, {});
+    ASSERT_FALSE(tasks) << text;
+    EXPECT_EQ(tasks.status().code(), "TUNE_TARGET");
   }
-  EXPECT_TRUE(deviceProductsOf(R"({"kernels": [{"product": "9x5,bf16m16k16,1", "variants": 4}]})"));
+  EXPECT_TRUE(deviceTasksOf(R"({"kernels": [{"product": "9x5,bf16m16k16,1", "variants": 4}]})", {}));
 }
 
 /// A device on which a kernel takes as long as a test says of its grid.
@@ -48,8 +63,11 @@ protected:
   }
   void TearDown() override { EXPECT_EQ(scripted_.alive(), 0u); }
 
-  void addKernel(std::function<int(uint32_t x, uint32_t y)> microseconds) {
-    scripted_.addKernel("product", 4, [microseconds](const uint64_t *, const uint32_t *grid) {
+  void addKernel(
+      std::function<int(uint32_t x, uint32_t y)> microseconds,
+      std::function<float(uint32_t y)> result = [](uint32_t) { return 1.0f; }) {
+    scripted_.addKernel("product", 4, [microseconds, result](const uint64_t *words, const uint32_t *grid) {
+      reinterpret_cast<float *>(words[3])[5] = result(grid[1]);
       const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds(grid[0], grid[1]));
       while (std::chrono::steady_clock::now() < end) {
       }
@@ -62,7 +80,7 @@ protected:
     LLMC_TRY(context.status());
     auto stream = rt::cuda::Stream::create(**context);
     LLMC_TRY(stream.status());
-    return tuneOnDevice(*nvrtc_, *findArch("sm_90a"), **stream, shape_, options);
+    return tuneOnDevice(*nvrtc_, *findArch("sm_90a"), **stream, DeviceProduct(shape_), options);
   }
 
   const Nvrtc *nvrtc_ = nullptr;
@@ -76,8 +94,8 @@ TEST_F(TuneOnDevice, KeepsWhatIsFasterThanTheModelsChoice) {
   addKernel([splits](uint32_t, uint32_t y) { return y == splits ? 200 : 20; });
   size_t dumped = 0;
   DeviceTuneOptions options{.sampleSeconds = 1e-3, .samples = 3, .candidates = 8, .threads = 2};
-  options.dump = [&](const std::string &name, const CompiledProduct &product) {
-    EXPECT_TRUE(llvm::StringRef(name).starts_with("64x4096_bf16m16k16_1.m8.k_warps")) << name;
+  options.dump = [&](const std::string &name, const CompiledCandidate &product) {
+    EXPECT_TRUE(llvm::StringRef(name).starts_with("linear.64x4096_bf16m16k16_1.m8.k_warps")) << name;
     EXPECT_FALSE(product.code.ptx.empty());
     ++dumped;
     return rt::Status::ok();
@@ -100,6 +118,34 @@ TEST_F(TuneOnDevice, KeepsTheModelsChoiceWhereNothingGainsEnough) {
   EXPECT_TRUE(found->numbers.empty());
   EXPECT_EQ(found->seconds, found->modelSeconds);
   EXPECT_GT(found->seconds, 40e-6);
+}
+
+/// However fast it is.
+TEST_F(TuneOnDevice, AConfigurationWithOtherResultsIsLeftOut) {
+  const auto splits = static_cast<uint32_t>(chooseProduct(*findArch("sm_90a"), shape_).splits);
+  for (const float other : {1.02f, -1.0f, std::numeric_limits<float>::quiet_NaN()}) {
+    addKernel([splits](uint32_t, uint32_t y) { return y == splits ? 200 : 20; },
+              [=](uint32_t y) { return y == splits ? 1.0f : other; });
+    auto found = tune({.sampleSeconds = 1e-3, .samples = 3, .leastGain = 0.6, .candidates = 8, .threads = 2});
+    ASSERT_TRUE(found) << found.status().toString();
+    EXPECT_GT(found->wrong, 0u);
+    EXPECT_LT(found->wrong, found->tried);
+    EXPECT_TRUE(found->numbers.empty());
+  }
+  // Another order of the sums is no other result.
+  addKernel([](uint32_t, uint32_t) { return 20; }, [=](uint32_t y) { return y == splits ? 1.0f : 1.005f; });
+  auto found = tune({.sampleSeconds = 1e-4, .samples = 1, .candidates = 8, .threads = 2});
+  ASSERT_TRUE(found) << found.status().toString();
+  EXPECT_EQ(found->wrong, 0u);
+}
+
+TEST_F(TuneOnDevice, AModelsChoiceWithoutNumbersIsAnError) {
+  addKernel([](uint32_t, uint32_t) { return 1; }, [](uint32_t) { return std::numeric_limits<float>::infinity(); });
+  auto found = tune({.sampleSeconds = 1e-4, .samples = 1, .candidates = 2});
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.status().code(), "TUNE_RESULT");
+  EXPECT_NE(found.status().message().find("linear 64x4096,bf16m16k16,1 8: "), std::string::npos)
+      << found.status().message();
 }
 
 /// Launches of one graph carry the mark that lets them start early, but for the first.

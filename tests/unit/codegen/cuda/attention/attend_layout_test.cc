@@ -27,7 +27,7 @@ TEST(AttendLayoutTest, FitsEveryArchitecture) {
           EXPECT_LE(layout.rowBlocks * (dim / 2 + dim / 4 - 4 * layout.tileParked + 8 * layout.scorePages), 216)
               << "registers of a lane, without addresses";
         }
-        EXPECT_EQ(layout.threads, splits ? 32 * layout.splitWarps : 128);
+        EXPECT_EQ(layout.threads, 32 * (splits ? layout.splitWarps : 4));
       }
 }
 

@@ -55,30 +55,6 @@ TEST(ProductTuning, FaultsSayWhatIsExpected) {
   }
 }
 
-TEST(ProductTuning, RecordsAreCheckedWithTheirLine) {
-  const std::string at = "cuda sm_90a linear 4096x4096,bf16m16k16,1 ";
-  const std::pair<std::string, const char *> cases[] = {
-      {at + "8 k_warps=6", ""},
-      {"cpu x86-64-v3 linear 1024x3072,bf16n16k2,f32 0 group_block=16\n" + at + "0 form=2", ""},
-      {"# one\n" + at + "8 k_warps=5", "a.tuning:3: k_warps 5: expected 4, 6"},
-      {at + "7 k_warps=6", "a.tuning:2: expected a row class of 8, 16, 32, 64, 512 or 0, found 7"},
-      {"cuda sm_91 linear 4096x4096,bf16m16k16,1 8 k_warps=6", "a.tuning:2: unknown architecture 'sm_91'"},
-      {"cuda sm_90a attend 4096x4096,bf16m16k16,1 8 k_warps=6", "expected the family linear and a product such as"},
-      {"cuda sm_90a linear 4096x4096,bf16n16k2,1 8 k_warps=6", "found 'linear 4096x4096,bf16n16k2,1'"},
-      {"cuda sm_90a linear 4096x4096,bf16m16k16,3 8 k_warps=6", "found 'linear 4096x4096,bf16m16k16,3'"},
-      {"cuda sm_90a linear 4096x4096,bf16m16k16 8 k_warps=6", "found 'linear 4096x4096,bf16m16k16'"}};
-  for (const auto &[text, expected] : cases) {
-    auto database = TuningDatabase::parse(TuningDatabase::kHeader.str() + "\n" + text, "a.tuning");
-    ASSERT_TRUE(database) << database.status().toString();
-    const rt::Status status = checkProductRecords(*database, "a.tuning");
-    EXPECT_EQ(status.isOk(), std::string(expected).empty()) << text << ": " << status.toString();
-    if (status)
-      continue;
-    EXPECT_EQ(status.code(), "TUNE_FILE");
-    EXPECT_NE(status.message().find(expected), std::string::npos) << status.message() << "\n  not " << expected;
-  }
-}
-
 TEST(ProductTuning, KeysAreReadAsTheyArePrinted) {
   const CudaProduct product{960, 576, Layout::Q4M16K64Asym, 2};
   const std::string key = cudaProductKey(product);
