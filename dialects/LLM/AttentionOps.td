@@ -60,7 +60,7 @@ def LLM_AttendOp : LLM_AttendBase<"attend"> {
 def LLM_AttendPartialOp : LLM_AttendBase<"attend_partial"> {
   let summary = "attend over each of `splits` ranges of the context, before they are merged";
   let description = [{
-    The context of L tokens is cut in units of U = max(64, roundUp(ceil(L / splits), 16)); split i covers [i*U, min(L, (i+1)*U)).
+    The context of L tokens is cut in units of U = roundUp(max(64, ceil(L / splits)), 16; on the CPU 64); split i covers [i*U, min(L, (i+1)*U)).
     For (head, split) the row holds D sums of exp(z - m) * v, then m = max z, then l = sum of exp(z - m); an empty split has m = -inf,
     l = 0, and sums that nothing may read. C1..C3, C5, C6 as llm.attend. C4: the result is [rows of q, heads * splits * (dim + 2)]. C7: splits > 0.
   }];

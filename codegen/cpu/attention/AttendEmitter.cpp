@@ -15,8 +15,8 @@ AttendEmitter::AttendEmitter(KernelBuilder &kernel, const AttendShape &shape, co
       values_(kernel, CodeProducts::SignedCodes) {}
 
 Value splitTokens(KernelBuilder &k, const AttendShape &shape, Value length) {
-  Value pages = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kPageTokens);
-  return k.maxSI(k.mul(pages, AttendShape::kPageTokens), k.c(AttendShape::kSplitTokens));
+  Value blocks = k.ceilDiv(k.ceilDiv(length, shape.splits), AttendShape::kBlockTokens);
+  return k.mul(blocks, AttendShape::kBlockTokens);
 }
 
 AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
@@ -31,10 +31,9 @@ AttendEmitter::Range AttendEmitter::keyRange(const AttendItem &item) {
     begin = k_.maxSI(begin, from);
     end = k_.minSI(end, k_.add(from, unit));
   }
-  // The softmax masks what lies before `begin`. Without splits blocks start at multiples of their size, so that a row's
-  // sums do not depend on where its item starts; those of splits start on a page.
-  int64_t unit = item.split ? AttendShape::kPageTokens : AttendShape::kBlockTokens;
-  begin = k_.mul(k_.divUI(begin, unit), unit);
+  // The softmax masks what lies before `begin`. Blocks start at multiples of their size, so that a row's sums do not
+  // depend on where its item starts.
+  begin = k_.mul(k_.divUI(begin, AttendShape::kBlockTokens), AttendShape::kBlockTokens);
   return {begin, end};
 }
 

@@ -37,7 +37,8 @@ struct AttendItem {
   AttendNext next;   ///< what this worker reads after the item; null for blocks of query tokens
 };
 
-/// Keys in one of shape.splits parts of a context of `length` keys: whole pages.
+/// Keys in one of shape.splits parts of a context of `length` keys: whole blocks, so that only the last one of a
+/// context is short. A short block costs a whole one's softmax and fetches no more of the next one than it has keys.
 mlir::Value splitTokens(KernelBuilder &k, const AttendShape &shape, mlir::Value length);
 
 /// Keys of a block that one row sees, relative to the block: [begin, end), without `begin` all before `end`.

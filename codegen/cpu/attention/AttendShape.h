@@ -38,7 +38,6 @@ struct AttendShape {
   static constexpr int64_t kPageTokens = 16;
   static constexpr int64_t kBlockTokens = 64; ///< keys between two softmax corrections
   static constexpr int64_t kQueryTokens = 16; ///< queries of an item that share each block of keys, at least
-  static constexpr int64_t kSplitTokens = 64; ///< shortest split
   static constexpr int64_t kFour = 4;         ///< bytes of a word of an int8 cache: dimensions of K, tokens of V
 };
 

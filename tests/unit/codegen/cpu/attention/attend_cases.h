@@ -39,6 +39,11 @@ inline AttendShape int8(AttendShape shape) {
   return shape;
 }
 
+inline AttendShape f32(AttendShape shape) {
+  shape.f32Cache = true;
+  return shape;
+}
+
 inline const Case kCases[] = {
     {"smol_prompt", shapeOf(9, 3, 64, 0), {{65, 0}, {1, 40}, {7, 100}, {1, 0}}},
     {"smol_long_prompt", shapeOf(9, 3, 64, 0), {{300, 0}}},
@@ -96,6 +101,16 @@ inline const Case kRoundedCases[] = {
      int8(rounded(shapeOf(9, 3, 64, 0))),
      {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {2, 61}, {3, 62}}},
     {"bf16_int8_mha_dim80", int8(rounded(shapeOf(3, 3, 80, 0))), {{233, 5}, {1, 9}}},
+};
+
+/// An f32 cache goes the way of an f16 one with other loads: each form of that, and the permission of bf16 products,
+/// which it ignores.
+inline const Case kFloatCases[] = {
+    {"f32_smol_prompt", f32(shapeOf(9, 3, 64, 0)), {{65, 0}, {1, 40}, {7, 100}, {1, 0}, {1, 500}}},
+    {"f32_smol_decode", f32(shapeOf(9, 3, 64, 16)), {{1, 0}, {1, 15}, {1, 16}, {1, 64}, {1, 1200}, {2, 77}}},
+    {"f32_mha_dim80", f32(shapeOf(3, 3, 80, 0)), {{33, 5}, {1, 9}}},
+    {"f32_gqa4_dim128_decode", f32(shapeOf(8, 2, 128, 16)), {{1, 300}, {1, 3}}},
+    {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
 };
 
 } // namespace llmc
