@@ -46,10 +46,10 @@ constexpr int64_t kRowAhead = 9216;
 constexpr int64_t kMostChunk = 256 * 1024;
 constexpr int64_t kLeastSharedOut = 2048 * 1024;
 
-/// 16 chunks in the last quarter at least.
+/// 8 chunks in the last quarter at least.
 static int64_t chunkBytesOf(const MatmulShape &shape) {
   const int64_t bytes = packedBytes(shape.layout, shape.n, shape.k);
-  return bytes < kLeastSharedOut ? 0 : std::min(kMostChunk, bytes / 64 / 1024 * 1024);
+  return bytes < kLeastSharedOut ? 0 : std::min(kMostChunk, bytes / 32 / 1024 * 1024);
 }
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that

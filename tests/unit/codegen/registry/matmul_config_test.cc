@@ -67,7 +67,7 @@ TEST(MatmulConfig, FewRowsOfLargeWeightsAreSharedOutInChunksOfWholeUnits) {
             std::string::npos);
   shape.unitPanels = 1;
   shape.n = 2048;
-  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 2) << "16 chunks of the last 32 panels";
+  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 4) << "8 chunks of the last 32 panels";
   shape.mMax = 64;
   EXPECT_EQ(chooseMatmul(level, shape).chunkBytes, 0);
   shape.mMax = 0;
