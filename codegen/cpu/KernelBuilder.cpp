@@ -13,12 +13,13 @@ namespace llmc {
 KernelBuilder::KernelBuilder(ModuleOp module, llvm::StringRef name, unsigned argCount, const Level &level)
     : level_(level), b_(module.getLoc(), module.getContext()) {
   b_.setInsertionPointToEnd(module.getBody());
-  auto type = b_.getFunctionType({ptr(), b_.getI32Type(), b_.getI32Type()}, {b_.getI32Type()});
+  auto type = b_.getFunctionType({ptr(), b_.getI32Type(), b_.getI32Type(), ptr()}, {b_.getI32Type()});
   auto function = func::FuncOp::create(b_, name, type);
   Block *entry = function.addEntryBlock();
   b_.setInsertionPointToStart(entry);
   worker_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(1));
   workers_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(2));
+  taken_ = entry->getArgument(3);
   for (unsigned i = 0; i < argCount; ++i)
     args_.push_back(load(ptr(), entry->getArgument(0), c(8 * i), 0, 8));
 }
@@ -148,6 +149,40 @@ std::pair<Value, Value> KernelBuilder::workerRange(Value count) {
   Value begin = divUI(mul(count, worker_), workers_);
   Value end = divUI(mul(count, add(worker_, 1)), workers_);
   return {begin, end};
+}
+
+void KernelBuilder::shareOutOnlyIf(Value condition) {
+  taken_ = arith::SelectOp::create(b_, condition, taken_, LLVM::ZeroOp::create(b_, ptr()));
+}
+
+void KernelBuilder::shareOut(Value count, Value chunk, ValueRange inits,
+                             llvm::function_ref<Values(Value, Value, ValueRange)> body) {
+  Value counter = LLVM::PtrToIntOp::create(b_, i64(), taken_), equalShares = equal(counter, c(0));
+  Value most = divUI(mul(count, kOwnedQuarters), 4), wholeChunks = sub(most, remUI(most, chunk));
+  Value owned = arith::SelectOp::create(b_, equalShares, count, wholeChunks);
+  auto [first, last] = workerRange(owned);
+  Values carried = {first, last};
+  carried.append(inits.begin(), inits.end());
+  const llvm::SmallVector<Type> types(ValueRange(carried).getTypes());
+  const llvm::SmallVector<Location> places(types.size(), b_.getLoc());
+  auto loop = scf::WhileOp::create(b_, types, carried);
+  OpBuilder::InsertionGuard guard(b_);
+  Block *range = b_.createBlock(&loop.getBefore(), {}, types, places);
+  auto arguments = range->getArguments();
+  Values left = body(arguments[0], arguments[1], ValueRange(arguments).drop_front(2));
+  Value next = ifElse(
+      equalShares, {i64()}, [&] { return Values{count}; }, [&] { return Values{add(owned, mul(take(), chunk))}; })[0];
+  carried = {next, minSI(add(next, chunk), count)};
+  carried.append(left);
+  scf::ConditionOp::create(b_, less(next, count), carried);
+  Block *again = b_.createBlock(&loop.getAfter(), {}, types, places);
+  scf::YieldOp::create(b_, again->getArguments());
+}
+
+Value KernelBuilder::take() {
+  Value before = LLVM::AtomicRMWOp::create(b_, LLVM::AtomicBinOp::add, taken_, arith::ConstantIntOp::create(b_, 1, 32),
+                                           LLVM::AtomicOrdering::monotonic);
+  return arith::ExtUIOp::create(b_, i64(), before);
 }
 
 } // namespace llmc

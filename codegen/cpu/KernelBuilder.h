@@ -11,10 +11,14 @@ namespace llmc {
 /// Locality of a prefetch that stops at L2.
 inline constexpr int kIntoL2 = 2;
 
-/// Builds `func.func @name(%args: !llvm.ptr, %worker: i32, %workers: i32) -> i32` in a module and keeps the insertion
-/// point inside it. Vectors are 16 lanes wide at every level (LLVM splits vector<16xf32> into two ymm on AVX2); code
-/// that must control registers uses `lanes()` and 8-lane halves. All integers are i64 unless said. Offsets are in
-/// bytes.
+/// Quarters of a launch's items that are divided equally before the rest is left to whoever is free: a share of its own
+/// is one stream of addresses, and asks for nothing.
+inline constexpr int64_t kOwnedQuarters = 3;
+
+/// Builds `func.func @name(%args: !llvm.ptr, %worker: i32, %workers: i32, %taken: !llvm.ptr) -> i32` in a module and
+/// keeps the insertion point inside it. Vectors are 16 lanes wide at every level (LLVM splits vector<16xf32> into two
+/// ymm on AVX2); code that must control registers uses `lanes()` and 8-lane halves. All integers are i64 unless said.
+/// Offsets are in bytes.
 class KernelBuilder {
 public:
   using Values = llvm::SmallVector<mlir::Value>;
@@ -111,12 +115,23 @@ public:
                 llvm::function_ref<Values()> otherwise);
   /// [begin, end) of `count` items that this worker owns: contiguous, sizes differ by at most one.
   std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count);
+  /// From here on shares are equal unless `condition` holds: for a kernel that may come to shareOut() more than once.
+  void shareOutOnlyIf(mlir::Value condition);
+  /// Emits `body`(begin, end, carried), a loop over it: first with this worker's share of the first three quarters of
+  /// `count` items, then with the next `chunk` items that nobody has taken, until all are; without a counter of the
+  /// runtime once, with its equal share of all. The body may be entered with no items, and returns the next carried
+  /// values. To be run once in a launch.
+  void shareOut(mlir::Value count, mlir::Value chunk, mlir::ValueRange inits,
+                llvm::function_ref<Values(mlir::Value, mlir::Value, mlir::ValueRange)> body);
 
 private:
+  /// Counts one more chunk as taken; how many were before.
+  mlir::Value take();
+
   const Level &level_;
   mlir::ImplicitLocOpBuilder b_;
   Values args_;
-  mlir::Value worker_, workers_;
+  mlir::Value worker_, workers_, taken_;
 };
 
 } // namespace llmc

@@ -27,11 +27,30 @@ bool MatmulConfig::sharesPrefetch(const MatmulShape &shape) const {
          prefetchBytes == tilePanels * panelBytes(shape.layout, shape.k);
 }
 
+int64_t MatmulConfig::itemBytes(const MatmulShape &shape) const {
+  return itemUnits(shape) * shape.unitPanels * panelBytes(shape.layout, shape.k);
+}
+
+int64_t MatmulConfig::chunkItems(const MatmulShape &shape) const {
+  return std::max<int64_t>(1, chunkBytes / itemBytes(shape));
+}
+
 constexpr int64_t kL1Bytes = 32 * 1024;
 
 /// How far on one row fetches: a 1B shape in Q4_K decodes with 1 thread at 31.6, 33.8 and 40.7 tok/s 2.3, 4.6 and 9.2
 /// KB ahead, with 4 at 72 to 74 (EPYC Zen 5, AVX2; README.md of codegen/cpu/matmul).
 constexpr int64_t kRowAhead = 9216;
+
+/// What a worker takes at a time at most, and the least weights of a product that are not divided equally. A chunk
+/// costs a cold start of the stream, under a microsecond; the last ones taken are what workers wait for.
+constexpr int64_t kMostChunk = 256 * 1024;
+constexpr int64_t kLeastSharedOut = 2048 * 1024;
+
+/// 8 chunks in the last quarter at least.
+static int64_t chunkBytesOf(const MatmulShape &shape) {
+  const int64_t bytes = packedBytes(shape.layout, shape.n, shape.k);
+  return bytes < kLeastSharedOut ? 0 : std::min(kMostChunk, bytes / 32 / 1024 * 1024);
+}
 
 /// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
 /// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2). 128 where the mins
@@ -200,6 +219,11 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   // too; on Zen 5 the factors of byte scales do (1 thread, Q4_K: 34.8 -> 39.2 tok/s).
   if (shape.mMax == 1 && (!level.avx512 || (level.fullWidth && shape.format().byteScales)))
     config.prefetchBytes = kRowAhead;
+  // Class 64 counts a worker's items to fetch pages of the cache beside them.
+  if (few)
+    config.chunkBytes = chunkBytesOf(shape);
+  else if (shape.mMax == 0)
+    config.chunkBytes = config.itemBytes(shape);
   return config;
 }
 
@@ -225,6 +249,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
     text += ", lines in order";
   if (config.prefetchBytes)
     text += ", prefetch " + std::to_string(config.prefetchBytes) + " B ahead";
+  if (config.chunkBytes)
+    text += ", a quarter dealt in chunks of " + std::to_string(config.chunkBytes / 1024) + " KB";
   return text;
 }
 

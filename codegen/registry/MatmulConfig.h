@@ -64,6 +64,7 @@ struct MatmulConfig {
   bool rowScales = false;    ///< integer: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
   bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
+  int64_t chunkBytes = 0;    ///< weights of a chunk that a free worker takes (shareOut); 0: equal shares
   bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
 
   bool operator==(const MatmulConfig &) const = default;
@@ -80,6 +81,11 @@ struct MatmulConfig {
   static int64_t chains(const Level &level, int64_t rows) {
     return std::max<int64_t>(1, 4 / (rows * (level.avx512 ? 1 : 2)));
   }
+
+  /// Weights of an item of work.
+  int64_t itemBytes(const MatmulShape &shape) const;
+  /// Items of work in a chunk of chunkBytes: at least one.
+  int64_t chunkItems(const MatmulShape &shape) const;
 
   /// Units of the epilogue in an item of work: as many as a tile has panels for.
   int64_t itemUnits(const MatmulShape &shape) const { return std::max<int64_t>(1, tilePanels / shape.unitPanels); }

@@ -5,14 +5,15 @@
 
 namespace llmc {
 
-static constexpr llvm::StringLiteral kNames[] = {"tile_rows",  "tile_panels", "tail_rows",
-                                                 "row_block",  "group_block", "groups_per_iter",
-                                                 "row_scales", "unpack",      "prefetch_bytes"};
+static constexpr llvm::StringLiteral kNames[] = {"tile_rows",      "tile_panels",     "tail_rows",  "row_block",
+                                                 "group_block",    "groups_per_iter", "row_scales", "unpack",
+                                                 "prefetch_bytes", "chunk_bytes"};
 
 llvm::ArrayRef<llvm::StringLiteral> matmulNumberNames() { return kNames; }
 
 /// Two panels of 8 bits and 16,384 columns: what the table fetches ahead.
 constexpr int64_t kMostPrefetch = 1 << 20;
+constexpr int64_t kLargestChunk = 64 << 20;
 
 /// False: no such name.
 static bool setNumber(MatmulConfig &config, llvm::StringRef name, int64_t value) {
@@ -34,6 +35,8 @@ static bool setNumber(MatmulConfig &config, llvm::StringRef name, int64_t value)
     config.unpack = value != 0;
   else if (name == "prefetch_bytes")
     config.prefetchBytes = value;
+  else if (name == "chunk_bytes")
+    config.chunkBytes = value;
   else
     return false;
   return true;
@@ -91,6 +94,10 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
     return outOf("unpack", 0, "1 for 5 and 6 bits");
   if (config.prefetchBytes < 0 || config.prefetchBytes > kMostPrefetch || config.prefetchBytes % 64 != 0)
     return outOf("prefetch_bytes", config.prefetchBytes, "a multiple of 64 up to " + std::to_string(kMostPrefetch));
+  if (config.chunkBytes != 0 && shape.mMax == 64)
+    return outOf("chunk_bytes", config.chunkBytes, "0: 17 to 64 rows have equal shares");
+  if (config.chunkBytes < 0 || config.chunkBytes > kLargestChunk || config.chunkBytes % 64 != 0)
+    return outOf("chunk_bytes", config.chunkBytes, "a multiple of 64 up to " + std::to_string(kLargestChunk));
   return {};
 }
 
@@ -149,7 +156,8 @@ std::vector<MatmulAxis> matmulAxes(const Level &level, const MatmulShape &shape)
       {"group_block", {table.groupBlock, 0, 8, 16, 32, 64}},
       {"prefetch_bytes",
        {table.prefetchBytes, 0, roundUpTo(2 * superblock, 64), roundUpTo(4 * superblock, 64),
-        roundUpTo(8 * superblock, 64), roundUpTo(16 * superblock, 64)}}};
+        roundUpTo(8 * superblock, 64), roundUpTo(16 * superblock, 64)}},
+      {"chunk_bytes", {table.chunkBytes, 0, 64 << 10, 256 << 10, 1 << 20}}};
   if (shape.mMax == 0)
     axes.push_back({"row_block", {table.rowBlock, 48, 96, 120, 192, 240, 384}});
   for (MatmulAxis &axis : axes) {

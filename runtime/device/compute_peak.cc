@@ -15,31 +15,32 @@ constexpr uint64_t kRounds = 10'000;
 
 // The operands come from memory and the sums go back to it, so that no compiler knows the result. One function a kind
 // of instruction: the target attribute goes with a function.
-#define LLMC_PEAK_LOOP(NAME, TARGET, VECTOR, STEP)                                                \
-  __attribute__((target(TARGET))) int32_t NAME(const uint64_t* args, uint32_t worker, uint32_t) { \
-    auto* data = reinterpret_cast<VECTOR*>(args[0] + worker * args[1]);                           \
-    const VECTOR a = data[0], b = data[1];                                                        \
-    VECTOR s0 = data[2], s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;                             \
-    VECTOR s6 = a, s7 = a, s8 = a, s9 = a, s10 = a, s11 = a;                                      \
-    for (uint64_t i = 0; i < kRounds; ++i) {                                                      \
-      STEP(s0)                                                                                    \
-      STEP(s1)                                                                                    \
-      STEP(s2)                                                                                    \
-      STEP(s3)                                                                                    \
-      STEP(s4)                                                                                    \
-      STEP(s5)                                                                                    \
-      STEP(s6)                                                                                    \
-      STEP(s7)                                                                                    \
-      STEP(s8)                                                                                    \
-      STEP(s9)                                                                                    \
-      STEP(s10)                                                                                   \
-      STEP(s11) /* Else equal chains would be one. */                                             \
-      __asm__ volatile("" : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5));          \
-      __asm__ volatile("" : "+v"(s6), "+v"(s7), "+v"(s8), "+v"(s9), "+v"(s10), "+v"(s11));        \
-    }                                                                                             \
-    VECTOR* out = data + 3;                                                                       \
-    for (const VECTOR& sum : {s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11}) *out++ = sum;    \
-    return 0;                                                                                     \
+#define LLMC_PEAK_LOOP(NAME, TARGET, VECTOR, STEP)                                              \
+  __attribute__((target(TARGET))) int32_t NAME(const uint64_t* args, uint32_t worker, uint32_t, \
+                                               std::atomic<uint32_t>*) {                        \
+    auto* data = reinterpret_cast<VECTOR*>(args[0] + worker * args[1]);                         \
+    const VECTOR a = data[0], b = data[1];                                                      \
+    VECTOR s0 = data[2], s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;                           \
+    VECTOR s6 = a, s7 = a, s8 = a, s9 = a, s10 = a, s11 = a;                                    \
+    for (uint64_t i = 0; i < kRounds; ++i) {                                                    \
+      STEP(s0)                                                                                  \
+      STEP(s1)                                                                                  \
+      STEP(s2)                                                                                  \
+      STEP(s3)                                                                                  \
+      STEP(s4)                                                                                  \
+      STEP(s5)                                                                                  \
+      STEP(s6)                                                                                  \
+      STEP(s7)                                                                                  \
+      STEP(s8)                                                                                  \
+      STEP(s9)                                                                                  \
+      STEP(s10)                                                                                 \
+      STEP(s11) /* Else equal chains would be one. */                                           \
+      __asm__ volatile("" : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5));        \
+      __asm__ volatile("" : "+v"(s6), "+v"(s7), "+v"(s8), "+v"(s9), "+v"(s10), "+v"(s11));      \
+    }                                                                                           \
+    VECTOR* out = data + 3;                                                                     \
+    for (const VECTOR& sum : {s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11}) *out++ = sum;  \
+    return 0;                                                                                   \
   }
 
 #define LLMC_DOT512(s) s = _mm512_dpbusd_epi32(s, a, b);
@@ -58,7 +59,7 @@ LLMC_PEAK_LOOP(fma512, "avx512f", __m512, LLMC_FMA512)
 LLMC_PEAK_LOOP(fma256, "avx2,fma", __m256, LLMC_FMA256)
 LLMC_PEAK_LOOP(bf16512, "avx512f,avx512bf16", __m512, LLMC_BF16)
 
-using Loop = int32_t (*)(const uint64_t*, uint32_t, uint32_t);
+using Loop = int32_t (*)(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*);
 
 /// Loops of a level; `bytes` a vector.
 struct Loops {

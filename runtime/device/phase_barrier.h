@@ -32,15 +32,23 @@ class PhaseBarrier {
       spinThenSleep(epoch_, seen, spinTicks_, sleepers_);
       return;
     }
+    for (auto& counter : counters_) counter.store(0, std::memory_order_relaxed);
     arrived_.store(0, std::memory_order_relaxed);  // before the release: nobody arrives again until epoch_ moves
     epoch_.exchange(seen + 1, std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(epoch_);
   }
 
+  /// Number `index` of those that the threads, more than one, share between two arrivals: 0 after each. Null: there are
+  /// not so many.
+  std::atomic<uint32_t>* counter(uint32_t index) { return index < kCounters ? &counters_[index] : nullptr; }
+  static constexpr uint32_t kCounters = 8;
+
  private:
   const uint64_t spinTicks_;
-  // Each on its own line: arriving must not disturb those who spin on the epoch.
+  // Each line by itself: arriving must not disturb those who spin on the epoch. The counters are on the line that the
+  // last one to arrive has anyway: to reset them costs it nothing.
   alignas(64) std::atomic<uint32_t> arrived_{0};
+  std::atomic<uint32_t> counters_[kCounters] = {};
   alignas(64) std::atomic<uint32_t> epoch_{0};
   alignas(64) std::atomic<uint32_t> sleepers_{0};
 };

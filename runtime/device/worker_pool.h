@@ -19,8 +19,9 @@ namespace llmc::rt {
 
 /// One launch with its arguments resolved: what a worker calls.
 struct KernelCall {
-  int32_t (*function)(const uint64_t* args, uint32_t worker, uint32_t workers) = nullptr;  ///< KernelFn
-  const uint64_t* args = nullptr;                                                          ///< absolute addresses
+  int32_t (*function)(const uint64_t* args, uint32_t worker, uint32_t workers,
+                      std::atomic<uint32_t>* taken) = nullptr;  ///< KernelFn
+  const uint64_t* args = nullptr;                               ///< absolute addresses
 };
 
 /// A step's work in order. Phase p runs calls [phaseEnds[p-1], phaseEnds[p]); all workers meet at its end.

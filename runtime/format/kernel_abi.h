@@ -1,14 +1,16 @@
-// The block of arguments that generated CPU kernels read: field order and offsets are kernel ABI version 2.
+// The block of arguments that generated CPU kernels read: field order and offsets are kernel ABI version 3.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace llmc::rt {
 
 /// Bumped whenever a generated kernel and the runtime would disagree; stored in each engine and compared at load.
-inline constexpr uint32_t kKernelAbiVersion = 2;
-/// Kernels from this version on run: what they read of a batch lies where it lay.
+inline constexpr uint32_t kKernelAbiVersion = 3;
+/// Kernels from this version on run: what they read of a batch lies where it lay, and those that know fewer parameters
+/// do not look at the others.
 inline constexpr uint32_t kOldestKernelAbi = 1;
 
 /// Tokens in one KV page. A page holds all layers, K then V for each.
@@ -49,8 +51,11 @@ static_assert(offsetof(Batch, samples) == 88 && offsetof(Batch, edits) == 96);
 static_assert(offsetof(Batch, lastTokens) == 104 && sizeof(Batch) == 112);
 
 /// A generated kernel. `args`: one absolute address a launch argument. Called once by every worker of a phase; workers
-/// split the rows or panels among themselves by (worker, workers). Imports nothing, keeps no state. Returns 0.
-using KernelFn = int32_t (*)(const uint64_t* args, uint32_t worker, uint32_t workers);
+/// split the rows or panels among themselves by (worker, workers), and may leave some to whoever is free: `taken` is
+/// one number of the launch for all of them, 0 before the first one enters; null: the shares are to be equal. Imports
+/// nothing, keeps no state. Returns 0. `taken` is since ABI 3.
+using KernelFn = int32_t (*)(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>* taken);
+static_assert(sizeof(std::atomic<uint32_t>) == 4 && std::atomic<uint32_t>::is_always_lock_free);
 
 /// Bytes from one activation row to the next: whole cache lines, an odd number of them so that rows of a power-of-two
 /// width do not share one cache set.

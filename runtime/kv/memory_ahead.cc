@@ -25,7 +25,7 @@ MemoryAhead::MemoryAhead(WorkerPool& pool, std::span<uint8_t> workspace, const K
   taken_.reserve(pool.workers());
 }
 
-int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t MemoryAhead::work(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const auto& taken = reinterpret_cast<MemoryAhead*>(args[0])->taken_;
   for (size_t i = worker; i < taken.size(); i += workers) populate(taken[i].data(), taken[i].size());
   return 0;

@@ -44,7 +44,7 @@ class MemoryAhead {
   uint64_t kvReady() const;
 
  private:
-  static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers);
+  static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*);
   /// Adds huge page `index` of the KV pages to what the workers do next, unless it is ready; does that when each has
   /// one.
   void take(uint64_t index);

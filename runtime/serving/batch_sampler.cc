@@ -20,7 +20,7 @@ BatchSampler::BatchSampler(WorkerPool& pool, uint32_t vocabulary)
   for (uint32_t i = 0; i < pool.workers(); ++i) samplers_.emplace_back(vocabulary);
 }
 
-int32_t BatchSampler::work(const uint64_t* args, uint32_t worker, uint32_t) {
+int32_t BatchSampler::work(const uint64_t* args, uint32_t worker, uint32_t, std::atomic<uint32_t>*) {
   reinterpret_cast<BatchSampler*>(args[0])->takeTasks(worker);
   return 0;
 }

@@ -35,7 +35,7 @@ class BatchSampler {
   Sampler& first() { return samplers_[0]; }
 
  private:
-  static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers);
+  static int32_t work(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*);
   void takeTasks(uint32_t worker);
   void take(SampleTask& task, uint32_t worker);
 

@@ -14,6 +14,9 @@ using namespace mlir;
 namespace llmc {
 namespace {
 
+/// Items of many rows a worker from which on the last ones are dealt: each is then a few percent of a share at most.
+constexpr int64_t kItemsToDeal = 16;
+
 class Driver {
 public:
   Driver(KernelBuilder &k, const MatmulShape &shape, const MatmulConfig &config, const MatmulWords &words,
@@ -37,15 +40,24 @@ public:
     } else if (splitsItems()) {
       parts = k_.ceilDiv(words_.rows, config_.tileRows);
     }
-    if (!splitsItems()) {
-      auto [begin, end] = k_.workerRange(items);
-      return emitItems(begin, end, unitItems, block, {}, epilogue);
-    }
     // A worker's share starts and ends with any tile of rows: 15 heads are no multiple of 4 workers.
-    parts = k_.maxSI(parts, k_.c(1));
-    auto [begin, end] = k_.workerRange(k_.mul(items, parts));
-    emitItems(k_.divUI(begin, parts), k_.divUI(k_.add(end, k_.add(parts, -1)), parts), unitItems, block,
-              Share{begin, end, parts}, epilogue);
+    parts = splitsItems() ? k_.maxSI(parts, k_.c(1)) : k_.c(1);
+    Value count = k_.mul(items, parts);
+    auto emitShare = [&](Value begin, Value end, ValueRange prepared) {
+      if (!splitsItems())
+        return emitItems(begin, end, prepared, unitItems, block, {}, epilogue);
+      return emitItems(k_.divUI(begin, parts), k_.divUI(k_.add(end, k_.add(parts, -1)), parts), prepared, unitItems,
+                       block, Share{begin, end, parts}, epilogue);
+    };
+    if (!config_.chunkBytes) {
+      auto [begin, end] = k_.workerRange(count);
+      emitShare(begin, end, {k_.c(-1)});
+      return;
+    }
+    // Many rows: whole items, and none where they are few, as then a worker would wait for one.
+    if (splitsItems())
+      k_.shareOutOnlyIf(k_.less(k_.mul(k_.workers(), kItemsToDeal), items));
+    k_.shareOut(count, k_.mul(parts, config_.chunkItems(shape_)), {k_.c(-1)}, emitShare);
   }
 
 private:
@@ -57,10 +69,10 @@ private:
   /// Few rows make one tile of an item.
   bool splitsItems() const { return shape_.manyRows(); }
 
-  void emitItems(Value begin, Value end, int64_t unitItems, Value block, std::optional<Share> share,
-                 const MatmulRowsEpilogue &epilogue) {
-    // Carried: the row block whose scales are prepared.
-    k_.forLoop(begin, end, 1, {k_.c(-1)}, [&](Value item, ValueRange prepared) {
+  /// `carried`: the row block whose scales are prepared, and what is returned.
+  KernelBuilder::Values emitItems(Value begin, Value end, ValueRange carried, int64_t unitItems, Value block,
+                                  std::optional<Share> share, const MatmulRowsEpilogue &epilogue) {
+    return k_.forLoop(begin, end, 1, carried, [&](Value item, ValueRange prepared) {
       Value unit = item, index = k_.c(0), first = k_.c(0), rows = words_.rows;
       if (config_.anyRows) {
         unit = k_.remUI(item, unitItems);

@@ -55,6 +55,7 @@ private:
   /// Every worker makes all rows of x for itself: that is cheaper than a barrier for the few rows of a decode step.
   void writeBlocks(MatmulWords words) {
     Value all = words.rows;
+    k_.shareOutOnlyIf(k_.less(all, k_.c(kPrologueRows + 1)));
     words.x = k_.address(words.scratch, Value(), matmulScratchBytes(plan_.shape));
     k_.forEach(k_.c(0), all, kPrologueRows, [&](Value first) {
       words.rows = k_.minSI(k_.sub(all, first), k_.c(kPrologueRows));

@@ -39,7 +39,7 @@ public:
                          reinterpret_cast<uint64_t>(result_.data()), reinterpret_cast<uint64_t>(scratch_.data())};
     for (int64_t layer = 0; layer < shape_.layers; ++layer) {
       words[1] = reinterpret_cast<uint64_t>(cache_ + layer * shape_.layerBytes());
-      kernel(words, 0, 1);
+      kernel(words, 0, 1, nullptr);
     }
   }
 

@@ -35,7 +35,7 @@ double secondsOf(MappedCode &code, const void *data, int32_t count) {
   Buffer out(4096);
   uint64_t words[3] = {reinterpret_cast<uint64_t>(data), reinterpret_cast<uint64_t>(&count),
                        reinterpret_cast<uint64_t>(out.data())};
-  return typicalSeconds(0.2, [&] { code.function()(words, 0, 1); });
+  return typicalSeconds(0.2, [&] { code.function()(words, 0, 1, nullptr); });
 }
 
 mlir::Type intLanes(KernelBuilder &k) { return k.vec(k.level().avx512 ? 16 : 8, k.i32()); }

@@ -7,7 +7,7 @@
 !y = tensor<?x16xf32, #llm.dims<[T, 16]>>
 // CHECK-NOT: kern.func
 // CHECK: module @product_m1
-// CHECK: func.func @product_m1(%{{.*}}: !llvm.ptr, %{{.*}}: i32, %{{.*}}: i32) -> i32
+// CHECK: func.func @product_m1(%{{.*}}: !llvm.ptr, %{{.*}}: i32, %{{.*}}: i32, %{{.*}}: !llvm.ptr) -> i32
 // CHECK: "llvm.x86.avx512.vpdpbusd.512"
 // CHECK: return
 // CHECK: module @product_any

@@ -57,6 +57,25 @@ TEST(MatmulConfig, ScratchSufficesForEveryVariantAtEveryLevel) {
   }
 }
 
+TEST(MatmulConfig, FewRowsOfLargeWeightsAreSharedOutInChunksOfWholeUnits) {
+  const Level &level = cpuLevels().back();
+  MatmulShape shape{16384, 2048, Layout::Q8N16K4, ActKind::Int8, 1, 1};
+  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 7) << "of 34,816 B each";
+  shape.unitPanels = 8;
+  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 1);
+  EXPECT_NE(describeMatmul(shape, chooseMatmul(level, shape)).find("a quarter dealt in chunks of 256 KB"),
+            std::string::npos);
+  shape.unitPanels = 1;
+  shape.n = 2048;
+  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 4) << "8 chunks of the last 32 panels";
+  shape.mMax = 64;
+  EXPECT_EQ(chooseMatmul(level, shape).chunkBytes, 0);
+  shape.mMax = 0;
+  EXPECT_EQ(chooseMatmul(level, shape).chunkItems(shape), 1);
+  const MatmulShape small{576, 576, Layout::Q4N16K4Asym, ActKind::Int8, 1, 1};
+  EXPECT_EQ(chooseMatmul(level, small).chunkBytes, 0);
+}
+
 TEST(MatmulConfig, TheDescriptionNamesWhatWasChosen) {
   const MatmulShape shape{960, 576, Layout::Q4N16K4Asym, ActKind::Int8, 1, 1};
   MatmulConfig config = chooseMatmul(*findLevel("x86-64-v4-vnni"), shape);

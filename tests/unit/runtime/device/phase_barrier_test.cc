@@ -35,6 +35,27 @@ TEST(PhaseBarrier, OrdersPlainWritesWhileSleeping) { checkPhases(4, 300, 0); }
 TEST(PhaseBarrier, MoreThreadsThanCores) { checkPhases(9, 60, 1'000); }
 TEST(PhaseBarrier, OneThreadNeverWaits) { checkPhases(1, 10, 0); }
 
+/// In each phase the threads take numbers below `count` from each counter; each must come to one of them, once.
+TEST(PhaseBarrier, CountersStartAtZeroInEachPhase) {
+  constexpr uint32_t kThreads = 4, kCount = 50;
+  PhaseBarrier barrier(50'000);
+  std::vector<int> taken(PhaseBarrier::kCounters * kCount);  // written without atomics: by one thread a phase
+  auto body = [&] {
+    for (int phase = 0; phase < 200; ++phase) {
+      for (uint32_t counter = 0; counter < PhaseBarrier::kCounters; ++counter)
+        for (uint32_t i; (i = barrier.counter(counter)->fetch_add(1, std::memory_order_relaxed)) < kCount;)
+          ++taken[counter * kCount + i];
+      barrier.arrive(kThreads);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (uint32_t i = 1; i < kThreads; ++i) threads.emplace_back(body);
+  body();
+  for (auto& thread : threads) thread.join();
+  for (const int times : taken) ASSERT_EQ(times, 200);
+  EXPECT_EQ(barrier.counter(PhaseBarrier::kCounters), nullptr);
+}
+
 TEST(PhaseBarrier, TicksAreProportionalToTime) {
   EXPECT_EQ(tscTicks(0), 0u);
   EXPECT_GT(tscTicks(1'000'000), 100'000u);     // 0.1 GHz

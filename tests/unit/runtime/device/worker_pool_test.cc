@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -22,13 +23,13 @@ std::unique_ptr<WorkerPool> makePool(int threads, PoolOptions options = {}) {
 }
 
 // args: one cache line a worker, counted up; a launch sees its phase number at args[1].
-int32_t count(const uint64_t* args, uint32_t worker, uint32_t) {
+int32_t count(const uint64_t* args, uint32_t worker, uint32_t, std::atomic<uint32_t>*) {
   ++reinterpret_cast<uint64_t*>(args[0])[worker * 8];
   return 0;
 }
 
 // Fails when another worker is not as far as the phase before this one.
-int32_t checkOthers(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t checkOthers(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   auto* lines = reinterpret_cast<uint64_t*>(args[0]);
   const uint64_t mine = lines[worker * 8];
   for (uint32_t other = 0; other < workers; ++other)
@@ -36,7 +37,7 @@ int32_t checkOthers(const uint64_t* args, uint32_t worker, uint32_t workers) {
   return 0;
 }
 
-int32_t fail(const uint64_t*, uint32_t worker, uint32_t) { return worker == 0 ? 42 : 0; }
+int32_t fail(const uint64_t*, uint32_t worker, uint32_t, std::atomic<uint32_t>*) { return worker == 0 ? 42 : 0; }
 
 struct Lines {
   alignas(64) uint64_t values[64 * 8] = {};
@@ -114,11 +115,13 @@ TEST(WorkerPool, IdleWorkersUseNoCpu) {
 
 TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
   // Worker 1 works in the first call, so worker 0 waits for it.
-  int32_t (*uneven)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t worker, uint32_t) {
+  int32_t (*uneven)(const uint64_t*, uint32_t, uint32_t,
+                    std::atomic<uint32_t>*) = [](const uint64_t*, uint32_t worker, uint32_t, std::atomic<uint32_t>*) {
     if (worker == 1) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     return 0;
   };
-  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t, uint32_t) { return 0; };
+  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) =
+      [](const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) { return 0; };
   auto pool = makePool(2);
   const KernelCall calls[] = {{uneven, nullptr}, {nothing, nullptr}, {nothing, nullptr}};
   const uint32_t ends[] = {2, 3};
@@ -140,10 +143,37 @@ TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
 }
 
 // args: a counter a item, as many items as args[1].
-int32_t countItems(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t countItems(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   auto* items = reinterpret_cast<uint32_t*>(args[0]);
   for (uint64_t i = args[1] * worker / workers; i < args[1] * (worker + 1) / workers; ++i) ++items[i];
   return 0;
+}
+
+// args: a counter a item, as many items as args[1]; the launch has them all done by whoever is free.
+int32_t takeItems(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>* taken) {
+  if (!taken) return countItems(args, worker, workers, nullptr);
+  auto* items = reinterpret_cast<uint32_t*>(args[0]);
+  for (uint32_t i; (i = taken->fetch_add(1, std::memory_order_relaxed)) < args[1];) ++items[i];
+  return 0;
+}
+
+TEST(WorkerPool, LaunchesOfAPhaseHaveCountersOfTheirOwn) {
+  constexpr uint32_t kItems = 40, kLaunches = PhaseBarrier::kCounters + 2;  // the last two get none
+  for (int threads : {1, 2, 4}) {
+    auto pool = makePool(threads);
+    std::vector<std::vector<uint32_t>> items(kLaunches, std::vector<uint32_t>(kItems));
+    std::vector<std::array<uint64_t, 2>> args;
+    for (auto& each : items) args.push_back({reinterpret_cast<uint64_t>(each.data()), kItems});
+    std::vector<KernelCall> calls;
+    std::vector<uint32_t> ends;
+    for (int phase = 0; phase < 20; ++phase) {
+      for (auto& each : args) calls.push_back({takeItems, each.data()});
+      ends.push_back(static_cast<uint32_t>(calls.size()));
+    }
+    for (int round = 0; round < 10; ++round) ASSERT_EQ(pool->run({calls, ends}), 0);
+    for (auto& each : items)
+      for (const uint32_t times : each) ASSERT_EQ(times, 200u);
+  }
 }
 
 /// The last of four workers has no CPU for half of the time, unless it is told that the rival is gone.
@@ -252,7 +282,8 @@ TEST(WorkerPool, WithoutOneTheLastWorkerGivesItsCpuAndRests) {
 }
 
 TEST(WorkerPool, BarrierCost) {
-  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t) = [](const uint64_t*, uint32_t, uint32_t) { return 0; };
+  int32_t (*nothing)(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) =
+      [](const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) { return 0; };
   for (int threads : {1, 2, 3, 4}) {
     auto pool = makePool(threads);
     std::vector<KernelCall> calls(2000, KernelCall{nothing, nullptr});

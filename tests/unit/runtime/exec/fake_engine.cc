@@ -24,7 +24,7 @@ int32_t idOf(const Batch& batch, int32_t t) {
 }
 
 // args: batch, kv
-int32_t writeKv(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t writeKv(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
     const auto slot = static_cast<uint64_t>(batch.slots[t]);
@@ -34,7 +34,7 @@ int32_t writeKv(const uint64_t* args, uint32_t worker, uint32_t workers) {
 }
 
 // args: batch, kv, sums [T, 1] f32
-int32_t attend(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t attend(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
     const int32_t sequence = batch.tokenSeq[t];
@@ -69,7 +69,7 @@ void finishRow(const Batch& batch, int32_t s, float* row, uint64_t tiles) {
 
 // args: batch, sums, weight, logits [S, vocab], argmax [S, 2 * tiles], worker scratch
 template <int kVariant, bool kWide>
-int32_t head(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t head(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   auto* scratch = at<uint64_t>(args[5]) + worker * 8;  // one line a worker
   for (int32_t s = static_cast<int32_t>(worker); s < batch.rows; s += static_cast<int32_t>(workers)) {
@@ -84,7 +84,7 @@ int32_t head(const uint64_t* args, uint32_t worker, uint32_t workers) {
 }
 
 // args: batch, kv
-int32_t writeForm(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t writeForm(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
     const auto slot = static_cast<uint64_t>(batch.slots[t]);
@@ -96,7 +96,7 @@ int32_t writeForm(const uint64_t* args, uint32_t worker, uint32_t workers) {
 }
 
 // args: batch, kv, sums [T, 1] f32
-int32_t hashContext(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t hashContext(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t t = static_cast<int32_t>(worker); t < batch.tokens; t += static_cast<int32_t>(workers)) {
     const int32_t* pages = batch.blockTable + batch.tokenSeq[t] * batch.blockStride;
@@ -117,7 +117,7 @@ int32_t hashContext(const uint64_t* args, uint32_t worker, uint32_t workers) {
 
 // args: as head
 template <int kVariant, bool kWide>
-int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>*) {
   const Batch& batch = *at<Batch>(args[0]);
   for (int32_t s = static_cast<int32_t>(worker); s < batch.rows; s += static_cast<int32_t>(workers)) {
     const float sum = *at<float>(args[1] + static_cast<uint64_t>(batch.sampleRows[s]) * rowStrideBytes(4));
@@ -132,13 +132,13 @@ int32_t hashHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
   return 0;
 }
 
-int32_t perturbedHead(const uint64_t* args, uint32_t worker, uint32_t workers) {
-  return at<Batch>(args[0])->rows > 2 ? hashHead<3, true>(args, worker, workers)
-                                      : hashHead<2, true>(args, worker, workers);
+int32_t perturbedHead(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>* taken) {
+  return at<Batch>(args[0])->rows > 2 ? hashHead<3, true>(args, worker, workers, taken)
+                                      : hashHead<2, true>(args, worker, workers, taken);
 }
 
-int32_t silent(const uint64_t*, uint32_t, uint32_t) { return 0; }
-int32_t fail(const uint64_t*, uint32_t, uint32_t) { return 5; }
+int32_t silent(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) { return 0; }
+int32_t fail(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32_t>*) { return 5; }
 
 KernelFn kernelAt(uint64_t offset) {
   static constexpr KernelFn kImage[] = {writeKv,

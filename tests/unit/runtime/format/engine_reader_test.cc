@@ -70,7 +70,7 @@ TEST(EngineFile, CodeRunsOnlyOnceActivated) {
   EXPECT_EQ(file->codeAddress(1, 1 << 20), nullptr);
   EXPECT_FALSE(file->activateLevel(2));
   auto kernel = reinterpret_cast<KernelFn>(const_cast<void*>(file->codeAddress(1, 32)));
-  EXPECT_EQ(kernel(nullptr, 0, 1), 0);
+  EXPECT_EQ(kernel(nullptr, 0, 1, nullptr), 0);
 }
 
 TEST(EngineFile, NeverWritableAndExecutable) {

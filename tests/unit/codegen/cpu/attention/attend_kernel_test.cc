@@ -212,7 +212,7 @@ std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const 
                        reinterpret_cast<uint64_t>(&batch),         reinterpret_cast<uint64_t>(result.data()),
                        reinterpret_cast<uint64_t>(scratch.data()), reinterpret_cast<uint64_t>(sinks.data())};
   for (uint32_t w = 0; w < workers; ++w)
-    EXPECT_EQ(kernel(words, w, workers), 0);
+    EXPECT_EQ(kernel(words, w, workers, nullptr), 0);
   return result;
 }
 

@@ -1,5 +1,4 @@
 // Float arithmetic of KernelBuilder as compiled code: exp against double, reductions, maxima with NaN.
-// Tests: KernelBuilder.cpp.
 #include "codegen/cpu/KernelBuilder.h"
 #include "tests/unit/codegen/cpu/core/kernel_runner.h"
 

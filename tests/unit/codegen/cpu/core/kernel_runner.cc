@@ -36,7 +36,7 @@ void MappedKernel::run(const std::vector<const void *> &args, uint32_t workers) 
   for (const void *arg : args)
     words.push_back(reinterpret_cast<uint64_t>(arg));
   for (uint32_t worker = 0; worker < workers; ++worker)
-    ASSERT_EQ(function_(words.data(), worker, workers), 0);
+    ASSERT_EQ(function_(words.data(), worker, workers, nullptr), 0);
 }
 
 bool MappedKernel::callsNothing() const { return !assembly_.empty() && assembly_.find("\tcall") == std::string::npos; }

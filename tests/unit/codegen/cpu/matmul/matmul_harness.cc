@@ -91,13 +91,14 @@ BuiltMatmul::BuiltMatmul(const MatmulShape &shape, const Level &level, bool want
           level, [&](mlir::ModuleOp module) { fillMatmul(module, shape, level); }, wantListing),
       scratchBytes_(matmulScratchBytes(shape)) {}
 
-void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers) {
+void BuiltMatmul::run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers,
+                      std::atomic<uint32_t> *taken) {
   Buffer scratch(scratchBytes_ * workers, 0xff);
   uint64_t words[5] = {reinterpret_cast<uint64_t>(x), reinterpret_cast<uint64_t>(weights),
                        reinterpret_cast<uint64_t>(out), reinterpret_cast<uint64_t>(&rows),
                        reinterpret_cast<uint64_t>(scratch.data())};
   for (uint32_t worker = 0; worker < workers; ++worker)
-    function()(words, worker, workers);
+    function()(words, worker, workers, taken);
 }
 
 TestWeight::TestWeight(const MatmulShape &s, uint32_t seed)

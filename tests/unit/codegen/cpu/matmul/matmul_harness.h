@@ -50,9 +50,12 @@ private:
 class BuiltMatmul : public MappedCode {
 public:
   BuiltMatmul(const MatmulShape &shape, const Level &level, bool wantListing);
-  /// Runs all workers one after the other.
-  void run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers);
-  void runWorker(uint64_t (&words)[5], uint32_t worker, uint32_t workers) { function()(words, worker, workers); }
+  /// Runs all workers one after the other; with a counter the first one takes what is not divided equally.
+  void run(const void *x, const void *weights, float *out, int32_t rows, uint32_t workers,
+           std::atomic<uint32_t> *taken = nullptr);
+  void runWorker(uint64_t (&words)[5], uint32_t worker, uint32_t workers) {
+    function()(words, worker, workers, nullptr);
+  }
 
 private:
   int64_t scratchBytes_;

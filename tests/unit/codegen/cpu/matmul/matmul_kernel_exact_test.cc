@@ -1,6 +1,7 @@
 // Variants that say they round exactly give a row the same bits, in every class, beside any rows; the last takes any
 // number of them.
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
+#include "codegen/registry/MatmulTuning.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
 #include <algorithm>
@@ -11,6 +12,7 @@ namespace llmc {
 namespace {
 
 constexpr int64_t kN = 48, kK = 576; // an odd number of panels
+constexpr int64_t kDealtN = 112;     // seven
 constexpr int kMany = 150;           // more than a row block
 
 struct Kind {
@@ -73,6 +75,63 @@ TEST_P(MatmulExact, RowsGetTheSameBits) {
                         sameBits(product(shape, level, weight, x, std::max(1, most / 4), 2), all);
       EXPECT_EQ(same, roundsExactly(level, shape)) << "class " << mMax;
     }
+  }
+}
+
+TEST_P(MatmulExact, RowsGetTheSameBitsWhoeverTakesTheirWeights) {
+  const Level &level = *GetParam();
+  if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()))
+    GTEST_SKIP() << "this CPU has no " << level.name.str();
+  for (const Kind &kind : kKinds)
+    for (int64_t mMax : {1, 4, 16}) {
+      SCOPED_TRACE(layoutTestName(kind.layout, kind.act) + " of " + std::to_string(mMax));
+      MatmulShape shape = shapeOf(kind, mMax), dealt = shape;
+      shape.n = dealt.n = kDealtN;
+      auto tuning = std::make_shared<MatmulTuning>();
+      tuning->set(level.name, mMax, {{"chunk_bytes", 1024}}); // less than a panel: one at a time
+      dealt.tuning = tuning;
+      ASSERT_EQ(chooseMatmul(level, dealt).chunkItems(dealt), 1);
+      TestWeight weight(shape, 1);
+      TestActivations x(shape, static_cast<int>(mMax), 2);
+      const size_t bytes = rt::rowStrideBytes(kDealtN * 4) * static_cast<size_t>(mMax);
+      Buffer equal(bytes, 0xff), shared(bytes, 0xff), alone(bytes, 0xff);
+      const auto rows = static_cast<int32_t>(mMax);
+      BuiltMatmul plain(shape, level, false), kernel(dealt, level, false);
+      ASSERT_EQ(plain.error + kernel.error, "");
+      plain.run(x.bytes.data(), weight.packed.data(), equal.as<float>(), rows, 3);
+      std::atomic<uint32_t> taken{0};
+      kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), rows, 3, &taken);
+      EXPECT_EQ(taken, 2u + 3) << "two panels of seven are left over, and each worker asks until there is none";
+      kernel.run(x.bytes.data(), weight.packed.data(), alone.as<float>(), rows, 2);
+      EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
+      EXPECT_EQ(std::memcmp(equal.data(), alone.data(), bytes), 0);
+    }
+}
+
+/// Blocks of many rows are dealt by the item where each worker has enough of them.
+TEST_P(MatmulExact, ManyRowsGetTheSameBitsWhoeverTakesTheirItems) {
+  const Level &level = *GetParam();
+  if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()))
+    GTEST_SKIP() << "this CPU has no " << level.name.str();
+  for (const Kind &kind : kKinds) {
+    SCOPED_TRACE(layoutTestName(kind.layout, kind.act));
+    const MatmulShape shape{16 * 40, 64, kind.layout, kind.act, 0, 1};
+    TestWeight weight(shape, 1);
+    TestActivations x(shape, kMany, 2);
+    BuiltMatmul kernel(shape, level, false);
+    ASSERT_EQ(kernel.error, "");
+    const size_t bytes = rt::rowStrideBytes(static_cast<uint64_t>(shape.n) * 4) * kMany;
+    Buffer equal(bytes, 0xff), shared(bytes, 0xff);
+    std::atomic<uint32_t> taken{0};
+    kernel.run(x.bytes.data(), weight.packed.data(), equal.as<float>(), kMany, 3);
+    kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 2, &taken);
+    EXPECT_GT(taken, 2u + 40 / 2 / 4) << "a quarter of two blocks of 20 or 40 items";
+    EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
+    // Too few items for so many workers.
+    taken = 0;
+    kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 9, &taken);
+    EXPECT_EQ(taken, 0u);
+    EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
   }
 }
 

@@ -72,7 +72,7 @@ FakeCudaEngine::FakeCudaEngine(const ScriptedDriver& scripted, FakeEngine::Kind 
             // Each kernel keeps a line of scratch a worker, and the engine has room for one.
             const auto function = reinterpret_cast<KernelFn>(const_cast<void*>(host_.source().codeAddress(offset)));
             EXPECT_GT(grid[0], 0u);
-            EXPECT_EQ(function(words, 0, 1), 0);
+            EXPECT_EQ(function(words, 0, 1, nullptr), 0);
           });
     }
   }
