@@ -214,6 +214,7 @@ void EngineLoop::rest() {
     extras_.trace->decisions(scheduler_->trace());
     (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
   }
+  heart_.enter(LoopPhase::kPrepare);
   if (extras_.memory && generations_.empty() && extras_.memory->advance()) return;
   heart_.rest();
   inbox_.wait(generations_.empty() ? kSleep : kWatch);

@@ -1,10 +1,12 @@
 // A loop whose device or whose sink hangs: seen from outside, given up, told; and one that comes back after that.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <mutex>
 #include <thread>
 
 #include "runtime/serving/engine_loop.h"
@@ -50,9 +52,9 @@ class HangingDevice final : public StepBackend {
   std::vector<float> tokens_ = std::vector<float>(1024, 3.0f);
 };
 
-class Collector final : public server::GenerationSink {
+class ErrorSink final : public server::GenerationSink {
  public:
-  explicit Collector(Door* door = nullptr) : door_(door) {}
+  explicit ErrorSink(Door* door = nullptr) : door_(door) {}
   void deliver(server::GenerationEvent event) override {
     if (const auto* error = std::get_if<server::ErrorEvent>(&event)) {
       const std::lock_guard lock(mutex_);
@@ -72,12 +74,12 @@ class Collector final : public server::GenerationSink {
   std::vector<std::string> errors_;
 };
 
-bool eventually(const std::function<bool()>& condition) {
+bool waitFor(const std::function<bool()>& condition) {
   for (int i = 0; i < 2000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   return condition();
 }
 
-class Watch : public testing::Test {
+class LoopWatch : public testing::Test {
  protected:
   void start(int hangAt) {
     std::promise<void> ready;
@@ -131,13 +133,13 @@ class Watch : public testing::Test {
   Status ended_ = Status::ok();
 };
 
-TEST_F(Watch, ADeviceThatHangs) {
+TEST_F(LoopWatch, ADeviceThatHangs) {
   start(/*hangAt=*/5);
-  ASSERT_TRUE(eventually([&] { return !loop_->signs().working; }));
+  ASSERT_TRUE(waitFor([&] { return !loop_->signs().working; }));
   const int before = woken_;
-  auto sink = std::make_shared<Collector>();
+  auto sink = std::make_shared<ErrorSink>();
   ASSERT_TRUE(loop_->submit(request("who\nasks"), sink));
-  ASSERT_TRUE(eventually([&] { return device_.waiting == 1; }));
+  ASSERT_TRUE(waitFor([&] { return device_.waiting == 1; }));
   EXPECT_GT(woken_, before);
   const LifeSigns signs = loop_->signs();
   EXPECT_TRUE(signs.working);
@@ -166,12 +168,12 @@ TEST_F(Watch, ADeviceThatHangs) {
   EXPECT_EQ(condemn(), "the engine's loop has ended\n");
 }
 
-TEST_F(Watch, ALoopThatHangsElsewhereIsLeftUntouched) {
+TEST_F(LoopWatch, ALoopThatHangsElsewhereIsLeftUntouched) {
   start(/*hangAt=*/1 << 30);
   Door door;
-  auto sink = std::make_shared<Collector>(&door);
+  auto sink = std::make_shared<ErrorSink>(&door);
   ASSERT_TRUE(loop_->submit(request("who"), sink));
-  ASSERT_TRUE(eventually([&] { return door.waiting == 1; }));
+  ASSERT_TRUE(waitFor([&] { return door.waiting == 1; }));
   const std::string said = condemn();
   EXPECT_NE(said.find("telling tokens"), std::string::npos) << said;
   EXPECT_EQ(said.find("request who"), std::string::npos) << "its state is not ours to read";
