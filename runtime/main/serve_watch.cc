@@ -64,7 +64,7 @@ void ServeWatch::giveUp(const Status& status) {
   }
   server_.askIo();
   const auto owes = [](const server::IoSign& sign) { return sign.asked != sign.answered; };
-  for (int i = 0; i < 50; ++i) {
+  for (int i = 0; i < 20; ++i) {
     const auto signs = server_.ioSigns();
     if (std::none_of(signs.begin(), signs.end(), owes)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

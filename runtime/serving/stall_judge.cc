@@ -9,6 +9,8 @@ namespace {
 constexpr double kLongestPeriod = 0.5;
 /// A look that comes so many periods after the last one is late.
 constexpr double kLate = 3;
+/// One that comes within so many is on time, and what has passed counts; between the two it counts as one period.
+constexpr double kOnTime = 1.5;
 
 }  // namespace
 
@@ -23,7 +25,7 @@ StallJudge::StallJudge(const WatchLimits& limits)
 
 Stall StallJudge::look(double now, const LifeSigns& signs) {
   const bool late = last_ < 0 || now - last_ > kLate * period_;
-  const double passed = late ? 0 : std::min(now - last_, period_);
+  const double passed = now - last_ <= kOnTime * period_ ? now - last_ : period_;
   last_ = now;
   const auto grow = [&](double& age, bool alive) { age = alive || late ? 0 : age + passed; };
 

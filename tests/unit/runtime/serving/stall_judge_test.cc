@@ -80,6 +80,14 @@ TEST(StallJudge, AStoppedProcessBeginsAgain) {
   EXPECT_EQ(looks.over(5).what, What::kIo) << "and then the clock runs";
 }
 
+TEST(StallJudge, WhatTimersAddToAPeriodCounts) {
+  Looks looks;
+  looks.signs.working = true;
+  const double since = looks.now;
+  EXPECT_EQ(looks.over(60, [&] { looks.now += 0.02; }).what, What::kStep);
+  EXPECT_LE(looks.now - since, 30.5) << "not the 31.2 of 60 periods that are a little longer";
+}
+
 TEST(StallJudge, OnASlowMachineLooksThatComeLateCountAPeriod) {
   Looks looks;
   looks.signs.working = true;
