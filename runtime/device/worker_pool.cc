@@ -65,7 +65,8 @@ WorkerPool::WorkerPool(const PoolOptions& options, Placement placement)
       spare_(placement_.spare),
       roster_(workers_, static_cast<double>(options.watchNanoseconds) / 1e9),
       waited_(workers_),
-      shares_(workers_) {
+      shares_(workers_),
+      places_(new Place[workers_]) {
   // Two workers on one CPU would wait for each other at each barrier; let the scheduler sort them out instead.
   if (!options.pin || !placement_.ownCpus()) return;
   cpus_ = placement_.cpuIds();
@@ -193,7 +194,9 @@ template <bool kTimed>
 void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
   const Walk walk = walk_;  // run() may write the next one as soon as the last barrier opens
   uint32_t call = 0;
-  for (size_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
+  std::atomic<uint32_t>& at = places_[worker].at;
+  for (uint32_t phase = 0; phase < walk.phaseEnds.size(); ++phase) {
+    at.store(2 * phase, std::memory_order_relaxed);
     for (const uint32_t first = call; call < walk.phaseEnds[phase]; ++call) {
       // After a failure all workers still meet at each barrier: one that left early would strand the others.
       if (failure_.load(std::memory_order_relaxed)) continue;
@@ -204,6 +207,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
         failure_.store(code, std::memory_order_relaxed);
       if constexpr (kTimed) times_->ends[worker][call] = __rdtsc();
     }
+    at.store(2 * phase + 1, std::memory_order_relaxed);
     barrier_.arrive(members);
     // The last one cannot be written: once that barrier opens, run() returns and the caller may read.
     if constexpr (kTimed)
@@ -214,6 +218,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
 }
 
 void WorkerPool::loop(uint32_t worker) {
+  pthread_setname_np(pthread_self(), ("llmc-worker-" + std::to_string(worker)).c_str());
   (void)setTimeSlice(kSliceNanoseconds);
   if (watchTicks_) delays_[worker] = RunDelay::open();
   for (uint32_t seen = 0;;) {

@@ -32,6 +32,12 @@ struct Walk {
   bool elastic = false;
 };
 
+/// Where a worker stands in the walk that began last.
+struct WorkerPlace {
+  uint32_t phase = 0;
+  bool waits = false;  ///< at the phase's barrier
+};
+
 /// When things happened in one walk, on the TSC. Filled by run(): each worker writes its own rows, so that they do not
 /// meet. All workers take part. Of a walk in which a kernel failed the rest is 0.
 struct WalkTimes {
@@ -70,6 +76,12 @@ class WorkerPool {
   uint32_t active() const { return roster_.active(); }  ///< workers that share elastic walks now
   std::span<const int> cpus() const { return cpus_; }   ///< CPU id of each worker; empty when not pinned
   const Placement& placement() const { return placement_; }
+
+  /// Any thread; of a worker that takes no part the place where it stood before.
+  WorkerPlace place(uint32_t worker) const {
+    const uint32_t at = places_[worker].at.load(std::memory_order_relaxed);
+    return {at / 2, at % 2 != 0};
+  }
 
   /// All workers walk `walk`, of an elastic one that is not measured those that have a CPU; returns when the last one
   /// is done. 0, or a code that one of the kernels returned; after a kernel has failed no further ones are started.
@@ -114,6 +126,10 @@ class WorkerPool {
   alignas(64) std::atomic<uint32_t> sleepers_{0};
   alignas(64) std::atomic<uint32_t> recalls_{0};  ///< moves when workers that rest are among those who take part again
   alignas(64) std::atomic<int32_t> failure_{0};
+  struct alignas(64) Place {
+    std::atomic<uint32_t> at{0};  ///< 2 * phase, and 1 at its barrier
+  };
+  const std::unique_ptr<Place[]> places_;  ///< [worker], each written by its own thread
   std::vector<std::thread> threads_;
 };
 

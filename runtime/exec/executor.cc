@@ -111,10 +111,19 @@ Status Executor::runOnPool(Numerics numerics) {
   logits_ = program.logits();
   tiles_ = {program.argmax(), uint64_t{2} * program.tiles()};
   const Walk walk = program.walk(tokens, rows(), numerics);
+  program_.store(static_cast<uint32_t>(choice), std::memory_order_relaxed);
+  phases_.store(static_cast<uint32_t>(walk.phaseEnds.size()), std::memory_order_relaxed);
   const int32_t code = pool_.run(walk, observer_ ? &times_ : nullptr);
   if (code) return Status::error(ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));
   if (observer_) observer_->add({program, walk, times_, builder_.batch()});
   return Status::ok();
+}
+
+std::string Executor::programName() const {
+  if (backend_) return "of the device";
+  const uint32_t most = programs_[program_.load(std::memory_order_relaxed)]->maxTokens();
+  return (most == 0 ? std::string("for any tokens") : "for up to " + std::to_string(most) + " tokens") + ", " +
+         std::to_string(phases_.load(std::memory_order_relaxed)) + " phases";
 }
 
 void Executor::measure(StepObserver* observer) {

@@ -1,9 +1,11 @@
 // Runs steps of a loaded engine: any mix of prompt chunks and decoded tokens in, rows of logits out.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/base/status.h"
@@ -60,6 +62,8 @@ class Executor {
   Status finish();
   bool ahead() const { return backend_ && backend_->ahead(); }
   uint32_t underWay() const { return underWay_; }  ///< steps
+  /// For people: what the step that runs on the pool is made of. Any thread.
+  std::string programName() const;
 
   /// From now on `observer` hears of each step; it must live as long as it is set. Null: no more measuring. Steps of a
   /// backend, and those that fail, are not told.
@@ -105,6 +109,7 @@ class Executor {
   std::span<const float> tiles_;                         ///< of its first row; empty: the engine finds none
   const float* tokens_ = nullptr;                        ///< of its rows; null: no sampling
   uint32_t underWay_ = 0;                                ///< steps that were started and not finished
+  std::atomic<uint32_t> program_{0}, phases_{0};         ///< of the pool's last step: index in programs_, and how many
   StepObserver* observer_ = nullptr;
   WalkTimes times_;  ///< of the last step while observer_ is set
 };

@@ -153,6 +153,7 @@ Status readNumbers(const Parsed& parsed, Flags& flags) {
   LLMC_TRY(readReal(parsed, "prompt-stretch", flags.promptStretch, 0, 1000));
   LLMC_TRY(readReal(parsed, "client-us", flags.clientMicroseconds, 0, 1e6));
   LLMC_TRY(readInteger(parsed, "drain-seconds", flags.drainSeconds, 0, 86400));
+  LLMC_TRY(readInteger(parsed, "watchdog-seconds", flags.watchdogSeconds, 0, 86400));
   if (parsed.count("seed")) {
     auto seed = parseSeed("--seed", parsed["seed"].as<std::string>());
     if (!seed) return seed.takeStatus();
@@ -198,8 +199,8 @@ Status refuseIdleGroups(const Parsed& parsed, const Flags& flags) {
       {serves,
        "serving",
        {"host", "port", "api-key", "api-key-file", "open-metrics", "served-model-name", "generation-config",
-        "override-generation-config", "drain-seconds", "log-format", "access-log", "metrics-prefix", "old-metric-names",
-        "no-async-scheduling"}},
+        "override-generation-config", "drain-seconds", "watchdog-seconds", "log-format", "access-log", "metrics-prefix",
+        "old-metric-names", "no-async-scheduling"}},
       {schedules,
        "serving or --simulate",
        {"max-num-seqs", "max-queue", "policy", "prompt-stretch", "no-prefix-cache", "preempt", "swap-space"}},

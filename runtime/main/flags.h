@@ -81,6 +81,7 @@ struct Flags {
   bool swapSpaceGiven = false;
   std::string trace;  ///< file; empty: none
   double drainSeconds = 30;
+  uint32_t watchdogSeconds = 30;              ///< 0: none
   std::string logFormat = "text", accessLog;  ///< accessLog empty: none, -: stderr
   std::string metricsPrefix = "vllm";
   bool oldMetricNames = false;

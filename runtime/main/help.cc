@@ -108,7 +108,16 @@ constexpr FlagHelp kFlags[] = {
      "(default: off)",
      kServe},
     {"drain-seconds", "N", "time for running answers after SIGTERM, SIGINT or SIGHUP, 0: none (default: 30)", kServe},
+<<<<<<< HEAD
     {"log-format", "NAME", "of notices and access log on stderr, text or json (default: text)", kServe},
+=======
+    {"watchdog-seconds", "N",
+     "end with status 72 when a step shows no progress for N seconds and 20 times what 99 of 100 steps take, or I/O "
+     "for "
+     "N and no more than 5; 0: never (default: 30)",
+     kServe},
+    {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
+>>>>>>> h-watch
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
     {"metrics-prefix", "NAME", "before the names of /metrics, vllm or llmc (default: vllm)", kServe},
     {"old-metric-names", "", "also the names that boards of before 2025 read (default: not)", kServe},
@@ -174,7 +183,8 @@ std::string helpText() {
       "  LLMC_CUDA_LEVEL=NAME       run the engine's code for this GPU level (default: the best that the GPU has)\n"
       "\nvLLM's spellings of these flags are taken too (-tp 1, --scheduling-policy mlfq, --max_num_seqs 8).\n"
       "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
-      "69 not enough memory or no device, 70 internal, 71 the device failed, 74 read or write failed, 77 not "
+      "69 not enough memory or no device, 70 internal, 71 the device failed, 72 the server hung, 74 read or write "
+      "failed, 77 not "
       "allowed,\n"
       "78 engine for another format, CPU or GPU, 141 nobody reads stdout any more.\n";
   return text;

@@ -1,4 +1,7 @@
 // llmc-run ENGINE: listens at once, loads on the engine's own thread, serves until a signal, drains.
+#include <pthread.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -15,6 +18,7 @@
 #include "runtime/main/output.h"
 #include "runtime/main/process_clock.h"
 #include "runtime/main/scheduler_flags.h"
+#include "runtime/main/serve_watch.h"
 #include "runtime/main/session.h"
 #include "runtime/main/start_screen.h"
 #include "runtime/server/auth.h"
@@ -57,8 +61,10 @@ Result<server::ModelFacts> factsOf(const Session& session, const Flags& flags) {
   return facts;
 }
 
-Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config) {
+Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const SchedulerConfig& config,
+                                     serving::Watchdog& watchdog) {
   serving::LoopExtras extras;
+  extras.woke = [&watchdog] { watchdog.ring(); };
   extras.memory = session.memoryAhead();
   extras.asyncScheduling = flags.asyncScheduling;
   extras.notice = [](const std::string& text) { writeNotice(text); };
@@ -74,10 +80,10 @@ Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const
   return extras;
 }
 
-Result<Loaded> load(Session& session, const Flags& flags, const std::string& address) {
+Result<Loaded> load(Session& session, const Flags& flags, const std::string& address, serving::Watchdog& watchdog) {
   auto config = schedulerConfigOf(flags, session);
   LLMC_TRY(config.status());
-  auto extras = extrasOf(flags, session, *config);
+  auto extras = extrasOf(flags, session, *config, watchdog);
   LLMC_TRY(extras.status());
   auto facts = factsOf(session, flags);
   LLMC_TRY(facts.status());
@@ -98,11 +104,13 @@ Result<Loaded> load(Session& session, const Flags& flags, const std::string& add
 }
 
 /// Owns the session: workers belong to the thread that made them.
-void engineThread(const Flags& flags, const std::string& address, std::promise<Result<Loaded>> ready, Status& ended) {
+void engineThread(const Flags& flags, const std::string& address, serving::Watchdog& watchdog,
+                  std::promise<Result<Loaded>> ready, Status& ended) {
+  pthread_setname_np(pthread_self(), "llmc-engine");
   auto session = Session::open(
       flags, {.text = true, .sequences = flags.maxSequences, .sharedKv = true, .rows = flags.maxBatchedTokens});
   if (!session) return ready.set_value(session.takeStatus());
-  auto loaded = load(**session, flags, address);
+  auto loaded = load(**session, flags, address, watchdog);
   EngineLoop* loop = loaded ? loaded->loop.get() : nullptr;
   ready.set_value(std::move(loaded));
   if (!loop) return;
@@ -212,7 +220,9 @@ Status runServe(const Flags& flags) {
   auto future = promise.get_future();
   Status ended = Status::ok();
   const std::string address = addressOf(flags.host, (*listener)->port());
-  std::thread engine(engineThread, std::cref(flags), std::cref(address), std::move(promise), std::ref(ended));
+  serving::Watchdog watchdog(watchLimitsOf(std::max(flags.watchdogSeconds, 1u)));
+  std::thread engine(engineThread, std::cref(flags), std::cref(address), std::ref(watchdog), std::move(promise),
+                     std::ref(ended));
   auto loaded = future.get();
   if (!loaded) {
     engine.join();
@@ -222,9 +232,12 @@ Status runServe(const Flags& flags) {
   loading.reset();
   // The server's threads wake after each step. On a worker's CPU they would hold up the next one.
   keepOffCpus(loaded->workerCpus);
+  options->busy = [&watchdog] { watchdog.ring(); };
   auto server = server::Server::create(options.take(), listener.take(), *loaded->loop,
                                        {*loaded->tokenizer, std::move(loaded->chatTemplate)});
+  std::optional<ServeWatch> watch;
   if (server) {
+    if (flags.watchdogSeconds > 0) watchdog.start(watch.emplace(*loaded->loop, **server));
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.2f s", millisecondsSinceStart() / 1e3);
     writeNotice("ready on " + address + "/v1 after " + seconds);
@@ -232,6 +245,7 @@ Status runServe(const Flags& flags) {
   }
   loaded->loop->stop();
   engine.join();
+  watchdog.stop();
   LLMC_TRY(server.status());
   return ended;
 }

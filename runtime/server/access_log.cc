@@ -1,6 +1,8 @@
 // Formatting of the access log.
 #include "runtime/server/access_log.h"
 
+#include <poll.h>
+
 #include "runtime/base/status.h"
 #include "runtime/base/utc_time.h"
 #include "runtime/server/api/json_text.h"
@@ -41,6 +43,9 @@ std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixM
 
 void AccessLog::write(const Exchange& exchange, double seconds) {
   if (!file_) return;
+  // A pipe has room for a whole line, or says that it has none; to wait for its reader would hold up all streams.
+  pollfd out{fileno(file_), POLLOUT, 0};
+  if (::poll(&out, 1, 0) == 0) return;
   const std::string line = accessLine(exchange, format_, unixMilliseconds(), seconds);
   (void)std::fwrite(line.data(), 1, line.size(), file_);  // one call: lines of threads do not mix
   (void)std::fflush(file_);

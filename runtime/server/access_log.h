@@ -13,7 +13,8 @@ enum class LogFormat : uint8_t { kText, kJson };
 /// The line of `exchange`, with its newline. `unixMilliseconds`: the moment of its end; `seconds`: how long it took.
 std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixMilliseconds, double seconds);
 
-/// Writes lines to a file it does not own; a file that cannot be written loses lines, nothing else. Any thread.
+/// Writes lines to a file it does not own; a file that cannot be written, or a pipe that nobody reads, loses lines,
+/// nothing else. Any thread.
 class AccessLog {
  public:
   /// `file` null: no log.

@@ -1,9 +1,12 @@
 // Construction and destruction in the order that threads and references need.
 #include "runtime/server/server.h"
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "runtime/server/api_handler.h"
 #include "runtime/server/auth.h"
@@ -25,6 +28,9 @@ bool waitFor(double seconds, const std::function<bool()>& done) {
 }  // namespace
 
 struct Server::Parts {
+  struct Pulse {
+    std::atomic<uint64_t> asked{0}, answered{0};
+  };
   Parts(ServerOptions options, std::unique_ptr<Listener> socket, Backend& backend, ModelText model)
       : listener(std::move(socket)),
         text(std::move(model)),
@@ -33,6 +39,8 @@ struct Server::Parts {
         accessLog(options.accessLog, options.logFormat) {
     for (uint32_t i = 0; i < options.ioThreads; ++i) {
       threads.push_back(std::make_unique<IoThread>(i, options.clockRate));
+      threads.back()->whenBusy(options.busy);
+      pulses.push_back(std::make_shared<Pulse>());
       inboxes.push_back(std::make_shared<EventInbox>(*threads.back()));
     }
     handler =
@@ -49,7 +57,9 @@ struct Server::Parts {
   AccessLog accessLog;
   std::vector<std::unique_ptr<IoThread>> threads;
   std::vector<std::shared_ptr<EventInbox>> inboxes;
+  std::vector<std::shared_ptr<Pulse>> pulses;  ///< [I/O thread]
   std::unique_ptr<ApiHandler> handler;
+  std::mutex watching;  ///< of what other threads may ask for while stop() is called
   bool stopped = false;
 };
 
@@ -85,9 +95,36 @@ bool Server::waitUntilIdle(double seconds) {
   return waitFor(seconds, [&] { return load() == 0; });
 }
 
-void Server::stop() {
+void Server::askIo() {
+  const std::lock_guard lock(parts_->watching);
   if (parts_->stopped) return;
-  parts_->stopped = true;
+  for (size_t i = 0; i < parts_->threads.size(); ++i) {
+    const auto& pulse = parts_->pulses[i];
+    if (pulse->asked.load() != pulse->answered.load()) continue;
+    pulse->asked.fetch_add(1);
+    parts_->threads[i]->post([pulse] { pulse->answered.store(pulse->asked.load()); });
+  }
+}
+
+std::vector<IoSign> Server::ioSigns() const {
+  const std::lock_guard lock(parts_->watching);
+  std::vector<IoSign> signs;
+  for (size_t i = 0; i < parts_->threads.size() && !parts_->stopped; ++i)
+    signs.push_back({parts_->pulses[i]->asked.load(), parts_->pulses[i]->answered.load(), parts_->threads[i]->count()});
+  return signs;
+}
+
+void Server::cutAnswers() {
+  const std::lock_guard lock(parts_->watching);
+  if (parts_->stopped) return;
+  for (auto& thread : parts_->threads) thread->post([io = thread.get()] { io->shutDownAll(); });
+}
+
+void Server::stop() {
+  {
+    const std::lock_guard lock(parts_->watching);
+    if (std::exchange(parts_->stopped, true)) return;
+  }
   parts_->handler->drain();
   parts_->listener->stop();
   parts_->handler->stopPreparing();

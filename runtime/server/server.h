@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,14 @@ struct ServerOptions {
   MetricsOptions metrics;
   std::string version = "0.0.0";  ///< of /version
   std::optional<uint64_t> seed;   ///< of requests that bring none: it and their order decide; unset: random
+  /// Called on an I/O thread when it gets its first connection: a watcher that sleeps may wake. None: nobody does.
+  std::function<void()> busy = {};
+};
+
+/// Signs of life of an I/O thread.
+struct IoSign {
+  uint64_t asked = 0, answered = 0;  ///< calls of Server::askIo(), and those of them that the thread has come to
+  uint32_t connections = 0;
 };
 
 /// Created, drained and stopped by one thread; serves on threads of its own.
@@ -52,6 +61,13 @@ class Server {
   bool waitUntilIdle(double seconds);
   /// Requests that are being answered.
   uint32_t load() const;
+
+  /// Each I/O thread that owes no answer is asked for a sign of life. Any thread.
+  void askIo();
+  /// One a thread; none after stop(). Any thread.
+  std::vector<IoSign> ioSigns() const;
+  /// Answers that still run end with an error event, on the I/O threads; returns at once. Any thread.
+  void cutAnswers();
 
   /// Answers that still run end with an error event; then everything closes. Events that come later are dropped.
   void stop();

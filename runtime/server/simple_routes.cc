@@ -37,7 +37,12 @@ std::string percentDecoded(std::string_view text) {
 
 void ApiHandler::page(const std::shared_ptr<Exchange>& exchange) { exchange->respond(pageResponse(exchange->request)); }
 
-void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) { exchange->respond({200}); }
+void ApiHandler::health(const std::shared_ptr<Exchange>& exchange) {
+  // As vLLM does for an engine that is dead.
+  if (!services_.backend.works())
+    return exchange->respond(errorResponse(*exchange, {503, "engine_failed", "the engine has failed; restart it", {}}));
+  exchange->respond({200});
+}
 
 void ApiHandler::ready(const std::shared_ptr<Exchange>& exchange) {
   // The process outlives a failed engine by a moment: nobody may be told to come meanwhile.

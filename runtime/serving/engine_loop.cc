@@ -103,8 +103,16 @@ server::BackendStats EngineLoop::stats() const {
 // --- the engine's thread ---
 
 Status EngineLoop::run() {
+  Status status = serve();
+  const std::lock_guard lock(judging_);
+  over_ = true;
+  return status;
+}
+
+Status EngineLoop::serve() {
   std::vector<Command> commands;
   while (inbox_.take(commands)) {
+    if (heart_.turn() && extras_.woke) extras_.woke();
     apply(commands);
     if (Status status = step(); !status) {
       breakDown(status);
@@ -206,7 +214,9 @@ void EngineLoop::rest() {
     extras_.trace->decisions(scheduler_->trace());
     (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
   }
+  heart_.enter(LoopPhase::kPrepare);
   if (extras_.memory && generations_.empty() && extras_.memory->advance()) return;
+  heart_.rest();
   inbox_.wait(generations_.empty() ? kSleep : kWatch);
 }
 

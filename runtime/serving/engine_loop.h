@@ -20,7 +20,9 @@
 #include "runtime/server/backend.h"
 #include "runtime/serving/batch_sampler.h"
 #include "runtime/serving/generation.h"
+#include "runtime/serving/heartbeat.h"
 #include "runtime/serving/inbox.h"
+#include "runtime/serving/stall_judge.h"
 #include "runtime/serving/step_trace.h"
 
 namespace llmc::rt::serving {
@@ -37,6 +39,8 @@ struct LoopExtras {
   std::function<void(const std::string&)> notice = {};
   /// Hears of each step once it is told, on the thread of run(). None: nobody does.
   std::function<void(const TracedStep&)> stepped = {};
+  /// Called when there is something to do after a rest, on the thread of run(). None: nobody is.
+  std::function<void()> woke = {};
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.
@@ -59,6 +63,13 @@ class EngineLoop final : public server::Backend {
   server::BackendStats stats() const override;
   bool works() const override { return !broken_.load(); }
 
+  /// What a watchdog sees of the loop. Any thread, as long as the executor lives or run() has returned.
+  LifeSigns signs() const;
+  /// Gives up a loop that hangs, once: submit() refuses from here on, `say` gets what can be known of its state, a text
+  /// of lines. Where it hangs in kernels or in a device, all generations end with `status` and the trace is written; if
+  /// it comes back nevertheless, run() returns `status`. Else they are left as they are. Any thread but run()'s.
+  void condemn(const Status& status, const std::function<void(const std::string&)>& say);
+
  private:
   /// A token of the step under way, told once the scheduler has said whether it is the last.
   struct Made {
@@ -79,6 +90,9 @@ class EngineLoop final : public server::Backend {
   EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts, uint32_t maxQueue,
              std::unique_ptr<Scheduler> scheduler, LoopExtras extras);
   double now() const;
+  Status serve();
+  Status leaveRun(LoopPhase next);
+  std::string describe(bool sequences) const;
   void apply(std::vector<Command>& commands);
   void admit(Command& command);
   Digest128 saltOf(const std::string& salt) const;
@@ -124,6 +138,11 @@ class EngineLoop final : public server::Backend {
   std::vector<SampleTask> tasks_;                              ///< parallel to made_
   std::unordered_map<server::GenerationId, Status> failures_;  ///< of this step
   std::atomic<bool> broken_{false};
+  Heartbeat heart_;
+  mutable std::mutex judging_;  ///< of the three below, and of what kRun leaves untouched while somebody judges
+  std::atomic<bool> condemned_{false};
+  Status condemnedBy_ = Status::ok();
+  bool over_ = false;  ///< run() has returned
   mutable std::mutex statsMutex_;
   server::BackendStats stats_;
 };

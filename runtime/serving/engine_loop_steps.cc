@@ -43,6 +43,7 @@ Status EngineLoop::startStep() {
   const StepPlan& plan = scheduler_->plan(begin);
   publishQueue();
   if (plan.empty()) return Status::ok();
+  heart_.enter(LoopPhase::kPrepare);
   traced = tracedOf(plan);
   traced.begin = begin;
   traced.planned = now();
@@ -56,7 +57,10 @@ Status EngineLoop::startStep() {
   flight.tokensStay = false;
   if (plan.batch.empty()) return Status::ok();
   const StepSampling sampling = samplingOf(flight, 0);
-  return executor_.start(plan.batch, sampling);
+  heart_.run();
+  Status started = executor_.start(plan.batch, sampling);
+  LLMC_TRY(leaveRun(LoopPhase::kPlan));
+  return started;
 }
 
 /// The step after the one that runs, if its tokens stay on the device and nothing but them is unknown.
@@ -72,7 +76,10 @@ Status EngineLoop::startAhead() {
   next.traced.ahead = begin;
   next.plan = plan;
   const StepSampling sampling = samplingOf(next, 1);
-  LLMC_TRY(executor_.start(plan->batch, sampling));
+  heart_.run();
+  const Status started = executor_.start(plan->batch, sampling);
+  LLMC_TRY(leaveRun(LoopPhase::kPlan));
+  LLMC_TRY(started);
   next.traced.started = now();
   return Status::ok();
 }
@@ -85,12 +92,16 @@ Status EngineLoop::finishStep() {
   traced.ran = now();
   outcomes_.clear();
   if (!plan.batch.empty()) {
-    LLMC_TRY(executor_.finish());
+    heart_.run();
+    const Status finished = executor_.finish();
+    LLMC_TRY(leaveRun(LoopPhase::kSample));
+    LLMC_TRY(finished);
     traced.ran = now();
     scorePrompts(plan);
     LLMC_TRY(sample(flight, plan));
   }
   traced.sampled = now();
+  heart_.enter(LoopPhase::kTell);
   // As vLLM counts a step: its prompt tokens, and the tokens that came of it.
   const auto told = std::count_if(made_.begin(), made_.end(), [](const Made& m) { return m.generation && !m.failed; });
   const uint32_t counted = plan.prefillTokens + static_cast<uint32_t>(told);

@@ -84,6 +84,7 @@ class EngineServer(MockServer):
     """`with EngineServer(engine_path, "--max-num-seqs", 8) as server:` serves with llmc-run."""
 
     env = None  # of this process
+    said = ""  # on stderr after the start, once `listener` is done
 
     def __init__(self, path, *flags):
         super().__init__(*flags)
@@ -98,6 +99,10 @@ class EngineServer(MockServer):
             if line.startswith(b"ready on http://"):
                 self.screen = seen.decode()
                 self.port = int(line.split(b":")[2].split(b"/")[0])
-                threading.Thread(target=self.child.stderr.read, daemon=True).start()  # nobody reads it, but it must not fill
+                self.listener = threading.Thread(target=self._listen, daemon=True)  # the pipe must not fill
+                self.listener.start()
                 return self
         raise AssertionError(f"status {self.child.wait()}: {seen.decode()}")
+
+    def _listen(self) -> None:
+        self.said = self.child.stderr.read().decode(errors="replace")

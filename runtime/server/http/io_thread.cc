@@ -1,8 +1,11 @@
 // The loop of one I/O thread.
 #include "runtime/server/http/io_thread.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <string>
 
 #include "runtime/server/http/connection.h"
 
@@ -29,6 +32,7 @@ IoThread::~IoThread() { stop(); }
 
 void IoThread::start() {
   thread_ = std::thread([this] { context_.run(); });
+  pthread_setname_np(thread_.native_handle(), ("llmc-io-" + std::to_string(index_)).c_str());
 }
 
 void IoThread::stop() {
@@ -45,7 +49,8 @@ void IoThread::post(std::function<void()> work) { boost::asio::post(context_, st
 
 void IoThread::add(std::shared_ptr<Connection> connection) {
   connections_.insert(std::move(connection));
-  count_.store(static_cast<uint32_t>(connections_.size()), std::memory_order_relaxed);
+  count_.store(static_cast<uint32_t>(connections_.size()), std::memory_order_seq_cst);
+  if (busy_ && connections_.size() == 1) busy_();
   if (!ticking_) scheduleTick();
 }
 

@@ -24,6 +24,8 @@ class IoThread {
   ~IoThread();
 
   void start();
+  /// Before start(): called on this thread when it gets its first connection, after count() says so.
+  void whenBusy(std::function<void()> call) { busy_ = std::move(call); }
   /// Closes all connections, ends the loop and joins. Handlers that wait are dropped.
   void stop();
 
@@ -48,7 +50,7 @@ class IoThread {
   /// Tells every answer that the server stops.
   void shutDownAll();
   /// Open connections. Any thread may call.
-  uint32_t count() const { return count_.load(std::memory_order_relaxed); }
+  uint32_t count() const { return count_.load(std::memory_order_seq_cst); }
 
  private:
   void scheduleTick();
@@ -66,6 +68,7 @@ class IoThread {
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::vector<std::shared_ptr<Connection>> dirty_;
   std::atomic<uint32_t> count_{0};
+  std::function<void()> busy_;
   std::thread thread_;
 };
 

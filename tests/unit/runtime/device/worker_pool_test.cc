@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <thread>
 #include <vector>
 
 namespace llmc::rt {
@@ -59,6 +60,35 @@ TEST(WorkerPool, EveryWorkerRunsEveryLaunchInPhaseOrder) {
     for (int round = 0; round < 20; ++round) EXPECT_EQ(pool->run({calls, ends}), 0);
     for (int worker = 0; worker < threads; ++worker) EXPECT_EQ(lines.values[worker * 8], 1000u);
   }
+}
+
+/// The last worker waits in the second phase for its args[0].
+int32_t hold(const uint64_t* args, uint32_t worker, uint32_t workers) {
+  const auto& open = *reinterpret_cast<const std::atomic<bool>*>(args[0]);
+  while (worker == workers - 1 && !open) std::this_thread::yield();
+  return 0;
+}
+
+TEST(WorkerPool, OthersSeeWhereAWorkerStands) {
+  auto pool = makePool(2);
+  Lines lines;
+  std::atomic<bool> open{false};
+  const uint64_t args[] = {reinterpret_cast<uint64_t>(&open)};
+  const KernelCall calls[] = {{count, lines.args}, {hold, args}, {count, lines.args}};
+  const uint32_t ends[] = {1, 2, 3};
+  bool seen = false;
+  std::thread other([&] {
+    for (int i = 0; i < 2000 && !seen; ++i) {
+      const WorkerPlace one = pool->place(0), held = pool->place(1);
+      seen = one.phase == 1 && one.waits && held.phase == 1 && !held.waits;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    open = true;
+  });
+  EXPECT_EQ(pool->run({calls, ends}), 0);
+  other.join();
+  EXPECT_TRUE(seen);
+  EXPECT_EQ(pool->place(0).phase, 2u);
 }
 
 TEST(WorkerPool, AKernelThatFailsStopsTheWalkButNotThePool) {

@@ -129,6 +129,7 @@ const std::vector<std::pair<std::vector<const char*>, std::string>> kIdleFlags =
     {{"--override-generation-config", "{}"}, "S"},
     {{"--trace", "f"}, "SB"},
     {{"--drain-seconds", "1"}, "S"},
+    {{"--watchdog-seconds", "1"}, "S"},
     {{"--log-format", "json"}, "S"},
     {{"--access-log", "-"}, "S"},
     {{"--metrics-prefix", "llmc"}, "S"},

@@ -1,7 +1,9 @@
 // Lines are one line each, whatever the client wrote, and hold no key.
 #include "runtime/server/access_log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -49,6 +51,27 @@ TEST(AccessLog, JsonLines) {
     if (json["status"] == 200) EXPECT_EQ(json["completion_tokens"], 2);
   }
   EXPECT_EQ(count, 3);
+}
+
+TEST(AccessLog, APipeThatNobodyReadsHoldsNothingUp) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+  std::FILE* file = ::fdopen(ends[1], "w");
+  ServerOptions options;
+  options.accessLog = file;
+  {
+    Served served({}, options);
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(served.get("/health").status, 200);  // 8 KB of lines and more
+    served.server->stop();
+  }
+  std::string log(65536, ' ');
+  log.resize(static_cast<size_t>(std::max<ssize_t>(::read(ends[0], log.data(), log.size()), 0)));
+  EXPECT_GT(log.size(), 0u);
+  EXPECT_LE(log.size(), 4096u);
+  EXPECT_EQ(log.back(), '\n') << "lines are whole or not there";
+  std::fclose(file);
+  ::close(ends[0]);
 }
 
 TEST(AccessLog, WhatIsNotHttpCanBeTraced) {

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <atomic>
+#include <future>
+#include <thread>
+
 #include "served.h"
 
 namespace llmc::rt::server::test {
@@ -19,6 +23,66 @@ TEST(Server, APublicBindNeedsAKey) {
   ServerOptions options;
   options.apiKeys = {"k"};
   EXPECT_TRUE(Server::create(options, Listener::open("0.0.0.0", 0).take(), backend, mockModelText()));
+}
+
+TEST(Server, SignsOfLifeOfItsThreads) {
+  std::atomic<int> busy{0};
+  ServerOptions options;
+  options.busy = [&] { ++busy; };
+  Served served({}, options);
+  auto signs = served.server->ioSigns();
+  ASSERT_EQ(signs.size(), 2u);
+  EXPECT_EQ(signs[0].asked + signs[0].answered + signs[0].connections, 0u);
+  const auto answered = [&](uint64_t times) {
+    const auto now = served.server->ioSigns();
+    return now[0].answered == times && now[1].answered == times;
+  };
+  for (uint64_t times = 1; times <= 3; ++times) {
+    served.server->askIo();
+    EXPECT_TRUE(eventually([&] { return answered(times); }));
+  }
+  EXPECT_EQ(busy, 0);
+  const Client client(served.server->port());
+  EXPECT_TRUE(eventually([&] {
+    signs = served.server->ioSigns();
+    return signs[0].connections + signs[1].connections == 1;
+  }));
+  EXPECT_TRUE(eventually([&] { return busy == 1; }));
+  served.server->stop();
+  served.server->askIo();
+  EXPECT_TRUE(served.server->ioSigns().empty());
+}
+
+TEST(Server, AThreadThatHangsOwesItsAnswer) {
+  std::promise<void> open;
+  auto opened = open.get_future();
+  ServerOptions options;
+  options.busy = [&] { opened.wait(); };  // on the I/O thread that gets the connection
+  Served served({}, options);
+  const Client client(served.server->port());
+  const auto owing = [&] {
+    served.server->askIo();
+    int count = 0;
+    for (const IoSign& sign : served.server->ioSigns()) count += sign.connections == 1 && sign.asked > sign.answered;
+    return count;
+  };
+  EXPECT_TRUE(eventually([&] { return owing() == 1; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(owing(), 1);
+  open.set_value();
+  EXPECT_TRUE(eventually([&] { return owing() == 0; }));
+}
+
+TEST(Server, AnswersCanBeCutWhileItServes) {
+  Served served({.step = std::chrono::milliseconds(1)});
+  Client client(served.server->port());
+  client.send(postText("/v1/completions", R"({"prompt":[1],"max_tokens":4000,"stream":true})"));
+  EXPECT_NE(client.readSome(), "");
+  served.server->cutAnswers();
+  std::string text;
+  for (std::string piece; !(piece = client.readSome()).empty();) text += piece;
+  EXPECT_NE(text.find("server_shutdown"), std::string::npos);
+  EXPECT_EQ(served.get("/health").status, 200) << "it still takes connections";
 }
 
 TEST(Server, ItsSeedAndTheirOrderDecideTheSeedsOfRequests) {

@@ -23,11 +23,12 @@ TEST(SimpleRoutes, Probes) {
   EXPECT_TRUE(json::parse(served.get("/version").body).contains("version"));
 }
 
-TEST(SimpleRoutes, AFailedEngineIsAliveAndNotReady) {
+TEST(SimpleRoutes, AFailedEngineIsNeitherHealthyNorReady) {
   MockOptions failed;
   failed.works = false;
   const Served served(failed);
-  EXPECT_EQ(served.get("/health").status, 200);
+  EXPECT_EQ(served.get("/health").status, 503);
+  EXPECT_EQ(json::parse(served.get("/health").body)["error"]["code"], "engine_failed");
   EXPECT_EQ(served.get("/ready").status, 503);
 }
 
