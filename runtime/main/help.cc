@@ -108,16 +108,12 @@ constexpr FlagHelp kFlags[] = {
      "(default: off)",
      kServe},
     {"drain-seconds", "N", "time for running answers after SIGTERM, SIGINT or SIGHUP, 0: none (default: 30)", kServe},
-<<<<<<< HEAD
-    {"log-format", "NAME", "of notices and access log on stderr, text or json (default: text)", kServe},
-=======
     {"watchdog-seconds", "N",
      "end with status 72 when a step shows no progress for N seconds and 20 times what 99 of 100 steps take, or I/O "
      "for "
      "N and no more than 5; 0: never (default: 30)",
      kServe},
-    {"log-format", "NAME", "of the access log, text or json (default: text)", kServe},
->>>>>>> h-watch
+    {"log-format", "NAME", "of notices and access log on stderr, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
     {"metrics-prefix", "NAME", "before the names of /metrics, vllm or llmc (default: vllm)", kServe},
     {"old-metric-names", "", "also the names that boards of before 2025 read (default: not)", kServe},
