@@ -12,29 +12,30 @@ from mock_server import EngineServer, request
 from serve_cases import post
 
 TEXT = "/v1/completions"
-PROMPTS = ("The capital of France is", "def add(a, b):\n    return")
+EXACT = {"seed": 1}  # log probabilities that do not depend on what runs beside
+PROMPTS = ("The capital of France is", "def add(a, b):\n    return", "<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\nHi!")
+END = 2  # <|im_end|>
 
 
 def best_tokens(server, ids: list[int], count: int) -> list[tuple[int, float]]:
-    reply = json.loads(post(server, TEXT, {"prompt": ids, "max_tokens": 1, "temperature": 0, "logprobs": count, "return_tokens_as_token_ids": True}))
+    reply = json.loads(post(server, TEXT, {"prompt": ids, "max_tokens": 1, "temperature": 0, "logprobs": count, "return_tokens_as_token_ids": True} | EXACT))
     top = reply["choices"][0]["logprobs"]["top_logprobs"][0]
     return sorted(((int(token.split(":")[1]), value) for token, value in top.items()), key=lambda one: -one[1])[:count]
 
 
 def search(server, ids: list[int], width: int, length: int, penalty: float, ends: set[int]) -> list[tuple[list[int], float]]:
-    """vLLM's loop: the best beams' tokens, without their end, and the sums of their log probabilities."""
+    """vLLM's loop: the best beams' tokens, their end included, and the sums of their log probabilities."""
     beams, completed = [([], 0.0)], []
     for _ in range(length):
         grown = []
         for tokens, total in beams:
             for token, value in best_tokens(server, ids + tokens, 2 * width):
                 if token in ends:
-                    completed.append((tokens, total + value))
+                    completed.append((tokens + [token], total + value))
                 else:
                     grown.append((tokens + [token], total + value))
         beams = sorted(grown, key=lambda beam: -beam[1])[:width]
-    ranked = sorted(completed + beams, key=lambda beam: -beam[1] / (len(ids) + len(beam[0])) ** penalty)
-    return ranked[:width]
+    return sorted(completed + beams, key=lambda beam: -beam[1] / (len(ids) + len(beam[0]) - (beam[0][-1] in ends)) ** penalty)[:width]
 
 
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
@@ -45,20 +46,22 @@ class Beams(unittest.TestCase):
         return EngineServer(engine.build(smollm2.gguf()), "--max-model-len", 512, *flags)
 
     def test_it_finds_what_a_plain_search_finds(self):
-        answers = {}
+        answers, ended = {}, 0
         with self.launch() as server:
             for prompt in PROMPTS:
                 ids = json.loads(post(server, "/tokenize", {"prompt": prompt}))["tokens"]
-                for width, length, penalty, ends in ((1, 6, 1.0, []), (3, 6, 1.0, []), (2, 5, -2.0, [])):
+                for width, length, penalty, ends in ((1, 6, 1.0, []), (3, 6, 1.0, [END]), (2, 5, -2.0, [END])):
                     fields = {"prompt": ids, "n": width, "max_tokens": length, "length_penalty": penalty, "use_beam_search": True, "logprobs": 1,
-                              "return_token_ids": True, "ignore_eos": not ends}
+                              "return_token_ids": True, "ignore_eos": not ends, "include_stop_str_in_output": True} | EXACT
                     reply = json.loads(post(server, TEXT, fields))
                     wanted = search(server, ids, width, length, penalty, set(ends))
                     self.assertEqual([choice["token_ids"] for choice in reply["choices"]], [tokens for tokens, _ in wanted], fields)
                     for choice, (_, total) in zip(reply["choices"], wanted):
-                        self.assertAlmostEqual(sum(choice["logprobs"]["token_logprobs"]), total, delta=2e-2)
+                        self.assertAlmostEqual(sum(choice["logprobs"]["token_logprobs"]), total, delta=1e-4)
                     self.assertEqual(reply["usage"]["completion_tokens"], sum(len(tokens) for tokens, _ in wanted))
+                    ended += sum(choice["finish_reason"] == "stop" for choice in reply["choices"])
                     answers[json.dumps(fields)] = [choice["text"] for choice in reply["choices"]]
+            self.assertGreater(ended, 0, "beams that end before the others")
             chat = {"messages": [{"role": "user", "content": "Say hi."}], "max_tokens": 24, "temperature": 0}
             alone = json.loads(post(server, "/v1/chat/completions", chat))["choices"][0]
             beam = json.loads(post(server, "/v1/chat/completions", chat | {"use_beam_search": True, "n": 1}))["choices"][0]
@@ -72,7 +75,7 @@ class Beams(unittest.TestCase):
         with self.launch("--max-num-seqs", 1, "--max-queue", 2) as server:
             def ask(_):
                 try:
-                    return bool(post(server, TEXT, {"prompt": "Once", "max_tokens": 200, "ignore_eos": True}))
+                    return bool(post(server, TEXT, {"prompt": "Once", "max_tokens": 100, "ignore_eos": True}))
                 except urllib.error.HTTPError as error:
                     self.assertEqual(error.code, 429)
                     return False
@@ -98,7 +101,7 @@ class Beams(unittest.TestCase):
                 time.sleep(0.02)
             self.assertEqual(json.loads(server.get("/load"))["server_load"], 0)
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                fields = {"prompt": "Once", "n": 2, "use_beam_search": True, "max_tokens": 40, "ignore_eos": True}
+                fields = {"prompt": "Once", "n": 2, "use_beam_search": True, "max_tokens": 16, "ignore_eos": True}
                 answer = pool.submit(post, server, TEXT, fields)
                 while json.loads(server.get("/load"))["server_load"] == 0 and not answer.done():
                     time.sleep(0.01)
