@@ -58,6 +58,7 @@ inline constexpr uint64_t kPromptBytes = 64ull << 20;
 inline constexpr uint64_t kTemplateOutputBytes = 4ull << 20;
 inline constexpr uint64_t kTemplateFuel = 1'000'000;
 inline constexpr int64_t kTopLogprobs = 20;
+inline constexpr int64_t kBeamWidth = kTopLogprobs / 2;  ///< a step looks at twice as many tokens
 inline constexpr int64_t kStopStrings = 16;
 inline constexpr uint64_t kStopStringBytes = 256;
 

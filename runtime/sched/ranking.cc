@@ -1,6 +1,8 @@
 // Classes of the three policies.
 #include "runtime/sched/ranking.h"
 
+#include <algorithm>
+
 namespace llmc::rt {
 
 uint32_t Ranking::joinLevel(uint32_t promptTokens) const {
@@ -15,7 +17,8 @@ uint64_t Ranking::rankClass(const Sequence& sequence) const {
     case Policy::kFcfs:
       return 1;
     case Policy::kPriority:
-      return static_cast<uint64_t>(int64_t{sequence.priority} - INT32_MIN) + 1;
+      // 0 is of the aged.
+      return std::max<uint64_t>(static_cast<uint64_t>(sequence.priority) ^ (uint64_t{1} << 63), 1);
     case Policy::kMlfq:
       return uint64_t{sequence.level} + 1;
   }

@@ -17,14 +17,15 @@ struct RequestSpec {
   std::vector<int32_t> prompt;                                ///< token ids, at least one
   uint32_t maxNewTokens = 16;                                 ///< cut to what the context leaves
   uint32_t choices = 1;                                       ///< n: sequences that share the prompt's pages
-  int32_t priority = 0;                                       ///< lower goes first (policy `priority`), as vLLM has it
+  int64_t priority = 0;                                       ///< lower goes first (policy `priority`), as vLLM has it
   uint64_t key = 0;                                           ///< whose request: fairness is between keys
   double deadline = std::numeric_limits<double>::infinity();  ///< seconds on the caller's clock
   Digest128 salt;                                             ///< prefixes are shared only under equal salts
   /// Logits of every prompt token, for prompt_logprobs and echo: reads no cached prefix. A prompt that is preempted
   /// before its end gives its first rows again.
   bool allPromptRows = false;
-  bool logits = true;  ///< StepSequence::logits of its rows
+  bool goesOn = false;  ///< part of an answer that has begun: no full queue refuses it
+  bool logits = true;   ///< StepSequence::logits of its rows
   /// Its tokens and logits are bitwise those that it has alone, on an executor with exactSteps(): it is scheduled as
   /// with SchedulerConfig::deterministic, and shares cached pages with requests that are exact, too.
   bool exact = false;

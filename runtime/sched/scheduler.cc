@@ -45,7 +45,7 @@ Status Scheduler::submit(RequestSpec spec, double now) {
                       std::to_string(config.limits.maxContext) + " with at least one generated");
   if (state_.requests.count(spec.id))
     return refuse(ErrorKind::kUsage, "RT_REQUEST", "request " + std::to_string(spec.id) + " is there already");
-  if (state_.waiting.size() >= config.maxQueue) {
+  if (!spec.goesOn && state_.waiting.size() >= size_t{config.maxQueue} + freePlaces()) {
     state_.trace.add({now, state_.step, spec.id, 0, Decision::kRefused, Cause::kNone,
                       static_cast<uint32_t>(state_.waiting.size()), config.maxQueue});
     return refuse(ErrorKind::kUnavailable, "RT_QUEUE_FULL",
@@ -60,6 +60,12 @@ Status Scheduler::submit(RequestSpec spec, double now) {
   state_.note(first, Decision::kSubmitted, first.promptTokens, static_cast<uint32_t>(state_.waiting.size()));
   state_.waiting.push_back(&first);
   return Status::ok();
+}
+
+uint32_t Scheduler::freePlaces() const {
+  return queued_
+             ? 0
+             : state_.config.limits.maxSequences - static_cast<uint32_t>(state_.running.size()) - state_.reservedSlots;
 }
 
 Sequence& Scheduler::newSequence(Request& request, const RequestSpec& spec, double now) {
@@ -183,6 +189,7 @@ const StepPlan* Scheduler::planAhead(double now) {
 }
 
 void Scheduler::learnAdmissionRate() {
+  queued_ = !state_.waiting.empty();
   // Only while somebody waits: a quiet hour says nothing about how fast the queue moves.
   if (state_.waiting.empty()) {
     rateSince_ = state_.now;

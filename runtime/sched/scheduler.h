@@ -91,6 +91,9 @@ class Scheduler {
   /// Device pages from 0 on that some sequence has had.
   uint32_t touchedPages() const { return state_.pages.device().touchedPages(); }
   uint32_t waiting() const { return static_cast<uint32_t>(state_.waiting.size()); }
+  /// Places that the next plan will fill from the queue: those who take them do not count against maxQueue. None while
+  /// somebody waits in spite of them.
+  uint32_t freePlaces() const;
   const DecisionTrace& trace() const { return state_.trace; }
   /// For tests: checkState().
   Status check() const { return checkState(state_); }
@@ -109,6 +112,7 @@ class Scheduler {
   StepPlanner planner_;
   StepPlan plans_[2];
   double plannedAt_[2] = {};
+  bool queued_ = false;    ///< somebody waited when the last plan was made
   uint32_t current_ = 0;   ///< the plan that complete() is next called for, or plan() makes
   uint32_t inFlight_ = 0;  ///< plans that were not completed
   double completedAt_ = 0;

@@ -48,7 +48,7 @@ struct Sequence {
   PageHolding pages;
 
   // What the policies look at.
-  int32_t priority = 0;
+  int64_t priority = 0;
   uint32_t key = 0;            ///< account in the KeyLedger
   uint32_t level = 0;          ///< mlfq
   uint64_t served = 0;         ///< tokens in this level

@@ -66,7 +66,9 @@ Answer::Answer(const AnswerServices& services, std::shared_ptr<Exchange> exchang
 Answer::~Answer() = default;
 
 void Answer::start(EventInbox& inbox) {
-  const auto stopIds = std::make_shared<const std::vector<int32_t>>(request_.stopTokenIds);
+  // vLLM names the token that ends a beam, and of others the end of text not.
+  const auto& named = request_.beamSearch ? services_.backend.facts().eosIds : request_.stopTokenIds;
+  const auto stopIds = std::make_shared<const std::vector<int32_t>>(named);
   for (GenerationRequest& generation : generations_) {
     PromptState prompt;
     prompt.id = generation.id = services_.nextGeneration.fetch_add(1, std::memory_order_relaxed);
@@ -110,11 +112,23 @@ ApiFault Answer::submitAll(EventInbox& inbox) {
     generation.seeded = request_.seedGiven;
     if (!generation.seeded) generation.sampling.seed = seedOf(services_.seed, generation.id);
     prompts_[i].maxTokens = generation.maxTokens;
-    Status status = services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), i));
+    Status status = submit(i, std::move(generation), inbox);
     // Those before this one are cancelled with the answer.
     if (!status) return faultOf(status);
   }
   return std::nullopt;
+}
+
+Status Answer::submit(uint32_t prompt, GenerationRequest generation, EventInbox& inbox) {
+  if (!request_.beamSearch)
+    return services_.backend.submit(std::move(generation), inbox.sink(shared_from_this(), prompt));
+  auto tell = [self = weak_from_this(), prompt](GenerationEvent event) {
+    if (const auto answer = self.lock()) answer->onEvent(prompt, std::move(event));
+  };
+  auto& beams = prompts_[prompt].beams;
+  beams = std::make_shared<BeamGeneration>(services_.backend, services_.nextGeneration, std::move(generation), request_,
+                                           std::move(tell));
+  return beams->start(inbox);
 }
 
 ApiError Answer::faultOf(const Status& status) const {
@@ -135,7 +149,7 @@ void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
     const uint32_t index = prompt * request_.choices + end->choice;
     ChoiceState& choice = choices_[index];
     if (choice.text.finish() != FinishReason::kNone) return;
-    std::string rest = choice.text.end(end->reason);
+    std::string rest = choice.text.end(end->reason, end->stopToken);
     begin(state, index);
     show(state, index, std::move(rest), nullptr);
     choiceEnded(state, choice);
@@ -167,7 +181,7 @@ void Answer::observeToken(ChoiceState& choice, Clock::time_point now) {
   if (choice.text.tokens() == 1) {
     choice.first = now;
     observe(Histogram::kTimeToFirstToken, seconds(now - arrived_));
-  } else {
+  } else if (!request_.beamSearch) {  // whose tokens all come at once, in the end
     observe(Histogram::kInterToken, seconds(now - choice.last));
   }
   choice.last = now;
@@ -200,7 +214,8 @@ void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
   observe(Histogram::kInferenceTime, seconds(choice.last - prompt.scheduled));
   observe(Histogram::kPrefillTime, seconds(choice.first - prompt.scheduled));
   observe(Histogram::kDecodeTime, seconds(choice.last - choice.first));
-  if (tokens > 1) observe(Histogram::kTimePerOutputToken, seconds(choice.last - choice.first) / (tokens - 1));
+  if (tokens > 1 && !request_.beamSearch)
+    observe(Histogram::kTimePerOutputToken, seconds(choice.last - choice.first) / (tokens - 1));
 }
 
 void Answer::finishAll() {
@@ -244,8 +259,12 @@ void Answer::stop(std::string_view finish) {
 }
 
 void Answer::cancelAll() {
-  for (const PromptState& prompt : prompts_)
-    if (prompt.live > 0) services_.backend.cancel(prompt.id);
+  for (const PromptState& prompt : prompts_) {
+    if (prompt.beams)
+      prompt.beams->cancel();
+    else if (prompt.live > 0)
+      services_.backend.cancel(prompt.id);
+  }
 }
 
 void Answer::onClosed() {

@@ -14,6 +14,7 @@
 #include "runtime/server/api/logprobs_text.h"
 #include "runtime/server/api/prompt_encoder.h"
 #include "runtime/server/backend.h"
+#include "runtime/server/beam_generation.h"
 #include "runtime/server/event_inbox.h"
 #include "runtime/server/http/exchange.h"
 #include "runtime/server/metrics.h"
@@ -61,8 +62,9 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     std::string logprobsJson;  ///< prompt_logprobs
     std::vector<PositionLogprobs> logprobs;
     uint32_t cached = 0;
-    uint32_t live = 0;     ///< choices that go on
-    uint32_t longest = 0;  ///< tokens of the longest choice that has ended
+    uint32_t live = 0;                      ///< choices that go on
+    uint32_t longest = 0;                   ///< tokens of the longest choice that has ended
+    std::shared_ptr<BeamGeneration> beams;  ///< null: the backend answers it
     uint32_t maxTokens = 0;
     double queueSeconds = 0;
     Clock::time_point scheduled;
@@ -81,6 +83,7 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   };
 
   ApiFault submitAll(EventInbox& inbox);
+  Status submit(uint32_t prompt, GenerationRequest generation, EventInbox& inbox);
   ApiError faultOf(const Status& status) const;
   void onPrompt(PromptState& prompt, PromptEvent event);
   void onToken(uint32_t prompt, TokenEvent event);

@@ -20,11 +20,12 @@ using GenerationId = uint64_t;
 inline constexpr uint32_t kAllChoices = UINT32_MAX;
 
 struct ModelFacts {
-  std::vector<std::string> names;  ///< accepted as `model`; answers carry the first. Not empty
-  uint32_t context = 0;            ///< tokens of the longest sequence, prompt and answer
-  bool priorities = false;         ///< a request's priority is heeded
-  uint32_t vocabulary = 0;         ///< ids are below it
-  std::vector<int32_t> eosIds;     ///< tokens that end an answer
+  std::vector<std::string> names;    ///< accepted as `model`; answers carry the first. Not empty
+  uint32_t context = 0;              ///< tokens of the longest sequence, prompt and answer
+  bool priorities = false;           ///< a request's priority is heeded
+  uint32_t mostAtOnce = UINT32_MAX;  ///< generations that run and wait; more can never be submitted together
+  uint32_t vocabulary = 0;           ///< ids are below it
+  std::vector<int32_t> eosIds;       ///< tokens that end an answer
   int32_t bosId = -1;
   bool addBos = false;      ///< put bosId before a text prompt
   SamplingParams defaults;  ///< of the model's generation_config, for fields that a request leaves out
@@ -43,8 +44,9 @@ struct GenerationRequest {
   uint32_t maxTokens = 1;
   std::vector<int32_t> stopIds;  ///< tokens that end an answer; the end-of-text ones included unless they are ignored
   int32_t promptLogprobs = -1;   ///< -1: none; N: of each prompt token and the N best
-  int32_t priority = 0;          ///< smaller is sooner
+  int64_t priority = 0;          ///< smaller is sooner
   std::string cacheSalt;         ///< prefixes are shared only among equal salts
+  bool goesOn = false;           ///< part of an answer that has begun: no full queue refuses it
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
@@ -78,6 +80,7 @@ struct TokenEvent {
 struct FinishEvent {
   uint32_t choice = 0;
   FinishReason reason = FinishReason::kAbort;
+  int32_t stopToken = -1;  ///< with kStop: the token that ended it and is none of its tokens
 };
 
 /// The end of all choices.

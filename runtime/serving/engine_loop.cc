@@ -31,6 +31,7 @@ EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts
       kv_(kv),
       facts_(std::move(facts)),
       maxQueue_(maxQueue),
+      freePlaces_(scheduler->freePlaces()),
       scheduler_(std::move(scheduler)),
       extras_(std::move(extras)),
       sampler_(executor.pool(), executor.vocabulary()),
@@ -46,6 +47,7 @@ EngineLoop::EngineLoop(Executor& executor, KvStore& kv, server::ModelFacts facts
 Result<std::unique_ptr<EngineLoop>> EngineLoop::create(Executor& executor, KvStore& kv, server::ModelFacts facts,
                                                        SchedulerConfig config, LoopExtras extras) {
   config.hostPages = extras.host ? extras.host->pages() : 0;
+  facts.mostAtOnce = config.maxQueue + config.limits.maxSequences;
   auto scheduler = Scheduler::create(config);
   if (!scheduler) return scheduler.takeStatus();
   std::unique_ptr<EngineLoop> loop(
@@ -72,7 +74,11 @@ Status EngineLoop::submit(server::GenerationRequest request, std::shared_ptr<ser
                              std::to_string(pages) + " KV pages, and there are " + std::to_string(kv_.pages()) +
                              " (--kv-memory)",
                          "ask for at most " + std::to_string(kv_.pages() * kPageTokens) + " tokens");
-  if (stats().waiting + inbox_.submits() >= maxQueue_)
+  const auto full = [&] {
+    const std::lock_guard lock(statsMutex_);
+    return uint64_t{stats_.waiting} + inbox_.submits() >= uint64_t{maxQueue_} + freePlaces_;
+  };
+  if (!request.goesOn && full())
     return Status::error(ErrorKind::kUnavailable, server::kQueueFull,
                          std::to_string(maxQueue_) + " requests are waiting");
   Command command;
@@ -163,6 +169,7 @@ void EngineLoop::admit(Command& command) {
   spec.allPromptRows = generation->wantsPromptRows();
   spec.logits = generation->needsLogits();
   spec.exact = request.seeded && executor_.exactSteps();
+  spec.goesOn = request.goesOn;
   spec.owner = generation.get();
   const double arrival = std::max(std::chrono::duration<double>(command.arrival - start_).count(), 0.0);
   if (extras_.trace)
@@ -294,6 +301,7 @@ void EngineLoop::publishQueue() {
   {
     const std::lock_guard lock(statsMutex_);
     stats_.waiting = scheduler_->waiting();
+    freePlaces_ = scheduler_->freePlaces();
   }
   inbox_.settle(std::exchange(unsettled_, 0));
 }
@@ -303,6 +311,7 @@ void EngineLoop::publishStats(uint32_t tokens) {
   const std::lock_guard lock(statsMutex_);
   stats_.running = now.running;
   stats_.waiting = now.waiting;
+  freePlaces_ = scheduler_->freePlaces();
   stats_.swapped = now.swapped;
   stats_.deferred = now.deferred;
   if (extras_.host) stats_.hostUsage = 1.0 - static_cast<double>(now.freeHostPages) / extras_.host->pages();

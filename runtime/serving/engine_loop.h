@@ -121,6 +121,7 @@ class EngineLoop final : public server::Backend {
   KvStore& kv_;
   const server::ModelFacts facts_;
   const uint32_t maxQueue_;
+  uint32_t freePlaces_;  ///< Scheduler::freePlaces(), with stats_
   std::unique_ptr<Scheduler> scheduler_;
   const LoopExtras extras_;
   BatchSampler sampler_;

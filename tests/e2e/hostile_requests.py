@@ -201,14 +201,15 @@ def chat_rows():
 def other_apis():
     """The same kinds of faults in the other two APIs, under their names."""
     anthropic = ("RQ3", {"temperature": -1}), ("RQ5", {"max_tokens": -1}), ("RQ5", {"max_tokens": None}), ("RQ5", {"max_tokens": CONTEXT + 1}), \
-        ("RQ7", {"stop_sequences": [""]}), ("RQ10", {"messages": []}), ("RQ10", {"messages": [{"role": "system", "content": "a"}]}), \
+        ("RQ7", {"stop_sequences": [""]}), ("RQ7", {"stop_sequences": "a"}), ("RQ10", {"messages": []}), ("RQ10", {"messages": [{"role": "system", "content": "a"}]}), \
         ("RQ11", {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "http://127.0.0.1:9/"}}]}]}), \
         ("RQ20", {"stream": "yes"}), ("RQ21", {"tools": [{"name": "f"}]}), ("RQ21", {"thinking": {"type": "enabled"}})
     for id, fields in anthropic:
         yield Row(id, ask(MESSAGES, **fields), 400)
     yield Row("RQ19", ask(MESSAGES, model="other"), 404)
     for id, fields, param, code in (("RQ5", {"max_output_tokens": 0}, "max_output_tokens", "invalid_value"), ("RQ6", {"top_p": 2}, "top_p", "invalid_value"),
-                                    ("RQ5", {"max_output_tokens": CONTEXT + 1}, "input", "context_length_exceeded"), ("RQ10", {"input": []}, "input", "invalid_value"),
+                                    ("RQ5", {"max_output_tokens": CONTEXT + 1}, "input", "context_length_exceeded"), ("RQ10", {"input": []}, "input", "invalid_value"), ("RQ6", {"include": ["bogus"]}, "include", "invalid_value"),
+                                    ("RQ6", {"parallel_tool_calls": "yes"}, "parallel_tool_calls", "invalid_value"),
                                     ("RQ11", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://127.0.0.1:9/"}]}]},
                                      "input[0].content", "unsupported_content"),
                                     ("RQ21", {"text": {"format": {"type": "json_object"}}}, "text.format", "unsupported_parameter"),

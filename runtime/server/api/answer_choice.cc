@@ -56,8 +56,9 @@ std::string AnswerChoice::push(int32_t token, FinishReason reason) {
   return shown;
 }
 
-std::string AnswerChoice::end(FinishReason reason) {
+std::string AnswerChoice::end(FinishReason reason, int32_t stopToken) {
   finish_ = reason;
+  if (stopToken >= 0) stopReason_ = std::to_string(stopToken);
   return rest();
 }
 

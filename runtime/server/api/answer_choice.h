@@ -24,7 +24,8 @@ class AnswerChoice {
   /// repetition, too.
   std::string push(int32_t token, FinishReason reason);
   /// The end without a token; the text that was held back.
-  std::string end(FinishReason reason);
+  /// `stopToken`: the stop token, if one ended it and is not shown; -1: none.
+  std::string end(FinishReason reason, int32_t stopToken = -1);
 
   /// kNone: it goes on.
   FinishReason finish() const { return finish_; }

@@ -50,15 +50,17 @@ struct GenerateRequest {
   std::vector<int32_t> stopTokenIds;
   std::vector<std::string> badWords;
   bool ignoreEos = false, includeStop = false, skipSpecialTokens = true;
-  uint32_t choices = 1;  ///< made for each prompt
-  uint32_t shown = 1;    ///< of these, the likeliest ones are answered (best_of); equal to `choices` otherwise
+  uint32_t choices = 1;      ///< made for each prompt
+  uint32_t shown = 1;        ///< of these, the likeliest ones are answered (best_of); equal to `choices` otherwise
+  bool beamSearch = false;   ///< `choices` beams, all of which are answered, the best first
+  double lengthPenalty = 1;  ///< of their scores
   RepetitionRule repetition;
   bool echo = false;
   bool stream = false, includeUsage = false, continuousUsage = false;
   uint32_t streamInterval = 1;  ///< tokens of an event, but for the first and the last of a choice
   bool returnTokenIds = false, tokensAsIds = false, returnPromptText = false;
   int32_t promptLogprobs = -1;
-  int32_t priority = 0;
+  int64_t priority = 0;
   std::string cacheSalt;
   std::optional<int32_t> truncatePrompt;  ///< keep so many prompt tokens; -1: what the answer leaves
   bool truncateRight = false;             ///< drop the end instead of the beginning
@@ -94,6 +96,6 @@ ApiFault readModel(FieldReader& fields, const ModelFacts& facts, std::string& ou
 void readChatFields(FieldReader& fields, ChatFields& out);
 
 /// `prompt` of /v1/completions: a text, a list of ids, or a list of either.
-void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& out);
+void readPrompts(FieldReader& fields, const ModelFacts& facts, std::vector<Prompt>& out);
 
 }  // namespace llmc::rt::server

@@ -60,6 +60,8 @@ void readMessagesFields(FieldReader& fields, const ModelFacts& facts, GenerateRe
   if (!fields.fault() && !fields.find("max_tokens")) fields.fail(invalidValue("max_tokens", "'max_tokens' is missing"));
   // Without an answer the prompt is only put into the cache.
   readMaxTokens(fields, "max_tokens", 0, out);
+  if (const Json* stops = fields.find("stop_sequences"); stops && !stops->is_array())
+    fields.fail(invalidValue("stop_sequences", "'stop_sequences' must be a list of texts"));
   readSampling(fields, facts, "stop_sequences", out);
   out.sampling.logprobs = -1;
   readOrderAndCache(fields, facts, out);

@@ -1,5 +1,6 @@
 // Fields of /v1/chat/completions and /v1/completions: OpenAI's and vLLM's.
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/base/limits.h"
 #include "runtime/server/api/request_fields.h"
@@ -8,16 +9,24 @@ namespace llmc::rt::server {
 namespace {
 
 /// Of OpenAI's or vLLM's fields those that need what this server lacks.
-constexpr const char* kUnsupported[] = {
-    "functions",     "function_call",         "media_io_kwargs", "mm_processor_kwargs",
-    "chat_template", "thinking_token_budget", "use_beam_search", "kv_transfer_params",
-    "vllm_xargs",    "prompt_embeds",         "suffix",          "audio",
-    "prediction",    "web_search_options",    "lora_request"};
+constexpr const char* kUnsupported[] = {"functions",
+                                        "function_call",
+                                        "media_io_kwargs",
+                                        "mm_processor_kwargs",
+                                        "chat_template",
+                                        "thinking_token_budget",
+                                        "kv_transfer_params",
+                                        "vllm_xargs",
+                                        "prompt_embeds",
+                                        "suffix",
+                                        "audio",
+                                        "prediction",
+                                        "web_search_options",
+                                        "lora_request"};
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
   refuseTools(fields);
-  refuseOthers(fields, "length_penalty", {1.0}, "1");
   refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
   refuseFormats(fields, fields.find("response_format"), "response_format");
 }
@@ -99,11 +108,52 @@ void readRepetition(FieldReader& fields, RepetitionRule& out) {
                                  std::to_string(limits::kRepeatedTokens)));
 }
 
-/// What changes no answer here: no text of ours has spaces between special tokens, and offsets are of routes that vLLM
-/// alone has.
+/// Fields that a search has no use for, as it draws nothing, must not look as if they were heeded. (vLLM drops them.)
+constexpr std::pair<const char*, double> kNoBeams[] = {{"min_tokens", 0},
+                                                       {"repetition_penalty", 1},
+                                                       {"presence_penalty", 0},
+                                                       {"frequency_penalty", 0},
+                                                       {"stop", NAN},
+                                                       {"stop_token_ids", NAN},
+                                                       {"bad_words", NAN},
+                                                       {"logit_bias", NAN},
+                                                       {"allowed_token_ids", NAN},
+                                                       {"logprob_token_ids", NAN},
+                                                       {"repetition_detection", NAN}};
+
+/// `use_beam_search`: of sampling only the log probabilities are left.
+void readBeams(FieldReader& fields, GenerateRequest& out) {
+  fields.boolean("use_beam_search", out.beamSearch);
+  fields.real("length_penalty", -100, 100, out.lengthPenalty);
+  if (!out.beamSearch && out.lengthPenalty != 1)
+    fields.fail(invalidValue("length_penalty", "'length_penalty' needs 'use_beam_search' to be true"));
+  if (!out.beamSearch || fields.fault()) return;
+  if (out.stream) fields.fail(invalidValue("stream", "a beam search cannot be streamed; leave out 'stream'"));
+  if (out.choices > out.shown)
+    fields.fail(invalidValue("best_of", "a beam search shows its 'n' best beams; leave out 'best_of'"));
+  if (out.maxTokens == 0u) fields.fail(invalidValue(out.lengthField(), "a beam search needs at least one token"));
+  if (out.choices > limits::kBeamWidth)
+    fields.fail(invalidValue("n", "'n' is the width of a beam search and must be at most " +
+                                      std::to_string(limits::kBeamWidth) + ", got " + std::to_string(out.choices)));
+  for (const auto& [name, neutral] : kNoBeams) {
+    const Json* value = fields.find(name);
+    if (!value || (value->is_number() && value->get<double>() == neutral) || (!value->is_number() && value->empty()))
+      continue;
+    fields.fail(invalidValue(name, "a beam search does not heed '" + std::string(name) + "'; leave it out"));
+  }
+  SamplingParams plain;
+  plain.temperature = 0;
+  plain.logprobs = out.sampling.logprobs;
+  out.sampling = plain;
+}
+
+/// What changes no answer here: no text of ours has spaces between special tokens, offsets are of routes that vLLM
+/// alone has, reasoning stays in the text, and there are no tools.
 void checkWithoutEffect(FieldReader& fields) {
   bool ignored = false;
-  for (const char* name : {"spaces_between_special_tokens", "return_token_offsets"}) fields.boolean(name, ignored);
+  for (const char* name :
+       {"spaces_between_special_tokens", "return_token_offsets", "include_reasoning", "parallel_tool_calls"})
+    fields.boolean(name, ignored);
 }
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
@@ -130,6 +180,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, facts.vocabulary, out);
   readRepetition(fields, out.repetition);
+  readBeams(fields, out);
   checkWithoutEffect(fields);
   fields.boolean("return_token_ids", out.returnTokenIds);
   fields.boolean("return_prompt_text", out.returnPromptText);
@@ -139,7 +190,7 @@ void readOpenAiFields(FieldReader& fields, const ModelFacts& facts, GenerateRequ
     readChatFields(fields, out.messages);
   } else {
     fields.boolean("add_special_tokens", out.addSpecialTokens);
-    readPrompts(fields, facts.vocabulary, out.prompts);
+    readPrompts(fields, facts, out.prompts);
   }
   checkAnswers(fields, out);
 }

@@ -142,7 +142,7 @@ void readTruncation(FieldReader& fields, const ModelFacts& facts, GenerateReques
 }  // namespace
 
 void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
-  fields.integer("priority", INT32_MIN, INT32_MAX, out.priority);
+  fields.integer("priority", INT64_MIN, INT64_MAX, out.priority);
   if (out.priority != 0 && !facts.priorities)
     fields.fail(invalidValue("priority", "'priority' is " + std::to_string(out.priority) +
                                              ", but this server has no order by priority; leave it out or send 0, or "
@@ -180,8 +180,10 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
     variables["documents"] = *documents;
   }
   if (effort && !effort->is_null()) {
-    if (!effort->is_string() || effort->get_ref<const std::string&>().size() > 16)
-      return fields.fail(invalidValue("reasoning_effort", "'reasoning_effort' must be a text of at most 16 bytes"));
+    static constexpr const char* kEfforts[] = {"", "none", "minimal", "low", "medium", "high", "xhigh", "max"};
+    if (std::find(std::begin(kEfforts), std::end(kEfforts), *effort) == std::end(kEfforts))
+      return fields.fail(invalidValue("reasoning_effort",
+                                      "'reasoning_effort' must be none, minimal, low, medium, high, xhigh or max"));
     const auto& level = effort->get_ref<const std::string&>();
     if (!level.empty()) variables["reasoning_effort"] = level;
     // Templates that think only when they are told to read this name.

@@ -33,6 +33,7 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
 struct MessageRules {
   std::span<const char* const> roles;
   std::span<const char* const> textParts;  ///< types of content parts that hold text
+  bool loose = false;  ///< texts as parts, parts without a type, an assistant's refusal in place of a content
 };
 /// The text of a content: a text, or a list of text parts, which are lines as in vLLM.
 ApiFault flattenContent(const Json& content, const std::string& param, const MessageRules& rules, std::string& out);

@@ -8,8 +8,8 @@ namespace llmc::rt::server {
 namespace {
 
 constexpr const char* kChatRoles[] = {"system", "developer", "user", "assistant"};
-constexpr const char* kChatParts[] = {"text"};
-constexpr MessageRules kChatRules{kChatRoles, kChatParts};
+constexpr const char* kChatParts[] = {"text", "input_text", "output_text", "refusal"};
+constexpr MessageRules kChatRules{kChatRoles, kChatParts, true};
 
 bool isOneOf(const std::string& text, std::span<const char* const> list) {
   return std::find(list.begin(), list.end(), text) != list.end();
@@ -70,6 +70,33 @@ ApiError unsupportedContent(std::string param, const std::string& what) {
   return {400, "unsupported_content", what + " is not supported by this model; send text", std::move(param)};
 }
 
+namespace {
+
+/// As vLLM reads them: a text alone is a part, too, and one without a type is what its field says.
+ApiFault textOfPart(const Json& part, const std::string& param, const MessageRules& rules, std::string_view& out) {
+  if (part.is_string() && rules.loose) {
+    out = part.get_ref<const std::string&>();
+    return std::nullopt;
+  }
+  const auto type = part.is_object() ? part.find("type") : part.end();
+  const bool untyped = rules.loose && part.is_object() && type == part.end();
+  if (!untyped && (!part.is_object() || type == part.end() || !type->is_string()))
+    return invalidValue(param, "each part of '" + param + "' must be an object with a type");
+  if (untyped && !part.contains("text"))
+    return unsupportedContent(
+        param, part.empty() ? "an empty part" : "a part with '" + escaped(part.items().begin().key(), 40) + "'");
+  const std::string name = untyped ? "text" : type->get<std::string>();
+  if (!isOneOf(name, rules.textParts)) return unsupportedContent(param, "a part of type '" + escaped(name, 40) + "'");
+  const char* field = name == "refusal" ? "refusal" : "text";
+  const auto text = part.find(field);
+  if (text == part.end() || !text->is_string())
+    return invalidValue(param, "a " + std::string(field) + " part of '" + param + "' has no " + field);
+  out = text->get_ref<const std::string&>();
+  return std::nullopt;
+}
+
+}  // namespace
+
 ApiFault flattenContent(const Json& content, const std::string& param, const MessageRules& rules, std::string& out) {
   if (content.is_string()) {
     out = content.get<std::string>();
@@ -77,16 +104,10 @@ ApiFault flattenContent(const Json& content, const std::string& param, const Mes
   }
   if (!content.is_array()) return invalidValue(param, "'" + param + "' must be a text or a list of parts");
   for (const Json& part : content) {
-    const auto type = part.is_object() ? part.find("type") : part.end();
-    if (!part.is_object() || type == part.end() || !type->is_string())
-      return invalidValue(param, "each part of '" + param + "' must be an object with a type");
-    const auto& name = type->get_ref<const std::string&>();
-    if (!isOneOf(name, rules.textParts)) return unsupportedContent(param, "a part of type '" + escaped(name, 40) + "'");
-    const auto text = part.find("text");
-    if (text == part.end() || !text->is_string())
-      return invalidValue(param, "a text part of '" + param + "' has no text");
+    std::string_view text;
+    if (ApiFault fault = textOfPart(part, param, rules, text)) return fault;
     if (&part != &content.front()) out += '\n';
-    out += text->get_ref<const std::string&>();
+    out += text;
   }
   return std::nullopt;
 }
@@ -105,6 +126,8 @@ ApiFault readMessage(const Json& message, const std::string& place, const Messag
     return invalidValue(fields.fullName("role"), "'" + fields.fullName("role") + "' must be " + spelled(rules.roles) +
                                                      ", got '" + escaped(role, 40) + "'");
   const Json* content = fields.find("content");
+  // openai's client sends back what it was answered: a refusal, and no content.
+  if (!content && rules.loose && role == "assistant") content = fields.find("refusal");
   if (!content) return invalidValue(fields.fullName("content"), "'" + fields.fullName("content") + "' is missing");
   std::string text;
   if (ApiFault fault = flattenContent(*content, fields.fullName("content"), rules, text)) return fault;
@@ -134,7 +157,7 @@ void readChatFields(FieldReader& fields, ChatFields& out) {
   readMessageList(fields, out);
 }
 
-void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& out) {
+void readPrompts(FieldReader& fields, const ModelFacts& facts, std::vector<Prompt>& out) {
   const Json* prompt = fields.find("prompt");
   if (fields.fault()) return;
   if (!prompt) return fields.fail(invalidValue("prompt", "'prompt' is missing"));
@@ -143,13 +166,20 @@ void readPrompts(FieldReader& fields, uint32_t vocabulary, std::vector<Prompt>& 
   if (list && prompt->size() > static_cast<size_t>(limits::kPromptsPerCall))
     return fields.fail(
         invalidValue("prompt", "'prompt' holds more than " + std::to_string(limits::kPromptsPerCall) + " prompts"));
+  // Each is a request of the queue, and all are taken or none: waiting would not help.
+  if (list && prompt->size() > facts.mostAtOnce)
+    return fields.fail(
+        invalidValue("prompt", "'prompt' holds " + std::to_string(prompt->size()) +
+                                   " prompts, and this server takes at most " + std::to_string(facts.mostAtOnce) +
+                                   " at once (--max-num-seqs and --max-queue); send fewer in a request"));
   for (size_t i = 0; i < (list ? prompt->size() : 1); ++i) {
     Prompt one;
     const std::string param = list ? "prompt[" + std::to_string(i) + "]" : "prompt";
     if (list && (*prompt)[i].is_string() != prompt->front().is_string())
       return fields.fail(invalidValue(param, "'prompt' must hold texts or lists of token ids, not both, and '" + param +
                                                  "' is no " + (prompt->front().is_string() ? "text" : "list")));
-    if (ApiFault fault = readPrompt(list ? (*prompt)[i] : *prompt, param, vocabulary, one)) return fields.fail(*fault);
+    if (ApiFault fault = readPrompt(list ? (*prompt)[i] : *prompt, param, facts.vocabulary, one))
+      return fields.fail(*fault);
     out.push_back(std::move(one));
   }
 }

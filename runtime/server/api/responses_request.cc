@@ -14,6 +14,16 @@ constexpr MessageRules kRules{kRoles, kParts};
 constexpr const char* kUnsupported[] = {"tools",  "previous_response_id", "conversation",      "background",
                                         "prompt", "moderation",           "context_management"};
 
+/// OpenAI's words. Those about tools, images and encrypted thoughts add nothing to answers that have none.
+constexpr const char* kIncludes[] = {"message.output_text.logprobs",
+                                     "reasoning.encrypted_content",
+                                     "file_search_call.results",
+                                     "web_search_call.results",
+                                     "web_search_call.action.sources",
+                                     "message.input_image.image_url",
+                                     "computer_call_output.output.image_url",
+                                     "code_interpreter_call.outputs"};
+
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
   refuseOthers(fields, "store", {false}, "false: responses are not stored");
@@ -29,6 +39,11 @@ void readLogprobs(FieldReader& fields, GenerateRequest& out) {
   std::vector<std::string> include;
   int32_t top = 0;
   fields.texts("include", 64, limits::kNameBytes, include);
+  for (const std::string& one : include)
+    if (std::find(std::begin(kIncludes), std::end(kIncludes), one) == std::end(kIncludes))
+      fields.fail(
+          invalidValue("include", "'include' must not hold '" + escaped(one, 60) +
+                                      "'; of what can be asked for, this server has message.output_text.logprobs"));
   fields.integer("top_logprobs", 0, limits::kTopLogprobs, top);
   const bool wanted =
       top > 0 || std::find(include.begin(), include.end(), "message.output_text.logprobs") != include.end();
@@ -110,6 +125,8 @@ std::string repeated(const FieldReader& fields, const std::string& instructions,
 void readResponsesFields(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   refuseUnsupported(fields);
   fields.boolean("stream", out.stream);
+  bool ignored = false;
+  fields.boolean("parallel_tool_calls", ignored);
   readMaxTokens(fields, "max_output_tokens", 1, out);
   readSampling(fields, facts, "stop", out);
   readLogprobs(fields, out);

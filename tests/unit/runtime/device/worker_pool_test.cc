@@ -63,7 +63,7 @@ TEST(WorkerPool, EveryWorkerRunsEveryLaunchInPhaseOrder) {
 }
 
 /// The last worker waits in the second phase for its args[0].
-int32_t hold(const uint64_t* args, uint32_t worker, uint32_t workers) {
+int32_t hold(const uint64_t* args, uint32_t worker, uint32_t workers, std::atomic<uint32_t>* /*taken*/) {
   const auto& open = *reinterpret_cast<const std::atomic<bool>*>(args[0]);
   while (worker == workers - 1 && !open) std::this_thread::yield();
   return 0;

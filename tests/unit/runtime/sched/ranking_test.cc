@@ -28,7 +28,7 @@ TEST(Ranking, FcfsIsByArrival) {
 TEST(Ranking, PriorityIsLowestFirstOverTheWholeRange) {
   const Ranking ranking = rankingOf(Policy::kPriority);
   Sequence a, b;
-  a.priority = INT32_MIN, b.priority = INT32_MAX;
+  a.priority = INT64_MIN, b.priority = INT64_MAX;
   a.arrival = 2;
   EXPECT_LT(ranking.running(a), ranking.running(b));
   EXPECT_GT(ranking.rankClass(a), 0u) << "class 0 is for those who waited too long";

@@ -139,6 +139,18 @@ constexpr BadField kBadFields[] = {
     {R"("stream":true,"stream_options":[])", "stream_options"},
     {R"("stream":true,"stream_options":{"include_usage":1})", "stream_options.include_usage"},
     {R"("echo":"yes")", "echo"},
+    {R"("include_reasoning":1)", "include_reasoning"},
+    {R"("parallel_tool_calls":"yes")", "parallel_tool_calls"},
+    {R"("use_beam_search":1)", "use_beam_search"},
+    {R"("length_penalty":2.0)", "length_penalty"},
+    {R"("use_beam_search":true,"length_penalty":"a")", "length_penalty"},
+    {R"("use_beam_search":true,"n":11)", "n"},
+    {R"("use_beam_search":true,"stream":true)", "stream"},
+    {R"("use_beam_search":true,"best_of":2)", "best_of"},
+    {R"("use_beam_search":true,"echo":true,"max_tokens":0)", "max_tokens"},
+    {R"("use_beam_search":true,"stop":"a")", "stop"},
+    {R"("use_beam_search":true,"presence_penalty":0.5)", "presence_penalty"},
+    {R"("use_beam_search":true,"logit_bias":{"3":1})", "logit_bias"},
     {R"("model":7)", "model"},
     {R"("response_format":"x")", "response_format"},
 };
@@ -156,11 +168,10 @@ TEST(OpenAiRequest, EachBadValueNamesItsField) {
 }
 
 TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
-  for (const char* fields :
-       {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")", R"("response_format":{"type":"json_object"})",
-        R"("structured_outputs":{"regex":"a"})", R"("guided_json":{})", R"("chat_template":"x")",
-        R"("use_beam_search":true)", R"("length_penalty":2.0)", R"("kv_transfer_params":{"a":1})",
-        R"("vllm_xargs":{"a":1})", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
+  for (const char* fields : {R"("tools":[{"type":"function"}])", R"("tool_choice":"auto")",
+                             R"("response_format":{"type":"json_object"})", R"("structured_outputs":{"regex":"a"})",
+                             R"("guided_json":{})", R"("chat_template":"x")", R"("kv_transfer_params":{"a":1})",
+                             R"("vllm_xargs":{"a":1})", R"("thinking_token_budget":5)", R"("modalities":["audio"])"}) {
     GenerateRequest out;
     const ApiFault fault = readFault(fields, true, out);
     const std::string name(std::string_view(fields).substr(1, std::string_view(fields).find('"', 1) - 1));
@@ -171,6 +182,17 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
   }
   GenerateRequest out;
   EXPECT_EQ(readFault(R"("suffix":"s")", false, out)->param, "suffix");
+}
+
+TEST(OpenAiRequest, ABeamSearchDrawsNothing) {
+  const GenerateRequest r = readOk(
+      R"("use_beam_search":true,"n":10,"length_penalty":-0.5,"temperature":0.7,"top_p":0.5,"seed":1,"stop":[],
+      "presence_penalty":0,"repetition_penalty":1,"logprobs":2,"ignore_eos":true)");
+  EXPECT_TRUE(r.beamSearch && r.sampling.greedy() && !r.sampling.penalizes() && r.ignoreEos);
+  EXPECT_EQ(r.choices, 10u);
+  EXPECT_EQ(r.lengthPenalty, -0.5);
+  EXPECT_EQ(r.sampling.logprobs, 2);
+  EXPECT_FALSE(readOk(R"("length_penalty":1.0)").beamSearch);
 }
 
 TEST(OpenAiRequest, ALogprobOfEachTokenIsRefusedWithTheLimit) {

@@ -113,14 +113,16 @@ TEST(RequestFields, StopStringsByTheirApisName) {
 TEST(RequestFields, VllmsFieldsArriveInEveryApi) {
   for (const Api api : kAll) {
     GenerateRequest out;
-    EXPECT_FALSE(
-        read(api, R"("ignore_eos":true,"min_p":0.25,"seed":7,"min_tokens":3,"cache_salt":"s","priority":-2)", out));
+    EXPECT_FALSE(read(
+        api,
+        R"("ignore_eos":true,"min_p":0.25,"seed":7,"min_tokens":3,"cache_salt":"s","priority":-9223372036854775808)",
+        out));
     EXPECT_TRUE(out.ignoreEos && out.seedGiven);
     EXPECT_EQ(out.sampling.minP, 0.25);
     EXPECT_EQ(out.sampling.seed, 7u);
     EXPECT_EQ(out.sampling.minTokens, 3u);
     EXPECT_EQ(out.cacheSalt, "s");
-    EXPECT_EQ(out.priority, -2);
+    EXPECT_EQ(out.priority, INT64_MIN);
     EXPECT_EQ(out.maxTokens, 16u);
   }
 }
@@ -192,9 +194,11 @@ TEST(RequestFields, TemplateVariables) {
   const Json effort = "low";
   readTemplateVariables(fields, &effort, chat);
   EXPECT_EQ(chat.variables, R"({"x":1,"reasoning_effort":"low","enable_thinking":true})");
-  const Json wrong = 7;
-  readTemplateVariables(fields, &wrong, chat);
-  EXPECT_EQ(fields.fault()->param, "reasoning_effort");
+  for (const Json& wrong : {Json(7), Json("ultra"), Json("High")}) {
+    FieldReader again(json);
+    readTemplateVariables(again, &wrong, chat);
+    EXPECT_EQ(again.fault()->param, "reasoning_effort");
+  }
 }
 
 }  // namespace

@@ -6,11 +6,14 @@
 namespace llmc::rt::server {
 namespace {
 
-ApiFault prompts(const std::string& value, std::vector<Prompt>& out) {
+ApiFault prompts(const std::string& value, std::vector<Prompt>& out, uint32_t mostAtOnce = UINT32_MAX) {
   Json json;
   if (ApiFault fault = parseBody("{\"prompt\":" + value + "}", json)) return fault;
   FieldReader fields(json);
-  readPrompts(fields, 265, out);
+  ModelFacts facts;
+  facts.vocabulary = 265;
+  facts.mostAtOnce = mostAtOnce;
+  readPrompts(fields, facts, out);
   return fields.fault();
 }
 
@@ -20,6 +23,38 @@ ApiFault chat(const std::string& body, ChatFields& out) {
   FieldReader fields(json);
   readChatFields(fields, out);
   return fields.fault();
+}
+
+TEST(RequestPrompts, MoreThanTheQueueEverTakesIsNoMatterOfWaiting) {
+  std::vector<Prompt> out;
+  EXPECT_FALSE(prompts(R"(["a","b","c"])", out, 3));
+  const ApiFault fault = prompts(R"(["a","b","c","d"])", out, 3);
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->status, 400);
+  EXPECT_EQ(fault->param, "prompt");
+  EXPECT_NE(fault->message.find("holds 4 prompts, and this server takes at most 3 at once"), std::string::npos);
+  EXPECT_FALSE(prompts("[1,2,3,4]", out, 3)) << "one prompt of four tokens";
+}
+
+TEST(RequestPrompts, PartsAsClientsSendThemBack) {
+  for (const auto& [content, text] : {std::pair{R"("content":[{"text":"a"},{"type":"text","text":"b"}])", "a\nb"},
+                                      std::pair{R"("content":["a","b"])", "a\nb"}, std::pair{R"("refusal":"no")", "no"},
+                                      std::pair{R"("content":null,"refusal":"no")", "no"},
+                                      std::pair{R"("content":[{"type":"refusal","refusal":"no"}])", "no"}}) {
+    ChatFields out;
+    const ApiFault fault = chat(R"("messages":[{"role":"assistant",)" + std::string(content) + "}]", out);
+    ASSERT_FALSE(fault) << content << fault->message;
+    EXPECT_EQ(out.lastContent, text) << content;
+  }
+  for (const char* message :
+       {R"("role":"user","refusal":"no")", R"("role":"assistant","content":[7])",
+        R"("role":"user","content":[{"image_url":{"url":"x"}}])", R"("role":"user","content":[{}])",
+        R"("role":"assistant","content":[{"type":"refusal","text":"no"}])", R"("role":"assistant","refusal":7)"}) {
+    ChatFields out;
+    const ApiFault fault = chat(R"("messages":[{)" + std::string(message) + "}]", out);
+    ASSERT_TRUE(fault) << message;
+    EXPECT_EQ(fault->param, "messages[0].content") << message;
+  }
 }
 
 TEST(RequestPrompts, TextsIdsAndListsOfEither) {
