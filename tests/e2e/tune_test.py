@@ -102,6 +102,19 @@ class Tune(unittest.TestCase):
             status, said = refused("tune", self.engine, "-o", "-", *flags)
             self.assertEqual(status, code, said)
 
+    def test_an_output_that_is_no_database_stays(self):
+        before = self.engine.read_bytes()
+        status, said = refused("tune", self.engine, "-o", self.engine, "--quiet")
+        self.assertEqual((status, "error[OUT_EXISTS]" in said), (64, True), said)
+        self.assertEqual(self.engine.read_bytes(), before)
+
+    def test_a_name_that_no_product_has_is_an_error(self):
+        out = engine.work_dir() / "nothing.tuning"
+        status, said = refused("tune", self.engine, "-o", out, "--only", "nothing", "--quiet")
+        self.assertEqual(status, 64, said)
+        self.assertIn("no product of the engine has 'nothing' in its name", said)
+        self.assertFalse(out.exists())
+
     def test_a_part_of_the_products(self):
         key = self.keys()[0].split(" ", 3)[3]
         lines = engine.call("llmc", "tune", self.engine, "-o", "-", "--sample-ms", 1, "--threads", 1, "--quiet", "--only", key).splitlines()
