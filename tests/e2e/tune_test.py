@@ -84,6 +84,7 @@ class Tune(unittest.TestCase):
             self.assertIn(f"error[TUNE_FILE] {bad}{where}", said)
             self.assertFalse(out.exists())
         self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", engine.work_dir() / "no.tuning")[0], 66)
+        self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", "/dev/zero")[0], 65)  # without an end
         # Records for a CPU say nothing about a device; those for a device are checked before the work.
         bad.write_text("llmc-tuning 1\ncuda sm_90a linear 96x64,bf16m16k16,1 8 k_warps=5\n")
         for target in ("cpu", "cuda:sm_90a"):
