@@ -3,7 +3,7 @@
 
 #include "runtime/base/limits.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/FileSystem.h"
 #include "runtime/base/system_error.h"
 #include <optional>
 
@@ -173,14 +173,29 @@ rt::Result<TuningDatabase> TuningDatabase::parse(llvm::StringRef text, llvm::Str
 }
 
 rt::Result<TuningDatabase> TuningDatabase::read(const std::string &path) {
-  auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  llvm::Expected<llvm::sys::fs::file_t> file = llvm::sys::fs::openNativeFileForRead(path);
   if (!file)
-    return rt::fileError("TUNE_FILE", "cannot read", path, file.getError().value());
-  if ((*file)->getBufferSize() > rt::limits::kTuningFileBytes)
+    return rt::fileError("TUNE_FILE", "cannot read", path, llvm::errorToErrorCode(file.takeError()).value());
+  // A byte more than may be there, not the size: a device or a pipe has none.
+  llvm::SmallVector<char, 0> text;
+  llvm::Error failed = llvm::Error::success();
+  for (size_t had = SIZE_MAX; !failed && text.size() != had && text.size() <= rt::limits::kTuningFileBytes;) {
+    had = text.size();
+    text.resize(rt::limits::kTuningFileBytes + 1);
+    llvm::Expected<size_t> count = llvm::sys::fs::readNativeFile(*file, llvm::MutableArrayRef(text).drop_front(had));
+    text.resize(had + (count ? *count : 0));
+    if (!count)
+      failed = count.takeError();
+  }
+  llvm::sys::fs::closeFile(*file);
+  if (failed)
+    return rt::fileError("TUNE_FILE", "cannot read", path, llvm::errorToErrorCode(std::move(failed)).value());
+  if (text.size() > rt::limits::kTuningFileBytes)
     return rt::Status::error(rt::ErrorKind::kBadInput, "TUNE_FILE",
-                             rt::escaped(path) + " has " + std::to_string((*file)->getBufferSize()) +
-                                 " bytes, at most " + std::to_string(rt::limits::kTuningFileBytes) + " are read");
-  return parse((*file)->getBuffer(), path);
+                             rt::escaped(path) + " is too long: at most " +
+                                 std::to_string(rt::limits::kTuningFileBytes) + " bytes are read",
+                             "llmc tune writes such files");
+  return parse(llvm::StringRef(text.data(), text.size()), path);
 }
 
 const TuningRecord *TuningDatabase::find(llvm::StringRef target, llvm::StringRef arch, llvm::StringRef family,

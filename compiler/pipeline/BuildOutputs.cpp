@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -70,6 +71,26 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
     return rt::Status::ok();
   return rt::Status::error(rt::ErrorKind::kUsage, "OUT_PATH", "--remarks and -o are both '" + rt::escaped(output) + "'",
                            "name another file");
+}
+
+rt::Status checkReplaces(const std::string &what, const std::string &path, const std::string &begins) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+    return rt::Status::ok();
+  std::ifstream file(path, std::ios::binary);
+  std::string head(64 << 10, '\0'); // no comment before the first line is longer
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(file.gcount()));
+  std::istringstream lines(head);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty() && line[0] != '#')
+      if (line.starts_with(begins))
+        return rt::Status::ok();
+      else
+        break;
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
+                           what + " " + rt::escaped(path) + " is there and does not begin with '" + begins + "'",
+                           "name another file, or remove that one");
 }
 
 /// What stands before the last dot of `name`, and what follows from it on. Allocates nothing.

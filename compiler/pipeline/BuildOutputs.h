@@ -52,6 +52,11 @@ private:
   std::vector<std::filesystem::path> made_;    ///< by prepare(), innermost first
 };
 
+/// Error OUT_EXISTS (64) when `path` is a file with something in it whose first line that neither is empty nor begins
+/// with # is not `begins`, a prefix of what the file would be replaced by. `what`: for the message, as "-o". Errors of
+/// reading are left to whoever writes.
+rt::Status checkReplaces(const std::string &what, const std::string &path, const std::string &begins);
+
 /// A small text that is opened before the work and written after it. What was there stays until write(); a file that
 /// open() made is removed again when nothing was written.
 class LateFile {

@@ -197,8 +197,10 @@ rt::Status tune(const TuneRequest &request) {
   if (!engine)
     return engine.takeStatus();
   LateFile output;
-  if (request.output != "-")
-    LLMC_TRY(output.open(request.output)); // a path that cannot be written is told before the work
+  if (request.output != "-") { // a path that cannot be written is told before the work
+    LLMC_TRY(checkReplaces("-o", request.output, TuningDatabase::kHeader.str()));
+    LLMC_TRY(output.open(request.output));
+  }
   std::string text;
   size_t faster = 0, all = 0;
   TuneSink sink;
@@ -213,6 +215,11 @@ rt::Status tune(const TuneRequest &request) {
     ++all;
   };
   LLMC_TRY(rt::isCuda(engine->plan()) ? tuneDevice(*engine, request.onDevice, sink) : tuneCpu(*engine, request, sink));
+  if (all == 0)
+    return usageError(
+        "no product of the engine" +
+            (request.only.empty() ? "" : " has '" + rt::escaped(request.only, 80) + "' in its name, or no such class"),
+        request.only.empty() ? "there is nothing to tune" : "llmc explain names them as linear_ROWSxCOLUMNS");
   if (!request.quiet)
     llvm::errs() << faster << " of " << all << " are faster than the built-in choice by "
                  << llvm::formatv("{0:f0}% or more\n", request.options.leastGain * 100);

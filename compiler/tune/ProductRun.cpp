@@ -137,15 +137,14 @@ rt::Result<std::unique_ptr<ProductRun>> ProductRun::compile(const Level &level, 
   return run;
 }
 
-rt::Result<double> ProductRun::seconds(rt::WorkerPool &pool, const ProductMemory &memory, size_t calls) {
+rt::Result<double> ProductRun::seconds(rt::WorkerPool &pool, ProductMemory &memory, size_t calls) {
   const uint32_t end = 1;
   const auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < calls; ++i) {
-    const uint64_t args[5] = {
-        reinterpret_cast<uint64_t>(memory.x.data()),
-        reinterpret_cast<uint64_t>(memory.weights.data() + memory.weightBytes * (next_++ % memory.copies)),
-        reinterpret_cast<uint64_t>(memory.out.data()), reinterpret_cast<uint64_t>(&memory.rows),
-        reinterpret_cast<uint64_t>(scratch_.data())};
+    const uint64_t args[5] = {reinterpret_cast<uint64_t>(memory.x.data()),
+                              reinterpret_cast<uint64_t>(memory.nextWeights()),
+                              reinterpret_cast<uint64_t>(memory.out.data()), reinterpret_cast<uint64_t>(&memory.rows),
+                              reinterpret_cast<uint64_t>(scratch_.data())};
     call_.args = args;
     if (const int32_t code = pool.run({std::span(&call_, 1), std::span(&end, 1)}))
       return rt::Status::error(rt::ErrorKind::kInternal, "RT_KERNEL", "a kernel returned " + std::to_string(code));

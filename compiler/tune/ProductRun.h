@@ -17,6 +17,10 @@ public:
   /// Error RT_MEMORY (69).
   static rt::Result<std::unique_ptr<ProductMemory>> make(const MatmulShape &shape);
 
+  /// The copy that was read longest ago, by whichever configuration: one that came after another over the same copies
+  /// would find them in a cache.
+  const uint8_t *nextWeights() { return weights.data() + weightBytes * (next_++ % copies); }
+
   int32_t rows = 0; ///< of x: as many as the class holds, 256 where it holds any number
   size_t copies = 0;
   size_t weightBytes = 0; ///< of a copy
@@ -24,6 +28,7 @@ public:
 
 private:
   ProductMemory() = default;
+  size_t next_ = 0; ///< copy of the weights
 };
 
 /// Compiled code and its arguments.
@@ -35,14 +40,13 @@ public:
                                                          const std::vector<TunedNumber> &numbers, uint32_t workers);
 
   /// Seconds a product on all workers of `pool`: `calls` products, each with the next copy of the weights.
-  rt::Result<double> seconds(rt::WorkerPool &pool, const ProductMemory &memory, size_t calls);
+  rt::Result<double> seconds(rt::WorkerPool &pool, ProductMemory &memory, size_t calls);
 
 private:
   ProductRun() = default;
   rt::Mapping code_;
   rt::Arena scratch_;
   rt::KernelCall call_;
-  size_t next_ = 0; ///< copy of the weights
 };
 
 } // namespace llmc

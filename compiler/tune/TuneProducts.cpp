@@ -78,10 +78,7 @@ public:
     if (!table)
       return table.takeStatus();
     table_ = table.take();
-    auto once = table_->seconds(pool_, *memory_, 1);
-    if (!once)
-      return once.takeStatus();
-    calls_ = std::max<size_t>(1, static_cast<size_t>(options_.sampleSeconds / std::max(*once, 1e-7)));
+    LLMC_TRY(setCalls());
     best_ = table_;
     for (const MatmulAxis &axis : matmulAxes(level_, shape_))
       for (int64_t value : axis.values)
@@ -96,6 +93,19 @@ private:
       return run.takeStatus();
     ++tried_;
     return std::shared_ptr<ProductRun>(run.take());
+  }
+
+  /// As many as fill a sample. The first alone fetches code and wakes workers: too long to count with.
+  rt::Status setCalls() {
+    for (calls_ = 1;; calls_ *= 2) {
+      auto seconds = table_->seconds(pool_, *memory_, calls_);
+      if (!seconds)
+        return seconds.takeStatus();
+      if (*seconds * static_cast<double>(calls_) < options_.sampleSeconds / 4)
+        continue;
+      calls_ = std::max<size_t>(1, static_cast<size_t>(options_.sampleSeconds / *seconds));
+      return rt::Status::ok();
+    }
   }
 
   /// Medians of both, in turns.

@@ -47,6 +47,10 @@ constexpr uint64_t kRounds = 10'000;
 #define LLMC_DOT256(s) s = _mm256_dpbusd_avx_epi32(s, a, b);
 #define LLMC_PAIRS512(s) s = _mm512_add_epi16(s, _mm512_maddubs_epi16(s, b));
 #define LLMC_PAIRS256(s) s = _mm256_add_epi16(s, _mm256_maddubs_epi16(s, b));
+#define LLMC_WORDDOT512(s) s = _mm512_dpwssd_epi32(s, a, b);
+#define LLMC_WORDDOT256(s) s = _mm256_dpwssd_avx_epi32(s, a, b);
+#define LLMC_WORDS512(s) s = _mm512_add_epi32(s, _mm512_madd_epi16(s, b));
+#define LLMC_WORDS256(s) s = _mm256_add_epi32(s, _mm256_madd_epi16(s, b));
 #define LLMC_FMA512(s) s = _mm512_fmadd_ps(a, b, s);
 #define LLMC_FMA256(s) s = _mm256_fmadd_ps(a, b, s);
 #define LLMC_BF16(s) s = _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b);
@@ -55,6 +59,10 @@ LLMC_PEAK_LOOP(dot512, "avx512f,avx512vnni", __m512i, LLMC_DOT512)
 LLMC_PEAK_LOOP(dot256, "avx2,avxvnni", __m256i, LLMC_DOT256)
 LLMC_PEAK_LOOP(pairs512, "avx512f,avx512bw", __m512i, LLMC_PAIRS512)
 LLMC_PEAK_LOOP(pairs256, "avx2", __m256i, LLMC_PAIRS256)
+LLMC_PEAK_LOOP(wordDot512, "avx512f,avx512vnni", __m512i, LLMC_WORDDOT512)
+LLMC_PEAK_LOOP(wordDot256, "avx2,avxvnni", __m256i, LLMC_WORDDOT256)
+LLMC_PEAK_LOOP(words512, "avx512f,avx512bw", __m512i, LLMC_WORDS512)
+LLMC_PEAK_LOOP(words256, "avx2", __m256i, LLMC_WORDS256)
 LLMC_PEAK_LOOP(fma512, "avx512f", __m512, LLMC_FMA512)
 LLMC_PEAK_LOOP(fma256, "avx2,fma", __m256, LLMC_FMA256)
 LLMC_PEAK_LOOP(bf16512, "avx512f,avx512bf16", __m512, LLMC_BF16)
@@ -64,17 +72,17 @@ using Loop = int32_t (*)(const uint64_t*, uint32_t, uint32_t, std::atomic<uint32
 /// Loops of a level; `bytes` a vector.
 struct Loops {
   std::string_view level;
-  Loop int8, f32, bf16;
+  Loop int8, int16, f32, bf16;
   int bytes;
   const char* int8How;
 };
 constexpr Loops kLoops[] = {
-    {"x86-64-v3", pairs256, fma256, nullptr, 32, "vpmaddubsw and vpaddw, 256 bits"},
-    {"x86-64-v3-avxvnni", dot256, fma256, nullptr, 32, "vpdpbusd, 256 bits"},
-    {"x86-64-v4", pairs512, fma512, nullptr, 64, "vpmaddubsw and vpaddw, 512 bits"},
-    {"x86-64-v4-vnni", dot512, fma512, nullptr, 64, "vpdpbusd, 512 bits"},
-    {"x86-64-v4-vnni-bf16", dot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
-    {"x86-64-v4-vnni-bf16-vp2intersect", dot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
+    {"x86-64-v3", pairs256, words256, fma256, nullptr, 32, "vpmaddubsw and vpaddw, 256 bits"},
+    {"x86-64-v3-avxvnni", dot256, wordDot256, fma256, nullptr, 32, "vpdpbusd, 256 bits"},
+    {"x86-64-v4", pairs512, words512, fma512, nullptr, 64, "vpmaddubsw and vpaddw, 512 bits"},
+    {"x86-64-v4-vnni", dot512, wordDot512, fma512, nullptr, 64, "vpdpbusd, 512 bits"},
+    {"x86-64-v4-vnni-bf16", dot512, wordDot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
+    {"x86-64-v4-vnni-bf16-vp2intersect", dot512, wordDot512, fma512, bf16512, 64, "vpdpbusd, 512 bits"},
 };
 
 /// Loop iterations a second of all workers together, the best of a few runs.
@@ -102,9 +110,11 @@ ComputePeaks measureComputePeaks(WorkerPool& pool, std::string_view level) {
     if (loops.level != level) continue;
     const double products = 2.0 * kChains * loops.bytes;  // of bytes, in an iteration
     peaks.int8 = products * roundsPerSecond(pool, loops.int8);
+    peaks.int16 = products / 2 * roundsPerSecond(pool, loops.int16);
     peaks.f32 = products / 4 * roundsPerSecond(pool, loops.f32);
     if (loops.bf16) peaks.bf16 = products / 2 * roundsPerSecond(pool, loops.bf16);
     peaks.int8How = loops.int8How;
+    peaks.vectorBits = loops.bytes * 8;
   }
   return peaks;
 }

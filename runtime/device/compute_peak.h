@@ -12,9 +12,11 @@ namespace llmc::rt {
 /// registers.
 struct ComputePeaks {
   double int8 = 0;      ///< dot products of bytes, summed in 32 bits (16 without VNNI)
+  double int16 = 0;     ///< dot products of 16-bit integers, summed in 32 bits
   double f32 = 0;       ///< FMA
   double bf16 = 0;      ///< dot products of bf16; 0: the level has none
   std::string int8How;  ///< "vpdpbusd, 512 bits"
+  int vectorBits = 0;   ///< 256 or 512
 };
 
 /// Peaks of the instructions that code of `level` ("x86-64-v4-vnni", ...) uses; takes about 10 ms. `level` must be

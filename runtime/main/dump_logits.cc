@@ -5,13 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <span>
 #include <vector>
 
 #include "runtime/base/system_error.h"
+#include "runtime/format/layout.h"
 #include "runtime/kv/sequence_cache.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/prompt.h"
@@ -51,6 +54,17 @@ class Output {
   std::FILE* const file_;
   bool finished_ = false;
 };
+
+/// An engine or a model: who named it here meant to read it.
+Status checkNoModel(const std::string& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return Status::ok();
+  std::array<char, kEngineMagic.size()> begin{};
+  std::ifstream(path, std::ios::binary).read(begin.data(), begin.size());
+  if (begin != kEngineMagic && !std::string_view(begin.data(), begin.size()).starts_with("GGUF")) return Status::ok();
+  return Status::error(ErrorKind::kUsage, "CLI_OUTPUT", "--dump-logits " + escaped(path) + " is there and a model",
+                       "name another file");
+}
 
 /// One piece of the prompt with its own cache.
 struct Piece {
@@ -99,6 +113,7 @@ Status runStep(Executor& executor, std::vector<Piece>& pieces, size_t step, Outp
 }  // namespace
 
 Status runDumpLogits(const Flags& flags) {
+  LLMC_TRY(checkNoModel(flags.dumpLogits));
   const auto streams = static_cast<uint32_t>(flags.benchStreams);
   auto opened =
       Session::open(flags, {.text = flags.promptIds.empty(), .sequences = streams, .rows = flags.maxBatchedTokens});

@@ -245,6 +245,9 @@ Status refuseIdleFlags(const Parsed& parsed, const Flags& flags) {
 /// Values that contradict each other.
 Status refuseContradictions(const Parsed& parsed, const Flags& flags) {
   const bool schedules = flags.mode == Mode::kServe || flags.mode == Mode::kSimulate;
+  if (flags.trace == "-" || flags.dumpLogits == "-")
+    return flagError("CLI_FLAG", std::string(flags.trace == "-" ? "--trace" : "--dump-logits") +
+                                     " writes a file that it goes back in, - is none; name one");
   // Who leaves the budget out gets one that suffices.
   if (schedules && parsed.count("max-num-batched-tokens") && flags.maxBatchedTokens < flags.maxSequences)
     return flagError("CLI_FLAG", "--max-num-batched-tokens " + std::to_string(flags.maxBatchedTokens) +

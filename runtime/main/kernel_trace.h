@@ -14,7 +14,7 @@ namespace llmc::rt {
 /// Writes a track for each worker, with an event for each kernel and each wait, and one for the steps. At most 256 MiB.
 class KernelTrace : public StepObserver {
  public:
-  /// Error SV_TRACE (74). `plan` must outlive the trace.
+  /// Errors of TraceFile::create(). `plan` must outlive the trace.
   static Result<std::unique_ptr<KernelTrace>> create(const std::string& path, const fb::Engine& plan, uint32_t workers);
 
   /// What the steps from here on are.

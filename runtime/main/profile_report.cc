@@ -30,6 +30,21 @@ const fb::Launch* launchOf(const fb::Engine& plan, uint32_t kernel) {
   return nullptr;
 }
 
+/// Rows of a variant; the last one takes what is left: as many as the programs that launch it have tokens, 0: any
+/// number.
+uint32_t mostRows(const fb::Engine& plan, const StepProfile::Key& key) {
+  uint32_t most = plan.kernels()->Get(key.first)->variants()->Get(key.second)->m_max();
+  if (most) return most;
+  for (const auto* program : *plan.programs())
+    for (const auto* phase : *program->phases())
+      for (const auto* launch : *phase->launches()) {
+        if (launch->kernel() != key.first) continue;
+        if (program->t_max() == 0) return 0;
+        most = std::max(most, program->t_max());
+      }
+  return most;
+}
+
 /// What of the model a kernel computes, layers left out: ["attention_norm", "attention.q_k_v"].
 Json originOf(const fb::Kernel& kernel) {
   Json parts = Json::array();
@@ -60,18 +75,28 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
   return work;
 }
 
-Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry) {
+/// What attention multiplies. With int8 or bf16 activations tokens of prompts may be rounded: to bf16 where the level
+/// has it, to 16-bit integers where vectors have 256 bits and the cache f16; a sequence that brings one token, which
+/// pairs with each cached one once, never is. An int8 cache meets 16-bit factors.
+const char* attentionUnit(const fb::Engine& plan, const StepProfile::Entry& entry, const ComputePeaks& peaks) {
+  const fb::DType cache = plan.kv()->dtype();
+  if (textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context && cache != fb::DType::F32) {
+    if (peaks.bf16 > 0) return "bf16";
+    if (cache == fb::DType::F16 && peaks.vectorBits == 256) return "int16";
+  }
+  return cache == fb::DType::I8 ? "int16" : "f32";
+}
+
+Work attentionWork(const fb::Engine& plan, const StepProfile::Entry& entry, const ComputePeaks& peaks) {
   const fb::KvSpec& kv = *plan.kv();
   const double tokenBytes = static_cast<double>(kv.layer_bytes()) / kv.page_tokens();
   // A query head multiplies with a key and adds a value for each token that it sees.
   const double pairOperations = 4.0 * plan.model()->heads() * plan.model()->head_dim();
-  // With int8 or bf16 activations tokens of prompts multiply in bf16 where the level can; a sequence that brings one
-  // token, which pairs with each cached one once, never does.
-  const bool bf16 = textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context;
-  return {entry.context * tokenBytes, entry.attended * pairOperations, bf16 ? "bf16" : "f32"};
+  return {entry.context * tokenBytes, entry.attended * pairOperations, attentionUnit(plan, entry, peaks)};
 }
 
 double peakOf(const ComputePeaks& peaks, std::string_view unit) {
+  if (unit == "int16") return peaks.int16;
   return unit == "int8" ? peaks.int8 : unit == "bf16" && peaks.bf16 > 0 ? peaks.bf16 : peaks.f32;
 }
 
@@ -130,16 +155,16 @@ class Report {
     Json json{{"name", nameOf(key)},
               {"family", family},
               {"origin", originOf(*kernel)},
-              {"m_max", kernel->variants()->Get(key.second)->m_max()},
+              {"m_max", mostRows(plan_, key)},
               {"calls_per_step", static_cast<double>(entry.calls) / steps()},
               {"us_per_step", perStep(entry.ticks)},
               {"share", shareOf(entry.ticks)},
               {"imbalance", entry.ticks > 0 ? entry.slowest / entry.ticks : 1}};
     const double seconds = secondsOf(entry.slowest);
     if (seconds <= 0 || (family != "linear" && family != "attend")) return json;
-    limitSeconds_ +=
-        addRates(json, family == "linear" ? productWork(plan_, key.first, entry) : attentionWork(plan_, entry), seconds,
-                 limits_);
+    limitSeconds_ += addRates(
+        json, family == "linear" ? productWork(plan_, key.first, entry) : attentionWork(plan_, entry, limits_.peaks),
+        seconds, limits_);
     return json;
   }
 
@@ -197,6 +222,7 @@ Json limitsJson(const MachineLimits& limits) {
   Json json{{"read_gb_per_s", limits.readBytes / 1e9},
             {"int8_gop_per_s", limits.peaks.int8 / 1e9},
             {"int8_how", limits.peaks.int8How},
+            {"int16_gop_per_s", limits.peaks.int16 / 1e9},
             {"f32_gop_per_s", limits.peaks.f32 / 1e9}};
   if (limits.peaks.bf16 > 0) json["bf16_gop_per_s"] = limits.peaks.bf16 / 1e9;
   return json;
@@ -207,14 +233,16 @@ Json profileJson(const StepProfile& profile, const fb::Engine& plan, const Machi
 }
 
 std::string limitsLine(const Json& limits) {
-  std::string text = formatted("limits: read %.1f GB/s; int8 %.0f GOP/s (%s), f32 %.0f GOP/s",
+  std::string text = formatted("limits: read %.1f GB/s; int8 %.0f GOP/s (%s), int16 %.0f GOP/s, f32 %.0f GOP/s",
                                number(limits, "read_gb_per_s"), number(limits, "int8_gop_per_s"),
-                               limits["int8_how"].get<std::string>().c_str(), number(limits, "f32_gop_per_s"));
+                               limits["int8_how"].get<std::string>().c_str(), number(limits, "int16_gop_per_s"),
+                               number(limits, "f32_gop_per_s"));
   if (limits.contains("bf16_gop_per_s")) text += formatted(", bf16 %.0f GOP/s", number(limits, "bf16_gop_per_s"));
   return text + "\n";
 }
 
 std::string profileTable(const Json& profile, const std::string& title) {
+  if (profile["steps"] == 0) return title + ": no steps\n";
   std::string text = title + formatted(
                                  ": %d steps of %.1f us: %.1f%% in kernels, %.1f%% waiting at barriers, %.1f%% idle "
                                  "between steps; %.0f%% of the limits\n",

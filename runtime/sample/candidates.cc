@@ -2,6 +2,7 @@
 #include "runtime/sample/candidates.h"
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <limits>
 
@@ -23,14 +24,24 @@ std::vector<Candidate>& TopSelector::takeAbove(float bound) {
   found_.clear();
   for (uint32_t block = 0; block < maxima_.size(); ++block) {
     if (maxima_[block] < bound) continue;
-    const uint32_t end = std::min(count, (block + 1) * kScanBlock);
-    for (uint32_t i = block * kScanBlock; i < end; ++i)
-      if (row_[i] >= bound) found_.push_back({static_cast<int32_t>(i), row_[i], 0});
+    const uint32_t begin = block * kScanBlock;
+    uint64_t above = 0;
+    if (begin + kScanBlock <= count)
+      above = atLeast(row_.data() + begin, bound);
+    else
+      for (uint32_t i = begin; i < count; ++i) above |= uint64_t{row_[i] >= bound} << (i - begin);
+    for (; above; above &= above - 1) {
+      const uint32_t i = begin + static_cast<uint32_t>(std::countr_zero(above));
+      Candidate& candidate =
+          found_.emplace_back();  // a copy of one made elsewhere waits for its stores: half of all time
+      candidate.id = static_cast<int32_t>(i);
+      candidate.logit = row_[i];
+    }
   }
   return found_;
 }
 
-std::vector<Candidate>& TopSelector::take(uint32_t k) {
+std::vector<Candidate>& TopSelector::takeUnsorted(uint32_t k) {
   const auto count = static_cast<uint32_t>(row_.size());
   k = std::min(k, count);
   float bound = -std::numeric_limits<float>::infinity();
@@ -44,6 +55,11 @@ std::vector<Candidate>& TopSelector::take(uint32_t k) {
     std::nth_element(found_.begin(), found_.begin() + k, found_.end(), better);
     found_.resize(k);
   }
+  return found_;
+}
+
+std::vector<Candidate>& TopSelector::take(uint32_t k) {
+  takeUnsorted(k);
   std::sort(found_.begin(), found_.end(), better);
   return found_;
 }

@@ -26,7 +26,10 @@ class TopSelector {
   /// Looks at a new row [vocab] f32; it must stay unchanged while take() is used.
   void setRow(std::span<const float> row);
 
-  /// The min(k, vocab) best, sorted. Valid until the next call.
+  /// The min(k, vocab) best, in any order. Valid until the next call.
+  std::vector<Candidate>& takeUnsorted(uint32_t k);
+
+  /// The same, sorted.
   std::vector<Candidate>& take(uint32_t k);
 
   /// All with logit >= bound, by ascending id. Valid until the next call.

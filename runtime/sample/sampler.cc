@@ -136,14 +136,20 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
     if (params.topP < 1) candidates.resize(prefixOf(candidates, params.topP, sumOf(candidates)));
     return candidates;
   }
-  // Without top-k the share counts against the whole vocabulary. The best few hundred mostly hold it.
+  // Without top-k the share counts against the whole vocabulary. The best few, or few hundred, mostly hold it.
   if (params.topP < 1) {
     const double wanted = params.topP * totalWeight(row, max, scale);
-    auto& best = selector_.take(256);
-    setWeights(best, max, scale);
-    if (sumOf(best) < wanted) return keepMass(row, max, scale, wanted);
-    best.resize(prefixOf(best, wanted, 1));
-    return best;
+    for (const uint32_t count : {32u, 256u}) {
+      auto& best = selector_.takeUnsorted(count);
+      setWeights(best, max, scale);
+      // Another order sums to other last bits: what is near is for the sorted ones to tell.
+      if (sumOf(best) < wanted * (1 - 1e-9)) continue;
+      std::sort(best.begin(), best.end(), better);
+      if (sumOf(best) < wanted) continue;
+      best.resize(prefixOf(best, wanted, 1));
+      return best;
+    }
+    return keepMass(max, scale, wanted);
   }
   const float bound = params.minP > 0 ? max + static_cast<float>(std::log(params.minP) / scale) - 1e-3f
                                       : std::numeric_limits<float>::lowest();
@@ -152,7 +158,15 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
   return candidates;
 }
 
-std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max, float scale, double wanted) {
+void Sampler::weighAll(std::vector<Candidate>& candidates, float max, float scale) {
+  const size_t count = candidates.size();
+  weights_.resize(2 * count);
+  for (size_t i = 0; i < count; ++i) weights_[i] = candidates[i].logit;
+  expRow(weights_.data(), static_cast<uint32_t>(count), max, scale, weights_.data() + count);
+  for (size_t i = 0; i < count; ++i) candidates[i].weight = static_cast<double>(weights_[count + i]);
+}
+
+std::vector<Candidate>& Sampler::keepMass(float max, float scale, double wanted) {
   // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds
   // the bin in which the mass is reached, and only that bin is sorted.
   constexpr int kBins = 1024;
@@ -160,19 +174,25 @@ std::vector<Candidate>& Sampler::keepMass(std::span<const float> row, float max,
   const auto binOf = [&](float logit) {
     return static_cast<int>(std::min<float>((max - logit) * scale * kBinsPerNat, kBins - 1));
   };
-  weights_.resize(row.size());
-  expRow(row.data(), static_cast<uint32_t>(row.size()), max, scale, weights_.data());
-  std::array<double, kBins> mass{};
-  for (size_t i = 0; i < row.size(); ++i) mass[static_cast<size_t>(binOf(row[i]))] += static_cast<double>(weights_[i]);
-  int last = 0;
+  std::array<double, kBins> mass;
+  int last = 0, depth = 0;
   double above = 0;
-  while (last + 1 < kBins && above + mass[static_cast<size_t>(last)] < wanted)
-    above += mass[static_cast<size_t>(last++)];
-  // A bin more than needed, in case the bound rounds up; binOf decides.
-  const float bound = last + 1 < kBins ? max - static_cast<float>(last + 2) / (scale * kBinsPerNat)
-                                       : std::numeric_limits<float>::lowest();
-  auto& candidates = selector_.takeAbove(bound);
-  for (auto& c : candidates) c.weight = static_cast<double>(weights_[static_cast<size_t>(c.id)]);
+  std::vector<Candidate>* found = nullptr;
+  // From the top, as few tokens as will do: bins are whole down to a depth, which grows until the mass is within it.
+  while (last == depth) {
+    depth = depth ? depth + depth / 4 : 320;
+    // A bin more than needed, in case the bound rounds up; binOf decides.
+    const float bound = depth < kBins ? max - static_cast<float>(depth + 1) / (scale * kBinsPerNat) : kImpossible;
+    found = &selector_.takeAbove(bound);
+    weighAll(*found, max, scale);
+    mass.fill(0);
+    for (const auto& c : *found) mass[static_cast<size_t>(binOf(c.logit))] += c.weight;
+    last = 0;
+    above = 0;
+    while (last < std::min(depth, kBins - 1) && above + mass[static_cast<size_t>(last)] < wanted)
+      above += mass[static_cast<size_t>(last++)];
+  }
+  auto& candidates = *found;
   edge_.clear();
   std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(edge_),
                [&](const auto& c) { return binOf(c.logit) == last; });

@@ -48,7 +48,8 @@ class Sampler {
   int32_t pickFiltered(std::span<const float> row, float max, float scale, const SamplingParams& params,
                        double uniform);
   std::vector<Candidate>& keepTopP(std::span<const float> row, float max, float scale, const SamplingParams& params);
-  std::vector<Candidate>& keepMass(std::span<const float> row, float max, float scale, double wanted);
+  std::vector<Candidate>& keepMass(float max, float scale, double wanted);
+  void weighAll(std::vector<Candidate>& candidates, float max, float scale);
   double totalWeight(std::span<const float> row, float max, float scale);
   void fillLogprobs(std::span<const float> logits, float max, int32_t token, const SamplingParams& params,
                     TokenLogprobs& out);
@@ -57,7 +58,7 @@ class Sampler {
   std::vector<float> edit_;      ///< [vocab] row with bias and penalties
   std::vector<float> kept_;      ///< logits of the allowed ids
   std::vector<float> sums_;      ///< [blocks] sums of exp
-  std::vector<float> weights_;   ///< [vocab] exps, when first needed
+  std::vector<float> weights_;   ///< logits of candidates, then their exps
   std::vector<Candidate> edge_;  ///< of the bin in which a share is reached
 };
 

@@ -2,6 +2,8 @@
 // tests.
 #include "runtime/sample/vocab_scan.h"
 
+#include <immintrin.h>
+
 // Only the loops below get the wider instructions: no inline function of a header may be compiled with them.
 #define LLMC_WIDE __attribute__((target("avx2,fma")))
 
@@ -92,6 +94,16 @@ LLMC_WIDE void blockMaxima(const float* row, uint32_t count, float* maxima) {
   float max = row[block * kScanBlock];
   for (uint32_t i = block * kScanBlock; i < count; ++i) max = row[i] > max ? row[i] : max;
   maxima[block] = max;
+}
+
+LLMC_WIDE uint64_t atLeast(const float* block, float bound) {
+  const __m256 least = _mm256_set1_ps(bound);
+  uint64_t bits = 0;
+  for (uint32_t i = 0; i < kScanBlock; i += 8) {
+    const __m256 lanes = _mm256_cmp_ps(_mm256_loadu_ps(block + i), least, _CMP_GE_OQ);
+    bits |= static_cast<uint64_t>(static_cast<uint32_t>(_mm256_movemask_ps(lanes))) << i;
+  }
+  return bits;
 }
 
 LLMC_WIDE void expSums(const float* row, uint32_t count, float max, float scale, float* sums) {

@@ -23,6 +23,9 @@ uint32_t findFirst(const float* row, uint32_t count, float value);
 /// Largest of each block of 64; `maxima` has scanBlocks(count) entries.
 void blockMaxima(const float* row, uint32_t count, float* maxima);
 
+/// Bit i: block[i] >= bound, for a whole block of 64.
+uint64_t atLeast(const float* block, float bound);
+
 /// sums[b] = sum over block b of exp((row[i] - max) * scale). Requires: row[i] <= max, scale > 0. Relative error of
 /// each exp below 2e-7.
 void expSums(const float* row, uint32_t count, float max, float scale, float* sums);

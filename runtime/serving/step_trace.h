@@ -29,7 +29,7 @@ struct TracedStep {
 /// One thread; bounded and always whole as TraceFile is.
 class StepTrace {
  public:
-  /// Error SV_TRACE (74) when the file cannot be written.
+  /// Errors of TraceFile::create().
   static Result<std::unique_ptr<StepTrace>> create(const std::string& path, uint64_t mostBytes = TraceFile::kMostBytes);
 
   /// Before the decisions about it: `requestId` is the one of the HTTP request.

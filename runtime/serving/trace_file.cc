@@ -2,6 +2,7 @@
 #include "runtime/serving/trace_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,13 +19,23 @@ namespace {
 constexpr size_t kBufferBytes = 64 << 10;
 constexpr std::string_view kClose = "\n]}\n";
 
+constexpr std::string_view kBegin = R"({"displayTimeUnit":"ms","traceEvents":[)";
+
 std::string head(const TraceFile::Tracks& tracks) {
-  std::string text = R"({"displayTimeUnit":"ms","traceEvents":[
+  std::string text = std::string(kBegin) + R"(
 {"name":"process_name","ph":"M","pid":1,"tid":0,"args":{"name":"llmc-run"}})";
   for (const auto& [number, name] : tracks)
     text += ",\n" + std::string(R"({"name":"thread_name","ph":"M","pid":1,"tid":)") + std::to_string(number) +
             R"(,"args":{"name":)" + TraceFile::quoted(name) + "}}";
   return text;
+}
+
+/// What is not ours stays: an engine that was meant to be run, say. Pipes and devices hold nothing.
+bool mayReplace(int file) {
+  struct stat info{};
+  if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0) return true;
+  std::string begin(kBegin.size(), '\0');
+  return ::pread(file, begin.data(), begin.size(), 0) == static_cast<ssize_t>(begin.size()) && begin == kBegin;
 }
 
 }  // namespace
@@ -41,11 +52,26 @@ TraceFile::~TraceFile() {
 
 Result<std::unique_ptr<TraceFile>> TraceFile::create(const std::string& path, const Tracks& tracks,
                                                      uint64_t mostBytes) {
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (const int error = errno; file < 0)
+  const auto failed = [&](int error) {
     return Status::error(kindOfSystemError(error), "SV_TRACE",
                          "cannot write the trace to '" + escaped(path) + "': " + std::strerror(error),
                          hintOfSystemError(error));
+  };
+  // Read and write: what is there is looked at. A pipe or a terminal may be open for one of them alone.
+  struct stat there{};
+  const bool regular = ::stat(path.c_str(), &there) != 0 || S_ISREG(there.st_mode);
+  const int file = ::open(path.c_str(), (regular ? O_RDWR : O_WRONLY) | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) return failed(errno);
+  if (!mayReplace(file)) {
+    ::close(file);
+    return Status::error(ErrorKind::kUsage, "SV_TRACE", "'" + escaped(path) + "' is there and no trace of llmc-run",
+                         "name another file, or remove that one");
+  }
+  if (regular && ::ftruncate(file, 0) != 0) {
+    const int error = errno;
+    ::close(file);
+    return failed(error);
+  }
   std::unique_ptr<TraceFile> trace(new TraceFile(file, tracks, mostBytes));
   LLMC_TRY(trace->flush());
   return trace;

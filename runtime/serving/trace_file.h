@@ -20,7 +20,7 @@ class TraceFile {
   /// Numbers (tid) and names of the threads of the picture.
   using Tracks = std::vector<std::pair<int, std::string>>;
 
-  /// Error SV_TRACE (74) when the file cannot be written.
+  /// Errors SV_TRACE: 64 when the file is there, has something in it, and no trace; 74 when it cannot be written.
   static Result<std::unique_ptr<TraceFile>> create(const std::string& path, const Tracks& tracks, uint64_t mostBytes);
   ~TraceFile();
   TraceFile(const TraceFile&) = delete;

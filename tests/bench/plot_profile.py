@@ -1,14 +1,15 @@
 """Draws where each second of a decode step and of a prefill goes, from `llmc-run ENGINE --bench --profile --json`.
 
-Usage: tests/bench/plot_profile.py PROFILE.json -o OUT.svg       (matplotlib is needed: pip install matplotlib==3.10.7)
+Usage: tests/bench/plot_profile.py PROFILE.json -o OUT.svg       (matplotlib is needed: pip install matplotlib==3.11.2)
 A bar a kind of step: products by what they compute, attention, the rest of the kernels, waiting at barriers, idle between steps. Under each
 name stands its share, and the share of the limit (read bandwidth, int8, f32 or bf16 operations, measured in the same run) that it reaches.
 """
 
 import argparse
-import json
 import pathlib
 import sys
+
+from inputs import read_json
 
 # Name in the chart, word in the kernel's origin, colour. The first row that matches.
 PARTS = [
@@ -89,7 +90,7 @@ def main() -> int:
     parser.add_argument("profile", type=pathlib.Path)
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True)
     flags = parser.parse_args()
-    profile = json.loads(flags.profile.read_text())
+    profile = read_json(parser, flags.profile)
     if "profile" not in profile:
         print(f"{flags.profile}: no profile in it; made without --profile?", file=sys.stderr)
         return 65

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 
+import inputs
 import machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -95,6 +96,10 @@ def main() -> int:
     parser.add_argument("--markdown")
     parser.add_argument("--json")
     flags = parser.parse_args()
+    for path in (flags.engine, flags.llmc_run):
+        inputs.check_file(parser, pathlib.Path(path))
+    inputs.check_cpus(parser, "--cpus", flags.cpus)
+    inputs.check_cpus(parser, "--rival-cpus", flags.rival_cpus or [])
     threads = flags.threads or len(flags.cpus)
     table = measure(flags, flags.cpus, threads)
     text = markdown(table, flags.cpus, flags.rival_cpus or flags.cpus, threads)

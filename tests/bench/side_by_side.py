@@ -13,10 +13,15 @@ import statistics
 import subprocess
 import sys
 
+import inputs
 import machine
 import table
 import targets
-from cases import CASES, run_ours, run_peer
+
+try:
+    from cases import CASES, run_ours, run_peer
+except ModuleNotFoundError as absent:
+    sys.exit(f"{absent}: tests/bench/install_peer.sh installs llama.cpp, then run this with .venv/bin/python")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -107,7 +112,13 @@ def main():
     threads = sorted({min(cores, cores if t == "all" else int(t)) for t in args.threads.split(",")})
     parts = [p for p in args.cases.split(";") if p]
     cases = [c for c in CASES if any(c.name.startswith(p) for p in parts)] if parts else [c for c in CASES if c.tokens <= 2048]
+    if not cases:
+        parser.error(f"--cases {args.cases}: none begins so; there are {'; '.join(c.name for c in CASES)}")
+    for path in filter(None, (args.gguf, args.engine, args.q4_0)):
+        inputs.check_file(parser, path)
     sides, about = contestants(args), machine.facts()
+    if set(sides) <= {"llmc"}:
+        parser.error(f"--peers {args.peers}: no variant of llama.cpp has that in its name")
     about["bandwidth_gb_s"] = machine.bandwidth(threads)
     about["peer"] = table.peer_version()
     vnni = bool({"avx_vnni", "avx512_vnni"} & set(about["flags"]))

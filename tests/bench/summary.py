@@ -1,8 +1,9 @@
 """One table of several runs of side_by_side.py, and a check of their ratios against those of an earlier day.
 
-Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update]]
-A golden file has a ratio for each row (weights, case, threads, level) and one tolerance; a row that falls below its ratio by more than that ends
-the script with status 1. --update writes the ratios of these runs into it.
+Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update | --some]]
+A golden file has a ratio for each row (weights, case, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
+only the runs or only the file has, ends the script with status 1. --some: the runs are a part of the rows. --update writes the ratios of these runs
+into the file.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 
 import table
 import targets
+from inputs import read_json
 
 TOLERANCE = 0.25  # minutes apart the same row differs by this where memory is shared with other machines
 
@@ -55,10 +57,14 @@ def markdown(reports: list[dict]) -> str:
     return "\n".join(lines + [row(report, result) for report in reports for result in report["results"]]) + "\n"
 
 
-def fallen(ratios: dict, golden: dict) -> list[str]:
-    least = 1 - golden["tolerance"]
-    return [f"{name}: {ratio:.2f}, was {golden['ratios'][name]:.2f}" for name, ratio in ratios.items()
-            if name in golden["ratios"] and ratio < golden["ratios"][name] * least]
+def fallen(ratios: dict, golden: dict, some: bool = False) -> list[str]:
+    """Rows that fell, and those that only one side has. With `some` the runs need not have every row of the golden file."""
+    least, known = 1 - golden["tolerance"], golden["ratios"]
+    found = [f"{name}: {ratio:.2f}, was {known[name]:.2f}" for name, ratio in ratios.items() if name in known and ratio < known[name] * least]
+    found += [f"{name}: {ratio:.2f}, the golden file has no such row; --update writes it" for name, ratio in ratios.items() if name not in known]
+    if not some:
+        found += [f"{name}: not in these runs, was {ratio:.2f}; --some leaves such rows out" for name, ratio in known.items() if name not in ratios]
+    return found
 
 
 def main() -> int:
@@ -66,9 +72,12 @@ def main() -> int:
     parser.add_argument("results", type=pathlib.Path, nargs="+")
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--golden", type=pathlib.Path)
+    parser.add_argument("--some", action="store_true", help="rows of the golden file that these runs lack are no fault")
     parser.add_argument("--update", action="store_true", help="write the ratios into the golden file")
     args = parser.parse_args()
-    reports = [json.loads(path.read_text()) for path in args.results]
+    reports = [read_json(parser, path) for path in args.results]
+    if args.golden and not args.update and not args.golden.exists():
+        parser.error(f"{args.golden} is not there; --update writes it")
     text = markdown(reports)
     print(text)
     if args.markdown:
@@ -76,12 +85,12 @@ def main() -> int:
     if not args.golden:
         return 0
     ratios = {key(report, result): round(result["ratio"], 2) for report in reports for result in report["results"]}
-    golden = json.loads(args.golden.read_text()) if args.golden.exists() else {"tolerance": TOLERANCE, "ratios": {}}
+    golden = read_json(parser, args.golden) if args.golden.exists() else {"tolerance": TOLERANCE, "ratios": {}}
     if args.update:
         golden["ratios"] |= ratios
         args.golden.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
         return 0
-    worse = fallen(ratios, golden)
+    worse = fallen(ratios, golden, args.some)
     print("\n".join(worse), file=sys.stderr)
     return 1 if worse else 0
 

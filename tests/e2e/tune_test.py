@@ -84,6 +84,7 @@ class Tune(unittest.TestCase):
             self.assertIn(f"error[TUNE_FILE] {bad}{where}", said)
             self.assertFalse(out.exists())
         self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", engine.work_dir() / "no.tuning")[0], 66)
+        self.assertEqual(refused("build", model_path(), "-o", out, "--tuning", "/dev/zero")[0], 65)  # without an end
         # Records for a CPU say nothing about a device; those for a device are checked before the work.
         bad.write_text("llmc-tuning 1\ncuda sm_90a linear 96x64,bf16m16k16,1 8 k_warps=5\n")
         for target in ("cpu", "cuda:sm_90a"):
@@ -101,6 +102,19 @@ class Tune(unittest.TestCase):
                             (("--device", "cuda:0"), 78)):
             status, said = refused("tune", self.engine, "-o", "-", *flags)
             self.assertEqual(status, code, said)
+
+    def test_an_output_that_is_no_database_stays(self):
+        before = self.engine.read_bytes()
+        status, said = refused("tune", self.engine, "-o", self.engine, "--quiet")
+        self.assertEqual((status, "error[OUT_EXISTS]" in said), (64, True), said)
+        self.assertEqual(self.engine.read_bytes(), before)
+
+    def test_a_name_that_no_product_has_is_an_error(self):
+        out = engine.work_dir() / "nothing.tuning"
+        status, said = refused("tune", self.engine, "-o", out, "--only", "nothing", "--quiet")
+        self.assertEqual(status, 64, said)
+        self.assertIn("no product of the engine has 'nothing' in its name", said)
+        self.assertFalse(out.exists())
 
     def test_a_part_of_the_products(self):
         key = self.keys()[0].split(" ", 3)[3]

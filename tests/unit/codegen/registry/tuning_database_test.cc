@@ -92,7 +92,9 @@ TEST(TuningDatabase, ReadsFilesOfABoundedSize) {
   std::ofstream(path) << TuningDatabase::kHeader.str() << "\n" << std::string(2 << 20, '#');
   auto large = TuningDatabase::read(path);
   ASSERT_FALSE(large);
-  EXPECT_NE(large.status().message().find("at most 1048576 are read"), std::string::npos);
+  EXPECT_NE(large.status().message().find("at most 1048576 bytes are read"), std::string::npos);
+  EXPECT_EQ(TuningDatabase::read("/dev/zero").status().code(), "TUNE_FILE"); // it has no end
+  EXPECT_EQ(TuningDatabase::read("/").status().code(), "TUNE_FILE");
   std::ofstream(path) << TuningDatabase::kHeader.str() << "\n" << kLine << "\n";
   auto good = TuningDatabase::read(path);
   EXPECT_TRUE(good && good->records().size() == 1);

@@ -170,6 +170,19 @@ TEST_F(BuildOutputs, AnInterruptedDumpGoesUnlessItIsKept) {
   EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
 }
 
+TEST_F(BuildOutputs, ReplacesWhatBeginsAsItsOwn) {
+  for (const char* text : {"", "head 1\n", "# a comment\n\nhead 1\nmore"})
+    EXPECT_TRUE(checkReplaces("-o", write("own", text), "head 1")) << text;
+  EXPECT_TRUE(checkReplaces("-o", (folder_ / "none").string(), "head 1"));
+  EXPECT_TRUE(checkReplaces("-o", "/dev/null", "head 1"));
+  for (const char* text : {"LLMCENG\n", "GGUF", "# head 1\n", "# only\nwords\nhead 1\n"}) {
+    const rt::Status status = checkReplaces("-o", write("other", text), "head 1");
+    ASSERT_FALSE(status) << text;
+    EXPECT_EQ(status.code(), "OUT_EXISTS");
+    EXPECT_EQ(rt::exitStatus(status.kind()), 64);
+  }
+}
+
 TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
   const std::string old = write("old", "what was there before"), fresh = (folder_ / "fresh").string();
   {

@@ -3,6 +3,8 @@
 
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
+#include <algorithm>
+#include <cstdio>
 #include <sys/resource.h>
 
 namespace llmc {
@@ -30,6 +32,39 @@ TEST(ProductRun, RunsEveryKindOfProductAndTakesLongerForMore) {
       EXPECT_NE(*reinterpret_cast<const float *>((*memory)->out.data() + size_t{4} * 100), 0);
     }
   }
+}
+
+/// Of two that take turns the second must not find in a cache what the first has read: it would look four times as
+/// fast.
+TEST(ProductRun, BothOfAComparisonReadFromMemory) {
+  const Level &level = *findLevel("x86-64-v3");
+  if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()))
+    GTEST_SKIP() << "no x86-64-v3";
+  MatmulShape shape{960, 576, Layout::Q4N16K4Asym, ActKind::Int8, 1, 1};
+  auto pool = rt::WorkerPool::create({.threads = 1});
+  auto memory = ProductMemory::make(shape);
+  ASSERT_TRUE(pool && memory);
+  const uint8_t *first = (*memory)->nextWeights();
+  std::vector<double> seconds[2];
+  std::unique_ptr<ProductRun> runs[2];
+  for (auto &run : runs) {
+    auto made = ProductRun::compile(level, shape, {{"prefetch_bytes", 0}}, 1);
+    ASSERT_TRUE(made);
+    run = made.take();
+  }
+  constexpr size_t kCalls = 10; // 3 MB: what the second would read is in L3, if not in L2
+  for (int round = 0; round < 15; ++round)
+    for (int side : {0, 1}) {
+      auto once = runs[side]->seconds(**pool, **memory, kCalls);
+      ASSERT_TRUE(once);
+      seconds[side].push_back(*once);
+    }
+  const size_t read = 1 + 15 * 2 * kCalls;
+  EXPECT_EQ((*memory)->nextWeights(), first + read % (*memory)->copies * (*memory)->weightBytes);
+  for (auto &times : seconds)
+    std::sort(times.begin(), times.end());
+  std::printf("the same product in turns: %.2f and %.2f us\n", seconds[0][7] * 1e6, seconds[1][7] * 1e6);
+  EXPECT_GT(seconds[1][7], 0.7 * seconds[0][7]);
 }
 
 TEST(ProductRun, SaysWhyThereIsNoCode) {

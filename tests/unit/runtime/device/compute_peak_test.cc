@@ -17,13 +17,17 @@ TEST(ComputePeak, IsPlausibleAtEveryLevel) {
                             "x86-64-v4-vnni-bf16-vp2intersect"}) {
     if (!supportsLevel(level, detectCpuFeatures())) continue;
     const ComputePeaks peaks = measureComputePeaks(**pool, level);
-    std::printf("%s, 2 workers: int8 %.0f (%s), f32 %.0f, bf16 %.0f GOP/s\n", level, peaks.int8 / 1e9,
-                peaks.int8How.c_str(), peaks.f32 / 1e9, peaks.bf16 / 1e9);
+    std::printf("%s, 2 workers: int8 %.0f (%s), int16 %.0f, f32 %.0f, bf16 %.0f GOP/s\n", level, peaks.int8 / 1e9,
+                peaks.int8How.c_str(), peaks.int16 / 1e9, peaks.f32 / 1e9, peaks.bf16 / 1e9);
     EXPECT_GT(peaks.f32, 1e9);
     EXPECT_LT(peaks.f32, 1e13);
     // Four bytes are where one float is; a machine that makes less than 1.5 of it is not one we know.
     EXPECT_GT(peaks.int8, 1.5 * peaks.f32) << level;
     EXPECT_LT(peaks.int8, 20 * peaks.f32) << level;
+    // Two where one float is, with an instruction more to add them up where there is no VNNI.
+    EXPECT_GT(peaks.int16, 0.7 * peaks.f32) << level;
+    EXPECT_LT(peaks.int16, 0.8 * peaks.int8) << level;
+    EXPECT_EQ(peaks.vectorBits, std::string_view(level).find("v4") != std::string_view::npos ? 512 : 256);
     EXPECT_EQ(peaks.bf16 > 0, std::string_view(level).find("bf16") != std::string_view::npos);
   }
 }
@@ -33,6 +37,7 @@ TEST(ComputePeak, IsZeroForALevelWithoutAName) {
   ASSERT_TRUE(pool);
   const ComputePeaks peaks = measureComputePeaks(**pool, "m68k");
   EXPECT_EQ(peaks.int8, 0);
+  EXPECT_EQ(peaks.int16, 0);
   EXPECT_EQ(peaks.f32, 0);
 }
 

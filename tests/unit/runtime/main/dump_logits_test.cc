@@ -17,5 +17,16 @@ TEST_F(Run, DumpsLogitsOfAllPositions) {
   EXPECT_NE(err_.find("/dev/full"), std::string::npos) << err_;
 }
 
+TEST_F(Run, LogitsReplaceNoModel) {
+  const std::string engine = file("e.bin", "LLMCENG\nrest"), model = file("m.gguf", "GGUF and the rest");
+  for (const std::string& path : {engine, model}) {
+    const auto size = std::filesystem::file_size(path);
+    EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", path, "--threads", "1"}), 64);
+    EXPECT_NE(err_.find("is there and a model"), std::string::npos) << err_;
+    EXPECT_EQ(std::filesystem::file_size(path), size);
+  }
+  EXPECT_EQ(run({"--prompt-ids", "1", "--dump-logits", "-", "--threads", "1"}), 64);
+}
+
 }  // namespace
 }  // namespace llmc::rt::test

@@ -55,6 +55,15 @@ TEST_F(Run, BenchTraceHasATrackAWorkerAndAnEventAKernel) {
   EXPECT_GE(barriers[1], 6);
 }
 
+TEST_F(Run, BenchTraceReplacesNoOtherFile) {
+  const std::string engine = file("e.bin", "LLMCENG\nrest");
+  EXPECT_EQ(run({"--bench", "--prompt-tokens", "4", "--output-tokens", "2", "--trace", engine}), 64);
+  EXPECT_NE(err_.find("no trace of llmc-run"), std::string::npos) << err_;
+  EXPECT_EQ(std::filesystem::file_size(engine), 12u);
+  EXPECT_EQ(run({"--bench", "--prompt-tokens", "4", "--output-tokens", "2", "--trace", "-"}), 64);
+  EXPECT_NE(err_.find("CLI_FLAG"), std::string::npos) << err_;
+}
+
 TEST_F(Run, BenchTraceThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(run({"--bench", "--prompt-tokens", "4", "--output-tokens", "2", "--trace", "/nowhere/t.json"}), 74);
   EXPECT_NE(err_.find("SV_TRACE"), std::string::npos) << err_;

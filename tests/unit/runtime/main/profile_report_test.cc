@@ -114,5 +114,78 @@ TEST_F(InventedTimes, BecomeSharesAndRates) {
   for (const auto& phase : json["phases"]) EXPECT_NEAR(phase["wait_share"].get<double>(), 0.25, 1e-3);
 }
 
+/// What attention is held against, by the cache, the peaks of a level, and whether a sequence brings more than a token.
+TEST_F(InventedTimes, AttentionIsHeldAgainstWhatItMultiplies) {
+  struct Case {
+    const char* activations;
+    fb::DType cache;
+    int bits;
+    double bf16;
+    const char *prompt, *decode;
+  };
+  const Case cases[] = {
+      {"int8", fb::DType::F16, 256, 0, "int16", "f32"},   {"int8", fb::DType::F16, 512, 0, "f32", "f32"},
+      {"int8", fb::DType::F16, 512, 9e9, "bf16", "f32"},  {"int8", fb::DType::I8, 256, 0, "int16", "int16"},
+      {"int8", fb::DType::I8, 512, 9e9, "bf16", "int16"}, {"f32", fb::DType::I8, 512, 9e9, "int16", "int16"},
+      {"f32", fb::DType::F16, 256, 0, "f32", "f32"},      {"bf16", fb::DType::F32, 512, 9e9, "f32", "f32"},
+  };
+  const std::vector<int32_t> ids = {1, 2}, pages = {5};
+  for (const size_t tokens : {2u, 1u}) {
+    StepProfile profile;
+    Clock clock(profile);
+    executor_->measure(&clock);
+    const StepSequence step[] = {{std::span(ids).first(tokens), pages, 0, RowChoice::kAll, {}}};
+    ASSERT_TRUE(executor_->step(step));
+    executor_->measure(nullptr);
+    for (const Case& c : cases) {
+      std::unique_ptr<fb::EngineT> plan(engine_.plan().UnPack());
+      plan->model->activations = c.activations;
+      plan->model->heads = 4;
+      plan->model->head_dim = 8;
+      plan->kv->dtype = c.cache;
+      for (auto& kernel : plan->kernels)
+        if (kernel->name == "attend") kernel->family = "attend";
+      flatbuffers::FlatBufferBuilder builder;
+      builder.Finish(fb::Engine::Pack(builder, plan.get()));
+      const MachineLimits limits{1e30, {8e9, 4e9, 2e9, c.bf16, "", c.bits}};
+      const auto json = profileJson(profile, *fb::GetEngine(builder.GetBufferPointer()), limits);
+      int seen = 0;
+      for (const auto& kernel : json["kernels"]) {
+        if (kernel["name"] != "attend") continue;
+        ++seen;
+        const std::string unit = tokens > 1 ? c.prompt : c.decode;
+        EXPECT_EQ(kernel["bound"], unit) << c.activations << " " << fb::EnumNameDType(c.cache) << " " << c.bits;
+        const double peak = unit == "int16" ? 4e9 : unit == "bf16" ? 9e9 : 2e9;
+        EXPECT_NEAR(kernel["of_limit"].get<double>(), kernel["gop_per_s"].get<double>() * 1e9 / peak, 1e-12);
+      }
+      EXPECT_EQ(seen, 1);
+    }
+  }
+}
+
+TEST_F(InventedTimes, RowsAreThoseOfTheProgram) {
+  StepProfile profile;
+  Clock clock(profile);
+  executor_->measure(&clock);
+  const std::vector<int32_t> ids = {1}, pages = {5};
+  const StepSequence step[] = {{ids, pages, 0, RowChoice::kAll, {}}};
+  ASSERT_TRUE(executor_->step(step));
+  executor_->measure(nullptr);
+  for (const uint32_t most : {4u, 0u}) {
+    std::unique_ptr<fb::EngineT> plan(engine_.plan().UnPack());
+    for (auto& program : plan->programs) program->t_max = most;
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Engine::Pack(builder, plan.get()));
+    const auto json = profileJson(profile, *fb::GetEngine(builder.GetBufferPointer()), {});
+    for (const auto& kernel : json["kernels"])
+      if (kernel["name"] == "write_kv") EXPECT_EQ(kernel["m_max"], most);
+  }
+}
+
+TEST_F(InventedTimes, StepsThatNeverRanHaveNoShares) {
+  const auto json = profileJson(StepProfile(), engine_.plan(), {});
+  EXPECT_EQ(profileTable(json, "decode"), "decode: no steps\n");
+}
+
 }  // namespace
 }  // namespace llmc::rt::test

@@ -48,6 +48,16 @@ TEST(VocabScan, AgreesWithPlainLoops) {
   }
 }
 
+TEST(VocabScan, MarksWhatIsAtLeastTheBound) {
+  auto row = randomRow(kScanBlock + 1, 5);
+  row[40] = row[7];  // equal counts
+  for (const float bound : {row[7], 1e30f, -1e30f})
+    for (uint32_t from : {0u, 1u}) {  // of any alignment
+      const uint64_t bits = atLeast(row.data() + from, bound);
+      for (uint32_t i = 0; i < kScanBlock; ++i) EXPECT_EQ(bits >> i & 1, row[from + i] >= bound) << i;
+    }
+}
+
 TEST(VocabScan, FindsNothingWhereThereIsNothing) {
   const auto row = randomRow(1000, 1);
   EXPECT_EQ(findFirst(row.data(), 1000, 1e9f), 1000u);

@@ -55,6 +55,25 @@ TEST_F(Written, IsBounded) {
   EXPECT_NE(events().back()["name"].get<std::string>().find("full"), std::string::npos);
 }
 
+TEST_F(Written, ReplacesATraceAndNothingElse) {
+  for (int round : {0, 1}) {
+    auto trace = TraceFile::create(path_, {{1, "one"}}, 1 << 20);
+    ASSERT_TRUE(trace) << round << trace.status().toString();
+    if (round == 0) (*trace)->addSpan(1, "event", 1, 2);
+  }
+  EXPECT_EQ(events().size(), 2u) << "the old events are gone";
+  for (const char* text : {"LLMCENG\nand the rest of a model", "{}", R"({"displayTimeUnit":"ms","traceEvents":)"}) {
+    std::ofstream(path_, std::ios::trunc) << text;
+    const auto size = std::filesystem::file_size(path_);
+    const Status status = TraceFile::create(path_, {}, 1 << 20).status();
+    EXPECT_EQ(status.code(), "SV_TRACE");
+    EXPECT_EQ(exitStatus(status.kind()), 64) << status.toString();
+    EXPECT_EQ(std::filesystem::file_size(path_), size);
+  }
+  std::ofstream(path_, std::ios::trunc).flush();  // a file that mktemp made
+  EXPECT_TRUE(TraceFile::create(path_, {}, 1 << 20));
+}
+
 TEST_F(Written, BadPathsAndFullDisksAreErrors) {
   EXPECT_EQ(TraceFile::create("/nowhere/trace.json", {}, 1 << 20).status().code(), "SV_TRACE");
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";

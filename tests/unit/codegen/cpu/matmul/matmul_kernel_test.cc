@@ -196,29 +196,32 @@ std::vector<std::string> hotLoop(const std::string &assembly, const std::string 
   return best;
 }
 
-/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead, and the
-/// loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks' factors lie outside.
-TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
+class OneRow : public testing::TestWithParam<const char *> {};
+
+/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead but K
+/// types on Zen 5, and the loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks'
+/// factors lie outside.
+TEST_P(OneRow, ReadsASuperblockInOrder) {
   struct Bound {
     Layout layout;
-    size_t instructions, lines;
+    size_t instructions, lines, ahead; ///< ahead: lines that Zen 5 fetches
   };
-  const Level *level = nullptr;
-  for (const Level &l : instructionSets())
-    if (l.vnni && l.avx512)
-      level = &l;
+  const Level *level = findLevel(GetParam());
   ASSERT_NE(level, nullptr);
-  for (const Bound &bound : {Bound{Layout::Q4KN16K4, 86, 8}, Bound{Layout::Q6KN16K4, 122, 12},
-                             Bound{Layout::Q4N16K4Sym, 84, 8}, Bound{Layout::Q8N16K4, 60, 16}}) {
+  for (const Bound &bound :
+       {Bound{Layout::Q4KN16K4, 86, 8, 10}, Bound{Layout::Q6KN16K4, 122, 12, 14}, Bound{Layout::Q4N16K4Sym, 84, 8, 0},
+        Bound{Layout::Q4N16K4Asym, 84, 8, 0}, Bound{Layout::Q8N16K4, 60, 16, 0}}) {
+    SCOPED_TRACE(layoutTestName(bound.layout, ActKind::Int8));
+    const size_t ahead = level->fullWidth ? bound.ahead : 0;
     BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
     ASSERT_EQ(kernel.error, "");
     std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vpdpbusd");
-    EXPECT_LE(loop.size(), bound.instructions) << layoutTestName(bound.layout, ActKind::Int8);
+    EXPECT_LE(loop.size(), bound.instructions + ahead);
     EXPECT_GE(loop.size(), bound.lines * 2);
+    EXPECT_EQ(countOf(loop, "prefetch"), static_cast<long>(ahead));
     size_t found = 0;
     long before = std::numeric_limits<long>::min();
     for (const std::string &line : loop) {
-      EXPECT_EQ(line.find("prefetch"), std::string::npos) << line;
       if (line.find("vmovdqa64") == std::string::npos || line.find("(%") == std::string::npos)
         continue;
       size_t number = line.find_first_of("-0123456789(", line.find("vmovdqa64") + 9);
@@ -227,9 +230,16 @@ TEST(MatmulHotLoop, OneRowReadsASuperblockInOrder) {
       before = at;
       ++found;
     }
-    EXPECT_EQ(found, bound.lines) << layoutTestName(bound.layout, ActKind::Int8);
+    EXPECT_EQ(found, bound.lines);
   }
 }
+
+// Both have the same instructions and other numbers.
+INSTANTIATE_TEST_SUITE_P(MatmulHotLoop, OneRow,
+                         testing::Values("x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"),
+                         [](const auto &info) {
+                           return std::string(findLevel(info.param)->fullWidth ? "Zen5" : "Others");
+                         });
 
 /// AVX2 for more than 16 rows: 6 rows by 16 fill the registers, each value of x is read once for 16 rows of weights,
 /// and beside the products there is an addition each at most. bf16: a step has four columns, each of which is made a
@@ -261,6 +271,22 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
       text += line + "\n";
     EXPECT_EQ(vectorStackReferences(text), 0) << text;
   }
+}
+
+/// bf16 weights and rows rounded to bf16: 12 sums, a vector of weights and, in memory, pairs of 12 rows make a step of
+/// two columns; nothing is widened.
+TEST(MatmulHotLoop, PairsOfBf16AreMultipliedAsTheyLie) {
+  MatmulShape shape{64, 2048, Layout::BF16N16K2, ActKind::F32, 0, 1};
+  shape.bf16Products = true;
+  BuiltMatmul kernel(shape, *findLevel("x86-64-v4-vnni-bf16"), true);
+  ASSERT_EQ(kernel.error, "");
+  const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vdpbf16ps");
+  EXPECT_EQ(countOf(loop, "vdpbf16ps"), 48); // four steps
+  EXPECT_LE(loop.size(), 61u);
+  std::string text;
+  for (const std::string &line : loop)
+    text += line + "\n";
+  EXPECT_EQ(vectorStackReferences(text), 0) << text;
 }
 
 /// The displacement at which a line of AVX2 code loads codes, -1: it does not.

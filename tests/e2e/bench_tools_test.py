@@ -1,0 +1,61 @@
+"""The scripts of tests/bench tell what is wrong with their arguments in a line, and summary.py misses no row."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import engine
+import peer_logits
+
+BENCH = engine.ROOT / "tests" / "bench"
+ROW = {"case": "decode, context 32", "threads": 2, "unit": "tok/s", "medians": {"llmc": 200.0, "llama.cpp Q4_0": 100.0}, "best_peer": "llama.cpp Q4_0",
+       "ratio": 2.0, "ratio_min": 1.9, "ratio_max": 2.1, "target": None, "limit_target": None, "others_cpus_median": 0.0}
+REPORT = {"machine": {"date": "2026-11-22 10:00", "bandwidth_gb_s": {"2": {"dram_median": 40}}}, "weights": "135M", "results": [ROW]}
+NAME = "135M, decode, context 32, 2 threads, best"
+
+
+def call(script: str, *arguments) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, BENCH / script, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    return done.returncode, done.stderr
+
+
+class BenchTools(unittest.TestCase):
+    def test_bad_arguments_are_told(self):
+        some, none, out = __file__, "/nowhere/file", engine.work_dir() / "out.svg"
+        absent = max(os.sched_getaffinity(0)) + 1
+        for command, said in ((("summary.py", none), "cannot read /nowhere/file: No such file"),
+                              (("summary.py", some), f"cannot read {some}: "),
+                              (("plot_profile.py", none, "-o", out), "cannot read /nowhere/file: No such file"),
+                              (("side_by_side.py", "--gguf", none), "/nowhere/file is not there"),
+                              (("side_by_side.py", "--gguf", some, "--engine", none), "/nowhere/file is not there"),
+                              (("side_by_side.py", "--gguf", some, "--file-alone", "--peers", "nothing"), "--peers nothing: no variant"),
+                              (("side_by_side.py", "--gguf", some, "--cases", "nothing"), "--cases nothing: none begins so"),
+                              (("rival.py", none), "/nowhere/file is not there"),
+                              (("rival.py", some, "--llmc-run", some, "--cpus", f"0-{absent}"), "--cpus: this process may not use CPU"),
+                              (("rival.py", some, "--llmc-run", some, "--rival-cpus", absent), f"--rival-cpus: this process may not use CPU {absent}")):
+            status, text = call(*command)
+            if command[0] == "side_by_side.py" and peer_logits.llama_cpp is None:
+                status, said = status + 1, "install_peer.sh installs llama.cpp"
+            self.assertEqual(status, 2, text)
+            self.assertIn(said, text)
+            self.assertNotIn("Traceback", text)
+
+    def test_a_row_that_one_side_lacks_is_no_success(self):
+        result, golden = engine.work_dir() / "result.json", engine.work_dir() / "golden.json"
+        result.write_text(json.dumps(REPORT))
+        golden.unlink(missing_ok=True)
+        self.assertEqual(call("summary.py", result, "--golden", golden)[0], 2)
+        for ratios, flags, status, said in (({NAME: 2.0}, (), 0, ""), ({NAME: 3.0}, (), 1, f"{NAME}: 2.00, was 3.00"), ({}, (), 1, "no such row"),
+                                            ({NAME: 2.0, "gone": 1.5}, (), 1, "gone: not in these runs"), ({NAME: 2.0, "gone": 1.5}, ("--some",), 0, "")):
+            golden.write_text(json.dumps({"tolerance": 0.25, "ratios": ratios}))
+            found = call("summary.py", result, "--golden", golden, *flags)
+            self.assertEqual((found[0], said in found[1]), (status, True), found)
+        golden.unlink()
+        self.assertEqual(call("summary.py", result, "--golden", golden, "--update")[0], 0)
+        self.assertEqual(call("summary.py", result, "--golden", golden)[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
