@@ -1,6 +1,7 @@
 // One file an entry: digest of the rest, length of the first text, both texts.
 #include "codegen/cuda/CompileCache.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
@@ -10,10 +11,15 @@
 #include "llvm/Support/SHA256.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
+#include <filesystem>
+#include <tuple>
+#include <vector>
 
 namespace llmc {
 
 static constexpr size_t kDigestBytes = 32, kLengthBytes = 8;
+/// Of a user: eighty builds of an 8B model's kernels for one architecture.
+static constexpr uint64_t kMostBytes = 256u << 20;
 
 static std::string lengthBytes(uint64_t length) {
   std::string bytes(kLengthBytes, '\0');
@@ -34,7 +40,9 @@ CompileCache CompileCache::ofUser() {
     llvm::sys::path::append(folder, home, ".cache");
   if (!folder.empty())
     llvm::sys::path::append(folder, "llmc", "nvrtc");
-  return CompileCache(std::string(folder));
+  CompileCache cache{std::string(folder)};
+  cache.trim(kMostBytes);
+  return cache;
 }
 
 std::string CompileCache::key(llvm::ArrayRef<llvm::StringRef> parts) {
@@ -61,6 +69,8 @@ std::optional<std::pair<std::string, std::string>> CompileCache::find(const std:
   rest = rest.drop_front(kLengthBytes);
   if (length > rest.size())
     return std::nullopt;
+  std::error_code ignored; // used now: trim() looks at this time
+  std::filesystem::last_write_time(path(key), std::filesystem::file_time_type::clock::now(), ignored);
   return std::pair(rest.take_front(length).str(), rest.drop_front(length).str());
 }
 
@@ -82,6 +92,36 @@ void CompileCache::store(const std::string &key, llvm::StringRef first, llvm::St
   }
   if (!written || llvm::sys::fs::rename(name, path(key)))
     llvm::sys::fs::remove(name);
+}
+
+void CompileCache::trim(uint64_t bytes) const {
+  namespace fs = std::filesystem;
+  struct File {
+    fs::file_time_type used;
+    uint64_t bytes;
+    fs::path path;
+  };
+  std::vector<File> files;
+  uint64_t all = 0;
+  std::error_code error;
+  for (const fs::directory_entry &entry : fs::directory_iterator(folder_, error)) {
+    std::error_code gone; // another process may trim, too
+    const uint64_t size = entry.file_size(gone);
+    const fs::file_time_type used = gone ? fs::file_time_type() : entry.last_write_time(gone);
+    if (gone)
+      continue;
+    files.push_back({used, size, entry.path()});
+    all += size;
+  }
+  if (all <= bytes)
+    return;
+  llvm::sort(files, [](const File &a, const File &b) { return std::tie(a.used, a.path) < std::tie(b.used, b.path); });
+  for (const File &file : files) {
+    if (all <= bytes / 4 * 3)
+      return;
+    fs::remove(file.path, error);
+    all -= file.bytes;
+  }
 }
 
 } // namespace llmc

@@ -13,7 +13,7 @@ namespace llmc {
 /// are no error, only work done again.
 class CompileCache {
 public:
-  /// ($XDG_CACHE_HOME or $HOME/.cache)/llmc/nvrtc; without both variables nothing is kept.
+  /// ($XDG_CACHE_HOME or $HOME/.cache)/llmc/nvrtc, trimmed to 256 MiB; without both variables nothing is kept.
   static CompileCache ofUser();
   /// An empty folder name: nothing is kept.
   explicit CompileCache(std::string folder) : folder_(std::move(folder)) {}
@@ -24,6 +24,8 @@ public:
   /// The two texts stored under `key`, or nothing. A file that is cut short or changed is not returned.
   std::optional<std::pair<std::string, std::string>> find(const std::string &key) const;
   void store(const std::string &key, llvm::StringRef first, llvm::StringRef second) const;
+  /// Where files have more than `bytes` together, removes those that were not used for longest, down to three quarters.
+  void trim(uint64_t bytes) const;
 
 private:
   std::string path(const std::string &key) const;

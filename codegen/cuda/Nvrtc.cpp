@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
+#include <link.h>
 #include <vector>
 
 namespace llmc {
@@ -19,6 +20,7 @@ using rt::Status;
 
 static constexpr const char *kInstall = "pip install \"nvidia-cuda-nvrtc==13.0.*\", or name the library in $LLMC_NVRTC";
 static constexpr const char *kLibraryName = "libnvrtc.so.13";
+static constexpr int kMajor = 13, kMinor = 0; // what rt::cuda::kDriverBranch takes
 
 // nvrtc.h of CUDA 13: nvrtcResult is an int-sized enum with success 0, nvrtcProgram a pointer.
 using Program = struct ProgramTag *;
@@ -38,7 +40,7 @@ struct Nvrtc::Library {
   Code (*ptxSize)(Program, size_t *) = nullptr;
   Code (*ptx)(Program, char *) = nullptr;
   const char *(*errorText)(Code) = nullptr;
-  std::string versionText;
+  std::string versionText, identity;
   CompileCache cache{""};
 
   ~Library() {
@@ -59,6 +61,13 @@ Nvrtc::Nvrtc(std::unique_ptr<Library> library) : library_(std::move(library)) {}
 Nvrtc::~Nvrtc() = default;
 
 const std::string &Nvrtc::version() const { return library_->versionText; }
+const std::string &Nvrtc::identity() const { return library_->identity; }
+
+/// Where the loader found a library that was asked for by name.
+static std::string fileOf(void *handle) {
+  link_map *map = nullptr;
+  return dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map ? map->l_name : "";
+}
 
 Result<std::unique_ptr<Nvrtc>> Nvrtc::loadFrom(const std::string &place) {
   namespace fs = std::filesystem;
@@ -87,8 +96,11 @@ Result<std::unique_ptr<Nvrtc>> Nvrtc::loadFrom(const std::string &place) {
   int major = 0, minor = 0;
   l.version(&major, &minor);
   l.versionText = std::to_string(major) + "." + std::to_string(minor);
-  if (major < 13)
-    return missing("version 13 or later, found " + l.versionText + " in " + file.string());
+  // A later release writes PTX that the loader of a 580 driver does not take, and the engine says that it does.
+  if (major != kMajor || minor != kMinor)
+    return missing("version " + std::to_string(kMajor) + "." + std::to_string(kMinor) + ", found " + l.versionText +
+                   " in " + file.string());
+  l.identity = l.versionText + ", " + std::to_string(fs::file_size(fileOf(h), error)) + " bytes";
   l.cache = CompileCache::ofUser();
   return std::unique_ptr<Nvrtc>(new Nvrtc(std::move(library)));
 }
@@ -111,10 +123,16 @@ Result<std::unique_ptr<Nvrtc>> Nvrtc::find() {
   if (const char *environment = std::getenv("VIRTUAL_ENV"); environment && *environment)
     addWheelFolders(environment, places);
   addWheelFolders(".venv", places);
-  for (const std::string &place : places)
-    if (auto loaded = Nvrtc::loadFrom(place))
+  std::string other;
+  for (const std::string &place : places) {
+    auto loaded = Nvrtc::loadFrom(place);
+    if (loaded)
       return loaded;
-  return missing("found none at " + llvm::join(places, ", ") + " or in site-packages of $VIRTUAL_ENV and .venv");
+    if (other.empty() && loaded.status().message().find("version") != std::string::npos)
+      other = "; " + loaded.status().message();
+  }
+  return missing("found none at " + llvm::join(places, ", ") + " or in site-packages of $VIRTUAL_ENV and .venv" +
+                 other);
 }
 
 Result<const Nvrtc *> Nvrtc::load() {
@@ -190,9 +208,9 @@ static Compiled compileSource(const Library &l, const KernelText &kernel, const 
   return result;
 }
 
-static std::string cacheKey(const std::string &version, const KernelText &kernel, const Arch &arch) {
+static std::string cacheKey(const std::string &identity, const KernelText &kernel, const Arch &arch) {
   std::vector<std::string> options = optionsFor(arch);
-  llvm::SmallVector<llvm::StringRef> parts{version, kernel.symbol, kernel.text};
+  llvm::SmallVector<llvm::StringRef> parts{identity, kernel.symbol, kernel.text};
   for (const DeviceHeader &header : cudaDeviceLibrary())
     parts.push_back(header.text);
   for (const std::string &option : options)
@@ -237,7 +255,7 @@ static Status check(const KernelText &kernel, const Arch &arch, const CompiledTe
 
 Result<CompiledText> Nvrtc::compile(const KernelText &kernel, const Arch &arch) const {
   CompiledText compiled;
-  const std::string key = cacheKey(version(), kernel, arch);
+  const std::string key = cacheKey(identity(), kernel, arch);
   if (auto found = library_->cache.find(key)) {
     compiled.cubin = std::move(found->first);
     compiled.ptx = std::move(found->second);

@@ -23,7 +23,8 @@ struct CompiledText {
 class Nvrtc {
 public:
   /// Loads the library once a process: $LLMC_NVRTC (file or folder), the loader's own path, /usr/local/cuda/lib64,
-  /// site-packages of $VIRTUAL_ENV and of ./.venv. Error CU_NVRTC_MISSING names the places and the pip command.
+  /// site-packages of $VIRTUAL_ENV and of ./.venv. Error CU_NVRTC_MISSING names the places and the pip command; another
+  /// release than 13.0 is one, too, since older drivers do not take what later ones make.
   static rt::Result<const Nvrtc *> load();
   /// Searches and loads again, without the process-wide instance; loadFrom: from one place (file or folder).
   static rt::Result<std::unique_ptr<Nvrtc>> find();
@@ -32,6 +33,8 @@ public:
 
   /// "13.0": part of what identifies an engine's code.
   const std::string &version() const;
+  /// What keeps two patch releases apart in the cache, as the library names none: version and the bytes of its file.
+  const std::string &identity() const;
 
   /// Compiles the device library and `kernel`. Results are kept in ($XDG_CACHE_HOME or ~/.cache)/llmc/nvrtc.
   /// Errors: CU_COMPILE (NVRTC's log), CU_SPILL (a thread's registers do not suffice), CU_REGISTERS (warpgroups deal

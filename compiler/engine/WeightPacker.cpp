@@ -132,8 +132,8 @@ rt::Status packAll(const std::vector<WeightSpec>& specs, const RowSources& sourc
 }  // namespace
 
 rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const RowSources& sources, EngineWriter& writer,
-                                 const PackOptions& options) {
-  auto index = writer.beginSection(rt::SectionKind::kWeights);
+                                 const PackOptions& options, uint64_t alignment) {
+  auto index = writer.beginSection(rt::SectionKind::kWeights, alignment);
   if (!index) return index.takeStatus();
   LLMC_TRY(packAll(specs, sources, options,
                    [&](const uint8_t* bytes, uint64_t count) { return writer.append(bytes, count); }));
@@ -147,10 +147,11 @@ rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const Row
   return index;
 }
 
-rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer) {
+rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer,
+                                         uint64_t alignment) {
   auto places = placeWeights(specs);
   if (!places) return places.takeStatus();
-  auto index = writer.beginSection(rt::SectionKind::kWeights);
+  auto index = writer.beginSection(rt::SectionKind::kWeights, alignment);
   if (!index) return index.takeStatus();
   const uint64_t end = places->empty() ? 0 : places->back().offset + places->back().size;
   LLMC_TRY(writer.appendHole(end + rt::kWeightsTailBytes));

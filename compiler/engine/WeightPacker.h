@@ -65,15 +65,17 @@ struct PackOptions {
   PackSeconds* seconds = nullptr;  ///< added to when it is there
 };
 
-/// Appends a whole WEIGHTS section (tail bytes included) to `writer` and returns its index. The bytes do not depend on
-/// the number of threads. Errors: W_NONFINITE, W_RANGE (a value that f16 cannot hold), W_SHAPE, those of `sources`,
+/// Appends a whole WEIGHTS section (tail bytes included) to `writer` and returns its index. It starts at a multiple of
+/// `alignment`, 0: of that of weights which a CPU reads where they lie. The bytes do not depend on the number of
+/// threads. Errors: W_NONFINITE, W_RANGE (a value that f16 cannot hold), W_SHAPE, those of `sources`,
 /// OUT_IO.
 rt::Result<uint32_t> packWeights(const std::vector<WeightSpec>& specs, const RowSources& sources, EngineWriter& writer,
-                                 const PackOptions& options);
+                                 const PackOptions& options, uint64_t alignment = 0);
 
 /// Appends a WEIGHTS section of the same size that is a hole, for engines that are measured with weights made up on the
 /// device. Errors: W_SHAPE, OUT_IO.
-rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer);
+rt::Result<uint32_t> leaveRoomForWeights(const std::vector<WeightSpec>& specs, EngineWriter& writer,
+                                         uint64_t alignment = 0);
 
 /// Packs one weight into memory: what packWeights writes for it. For the built-in evaluator, inspection and tests.
 rt::Result<std::vector<uint8_t>> packWeight(const WeightSpec& spec, const RowSources& sources,

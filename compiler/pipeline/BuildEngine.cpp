@@ -79,6 +79,9 @@ private:
     EngineWriter &writer = (*file)->writer();
     LLMC_TRY(writeRunnable(writer));
     std::string selftest, provenance = targets_[0]->model().provenanceJson;
+    if (!options_.cudaArchs.empty())
+      if (auto nvrtc = Nvrtc::load())
+        provenance = withFact(provenance, "nvrtc", "\"" + (*nvrtc)->version() + "\"");
     LLMC_TRY(check(writer, selftest, provenance));
     progress_.phase("writing");
     LLMC_TRY(addText(writer, rt::SectionKind::kProvenance, provenance));
@@ -191,7 +194,7 @@ private:
                                  : "\n  of the weights, multiplied by this CPU in f32; not of the device's bf16");
     if (!result->content.empty())
       provenance =
-          withQuality(provenance, target.cuda() && options_.bothTargets ? kCudaQuality : kQuality, result->content);
+          withFact(provenance, target.cuda() && options_.bothTargets ? kCudaQuality : kQuality, result->content);
     return rt::Status::ok();
   }
 

@@ -145,8 +145,10 @@ rt::Status TargetBuild::writeWeights(EngineWriter &writer) {
     progress_.advance(done, total);
     return true;
   };
-  auto weights = options_.noWeights ? leaveRoomForWeights(all, writer)
-                                    : packWeights(all, CheckpointRows(*model_.checkpoint), writer, pack);
+  // Weights for a device are copied there: whole pages do, huge ones would be 2 MiB of nothing.
+  const uint64_t alignment = cuda() ? rt::kPlanAlignment : 0;
+  auto weights = options_.noWeights ? leaveRoomForWeights(all, writer, alignment)
+                                    : packWeights(all, CheckpointRows(*model_.checkpoint), writer, pack, alignment);
   if (!weights)
     return weights.takeStatus();
   weightsSection_ = *weights;

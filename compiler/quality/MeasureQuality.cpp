@@ -139,11 +139,11 @@ std::string qualityText(const Quality &quality) {
   return text;
 }
 
-std::string withQuality(const std::string &provenance, const char *name, const std::string &quality) {
+std::string withFact(const std::string &provenance, const char *name, const std::string &fact) {
   auto json = nlohmann::ordered_json::parse(provenance, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object())
     json = nlohmann::ordered_json::object();
-  json[name] = nlohmann::ordered_json::parse(quality, nullptr, /*allow_exceptions=*/false);
+  json[name] = nlohmann::ordered_json::parse(fact, nullptr, /*allow_exceptions=*/false);
   return json.dump();
 }
 

@@ -33,7 +33,7 @@ std::string qualityJson(const Quality &quality);
 /// One or two lines for people.
 std::string qualityText(const Quality &quality);
 
-/// `provenance`, a JSON object, with `quality` as its member `name`.
-std::string withQuality(const std::string &provenance, const char *name, const std::string &quality);
+/// `provenance`, a JSON object, with the JSON text `fact` as its member `name`.
+std::string withFact(const std::string &provenance, const char *name, const std::string &fact);
 
 } // namespace llmc

@@ -235,6 +235,8 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
   if (!targets)
     return targets.takeStatus();
   options.cudaArchs = targets->archs;
+  if (!targets->notice.empty())
+    llvm::errs() << "notice: " << targets->notice << "\n";
   options.bothTargets = targets->cpu && !targets->archs.empty();
   auto levels = parseLevels(parsed["cpu-levels"].as<std::string>());
   if (!levels)

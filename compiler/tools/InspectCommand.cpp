@@ -100,15 +100,23 @@ Json weightFacts(const fb::Engine &plan) {
   return list;
 }
 
-/// The target, and for CUDA the architectures and the oldest driver; levels have the bytes.
+/// The target, and for CUDA the architectures, which other devices run its PTX, and the oldest driver; levels have the
+/// bytes.
 Json targetFacts(const fb::Engine &plan) {
   if (!rt::isCuda(plan))
     return {{"name", "cpu"}};
-  Json archs = Json::array();
-  for (const fb::Level *level : *plan.levels())
-    if (level->name()->string_view().starts_with(rt::cuda::kCubinLevel))
-      archs.push_back(level->name()->str().substr(rt::cuda::kTarget.size() + 1));
-  return {{"name", "cuda"}, {"architectures", archs}, {"driver", ">= " + std::to_string(rt::cuda::kDriverBranch)}};
+  Json archs = Json::array(), ptx;
+  for (const fb::Level *level : *plan.levels()) {
+    const std::string_view name = level->name()->string_view();
+    if (name.starts_with(rt::cuda::kCubinLevel))
+      archs.push_back(std::string(name.substr(rt::cuda::kTarget.size() + 1)));
+    else if (name.starts_with(rt::cuda::kPtxLevel))
+      ptx = "sm_" + std::string(name.substr(rt::cuda::kPtxLevel.size())) + " and later";
+  }
+  return {{"name", "cuda"},
+          {"architectures", archs},
+          {"ptx", ptx},
+          {"driver", ">= " + std::to_string(rt::cuda::kDriverBranch)}};
 }
 
 /// Arena bytes of a program with T = `tokens`, S = `rows` and `workers`, by the runtime's own arithmetic.

@@ -4,6 +4,7 @@
 #include "codegen/cuda/Arch.h"
 #include "compiler/tools/CommandLine.h"
 #include "runtime/device/cuda/context.h"
+#include "runtime/exec/cuda/level_choice.h"
 #include "llvm/ADT/STLExtras.h"
 
 namespace llmc {
@@ -15,34 +16,36 @@ static std::string knownArchs() {
   return known;
 }
 
-std::string archForDevice(int major, int minor) {
-  std::string best;
-  for (const Arch &arch : cudaArchs()) {
-    bool own = arch.major == major && arch.minor == minor;
-    bool before = arch.major == major && arch.minor < minor && !arch.name.ends_with("a");
-    if (own || before)
-      best = arch.name.str();
-  }
-  return best;
-}
-
-/// What device 0 runs; empty without a driver, a device, or code for it.
-static std::string archOfThisMachine() {
+/// For device 0; for the CPU without a driver, a device, or code for it.
+static Targets ofThisMachine() {
+  Targets targets;
+  targets.cpu = true;
   auto driver = rt::cuda::Driver::open();
   if (!driver)
-    return "";
+    return targets;
   auto context = rt::cuda::Context::open(**driver, 0);
-  return context ? archForDevice((*context)->facts().major, (*context)->facts().minor) : "";
+  if (!context)
+    return targets;
+  const rt::cuda::DeviceFacts &facts = (*context)->facts();
+  const std::string device = facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ")";
+  const Arch *arch = findArch(llvm::StringRef(rt::cuda::archFor(facts.major, facts.minor)));
+  if (!arch) {
+    targets.notice = "--target auto builds for the CPU: " + device + " is older than all of " + knownArchs();
+    return targets;
+  }
+  targets.cpu = false;
+  targets.archs.push_back(arch->name.str());
+  const bool ownCode = arch->major == facts.major && (arch->minor == facts.minor || !arch->name.ends_with("a"));
+  if (!ownCode)
+    targets.notice = "--target auto builds for " + arch->name.str() + ": " + device +
+                     " has no cubins of its own, its driver compiles the engine's PTX when it loads it";
+  return targets;
 }
 
 rt::Result<Targets> parseTarget(const std::string &text) {
   Targets targets;
-  if (text == "auto") {
-    if (std::string arch = archOfThisMachine(); !arch.empty())
-      targets.archs.push_back(arch);
-    targets.cpu = targets.archs.empty();
-    return targets;
-  }
+  if (text == "auto")
+    return ofThisMachine();
   llvm::SmallVector<llvm::StringRef> parts;
   llvm::StringRef(text).split(parts, ',');
   targets.cpu = llvm::is_contained(parts, "cpu");

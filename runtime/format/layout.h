@@ -21,7 +21,7 @@ inline constexpr uint16_t kFormatMinor = 0;
 inline constexpr uint64_t kHeaderBytes = 4096;
 inline constexpr uint64_t kPlanAlignment = 4096;
 inline constexpr uint64_t kCodeAlignment = 65536;
-inline constexpr uint64_t kWeightsAlignment = 2u << 20;
+inline constexpr uint64_t kWeightsAlignment = 2u << 20;  ///< on a CPU; those for a device start at any page
 /// Digest granule of large sections: one XXH3-128 for each 4 MiB, so that a fault names where it is.
 inline constexpr uint64_t kChunkBytes = 4u << 20;
 /// Bits of Header.requiredFeatures.

@@ -8,6 +8,7 @@
 
 #include "runtime/device/memory.h"
 #include "runtime/exec/cuda/level_choice.h"
+#include "runtime/format/cuda_abi.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/kv/cuda/device_pages.h"
 #include "runtime/main/number_flags.h"
@@ -55,6 +56,12 @@ Result<std::unique_ptr<DeviceSession>> DeviceSession::open(const fb::Engine& pla
   auto driver = cuda::Driver::open();
   LLMC_TRY(driver.status());
   session->driver_ = driver.take();
+  if (const int version = session->driver_->version(); version < cuda::kDriverVersion)
+    return Status::error(ErrorKind::kUnavailable, "CU_OLD_DRIVER",
+                         "the CUDA driver is one for CUDA " + cuda::versionText(version) +
+                             ", the engine's code needs one for " + cuda::versionText(cuda::kDriverVersion) +
+                             " or later",
+                         "install the NVIDIA driver, " + std::to_string(cuda::kDriverBranch) + " or later");
   auto context = cuda::Context::open(*session->driver_, ordinal);
   LLMC_TRY(context.status());
   session->context_ = context.take();
@@ -71,9 +78,8 @@ Result<std::unique_ptr<DeviceSession>> DeviceSession::open(const fb::Engine& pla
 }
 
 std::string DeviceSession::name() const {
-  const int version = driver_->version();
   return "cuda:" + std::to_string(context_->facts().ordinal) + " " + context_->facts().name + ", CUDA " +
-         std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+         cuda::versionText(driver_->version());
 }
 
 Result<DeviceRoom> DeviceSession::room(const EngineFile& engine, const StepLimits& limits, Numerics numerics) const {

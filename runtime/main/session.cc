@@ -60,8 +60,12 @@ uint32_t Session::choosePlan(const std::string& wanted, std::span<const fb::Engi
     cpuWouldDo_ = true;
     return cuda;
   }
-  if (device.status().code() != "CU_NO_DRIVER")
-    writeNotice("runs on the CPU, although there is a driver: " + device.status().message());
+  // A toolkit's stub is no driver either, but whoever has it may think that it is one.
+  const std::string& code = device.status().code();
+  if (code != "CU_NO_DRIVER")
+    writeNotice(
+        (code == "CU_STUB" ? "runs on the CPU, without a driver: " : "runs on the CPU, although there is a driver: ") +
+        device.status().message());
   return cpu;
 }
 
@@ -163,7 +167,7 @@ Status Session::planMemory(const Flags& flags, const SessionNeeds& needs) {
     plan_.pages = static_cast<uint32_t>(std::min<uint64_t>(pool / request.pageBytes, INT32_MAX / kPageTokens));
     plan_.bytes = uint64_t{plan_.pages} * request.pageBytes;
   }
-  if (device_ && needs.sharedKv)
+  if (device_)
     writeNotice(device_->name() + ", " + formatBytes(room_.free) + " of " + formatBytes(room_.total) +
                 " free: weights " + formatBytes(room_.weights) + ", workspace " + formatBytes(room_.workspace) +
                 ", room for a KV cache of " + formatBytes(room_.kv) + "; takes " + formatBytes(plan_.bytes));
@@ -243,10 +247,13 @@ Status Session::load(const Flags& flags, const SessionNeeds& needs) {
   return Status::ok();
 }
 
-/// Whether the CPU may take the place of a device that nobody asked for by name, in which memory is short.
+static bool isShortage(const Status& status) { return status.code() == "CU_MEMORY" || status.code() == "RT_KV_MEMORY"; }
+
+/// Whether the CPU may take the place of a device that nobody asked for by name, in which memory is short or whose
+/// driver refuses the code.
 bool Session::cpuInstead(const Flags& flags, const Status& status) const {
   const bool asksForDevice = !flags.graphs || flags.randomWeights;
-  return cpuWouldDo_ && !asksForDevice && (status.code() == "CU_MEMORY" || status.code() == "RT_KV_MEMORY");
+  return cpuWouldDo_ && !asksForDevice && (isShortage(status) || status.code() == "CU_NO_CODE");
 }
 
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {
@@ -259,7 +266,9 @@ Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const Session
   if (needs.text) session->loadingTokenizer_ = std::async(kIfThereIsAThread, loadTokenizer, flags.engine);
   Status loaded = session->load(flags, needs);
   if (!loaded && session->cpuInstead(flags, loaded)) {
-    writeNotice("runs on the CPU, because the device's memory does not suffice: " + loaded.message());
+    writeNotice((isShortage(loaded) ? "runs on the CPU, because the device's memory does not suffice: "
+                                    : "runs on the CPU, although there is a device: ") +
+                loaded.message());
     auto loadingTokenizer = std::move(session->loadingTokenizer_);
     session.reset(new Session);  // what was there already of the device goes first
     session->loadingTokenizer_ = std::move(loadingTokenizer);

@@ -67,6 +67,8 @@ class CudaAndCpu(unittest.TestCase):
         self.assertEqual(self.ids(self.path, "--device", "cpu"), on_cpu)
         self.assertEqual(self.ids(self.path, SM="8.0", notice="runs on the CPU, although there is a driver: the engine holds code for"), on_cpu)
         self.assertEqual(self.ids(self.path, DEVICES=0, notice="the CUDA driver finds no device"), on_cpu)
+        stub = "runs on the CPU, without a driver: libcuda.so.1 is a toolkit's stub for linking, not a driver"
+        self.assertEqual(self.ids(self.path, FAIL="cuInit:1:34", notice=stub), on_cpu)
         done = cuda_engine.run(NAME, *ASK, "--device", "cuda:0", path=self.path, SM="8.0")
         self.assertEqual(done.returncode, 78, done.stderr)
         self.assertIn("CU_NO_CODE", done.stderr)
@@ -75,6 +77,22 @@ class CudaAndCpu(unittest.TestCase):
         done = cuda_engine.run(NAME, *ASK, "--device", "cuda:0", path=self.path, MEMORY=1 << 20)
         self.assertEqual(done.returncode, 69, done.stderr)
         self.assertRegex(done.stderr, r"error\[CU_MEMORY\] the engine does not fit: weights .* 1\.00 MiB of 1\.00 MiB are free on cuda:0")
+
+    def test_the_cpu_where_the_driver_is_too_old(self):
+        on_cpu = self.ids(self.cpu)
+        old = "runs on the CPU, although there is a driver: the CUDA driver is one for CUDA 12.4, the engine's code needs one for 13.0 or later"
+        self.assertEqual(self.ids(self.path, VERSION=12040, notice=old), on_cpu)
+        refuses = ": the driver (for CUDA 13.0) does not take the engine's code: cuModuleLoadDataEx says"
+        self.assertEqual(self.ids(self.path, FAIL="cuModuleLoadDataEx:1:222", notice=refuses), on_cpu)
+        done = cuda_engine.run(NAME, *ASK, VERSION=12040)
+        self.assertEqual(done.returncode, 69, done.stderr)
+        self.assertIn("error[CU_OLD_DRIVER] the CUDA driver is one for CUDA 12.4", done.stderr)
+        self.assertNotIn("room for a KV cache", done.stderr)  # before anything is allocated
+
+    def test_the_memory_plan_comes_before_the_answer(self):
+        plan = r"cuda:0 .*, CUDA 13\.0, .* of .* free: weights .*, workspace .*, room for a KV cache of .*; takes "
+        for mode in (ASK, ("--bench", "--prompt-tokens", 8, "--output-tokens", 2, "--repeat", 1)):
+            self.assertRegex(cuda_engine.run(NAME, *mode).stderr, plan)
 
     @unittest.skipIf(os.path.exists("/dev/nvidiactl"), "this machine has a driver")
     def test_the_cpu_without_a_driver(self):
@@ -102,7 +120,7 @@ class CudaAndCpu(unittest.TestCase):
     def test_inspect_shows_both(self):
         facts = json.loads(engine.call("llmc", "inspect", self.path, "--json"))
         cpu, cuda = facts["targets"]
-        self.assertEqual((cpu["target"]["name"], cuda["target"]), ("cpu", {"name": "cuda", "architectures": [cuda_engine.ARCH], "driver": ">= 580"}))
+        self.assertEqual((cpu["target"]["name"], cuda["target"]), ("cpu", {"name": "cuda", "architectures": [cuda_engine.ARCH], "ptx": "sm_90 and later", "driver": ">= 580"}))
         self.assertEqual((cpu["model"]["activations"], cuda["model"]["activations"]), ("int8", "bf16"))
         alone = json.loads(engine.call("llmc", "inspect", self.cuda, "--json"))
         for part in ("levels", "memory", "kernels", "weights"):
@@ -111,6 +129,7 @@ class CudaAndCpu(unittest.TestCase):
         self.assertAlmostEqual(cuda["quality"]["kl_mean"], alone["quality"]["kl_mean"], delta=alone["quality"]["kl_mean"] / 100)
         self.assertNotEqual(cpu["quality"]["kl_mean"], cuda["quality"]["kl_mean"])
         self.assertNotIn("quality_cuda", facts["provenance"])
+        self.assertEqual(facts["provenance"]["nvrtc"], "13.0")
         text = engine.call("llmc", "inspect", self.path)
         self.assertRegex(text.splitlines()[0], r"; cpu: kernel ABI \d+, \d+ kernels; cuda: kernel ABI \d+, \d+ kernels$")
         for line in ("  name                cpu", "  name                cuda"):

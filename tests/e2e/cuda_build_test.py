@@ -74,14 +74,18 @@ class CudaErrors(unittest.TestCase):
 class CudaAuto(unittest.TestCase):
     def test_the_device_decides(self):
         """A driver that says it has a device of this compute capability: its own architecture, else one whose code it runs, else the CPU."""
-        for capability, wanted in (("9.0", "cuda:sm_90a"), ("8.0", "cuda:sm_80"), ("8.7", "cuda:sm_86"), ("12.0", "cuda:sm_120a"),
-                                   ("12.1", "x86-64-v3"), ("7.5", "x86-64-v3")):
+        ptx = "has no cubins of its own, its driver compiles the engine's PTX when it loads it"
+        for capability, wanted, notice in (("9.0", "cuda:sm_90a", ""), ("8.7", "cuda:sm_86", ""), ("12.0", "cuda:sm_120a", ""),
+                                           ("12.1", "cuda:sm_120a", ptx), ("10.3", "cuda:sm_100a", ptx),
+                                           ("7.5", "x86-64-v3", "--target auto builds for the CPU: ")):
             with self.subTest(capability=capability):
                 folder = engine.work_dir() / f"auto-{capability}"
                 done = subprocess.run([engine.BIN / "llmc", "build", model_path("llama-3h1-d64-f32"), "--target", "auto", "--stop-after", "plan",
                                        "--dump-dir", folder, "--force"], capture_output=True, text=True, timeout=120,
                                       env=dict(os.environ, LD_LIBRARY_PATH=str(FAKE_DRIVER.parent), LLMC_EMULATOR_SM=capability))
                 self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(notice, done.stderr)
+                self.assertEqual("notice: " in done.stderr, bool(notice), done.stderr)
                 plan = next(folder.glob("*-plan.mlir")).read_text()
                 self.assertIn(f'levels = ["{wanted}"', plan)
 
@@ -103,7 +107,7 @@ class CudaBuild(unittest.TestCase):
                 output = self.built(name, "--quality", "off", archs=ARCHS)
                 facts = json.loads(engine.call("llmc", "inspect", output, "--json"))
                 self.assertEqual(facts["model"]["family"], name.split("-")[0])
-                self.assertEqual(facts["target"], {"name": "cuda", "architectures": list(ARCHS), "driver": ">= 580"})
+                self.assertEqual(facts["target"], {"name": "cuda", "architectures": list(ARCHS), "ptx": "sm_120 and later", "driver": ">= 580"})
                 self.assertEqual([level["name"] for level in facts["levels"]], [f"cuda:{n}" for n in ARCHS] + ["cuda:compute_120"])
                 self.assertEqual(facts["model"]["activations"], "bf16")
                 self.assertLess(sum(level["code_bytes"] for level in facts["levels"]), 4 << 20)

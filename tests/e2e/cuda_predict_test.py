@@ -12,6 +12,7 @@ from cuda_build_test import PIP, nvrtc
 
 ARCH = "sm_90a"
 CODE_BYTES = 4 << 20
+BESIDE_WEIGHTS = 4_000_000  # of the file, for one architecture
 KERNELS = 100
 # Seconds: 15 and 1 on two CPUs that nobody else uses; CPU seconds of both, which others change less.
 COLD_CPU_S, WARM_CPU_S = 30, 2
@@ -77,12 +78,20 @@ class EightBillion(unittest.TestCase):
                 print(f"8B {scheme}: {cold:.1f} CPU seconds", file=sys.stderr)
                 self.assertLess(cold, COLD_CPU_S)
                 self.check_prediction(scheme, path)
+                self.check_size(path)
         path, warm = self.build("native", "nvrtc-8b-native")
         print(f"8B native: {warm:.1f} CPU seconds with the cache", file=sys.stderr)
         self.assertLess(warm, WARM_CPU_S)
         variants = [variant for kernel in self.answer("explain", path)["kernels"] for variant in kernel["variants"]]
         self.assertLessEqual(len(variants), KERNELS)
         self.assertLessEqual(sum(sum(variant["bytes"].values()) for variant in variants), CODE_BYTES)
+
+    def check_size(self, path: str):
+        """All that the file has beside weights: code, plan, why, padding. This model has no tokenizer."""
+        weights = sum(s["bytes"] for s in self.answer("inspect", path)["sections"] if s["kind"] == "weights")
+        more = os.stat(path).st_size - weights
+        print(f"{more:,} bytes beside weights", file=sys.stderr)
+        self.assertLessEqual(more, BESIDE_WEIGHTS)
 
     def test_refusals(self):
         path = engine.build(cuda_engine.model("llama-3h1-d64-f32"), "--cpu-levels", "host")

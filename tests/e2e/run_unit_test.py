@@ -18,7 +18,8 @@ for name in names:
     suite, word = name.split(".")
     with open("ran", "a") as ran:
         print(os.getpid(), name, file=ran)
-    if word.startswith("Crash"):
+    print("[ RUN      ] " + name, flush=True)
+    if word.startswith("Crash") or (word.startswith("DiesInCompany") and len(names) > 1):
         os.abort()
     bad = word.startswith("Bad") or (word.startswith("Flaky") and len(names) > 1)
     failed = failed or bad
@@ -32,6 +33,8 @@ sys.exit(status)
 
 @unittest.skipUnless(shutil.which("ctest"), "no ctest")
 class RunUnit(unittest.TestCase):
+    SIGNAL = "ended by a signal, which no later run makes good: "
+
     def run_tests(self, names: list[str], *flags: str, more: str = "") -> tuple[int, list[str], list[list[str]]]:
         """Status, the lines about single tests and counts, and what each process ran."""
         with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +51,7 @@ class RunUnit(unittest.TestCase):
             processes: dict[str, list[str]] = {}
             for line in ran.read_text().splitlines() if ran.exists() else []:
                 processes.setdefault(line.split()[0], []).append(line.split()[1])
-            words = ("SKIP ", "FAILED ", "passed only", "run_unit.py: ")
+            words = ("SKIP ", "FAILED ", "passed only", "ended by", "run_unit.py: ")
             lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(words) or " passed, " in line]
             return done.returncode, lines, list(processes.values())
 
@@ -67,8 +70,13 @@ class RunUnit(unittest.TestCase):
 
     def test_a_crash_is_of_one_test(self):
         status, lines, processes = self.run_tests(["A.One", "A.Crash", "A.Two"])
-        self.assertEqual((status, lines), (1, ["FAILED A.Crash (program)", "2 passed, 1 failed, 0 skipped"]))
+        self.assertEqual((status, lines), (1, [self.SIGNAL + "A.Crash", "FAILED A.Crash (program)", "2 passed, 1 failed, 0 skipped"]))
         self.assertIn(["A.Two"], processes)
+
+    def test_a_death_by_signal_stays_one_when_the_test_passes_alone(self):
+        status, lines, processes = self.run_tests(["A.One", "A.DiesInCompany", "A.Two"])
+        self.assertIn(["A.DiesInCompany"], processes)
+        self.assertEqual((status, lines), (1, [self.SIGNAL + "A.DiesInCompany", "FAILED A.DiesInCompany (program)", "2 passed, 1 failed, 0 skipped"]))
 
     def test_a_leak_found_at_the_end_is_of_one_test(self):
         status, lines, _ = self.run_tests(["A.One", "A.Leak"])

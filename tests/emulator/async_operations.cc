@@ -22,8 +22,7 @@ void Block::copyAsync(Fibre& self, const CopyRequest& request) {
   u8* target = sharedAt(self, request.destination, request.bytes, request.line);
   checks_.counters().copiedBytes += request.sourceBytes;
   if (request.sourceBytes)
-    checks_.access(self, reinterpret_cast<const void*>(request.source), request.sourceBytes, Access::kRead,
-                   request.line);
+    access(self, reinterpret_cast<const void*>(request.source), request.sourceBytes, Access::kRead, request.line);
   if (!plan_->checks.lateCopies) return land(self, request);
   checks_.access(self, target, request.bytes, Access::kWrite, request.line);
   std::memset(target, 0xff, request.bytes);
@@ -139,7 +138,7 @@ void Block::bulkCopy(Fibre& self, u32 destination, u64 source, u32 bytes, u32 ba
   checks_.asyncRead(self, shared_.get() + placeOf(self, barrier), 8, line);
   if ((destination | source | bytes) % 16) fault(self, "cp.async.bulk of a misaligned address or size", line);
   u8* target = sharedAt(self, destination, bytes, line);
-  checks_.access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
+  access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
   checks_.asyncWrite(self, target, bytes, line);
   checks_.counters().copiedBytes += bytes;
   BulkRequest request{

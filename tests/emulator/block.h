@@ -82,7 +82,7 @@ class Block {
   void pause(Fibre& self);
   [[noreturn]] void exit(Fibre& self);
   void access(Fibre& self, const void* memory, u32 bytes, Access kind, u32 line) {
-    checks_.access(self, memory, bytes, kind, line);
+    if (std::string wild = checks_.access(self, memory, bytes, kind, line); !wild.empty()) fault(self, wild, line);
   }
   u32 warp(Fibre& self, const WarpRequest& request);
   u32 barrier(Fibre& self, BarrierKind kind, u32 id, u32 count, u32 predicate, u32 line);

@@ -181,14 +181,16 @@ std::string Checks::text() const {
   return text;
 }
 
-void Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
-  if (bytes == 0) return deviceFence(thread.index);
-  ++counters_.accesses;
-  if (u32 cell = 0; cellOf(memory, &cell)) {
-    checkShared(thread, cell, bytes, kind, line);
-  } else {
-    checkGlobal(thread, memory, bytes, kind, line);
+std::string Checks::check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
+  if (bytes == 0) {
+    deviceFence(thread.index);
+    return {};
   }
+  ++counters_.accesses;
+  u32 cell = 0;
+  if (!cellOf(memory, &cell)) return checkGlobal(thread, memory, bytes, kind, line);
+  checkShared(thread, cell, bytes, kind, line);
+  return {};
 }
 
 void Checks::checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line) {
@@ -242,24 +244,27 @@ bool Checks::checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind
   return true;
 }
 
-void Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
+std::string Checks::checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line) {
   (kind == Access::kRead ? counters_.globalReadBytes : counters_.globalWriteBytes) += bytes;
-  if (!memory_) return;
+  if (!memory_) return {};
   const MemoryMap::Buffer* buffer = memory_->find((uint64_t)memory, bytes);
   if (!buffer && globals_) buffer = globals_->find((uint64_t)memory, bytes);
   const char* what = kind == Access::kRead ? "read" : "write";
   if (!buffer)
-    report(std::string(what) + " of " + std::to_string(bytes) +
-               " bytes outside every buffer: " + memory_->describe((uint64_t)memory),
-           thread.index, line);
-  else if (kind != Access::kRead && !buffer->writable)
+    return std::string(what) + " of " + std::to_string(bytes) +
+           " bytes outside every buffer: " + memory_->describe((uint64_t)memory);
+  if (kind != Access::kRead && !buffer->writable)
     report("write to the read-only buffer '" + buffer->name + "'", thread.index, line);
   else if (thread.early && !buffer->constant)
     report(std::string(what) + " of buffer '" + buffer->name + "' before griddepcontrol.wait", thread.index, line);
-  if (!buffer || !buffer->writable) return;
-  if (kind == Access::kAtomic) return deviceAtomic((u64)memory, thread.index);
+  if (!buffer->writable) return {};
+  if (kind == Access::kAtomic) {
+    deviceAtomic((u64)memory, thread.index);
+    return {};
+  }
   for (u32 i = 0; i < bytes; i += GlobalShadow::kGrain)
-    if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return;
+    if (!checkGlobalCell(global_.at((u64)memory + i), thread, (u64)memory + i, kind, line)) return {};
+  return {};
 }
 
 /// Blocks may run in any order but where fences and atomics tell one of another; threads of one block are ordered by

@@ -29,9 +29,10 @@ class Checks {
   /// Variables of the module that runs, beside LaunchChecks::memory.
   void setGlobals(const MemoryMap* globals) { globals_ = globals; }
 
-  /// An atomic access of no bytes is a fence of device scope.
-  void access(const Thread& thread, const void* memory, u32 bytes, Access kind, u32 line) {
-    if (enabled_) check(thread, (const u8*)memory, bytes, kind, line);
+  /// An atomic access of no bytes is a fence of device scope. What is wrong with one that must not happen, because it
+  /// would change memory of the process that nobody gave to the kernel; otherwise empty.
+  std::string access(const Thread& thread, const void* memory, u32 bytes, Access kind, u32 line) {
+    return enabled_ ? check(thread, (const u8*)memory, bytes, kind, line) : std::string();
   }
   /// As access(), by copy engine or tensor cores on behalf of a thread. What they read others must have written before
   /// a proxy fence.
@@ -67,11 +68,11 @@ class Checks {
   };
   static constexpr u16 kNobody = 0xffff;
 
-  void check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
+  std::string check(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
   void checkShared(const Thread& thread, u32 offset, u32 bytes, Access kind, u32 line);
   bool checkCell(Cell& cell, const Thread& thread, u32 offset, Access kind, u32 line);
   void copyClocks(std::vector<u32>& latest, u32 thread, bool publish);
-  void checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
+  std::string checkGlobal(const Thread& thread, const u8* memory, u32 bytes, Access kind, u32 line);
   bool checkGlobalCell(GlobalCell& cell, const Thread& thread, u64 address, Access kind, u32 line);
   bool before(u32 other, u32 clock, u32 me) const { return clocks_[(size_t)me * threads_ + other] >= clock; }
   void deviceFence(u32 thread);

@@ -184,6 +184,21 @@ TEST(ChecksTest, OutsideAVariableOfTheModule) {
   EXPECT_FOUND(run("128"), "outside every buffer");
 }
 
+TEST(ChecksTest, AWildStoreDoesNotHappen) {
+  std::vector<uint32_t> memory(256);
+  MemoryMap map;
+  map.add(memory.data(), 512, "memory");
+  LaunchChecks checks;
+  checks.checked = true;
+  checks.memory = &map;
+  const std::string code = kPlaces + std::string("st.global.u32 [%x2+512], 7;\nst.global.u32 [%x2], 7;\n");
+  const rt::Status status =
+      runPtx(ptxModule(code, 4, kShared), {(uint64_t)memory.data(), 0, 0, 0}, {1, 1, 1}, {1, 1, 1}, 4096, checks);
+  EXPECT_FOUND(status ? std::string() : status.toString(), "write of 4 bytes outside every buffer");
+  EXPECT_EQ(memory[128], 0u);
+  EXPECT_EQ(memory[0], 0u);
+}
+
 TEST(ChecksTest, CountsOfALaunch) {
   CheckedRun run;
   run.threads = 32;

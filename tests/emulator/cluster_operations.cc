@@ -81,7 +81,7 @@ void Block::bulkMulticast(Fibre& self, u32 destination, u64 source, u32 bytes, u
   if (blocks == 0) fault(self, "a multicast to no block", line);
   sharedAt(self, destination, bytes, line);
   sharedAt(self, barrier, 8, line);
-  checks_.access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
+  access(self, reinterpret_cast<const void*>(source), bytes, Access::kRead, line);
   checks_.counters().copiedBytes += bytes;
   for (u32 rank = 0; blocks >> rank; ++rank) {
     if (!(blocks >> rank & 1)) continue;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
 namespace llmc::emu {
 namespace {
 
@@ -64,6 +66,23 @@ TEST(KernelCaseTest, AChangedKernelIsFound) {
   ASSERT_EQ(outcomes.size(), 1u);
   EXPECT_FALSE(outcomes[0].status.isOk());
   EXPECT_EQ(outcomes[0].status.code(), "EMU_VALUE") << outcomes[0].status.toString();
+}
+
+/// Before a buffer, and behind the room that follows it: the kernel's fault, even where nothing is checked.
+TEST(KernelCaseTest, WildAccessesOfUncheckedRunsReachNobody) {
+  if (std::string missing = missingNvrtc(); !missing.empty()) GTEST_SKIP() << missing;
+  for (const char* row : {"(row - 1) * ", "(row + 600) * "}) {
+    KernelCase test{.text = addNorm(96)};
+    test.archs = {"sm_80"};
+    test.checked = false;
+    test.edit = [row](const std::string& text) {
+      const std::string changed = std::regex_replace(text, std::regex(R"(\(row\) \* )"), row);
+      EXPECT_NE(changed, text);
+      return changed;
+    };
+    const KernelOutcome outcome = runKernelCase(test)[0];
+    EXPECT_EQ(outcome.status.code(), "EMU_FAULT") << row << outcome.status.toString();
+  }
 }
 
 TEST(KernelCaseTest, TextWithoutAKernelIsAnError) {

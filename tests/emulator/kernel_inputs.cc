@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 #include "codegen/registry/WeightLayout.h"
@@ -68,7 +67,7 @@ size_t KernelInputs::addBuffer(std::string name, uint64_t bytes, bool writable, 
   buffer.bytes = bytes;
   // Room behind, in which a planted fault harms nobody until the checked run sees it.
   const uint64_t whole = (bytes + 255) / 256 * 256 + 65536;
-  buffer.data = {static_cast<std::byte*>(std::aligned_alloc(256, whole)), std::free};
+  buffer.data = guardedMemory(whole);
   std::memset(buffer.data.get(), fill, whole);
   memory_.add(buffer.data.get(), bytes, buffer.name, writable, constant);
   buffers_.push_back(std::move(buffer));

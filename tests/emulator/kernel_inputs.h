@@ -11,6 +11,7 @@
 #include "dialects/LLM/LLMTypes.h"
 #include "dialects/Reference/Interpreter.h"
 #include "runtime/format/kernel_abi.h"
+#include "tests/emulator/guarded_memory.h"
 #include "tests/emulator/kernel_case.h"
 #include "tests/emulator/launch.h"
 
@@ -19,7 +20,7 @@ namespace llmc::emu {
 /// One buffer of device memory.
 struct DeviceBuffer {
   std::string name;
-  std::unique_ptr<std::byte, void (*)(void*)> data{nullptr, nullptr};
+  GuardedMemory data;
   uint64_t bytes = 0;
 };
 

@@ -5,7 +5,7 @@ Usage: tests/tools/run_unit.py BUILD_DIR [--jobs N] [--label LABEL] [--partial] 
   --partial  programs that were not built are left out; otherwise they are an error
 CTest starts a program for each test: with MLIR to load or a sanitizer to set up, that was a third of the time of the small ones. Here the
 tests of a suite share a process; those after a test that ended it run alone. Tests that bound a time may fail in company: what failed runs
-once more alone, and the log says so.
+once more alone, and the log says so. A death by a signal is never forgiven: memory that was corrupted once may just look right the next time.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import xml.etree.ElementTree as tree
 
 # Of a suite in one process: few enough that the last ones end together.
 BATCH = 24
+RUNNING, ENDED = "[ RUN      ] ", "[       OK ] "
 
 
 @dataclasses.dataclass
@@ -74,39 +75,57 @@ def verdicts(path: pathlib.Path) -> dict[str, str]:
     return found
 
 
-def run(batch: Batch) -> tuple[dict[str, str], str]:
-    """Verdicts and output. A test without a verdict ended its program, or comes after one that did."""
+@dataclasses.dataclass
+class Run:
+    """What one process said. A test without a verdict ended it, or comes after one that did."""
+
+    found: dict[str, str]
+    output: str
+    died: str = ""  # the test that a signal ended
+
+
+def without_progress(output: str) -> str:
+    return "\n".join(line for line in output.splitlines() if not line.startswith((RUNNING, ENDED)))
+
+
+def run(batch: Batch) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "tests.xml")
-        command = [batch.program, "--gtest_filter=" + ":".join(batch.tests), "--gtest_brief=1", f"--gtest_output=xml:{path}"]
+        command = [batch.program, "--gtest_filter=" + ":".join(batch.tests), f"--gtest_output=xml:{path}"]
         try:
             process = subprocess.run(command, cwd=batch.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                      timeout=batch.seconds + 10 * len(batch.tests))
         except subprocess.TimeoutExpired as late:
-            return {}, (late.stdout or b"").decode(errors="replace") + f"\n{batch.program}: took too long"
+            return Run({}, without_progress((late.stdout or b"").decode(errors="replace")) + f"\n{batch.program}: took too long")
         except OSError as error:
-            return {}, str(error)
+            return Run({}, str(error))
         found = verdicts(path)
         output = process.stdout.decode(errors="replace")
-        if process.returncode > 1 or process.returncode < 0 or (process.returncode == 1 and "failed" not in found.values()):
+        spoken = without_progress(output)
+        if process.returncode < 0:
+            begun = [line.removeprefix(RUNNING) for line in output.splitlines() if line.startswith(RUNNING)]
+            return Run({}, spoken + f"\n{batch.program}: ended by signal {-process.returncode}", begun[-1] if begun else batch.tests[0])
+        if process.returncode > 1 or (process.returncode == 1 and "failed" not in found.values()):
             # A sanitizer spoke after the tests, as for a leak: which one it was, each alone will tell.
-            return {}, output + f"\n{batch.program}: status {process.returncode}"
-        return found, output
+            return Run({}, spoken + f"\n{batch.program}: status {process.returncode}")
+        return Run(found, spoken)
 
 
-def run_all(work: list[Batch], jobs: int) -> dict[tuple[str, str], str]:
-    """A verdict for each (program, test)."""
+def run_all(work: list[Batch], jobs: int, died: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """A verdict for each (program, test); adds those that a signal ended to `died`."""
     result: dict[tuple[str, str], str] = {}
     again: list[Batch] = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for batch, (found, output) in zip(work, pool.map(run, work)):
-            lost = [test for test in batch.tests if test not in found]
-            result |= {(batch.program, test): found.get(test, "failed") for test in batch.tests}
-            if lost or "failed" in found.values():
-                print(f"== {batch.program}\n{output}", flush=True)
+        for batch, ran in zip(work, pool.map(run, work)):
+            lost = [test for test in batch.tests if test not in ran.found]
+            result |= {(batch.program, test): ran.found.get(test, "failed") for test in batch.tests}
+            if lost or "failed" in ran.found.values():
+                print(f"== {batch.program}\n{ran.output}", flush=True)
+            if ran.died:
+                died.add((batch.program, ran.died))
             if lost and len(batch.tests) > 1:
                 again += dataclasses.replace(batch, tests=lost).alone()
-    return result | (run_all(again, jobs) if again else {})
+    return result | (run_all(again, jobs, died) if again else {})
 
 
 def main() -> int:
@@ -119,12 +138,16 @@ def main() -> int:
     args = parser.parse_intermixed_args()
 
     work = batches(args.build, args.label, args.partial, args.names)
-    result = run_all(work, args.jobs)
+    died: set[tuple[str, str]] = set()
+    result = run_all(work, args.jobs, died)
     second = [one for batch in work for one in batch.alone() if result[one.program, one.tests[0]] == "failed"]
-    for (program, test), word in (run_all(second, 1) if second else {}).items():
+    for (program, test), word in (run_all(second, 1, died) if second else {}).items():
         if word == "passed":
             print(f"passed only when it ran alone: {test}")
         result[program, test] = word
+    for program, test in sorted(died):
+        print(f"ended by a signal, which no later run makes good: {test}")
+        result[program, test] = "failed"
     for (program, test), word in result.items():
         if word == "failed":
             print(f"FAILED {test} ({os.path.basename(program)})")

@@ -18,11 +18,6 @@ Status linkLibraryOnly(const std::string& library) {
                      "take it out of LD_LIBRARY_PATH, or install the NVIDIA driver");
 }
 
-/// "13.0" of 13000.
-std::string versionText(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 /// After one of these the context is lost; every call of this process would fail.
 bool isSticky(CuResult result) {
   static constexpr CuResult kSticky[] = {4 /*deinitialized*/,
@@ -51,6 +46,10 @@ bool isCodeFault(CuResult result) {
 }
 
 }  // namespace
+
+std::string versionText(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 Result<std::unique_ptr<Driver>> Driver::open(const std::string& library) {
   std::unique_ptr<Driver> driver(new Driver);

@@ -10,6 +10,9 @@
 
 namespace llmc::rt::cuda {
 
+/// "13.0" of 13000, as a driver says the version of CUDA that it serves.
+std::string versionText(int version);
+
 /// A loaded and initialized driver with at least one device. Any thread; outlives all that is made with it. Once a call
 /// has reported a fault that no later call can recover from (a kernel's wild access, a device that is gone), all
 /// further calls return that fault without reaching the driver.

@@ -17,6 +17,14 @@ std::optional<int> numberOf(std::string_view text) {
   return error == std::errc{} ? std::optional(number) : std::nullopt;
 }
 
+/// What `llmc build` makes cubins for, ascending.
+struct Buildable {
+  std::string_view arch;
+  int number;
+};
+constexpr Buildable kBuildable[] = {{"sm_80", 80},  {"sm_86", 86},    {"sm_89", 89},
+                                    {"sm_90a", 90}, {"sm_100a", 100}, {"sm_120a", 120}};
+
 /// How well a level fits: 0 not at all; cubins above PTX, newer above older, "90a" above "90".
 int fit(std::string_view level, const DeviceFacts& facts) {
   constexpr int kCubin = 10'000;
@@ -33,6 +41,13 @@ int fit(std::string_view level, const DeviceFacts& facts) {
 }
 
 }  // namespace
+
+std::string_view archFor(int major, int minor) {
+  std::string_view best;
+  for (const Buildable& one : kBuildable)
+    if (one.number <= major * 10 + minor) best = one.arch;
+  return best;
+}
 
 Result<uint32_t> selectLevel(std::span<const std::string_view> levels, const DeviceFacts& facts,
                              std::string_view wanted) {
@@ -52,10 +67,12 @@ Result<uint32_t> selectLevel(std::span<const std::string_view> levels, const Dev
     return Status::error(ErrorKind::kMismatch, "CU_NO_CODE",
                          "LLMC_CUDA_LEVEL asks for '" + escaped(wanted) + "': the engine holds code for " + names +
                              ", the device is " + device);
+  const std::string arch(archFor(facts.major, facts.minor));
   return Status::error(ErrorKind::kMismatch, "CU_NO_CODE",
                        "the engine holds code for " + names + ", none runs on " + device,
-                       "build it with --target cuda:sm_" + std::to_string(facts.major * 10 + facts.minor) +
-                           (facts.major >= 9 ? "a" : ""));
+                       arch.empty() ? "this GPU is too old, " + std::string(kBuildable[0].arch) +
+                                          " is the oldest that llmc builds for: build it with --target cpu"
+                                    : "build it with --target cuda:" + arch);
 }
 
 }  // namespace llmc::rt::cuda

@@ -70,7 +70,7 @@ LLMC_API cuInit(unsigned) {
 }
 
 LLMC_API cuDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = settings().version;
   return kSuccess;
 }
 

@@ -44,6 +44,7 @@ DriverSettings readAll() {
   settings.checked = number("LLMC_EMULATOR_CHECK", 0) != 0;
   settings.trace = number("LLMC_EMULATOR_TRACE", 0) != 0;
   settings.devices = (int)number("LLMC_EMULATOR_DEVICES", 1);
+  settings.version = (int)number("LLMC_EMULATOR_VERSION", 13000);
   if (const char* sm = std::getenv("LLMC_EMULATOR_SM"); sm && *sm)
     if (std::sscanf(sm, "%d.%d", &settings.major, &settings.minor) != 2) refuse("LLMC_EMULATOR_SM", sm);
   readFailures(settings);

@@ -18,6 +18,7 @@ struct DriverSettings {
   bool checked = false;                      ///< $LLMC_EMULATOR_CHECK=1: races, bounds, values never written
   bool trace = false;                        ///< $LLMC_EMULATOR_TRACE=1: each launch and its time on stderr
   int devices = 1;                           ///< $LLMC_EMULATOR_DEVICES
+  int version = 13000;                       ///< $LLMC_EMULATOR_VERSION: of CUDA, as cuDriverGetVersion says it
   /// $LLMC_EMULATOR_FAIL=function:n:code[,...]: the n-th call (from 1) of an entry point returns a code.
   std::map<std::string, std::vector<std::pair<uint64_t, int>>> failures;
 };

@@ -1,6 +1,7 @@
 // The disk cache: what goes in comes out, broken files do not.
 #include "codegen/cuda/CompileCache.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -56,6 +57,22 @@ TEST_F(CompileCacheTest, BrokenFilesAreNotReturned) {
     std::filesystem::resize_file(file, shorter);
     EXPECT_FALSE(cache.find(key)) << shorter;
   }
+}
+
+TEST_F(CompileCacheTest, WhatWasNotUsedForLongestGoesFirst) {
+  CompileCache cache(folder_.string());
+  const std::string kilobyte(1000, 'x');
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (int i = 0; i < 8; ++i) {
+    cache.store(std::to_string(i), kilobyte, "");
+    std::filesystem::last_write_time(folder_ / std::to_string(i), now - std::chrono::hours(100 - i));
+  }
+  cache.trim(9000);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "1")) << "they fit";
+  ASSERT_TRUE(cache.find("0")); // the oldest, but used
+  cache.trim(8000);             // 8,320 bytes: 5 of 1,040 are below three quarters
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(std::filesystem::exists(folder_ / std::to_string(i)), i == 0 || i >= 4) << i;
 }
 
 TEST_F(CompileCacheTest, AFolderThatCannotBeWrittenIsNoError) {

@@ -131,6 +131,28 @@ TEST(NvrtcMissingTest, TheVariableDecidesAlone) {
   EXPECT_NE(found.status().message().find("/nonexistent"), std::string::npos);
 }
 
+TEST(NvrtcMissingTest, ALaterReleaseIsRefused) {
+  EXPECT_TRUE(Nvrtc::loadFrom(LLMC_FAKE_NVRTC_0).isOk());
+  auto loaded = Nvrtc::loadFrom(LLMC_FAKE_NVRTC_1);
+  ASSERT_FALSE(loaded.isOk());
+  EXPECT_EQ(loaded.status().code(), "CU_NVRTC_MISSING");
+  EXPECT_NE(loaded.status().message().find("version 13.0, found 13.1 in " LLMC_FAKE_NVRTC_1), std::string::npos)
+      << loaded.status().message();
+  EXPECT_NE(loaded.status().hint().find("pip install \"nvidia-cuda-nvrtc==13.0.*\""), std::string::npos);
+}
+
+TEST(NvrtcIdentityTest, PatchReleasesDiffer) {
+  namespace fs = std::filesystem;
+  const fs::path patched = fs::path(testing::TempDir()) / "patched-nvrtc.so";
+  fs::copy_file(LLMC_FAKE_NVRTC_0, patched, fs::copy_options::overwrite_existing);
+  fs::resize_file(patched, fs::file_size(patched) + 1);
+  auto one = Nvrtc::loadFrom(LLMC_FAKE_NVRTC_0), other = Nvrtc::loadFrom(patched.string());
+  fs::remove(patched);
+  ASSERT_TRUE(one.isOk() && other.isOk());
+  EXPECT_EQ((*one)->version(), (*other)->version());
+  EXPECT_NE((*one)->identity(), (*other)->identity());
+}
+
 TEST(NvrtcMissingTest, AnotherLibraryIsNotTakenForIt) {
   auto loaded = Nvrtc::loadFrom("libc.so.6");
   ASSERT_FALSE(loaded.isOk());

@@ -36,12 +36,12 @@ TEST(MeasureQuality, StoresRoundedNumbersBesideTheRest) {
   quality.divergence.mean = 0.00123456789;
   quality.divergence.otherLoss = 2.99488712345;
   quality.divergence.rows = 2048;
-  auto json = nlohmann::json::parse(withQuality(R"({"source": "gguf"})", "quality", qualityJson(quality)));
+  auto json = nlohmann::json::parse(withFact(R"({"source": "gguf"})", "quality", qualityJson(quality)));
   EXPECT_EQ(json["source"], "gguf");
   EXPECT_EQ(json["quality"]["kl_mean"].dump(), "0.001235");
   EXPECT_EQ(json["quality"]["nll"].dump(), "2.99489");
   EXPECT_EQ(json["quality"]["tokens"], 2048);
-  EXPECT_TRUE(nlohmann::json::parse(withQuality("", "quality", qualityJson(quality)))["quality"].is_object());
+  EXPECT_TRUE(nlohmann::json::parse(withFact("", "quality", qualityJson(quality)))["quality"].is_object());
 }
 
 }  // namespace

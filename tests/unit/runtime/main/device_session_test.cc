@@ -145,6 +145,18 @@ TEST_F(RunOfBoth, TakesTheCpuWithoutADeviceOrCodeForIt) {
       << err_;
 }
 
+TEST_F(RunOfBoth, TakesTheCpuWhereTheDriverIsTooOldOrRefusesTheCode) {
+  scripted_.script().version = 12040;
+  EXPECT_EQ(level({}).substr(0, 6), "x86-64") << err_;
+  EXPECT_NE(err_.find("the CUDA driver is one for CUDA 12.4, the engine's code needs one for 13.0 or later"),
+            std::string::npos)
+      << err_;
+  expectRefusals({{{"--prompt", "a", "--device", "cuda:0"}, 69, "CU_OLD_DRIVER"}});
+  EXPECT_EQ(scripted_.alive(), 0u);
+  scripted_.script().version = 13000;
+  EXPECT_EQ(level({}), "cuda:sm_90a") << err_;
+}
+
 TEST_F(RunOfBoth, WhatIsAskedForByNameIsNotReplaced) {
   scripted_.script().major = 8;
   expectRefusals({{{"--prompt", "a", "--device", "cuda:0"}, 78, "CU_NO_CODE"},

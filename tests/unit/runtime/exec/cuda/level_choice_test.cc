@@ -47,6 +47,25 @@ TEST(LevelChoice, TheRefusalNamesDeviceAndLevels) {
   EXPECT_EQ(level.status().hint(), "build it with --target cuda:sm_120a");
 }
 
+/// What the hint says is taken by llmc build, and makes an engine that runs there.
+TEST(LevelChoice, TheHintCanBeFollowed) {
+  for (const auto& [major, minor, arch, levels] :
+       {std::tuple{8, 7, "sm_86", std::vector<std::string_view>{"cuda:sm_86", "cuda:compute_86"}},
+        {10, 3, "sm_100a", {"cuda:sm_100a", "cuda:compute_100"}},
+        {11, 0, "sm_100a", {"cuda:sm_100a", "cuda:compute_100"}},
+        {12, 1, "sm_120a", {"cuda:sm_120a", "cuda:compute_120"}}}) {
+    EXPECT_EQ(archFor(major, minor), arch);
+    const auto refused =
+        selectLevel(std::vector<std::string_view>{"cuda:sm_8"}, {.name = "X", .major = major, .minor = minor});
+    EXPECT_EQ(refused.status().hint(), "build it with --target cuda:" + std::string(arch));
+    EXPECT_NE(chosen(levels, major, minor), "CU_NO_CODE");
+  }
+  EXPECT_EQ(archFor(7, 5), "");
+  const auto old = selectLevel(std::vector<std::string_view>{"cuda:sm_80"}, {.name = "X", .major = 7, .minor = 5});
+  EXPECT_EQ(old.status().hint(),
+            "this GPU is too old, sm_80 is the oldest that llmc builds for: build it with --target cpu");
+}
+
 TEST(LevelChoice, NamesThatAreNoneAreNotChosen) {
   for (const std::string_view name : {"x86-64-v3", "cuda:sm_", "cuda:sm_x", "cuda:compute_"})
     EXPECT_EQ(chosen({name}, 9, 0), "CU_NO_CODE") << name;
