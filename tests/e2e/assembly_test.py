@@ -126,20 +126,21 @@ class Levels(unittest.TestCase):
             self.assertGreaterEqual(found, 2, f"{level} {kernel}")
 
     def test_thirty_two_registers_suffice(self):
-        """Loops of 512 bits keep all sums in registers and are as short as they were measured: products in a loop, and its instructions. One row
-        and tiles of 2, 4 and 8 rows take a superblock (64 columns) or half of it; Zen 5's tiles of 8 and 16 rows x 2 panels half of one."""
+        """Loops of 512 bits keep all sums in registers and are as short as they were measured: products in a loop, and its vector instructions and
+        fetches (LLVM may put what an outer loop does between two of its blocks, which no turn runs). One row and tiles of 2, 4 and 8 rows take
+        a superblock (64 columns) or half of it; Zen 5's tiles of 8 and 16 rows x 2 panels half of one."""
         v4, vnni, zen5 = "x86-64-v4", ("x86-64-v4-vnni", "x86-64-v4-vnni-bf16"), "x86-64-v4-vnni-bf16-vp2intersect"
         levels = (v4, *vnni, zen5)
         for kind, names, variants, product, products, most in (
-                ("Q4_1", (v4,), "linear.*_m1", "vpmaddubsw", 16, 104), ("Q4_1", (*vnni, zen5), "linear.*_m1", "vpdpbusd", 16, 76),
-                ("Q4_1", (v4,), "linear.*_m4", "vpmaddubsw", 64, 284), ("Q4_1", vnni, "linear.*_m4", "vpdpbusd", 64, 172),
-                ("Q4_1", (zen5,), "linear.*_m4", "vpdpbusd", 64, 184), ("Q4_1", (zen5,), "linear.*_m4", "vpdpbusd", 32, 121),
-                ("Q4_1", (v4,), "linear.*_m16", "vpmaddubsw", 64, 286), ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 64, 175),
-                ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 32, 107), ("Q4_1", vnni, "linear.*_(m64|any)", "vpdpbusd", 64, 160),
-                ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 256, 706), ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 128, 377),
-                ("BF16", levels, "linear.*_m1", "vfmadd231ps", 4, 48), ("BF16", levels, "linear.*_m4", "vfmadd231ps", 16, 27),
-                ("BF16", levels, "linear.*_(m16|m64|any)", "vfmadd231ps", 32, 44),
-                ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 24, 47), ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 12, 26)):
+                ("Q4_1", (v4,), "linear.*_m1", "vpmaddubsw", 16, 96), ("Q4_1", (*vnni, zen5), "linear.*_m1", "vpdpbusd", 16, 68),
+                ("Q4_1", (v4,), "linear.*_m4", "vpmaddubsw", 64, 276), ("Q4_1", vnni, "linear.*_m4", "vpdpbusd", 64, 164),
+                ("Q4_1", (zen5,), "linear.*_m4", "vpdpbusd", 64, 176), ("Q4_1", (zen5,), "linear.*_m4", "vpdpbusd", 32, 112),
+                ("Q4_1", (v4,), "linear.*_m16", "vpmaddubsw", 64, 272), ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 64, 160),
+                ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 32, 92), ("Q4_1", vnni, "linear.*_(m64|any)", "vpdpbusd", 64, 143),
+                ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 256, 687), ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 128, 358),
+                ("BF16", levels, "linear.*_m1", "vfmadd231ps", 4, 32), ("BF16", levels, "linear.*_m4", "vfmadd231ps", 16, 22),
+                ("BF16", levels, "linear.*_(m16|m64|any)", "vfmadd231ps", 32, 38),
+                ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 24, 42), ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 12, 21)):
             for level in names:
                 found = 0
                 for name, text in listings(kind)[level].items():
@@ -150,7 +151,7 @@ class Levels(unittest.TestCase):
                             continue
                         found += 1
                         with self.subTest(kind=kind, level=level, kernel=name):
-                            self.assertLessEqual(len(loop), most)
+                            self.assertLessEqual(sum(one.name.startswith(("v", "prefetch")) for one in loop), most)
                             self.assertEqual(stack_references(loop), 0)
                 self.assertGreaterEqual(found, 1, f"{kind} {level} {variants}: no loop with {products} {product}")
 
