@@ -58,6 +58,9 @@ inline constexpr uint64_t kPromptBytes = 64ull << 20;
 inline constexpr uint64_t kTemplateOutputBytes = 4ull << 20;
 inline constexpr uint64_t kTemplateFuel = 1'000'000;
 inline constexpr int64_t kTopLogprobs = 20;
+/// Log probabilities that an answer may hold of its prompts: tokens times alternatives, each choice again. 60 MB of
+/// JSON.
+inline constexpr uint64_t kPromptLogprobs = uint64_t{1} << 20;
 inline constexpr int64_t kBeamWidth = kTopLogprobs / 2;  ///< a step looks at twice as many tokens
 inline constexpr int64_t kStopStrings = 16;
 inline constexpr uint64_t kStopStringBytes = 256;

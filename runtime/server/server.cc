@@ -110,7 +110,8 @@ std::vector<IoSign> Server::ioSigns() const {
   const std::lock_guard lock(parts_->watching);
   std::vector<IoSign> signs;
   for (size_t i = 0; i < parts_->threads.size() && !parts_->stopped; ++i)
-    signs.push_back({parts_->pulses[i]->asked.load(), parts_->pulses[i]->answered.load(), parts_->threads[i]->count()});
+    signs.push_back({parts_->pulses[i]->asked.load(), parts_->pulses[i]->answered.load(), parts_->threads[i]->count(),
+                     parts_->threads[i]->cpuSeconds()});
   return signs;
 }
 

@@ -39,6 +39,7 @@ struct ServerOptions {
 struct IoSign {
   uint64_t asked = 0, answered = 0;  ///< calls of Server::askIo(), and those of them that the thread has come to
   uint32_t connections = 0;
+  double cpuSeconds = 0;  ///< what the thread has computed since it began
 };
 
 /// Created, drained and stopped by one thread; serves on threads of its own.

@@ -33,17 +33,26 @@ Stall StallJudge::look(double now, const LifeSigns& signs) {
   turn_ = signs.turn;
   progress_ = signs.progress;
   ioAges_.resize(signs.io.size());
+  ioSpans_.resize(signs.io.size());
+  computed_.resize(signs.io.size());
   answered_.resize(signs.io.size());
   for (size_t i = 0; i < signs.io.size(); ++i) {
     const server::IoSign& sign = signs.io[i];
-    grow(ioAges_[i], sign.asked == sign.answered || sign.answered != answered_[i]);
+    const bool alive = sign.asked == sign.answered || sign.answered != answered_[i];
+    grow(ioSpans_[i], alive);
+    // One that computes, as over a huge answer, is slow and not stuck until it takes as long as a step may.
+    grow(ioAges_[i], alive || sign.cpuSeconds - computed_[i] > passed / 2);
     answered_[i] = sign.answered;
+    computed_[i] = sign.cpuSeconds;
   }
 
   // I/O first: a loop that waits for it is not the one that hangs.
   for (size_t i = 0; i < ioAges_.size(); ++i)
     if (ioAges_[i] >= limits_.ioSeconds - period_)
       return {Stall::What::kIo, static_cast<uint32_t>(i), ioAges_[i], limits_.ioSeconds};
+  for (size_t i = 0; i < ioSpans_.size(); ++i)
+    if (ioSpans_[i] >= limits_.stepSeconds - period_)
+      return {Stall::What::kIo, static_cast<uint32_t>(i), ioSpans_[i], limits_.stepSeconds};
   const double limit = std::max(limits_.stepSeconds, kOfP99 * signs.p99Seconds);
   if (stepAge_ >= limit - period_) return {Stall::What::kStep, 0, stepAge_, limit};
   return {};

@@ -49,8 +49,10 @@ class StallJudge {
   const double period_;
   double last_ = -1;  ///< look; -1: none
   uint64_t turn_ = 0, progress_ = 0;
-  double stepAge_ = 0;  ///< seconds without a sign
-  std::vector<double> ioAges_;
+  double stepAge_ = 0;           ///< seconds without a sign
+  std::vector<double> ioAges_;   ///< without a sign of life and without computing
+  std::vector<double> ioSpans_;  ///< without a sign of life
+  std::vector<double> computed_;
   std::vector<uint64_t> answered_;
 };
 

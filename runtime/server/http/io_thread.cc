@@ -2,6 +2,7 @@
 #include "runtime/server/http/io_thread.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -33,6 +34,15 @@ IoThread::~IoThread() { stop(); }
 void IoThread::start() {
   thread_ = std::thread([this] { context_.run(); });
   pthread_setname_np(thread_.native_handle(), ("llmc-io-" + std::to_string(index_)).c_str());
+}
+
+double IoThread::cpuSeconds() const {
+  clockid_t clock{};
+  timespec used{};
+  if (!thread_.joinable() || ::pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock) != 0 ||
+      ::clock_gettime(clock, &used) != 0)
+    return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
 void IoThread::stop() {

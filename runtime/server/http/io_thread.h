@@ -50,6 +50,8 @@ class IoThread {
   /// Tells every answer that the server stops.
   void shutDownAll();
   /// Open connections. Any thread may call.
+  /// CPU time of the thread since start(). Any thread, while this one runs.
+  double cpuSeconds() const;
   uint32_t count() const { return count_.load(std::memory_order_seq_cst); }
 
  private:

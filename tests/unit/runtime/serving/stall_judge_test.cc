@@ -115,6 +115,17 @@ TEST(StallJudge, AnIoThreadThatDoesNotAnswerIsFoundInFiveSeconds) {
   EXPECT_GE(looks.now - since, 4);
 }
 
+TEST(StallJudge, AnIoThreadThatComputesHasAsLongAsAStep) {
+  Looks looks;
+  looks.signs.io = {{1, 0, 1}};
+  const double since = looks.now;
+  const Stall stall = looks.over(120, [&] { looks.signs.io[0].cpuSeconds += looks.judge.period(); });
+  EXPECT_EQ(stall.what, What::kIo);
+  EXPECT_EQ(stall.limit, 30);
+  EXPECT_GT(looks.now - since, 29);
+  EXPECT_LE(looks.now - since, 30.5);
+}
+
 TEST(StallJudge, ShorterLimitsAreLookedAtMoreOften) {
   EXPECT_EQ(StallJudge({30, 5}).period(), 0.5);
   EXPECT_DOUBLE_EQ(StallJudge({1, 1}).period(), 0.1);

@@ -46,6 +46,24 @@ TEST(PromptEncoder, TheContextIsExact) {
   EXPECT_TRUE(f.prepare(ids(20, std::nullopt), out));
 }
 
+TEST(PromptEncoder, ScoresOfAPromptAreBounded) {
+  Fixture f;
+  f.facts.context = 8192;
+  std::vector<GenerationRequest> out;
+  GenerateRequest request = ids(0, 1);
+  request.prompts = {std::vector<int32_t>(8000, 5)};
+  request.promptLogprobs = 20;
+  request.choices = request.shown = 6;
+  EXPECT_FALSE(f.prepare(request, out)) << "6 * 8,000 * 21 is less than 2^20";
+  request.choices = request.shown = 7;
+  EXPECT_EQ(f.prepare(request, out)->param, "prompt_logprobs");
+  request.echo = true;
+  EXPECT_EQ(f.prepare(request, out)->param, "logprobs");
+  request.choices = request.shown = 1;
+  request.prompts.resize(7, request.prompts.front());
+  EXPECT_EQ(f.prepare(request, out)->status, 400) << "seven prompts are as many";
+}
+
 TEST(PromptEncoder, TruncationKeepsTheAskedEnd) {
   const Fixture f;
   std::vector<GenerationRequest> out;
