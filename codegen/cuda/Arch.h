@@ -13,6 +13,7 @@ struct Arch {
   int major, minor;       ///< compute capability
   bool wgmma;             ///< Hopper's warpgroup products; exist on sm_90a only
   int64_t sharedBytesMax; ///< shared memory that one block may have, static and dynamic together
+  bool measurable = true; ///< a GPU's own: numbers of a tuning database hold. Not of PTX, which any later GPU runs.
 
   /// Kernels may start before the one before them has ended, and wait for it themselves.
   bool startsEarly() const { return major >= 9; }

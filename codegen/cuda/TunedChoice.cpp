@@ -19,6 +19,8 @@ std::vector<TunedNumber> tunedNumbers(kern::FuncOp function, int64_t mMax, llvm:
 }
 
 std::vector<TunedNumber> numbersFor(const CudaRequest &request) {
+  if (request.tuned.empty() && !request.arch.measurable)
+    return {};
   return request.tuned.empty() ? tunedNumbers(request.function, request.mMax, request.arch.name) : request.tuned.vec();
 }
 

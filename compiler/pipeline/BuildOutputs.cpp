@@ -82,12 +82,13 @@ rt::Status checkReplaces(const std::string &what, const std::string &path, const
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<size_t>(file.gcount()));
   std::istringstream lines(head);
-  for (std::string line; std::getline(lines, line);)
-    if (!line.empty() && line[0] != '#')
-      if (line.starts_with(begins))
-        return rt::Status::ok();
-      else
-        break;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line[0] == '#')
+      continue;
+    if (line.starts_with(begins))
+      return rt::Status::ok();
+    break;
+  }
   return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
                            what + " " + rt::escaped(path) + " is there and does not begin with '" + begins + "'",
                            "name another file, or remove that one");

@@ -39,6 +39,7 @@ std::vector<std::unique_ptr<LevelTarget>> targetsOf(const std::vector<std::strin
   auto last = std::make_unique<LevelTarget>(
       LevelTarget{std::string(rt::cuda::kPtxLevel) + number, "sm_" + number, *findArch(archs.back()), true});
   last->arch.wgmma = false;
+  last->arch.measurable = false;
   for (const Arch &arch : cudaArchs())
     last->arch.sharedBytesMax = std::min(last->arch.sharedBytesMax, arch.sharedBytesMax);
   targets.push_back(std::move(last));

@@ -78,6 +78,16 @@ class TuneDevice(unittest.TestCase):
                              capture_output=True, text=True, timeout=300)
         self.assertEqual(json.loads(got.stdout)["token_ids"], want, got.stderr)
 
+    def test_what_one_gpu_measured_is_not_of_the_ptx_for_all(self):
+        """Eight pages fit an A100, whose records they are; GPUs that run its PTX have 99 KB."""
+        forced = engine.work_dir() / "forced-sm80.tuning"
+        keys = [key for key in self.keys("attention") if key.endswith(",0")]
+        forced.write_text("llmc-tuning 1\n" + "".join(f"cuda sm_80 attend {key} 0 pages=8\n" for key in keys))
+        tuned = engine.work_dir() / "cuda-tuned-sm80.bin"
+        done, _ = cuda_build_test.build(self.NAME, tuned, "--target", "cuda:sm_80", "--quant", cuda_engine.SCHEMES[self.NAME], "--tuning", forced)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("numbers of --tuning", engine.call("llmc", "explain", tuned))
+
     def test_what_is_missing_is_told(self):
         for emulator, status, code in (({"DEVICES": 0}, 69, "CU_NO_DEVICE"), ({"SM": "8.0"}, 78, "CU_NO_CODE"),
                                        ({"SM": "12.0"}, 78, "TUNE_TARGET"), ({"FAIL": "cuInit:1:999"}, 69, "CU_INIT"),
