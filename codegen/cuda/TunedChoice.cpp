@@ -19,9 +19,10 @@ std::vector<TunedNumber> tunedNumbers(kern::FuncOp function, int64_t mMax, llvm:
 }
 
 std::vector<TunedNumber> numbersFor(const CudaRequest &request) {
-  if (request.tuned.empty() && !request.arch.measurable)
-    return {};
-  return request.tuned.empty() ? tunedNumbers(request.function, request.mMax, request.arch.name) : request.tuned.vec();
+  if (!request.tuned.empty())
+    return request.tuned.vec();
+  return request.arch.measurable ? tunedNumbers(request.function, request.mMax, request.arch.name)
+                                 : std::vector<TunedNumber>();
 }
 
 std::string describeValueFault(const TunedNumber &number, const std::set<int64_t> &values, llvm::StringRef arch) {

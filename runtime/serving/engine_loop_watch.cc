@@ -10,30 +10,12 @@ namespace {
 
 constexpr uint32_t kMostLines = 256;  ///< of sequences
 
-const char* nameOf(SequenceState state) {
-  switch (state) {
-    case SequenceState::kWaiting:
-      return "waiting";
-    case SequenceState::kPrefilling:
-      return "computes its prompt";
-    case SequenceState::kRunning:
-      return "running";
-    case SequenceState::kPreempted:
-      return "preempted";
-    case SequenceState::kSwapped:
-      return "swapped";
-    case SequenceState::kFinished:
-      return "finished";
-  }
-  return "";
-}
-
 std::string lineOf(const Generation& generation, uint32_t choice, const SequenceView& view) {
   char text[256];
   const auto tokens = static_cast<uint32_t>(view.tokens.size());
   std::snprintf(text, sizeof text,
                 " choice %u %s: %u prompt tokens, %u generated, %u computed on %u pages, lost its place %u times\n",
-                choice, nameOf(view.state), view.promptTokens, tokens - view.promptTokens, view.computed,
+                choice, stateName(view.state), view.promptTokens, tokens - view.promptTokens, view.computed,
                 pagesOf(view.computed), view.preemptions);
   const server::GenerationRequest& request = generation.request();
   return "request " + (request.requestId.empty() ? std::to_string(request.id) : escaped(request.requestId)) + text;

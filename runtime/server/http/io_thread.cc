@@ -36,10 +36,10 @@ void IoThread::start() {
   pthread_setname_np(thread_.native_handle(), ("llmc-io-" + std::to_string(index_)).c_str());
 }
 
-double IoThread::cpuSeconds() const {
+double IoThread::cpuSeconds() {
   clockid_t clock{};
   timespec used{};
-  if (!thread_.joinable() || ::pthread_getcpuclockid(const_cast<std::thread&>(thread_).native_handle(), &clock) != 0 ||
+  if (!thread_.joinable() || ::pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 ||
       ::clock_gettime(clock, &used) != 0)
     return 0;
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;

@@ -51,7 +51,7 @@ class IoThread {
   void shutDownAll();
   /// Open connections. Any thread may call.
   /// CPU time of the thread since start(). Any thread, while this one runs.
-  double cpuSeconds() const;
+  double cpuSeconds();
   uint32_t count() const { return count_.load(std::memory_order_seq_cst); }
 
  private:

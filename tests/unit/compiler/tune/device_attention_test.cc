@@ -5,14 +5,12 @@
 #include "codegen/cuda/attention/AttendTuning.h"
 #include "compiler/tune/DeviceRun.h"
 #include "runtime/format/kernel_abi.h"
-#include "tests/unit/runtime/device/cuda/scripted_driver.h"
+#include "tests/unit/compiler/tune/scripted_context.h"
 #include "gtest/gtest.h"
 #include <set>
 
 namespace llmc {
 namespace {
-
-using rt::test::ScriptedDriver;
 
 DeviceAttention taskOf(const char *key, AttentionLoad load = {}) { return {*readAttentionKey(key), load}; }
 
@@ -37,19 +35,7 @@ TEST(DeviceAttention, EveryKindHasAKernel) {
   EXPECT_GT(taskOf("8x2x64,f16,16").candidates(arch, 0).size(), 50u);
 }
 
-/// A context on the scripted driver, whose memory is the host's.
-class DeviceAttentionWorks : public testing::Test {
-protected:
-  void SetUp() override {
-    driver_ = rt::cuda::Driver::open(ScriptedDriver::path()).take();
-    context_ = rt::cuda::Context::open(*driver_, 0).take();
-    stream_ = rt::cuda::Stream::create(*context_).take();
-  }
-  ScriptedDriver scripted_;
-  std::unique_ptr<rt::cuda::Driver> driver_;
-  std::unique_ptr<rt::cuda::Context> context_;
-  std::unique_ptr<rt::cuda::Stream> stream_;
-};
+class DeviceAttentionWorks : public ScriptedContext {};
 
 /// Each copy of a step has pages of its own, all inside the cache, and a batch that llmc-run could have written.
 void expectSound(const DeviceWork &work, int64_t tokensEach, int64_t context) {

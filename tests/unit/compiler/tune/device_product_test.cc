@@ -4,14 +4,12 @@
 
 #include "codegen/cuda/matmul/ProductTuning.h"
 #include "compiler/tune/DeviceRun.h"
-#include "tests/unit/runtime/device/cuda/scripted_driver.h"
+#include "tests/unit/compiler/tune/scripted_context.h"
 #include "gtest/gtest.h"
 #include <set>
 
 namespace llmc {
 namespace {
-
-using rt::test::ScriptedDriver;
 
 constexpr Layout kFragments[] = {Layout::BF16M16K16,   Layout::F16M16K16,     Layout::Q8M16K32,   Layout::Q4M16K64Sym,
                                  Layout::Q4M16K64Asym, Layout::Q4M16K128Asym, Layout::E4M3M16K32, Layout::Q5M16K64Sym,
@@ -49,18 +47,8 @@ TEST(DeviceProduct, WhatHasNoKernelIsTold) {
       << product.status().message();
 }
 
-/// A context on the scripted driver.
-class DeviceProductRuns : public testing::Test {
+class DeviceProductRuns : public ScriptedContext {
 protected:
-  void SetUp() override {
-    driver_ = rt::cuda::Driver::open(ScriptedDriver::path()).take();
-    context_ = rt::cuda::Context::open(*driver_, 0).take();
-    stream_ = rt::cuda::Stream::create(*context_).take();
-  }
-  ScriptedDriver scripted_;
-  std::unique_ptr<rt::cuda::Driver> driver_;
-  std::unique_ptr<rt::cuda::Context> context_;
-  std::unique_ptr<rt::cuda::Stream> stream_;
   const ProductShape shape_{64, 512, Layout::E4M3M16K32, 16, 1};
 };
 
