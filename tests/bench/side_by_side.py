@@ -2,7 +2,8 @@
 
 Example: side_by_side.py --gguf SmolLM2.Q4_1.gguf --engine engine.bin --json out.json --markdown out.md
 Without --engine only llama.cpp is measured. Each round runs every contestant once, in turning order; a sample waits for
-a quiet machine. llama.cpp counts at its best: Q4_1 as shipped and Q4_0, flash attention on and off.
+a quiet machine. llama.cpp counts at its best: Q4_1 as shipped and Q4_0, flash attention on and off. The same run measures how far both are
+from exact math on --gguf; status 1 where llmc is further from it than llama.cpp.
 """
 
 import argparse
@@ -68,6 +69,16 @@ def measure_case(case, threads: int, sides: dict, args) -> dict:
     return samples
 
 
+def measure_quality(args, threads: int) -> dict:
+    """quality.py at the level of the timed runs (LLMC_CPU_LEVEL is in the environment)."""
+    command = [sys.executable, pathlib.Path(__file__).with_name("quality.py"), args.gguf, "--tokens", args.quality_tokens, "--threads", threads]
+    command += ["--engine", args.engine] if args.engine else []
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"quality.py ended with status {done.returncode}")
+    return json.loads(done.stdout)
+
+
 def summarize(case, threads: int, samples: dict, weights: str, vnni: bool) -> dict:
     """Medians, the peer's best variant by median, ratios round by round against it."""
     lower = case.kind == "first"
@@ -88,7 +99,7 @@ def summarize(case, threads: int, samples: dict, weights: str, vnni: bool) -> di
     return result
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gguf", type=pathlib.Path, required=True, help="the shipped model")
     parser.add_argument("--q4-0", type=pathlib.Path, help="the same weights as Q4_0 (made beside --gguf if absent)")
@@ -104,10 +115,15 @@ def main():
     parser.add_argument("--steps", type=int, default=64, help="decode steps timed in a sample (default 64)")
     parser.add_argument("--quiet-limit", type=float, default=0.3, help="CPUs that others may use (default 0.3)")
     parser.add_argument("--patience", type=float, default=5, help="seconds a sample waits for quiet (default 5)")
+    parser.add_argument("--quality-tokens", type=int, default=512, help="tokens whose logits are held against exact math (default 512; 0: none, which the table says)")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--markdown", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path, help="a bar chart (.png or .svg; needs matplotlib)")
-    args = parser.parse_args()
+    return parser, parser.parse_args()
+
+
+def main() -> int:
+    parser, args = parse_arguments()
     cores = os.cpu_count() or 1
     threads = sorted({min(cores, cores if t == "all" else int(t)) for t in args.threads.split(",")})
     parts = [p for p in args.cases.split(";") if p]
@@ -127,6 +143,9 @@ def main():
         if "AVX512 = 1" in machine.peer_instructions():
             parser.error("this llama.cpp uses AVX-512: install_peer.sh --avx2 builds one that does not")
     report = {"machine": about, "weights": args.weights, "rounds": args.rounds, "steps": args.steps, "results": []}
+    if args.quality_tokens:
+        report["quality"] = measure_quality(args, max(threads))
+        print(table.quality_line(report), file=sys.stderr, flush=True)
     for count in threads:
         for case in cases:
             samples = measure_case(case, count, sides, args)
@@ -140,7 +159,8 @@ def main():
         args.markdown.write_text(text)
     if args.plot:
         table.plot(report, args.plot)
+    return 0 if targets.quality_held(report.get("quality", {})) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

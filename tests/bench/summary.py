@@ -2,8 +2,8 @@
 
 Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update | --some]]
 A golden file has a ratio for each row (weights, case, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
-only the runs or only the file has, ends the script with status 1. --some: the runs are a part of the rows. --update writes the ratios of these runs
-into the file.
+only the runs or only the file has, ends the script with status 1, and so does a run in which llmc is further from exact math than llama.cpp.
+--some: the runs are a part of the rows. --update writes the ratios of these runs into the file.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def markdown(reports: list[dict]) -> str:
     head = ["weights", "what", "threads", "llmc", "llama.cpp", "which", "ratio", "of the limit", "ratio at the limit", "target", "", "reads, GB/s",
             "others' CPUs", "when"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join(lines + [row(report, result) for report in reports for result in report["results"]]) + "\n"
+    lines += [row(report, result) for report in reports for result in report["results"]]
+    said = {f"{report['weights']}, {report['machine'].get('level', 'best')}: {table.quality_line(report)}": None for report in reports}
+    return "\n".join([*lines, "", *said]) + "\n"
 
 
 def fallen(ratios: dict, golden: dict, some: bool = False) -> list[str]:
@@ -90,7 +92,8 @@ def main() -> int:
         golden["ratios"] |= ratios
         args.golden.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
         return 0
-    worse = fallen(ratios, golden, args.some)
+    worse = fallen(ratios, golden, args.some) + [
+        f"{report['weights']}: {table.quality_line(report)}" for report in reports if not targets.quality_held(report.get("quality", {}))]
     print("\n".join(worse), file=sys.stderr)
     return 1 if worse else 0
 

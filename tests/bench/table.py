@@ -5,6 +5,8 @@ import importlib.metadata
 import json
 import pathlib
 
+import targets
+
 
 def peer_version() -> str:
     return "llama-cpp-python " + importlib.metadata.version("llama-cpp-python")
@@ -32,6 +34,17 @@ def line(result: dict) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def quality_line(report: dict) -> str:
+    """What the speeds cost in precision."""
+    quality = report.get("quality")
+    if not quality:
+        return "KL divergence from exact math: not measured in this run (--quality-tokens 0)."
+    said = [f"{name} {q['kl_mean']:.2e} nats, {q['same_top']:.1%} same top token" for name, q in quality.items()]
+    count = next(iter(quality.values()))["positions"]
+    verdict = "" if targets.quality_held(quality) else " (MISSED: llmc is further from it than llama.cpp)"
+    return f"KL divergence from exact math, {count:,} tokens, same file, in this run: {'; '.join(said)}{verdict}."
+
+
 def markdown(report: dict) -> str:
     about = report["machine"]
     width = about["bandwidth_gb_s"]
@@ -42,6 +55,7 @@ def markdown(report: dict) -> str:
         f"{' '.join(about['flags'])}{'; both sides at ' + about['level'] if 'level' in about else ''}; caches {about['caches']}; {about['peer']}.",
         f"DRAM read, GB/s by threads: {reads}. Medians of {report['rounds']} interleaved rounds of fresh processes, tok/s; "
         "ratios round by round against the bold peer variant, with their range.",
+        quality_line(report),
         "",
     ]
     peers = [n for n in report["results"][0]["medians"] if n != "llmc"]

@@ -31,3 +31,15 @@ def target(weights: str, case: str, vnni: bool) -> tuple[float | None, float | N
         if case.startswith(name):
             return with_vnni if vnni else without, limit
     return None, None
+
+
+FLOAT_KL = 1e-4  # nats: where both sides are nearer to exact math than this, their order says nothing
+ALIKE = 1.05  # where what both round alike (f16 keys and values) decides, they differ by less than this
+
+
+def quality_held(quality: dict) -> bool:
+    """llmc is no further from exact math than llama.cpp on the same file; true of a run without an engine or without this measurement."""
+    if "llmc" not in quality:
+        return True
+    ours, theirs = (quality[name]["kl_mean"] for name in ("llmc", "llama.cpp"))
+    return ours <= max(ALIKE * theirs, FLOAT_KL)

@@ -32,6 +32,7 @@ class BenchTools(unittest.TestCase):
                               (("side_by_side.py", "--gguf", some, "--engine", none), "/nowhere/file is not there"),
                               (("side_by_side.py", "--gguf", some, "--file-alone", "--peers", "nothing"), "--peers nothing: no variant"),
                               (("side_by_side.py", "--gguf", some, "--cases", "nothing"), "--cases nothing: none begins so"),
+                              (("quality.py", none), "/nowhere/file is not there"),
                               (("rival.py", none), "/nowhere/file is not there"),
                               (("rival.py", some, "--llmc-run", some, "--cpus", f"0-{absent}"), "--cpus: this process may not use CPU"),
                               (("rival.py", some, "--llmc-run", some, "--rival-cpus", absent), f"--rival-cpus: this process may not use CPU {absent}")):
@@ -55,6 +56,25 @@ class BenchTools(unittest.TestCase):
         golden.unlink()
         self.assertEqual(call("summary.py", result, "--golden", golden, "--update")[0], 0)
         self.assertEqual(call("summary.py", result, "--golden", golden)[0], 0)
+
+    def test_no_speed_without_its_distance_from_exact_math(self):
+        result, golden = engine.work_dir() / "result.json", engine.work_dir() / "golden.json"
+        golden.write_text(json.dumps({"tolerance": 0.25, "ratios": {NAME: 2.0}}))
+
+        def said(**kl) -> tuple[int, str]:
+            sides = {name.replace("_", "."): {"kl_mean": mean, "same_top": 0.97, "positions": 512} for name, mean in kl.items()}
+            result.write_text(json.dumps(REPORT | ({"quality": sides} if sides else {})))
+            done = subprocess.run([sys.executable, BENCH / "summary.py", result, "--golden", golden], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout
+
+        for kl, status, text in (({}, 0, "135M, best: KL divergence from exact math: not measured in this run"),
+                                 ({"llmc": 1.8e-3, "llama_cpp": 3.1e-3}, 0, "512 tokens, same file, in this run: llmc 1.80e-03 nats, 97.0% same top token"),
+                                 ({"llmc": 3.12e-3, "llama_cpp": 3.1e-3}, 0, "llama.cpp 3.10e-03 nats"),  # alike
+                                 ({"llmc": 3.4e-3, "llama_cpp": 3.1e-3}, 1, "MISSED: llmc is further from it"),
+                                 ({"llmc": 9e-5, "llama_cpp": 1e-7}, 0, "llmc 9.00e-05")):  # both as floats round
+            with self.subTest(kl):
+                found = said(**kl)
+                self.assertEqual((found[0], text in found[1]), (status, True), found)
 
 
 if __name__ == "__main__":

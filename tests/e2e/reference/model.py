@@ -33,9 +33,10 @@ class Cache:
 
 class Model:
     """kv="f16", "bf16", "int8" or "fp8" rounds keys and values as the engine's cache does; activations="int8" rounds the inputs of linears
-    whose weights are stored quantized (32 values share one scale, amax/127). The defaults are exact math."""
+    whose weights are stored quantized (32 values share one scale, amax/127). The defaults are exact math. streamed: each pass reads the
+    layers' weights anew, one layer at a time, for models that memory does not hold in `dtype`."""
 
-    def __init__(self, config: Config, source, dtype=np.float64, kv="exact", activations="f32"):
+    def __init__(self, config: Config, source, dtype=np.float64, kv="exact", activations="f32", streamed=False):
         self.config, self.source, self.dtype = config, source, dtype
         self.kv, self.activations = kv, activations
         names = config.names
@@ -45,8 +46,11 @@ class Model:
         head = names["embed"] if tied else names["head"]
         weight = self.embed if tied else source.tensor(head, dtype)
         self.head = Linear(weight, None, source.kind(head) in QUANTIZED)
-        self.blocks = [self._block(i) for i in range(config.layers)]
+        self.kept = None if streamed else [self._block(i) for i in range(config.layers)]
         self.vocab = self.embed.shape[0]
+
+    def _blocks(self):
+        return self.kept or (self._block(i) for i in range(self.config.layers))
 
     def _vector(self, name: str):
         return self.source.tensor(name, self.dtype) if name in self.source.table else None
@@ -122,7 +126,7 @@ class Model:
         """Logits [T, V] of the given tokens, which follow those in the cache."""
         positions = np.arange(cache.length, cache.length + len(ids))
         x = self.embed[np.asarray(ids)]
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self._blocks()):
             mixed = self._attention(self._norm(x, block["attn_norm"]), block, layer, cache, positions)
             x = x + self._linear(block["o"], mixed)
             y = self._norm(x, block["ffn_norm"])
@@ -181,12 +185,12 @@ def round_to_int8(x: np.ndarray) -> np.ndarray:
     return (levels * scale).reshape(padded.shape)[..., :columns]
 
 
-def load(path, dtype=np.float64, kv="exact", activations="f32") -> Model:
+def load(path, dtype=np.float64, kv="exact", activations="f32", streamed=False) -> Model:
     """A model folder, one .safetensors with config.json beside it, or a .gguf."""
     path = pathlib.Path(path)
     if is_gguf(path):
         file = GgufFile(path)
-        return Model(from_gguf(file), file, dtype, kv, activations)
+        return Model(from_gguf(file), file, dtype, kv, activations, streamed)
     folder = path if path.is_dir() else path.parent
     config = from_hf(json.loads((folder / "config.json").read_text()))
-    return Model(config, SafetensorsFolder(path), dtype, kv, activations)
+    return Model(config, SafetensorsFolder(path), dtype, kv, activations, streamed)
