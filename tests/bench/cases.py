@@ -34,6 +34,7 @@ CASES = [
     Case("4 sequences at 32", "decode", 32, 4),
     Case("8 sequences at 32", "decode", 32, 8),
     Case("16 sequences at 32", "decode", 32, 16),
+    Case("32 sequences at 128", "decode", 128, 32),
     Case("8 sequences at 1,024", "decode", 1024, 8),
     Case("16 sequences at 1,024", "decode", 1024, 16),
     Case(f"start to first token, {FIRST_TOKENS} tokens", "first", FIRST_TOKENS),

@@ -1,4 +1,4 @@
-"""tests/bench/soak.py for half a minute on a tiny model: cancels, malformed requests, forced preemption; nothing may be left."""
+"""tests/bench/soak.py for two minutes on a tiny model: cancels, malformed requests, forced preemption; nothing may be left."""
 
 import os
 import subprocess
@@ -19,17 +19,17 @@ class Soak(unittest.TestCase):
         spec = next(s for s in tiny_models.SPECS if s.name == "gguf-llama-q4_1")
         built = engine.build(tiny_models.write(spec, engine.work_dir() / "models"))
         command = [sys.executable, SCRIPT, built, *map(str, flags)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"LLMC_BIN": str(engine.BIN)})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=os.environ | {"LLMC_BIN": str(engine.BIN)})
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 
     def test_nothing_is_left_after_cancels_malformed_requests_and_preemption(self):
         server = "--threads 2 --max-model-len 512 --max-num-seqs 16 --max-queue 64"
-        text = self.soak("--seconds", 25, "--kv-memory", "3M", "--preempt", "--idle-ms", 2000, "--flags", server)
+        text = self.soak("--seconds", 120, "--kv-memory", "3M", "--preempt", "--idle-ms", 2000, "--flags", server)
         self.assertIn("nothing leaked", text)
 
     def test_it_sees_what_is_left(self):
-        """The inverse: more memory for the prefix cache than the first fifth touches is growth, and it says so."""
+        """The inverse: more memory for the prefix cache than the first half touches is growth, and it says so."""
         server = "--threads 2 --max-num-seqs 16"
         spec = ("--seconds", 6, "--kv-memory", "1G", "--prompt", 900, "--cancelled", 0, "--malformed", 0, "--flags", server)
         with self.assertRaisesRegex(AssertionError, "FAULT resident memory"):
