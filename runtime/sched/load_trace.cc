@@ -14,6 +14,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr double kMostSeconds = 1e9, kMostPriority = 1e9;
+
 class LineReader {
  public:
   LineReader(const Json& object, size_t line) : object_(object), line_(line) {}
@@ -36,16 +38,19 @@ class LineReader {
   Status time(double& into) {
     ++known_;
     const auto field = object_.find("time");
-    if (field == object_.end() || !field->is_number()) return fault("no number \"time\"");
-    into = field->get<double>();
-    return into >= 0 && into < 1e9 ? Status::ok() : fault("\"time\" is " + escaped(field->dump()) + " seconds");
+    if (field == object_.end()) return fault("no \"time\", the seconds after the start at which a request comes");
+    if (field->is_number()) into = field->get<double>();
+    return field->is_number() && into >= 0 && into < kMostSeconds
+               ? Status::ok()
+               : fault("\"time\" is " + escaped(field->dump()) + ", seconds from 0 to 1000000000 are expected");
   }
   Status priority(int32_t& into) {
     const auto field = object_.find("priority");
     if (field == object_.end()) return Status::ok();
     ++known_;
-    if (!field->is_number_integer() || std::abs(field->get<double>()) > 1e9)
-      return fault("\"priority\" is " + escaped(field->dump()));
+    if (!field->is_number_integer() || std::abs(field->get<double>()) > kMostPriority)
+      return fault("\"priority\" is " + escaped(field->dump()) +
+                   ", a whole number from -1000000000 to 1000000000 is expected");
     into = static_cast<int32_t>(field->get<int64_t>());
     return Status::ok();
   }
@@ -67,9 +72,15 @@ class LineReader {
 };
 
 Status readLine(std::string_view text, size_t line, TraceRequest& request) {
-  const Json object = Json::parse(text, nullptr, false);
+  Json object;
   LineReader reader(object, line);
-  if (!object.is_object()) return reader.fault("not a JSON object");
+  try {
+    object = Json::parse(text);
+  } catch (const Json::exception& error) {
+    return reader.fault("no JSON object: " + escaped(error.what()));
+  }
+  if (!object.is_object())
+    return reader.fault(std::string("a JSON object is expected, found ") + object.type_name());
   constexpr auto kLongest = static_cast<uint64_t>(limits::kPositions);
   LLMC_TRY(reader.time(request.time));
   LLMC_TRY(reader.whole("prompt", true, kLongest, request.prompt));
@@ -80,7 +91,9 @@ Status readLine(std::string_view text, size_t line, TraceRequest& request) {
   LLMC_TRY(reader.whole("key", false, std::numeric_limits<uint64_t>::max(), request.key));
   LLMC_TRY(reader.priority(request.priority));
   LLMC_TRY(reader.nothingElse());
-  if (request.prompt == 0 || request.output == 0) return reader.fault("a request without tokens");
+  if (request.prompt == 0 || request.output == 0)
+    return reader.fault("\"prompt\" is " + std::to_string(request.prompt) + " and \"output\" " +
+                        std::to_string(request.output) + " tokens, 1 at least is expected of each");
   if (reader.has("prefix_tokens") && (request.prefix == 0 || request.prefixTokens > request.prompt))
     return reader.fault("\"prefix_tokens\" without a \"prefix\", or longer than the prompt");
   return Status::ok();

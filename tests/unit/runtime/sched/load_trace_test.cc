@@ -26,10 +26,14 @@ TEST(LoadTrace, ReadsRequests) {
 
 TEST(LoadTrace, NamesTheLineAndTheFieldOfAFault) {
   const std::pair<const char*, const char*> faults[] = {
-      {"nonsense", "line 1: not a JSON object"},
-      {"[1]", "line 1: not a JSON object"},
+      {"nonsense", "line 1: no JSON object: "},
+      {"[1]", "line 1: a JSON object is expected, found array"},
+      {"{\"time\": .2, \"prompt\": 1, \"output\": 1}", "column 10"},
+      {"{\"time\": 1e400, \"prompt\": 1, \"output\": 1}", "1e400"},
+      {"{\"time\": \"now\", \"prompt\": 1, \"output\": 1}", "\"time\" is \"now\", seconds from 0"},
+      {"{\"time\": 0, \"prompt\": 1, \"output\": 1, \"key\": \"a\"}", "\"key\" is \"a\", a whole number"},
       {"\n\n{\"time\": 0, \"prompt\": 1}", "line 3: no \"output\""},
-      {"{\"prompt\": 1, \"output\": 1}", "no number \"time\""},
+      {"{\"prompt\": 1, \"output\": 1}", "no \"time\""},
       {"{\"time\": -1, \"prompt\": 1, \"output\": 1}", "\"time\" is -1"},
       {"{\"time\": 1e300, \"prompt\": 1, \"output\": 1}", "\"time\" is 1e+300"},
       {"{\"time\": 0, \"prompt\": 1.5, \"output\": 1}", "\"prompt\" is 1.5"},
@@ -37,7 +41,7 @@ TEST(LoadTrace, NamesTheLineAndTheFieldOfAFault) {
       {"{\"time\": 0, \"prompt\": 99999999999, \"output\": 1}", "up to 268435456"},
       {"{\"time\": 2, \"prompt\": 1, \"output\": 1}\n{\"time\": 1, \"prompt\": 1, \"output\": 1}",
        "line 2: \"time\" goes back"},
-      {"{\"time\": 0, \"prompt\": 0, \"output\": 1}", "without tokens"},
+      {"{\"time\": 0, \"prompt\": 0, \"output\": 1}", "\"prompt\" is 0 and \"output\" 1 tokens"},
       {"{\"time\": 0, \"prompt\": 1, \"output\": 1, \"promt\": 2}", "a field that is none of"},
       {"{\"time\": 0, \"prompt\": 4, \"output\": 1, \"prefix_tokens\": 2}", "without a \"prefix\""},
       {"{\"time\": 0, \"prompt\": 4, \"output\": 1, \"prefix\": 1, \"prefix_tokens\": 5}", "longer than the prompt"},
