@@ -141,13 +141,21 @@ TEST(ApiHandler, DrainingRefusesNewWork) {
 TEST(ApiHandler, LabelsOfMetricsAreFixed) {
   Served served;
   served.get("/secret-path-of-a-user");
-  Client client(served.server->port());
-  client.send("BREW /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  EXPECT_EQ(client.read().status, 405);
+  for (const char* request :
+       {"BREW /v1/models", "BRUISE /v1/models", "GET /v1/completions", "HEAD /v1/models", "BREW /health", "(no HTTP"}) {
+    Client client(served.server->port());
+    client.send(std::string(request) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_GE(client.read().status, 200) << request;
+  }
   const std::string body = served.get("/metrics").body;
-  EXPECT_EQ(body.find("secret-path"), std::string::npos);
-  EXPECT_EQ(body.find("BREW"), std::string::npos);
-  EXPECT_NE(body.find(R"(http_requests_total{handler="other",method="other",status="4xx"} 2)"), std::string::npos);
+  for (const char* absent : {"secret-path", "BREW", "BRUISE", R"(http_requests_total{handler="/health")"})
+    EXPECT_EQ(body.find(absent), std::string::npos) << absent;
+  for (const char* line : {R"(http_requests_total{handler="none",method="GET",status="4xx"} 2)",
+                           R"(http_requests_total{handler="none",method="other",status="4xx"} 3)",
+                           R"(http_requests_total{handler="/v1/models",method="HEAD",status="2xx"} 1)",
+                           R"(llmc:http_responses_total{handler="/health",method="other",code="405"} 1)"})
+    EXPECT_NE(body.find(line), std::string::npos) << line << "\n"
+                                                  << body.substr(body.find("# HELP http_requests_total"), 2000);
 }
 
 }  // namespace
