@@ -154,7 +154,6 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--log-format must be text or json");
   if (flags.metricsPrefix != "vllm" && flags.metricsPrefix != "llmc")
     return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--metrics-prefix must be vllm or llmc");
-  if (flags.logFormat == "json") writeNoticesAsJson();
   options.metrics = {flags.metricsPrefix, flags.oldMetricNames};
   options.logFormat = flags.logFormat == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
   if (flags.accessLog == "-")
