@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -115,10 +116,18 @@ void StepMeter::chooseShapes() {
   for (const uint32_t start : {0u, context_}) shapes_.push_back({.tokens = chunk, .start = start});
 }
 
-Status StepMeter::runRounds() {
+Status StepMeter::runRounds(const std::function<void(const std::string&)>& say) {
   const double begin = monotonicSeconds();
   for (int round = 0; round <= kMostRounds; ++round) {
-    if (round > kFewestRounds && monotonicSeconds() - begin > kSeconds) break;
+    const double passed = monotonicSeconds() - begin;
+    if (round > kFewestRounds && passed > kSeconds) break;
+    if (round == 1 && say) {
+      char seconds[32];
+      std::snprintf(seconds, sizeof seconds, "%.0f s",
+                    std::clamp(kSeconds - passed, kFewestRounds * passed, kMostRounds * passed));
+      say("measuring " + std::to_string(shapes_.size()) + " kinds of steps with " +
+          std::to_string(session_.pool().workers()) + " workers, about " + seconds);
+    }
     uint32_t before = UINT32_MAX;
     for (Shape& shape : shapes_) {
       const uint32_t tokens = shape.sequences * shape.tokens;
@@ -173,14 +182,14 @@ Result<double> StepMeter::secondsPerMove() {
   return (monotonicSeconds() - begin) / pages;
 }
 
-Result<StepCosts> StepMeter::measure() {
+Result<StepCosts> StepMeter::measure(const std::function<void(const std::string&)>& say) {
   const StepLimits& limits = session_.executor().limits();
   const uint64_t used = std::min<uint64_t>(
       session_.kv().pages(), std::max<uint64_t>(uint64_t{kLongSequences} * pagesFor(kLong + kChunk),
                                                 std::max(limits.maxSequences, pagesFor(limits.maxTokens))));
   LLMC_TRY(session_.kv().fillPages(static_cast<uint32_t>(used), kFiller));
   chooseShapes();
-  LLMC_TRY(runRounds());
+  LLMC_TRY(runRounds(say));
   return costs();
 }
 
