@@ -135,8 +135,8 @@ std::string crowdText(const Placement& placement) {
   };
   if (!placement.ownCpus())
     return asked(placement.cpus) +
-           " that this process may use: workers take turns on them, and each phase of a step waits for the last one; "
-           "--threads auto is faster";
+           " that this process may use: workers take turns on them and each phase of a step waits for the last one, "
+           "which takes many times as long; --threads auto has one a core";
   if (placement.quota > 0 && placement.workers.size() > static_cast<size_t>(placement.quota))
     return asked(placement.quota) +
            " of the cgroup's quota: whenever it is used up the kernel stops all workers; --threads auto keeps to it";

@@ -138,6 +138,21 @@ TEST(ApiHandler, DrainingRefusesNewWork) {
   EXPECT_EQ(reply.headers.at("connection"), "close");
 }
 
+TEST(ApiHandler, HeadIsGetWithoutABody) {
+  Served served;
+  Client client(served.server->port());
+  for (const char* path :
+       {"/", "/health", "/ready", "/ping", "/version", "/load", "/v1/models", "/v1/models/mock", "/metrics"}) {
+    client.send("HEAD " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const Reply head = client.read(/*head=*/true), get = served.get(path);
+    EXPECT_EQ(head.status, 200) << path;
+    EXPECT_EQ(head.headers.contains("content-type"), get.headers.contains("content-type")) << path;
+    EXPECT_EQ(head.headers.at("x-request-id").size(), 32u) << path;
+    if (std::string_view(path) != "/metrics")  // which has grown meanwhile
+      EXPECT_EQ(head.headers.at("content-length"), get.headers.at("content-length")) << path;
+  }
+}
+
 TEST(ApiHandler, LabelsOfMetricsAreFixed) {
   Served served;
   served.get("/secret-path-of-a-user");
@@ -145,7 +160,7 @@ TEST(ApiHandler, LabelsOfMetricsAreFixed) {
        {"BREW /v1/models", "BRUISE /v1/models", "GET /v1/completions", "HEAD /v1/models", "BREW /health", "(no HTTP"}) {
     Client client(served.server->port());
     client.send(std::string(request) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    EXPECT_GE(client.read().status, 200) << request;
+    EXPECT_GE(client.read(/*head=*/true).status, 200) << request;
   }
   const std::string body = served.get("/metrics").body;
   for (const char* absent : {"secret-path", "BREW", "BRUISE", R"(http_requests_total{handler="/health")"})
