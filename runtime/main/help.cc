@@ -25,8 +25,8 @@ constexpr FlagHelp kFlags[] = {
     {"selftest", "", "replay the golden tokens stored in the engine", kWhat},
     {"tokenize", "TEXT", "print the token ids that --prompt TEXT would run", kWhat},
     {"simulate", "FILE|-",
-     "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; measures for 10 to 40 s first, with "
-     "progress on stderr",
+     "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; measures it first, unless there is "
+     "--step-cost, and tells on stderr for how long",
      kWhat},
     {"system", "TEXT", "system message of --message and --chat (default: the template's own)", kText},
     {"max-tokens", "N",

@@ -33,6 +33,7 @@ class StepMeter {
   };
   void chooseShapes();
   Status once(const Shape& shape);
+  std::string outlook(double seconds) const;
   Status runRounds(const std::function<void(const std::string&)>& say);
   Result<StepCosts> costs();
   double slope(size_t near, uint32_t tokens) const;
