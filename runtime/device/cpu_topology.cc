@@ -128,6 +128,21 @@ std::string placementText(const Placement& placement, std::span<const int> nodes
   return text;
 }
 
+std::string crowdText(const Placement& placement) {
+  const auto asked = [&](int cpus) {
+    return "--threads " + std::to_string(placement.workers.size()) + " is more than the " +
+           counted(static_cast<size_t>(cpus), "CPU", "CPUs");
+  };
+  if (!placement.ownCpus())
+    return asked(placement.cpus) +
+           " that this process may use: workers take turns on them and each phase of a step waits for the last one, "
+           "which takes many times as long; --threads auto has one a core";
+  if (placement.quota > 0 && placement.workers.size() > static_cast<size_t>(placement.quota))
+    return asked(placement.quota) +
+           " of the cgroup's quota: whenever it is used up the kernel stops all workers; --threads auto keeps to it";
+  return {};
+}
+
 bool keepOffCpus(std::span<const int> taken) {
   cpu_set_t mask;
   CPU_ZERO(&mask);

@@ -48,6 +48,9 @@ Placement placeHere(int workers);
 /// spread over. Pure.
 std::string placementText(const Placement& placement, std::span<const int> nodes = {});
 
+/// What more workers than CPUs, or than the cgroup's quota pays for, come to; empty: there are no more. Pure.
+std::string crowdText(const Placement& placement);
+
 /// Keeps this thread, and those that it starts from here on, off the CPUs `taken` by others; if it may run on no other
 /// ones, nothing changes. True: it is kept off.
 bool keepOffCpus(std::span<const int> taken);

@@ -155,7 +155,7 @@ Status append(const Reader& reader, const Entry& entry, const FlagHelp& flag, st
   const std::string name = "--" + std::string(flag.name), quoted = "'" + escaped(entry.key.text, 60) + "'";
   if (entry.list && !flagRepeats(flag.name))
     return reader.fail(entry.key.line, quoted + " takes one value, not a list");
-  if (flag.value.empty() && !isOneOf(entry.values.front(), {"null", "~", ""})) {
+  if (flag.value.empty() && (entry.list || !isOneOf(entry.values.front(), {"null", "~", ""}))) {
     auto on = readBoolean(reader, entry);
     LLMC_TRY(on.status());
     if (*on || isSwitch(ourFlagName(entry.key.text))) out.push_back(name);
@@ -172,10 +172,23 @@ Status append(const Reader& reader, const Entry& entry, const FlagHelp& flag, st
 
 }  // namespace
 
-Result<std::vector<std::string>> readConfigFile(const std::string& path, const std::vector<std::string>& given) {
+Result<ConfigFile> ConfigFile::open(const std::string& path) {
   auto text = readText(path);
   LLMC_TRY(text.status());
-  Reader reader(path, *text);
+  return ConfigFile(path, text.take());
+}
+
+std::string ConfigFile::peek(std::string_view flag) const {
+  std::vector<Entry> entries;
+  (void)Reader(path_, text_).read(entries);
+  for (const Entry& entry : entries)
+    if (ourFlagName(entry.key.text) == flag && !entry.list) return entry.values.front().text;
+  return {};
+}
+
+Result<std::vector<std::string>> ConfigFile::arguments(const std::vector<std::string>& given,
+                                                       FlagPlaces& places) const {
+  Reader reader(path_, text_);
   std::vector<Entry> entries;
   LLMC_TRY(reader.read(entries));
   std::vector<std::string> out, seen;
@@ -196,6 +209,10 @@ Result<std::vector<std::string>> readConfigFile(const std::string& path, const s
       return reader.fail(entry.key.line, "unknown key '" + escaped(entry.key.text, 60) + "'");
     if (std::find(given.begin(), given.end(), name) != given.end()) continue;
     LLMC_TRY(append(reader, entry, *flag, out));
+    if (entry.values.empty()) continue;
+    const Scalar& value = entry.values.front();
+    const bool object = name == "host" || flag->value.starts_with("FILE");
+    places[name] = {escaped(path_) + ":" + std::to_string(value.line), object ? value.text : std::string()};
   }
   return out;
 }

@@ -91,6 +91,9 @@ constexpr Fixed kFixed[] = {
     {"max-logprobs", limits::kTopLogprobs, "", "that is the limit of a request's log probabilities"},
 };
 
+constexpr std::string_view kNoCors =
+    "no CORS header is ever sent; a proxy before the server can add them (examples/replicas)";
+
 /// What vLLM has and this server has not, or has elsewhere.
 struct Absent {
   std::string_view name, why;
@@ -114,7 +117,12 @@ constexpr Absent kAbsent[] = {
     {"ssl-keyfile", "a proxy before the server does TLS (examples/replicas)"},
     {"ssl-certfile", "a proxy before the server does TLS (examples/replicas)"},
     {"root-path", "a proxy before the server takes it off (examples/replicas)"},
-    {"allowed-origins", "no CORS header is ever sent"},
+    {"allowed-origins", kNoCors},
+    {"allowed-methods", kNoCors},
+    {"allowed-headers", kNoCors},
+    {"allow-credentials", kNoCors},
+    {"uds", "it listens on --host and --port; a proxy before the server may have a socket (examples/replicas)"},
+    {"otlp-traces-endpoint", "--trace FILE has each request with its traceparent"},
     {"uvicorn-log-level", "there is one log, on stderr; --access-log adds requests"},
 };
 

@@ -257,9 +257,27 @@ Status refuseContradictions(const Parsed& parsed, const Flags& flags) {
   return Status::ok();
 }
 
+/// The last value of --log-format on a line that need not make sense otherwise; empty: it has none.
+std::string typedLogFormat(const std::vector<std::string>& arguments) {
+  std::string value;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (!arguments[i].starts_with("--")) continue;
+    const size_t equals = arguments[i].find('=');
+    if (ourFlagName(std::string_view(arguments[i]).substr(2, equals - 2)) != "log-format") continue;
+    if (equals != std::string::npos)
+      value = arguments[i].substr(equals + 1);
+    else if (i + 1 < arguments.size())
+      value = arguments[i + 1];
+  }
+  return value;
+}
+
 /// The command line in our spelling, after the flags of --config.
-Result<std::vector<std::string>> gatherArguments(int argc, const char* const* argv) {
-  auto line = inOurSpelling({argv + std::min(argc, 1), argv + argc});
+Result<std::vector<std::string>> gatherArguments(int argc, const char* const* argv, ErrorContext& context) {
+  const std::vector<std::string> given(argv + std::min(argc, 1), argv + argc);
+  const std::string logFormat = typedLogFormat(given);
+  context.json = logFormat == "json";
+  auto line = inOurSpelling(given);
   LLMC_TRY(line.status());
   const std::vector<std::string>& typed = line->arguments;
   std::vector<std::string> all;
@@ -273,7 +291,10 @@ Result<std::vector<std::string>> gatherArguments(int argc, const char* const* ar
     if (flag->name == "config") config = value;
   }
   if (!config.empty()) {
-    auto fromFile = readConfigFile(config, line->said);
+    auto file = ConfigFile::open(config);
+    LLMC_TRY(file.status());
+    if (logFormat.empty()) context.json = file->peek("log-format") == "json";
+    auto fromFile = file->arguments(line->said, context.places);
     LLMC_TRY(fromFile.status());
     all = fromFile.take();
   }
@@ -282,8 +303,8 @@ Result<std::vector<std::string>> gatherArguments(int argc, const char* const* ar
   return all;
 }
 
-Result<Flags> readAll(int argc, const char* const* argv) {
-  auto arguments = gatherArguments(argc, argv);
+Result<Flags> readAll(int argc, const char* const* argv, ErrorContext& context) {
+  auto arguments = gatherArguments(argc, argv, context);
   LLMC_TRY(arguments.status());
   std::vector<const char*> texts;
   for (const std::string& argument : *arguments) texts.push_back(argument.c_str());
@@ -322,10 +343,11 @@ Result<Flags> readAll(int argc, const char* const* argv) {
 
 }  // namespace
 
-Result<Flags> parseFlags(int argc, const char* const* argv) {
+Result<Flags> parseFlags(int argc, const char* const* argv, ErrorContext* context) {
+  ErrorContext unasked;
   // cxxopts reports by exceptions; they end here.
   try {
-    return readAll(argc, argv);
+    return readAll(argc, argv, context ? *context : unasked);
   } catch (const std::exception& error) {
     std::string what = error.what();
     for (const std::string& mark : {cxxopts::LQUOTE, cxxopts::RQUOTE})  // typographic ones; all else here quotes with '

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/base/status.h"
+#include "runtime/main/error_context.h"
 
 namespace llmc::rt {
 
@@ -87,7 +88,8 @@ struct Flags {
   bool oldMetricNames = false;
 };
 
-/// Errors CLI_FLAG, CLI_NUMBER, CLI_MODE (64), CLI_CONFIG (65, 66).
-Result<Flags> parseFlags(int argc, const char* const* argv);
+/// `context`, unless null, gets what is known of the command line even where it cannot be read as a whole. Errors
+/// CLI_FLAG, CLI_NUMBER, CLI_MODE (64), CLI_CONFIG (65, 66).
+Result<Flags> parseFlags(int argc, const char* const* argv, ErrorContext* context = nullptr);
 
 }  // namespace llmc::rt

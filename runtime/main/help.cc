@@ -24,7 +24,9 @@ constexpr FlagHelp kFlags[] = {
     {"check", "", "verify every byte of the engine without running it", kWhat},
     {"selftest", "", "replay the golden tokens stored in the engine", kWhat},
     {"tokenize", "TEXT", "print the token ids that --prompt TEXT would run", kWhat},
-    {"simulate", "FILE|-", "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; no model runs",
+    {"simulate", "FILE|-",
+     "what the requests of FILE would see: TTFT, TPOT, throughput on this machine; measures it first, unless there is "
+     "--step-cost, and tells on stderr for how long",
      kWhat},
     {"system", "TEXT", "system message of --message and --chat (default: the template's own)", kText},
     {"max-tokens", "N",
@@ -53,9 +55,9 @@ constexpr FlagHelp kFlags[] = {
     {"enforce-eager", "", "vLLM's name for --no-graphs; a CPU, which has no graphs, takes it too (default: not)",
      kMachine},
     {"threads", "N|auto",
-     "worker threads; on a GPU those that sample; auto: one a physical core that this process may use, no more than "
-     "the "
-     "cgroup's CPU quota (default: auto)",
+     "worker threads, at most 1024, more than there are CPUs are slow; on a GPU those that sample; auto: one a "
+     "physical "
+     "core that this process may use, no more than the cgroup's CPU quota (default: auto)",
      kMachine},
     {"max-model-len", "N|auto",
      "longest context in tokens, 4k: 4000, 4K: 4096; auto or -1: as without the flag (default: the model's, less if "
@@ -111,9 +113,9 @@ constexpr FlagHelp kFlags[] = {
     {"watchdog-seconds", "N",
      "end with status 72 when a step shows no progress for N seconds and 20 times what 99 of 100 steps take, or I/O "
      "for "
-     "N and no more than 5; 0: never (default: 30)",
+     "N and no more than 5, found up to half a second before; 0: never (default: 30)",
      kServe},
-    {"log-format", "NAME", "of notices and access log on stderr, text or json (default: text)", kServe},
+    {"log-format", "NAME", "of notices, errors and access log, text or json (default: text)", kServe},
     {"access-log", "FILE|-", "a line for each request; -: stderr (default: none)", kServe},
     {"metrics-prefix", "NAME", "before the names of /metrics, vllm or llmc (default: vllm)", kServe},
     {"old-metric-names", "", "also the names that boards of before 2025 read (default: not)", kServe},

@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "runtime/base/utc_time.h"
-#include "runtime/server/api/json_text.h"
 
 namespace llmc::rt {
 
@@ -27,20 +27,34 @@ Status writeOutput(std::string_view text) {
 }
 
 namespace {
+
 std::atomic<bool> noticesAsJson = false;
+
+/// `code`: of an error, else empty. Bytes that are no UTF-8, as a command line may hold, become U+FFFD.
+std::string jsonLine(std::string_view code, std::string_view text) {
+  const auto quoted = [](std::string_view bytes) {
+    return nlohmann::json(bytes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  std::string line = R"({"time":")" + utcTimeText(unixMilliseconds()) + R"(","level":)";
+  line += code.empty() ? R"("info")" : R"("error","code":)" + quoted(code);
+  return line + R"(,"message":)" + quoted(text) + "}\n";
 }
 
-void writeNotice(std::string_view text) {
-  std::string line;
-  if (noticesAsJson) {
-    line = R"({"time":")" + utcTimeText(unixMilliseconds()) + R"(","message":)";
-    server::appendQuoted(line, text);
-    line += "}\n";
-  } else {
-    (line += text) += '\n';
-  }
+void writeLine(const std::string& line) {
   (void)std::fwrite(line.data(), 1, line.size(), stderr);  // one call: lines of threads do not mix
 }
+
+}  // namespace
+
+std::string noticeLine(std::string_view text) { return noticesAsJson ? jsonLine({}, text) : std::string(text) + "\n"; }
+
+std::string errorLine(const Status& status) {
+  return noticesAsJson ? jsonLine(status.code(), status.toString()) : status.toString() + "\n";
+}
+
+void writeNotice(std::string_view text) { writeLine(noticeLine(text)); }
+
+void writeError(const Status& status) { writeLine(errorLine(status)); }
 
 void writeNoticesAsJson() { noticesAsJson = true; }
 

@@ -10,6 +10,7 @@
 #include "runtime/base/shortage.h"
 #include "runtime/base/standard_streams.h"
 #include "runtime/device/cpu_features.h"
+#include "runtime/main/error_context.h"
 #include "runtime/main/flags.h"
 #include "runtime/main/help.h"
 #include "runtime/main/modes.h"
@@ -67,11 +68,13 @@ int runMain(int argc, const char* const* argv) {
   secureStandardStreams();
   explainShortages();
   explainLostFile();
-  auto flags = parseFlags(argc, argv);
+  ErrorContext context;
+  auto flags = parseFlags(argc, argv, &context);
+  if (context.json) writeNoticesAsJson();
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;
   if (status.code() == "CLI_READER") return 128 + SIGPIPE;  // as a shell says it of a program that SIGPIPE ended
-  writeNotice(status.toString());
+  writeError(placed(status, context));
   return exitStatus(status.kind());
 }
 

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "runtime/device/thread_list.h"
+#include "runtime/main/output.h"
 
 namespace llmc::rt {
 namespace {
@@ -38,13 +39,14 @@ serving::WatchLimits watchLimitsOf(uint32_t seconds) {
 }
 
 Status stallStatus(const serving::Stall& stall) {
-  char text[160];
-  if (stall.what == serving::Stall::What::kIo)
-    std::snprintf(text, sizeof text, "I/O thread %u has done nothing for %.1f s (at most %g s)", stall.io,
-                  stall.seconds, stall.limit);
-  else
-    std::snprintf(text, sizeof text, "a step has made no progress for %.1f s (at most %g s)", stall.seconds,
-                  stall.limit);
+  const std::string what = stall.what == serving::Stall::What::kIo
+                               ? "I/O thread " + std::to_string(stall.io) + " has done nothing"
+                               : "a step has made no progress";
+  // The last sign came at some time between two looks.
+  char time[120];
+  std::snprintf(time, sizeof time, " for %.1f to %.1f s (at most %g s, looked at every %g s)", stall.seconds,
+                stall.seconds + stall.period, stall.limit, stall.period);
+  const std::string text = what + time;
   return Status::error(ErrorKind::kWatchdog, "SV_STUCK", text, "--watchdog-seconds N allows more; 0: any time");
 }
 
@@ -55,8 +57,12 @@ serving::LifeSigns ServeWatch::look() {
 }
 
 void ServeWatch::giveUp(const Status& status) {
-  say(status.toString() + "\n");
-  loop_.condemn(status, [](const std::string& text) { say(text + threadList()); });
+  say(errorLine(status));
+  loop_.condemn(status, [](std::string text) {
+    text += threadList();
+    text.erase(text.find_last_not_of('\n') + 1);
+    say(noticeLine(text));
+  });
   // Those that the loop could not tell hear of it from the server; then the bytes leave.
   if (!server_.waitUntilIdle(kAnswersSeconds)) {
     server_.cutAnswers();

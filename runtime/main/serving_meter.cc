@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <string>
 #include <string_view>
@@ -244,12 +245,27 @@ void ServingMeter::front() {
   work.loop->stop();
 }
 
+void ServingMeter::sayWaves(const Work& work) {
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.0f s", std::max(1.0, kRounds * work.waveSeconds));
+  work.say("measuring what serving adds, with 1 to " + std::to_string(work.streams.back()) +
+           " streams at once, about " + seconds);
+}
+
+void ServingMeter::sayRehearsal(const Work& work) {
+  char seconds[64];
+  std::snprintf(seconds, sizeof seconds, "%.0f to %.0f s", std::ceil(work.rehearsal.back().time),
+                work.rehearsal.back().time + kRehearsal);
+  work.say("playing the first " + std::to_string(work.rehearsal.size()) + " requests, " + seconds);
+}
+
 Status ServingMeter::load(const Work& work) {
   auto listener = server::Listener::open("127.0.0.1", 0);
   LLMC_TRY(listener.status());
   auto server = server::Server::create({}, listener.take(), *work.loop, {*work.tokenizer, std::nullopt});
   LLMC_TRY(server.status());
   const uint16_t port = (*server)->port();
+  if (work.say) sayWaves(work);
   bool good = true;
   for (int round = 0; round < kRounds && good; ++round)
     for (const uint32_t streams : work.streams) good = good && ask(port, streams, work.tokens, work.clientSeconds) >= 0;
@@ -259,6 +275,7 @@ Status ServingMeter::load(const Work& work) {
   }
   std::this_thread::sleep_for(kBetween);  // the last step is told before it is heard of
   rehearsed_ = monotonicSeconds();
+  if (work.say && !work.rehearsal.empty()) sayRehearsal(work);
   good = good && rehearse(port, work.rehearsal, work.vocabulary, work.clientSeconds);
   (*server)->stop();
   return good ? Status::ok() : fault("a request to this process over 127.0.0.1 was not answered whole");
@@ -286,7 +303,8 @@ Status ServingMeter::add(const Heard& heard, StepCosts& bare) const {
 }
 
 Status ServingMeter::measure(Session& session, SchedulerConfig config, std::span<const TraceRequest> trace,
-                             double clientSeconds, StepCosts& bare) {
+                             double clientSeconds, StepCosts& bare,
+                             const std::function<void(const std::string&)>& say) {
   auto tokenizer = session.tokenizer();
   LLMC_TRY(tokenizer.status());
   const uint32_t tokens = std::min(kTokens, session.context() - std::min(session.context(), kPrompt));
@@ -310,8 +328,13 @@ Status ServingMeter::measure(Session& session, SchedulerConfig config, std::span
   auto loop =
       serving::EngineLoop::create(session.executor(), session.kv(), std::move(facts), config, std::move(extras));
   LLMC_TRY(loop.status());
-  work_.set_value({loop->get(), *tokenizer, session.pool().cpus(), countsOfStreams(most), tokens,
-                   rehearsalOf(trace, room), session.model().vocab_size(), clientSeconds});
+  auto cost = MeasuredStepCost::create(bare);
+  LLMC_TRY(cost.status());
+  const std::vector<uint32_t> streams = countsOfStreams(most);
+  double seconds = 0;
+  for (const uint32_t n : streams) seconds += tokens * cost->seconds({.tokens = n, .sequences = n, .rows = n});
+  work_.set_value({loop->get(), *tokenizer, session.pool().cpus(), streams, tokens, rehearsalOf(trace, room),
+                   session.model().vocab_size(), clientSeconds, seconds, say});
   const Status ran = (*loop)->run();
   front_.join();
   LLMC_TRY(ran);

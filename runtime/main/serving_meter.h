@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <future>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -34,10 +36,11 @@ class ServingMeter {
 
   /// Adds what was measured to `bare`, the costs of `session`'s steps by themselves. Once, by the thread that opened
   /// `session`, which needs its tokenizer, shared KV pages, and no sequence in them. `trace`: the load, of which
-  /// rehearsalOf() is played. `clientSeconds`: CPU time that clients on the server's CPUs take for a token. Errors:
-  /// those of a step; RT_METER (69) when there is no loopback or a request was refused.
+  /// rehearsalOf() is played. `clientSeconds`: CPU time that clients on the server's CPUs take for a token. `say`
+  /// hears, on any thread, what is measured and how long that takes. Errors: those of a step; RT_METER (69) when there
+  /// is no loopback or a request was refused.
   Status measure(Session& session, SchedulerConfig config, std::span<const TraceRequest> trace, double clientSeconds,
-                 StepCosts& bare);
+                 StepCosts& bare, const std::function<void(const std::string&)>& say = {});
   /// CPU time of the client's thread, once all is measured.
   double clientCpuSeconds() const { return clientCpu_; }
 
@@ -52,6 +55,8 @@ class ServingMeter {
     std::vector<TraceRequest> rehearsal;
     uint32_t vocabulary = 0;
     double clientSeconds = 0;  ///< for a token
+    double waveSeconds = 0;    ///< of all streams, by the steps alone
+    std::function<void(const std::string&)> say;
   };
   /// Everything that the loop told, and when.
   struct Heard {
@@ -60,6 +65,8 @@ class ServingMeter {
   };
   void front();
   Status load(const Work& work);
+  static void sayWaves(const Work& work);
+  static void sayRehearsal(const Work& work);
   Status add(const Heard& heard, StepCosts& bare) const;
 
   std::promise<Work> work_;

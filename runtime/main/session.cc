@@ -199,6 +199,7 @@ Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   auto pool = WorkerPool::create(options);
   if (!pool) return pool.takeStatus();
   pool_ = pool.take();
+  if (const std::string crowd = crowdText(pool_->placement()); !crowd.empty()) writeNotice(crowd);
   LLMC_TRY(planMemory(flags, needs));
   const uint64_t pageBytes = engine_->plan().kv()->page_bytes();
   auto kv = device_ ? device_->makeKv(pageBytes, plan_.pages) : KvStore::create(pageBytes, plan_.pages);

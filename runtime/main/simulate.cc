@@ -21,10 +21,11 @@ Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerC
     LLMC_TRY(text.status());
     return parseStepCosts(*text);
   }
-  writeNotice("measuring steps with " + std::to_string(session.pool().workers()) + " workers");
-  auto costs = StepMeter(session).measure();
+  const auto say = [](const std::string& text) { writeNotice(text); };
+  auto costs = StepMeter(session).measure(say);
   LLMC_TRY(costs.status());
-  LLMC_TRY(meter.measure(session, config, trace, flags.clientMicroseconds.value_or(0) * 1e-6, *costs));
+  LLMC_TRY(meter.measure(session, config, trace, flags.clientMicroseconds.value_or(0) * 1e-6, *costs, say));
+  writeNotice("simulating " + std::to_string(trace.size()) + (trace.size() == 1 ? " request" : " requests"));
   return costs;
 }
 

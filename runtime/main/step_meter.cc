@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr int kMostRounds = 15, kFewestRounds = 3;
 constexpr double kSeconds = 8;
+/// Of a measurement that takes longer than it said, on a busy machine, one hears this often.
+constexpr double kQuietSeconds = 10;
 /// A step of so few tokens follows one like it when it is served: its weights and pages are as near as they can be.
 /// Shapes come in ascending order, so that only one behind a long step has to run twice.
 constexpr uint32_t kFewTokens = 64;
@@ -115,10 +118,26 @@ void StepMeter::chooseShapes() {
   for (const uint32_t start : {0u, context_}) shapes_.push_back({.tokens = chunk, .start = start});
 }
 
-Status StepMeter::runRounds() {
+/// What is to come when the round before the first, which touches memory, took so many seconds.
+std::string StepMeter::outlook(double seconds) const {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f s",
+                std::clamp(kSeconds - seconds, kFewestRounds * seconds, kMostRounds * seconds));
+  return "measuring " + std::to_string(shapes_.size()) + " kinds of steps with " +
+         std::to_string(session_.pool().workers()) + " workers, at least " + std::to_string(kFewestRounds) +
+         " times each, about " + text;
+}
+
+Status StepMeter::runRounds(const std::function<void(const std::string&)>& say) {
   const double begin = monotonicSeconds();
+  double said = begin;
   for (int round = 0; round <= kMostRounds; ++round) {
-    if (round > kFewestRounds && monotonicSeconds() - begin > kSeconds) break;
+    const double passed = monotonicSeconds() - begin;
+    if (round > kFewestRounds && passed > kSeconds) break;
+    if (say && (round == 1 || monotonicSeconds() - said > kQuietSeconds)) {
+      said = monotonicSeconds();
+      say(round == 1 ? outlook(passed) : "measuring steps, round " + std::to_string(round));
+    }
     uint32_t before = UINT32_MAX;
     for (Shape& shape : shapes_) {
       const uint32_t tokens = shape.sequences * shape.tokens;
@@ -173,14 +192,14 @@ Result<double> StepMeter::secondsPerMove() {
   return (monotonicSeconds() - begin) / pages;
 }
 
-Result<StepCosts> StepMeter::measure() {
+Result<StepCosts> StepMeter::measure(const std::function<void(const std::string&)>& say) {
   const StepLimits& limits = session_.executor().limits();
   const uint64_t used = std::min<uint64_t>(
       session_.kv().pages(), std::max<uint64_t>(uint64_t{kLongSequences} * pagesFor(kLong + kChunk),
                                                 std::max(limits.maxSequences, pagesFor(limits.maxTokens))));
   LLMC_TRY(session_.kv().fillPages(static_cast<uint32_t>(used), kFiller));
   chooseShapes();
-  LLMC_TRY(runRounds());
+  LLMC_TRY(runRounds(say));
   return costs();
 }
 

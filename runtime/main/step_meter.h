@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/base/status.h"
@@ -19,8 +21,8 @@ class StepMeter {
  public:
   explicit StepMeter(Session& session);
 
-  /// Errors of Executor::step.
-  Result<StepCosts> measure();
+  /// `say` hears what is measured and how long that takes. Errors of Executor::step.
+  Result<StepCosts> measure(const std::function<void(const std::string&)>& say = {});
 
  private:
   struct Shape {
@@ -31,7 +33,8 @@ class StepMeter {
   };
   void chooseShapes();
   Status once(const Shape& shape);
-  Status runRounds();
+  std::string outlook(double seconds) const;
+  Status runRounds(const std::function<void(const std::string&)>& say);
   Result<StepCosts> costs();
   double slope(size_t near, uint32_t tokens) const;
   Result<double> secondsPerMove();

@@ -8,13 +8,28 @@
 #include "runtime/server/api/json_text.h"
 
 namespace llmc::rt::server {
+namespace {
+
+/// Bytes that are no request have no method and no path.
+std::string orDash(std::string text) { return text.empty() ? "-" : std::move(text); }
+
+void appendOrNull(std::string& out, std::string_view text) {
+  if (text.empty())
+    out += "null";
+  else
+    appendQuoted(out, text);
+}
+
+}  // namespace
+
 std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixMilliseconds, double seconds) {
   const HttpRequest& request = exchange.request;
   char took[32];
   std::snprintf(took, sizeof took, "%.6f", seconds);
-  const std::string path = escaped(request.path), trace = escaped(request.header("traceparent"), 64);
+  const std::string method = escaped(request.method, 20), path = escaped(request.path),
+                    trace = escaped(request.header("traceparent"), 64);
   if (format == LogFormat::kText) {
-    std::string out = utcTimeText(unixMilliseconds) + " " + escaped(request.method, 20) + " " + path + " " +
+    std::string out = utcTimeText(unixMilliseconds) + " " + orDash(method) + " " + orDash(path) + " " +
                       std::to_string(exchange.status) + " " + std::to_string(exchange.bytesOut) + "B " + took +
                       "s id=" + exchange.requestId;
     if (exchange.promptTokens > 0)
@@ -25,9 +40,9 @@ std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixM
     return out + " from=" + exchange.client() + "\n";
   }
   std::string out = R"({"time":")" + utcTimeText(unixMilliseconds) + R"(","method":)";
-  appendQuoted(out, escaped(request.method, 20));
+  appendOrNull(out, method);
   out += R"(,"path":)";
-  appendQuoted(out, path);
+  appendOrNull(out, path);
   out += R"(,"status":)" + std::to_string(exchange.status) + R"(,"bytes":)" + std::to_string(exchange.bytesOut) +
          R"(,"seconds":)" + took + R"(,"request_id":)";
   appendQuoted(out, exchange.requestId);
@@ -35,9 +50,9 @@ std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixM
   appendQuoted(out, exchange.client());
   out += R"(,"prompt_tokens":)" + std::to_string(exchange.promptTokens) + R"(,"completion_tokens":)" +
          std::to_string(exchange.completionTokens) + R"(,"finish":)";
-  appendQuoted(out, exchange.finish);
+  appendOrNull(out, exchange.finish);
   out += R"(,"traceparent":)";
-  appendQuoted(out, trace);
+  appendOrNull(out, trace);
   return out + "}\n";
 }
 

@@ -139,8 +139,9 @@ void ApiHandler::finished(const Exchange& exchange) {
   uint64_t length = 0;
   const std::string_view header = request.header("content-length");
   std::from_chars(header.data(), header.data() + header.size(), length);
-  services_.metrics.http().count({route ? route->path : "other", route ? route->method : "other", exchange.status,
-                                  length, exchange.bytesOut, took.count()});
+  services_.metrics.http().count({handlerLabel(route ? route->path : std::string_view{}, request.path),
+                                  methodLabel(request.method), exchange.status, length, exchange.bytesOut,
+                                  took.count()});
   services_.accessLog.write(exchange, took.count());
 }
 

@@ -8,10 +8,9 @@
 namespace llmc::rt::server {
 namespace {
 
-bool isProbe(std::string_view handler) {
-  static constexpr std::string_view kProbes[] = {"/health", "/ready", "/ping", "/load", "/version", "/metrics"};
-  return std::ranges::find(kProbes, handler) != std::end(kProbes);
-}
+constexpr std::string_view kProbes[] = {"/health", "/ready", "/ping", "/load", "/version", "/metrics"};
+
+bool isProbe(std::string_view handler) { return std::ranges::find(kProbes, handler) != std::end(kProbes); }
 
 template <size_t N>
 size_t binOf(const std::array<double, N>& bounds, double value) {
@@ -30,6 +29,19 @@ void line(std::string& out, const std::string& name, const std::string& labels, 
 }
 
 }  // namespace
+
+std::string_view handlerLabel(std::string_view route, std::string_view path) {
+  if (!route.empty()) return route;
+  const auto* const probe = std::ranges::find(kProbes, path);
+  return probe == std::end(kProbes) ? "none" : *probe;
+}
+
+std::string_view methodLabel(std::string_view method) {
+  static constexpr std::string_view kMethods[] = {"GET",   "HEAD",    "POST",    "PUT",  "DELETE",
+                                                  "PATCH", "OPTIONS", "CONNECT", "TRACE"};
+  const auto* const known = std::ranges::find(kMethods, method);
+  return known == std::end(kMethods) ? "other" : *known;
+}
 
 void HttpMetrics::count(const HttpAnswer& answer) {
   const std::string handler(answer.handler), method(answer.method);

@@ -20,6 +20,14 @@ struct HttpAnswer {
   double seconds = 0;  ///< from the request's last byte to the answer's
 };
 
+/// The label of a request that `route` (its pattern) answers. Without one, as of an unknown path or a wrong method, it
+/// is "none"; a wrong method for a probe counts as that probe, whose requests the instrumentator leaves out by their
+/// path.
+std::string_view handlerLabel(std::string_view route, std::string_view path);
+
+/// The request's method if it is one of HTTP's, else "other": what a client makes up is no label.
+std::string_view methodLabel(std::string_view method);
+
 /// Functions may be called by any thread.
 class HttpMetrics {
  public:

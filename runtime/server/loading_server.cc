@@ -8,6 +8,7 @@
 #include "runtime/server/error_response.h"
 #include "runtime/server/http/exchange.h"
 #include "runtime/server/http/io_thread.h"
+#include "runtime/server/request_id.h"
 
 namespace llmc::rt::server {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 class LoadingHandler : public HttpHandler {
  public:
   void handle(std::shared_ptr<Exchange> exchange) override {
+    exchange->requestId = requestIdFor(exchange->request.header("x-request-id"));
     if (exchange->request.path == "/health") return exchange->respond({200});
     exchange->respond(errorResponse(*exchange, {503, "loading", "the model is being loaded; try again", {}, 1}));
   }

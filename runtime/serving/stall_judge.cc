@@ -49,12 +49,12 @@ Stall StallJudge::look(double now, const LifeSigns& signs) {
   // I/O first: a loop that waits for it is not the one that hangs.
   for (size_t i = 0; i < ioAges_.size(); ++i)
     if (ioAges_[i] >= limits_.ioSeconds - period_)
-      return {Stall::What::kIo, static_cast<uint32_t>(i), ioAges_[i], limits_.ioSeconds};
+      return {Stall::What::kIo, static_cast<uint32_t>(i), ioAges_[i], limits_.ioSeconds, period_};
   for (size_t i = 0; i < ioSpans_.size(); ++i)
     if (ioSpans_[i] >= limits_.stepSeconds - period_)
-      return {Stall::What::kIo, static_cast<uint32_t>(i), ioSpans_[i], limits_.stepSeconds};
+      return {Stall::What::kIo, static_cast<uint32_t>(i), ioSpans_[i], limits_.stepSeconds, period_};
   const double limit = std::max(limits_.stepSeconds, kOfP99 * signs.p99Seconds);
-  if (stepAge_ >= limit - period_) return {Stall::What::kStep, 0, stepAge_, limit};
+  if (stepAge_ >= limit - period_) return {Stall::What::kStep, 0, stepAge_, limit, period_};
   return {};
 }
 

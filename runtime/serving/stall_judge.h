@@ -28,8 +28,9 @@ struct WatchLimits {
 struct Stall {
   enum class What : uint8_t { kNone, kStep, kIo } what = What::kNone;
   uint32_t io = 0;     ///< thread, of kIo
-  double seconds = 0;  ///< without a sign of life, at least
+  double seconds = 0;  ///< without a sign of life, at least; up to a period more
   double limit = 0;    ///< seconds
+  double period = 0;   ///< between two looks
 };
 
 /// Pure: times are seconds that the caller passes in. What counts is only time in which the judge was asked on time:

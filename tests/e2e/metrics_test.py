@@ -203,7 +203,9 @@ class Metrics(Moving, unittest.TestCase):
                 asyncio.run(self.load())
                 asyncio.run(self.load(4))
                 time.sleep(1.5)
-                silent = [(title, query) for title, query in panels() if not self.numbers(port, query)]
+                chosen = self.variables(port)
+                self.assertEqual((chosen["job"], chosen["model"]), (["llmc"], ["served"]), chosen)
+                silent = [(title, query) for title, query in panels() if not self.numbers(port, query, chosen)]
                 self.assertEqual(silent, [])
             finally:
                 child.terminate()
@@ -219,13 +221,33 @@ class Metrics(Moving, unittest.TestCase):
             time.sleep(0.1)
         self.fail("prometheus does not answer")
 
-    def numbers(self, port: int, query: str) -> bool:
-        """Whether the query, with what Grafana puts in for its variables, has a value that is a number."""
-        query = query.replace("$__rate_interval", "1m")
-        query = re.sub(r"\$(job|instance|model)\b", ".*", query)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query}), timeout=10) as reply:
-            found = json.load(reply)["data"]["result"]
-        return any(not math.isnan(float(one["value"][1])) for one in found)
+    def ask(self, port: int, path: str, **fields):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}?" + urllib.parse.urlencode(fields), timeout=10) as reply:
+            return json.load(reply)["data"]
+
+    def variables(self, port: int) -> dict[str, list]:
+        """What Grafana offers for each variable of the board: the values of its query, which may use those before it."""
+        chosen = {}
+        for variable in json.loads(BOARD.read_text())["templating"]["list"]:
+            if variable["type"] == "query":
+                series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
+                chosen[variable["name"]] = self.ask(port, f"label/{label}/values", **{"match[]": self.filled(series, chosen)})
+        return chosen
+
+    @staticmethod
+    def filled(query: str, chosen: dict[str, list]) -> str:
+        """With values of variables as Grafana writes them: escaped for a pattern, and that for a string of PromQL."""
+        for name, values in chosen.items():
+            pattern = "|".join(re.sub(r"[.+*?()\[\]{}^$|\\]", r"\\\\\g<0>", value) for value in values)
+            query = query.replace(f"${name}", f"({pattern})")
+        return query.replace("$__rate_interval", "1m")
+
+    def numbers(self, port: int, query: str, chosen={}) -> bool:
+        """Whether the query has a value that is a number, and each label that it groups by."""
+        found = self.ask(port, "query", query=self.filled(query, chosen))["result"]
+        grouped = re.match(r"(?:sum|max) by \((\w+)\)", query)
+        named = not grouped or all(one["metric"].get(grouped[1]) for one in found)
+        return named and any(not math.isnan(float(one["value"][1])) for one in found)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,20 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
             status, text, _ = self.refused(flag, value, "--port", 0)
             self.assertEqual((status, flag in text), (64, True), text)
 
+    def test_refusals_as_json(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder) / "serve.json"
+            config.write_text('{"log-format": "json",\n "port": 70000}')
+            for flags, wanted, code, part in (
+                (("--log-format", "json", "--nonsense"), 64, "CLI_FLAG", "nonsense"),
+                (("--log-format=json", "--kv-memory", "999T", "--port", 0), 69, "RT_KV_MEMORY", "asks for 999.0 TiB"),
+                (("--config", config), 64, "CLI_NUMBER", f"{config}:2: --port must be"),
+            ):
+                status, text, _ = self.refused(*flags)
+                lines = [json.loads(line) for line in text.splitlines()]
+                self.assertEqual((status, lines[-1]["level"], lines[-1]["code"]), (wanted, "error", code), text)
+                self.assertIn(part, lines[-1]["message"])
+
     def test_what_cannot_be_promised_is_refused_at_the_start(self):
         with tempfile.TemporaryDirectory() as folder:
             same, empty = pathlib.Path(folder, "same"), pathlib.Path(folder, "empty")

@@ -91,7 +91,7 @@ class Watchdog(unittest.TestCase):
             self.ends(server, thread)
         self.assertEqual(rest.count(b'"error":{'), 1, rest[-500:])
         self.assertNotIn(b"server_shutdown", rest)
-        self.check(server, r"error\[SV_STUCK\] a step has made no progress for \d\.\d s \(at most", "in the kernels", r"worker 0 ", r"worker 1 ",
+        self.check(server, r"error\[SV_STUCK\] a step has made no progress for \d\.\d to \d\.\d s \(at most", "in the kernels", r"worker 0 ", r"worker 1 ",
                    r"step \d+: 1 tokens, 0 of them of prompts, 1 sequences, 1 rows, program for",
                    r"request the-one-that-hangs choice 0 running: 1 prompt tokens, \d+ generated",
                    r"thread \d+ llmc-engine t", r"thread \d+ llmc-worker-1 \w", r"thread \d+ llmc-io-0 S", r"thread \d+ llmc-watchdog \w")
@@ -105,7 +105,7 @@ class Watchdog(unittest.TestCase):
             thread = thread_of(server, "llmc-io-0")
             freeze(thread)
             self.ends(server, thread)
-        self.check(server, r"error\[SV_STUCK\] I/O thread 0 has done nothing for \d\.\d s \(at most 1 s\)", r"the engine's loop is (idle|making memory ready)", r"thread \d+ llmc-io-0 t")
+        self.check(server, r"error\[SV_STUCK\] I/O thread 0 has done nothing for \d\.\d to 1\.\d s \(at most 1 s, looked at every 0\.1 s\)", r"the engine's loop is (idle|making memory ready)", r"thread \d+ llmc-io-0 t")
 
     def test_who_is_stopped_as_a_whole_goes_on(self):
         with WatchedServer("--watchdog-seconds", 1) as server:

@@ -133,6 +133,7 @@ void Connection::refuse(int status, const std::string& reason) {
   current_ = std::make_shared<Exchange>(shared_from_this(), HttpRequest{}, io_.now());
   auto exchange = current_;
   exchange->requestId = requestIdFor({});
+  exchange->request.method = reader_.method();
   exchange->request.path = reader_.path();
   const ApiError error{status, status == 408 ? "timeout" : "invalid_http", reason, {}};
   exchange->respond({status, error.json(errorShapeOf(reader_.path()))});

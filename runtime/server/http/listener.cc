@@ -17,6 +17,7 @@
 #include "runtime/server/api/api_error.h"
 #include "runtime/server/http/connection.h"
 #include "runtime/server/http/io_thread.h"
+#include "runtime/server/request_id.h"
 
 namespace llmc::rt::server {
 namespace asio = boost::asio;
@@ -144,8 +145,8 @@ void Listener::State::take(tcp::socket socket, IoThread& io) {
     const std::string body = error.json();
     const std::string answer =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-        "Connection: close\r\nContent-Length: " +
-        std::to_string(body.size()) + "\r\n\r\n" + body;
+        "Connection: close\r\nX-Request-Id: " +
+        requestIdFor({}) + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     boost::system::error_code ignored;
     socket.non_blocking(true, ignored);
     socket.write_some(asio::buffer(answer), ignored);

@@ -30,6 +30,7 @@ class RequestReader {
   const std::string& reason() const { return reason_; }
   /// Of a failed request whose head could be read: its path; else empty.
   const std::string& path() const { return request_.path; }
+  const std::string& method() const { return request_.method; }  ///< likewise
   /// The client waits for "100 Continue" before it sends the body. True once a request.
   bool takeContinue();
 

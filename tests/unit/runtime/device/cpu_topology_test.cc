@@ -98,6 +98,12 @@ TEST(CpuTopology, TextOfAPlacement) {
   EXPECT_EQ(placementText(placeWorkers(twoSockets(), 0, 1)),
             "1 worker on CPU 0, one a physical core of 4, quota of 1 CPU");
   EXPECT_EQ(placementText(placeWorkers(machine("core:4 pu:1", 4), 9, 0)), "9 workers on 4 CPUs, not pinned");
+  EXPECT_EQ(crowdText(placeWorkers(machine("core:4 pu:1", 4), 4, 0)), "");
+  EXPECT_TRUE(crowdText(placeWorkers(machine("core:4 pu:1", 4), 5, 0))
+                  .starts_with("--threads 5 is more than the 4 CPUs that this process may use: "));
+  EXPECT_EQ(crowdText(placeWorkers(machine("core:4 pu:1", 4), 0, 2)), "");
+  EXPECT_TRUE(crowdText(placeWorkers(machine("core:4 pu:1", 4), 3, 2))
+                  .starts_with("--threads 3 is more than the 2 CPUs of the cgroup's quota: "));
 }
 
 TEST(CpuTopology, CpuMaxOfTheCgroup) {

@@ -12,8 +12,11 @@ namespace {
 using Texts = std::vector<std::string>;
 
 Result<Texts> read(const std::string& text, const Texts& given = {}) {
-  const TemporaryFile file(text);
-  return readConfigFile(file.path(), given);
+  const TemporaryFile path(text);
+  auto file = ConfigFile::open(path.path());
+  if (!file) return file.takeStatus();
+  FlagPlaces places;
+  return file->arguments(given, places);
 }
 
 TEST(ConfigFile, YamlAndJson) {
@@ -96,6 +99,7 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
         Case{"gpu_memory_utilization: 0.9\n", ":1: --gpu-memory-utilization is not to be had: --kv-memory says"},
         Case{"block-size: 32\n", ":1: --block-size can only be 16, found '32': a KV page"},
         Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
+        Case{"chat: []\n", ":1: 'chat' takes one value"},
         Case{"chat: 'true'\n", ":1: 'chat' must be true or false"},
         Case{"[1]\n", ":1: this is not a map"},
         Case{"", ":1: this is not a map"},
@@ -114,10 +118,35 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
   }
 }
 
+TEST(ConfigFile, PlacesOfFlags) {
+  const TemporaryFile path("port: 1\n\nengine:\n  e.bin\napi-key:\n  - a\n  - b\nmax-queue: 2\nchat: null\n");
+  auto file = ConfigFile::open(path.path());
+  ASSERT_TRUE(file);
+  FlagPlaces places;
+  ASSERT_TRUE(file->arguments({"max-queue"}, places));
+  EXPECT_EQ(places.at("port").where, path.path() + ":1");
+  EXPECT_EQ(places.at("port").object, "");
+  EXPECT_EQ(places.at("engine").where, path.path() + ":4");
+  EXPECT_EQ(places.at("engine").object, "e.bin");
+  EXPECT_EQ(places.at("api-key").where, path.path() + ":6");
+  EXPECT_FALSE(places.contains("max-queue")) << "the command line's";
+}
+
+TEST(ConfigFile, AFlagIsKnownBeforeAMistake) {
+  for (const auto& [text, value] :
+       {std::pair{"log_format: json\nprot: 1\n", "json"}, std::pair{"{\"log-format\": \"json\", \"port\": [", "json"},
+        std::pair{"prot: [\nlog-format: json\n", ""}, std::pair{"log-format: [json]\n", ""}}) {
+    const TemporaryFile path(text);
+    auto file = ConfigFile::open(path.path());
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->peek("log-format"), value) << text;
+  }
+}
+
 TEST(ConfigFile, FilesThatCannotBeRead) {
   for (auto [path, status, why] :
        {std::tuple{"/nowhere/config.yaml", 66, "No such file"}, std::tuple{"/tmp", 74, "Is a directory"}}) {
-    auto got = readConfigFile(path, {});
+    auto got = ConfigFile::open(path);
     ASSERT_FALSE(got);
     EXPECT_EQ(exitStatus(got.status().kind()), status);
     EXPECT_NE(got.status().message().find(std::string(path) + ": " + why), std::string::npos) << got.status().message();

@@ -99,7 +99,8 @@ TEST(FlagSpellings, ALengthThatIsChosenIsLeftOut) {
 TEST(FlagSpellings, WhatIsNotHereSaysWhatIs) {
   for (const auto& [flag, why] :
        {std::pair{"--gpu_memory_utilization=0.9", "--kv-memory"}, std::pair{"--quantization", "llmc build --quant"},
-        std::pair{"--ssl-keyfile", "a proxy"}, std::pair{"--enable-lora", "no LoRA yet"}}) {
+        std::pair{"--ssl-keyfile", "a proxy"}, std::pair{"--enable-lora", "no LoRA yet"},
+        std::pair{"--allow-credentials", "a proxy before the server can add them"}}) {
     auto line = inOurSpelling({"e", flag});
     ASSERT_FALSE(line) << flag;
     EXPECT_EQ(line.status().code(), "CLI_FLAG");

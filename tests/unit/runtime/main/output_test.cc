@@ -29,7 +29,16 @@ TEST(Output, NoticesAreTextOrJsonLines) {
         std::exit(0);
       },
       testing::ExitedWithCode(0),
-      R"(^\{"time":"20[0-9-]+T[0-9:.]+Z","message":"two\\nlines \\"quoted\\""\})"
+      R"(^\{"time":"20[0-9-]+T[0-9:.]+Z","level":"info","message":"two\\nlines \\"quoted\\""\})"
+      "\n$");
+  EXPECT_EXIT(
+      {
+        writeNoticesAsJson();
+        writeError(Status::error(ErrorKind::kUsage, "CLI_FLAG", "what\xff", "do this"));
+        std::exit(0);
+      },
+      testing::ExitedWithCode(0),
+      R"(^\{"time":"20[0-9-]+T[0-9:.]+Z","level":"error","code":"CLI_FLAG","message":"error\[CLI_FLAG\] what.+; do this"\})"
       "\n$");
 }
 

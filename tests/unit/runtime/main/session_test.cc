@@ -1,9 +1,12 @@
 // Engines that cannot be opened here, and memory that does not suffice.
 #include "runtime/main/session.h"
 
+#include <sched.h>
+
 #include <cstdlib>
 #include <filesystem>
 
+#include "runtime/device/cpu_topology.h"
 #include "tests/unit/runtime/main/run_fixture.h"
 
 namespace llmc::rt::test {
@@ -32,6 +35,23 @@ TEST_F(Run, AnEngineWithoutATokenizerTakesIdsAlone) {
   EXPECT_NE(err_.find("tiny.llmc holds no tokenizer"), std::string::npos) << err_;
   EXPECT_EQ(run({"--prompt-ids", "1", "--json", "--max-tokens", "1", "--threads", "1"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["token_ids"], std::vector<int>{0});
+}
+
+TEST_F(Run, MoreWorkersThanCpusAreTold) {
+  const std::vector<int> all = allowedCpus();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(all[0], &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  const int crowded = run({"--prompt", "a", "--max-tokens", "1", "--threads", "2"});
+  const std::string said = err_;
+  const int fits = run({"--prompt", "a", "--max-tokens", "1", "--threads", "1"});
+  for (const int cpu : all) CPU_SET(cpu, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(crowded, 0);
+  EXPECT_TRUE(said.starts_with("--threads 2 is more than the 1 CPU that this process may use: ")) << said;
+  EXPECT_EQ(fits, 0);
+  EXPECT_EQ(err_, "");
 }
 
 TEST_F(Run, AModelWithoutANameIsCalledAfterTheFile) {

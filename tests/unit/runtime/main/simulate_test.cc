@@ -1,4 +1,6 @@
 // The planning tool: table, JSON, its own measurements given back to it, and bad traces.
+#include <regex>
+
 #include "tests/unit/runtime/main/run_fixture.h"
 
 namespace llmc::rt::test {
@@ -27,6 +29,13 @@ TEST_F(Run, MeasuresTheCostAndReadsItAgain) {
   ASSERT_EQ(run({"--simulate", trace, "--json", "--threads", "2", "--max-num-seqs", "4"}), 0) << err_;
   const auto first = nlohmann::json::parse(out_);
   EXPECT_GT(first["mean_ttft_ms"].get<double>(), 0);
+  EXPECT_TRUE(std::regex_match(
+      err_, std::regex("measuring [0-9]+ kinds of steps with 2 workers, at least 3 times each, about [0-9]+ s\n"
+                       "(measuring steps, round [0-9]+\n)*"
+                       "measuring what serving adds, with 1 to 4 streams at once, about [0-9]+ s\n"
+                       "playing the first 2 requests, 1 to [89] s\n"
+                       "simulating 2 requests\n")))
+      << err_;
   ASSERT_EQ(run({"--simulate", trace, "--json", "--max-num-seqs", "4", "--step-cost",
                  file("cost.json", first["step_cost"].dump())}),
             0)

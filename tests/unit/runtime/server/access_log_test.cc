@@ -74,27 +74,44 @@ TEST(AccessLog, APipeThatNobodyReadsHoldsNothingUp) {
   ::close(ends[0]);
 }
 
-TEST(AccessLog, WhatIsNotHttpCanBeTraced) {
+/// The log of one connection that sends `bytes`, and the id that its answer has.
+std::pair<std::string, std::string> refusalOf(const char* bytes, int status, LogFormat format) {
   const std::string path = testing::TempDir() + "refused-" + std::to_string(::getpid()) + ".log";
   std::FILE* file = std::fopen(path.c_str(), "w");
   std::string id;
   {
     ServerOptions options;
     options.accessLog = file;
+    options.logFormat = format;
     Served served({}, options);
     Client client(served.server->port());
-    client.send("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nExpect: magic\r\n\r\n");
+    client.send(bytes);
     const Reply answer = client.read();
-    EXPECT_EQ(answer.status, 417);
+    EXPECT_EQ(answer.status, status);
     id = answer.headers.at("x-request-id");
     served.server->stop();
   }
   std::fclose(file);
-  std::ifstream in(path);
-  const std::string log{std::istreambuf_iterator<char>(in), {}};
   EXPECT_EQ(id.size(), 32u);
-  EXPECT_NE(log.find(" /v1/models 417 "), std::string::npos) << log;
+  std::ifstream in(path);
+  return {std::string{std::istreambuf_iterator<char>(in), {}}, id};
+}
+
+TEST(AccessLog, WhatIsRefusedCanBeTraced) {
+  const auto [log, id] =
+      refusalOf("GET /v1/models HTTP/1.1\r\nHost: localhost\r\nExpect: magic\r\n\r\n", 417, LogFormat::kText);
+  EXPECT_NE(log.find(" GET /v1/models 417 "), std::string::npos) << log;
   EXPECT_NE(log.find(" id=" + id + " from=127.0.0.1:"), std::string::npos) << log;
+}
+
+TEST(AccessLog, WhatIsNotHttpHasNoMethodAndNoPath) {
+  const char* const bytes = "\x16\x03\x01 hello\r\n\r\n";  // as of TLS
+  const auto [text, id] = refusalOf(bytes, 400, LogFormat::kText);
+  EXPECT_NE(text.find("Z - - 400 "), std::string::npos) << text;
+  EXPECT_NE(text.find(" id=" + id), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(refusalOf(bytes, 400, LogFormat::kJson).first);
+  for (const char* key : {"method", "path", "finish", "traceparent"}) EXPECT_TRUE(json.at(key).is_null()) << json;
+  EXPECT_EQ(json["status"], 400);
 }
 
 }  // namespace

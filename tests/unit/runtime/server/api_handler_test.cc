@@ -138,16 +138,39 @@ TEST(ApiHandler, DrainingRefusesNewWork) {
   EXPECT_EQ(reply.headers.at("connection"), "close");
 }
 
+TEST(ApiHandler, HeadIsGetWithoutABody) {
+  Served served;
+  Client client(served.server->port());
+  for (const char* path :
+       {"/", "/health", "/ready", "/ping", "/version", "/load", "/v1/models", "/v1/models/mock", "/metrics"}) {
+    client.send("HEAD " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const Reply head = client.read(/*head=*/true), get = served.get(path);
+    EXPECT_EQ(head.status, 200) << path;
+    EXPECT_EQ(head.headers.contains("content-type"), get.headers.contains("content-type")) << path;
+    EXPECT_EQ(head.headers.at("x-request-id").size(), 32u) << path;
+    if (std::string_view(path) != "/metrics")  // which has grown meanwhile
+      EXPECT_EQ(head.headers.at("content-length"), get.headers.at("content-length")) << path;
+  }
+}
+
 TEST(ApiHandler, LabelsOfMetricsAreFixed) {
   Served served;
   served.get("/secret-path-of-a-user");
-  Client client(served.server->port());
-  client.send("BREW /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  EXPECT_EQ(client.read().status, 405);
+  for (const char* request :
+       {"BREW /v1/models", "BRUISE /v1/models", "GET /v1/completions", "HEAD /v1/models", "BREW /health", "(no HTTP"}) {
+    Client client(served.server->port());
+    client.send(std::string(request) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_GE(client.read(/*head=*/true).status, 200) << request;
+  }
   const std::string body = served.get("/metrics").body;
-  EXPECT_EQ(body.find("secret-path"), std::string::npos);
-  EXPECT_EQ(body.find("BREW"), std::string::npos);
-  EXPECT_NE(body.find(R"(http_requests_total{handler="other",method="other",status="4xx"} 2)"), std::string::npos);
+  for (const char* absent : {"secret-path", "BREW", "BRUISE", R"(http_requests_total{handler="/health")"})
+    EXPECT_EQ(body.find(absent), std::string::npos) << absent;
+  for (const char* line : {R"(http_requests_total{handler="none",method="GET",status="4xx"} 2)",
+                           R"(http_requests_total{handler="none",method="other",status="4xx"} 3)",
+                           R"(http_requests_total{handler="/v1/models",method="HEAD",status="2xx"} 1)",
+                           R"(llmc:http_responses_total{handler="/health",method="other",code="405"} 1)"})
+    EXPECT_NE(body.find(line), std::string::npos) << line << "\n"
+                                                  << body.substr(body.find("# HELP http_requests_total"), 2000);
 }
 
 }  // namespace

@@ -31,6 +31,17 @@ TEST(HttpMetrics, ProbesAreNoRequests) {
                      "llmc:http_responses_total{handler=\"/ready\",method=\"GET\",code=\"503\"} 1"});
 }
 
+TEST(HttpMetrics, LabelsAreOfABoundedSet) {
+  EXPECT_EQ(handlerLabel("/v1/models/{model}", "/v1/models/m"), "/v1/models/{model}");
+  EXPECT_EQ(handlerLabel({}, "/v1/completions"), "none") << "a wrong method";
+  EXPECT_EQ(handlerLabel({}, "/nowhere"), "none");
+  EXPECT_EQ(handlerLabel({}, ""), "none");
+  EXPECT_EQ(handlerLabel({}, "/health"), "/health") << "left out by its path";
+  EXPECT_EQ(methodLabel("OPTIONS"), "OPTIONS");
+  EXPECT_EQ(methodLabel("get"), "other");
+  EXPECT_EQ(methodLabel(""), "other");
+}
+
 TEST(HttpMetrics, TimesAndSizes) {
   HttpMetrics metrics;
   metrics.count({"/v1/completions", "POST", 200, 100, 1000, .1});

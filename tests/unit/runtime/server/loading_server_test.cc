@@ -28,6 +28,7 @@ TEST(LoadingServer, IsAliveAndNotReady) {
       EXPECT_NE(reply.body.find("\"loading\""), std::string::npos);
       EXPECT_TRUE(reply.headers.contains("retry-after"));
       EXPECT_EQ(reply.headers.at("connection"), "close");
+      EXPECT_EQ(reply.headers.at("x-request-id").size(), 32u);
     }
   }
   Client waiting(port);
