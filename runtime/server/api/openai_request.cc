@@ -14,9 +14,10 @@ constexpr const char* kUnsupported[] = {"functions",
                                         "media_io_kwargs",
                                         "mm_processor_kwargs",
                                         "chat_template",
-                                        "thinking_token_budget",
                                         "kv_transfer_params",
+                                        "ec_transfer_params",
                                         "vllm_xargs",
+                                        "watermarking",
                                         "prompt_embeds",
                                         "suffix",
                                         "audio",
@@ -26,6 +27,10 @@ constexpr const char* kUnsupported[] = {"functions",
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
+  if (const Json* budget = fields.find("thinking_token_budget"); budget && !isNeutral(*budget))
+    fields.fail(unsupported("thinking_token_budget",
+                            "'thinking_token_budget' cannot be kept: this server does not know where the model's "
+                            "thinking ends; leave it out, and bound the whole answer by 'max_tokens'"));
   refuseTools(fields);
   refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
   refuseFormats(fields, fields.find("response_format"), "response_format");
@@ -157,8 +162,7 @@ void checkWithoutEffect(FieldReader& fields) {
 }
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
-  fields.boolean("stream", out.stream);
-  fields.integer("stream_interval", 1, INT32_MAX, out.streamInterval);
+  readStream(fields, out);
   const Json* options = fields.find("stream_options");
   if (!options || (!out.stream && options->is_object() && options->empty())) return;
   if (!out.stream) return fields.fail(invalidValue("stream_options", "'stream_options' needs 'stream' to be true"));
