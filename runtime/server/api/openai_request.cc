@@ -71,6 +71,8 @@ void readCounts(FieldReader& fields, GenerateRequest& out) {
   // An echo without an answer is how prompts are scored.
   const int64_t least = out.echo && !out.chat() ? 0 : 1;
   readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", least, out);
+  uint32_t unheeded = 0;
+  if (newName) fields.integer("max_tokens", least, INT32_MAX, unheeded);
   fields.integer("n", 1, limits::kChoices, out.choices);
   out.shown = out.choices;
   fields.integer("best_of", 1, limits::kChoices, out.choices);

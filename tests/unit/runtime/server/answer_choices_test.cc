@@ -9,8 +9,8 @@ namespace llmc::rt::server::test {
 namespace {
 
 using nlohmann::json;
-constexpr const char* kText = "/v1/completions";
-constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kCompletionsPath = "/v1/completions";
+constexpr const char* kChatPath = "/v1/chat/completions";
 
 MockOptions longContext() {
   MockOptions mock;
@@ -22,7 +22,7 @@ std::string chat(const std::string& fields) { return R"({"messages":[{"role":"us
 
 TEST(AnswerChoices, ALongAnswerIsWhole) {
   Served served(longContext());
-  const Reply reply = served.post(kChat, chat(R"("n":3,"max_tokens":1000,"logprobs":true,"top_logprobs":20)"));
+  const Reply reply = served.post(kChatPath, chat(R"("n":3,"max_tokens":1000,"logprobs":true,"top_logprobs":20)"));
   ASSERT_EQ(reply.status, 200);
   ASSERT_GT(reply.body.size(), size_t{1} << 20) << "is put together apart";
   const json body = json::parse(reply.body);
@@ -39,7 +39,7 @@ TEST(AnswerChoices, WhoLeavesWhileItIsPutTogetherLeavesNothing) {
   Served served(longContext());
   for (int i = 0; i < 4; ++i) {
     Client client(served.server->port());
-    client.send(postText(kChat, chat(R"("n":3,"max_tokens":1000,"logprobs":true,"top_logprobs":20)")));
+    client.send(postText(kChatPath, chat(R"("n":3,"max_tokens":1000,"logprobs":true,"top_logprobs":20)")));
     std::this_thread::sleep_for(std::chrono::milliseconds(7 * i));
     client.close();
   }
@@ -49,7 +49,7 @@ TEST(AnswerChoices, WhoLeavesWhileItIsPutTogetherLeavesNothing) {
 
 TEST(AnswerChoices, AnAnswerThatOutgrowsItsBoundEnds) {
   Served served(longContext());
-  const Reply reply = served.post(kChat, chat(R"("n":128,"logprobs":true,"top_logprobs":20)"));
+  const Reply reply = served.post(kChatPath, chat(R"("n":128,"logprobs":true,"top_logprobs":20)"));
   EXPECT_EQ(reply.status, 400);
   EXPECT_EQ(json::parse(reply.body)["error"]["param"], "top_logprobs");
   EXPECT_EQ(served.server->load(), 0u);
@@ -63,10 +63,10 @@ TEST(AnswerChoices, RepeatedPromptsAreBounded) {
   std::string prompt = "65";
   for (int i = 1; i < 350'000; ++i) prompt += ",65";
   const std::string body = R"({"prompt":[)" + prompt + R"(],"max_tokens":1,"return_token_ids":true,"n":)";
-  const Reply reply = served.post(kText, body + "128}");
+  const Reply reply = served.post(kCompletionsPath, body + "128}");
   EXPECT_EQ(reply.status, 400);
   EXPECT_EQ(json::parse(reply.body)["error"]["param"], "return_token_ids");
-  EXPECT_EQ(served.post(kText, body + "2}").status, 200);
+  EXPECT_EQ(served.post(kCompletionsPath, body + "2}").status, 200);
   EXPECT_EQ(served.server->load(), 0u);
 }
 
@@ -75,7 +75,9 @@ TEST(AnswerChoices, FirstEventsThatHoldPromptsAreNoSlowReader) {
   std::string prompt = "65";
   for (int i = 1; i < 350'000; ++i) prompt += ",65";
   const auto events =
-      served.post(kText, R"({"prompt":[)" + prompt + R"(],"max_tokens":3,"return_token_ids":true,"stream":true,"n":4})")
+      served
+          .post(kCompletionsPath,
+                R"({"prompt":[)" + prompt + R"(],"max_tokens":3,"return_token_ids":true,"stream":true,"n":4})")
           .events();
   ASSERT_EQ(events.size(), 13u);
   EXPECT_EQ(events.back(), "[DONE]");

@@ -245,6 +245,7 @@ TEST(OpenAiRequest, AllKeysOfABiasThatAreWrongAreNamed) {
 TEST(OpenAiRequest, ThinkingFollowsTheEffortUnlessItIsTold) {
   GenerateRequest out;
   EXPECT_EQ(readFault(R"("reasoning_effort":"")", true, out)->param, "reasoning_effort");
+  EXPECT_EQ(readFault(R"("max_completion_tokens":5,"max_tokens":"many")", true, out)->param, "max_tokens");
   EXPECT_EQ(readOk(R"("reasoning_effort":"none")", true).messages.variables,
             R"({"reasoning_effort":"none","enable_thinking":false})");
   EXPECT_EQ(
