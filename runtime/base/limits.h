@@ -58,9 +58,14 @@ inline constexpr uint64_t kPromptBytes = 64ull << 20;
 inline constexpr uint64_t kTemplateOutputBytes = 4ull << 20;
 inline constexpr uint64_t kTemplateFuel = 1'000'000;
 inline constexpr int64_t kTopLogprobs = 20;
-/// Log probabilities that an answer may hold of its prompts: tokens times alternatives, each choice again. 60 MB of
-/// JSON.
-inline constexpr uint64_t kPromptLogprobs = uint64_t{1} << 20;
+/// Log probabilities of an answer that is made whole: tokens times alternatives, of its prompts and its choices. 60 MB
+/// of JSON.
+inline constexpr uint64_t kAnswerLogprobs = uint64_t{1} << 20;
+/// Of those that an event of a stream says at once: an echoed prompt's, and a whole answer's at the end of
+/// /v1/responses.
+inline constexpr uint64_t kEventLogprobs = kAnswerLogprobs / 4;
+/// What an answer says again of its prompts, in each choice: ids and texts.
+inline constexpr uint64_t kRepeatedPromptBytes = 128ull << 20;
 inline constexpr int64_t kBeamWidth = kTopLogprobs / 2;  ///< a step looks at twice as many tokens
 inline constexpr int64_t kStopStrings = 16;
 inline constexpr uint64_t kStopStringBytes = 256;
@@ -74,6 +79,7 @@ inline constexpr uint32_t kHeaders = 100;
 inline constexpr uint64_t kBodyBytes = 8ull << 20;
 inline constexpr uint64_t kShortBodyBytes = 128ull << 10;   ///< longer ones are prepared apart, one after the other
 inline constexpr uint64_t kBodyWireBytes = 3 * kBodyBytes;  ///< with what the chunked encoding puts around it
+inline constexpr uint64_t kShortAnswerBytes = 1ull << 20;   ///< longer ones are put together apart
 inline constexpr uint64_t kReadAheadBytes = 64ull << 10;    ///< of pipelined requests while one is answered
 inline constexpr uint64_t kSendBufferBytes = 256ull
                                              << 10;  ///< a stream; fuller than this it is paused, at twice cancelled

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "runtime/base/limits.h"
+#include "runtime/server/api/answer_bounds.h"
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/error_response.h"
 
@@ -89,7 +90,25 @@ void Answer::start(EventInbox& inbox) {
   }
   exchange_->promptTokens = promptTokens_;
   exchange_->listen(shared_from_this());
-  if (ApiFault fault = submitAll(inbox)) fail(*fault);
+  ApiFault fault = checkRepeated();
+  if (!fault) fault = submitAll(inbox);
+  if (fault) fail(*fault);
+}
+
+ApiFault Answer::checkRepeated() const {
+  uint64_t bytes = 0;
+  for (const PromptState& prompt : prompts_)
+    bytes += prompt.idsJson.size() + prompt.textJson.size() + prompt.text.size();
+  // A chat's whole answer has one prompt beside its choices.
+  if (request_.stream || !request_.chat()) bytes *= request_.shown;
+  if (bytes <= limits::kRepeatedPromptBytes) return std::nullopt;
+  const std::string field = request_.returnTokenIds     ? "return_token_ids"
+                            : request_.returnPromptText ? "return_prompt_text"
+                                                        : "echo";
+  return invalidValue(field, "the answer would repeat " + std::to_string(bytes) +
+                                 " bytes of its prompts, and the most is " +
+                                 std::to_string(limits::kRepeatedPromptBytes) + "; leave out '" + field +
+                                 "', or ask for fewer choices in a request");
 }
 
 /// A text as it was sent, unless tokens of it are cut off; what ids mean, special tokens included, as in vLLM.
@@ -139,7 +158,7 @@ ApiError Answer::faultOf(const Status& status) const {
 }
 
 void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
-  if (!exchange_) return;  // it ended while the event was on its way
+  if (!exchange_ || building_) return;  // it ended while the event was on its way
   PromptState& state = prompts_[prompt];
   if (auto* started = std::get_if<PromptEvent>(&event)) {
     onPrompt(state, std::move(*started));
@@ -157,8 +176,10 @@ void Answer::onEvent(uint32_t prompt, GenerationEvent event) {
     if (error->status.code() == kBadLogits) count(Counter::kCorrupted);
     return fail(faultOf(error->status));
   }
+  if (shownLogprobs_ > mostLogprobs(request_)) return fail(tooManyLogprobs(request_));
   if (live_ == 0) return finishAll();
   if (exchange_ && !buffer_.empty()) {
+    if (std::exchange(beginning_, false)) firstBytes_ += buffer_.size();
     exchange_->write(buffer_);
     buffer_.clear();
     keepPace();
@@ -171,7 +192,6 @@ void Answer::onPrompt(PromptState& prompt, PromptEvent event) {
   prompt.scheduled =
       arrived_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(event.queueSeconds));
   prompt.logprobs = std::move(event.logprobs);
-  if (request_.promptLogprobs >= 0) appendPromptLogprobs(prompt.logprobsJson, spelling_, prompt.ids, prompt.logprobs);
   prompt.queueSeconds = event.queueSeconds;
   count(Counter::kPromptTokens, prompt.tokens);
   count(Counter::kCachedTokens, event.cachedTokens);
@@ -219,19 +239,40 @@ void Answer::choiceEnded(PromptState& prompt, ChoiceState& choice) {
 }
 
 void Answer::finishAll() {
-  auto exchange = exchange_;
+  if (!request_.stream) return finishWhole();
+  auto exchange = std::exchange(exchange_, nullptr);
   exchange->completionTokens = completionTokens_;
-  if (request_.stream) {
-    format_->appendEnd(buffer_, usage());
-    if (!exchange->streaming()) exchange->beginStream("text/event-stream; charset=utf-8");
-    exchange->write(buffer_);
-    exchange_ = nullptr;
-    exchange->endStream();
-  } else {
-    const std::string body = wholeBody();
-    exchange_ = nullptr;
-    exchange->respond({200, body});
+  format_->appendEnd(buffer_, usage());
+  if (!exchange->streaming()) exchange->beginStream("text/event-stream; charset=utf-8");
+  exchange->write(buffer_);
+  exchange->endStream();
+  services_.load.fetch_sub(1, std::memory_order_relaxed);
+}
+
+/// What the body will be made of, roughly; a log probability is 64 bytes of text.
+uint64_t Answer::bodyBytes() const {
+  uint64_t bytes = completionTokens_ * 8 + shownLogprobs_ * 64;
+  for (const PromptState& prompt : prompts_) {
+    bytes += (prompt.idsJson.size() + prompt.textJson.size() + prompt.text.size()) * request_.shown;
+    bytes += prompt.logprobs.size() * static_cast<uint64_t>(request_.promptLogprobs + 1) * 64 * request_.shown;
   }
+  return bytes;
+}
+
+void Answer::finishWhole() {
+  if (bodyBytes() <= limits::kShortAnswerBytes) return respond(wholeBody());
+  building_ = true;
+  services_.apart([self = shared_from_this(), &io = exchange_->io()] {
+    auto body = std::make_shared<std::string>(self->wholeBody());
+    io.post([self, body] { self->respond(std::move(*body)); });
+  });
+}
+
+void Answer::respond(std::string body) {
+  if (!exchange_) return;  // the client left, or the deadline came, meanwhile
+  auto exchange = std::exchange(exchange_, nullptr);
+  exchange->completionTokens = completionTokens_;
+  exchange->respond({200, std::move(body)});
   services_.load.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -286,7 +327,7 @@ void Answer::onShutdown() {
 
 void Answer::keepPace() {
   const size_t buffered = exchange_->buffered();
-  if (buffered > 2 * limits::kSendBufferBytes) {
+  if (buffered > 2 * limits::kSendBufferBytes + firstBytes_) {
     // The pause came too late or was not heeded; memory is not the client's to take.
     auto exchange = exchange_;
     count(Counter::kAbort, live_);

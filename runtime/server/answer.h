@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,8 +28,9 @@ struct AnswerServices {
   const ModelText& text;
   Metrics& metrics;
   std::atomic<uint64_t>& nextGeneration;
-  std::atomic<uint32_t>& load;   ///< requests being answered
-  std::optional<uint64_t> seed;  ///< of requests that bring none; unset: random
+  std::atomic<uint32_t>& load;                              ///< requests being answered
+  std::optional<uint64_t> seed;                             ///< of requests that bring none; unset: random
+  const std::function<void(std::function<void()>)>& apart;  ///< runs what would hold up an I/O thread on another one
 };
 
 /// Belongs to the exchange's I/O thread. Shared by the exchange (as its listener) and by the sinks of the backend.
@@ -59,7 +61,6 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
     std::string idsJson;       ///< when token ids were asked for
     std::string text;          ///< for echo
     std::string textJson;      ///< when the prompt's text was asked for: special tokens are in it
-    std::string logprobsJson;  ///< prompt_logprobs
     std::vector<PositionLogprobs> logprobs;
     uint32_t cached = 0;
     uint32_t live = 0;                      ///< choices that go on
@@ -96,6 +97,10 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   void observeToken(ChoiceState& choice, Clock::time_point now);
   void choiceEnded(PromptState& prompt, ChoiceState& choice);
   void finishAll();
+  void finishWhole();
+  void respond(std::string body);
+  uint64_t bodyBytes() const;
+  ApiFault checkRepeated() const;
   std::string wholeBody();
   std::vector<uint32_t> shownChoices() const;
   void cancelAll();
@@ -120,8 +125,12 @@ class Answer : public EventTarget, public ExchangeListener, public std::enable_s
   uint32_t live_ = 0;
   uint64_t promptTokens_ = 0, completionTokens_ = 0, cachedTokens_ = 0;
   bool paused_ = false;
-  const uint32_t shard_;   ///< of the metrics
-  const bool onlyPrompt_;  ///< no token of the answer is shown
+  bool building_ = false;       ///< the whole body, on another thread: choices and prompts are that one's
+  bool beginning_ = false;      ///< buffer_ holds the first event of a choice
+  uint64_t firstBytes_ = 0;     ///< of the first events of choices, which may hold whole prompts
+  uint64_t shownLogprobs_ = 0;  ///< of the tokens until now, where they are kept
+  const uint32_t shard_;        ///< of the metrics
+  const bool onlyPrompt_;       ///< no token of the answer is shown
   Clock::time_point arrived_;
   std::string buffer_;  ///< events of the call that runs
 };

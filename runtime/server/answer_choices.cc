@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/server/answer.h"
+#include "runtime/server/api/answer_bounds.h"
 #include "runtime/server/api/json_text.h"
 
 namespace llmc::rt::server {
@@ -33,6 +34,7 @@ void Answer::onToken(uint32_t prompt, TokenEvent event) {
 
 void Answer::begin(PromptState& prompt, uint32_t index) {
   if (std::exchange(choices_[index].begun, true)) return;
+  beginning_ = true;
   if (request_.stream && !exchange_->streaming()) exchange_->beginStream("text/event-stream; charset=utf-8");
   if (request_.echo && !request_.chat()) return echoPrompt(prompt, choices_[index]);
   if (const std::string* echoed = request_.echoedMessage()) choices_[index].whole = *echoed;
@@ -49,8 +51,10 @@ void Answer::echoPrompt(const PromptState& prompt, ChoiceState& choice) const {
 
 void Answer::show(PromptState& prompt, uint32_t index, std::string text, const TokenEvent* event) {
   ChoiceState& choice = choices_[index];
-  if (event && event->logprobs && request_.sampling.logprobs >= 0)
+  if (event && event->logprobs && request_.sampling.logprobs >= 0) {
     choice.logprobs.add(spelling_, event->token, *event->logprobs);
+    if (keepsLogprobs(request_)) shownLogprobs_ += 1 + event->logprobs->top.size();
+  }
   choice.whole += text;
   if (event && request_.returnTokenIds) choice.ids.push_back(event->token);
   if (!request_.stream || waitsForMore(choice)) return;
@@ -98,7 +102,9 @@ std::vector<uint32_t> Answer::shownChoices() const {
 std::string Answer::wholeBody() {
   const std::vector<uint32_t> indices = shownChoices();
   std::vector<ChoiceText> shown(indices.size());
-  std::vector<std::string> logprobs(indices.size()), ids(indices.size());
+  std::vector<std::string> logprobs(indices.size()), ids(indices.size()), ofPrompts(prompts_.size());
+  for (size_t i = 0; i < prompts_.size() && request_.promptLogprobs >= 0; ++i)
+    appendPromptLogprobs(ofPrompts[i], spelling_, prompts_[i].ids, std::exchange(prompts_[i].logprobs, {}));
   for (uint32_t i = 0; i < indices.size(); ++i) {
     ChoiceState& choice = choices_[indices[i]];
     const PromptState& prompt = prompts_[indices[i] / request_.choices];
@@ -109,7 +115,7 @@ std::string Answer::wholeBody() {
     shown[i].logprobs = logprobs[i];
     shown[i].tokenIds = ids[i];
     shown[i].prompt = textsOf(prompt);
-    shown[i].promptLogprobs = prompt.logprobsJson;
+    shown[i].promptLogprobs = ofPrompts[indices[i] / request_.choices];
     shown[i].finish = choice.text.finish();
     shown[i].stopReason = choice.text.stopReason();
   }

@@ -73,6 +73,7 @@ const ApiHandler::Route* ApiHandler::find(std::string_view path, std::string_vie
 ApiHandler::ApiHandler(ApiServices services, std::vector<std::shared_ptr<EventInbox>> inboxes)
     : services_(std::move(services)),
       encoder_(services_.backend.facts(), services_.text),
+      apart_([this](std::function<void()> work) { boost::asio::post(preparingLong_, std::move(work)); }),
       inboxes_(std::move(inboxes)),
       preparing_(services_.prepareThreads),
       preparingLong_(1) {}
@@ -173,8 +174,8 @@ void ApiHandler::generate(const std::shared_ptr<Exchange>& exchange, Api api) {
       // As in vLLM the header's comes first.
       if (!work->request.requestId.empty() && !isSafeRequestId(exchange->request.header("x-request-id")))
         exchange->requestId = work->request.requestId;
-      const AnswerServices services{services_.backend, services_.text, services_.metrics,
-                                    nextGeneration_,   load_,          services_.seed};
+      const AnswerServices services{services_.backend, services_.text, services_.metrics, nextGeneration_, load_,
+                                    services_.seed,    apart_};
       const auto answer = std::make_shared<Answer>(services, exchange, std::move(work->request),
                                                    std::move(work->generations));  // counts itself from here on
       load_.fetch_sub(1);

@@ -94,6 +94,7 @@ class ApiHandler : public HttpHandler {
 
   const ApiServices services_;
   const PromptEncoder encoder_;
+  const std::function<void(std::function<void()>)> apart_;
   std::vector<std::shared_ptr<EventInbox>> inboxes_;
   std::atomic<bool> ready_{true}, draining_{false};
   std::atomic<uint64_t> nextGeneration_{1};

@@ -177,7 +177,7 @@ def chat_rows():
         yield Row("RQ10", ask(CHAT, messages=messages), 400, code, param)
     for part in ({"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/a.png"}}, {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
                  {"type": "file", "file": {"file_id": "f"}}):
-        yield Row("RQ11", ask(CHAT, messages=turn([part])), 400, "unsupported_content", "messages[0].content")
+        yield Row("RQ11", ask(CHAT, messages=turn([part])), 400, "unsupported_content", "messages[0].content[0]")
     yield Row("RQ12", ask(CHAT, chat_template="{{ x }}"), 400, "unsupported_parameter", "chat_template")
     yield Row("RQ12", ask(CHAT, chat_template_kwargs={"chat_template": "x"}), 400, "unsupported_parameter", "chat_template_kwargs")
     schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
@@ -211,7 +211,7 @@ def other_apis():
                                     ("RQ5", {"max_output_tokens": CONTEXT + 1}, "input", "context_length_exceeded"), ("RQ10", {"input": []}, "input", "invalid_value"), ("RQ6", {"include": ["bogus"]}, "include", "invalid_value"),
                                     ("RQ6", {"parallel_tool_calls": "yes"}, "parallel_tool_calls", "invalid_value"),
                                     ("RQ11", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://127.0.0.1:9/"}]}]},
-                                     "input[0].content", "unsupported_content"),
+                                     "input[0].content[0]", "unsupported_content"),
                                     ("RQ21", {"text": {"format": {"type": "json_object"}}}, "text.format", "unsupported_parameter"),
                                     ("RQ21", {"store": True}, "store", "unsupported_parameter")):
         yield Row(id, ask(RESPONSES, **fields), 400, code, param)

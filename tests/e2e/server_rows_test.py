@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import json
+import pathlib
 import resource
 import socket
 import threading
@@ -199,6 +200,27 @@ class Rows(unittest.TestCase):
             self.assertGreater(len(refused), 0)
             for sock in busy + more:
                 sock.close()
+
+    def test_health_beside_the_longest_answers(self):  # EP1
+        """The most log probabilities that an answer may hold, and the most of a prompt that it may repeat."""
+        messages = [{"role": "user", "content": "hi"}]
+        bodies = [("/v1/chat/completions", {"messages": messages, "n": 6, "max_tokens": 8300, "logprobs": True, "top_logprobs": 20}),
+                  (TEXT, {"prompt": [65] * 49_000, "max_tokens": 1, "echo": True, "logprobs": 20}),
+                  ("/v1/responses", {"input": "hi", "max_output_tokens": 12_400, "top_logprobs": 20, "stream": True}),
+                  (TEXT, {"prompt": [65] * 490_000, "n": 80, "max_tokens": 1, "return_token_ids": True})]
+        with MockServer("--context", 1_000_000, "--io-threads", 1) as server:
+            for path, body in bodies:
+                with self.subTest(path=path), server.connect() as sock:
+                    sock.sendall(mock_server.request(path, body, "Connection: close\r\n"))
+                    reader = threading.Thread(target=lambda: [None for _ in iter(lambda: sock.recv(1 << 20), b"")])
+                    reader.start()
+                    while reader.is_alive():
+                        begin = time.monotonic()
+                        self.assertEqual(send(server, get("/health")).status, 200)
+                        self.assertLess(time.monotonic() - begin, 0.5)
+                        time.sleep(0.005)
+            peak = int(pathlib.Path(f"/proc/{server.child.pid}/status").read_text().split("VmHWM:")[1].split()[0])
+            self.assertLess(peak, 640 << 10)  # KiB; 450 MiB here
 
     def test_descriptors_run_out(self):  # HT16
         with MockServer("--context", CONTEXT) as server, server.connect() as first:

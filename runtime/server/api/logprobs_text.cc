@@ -2,6 +2,7 @@
 #include "runtime/server/api/logprobs_text.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/server/api/json_text.h"
 #include "runtime/text/stop_matcher.h"
@@ -144,11 +145,11 @@ std::string ChoiceLogprobs::take() {
   std::string out;
   if (!arrays_.empty()) {
     arrays_.append(out);
-    arrays_.clear();
+    arrays_ = {};
   } else if (!entries_.empty()) {
     const bool content = style_ == LogprobStyle::kContent;
-    ((out = content ? R"({"content":[)" : "[") += entries_) += content ? "]}" : "]";
-    entries_.clear();
+    out = std::exchange(entries_, {});  // of a long answer it is too much to be there twice
+    out.insert(0, content ? R"({"content":[)" : "[") += content ? "]}" : "]";
   }
   return out;
 }

@@ -1,5 +1,6 @@
 // Fields of /v1/messages, as Anthropic's API names them.
 #include "runtime/base/limits.h"
+#include "runtime/server/api/foreign_fields.h"
 #include "runtime/server/api/request_fields.h"
 
 namespace llmc::rt::server {
@@ -12,6 +13,7 @@ constexpr const char* kUnsupported[] = {"tools", "mcp_servers", "container", "co
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
+  refuseForeign(fields, Api::kMessages);
   const auto typeOf = [&](const char* name) {
     const Json* value = fields.find(name);
     if (!value || !value->is_object()) return value ? std::string("?") : std::string();
@@ -23,8 +25,18 @@ void refuseUnsupported(FieldReader& fields) {
   // Without tools both mean the same.
   if (const std::string type = typeOf("tool_choice"); !type.empty() && type != "none" && type != "auto")
     fields.fail(unsupported("tool_choice", "'tool_choice' may only be of type \"none\" or \"auto\" here"));
-  if (const Json* config = fields.find("output_config"); config && config->is_object() && config->contains("format"))
-    refuseFormats(fields, &(*config)["format"], "output_config.format");
+  const Json* config = fields.find("output_config");
+  if (config && !config->is_object()) fields.fail(invalidValue("output_config", "'output_config' must be an object"));
+  if (config && config->contains("format")) refuseFormats(fields, &(*config)["format"], "output_config.format");
+}
+
+/// After refuseUnsupported(), which leaves of `thinking` only that it is off.
+void readVariables(FieldReader& fields, ChatFields& out) {
+  Effort effort{nullptr, "output_config.effort"};
+  if (const Json* config = fields.find("output_config"); config && config->contains("effort"))
+    effort.value = &(*config)["effort"];
+  effort.off = fields.find("thinking") != nullptr;
+  readTemplateVariables(fields, effort, out);
 }
 
 /// `system` and `messages`. Turns of one role are one turn; an answer at the end is gone on with.
@@ -56,7 +68,7 @@ void readConversation(FieldReader& fields, ChatFields& out) {
 
 void readMessagesFields(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   refuseUnsupported(fields);
-  fields.boolean("stream", out.stream);
+  readStream(fields, out);
   if (!fields.fault() && !fields.find("max_tokens")) fields.fail(invalidValue("max_tokens", "'max_tokens' is missing"));
   // Without an answer the prompt is only put into the cache.
   readMaxTokens(fields, "max_tokens", 0, out);
@@ -65,7 +77,7 @@ void readMessagesFields(FieldReader& fields, const ModelFacts& facts, GenerateRe
   readSampling(fields, facts, "stop_sequences", out);
   out.sampling.logprobs = -1;
   readOrderAndCache(fields, facts, out);
-  readTemplateVariables(fields, nullptr, out.messages);
+  readVariables(fields, out.messages);
   readConversation(fields, out.messages);
 }
 
@@ -74,7 +86,7 @@ ApiFault readCountRequest(const Json& body, const ModelFacts& facts, ChatFields&
   std::string model;
   if (ApiFault fault = readModel(fields, facts, model)) return fault;
   refuseUnsupported(fields);
-  readTemplateVariables(fields, nullptr, out);
+  readVariables(fields, out);
   readConversation(fields, out);
   return fields.fault();
 }

@@ -125,6 +125,11 @@ void OpenAiFormat::appendChoice(std::string& out, const ChoiceText& choice) cons
 
 std::string OpenAiFormat::whole(std::span<const ChoiceText> choices, const Usage& usage) {
   std::string out = whole_;
+  size_t bytes = 0;
+  for (const ChoiceText& choice : choices)
+    bytes += 512 + choice.text.size() + choice.logprobs.size() + choice.tokenIds.size() +
+             choice.prompt.tokenIds.size() + choice.prompt.text.size() + choice.promptLogprobs.size();
+  out.reserve(out.size() + bytes);
   for (const ChoiceText& choice : choices) {
     if (out.back() == '}') out += ',';
     appendChoice(out, choice);

@@ -14,9 +14,10 @@ constexpr const char* kUnsupported[] = {"functions",
                                         "media_io_kwargs",
                                         "mm_processor_kwargs",
                                         "chat_template",
-                                        "thinking_token_budget",
                                         "kv_transfer_params",
+                                        "ec_transfer_params",
                                         "vllm_xargs",
+                                        "watermarking",
                                         "prompt_embeds",
                                         "suffix",
                                         "audio",
@@ -26,6 +27,10 @@ constexpr const char* kUnsupported[] = {"functions",
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
+  if (const Json* budget = fields.find("thinking_token_budget"); budget && !isNeutral(*budget))
+    fields.fail(unsupported("thinking_token_budget",
+                            "'thinking_token_budget' cannot be kept: this server does not know where the model's "
+                            "thinking ends; leave it out, and bound the whole answer by 'max_tokens'"));
   refuseTools(fields);
   refuseOthers(fields, "modalities", {Json::array({"text"})}, "[\"text\"]");
   refuseFormats(fields, fields.find("response_format"), "response_format");
@@ -66,6 +71,8 @@ void readCounts(FieldReader& fields, GenerateRequest& out) {
   // An echo without an answer is how prompts are scored.
   const int64_t least = out.echo && !out.chat() ? 0 : 1;
   readMaxTokens(fields, newName ? "max_completion_tokens" : "max_tokens", least, out);
+  uint32_t unheeded = 0;
+  if (newName) fields.integer("max_tokens", least, INT32_MAX, unheeded);
   fields.integer("n", 1, limits::kChoices, out.choices);
   out.shown = out.choices;
   fields.integer("best_of", 1, limits::kChoices, out.choices);
@@ -157,8 +164,7 @@ void checkWithoutEffect(FieldReader& fields) {
 }
 
 void readStreaming(FieldReader& fields, GenerateRequest& out) {
-  fields.boolean("stream", out.stream);
-  fields.integer("stream_interval", 1, INT32_MAX, out.streamInterval);
+  readStream(fields, out);
   const Json* options = fields.find("stream_options");
   if (!options || (!out.stream && options->is_object() && options->empty())) return;
   if (!out.stream) return fields.fail(invalidValue("stream_options", "'stream_options' needs 'stream' to be true"));

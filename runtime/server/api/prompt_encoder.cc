@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/server/api/answer_bounds.h"
+
 namespace llmc::rt::server {
 namespace {
 
@@ -143,7 +145,6 @@ ApiFault PromptEncoder::prepare(const GenerateRequest& request, std::vector<Gene
   if (Status status = checkParams(model.sampling, facts_.vocabulary); !status) return fromStatus(status);
 
   const size_t prompts = request.chat() ? 1 : request.prompts.size();
-  uint64_t scores = 0;
   for (size_t i = 0; i < prompts; ++i) {
     GenerationRequest one = model;
     ApiFault fault;
@@ -155,15 +156,9 @@ ApiFault PromptEncoder::prepare(const GenerateRequest& request, std::vector<Gene
       fault = encodeText(std::get<std::string>(request.prompts[i]), request.addSpecialTokens, one.prompt, &request);
     if (!fault) fault = fit(request, one);
     if (fault && fault->param == "messages") fault->param = request.promptField();
-    if (!fault && one.promptLogprobs >= 0) {
-      scores += one.prompt.size() * (static_cast<uint64_t>(one.promptLogprobs) + 1) * request.shown;
-      if (scores > limits::kPromptLogprobs)
-        fault = invalidValue(request.echo ? "logprobs" : "prompt_logprobs",
-                             "the answer would hold more than " + std::to_string(limits::kPromptLogprobs) +
-                                 " log probabilities of the prompt, counting each choice; ask for fewer, or for 'n' 1");
-    }
     if (fault) return fault;
     out.push_back(std::move(one));
+    if ((fault = checkLogprobs(request, out))) return fault;
   }
   return std::nullopt;
 }

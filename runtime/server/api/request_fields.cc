@@ -10,12 +10,6 @@
 namespace llmc::rt::server {
 namespace {
 
-/// Values that mean the same as leaving the field out.
-bool isNeutral(const Json& value) {
-  return value.is_null() || value == false || ((value.is_array() || value.is_object()) && value.empty()) ||
-         (value.is_string() && value.get_ref<const std::string&>().empty());
-}
-
 void readLogitBias(FieldReader& fields, uint32_t vocabulary, SamplingParams& sampling) {
   const Json* map = fields.find("logit_bias");
   if (!map) return;
@@ -54,6 +48,11 @@ void refuseStructured(FieldReader& fields) {
 
 }  // namespace
 
+bool isNeutral(const Json& value) {
+  return value.is_null() || value == false || ((value.is_array() || value.is_object()) && value.empty()) ||
+         (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
 void refuseFields(FieldReader& fields, std::span<const char* const> names) {
   for (const char* name : names)
     if (const Json* value = fields.find(name); value && !isNeutral(*value)) return fields.fail(unsupported(name));
@@ -78,6 +77,11 @@ void refuseFormats(FieldReader& fields, const Json* format, const std::string& p
     fields.fail(invalidValue(param, "'" + param + "' must be an object with a type"));
   else if (*type != "text")
     fields.fail(unsupported(param, "'" + param + "' may only be {\"type\": \"text\"} here"));
+}
+
+void readStream(FieldReader& fields, GenerateRequest& out) {
+  fields.boolean("stream", out.stream);
+  fields.integer("stream_interval", 1, INT32_MAX, out.streamInterval);
 }
 
 void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stops, GenerateRequest& out) {
@@ -160,7 +164,23 @@ void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateReq
   readTruncation(fields, facts, out);
 }
 
-void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out) {
+namespace {
+
+void readEffort(FieldReader& fields, const Effort& effort, Json& variables) {
+  static constexpr const char* kEfforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
+  if (effort.off && !variables.contains("enable_thinking")) variables["enable_thinking"] = false;
+  if (!effort.value || effort.value->is_null()) return;
+  if (std::find(std::begin(kEfforts), std::end(kEfforts), *effort.value) == std::end(kEfforts))
+    return fields.fail(invalidValue(
+        effort.name, "'" + std::string(effort.name) + "' must be none, minimal, low, medium, high, xhigh or max"));
+  variables["reasoning_effort"] = *effort.value;
+  // Templates that think only when they are told to read this name.
+  if (!variables.contains("enable_thinking")) variables["enable_thinking"] = *effort.value != "none";
+}
+
+}  // namespace
+
+void readTemplateVariables(FieldReader& fields, const Effort& effort, ChatFields& out) {
   Json variables = Json::object();
   if (const Json* given = fields.find("chat_template_kwargs")) {
     if (!given->is_object())
@@ -179,16 +199,7 @@ void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& 
           "documents", "'documents' must be a list of at most " + std::to_string(limits::kDocuments) + " objects"));
     variables["documents"] = *documents;
   }
-  if (effort && !effort->is_null()) {
-    static constexpr const char* kEfforts[] = {"", "none", "minimal", "low", "medium", "high", "xhigh", "max"};
-    if (std::find(std::begin(kEfforts), std::end(kEfforts), *effort) == std::end(kEfforts))
-      return fields.fail(invalidValue("reasoning_effort",
-                                      "'reasoning_effort' must be none, minimal, low, medium, high, xhigh or max"));
-    const auto& level = effort->get_ref<const std::string&>();
-    if (!level.empty()) variables["reasoning_effort"] = level;
-    // Templates that think only when they are told to read this name.
-    if (!level.empty() && !variables.contains("enable_thinking")) variables["enable_thinking"] = level != "none";
-  }
+  readEffort(fields, effort, variables);
   if (!variables.empty()) out.variables = variables.dump();
 }
 

@@ -10,7 +10,9 @@
 
 namespace llmc::rt::server {
 
-/// Refuses fields that this server lacks, unless they hold what leaving them out means (null, false, "", [], {}).
+/// A value that means the same as leaving the field out: null, false, "", [], {}.
+bool isNeutral(const Json& value);
+/// Refuses fields that this server lacks, unless they are neutral.
 void refuseFields(FieldReader& fields, std::span<const char* const> names);
 /// The same of `tools`; `tool_choice` may be none.
 void refuseTools(FieldReader& fields);
@@ -19,6 +21,8 @@ void refuseOthers(FieldReader& fields, const char* name, std::initializer_list<J
 /// `format` of `param` may only have the type "text".
 void refuseFormats(FieldReader& fields, const Json* format, const std::string& param);
 
+/// `stream` and how many tokens an event has.
+void readStream(FieldReader& fields, GenerateRequest& out);
 /// `stops`: the API's name for its stop strings.
 void readSampling(FieldReader& fields, const ModelFacts& facts, const char* stops, GenerateRequest& out);
 /// `name`: the API's name for the most tokens of an answer, at least `least`. Reads min_tokens, too.
@@ -26,14 +30,20 @@ void readMaxTokens(FieldReader& fields, const char* name, int64_t least, Generat
 /// Priority, cache salt, truncation; names that are only checked.
 void readOrderAndCache(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out);
 
-/// Template variables: chat_template_kwargs, documents, and `effort`, which may be null.
-void readTemplateVariables(FieldReader& fields, const Json* effort, ChatFields& out);
+/// How much a model shall think, by the API's name for it.
+struct Effort {
+  const Json* value = nullptr;  ///< null: not said
+  const char* name = "reasoning_effort";
+  bool off = false;  ///< told not to think at all
+};
+/// Template variables: chat_template_kwargs, documents, and the effort.
+void readTemplateVariables(FieldReader& fields, const Effort& effort, ChatFields& out);
 
 /// What messages of an API may be.
 struct MessageRules {
   std::span<const char* const> roles;
   std::span<const char* const> textParts;  ///< types of content parts that hold text
-  bool loose = false;  ///< texts as parts, parts without a type, an assistant's refusal in place of a content
+  bool loose = false;  ///< texts as parts, pictures without a type, an assistant's refusal in place of a content
 };
 /// The text of a content: a text, or a list of text parts, which are lines as in vLLM.
 ApiFault flattenContent(const Json& content, const std::string& param, const MessageRules& rules, std::string& out);

@@ -8,7 +8,10 @@ namespace llmc::rt::server {
 namespace {
 
 constexpr const char* kChatRoles[] = {"system", "developer", "user", "assistant"};
-constexpr const char* kChatParts[] = {"text", "input_text", "output_text", "refusal"};
+constexpr const char* kChatParts[] = {"text", "input_text", "output_text", "refusal", "thinking"};
+/// By which vLLM knows a part without a type. All are of what this server lacks.
+constexpr const char* kMediaKeys[] = {"image_url",    "image_pil", "image_embeds", "audio_url",
+                                      "audio_embeds", "video_url", "input_audio",  "prompt_embeds"};
 constexpr MessageRules kChatRules{kChatRoles, kChatParts, true};
 
 bool isOneOf(const std::string& text, std::span<const char* const> list) {
@@ -72,25 +75,26 @@ ApiError unsupportedContent(std::string param, const std::string& what) {
 
 namespace {
 
-/// As vLLM reads them: a text alone is a part, too, and one without a type is what its field says.
+/// As vLLM reads them: a text alone is a part, too; one without a type must be a picture or sound.
 ApiFault textOfPart(const Json& part, const std::string& param, const MessageRules& rules, std::string_view& out) {
   if (part.is_string() && rules.loose) {
     out = part.get_ref<const std::string&>();
     return std::nullopt;
   }
   const auto type = part.is_object() ? part.find("type") : part.end();
-  const bool untyped = rules.loose && part.is_object() && type == part.end();
-  if (!untyped && (!part.is_object() || type == part.end() || !type->is_string()))
-    return invalidValue(param, "each part of '" + param + "' must be an object with a type");
-  if (untyped && !part.contains("text"))
-    return unsupportedContent(
-        param, part.empty() ? "an empty part" : "a part with '" + escaped(part.items().begin().key(), 40) + "'");
-  const std::string name = untyped ? "text" : type->get<std::string>();
+  if (rules.loose && part.is_object() && (type == part.end() || type->is_null()))
+    for (const char* key : kMediaKeys)
+      if (part.contains(key)) return unsupportedContent(param, "a part with '" + std::string(key) + "'");
+  if (!part.is_object() || type == part.end() || !type->is_string())
+    return invalidValue(param, "'" + param + "' must be " + (rules.loose ? "a text or " : "") +
+                                   "an object with a type, as in {\"type\": \"" + rules.textParts.front() +
+                                   "\", \"text\": \"...\"}");
+  const std::string name = type->get<std::string>();
   if (!isOneOf(name, rules.textParts)) return unsupportedContent(param, "a part of type '" + escaped(name, 40) + "'");
-  const char* field = name == "refusal" ? "refusal" : "text";
+  const std::string field = name == "refusal" || name == "thinking" ? name : "text";
   const auto text = part.find(field);
   if (text == part.end() || !text->is_string())
-    return invalidValue(param, "a " + std::string(field) + " part of '" + param + "' has no " + field);
+    return invalidValue(param + "." + field, "'" + param + "." + field + "' must be a text");
   out = text->get_ref<const std::string&>();
   return std::nullopt;
 }
@@ -103,10 +107,10 @@ ApiFault flattenContent(const Json& content, const std::string& param, const Mes
     return std::nullopt;
   }
   if (!content.is_array()) return invalidValue(param, "'" + param + "' must be a text or a list of parts");
-  for (const Json& part : content) {
+  for (size_t i = 0; i < content.size(); ++i) {
     std::string_view text;
-    if (ApiFault fault = textOfPart(part, param, rules, text)) return fault;
-    if (&part != &content.front()) out += '\n';
+    if (ApiFault fault = textOfPart(content[i], param + "[" + std::to_string(i) + "]", rules, text)) return fault;
+    if (i > 0) out += '\n';
     out += text;
   }
   return std::nullopt;
@@ -127,7 +131,11 @@ ApiFault readMessage(const Json& message, const std::string& place, const Messag
                                                      ", got '" + escaped(role, 40) + "'");
   const Json* content = fields.find("content");
   // openai's client sends back what it was answered: a refusal, and no content.
-  if (!content && rules.loose && role == "assistant") content = fields.find("refusal");
+  if (!content && rules.loose && role == "assistant") {
+    content = fields.find("refusal");
+    if (content && !content->is_string())
+      return invalidValue(fields.fullName("refusal"), "'" + fields.fullName("refusal") + "' must be a text");
+  }
   if (!content) return invalidValue(fields.fullName("content"), "'" + fields.fullName("content") + "' is missing");
   std::string text;
   if (ApiFault fault = flattenContent(*content, fields.fullName("content"), rules, text)) return fault;
@@ -153,7 +161,7 @@ void readChatFields(FieldReader& fields, ChatFields& out) {
     fields.fail(invalidValue("continue_final_message",
                              "'continue_final_message' and 'add_generation_prompt' exclude each other"));
   fields.boolean("add_special_tokens", out.addSpecialTokens);
-  readTemplateVariables(fields, fields.find("reasoning_effort"), out);
+  readTemplateVariables(fields, {fields.find("reasoning_effort")}, out);
   readMessageList(fields, out);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "runtime/base/limits.h"
+#include "runtime/server/api/foreign_fields.h"
 #include "runtime/server/api/json_text.h"
 #include "runtime/server/api/request_fields.h"
 
@@ -11,8 +12,16 @@ namespace {
 constexpr const char* kRoles[] = {"system", "developer", "user", "assistant"};
 constexpr const char* kParts[] = {"input_text", "output_text", "text"};
 constexpr MessageRules kRules{kRoles, kParts};
-constexpr const char* kUnsupported[] = {"tools",  "previous_response_id", "conversation",      "background",
-                                        "prompt", "moderation",           "context_management"};
+constexpr const char* kUnsupported[] = {"tools",
+                                        "previous_response_id",
+                                        "conversation",
+                                        "background",
+                                        "prompt",
+                                        "moderation",
+                                        "context_management",
+                                        "previous_response",
+                                        "previous_input_messages",
+                                        "enable_response_messages"};
 
 /// OpenAI's words. Those about tools, images and encrypted thoughts add nothing to answers that have none.
 constexpr const char* kIncludes[] = {"message.output_text.logprobs",
@@ -26,6 +35,7 @@ constexpr const char* kIncludes[] = {"message.output_text.logprobs",
 
 void refuseUnsupported(FieldReader& fields) {
   refuseFields(fields, kUnsupported);
+  refuseForeign(fields, Api::kResponses);
   refuseOthers(fields, "store", {false}, "false: responses are not stored");
   refuseOthers(fields, "truncation", {"disabled"}, "\"disabled\"");
   refuseOthers(fields, "tool_choice", {"none", "auto"}, "\"none\" or \"auto\"");
@@ -38,6 +48,8 @@ void refuseUnsupported(FieldReader& fields) {
 void readLogprobs(FieldReader& fields, GenerateRequest& out) {
   std::vector<std::string> include;
   int32_t top = 0;
+  if (const Json* given = fields.find("include"); given && !given->is_array())
+    fields.fail(invalidValue("include", "'include' must be a list of texts, as in [\"message.output_text.logprobs\"]"));
   fields.texts("include", 64, limits::kNameBytes, include);
   for (const std::string& one : include)
     if (std::find(std::begin(kIncludes), std::end(kIncludes), one) == std::end(kIncludes))
@@ -124,7 +136,7 @@ std::string repeated(const FieldReader& fields, const std::string& instructions,
 
 void readResponsesFields(FieldReader& fields, const ModelFacts& facts, GenerateRequest& out) {
   refuseUnsupported(fields);
-  fields.boolean("stream", out.stream);
+  readStream(fields, out);
   bool ignored = false;
   fields.boolean("parallel_tool_calls", ignored);
   readMaxTokens(fields, "max_output_tokens", 1, out);
@@ -132,10 +144,10 @@ void readResponsesFields(FieldReader& fields, const ModelFacts& facts, GenerateR
   readLogprobs(fields, out);
   readOrderAndCache(fields, facts, out);
   checkMetadata(fields);
-  const Json* effort = nullptr;
+  Effort effort{nullptr, "reasoning.effort"};
   if (const Json* reasoning = fields.find("reasoning")) {
     if (!reasoning->is_object()) return fields.fail(invalidValue("reasoning", "'reasoning' must be an object"));
-    if (reasoning->contains("effort")) effort = &(*reasoning)["effort"];
+    if (reasoning->contains("effort")) effort.value = &(*reasoning)["effort"];
   }
   readTemplateVariables(fields, effort, out.messages);
   std::string instructions;

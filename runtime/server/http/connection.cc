@@ -212,7 +212,7 @@ void Connection::flush() {
     out_.clear();
     sent_ = 0;
     release(out_);
-  } else if (sent_ > limits::kReadAheadBytes) {
+  } else if (sent_ > limits::kReadAheadBytes && sent_ > out_.size() / 2) {  // seldom: it moves all the rest
     out_.erase(0, std::exchange(sent_, 0));
   }
   if (wasFull_ && buffered() < limits::kSendBufferBytes / 4) {

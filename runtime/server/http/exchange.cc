@@ -62,9 +62,10 @@ void Exchange::respond(const HttpResponse& response) {
   // A 304 has no body by its status; a length would be that of the page.
   if (response.status != 304) out += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
   out += "\r\n";
-  if (request.method != "HEAD") out += response.body;
-  bytesOut += out.size();
+  const std::string_view body = request.method == "HEAD" ? std::string_view{} : response.body;
+  bytesOut += out.size() + body.size();
   connection_->send(out);
+  connection_->send(body);
   end();
 }
 

@@ -1,5 +1,4 @@
 // Answers over HTTP: streams, whole ones, ends of every kind, and the reader's pace.
-// Tests: answer_choices.cc.
 #include "runtime/server/answer.h"
 
 #include <gtest/gtest.h>

@@ -42,6 +42,10 @@ TEST(MessagesRequest, EachFieldArrives) {
   EXPECT_EQ(out.sampling.topK, 5);
   EXPECT_TRUE(out.stream && out.chat());
   EXPECT_TRUE(out.messages.addGenerationPrompt);
+  EXPECT_EQ(out.messages.variables, R"({"enable_thinking":false,"reasoning_effort":"low"})");
+  GenerateRequest thinking;
+  ASSERT_FALSE(read(kHello + R"(,"max_tokens":7,"output_config":{"effort":"max"})", thinking));
+  EXPECT_EQ(thinking.messages.variables, R"({"reasoning_effort":"max","enable_thinking":true})");
 }
 
 TEST(MessagesRequest, TextsAndBlocks) {
@@ -85,13 +89,13 @@ TEST(MessagesRequest, WhatCannotBeIsRefusedByName) {
       {R"("max_tokens":5,"messages":[])", "messages"},
       {R"("max_tokens":5,"messages":[{"role":"system","content":"a"}])", "messages[0].role"},
       {R"("max_tokens":5,"messages":[{"role":"user"}])", "messages[0].content"},
-      {R"("max_tokens":5,"messages":[{"role":"user","content":[{"text":"a"}]}])", "messages[0].content"},
-      {R"("max_tokens":5,"messages":[{"role":"user","content":[)" + image + "]}]", "messages[0].content",
+      {R"("max_tokens":5,"messages":[{"role":"user","content":[{"text":"a"}]}])", "messages[0].content[0]"},
+      {R"("max_tokens":5,"messages":[{"role":"user","content":[)" + image + "]}]", "messages[0].content[0]",
        "unsupported_content"},
       {R"("max_tokens":5,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t"}]}])",
-       "messages[0].content", "unsupported_content"},
+       "messages[0].content[0]", "unsupported_content"},
       {kHello + R"(,"max_tokens":5,"system":7)", "system"},
-      {kHello + R"(,"max_tokens":5,"system":[)" + image + "]", "system", "unsupported_content"},
+      {kHello + R"(,"max_tokens":5,"system":[)" + image + "]", "system[0]", "unsupported_content"},
       {kHello + R"(,"max_tokens":5,"tools":[{"name":"f","input_schema":{}}])", "tools", "unsupported_parameter"},
       {kHello + R"(,"max_tokens":5,"tool_choice":{"type":"any"})", "tool_choice", "unsupported_parameter"},
       {kHello + R"(,"max_tokens":5,"thinking":{"type":"enabled","budget_tokens":1024})", "thinking",
@@ -100,6 +104,8 @@ TEST(MessagesRequest, WhatCannotBeIsRefusedByName) {
       {kHello + R"(,"max_tokens":5,"mcp_servers":[{}])", "mcp_servers", "unsupported_parameter"},
       {kHello + R"(,"max_tokens":5,"output_config":{"format":{"type":"json_schema"}})", "output_config.format",
        "unsupported_parameter"},
+      {kHello + R"(,"max_tokens":5,"output_config":"low")", "output_config"},
+      {kHello + R"(,"max_tokens":5,"output_config":{"effort":"ultra"})", "output_config.effort"},
   };
   for (const auto& [fields, param, code] : cases) {
     GenerateRequest out;

@@ -182,6 +182,9 @@ TEST(OpenAiRequest, WhatIsNotSupportedIsRefusedByName) {
   }
   GenerateRequest out;
   EXPECT_EQ(readFault(R"("suffix":"s")", false, out)->param, "suffix");
+  EXPECT_NE(
+      readFault(R"("thinking_token_budget":5)", true, out)->message.find("bound the whole answer by 'max_tokens'"),
+      std::string::npos);
 }
 
 TEST(OpenAiRequest, ABeamSearchDrawsNothing) {
@@ -240,6 +243,9 @@ TEST(OpenAiRequest, AllKeysOfABiasThatAreWrongAreNamed) {
 }
 
 TEST(OpenAiRequest, ThinkingFollowsTheEffortUnlessItIsTold) {
+  GenerateRequest out;
+  EXPECT_EQ(readFault(R"("reasoning_effort":"")", true, out)->param, "reasoning_effort");
+  EXPECT_EQ(readFault(R"("max_completion_tokens":5,"max_tokens":"many")", true, out)->param, "max_tokens");
   EXPECT_EQ(readOk(R"("reasoning_effort":"none")", true).messages.variables,
             R"({"reasoning_effort":"none","enable_thinking":false})");
   EXPECT_EQ(

@@ -192,12 +192,39 @@ TEST(RequestFields, TemplateVariables) {
   FieldReader fields(json);
   ChatFields chat;
   const Json effort = "low";
-  readTemplateVariables(fields, &effort, chat);
+  readTemplateVariables(fields, {&effort}, chat);
   EXPECT_EQ(chat.variables, R"({"x":1,"reasoning_effort":"low","enable_thinking":true})");
-  for (const Json& wrong : {Json(7), Json("ultra"), Json("High")}) {
+  for (const Json& wrong : {Json(7), Json(""), Json("ultra"), Json("High")}) {
     FieldReader again(json);
-    readTemplateVariables(again, &wrong, chat);
-    EXPECT_EQ(again.fault()->param, "reasoning_effort");
+    readTemplateVariables(again, {&wrong, "reasoning.effort"}, chat);
+    ASSERT_TRUE(again.fault()) << wrong;
+    EXPECT_EQ(again.fault()->param, "reasoning.effort");
+    EXPECT_EQ(again.fault()->message, "'reasoning.effort' must be none, minimal, low, medium, high, xhigh or max");
+  }
+}
+
+TEST(RequestFields, AModelThatIsToldNotToThinkDoesNot) {
+  const auto variables = [](const char* body, const Json& level) {
+    Json json;
+    EXPECT_FALSE(parseBody(body, json));
+    FieldReader fields(json);
+    ChatFields chat;
+    readTemplateVariables(fields, {.value = &level, .off = true}, chat);
+    return chat.variables;
+  };
+  EXPECT_EQ(variables("{}", nullptr), R"({"enable_thinking":false})");
+  EXPECT_EQ(variables("{}", "high"), R"({"enable_thinking":false,"reasoning_effort":"high"})");
+  EXPECT_EQ(variables(R"({"chat_template_kwargs":{"enable_thinking":true}})", nullptr), R"({"enable_thinking":true})");
+}
+
+TEST(RequestFields, EventsOfSeveralTokensInEveryApi) {
+  for (const Api api : kAll) {
+    GenerateRequest out;
+    EXPECT_FALSE(read(api, R"("stream":true,"stream_interval":7)", out));
+    EXPECT_EQ(out.streamInterval, 7u);
+    EXPECT_TRUE(out.stream);
+    GenerateRequest refused;
+    EXPECT_EQ(read(api, R"("stream_interval":0)", refused)->param, "stream_interval");
   }
 }
 

@@ -37,24 +37,56 @@ TEST(RequestPrompts, MoreThanTheQueueEverTakesIsNoMatterOfWaiting) {
 }
 
 TEST(RequestPrompts, PartsAsClientsSendThemBack) {
-  for (const auto& [content, text] : {std::pair{R"("content":[{"text":"a"},{"type":"text","text":"b"}])", "a\nb"},
-                                      std::pair{R"("content":["a","b"])", "a\nb"}, std::pair{R"("refusal":"no")", "no"},
-                                      std::pair{R"("content":null,"refusal":"no")", "no"},
-                                      std::pair{R"("content":[{"type":"refusal","refusal":"no"}])", "no"}}) {
+  for (const auto& [content, text] :
+       {std::pair{R"("content":[{"type":"text","text":"a"},"b"])", "a\nb"}, std::pair{R"("refusal":"no")", "no"},
+        std::pair{R"("content":null,"refusal":"no")", "no"},
+        std::pair{R"("content":[{"type":"refusal","refusal":"no"}])", "no"},
+        std::pair{R"("content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"a"}])", "hm\na"}}) {
     ChatFields out;
     const ApiFault fault = chat(R"("messages":[{"role":"assistant",)" + std::string(content) + "}]", out);
     ASSERT_FALSE(fault) << content << fault->message;
     EXPECT_EQ(out.lastContent, text) << content;
   }
-  for (const char* message :
-       {R"("role":"user","refusal":"no")", R"("role":"assistant","content":[7])",
-        R"("role":"user","content":[{"image_url":{"url":"x"}}])", R"("role":"user","content":[{}])",
-        R"("role":"assistant","content":[{"type":"refusal","text":"no"}])", R"("role":"assistant","refusal":7)"}) {
+  ChatFields out;
+  EXPECT_FALSE(chat(R"("messages":[{"role":"user","content":[{"type":"refusal","refusal":"no"}]}])", out));
+  EXPECT_EQ(out.lastContent, "no") << "vLLM asks not whose part it is";
+}
+
+TEST(RequestPrompts, PartsNeedAType) {
+  struct Case {
+    const char* message;
+    const char* param;
+    const char* code = "invalid_value";
+  };
+  const Case cases[] = {
+      {R"("role":"user","refusal":"no")", "messages[0].content"},
+      {R"("role":"assistant","refusal":7)", "messages[0].refusal"},
+      {R"("role":"assistant","refusal":["no"])", "messages[0].refusal"},
+      {R"("role":"assistant","content":[7])", "messages[0].content[0]"},
+      {R"("role":"user","content":["a",{"text":"b"}])", "messages[0].content[1]"},
+      {R"("role":"user","content":[{"type":null,"text":"b"}])", "messages[0].content[0]"},
+      {R"("role":"user","content":[{"type":7,"text":"b"}])", "messages[0].content[0]"},
+      {R"("role":"assistant","content":[{"refusal":"no"}])", "messages[0].content[0]"},
+      {R"("role":"user","content":[{}])", "messages[0].content[0]"},
+      {R"("role":"user","content":[{"type":"text"}])", "messages[0].content[0].text"},
+      {R"("role":"user","content":[{"type":"text","text":null}])", "messages[0].content[0].text"},
+      {R"("role":"assistant","content":[{"type":"refusal","text":"no"}])", "messages[0].content[0].refusal"},
+      {R"("role":"assistant","content":[{"type":"refusal","refusal":5}])", "messages[0].content[0].refusal"},
+      {R"("role":"user","content":[{"image_url":{"url":"x"}}])", "messages[0].content[0]", "unsupported_content"},
+      {R"("role":"user","content":[{"type":null,"input_audio":{}}])", "messages[0].content[0]", "unsupported_content"},
+      {R"("role":"user","content":[{"type":"file","file":{}}])", "messages[0].content[0]", "unsupported_content"},
+  };
+  for (const auto& [message, param, code] : cases) {
     ChatFields out;
     const ApiFault fault = chat(R"("messages":[{)" + std::string(message) + "}]", out);
     ASSERT_TRUE(fault) << message;
-    EXPECT_EQ(fault->param, "messages[0].content") << message;
+    EXPECT_EQ(fault->param, param) << message;
+    EXPECT_EQ(fault->code, code) << message;
   }
+  ChatFields out;
+  EXPECT_EQ(chat(R"("messages":[{"role":"user","content":[{"text":"b"}]}])", out)->message,
+            "'messages[0].content[0]' must be a text or an object with a type, as in "
+            "{\"type\": \"text\", \"text\": \"...\"}");
 }
 
 TEST(RequestPrompts, TextsIdsAndListsOfEither) {
@@ -129,7 +161,7 @@ TEST(RequestPrompts, BadMessagesNameTheirPlace) {
       {R"("messages":[{"role":"user","content":null}])", "messages[0].content"},
       {R"("messages":[{"role":"user","content":{}}])", "messages[0].content"},
       {R"("messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}}]}])",
-       "messages[0].content", "unsupported_content"},
+       "messages[0].content[0]", "unsupported_content"},
       {R"("messages":[{"role":"tool","content":"a"}])", "messages[0].role", "unsupported_parameter"},
       {R"("messages":[{"role":"assistant","content":"a","tool_calls":[{}]}])", "messages[0].tool_calls",
        "unsupported_parameter"},

@@ -79,8 +79,10 @@ TEST(ResponsesRequest, WhatCannotBeIsRefusedByName) {
       {R"("input":7)", "input"},
       {R"("input":[7])", "input[0]"},
       {R"("input":[{"role":"wizard","content":"a"}])", "input[0].role"},
-      {R"("input":[{"role":"user","content":[{"type":"input_image","image_url":"http://x"}]}])", "input[0].content",
+      {R"("input":[{"role":"user","content":[{"type":"input_image","image_url":"http://x"}]}])", "input[0].content[0]",
        "unsupported_content"},
+      {R"("input":[{"role":"user","content":["a"]}])", "input[0].content[0]"},
+      {R"("input":[{"role":"user","content":[{"type":"input_text","text":5}]}])", "input[0].content[0].text"},
       {R"("input":[{"type":"function_call_output","call_id":"c","output":"o"}])", "input[0]", "unsupported_content"},
       {R"("input":[{"type":"item_reference","id":"msg_1"}])", "input[0]", "unsupported_content"},
       {hi + R"("store":true)", "store", "unsupported_parameter"},
@@ -97,11 +99,16 @@ TEST(ResponsesRequest, WhatCannotBeIsRefusedByName) {
       {hi + R"("max_output_tokens":0)", "max_output_tokens"},
       {hi + R"("top_logprobs":21)", "top_logprobs"},
       {hi + R"("include":7)", "include"},
+      {hi + R"("include":"message.output_text.logprobs")", "include"},
+      {hi + R"("include":["thoughts"])", "include"},
       {hi + R"("instructions":7)", "instructions"},
       {hi + R"("metadata":[])", "metadata"},
       {hi + R"("metadata":{"a":1})", "metadata"},
       {hi + R"("metadata":{"a":")" + std::string(513, 'v') + "\"}", "metadata"},
       {hi + R"("reasoning":"high")", "reasoning"},
+      {hi + R"("reasoning":{"effort":"ultra"})", "reasoning.effort"},
+      {hi + R"("reasoning":{"effort":""})", "reasoning.effort"},
+      {hi + R"("previous_input_messages":[{}])", "previous_input_messages", "unsupported_parameter"},
   };
   for (const auto& [fields, param, code] : cases) {
     GenerateRequest out;
