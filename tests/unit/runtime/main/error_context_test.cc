@@ -32,7 +32,7 @@ TEST_F(Run, ValuesOfAConfigFileHaveTheirLine) {
     EXPECT_NE(err_.find("] " + path + why), std::string::npos) << text << err_;
   };
   refused("host: 127.0.0.1\nport: 99999\n", 64, ":2: --port must be a whole number in [0, 65535], got '99999'");
-  refused("{\"max-queue\": 7,\n\n \"policy\":\n \"best\"}", 64, ":4: --policy must be");
+  refused("{\"port\": 0,\n\n \"policy\":\n \"best\"}", 64, ":4: --policy must be");
   refused("max-num-batched-tokens: 2\n", 64, ":1: --max-num-batched-tokens 2 is less than --max-num-seqs 64");
   refused("\nhost: '300.1.1.1 '\n", 64, ":2: '300.1.1.1 ' is not an IP address");
   refused("api-key-file: /nowhere/keys\n", 66, ":1: cannot read the keys in /nowhere/keys");
