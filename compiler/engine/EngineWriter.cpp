@@ -107,11 +107,11 @@ rt::Status EngineWriter::State::writeHead() {
   header.fileBytes = file.size();
   header.sectionCount = static_cast<uint32_t>(sections.size());
   const auto count = [&](SectionKind kind) {
-    return std::count_if(sections.begin(), sections.end(),
-                         [&](const SectionEntry& section) { return section.kind == static_cast<uint32_t>(kind); });
+    return std::ranges::count(sections, static_cast<uint32_t>(kind), &SectionEntry::kind);
   };
   if (count(SectionKind::kPlan) > 1) header.requiredFeatures |= rt::kSeveralTargets;
   if (count(SectionKind::kTokens) > 0) header.requiredFeatures |= rt::kTokenTable;
+  if (std::ranges::count(sections, rt::kPacked, &SectionEntry::flags) > 0) header.requiredFeatures |= rt::kPackedCode;
   header.firstSection = firstSection;
   header.tableDigest = rt::digestOf(table.data(), table.size());
   std::vector<char> head(rt::kHeaderBytes);
@@ -200,6 +200,13 @@ rt::Result<uint32_t> EngineWriter::addSection(SectionKind kind, std::string_view
   if (!index) return index.takeStatus();
   LLMC_TRY(append(bytes.data(), bytes.size()));
   LLMC_TRY(endSection());
+  return index;
+}
+
+rt::Result<uint32_t> EngineWriter::addPackedCode(std::string_view frame) {
+  // It is copied and not mapped: a page is enough.
+  auto index = addSection(SectionKind::kCode, frame, rt::kPlanAlignment);
+  if (index) state_->sections.back().flags = rt::kPacked;
   return index;
 }
 

@@ -40,6 +40,8 @@ class EngineWriter {
   rt::Status endSection();
   /// beginSection + append + endSection.
   rt::Result<uint32_t> addSection(rt::SectionKind kind, std::string_view bytes, uint64_t alignment = 0);
+  /// CODE of which the file has packCode()'s `frame`.
+  rt::Result<uint32_t> addPackedCode(std::string_view frame);
   /// Seconds that append() has spent on digests.
   double digestSeconds() const;
   /// Bytes appended to the open section so far.

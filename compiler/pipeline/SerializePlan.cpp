@@ -73,6 +73,8 @@ public:
       auto level = std::make_unique<fb::LevelT>();
       level->name = kernels_.cuda.empty() ? kernels_.levels[i]->name.str() : kernels_.cuda[i].name;
       level->section = sections_.code[i];
+      if (!kernels_.cuda.empty()) // packed in the file
+        level->plain_bytes = kernels_.cuda[i].code.size();
       out.levels.push_back(std::move(level));
     }
     addWeights(out);

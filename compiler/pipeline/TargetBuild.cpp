@@ -1,6 +1,7 @@
 // One target, phase by phase.
 #include "compiler/pipeline/TargetBuild.h"
 
+#include "compiler/engine/CodePacker.h"
 #include "compiler/graph/ModelBuilder.h"
 #include "compiler/pipeline/ExplainJson.h"
 #include "compiler/pipeline/GenerateCode.h"
@@ -157,11 +158,21 @@ rt::Status TargetBuild::writeWeights(EngineWriter &writer) {
   return rt::Status::ok();
 }
 
+/// Images for CPUs are mapped as they are; a driver takes a copy in any case.
+rt::Result<uint32_t> TargetBuild::writeCode(EngineWriter &writer, std::string_view code) const {
+  if (!cuda())
+    return writer.addSection(rt::SectionKind::kCode, code);
+  auto frame = packCode(code);
+  if (!frame)
+    return frame.takeStatus();
+  return writer.addPackedCode(*frame);
+}
+
 rt::Status TargetBuild::writeProgram(EngineWriter &writer) {
   PlanSections sections;
   sections.weights = weightsSection_;
   for (std::string_view code : kernels_.codeSections()) {
-    auto index = writer.addSection(rt::SectionKind::kCode, code);
+    auto index = writeCode(writer, code);
     if (!index)
       return index.takeStatus();
     sections.code.push_back(*index);

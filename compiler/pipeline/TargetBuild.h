@@ -54,6 +54,7 @@ private:
   rt::Status dumpModule(const char *name);
   void describeModel();
   void describeMemory(plan::EngineOp engine);
+  rt::Result<uint32_t> writeCode(EngineWriter &writer, std::string_view code) const;
   void phase(const char *name) { progress_.phase(prefix_ + name); }
 
   BuildOptions options_;

@@ -9,6 +9,7 @@
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
+#include "runtime/format/packed_code.h"
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -64,7 +65,10 @@ Json levelFacts(const rt::EngineFile &engine) {
   const fb::Engine &plan = engine.plan();
   for (uint32_t i = 0; i < plan.levels()->size(); ++i) {
     const fb::Level &level = *plan.levels()->Get(i);
-    list.push_back({{"name", text(level.name())}, {"code_bytes", engine.sections()[level.section()].size}});
+    const rt::SectionEntry &section = engine.sections()[level.section()];
+    list.push_back({{"name", text(level.name())},
+                    {"code_bytes", rt::codeBytes(level, section)},
+                    {"packed_bytes", (section.flags & rt::kPacked) != 0 ? Json(section.size) : Json()}});
   }
   return list;
 }
@@ -284,7 +288,8 @@ std::string targetText(const Json &facts) {
   std::string out = "\ntarget\n" + pairs(facts["target"]) + "\nmodel\n" + pairs(facts["model"]);
   out += "\nlevels (bytes of code)\n";
   for (const Json &level : facts["levels"])
-    out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";
+    out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) +
+           (level["packed_bytes"].is_null() ? "" : "packed: " + level["packed_bytes"].dump()) + "\n";
   return out + "\n" + memoryText(facts["memory"]) + qualityText(facts);
 }
 

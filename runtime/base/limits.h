@@ -49,6 +49,8 @@ inline constexpr uint32_t kSections = 64;
 inline constexpr uint32_t kPlans = 2;
 inline constexpr uint64_t kEngineBytes = 1ull << 44;
 inline constexpr uint64_t kKernelSymbolBytes = 256;
+inline constexpr uint64_t kDeviceCodeBytes = 256ull
+                                             << 20;  ///< unpacked, of one level for CUDA: fifty times an 8B model's
 
 // Runs.
 inline constexpr int64_t kThreads = 1024;

@@ -15,6 +15,7 @@
 #include "runtime/format/engine_descriptor.h"
 #include "runtime/format/engine_memory.h"
 #include "runtime/format/engine_texts.h"
+#include "runtime/format/packed_code.h"
 #include "runtime/format/section_table.h"
 #include "runtime/format/semantic_check.h"
 
@@ -51,7 +52,9 @@ struct EngineFile::State {
   Status checkChunk(uint32_t section, uint64_t chunk, std::vector<std::byte>& buffer);
   Status verifyPlans();
   Status choosePlan(const ChoosePlan& choose, std::vector<bool>& wanted);
+  Result<Mapping> readCode(const fb::Level& level, const SectionEntry& entry);
   const fb::Engine& plan() const { return *plans[used]; }
+  const SectionEntry& codeOf(const fb::Level& level) const { return table.entries[level.section()]; }
   std::string_view content(uint32_t index) const {
     return {reinterpret_cast<const char*>(memory[index].data()),
             memory[index].data() == nullptr ? 0 : table.entries[index].size};
@@ -188,6 +191,27 @@ Status EngineFile::State::readAll(const ChoosePlan& choose) {
   return plans.empty() ? verifyPlans() : Status::ok();
 }
 
+/// Writable private memory with a level's code, unpacked. Digests are of this private copy of the section, not of the
+/// file: nothing can change between the check and the use.
+Result<Mapping> EngineFile::State::readCode(const fb::Level& level, const SectionEntry& entry) {
+  auto stored = Mapping::anonymous(entry.padded, false);
+  if (!stored) return stored;
+  LLMC_TRY(readExactly(file.get(), entry.offset, stored->data(), entry.padded));
+  for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) {
+    uint64_t offset = chunk * kChunkBytes;
+    if (digestOf(stored->data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
+        table.digests[entry.firstDigest + chunk])
+      return engineError("EN_DIGEST",
+                         name + ": section code changed in chunk " + std::to_string(chunk) + " since it was opened");
+  }
+  if ((entry.flags & kPacked) == 0) return stored;
+  auto plain = Mapping::anonymous(level.plain_bytes(), false);
+  if (!plain) return plain;
+  if (Status status = unpackCode({stored->data(), entry.size}, {plain->data(), level.plain_bytes()}); !status)
+    return engineError("EN_CODE", name + ": level '" + escaped(level.name()->string_view()) + "': " + status.message());
+  return plain;
+}
+
 Result<EngineFile> EngineFile::open(const std::string& path, const OpenOptions& options) {
   auto state = std::make_unique<State>();
   state->name = "'" + escaped(path) + "'";
@@ -242,21 +266,13 @@ Status EngineFile::activateLevel(uint32_t level) {
   if (level >= state_->code.size())
     return Status::error(ErrorKind::kInternal, "EN_CODE", "no code level " + std::to_string(level));
   if (state_->code[level].data() != nullptr) return Status::ok();
-  const SectionEntry& entry = state_->table.entries[state_->plan().levels()->Get(level)->section()];
-  auto made = Mapping::anonymous(entry.padded, false);
+  const fb::Level& entry = *state_->plan().levels()->Get(level);
+  const SectionEntry& section = state_->codeOf(entry);
+  auto made = state_->readCode(entry, section);
   if (!made) return made.takeStatus();
   Mapping image = made.take();
-  LLMC_TRY(readExactly(state_->file.get(), entry.offset, image.data(), entry.padded));
-  // Digests of this private copy, not of the file: nothing can change between the check and the use.
-  for (uint64_t chunk = 0; chunk < chunkCount(entry.padded); ++chunk) {
-    uint64_t offset = chunk * kChunkBytes;
-    if (digestOf(image.data() + offset, std::min(kChunkBytes, entry.padded - offset)) !=
-        state_->table.digests[entry.firstDigest + chunk])
-      return engineError("EN_DIGEST", state_->name + ": section code changed in chunk " + std::to_string(chunk) +
-                                          " since it was opened");
-  }
   if (isCuda(state_->plan())) {
-    const std::string_view content(reinterpret_cast<const char*>(image.data()), entry.size);
+    const std::string_view content(reinterpret_cast<const char*>(image.data()), codeBytes(entry, section));
     if (Status status = checkCudaCode(state_->plan(), level, content); !status)
       return engineError("EN_CODE", state_->name + ": " + status.message());
     LLMC_TRY(image.sealReadOnly());
@@ -269,8 +285,8 @@ Status EngineFile::activateLevel(uint32_t level) {
 
 const void* EngineFile::codeAddress(uint32_t level, uint64_t offset) const {
   if (level >= state_->code.size() || state_->code[level].data() == nullptr) return nullptr;
-  const SectionEntry& entry = state_->table.entries[state_->plan().levels()->Get(level)->section()];
-  return offset < entry.size ? state_->code[level].data() + offset : nullptr;
+  const fb::Level& entry = *state_->plan().levels()->Get(level);
+  return offset < codeBytes(entry, state_->codeOf(entry)) ? state_->code[level].data() + offset : nullptr;
 }
 
 Status checkFile(const std::string& path) {

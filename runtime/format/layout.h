@@ -27,7 +27,10 @@ inline constexpr uint64_t kChunkBytes = 4u << 20;
 /// Bits of Header.requiredFeatures.
 inline constexpr uint64_t kSeveralTargets = 1;  ///< more than one PLAN
 inline constexpr uint64_t kTokenTable = 2;      ///< a TOKENS section; TOKENIZER is of no use without it
-inline constexpr uint64_t kKnownFeatures = kSeveralTargets | kTokenTable;
+inline constexpr uint64_t kPackedCode = 4;      ///< a section with kPacked
+inline constexpr uint64_t kKnownFeatures = kSeveralTargets | kTokenTable | kPackedCode;
+/// Bit of SectionEntry.flags, of CODE for CUDA alone: one zstd frame, which holds as many bytes as its level says.
+inline constexpr uint32_t kPacked = 1;
 /// Zero bytes kept after the last weight: kernels prefetch and read this far past a weight's end.
 inline constexpr uint64_t kWeightsTailBytes = 4096;
 
@@ -52,7 +55,7 @@ struct Digest128 {
 
 struct SectionEntry {
   uint32_t kind = 0;         ///< SectionKind
-  uint32_t flags = 0;        ///< reserved, zero
+  uint32_t flags = 0;        ///< kPacked
   uint64_t offset = 0;       ///< from the start of the file
   uint64_t size = 0;         ///< bytes of content
   uint64_t padded = 0;       ///< bytes up to the next section or the end of the file; the rest is zero

@@ -103,8 +103,10 @@ Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOf
   if (entry.size > entry.padded)
     return engineError("EN_SEMANTIC", path + ".size is " + std::to_string(entry.size) + ", more than its padded size " +
                                           std::to_string(entry.padded));
-  if (entry.flags != 0)
-    return engineError("EN_SEMANTIC", path + ".flags is " + std::to_string(entry.flags) + ", must be 0");
+  const uint32_t flags = entry.kind == static_cast<uint32_t>(SectionKind::kCode) ? kPacked : 0;
+  if ((entry.flags & ~flags) != 0)
+    return engineError("EN_SEMANTIC", path + ".flags is " + std::to_string(entry.flags) + ", must be 0" +
+                                          (flags != 0 ? " or " + std::to_string(flags) : ""));
   if (entry.firstDigest != expectedDigest)
     return engineError("EN_SEMANTIC", path + ".firstDigest is " + std::to_string(entry.firstDigest) + ", must be " +
                                           std::to_string(expectedDigest));
@@ -113,7 +115,7 @@ Status checkEntry(const SectionEntry& entry, uint32_t index, uint64_t expectedOf
 
 Status checkEntries(const Header& header, const std::vector<SectionEntry>& entries, uint64_t& digestCount) {
   uint64_t offset = header.firstSection;
-  uint32_t plans = 0, digests = 0, tokens = 0;
+  uint32_t plans = 0, digests = 0, tokens = 0, packed = 0;
   digestCount = 0;
   for (uint32_t i = 0; i < entries.size(); ++i) {
     const SectionEntry& entry = entries[i];
@@ -123,6 +125,7 @@ Status checkEntries(const Header& header, const std::vector<SectionEntry>& entri
     digests += isDigests ? 1 : 0;
     plans += entry.kind == static_cast<uint32_t>(SectionKind::kPlan) ? 1 : 0;
     tokens += entry.kind == static_cast<uint32_t>(SectionKind::kTokens) ? 1 : 0;
+    packed += (entry.flags & kPacked) != 0 ? 1 : 0;
     if (!isDigests) digestCount += chunkCount(entry.padded);
   }
   if (offset != header.fileBytes)
@@ -137,6 +140,9 @@ Status checkEntries(const Header& header, const std::vector<SectionEntry>& entri
     return engineError("EN_SEMANTIC", "there are " + std::to_string(tokens) +
                                           " tokens sections, must be as header.requiredFeatures says " +
                                           std::to_string(tables));
+  if ((packed > 0) != ((header.requiredFeatures & kPackedCode) != 0))
+    return engineError("EN_SEMANTIC", "there are " + std::to_string(packed) +
+                                          " packed code sections, and header.requiredFeatures says otherwise");
   return Status::ok();
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/base/limits.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/kernel_abi.h"
+#include "runtime/format/packed_code.h"
 #include "runtime/format/program_check.h"
 #include "runtime/format/section_table.h"
 
@@ -79,6 +80,16 @@ Status checkSection(const std::string& path, uint32_t index, SectionKind kind, s
   return Status::ok();
 }
 
+/// A frame may unpack to more than memory holds: how much it is, is said where it can be checked before.
+Status checkPacked(const std::string& path, const fb::Level& level, const SectionEntry& section, bool cuda) {
+  const bool packed = (section.flags & kPacked) != 0;
+  if (packed && !cuda) return engineError("EN_SEMANTIC", path + " is of a CPU, its code must not be packed");
+  if (!packed)
+    return level.plain_bytes() == 0 ? Status::ok() : outside(path + ".plain_bytes", level.plain_bytes(), "0");
+  if (level.plain_bytes() >= 1 && level.plain_bytes() <= limits::kDeviceCodeBytes) return Status::ok();
+  return outside(path + ".plain_bytes", level.plain_bytes(), "1 to " + std::to_string(limits::kDeviceCodeBytes));
+}
+
 Status checkLevels(const fb::Engine& plan, std::span<const SectionEntry> sections) {
   std::set<std::string_view> names;
   if (plan.levels()->size() == 0) return engineError("EN_SEMANTIC", "levels is empty");
@@ -88,6 +99,7 @@ Status checkLevels(const fb::Engine& plan, std::span<const SectionEntry> section
     LLMC_TRY(checkSection(path + ".section", level.section(), SectionKind::kCode, sections));
     if (!names.insert(level.name()->string_view()).second)
       return engineError("EN_SEMANTIC", path + ".name '" + escaped(level.name()->string_view()) + "' is there twice");
+    LLMC_TRY(checkPacked(path, level, sections[level.section()], isCuda(plan)));
     if (isCuda(plan)) LLMC_TRY(checkCudaLevel(path, level.name()->string_view()));
   }
   return Status::ok();
@@ -124,7 +136,8 @@ Status checkVariant(const std::string& path, const fb::Variant& variant, const f
                    std::to_string(plan.levels()->size()) + ", the number of levels", "EN_CODE");
   for (uint32_t i = 0; i < variant.code()->size(); ++i) {
     const fb::CodeRange& range = *variant.code()->Get(i);
-    uint64_t image = sections[plan.levels()->Get(i)->section()].size;
+    const fb::Level& level = *plan.levels()->Get(i);
+    uint64_t image = codeBytes(level, sections[level.section()]);
     if (range.size() == 0 || !rangeInside(range.offset(), range.size(), image))
       return engineError("EN_CODE", path + ".code[" + std::to_string(i) + "] has offset " +
                                         std::to_string(range.offset()) + " and size " + std::to_string(range.size()) +

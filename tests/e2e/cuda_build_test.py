@@ -111,6 +111,9 @@ class CudaBuild(unittest.TestCase):
                 self.assertEqual([level["name"] for level in facts["levels"]], [f"cuda:{n}" for n in ARCHS] + ["cuda:compute_120"])
                 self.assertEqual(facts["model"]["activations"], "bf16")
                 self.assertLess(sum(level["code_bytes"] for level in facts["levels"]), 4 << 20)
+                stored = [section["bytes"] for section in facts["sections"] if section["kind"] == "code"]
+                self.assertEqual([level["packed_bytes"] for level in facts["levels"]], stored)
+                self.assertLess(sum(stored) * 4, sum(level["code_bytes"] for level in facts["levels"]))
                 self.check_kernels(json.loads(engine.call("llmc", "explain", output, "--json"))["kernels"])
                 self.check_programs(facts["memory"]["programs"])
 

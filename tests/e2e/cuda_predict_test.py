@@ -12,7 +12,8 @@ from cuda_build_test import PIP, nvrtc
 
 ARCH = "sm_90a"
 CODE_BYTES = 4 << 20
-BESIDE_WEIGHTS = 4_000_000  # of the file, for one architecture
+# Of the file, for one architecture. The target is 4,000,000; these models have no tokenizer to speak of (SmolLM2's takes 1.94 MB).
+BESIDE_WEIGHTS = 1_000_000
 KERNELS = 100
 # Seconds: 15 and 1 on two CPUs that nobody else uses; CPU seconds of both, which others change less.
 COLD_CPU_S, WARM_CPU_S = 30, 2
@@ -44,11 +45,11 @@ class EightBillion(unittest.TestCase):
     def setUpClass(cls):
         cls.model = shape()
 
-    def build(self, scheme: str, name: str) -> tuple[str, float]:
-        path = engine.work_dir() / f"8b-{scheme}.bin"
+    def build(self, scheme: str, name: str, *flags) -> tuple[str, float]:
+        path = engine.work_dir() / f"{name}.bin"
         group = ("--group-size", 128) if scheme == "w4" else ()
         done, seconds = timed(engine.BIN / "llmc", "build", self.model, "-o", path, "--target", f"cuda:{ARCH}", "--quant", scheme, *group, "--no-weights",
-                              "--force", "--quiet", LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / name))
+                              *flags, "--force", "--quiet", LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / name))
         self.assertEqual(done.returncode, 0, done.stderr)
         return str(path), seconds
 
@@ -85,6 +86,19 @@ class EightBillion(unittest.TestCase):
         variants = [variant for kernel in self.answer("explain", path)["kernels"] for variant in kernel["variants"]]
         self.assertLessEqual(len(variants), KERNELS)
         self.assertLessEqual(sum(sum(variant["bytes"].values()) for variant in variants), CODE_BYTES)
+
+    def test_the_most_code_of_all_shapes_is_small(self):
+        """Q4_K_M has products of two types, and unfused ones where layers mix them: of what has been measured its code is the largest."""
+        model = engine.work_dir() / "1b-q4_k_m.gguf"
+        subprocess.run([sys.executable, engine.ROOT / "tests" / "fixtures" / "large_gguf.py", model, "--holes"], check=True)
+        self.model, whole = str(model), self.model
+        try:
+            path, _ = self.build("native", "nvrtc-1b", "--kv-cache", "int8")
+        finally:
+            self.model = whole
+        self.check_size(path)
+        for level in self.answer("inspect", path)["levels"]:
+            self.assertLess(level["packed_bytes"] * 5, level["code_bytes"], level)
 
     def check_size(self, path: str):
         """All that the file has beside weights: code, plan, why, padding. This model has no tokenizer."""

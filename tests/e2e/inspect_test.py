@@ -98,6 +98,7 @@ class Inspect(unittest.TestCase):
                 code = sum(v["bytes"][level["name"]] for k in kernels for v in k["variants"])
                 self.assertLessEqual(code, level["code_bytes"])  # the rest is constants and alignment
                 self.assertGreater(code, level["code_bytes"] // 2)
+                self.assertIsNone(level["packed_bytes"])
             for kernel in kernels:
                 self.assertGreater(sum(kernel["launches"].values()), 0, kernel["name"])
                 self.assertEqual(kernel["variants"][-1]["m_max"], 0)

@@ -7,10 +7,14 @@ import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
+import run_unit  # noqa: E402
+
 RUN_UNIT = pathlib.Path(__file__).resolve().parents[1] / "tools" / "run_unit.py"
 # Behaves as a GoogleTest program whose tests' names say what they do.
 PROGRAM = """#!{python}
 import os, pathlib, sys
+found = int(os.environ["ASAN_OPTIONS"].split("exitcode=")[-1])
 names = sys.argv[1].removeprefix("--gtest_filter=").split(":")
 xml = next(a for a in sys.argv if a.startswith("--gtest_output")).removeprefix("--gtest_output=xml:")
 cases, failed = "", False
@@ -21,12 +25,18 @@ for name in names:
     print("[ RUN      ] " + name, flush=True)
     if word.startswith("Crash") or (word.startswith("DiesInCompany") and len(names) > 1):
         os.abort()
+    if word.startswith("Race") or (word.startswith("RacesInCompany") and len(names) > 1):
+        os._exit(found)
+    if word.startswith("RacesOnce") and not os.path.exists("raced"):
+        open("raced", "w").close()
+        os._exit(found)
     bad = word.startswith("Bad") or (word.startswith("Flaky") and len(names) > 1)
     failed = failed or bad
     inside = "<failure/>" if bad else '<skipped message="why"/>' if word.startswith("Skips") else ""
     cases += f'<testcase classname="{{suite}}" name="{{word}}" status="run">{{inside}}</testcase>'
 pathlib.Path(xml).write_text(f"<testsuites><testsuite>{{cases}}</testsuite></testsuites>")
-status = 23 if any(name.endswith("Leak") for name in names) else int(failed)
+leaks = any(name.endswith("Leak") or (name.endswith("LeaksInCompany") and len(names) > 1) for name in names)
+status = found if leaks else 23 if any(name.endswith("Exits") for name in names) else int(failed)
 sys.exit(status)
 """
 
@@ -78,9 +88,40 @@ class RunUnit(unittest.TestCase):
         self.assertIn(["A.DiesInCompany"], processes)
         self.assertEqual((status, lines), (1, [self.SIGNAL + "A.DiesInCompany", "FAILED A.DiesInCompany (program)", "2 passed, 1 failed, 0 skipped"]))
 
-    def test_a_leak_found_at_the_end_is_of_one_test(self):
-        status, lines, _ = self.run_tests(["A.One", "A.Leak"])
-        self.assertEqual((status, lines), (1, ["FAILED A.Leak (program)", "1 passed, 1 failed, 0 skipped"]))
+    def test_a_status_of_its_own_is_of_one_test(self):
+        status, lines, _ = self.run_tests(["A.One", "A.Exits"])
+        self.assertEqual((status, lines), (1, ["FAILED A.Exits (program)", "1 passed, 1 failed, 0 skipped"]))
+
+    def check_finding(self, *names: str, by: str = "a sanitizer"):
+        """The last of them failed, whatever it does alone."""
+        status, lines, _ = self.run_tests([*names])
+        self.assertEqual((status, lines), (1, [f"ended by {by}, which no later run makes good: {names[-1]}", f"FAILED {names[-1]} (program)",
+                                               f"{len(names) - 1} passed, 1 failed, 0 skipped"]))
+
+    def test_what_a_sanitizer_found_is_of_one_test(self):
+        self.check_finding("A.One", "A.Two", "A.Race")
+        self.check_finding("A.One", "A.Two", "A.Leak")
+
+    def test_what_a_sanitizer_found_stays_when_the_test_passes_alone(self):
+        self.check_finding("A.One", "A.Two", "A.RacesInCompany")
+        self.check_finding("A.RacesOnce")
+        self.check_finding("A.One", "A.Two", "A.LeaksInCompany", by="a sanitizer, behind 2 others")
+
+    def test_a_sanitizer_has_a_status_that_no_test_has(self):
+        """A program of this machine's compiler, where it has sanitizers: the options reach them."""
+        compiler = shutil.which("clang++-22") or shutil.which("clang++")
+        if not compiler:
+            self.skipTest("no clang++")
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder, "a.cpp")
+            source.write_text("int main(int n, char**) { int* p = new int[2]; delete[] p; return p[n] + (n << 40); }\n")
+            for kind in ("address", "undefined", "address,undefined"):
+                program = pathlib.Path(folder, kind)
+                subprocess.run([compiler, f"-fsanitize={kind}", "-w", source, "-o", program], check=True)
+                options = run_unit.environment()
+                options["UBSAN_OPTIONS"] = "halt_on_error=1:" + options["UBSAN_OPTIONS"]
+                done = subprocess.run([program], env=options, capture_output=True)
+                self.assertEqual(done.returncode, run_unit.FINDING, done.stderr.decode()[:2000])
 
     def test_an_absent_program_is_an_error_unless_some_were_asked_for(self):
         absent = "add_test(absent_NOT_BUILT absent_NOT_BUILT)\n"

@@ -5,7 +5,8 @@ Usage: tests/tools/run_unit.py BUILD_DIR [--jobs N] [--label LABEL] [--partial] 
   --partial  programs that were not built are left out; otherwise they are an error
 CTest starts a program for each test: with MLIR to load or a sanitizer to set up, that was a third of the time of the small ones. Here the
 tests of a suite share a process; those after a test that ended it run alone. Tests that bound a time may fail in company: what failed runs
-once more alone, and the log says so. A death by a signal is never forgiven: memory that was corrupted once may just look right the next time.
+once more alone, and the log says so. A death by a signal and what a sanitizer found are never forgiven: memory that was corrupted once may just
+look right the next time, and a race just not happen.
 """
 
 import argparse
@@ -22,6 +23,8 @@ import xml.etree.ElementTree as tree
 
 # Of a suite in one process: few enough that the last ones end together.
 BATCH = 24
+# Sanitizers end a process with this, which neither GoogleTest nor a test does: 1 would also be a failed test's.
+FINDING = 86
 RUNNING, ENDED = "[ RUN      ] ", "[       OK ] "
 
 
@@ -81,11 +84,20 @@ class Run:
 
     found: dict[str, str]
     output: str
-    died: str = ""  # the test that a signal ended
+    died: str = ""  # the test that a signal or a sanitizer ended
+    by: str = ""  # which of both
+    spoke: bool = False  # a sanitizer did, after all of several tests, as of a leak
 
 
 def without_progress(output: str) -> str:
     return "\n".join(line for line in output.splitlines() if not line.startswith((RUNNING, ENDED)))
+
+
+def environment() -> dict[str, str]:
+    """With options of sanitizers behind those that are set: the last one counts."""
+    options = {name: ":".join(filter(None, (os.environ.get(name), f"exitcode={FINDING}")))
+               for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}
+    return os.environ | options
 
 
 def run(batch: Batch) -> Run:
@@ -93,8 +105,8 @@ def run(batch: Batch) -> Run:
         path = pathlib.Path(folder, "tests.xml")
         command = [batch.program, "--gtest_filter=" + ":".join(batch.tests), f"--gtest_output=xml:{path}"]
         try:
-            process = subprocess.run(command, cwd=batch.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                     timeout=batch.seconds + 10 * len(batch.tests))
+            process = subprocess.run(command, cwd=batch.folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, timeout=batch.seconds + 10 * len(batch.tests))
         except subprocess.TimeoutExpired as late:
             return Run({}, without_progress((late.stdout or b"").decode(errors="replace")) + f"\n{batch.program}: took too long")
         except OSError as error:
@@ -102,19 +114,24 @@ def run(batch: Batch) -> Run:
         found = verdicts(path)
         output = process.stdout.decode(errors="replace")
         spoken = without_progress(output)
+        begun = [line.removeprefix(RUNNING) for line in output.splitlines() if line.startswith(RUNNING)]
+        last = begun[-1] if begun else batch.tests[0]
         if process.returncode < 0:
-            begun = [line.removeprefix(RUNNING) for line in output.splitlines() if line.startswith(RUNNING)]
-            return Run({}, spoken + f"\n{batch.program}: ended by signal {-process.returncode}", begun[-1] if begun else batch.tests[0])
+            return Run({}, spoken + f"\n{batch.program}: ended by signal {-process.returncode}", last, "a signal")
+        if process.returncode == FINDING:
+            # After the tests, which one it was each alone will tell.
+            after = path.exists() and len(batch.tests) > 1
+            return Run({}, spoken + f"\n{batch.program}: a sanitizer found something", "" if after else last, "a sanitizer", after)
         if process.returncode > 1 or (process.returncode == 1 and "failed" not in found.values()):
-            # A sanitizer spoke after the tests, as for a leak: which one it was, each alone will tell.
             return Run({}, spoken + f"\n{batch.program}: status {process.returncode}")
         return Run(found, spoken)
 
 
-def run_all(work: list[Batch], jobs: int, died: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """A verdict for each (program, test); adds those that a signal ended to `died`."""
+def run_all(work: list[Batch], jobs: int, died: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """A verdict for each (program, test); adds those that something ended for good to `died`, with what."""
     result: dict[tuple[str, str], str] = {}
     again: list[Batch] = []
+    leaky: list[Batch] = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for batch, ran in zip(work, pool.map(run, work)):
             lost = [test for test in batch.tests if test not in ran.found]
@@ -122,10 +139,16 @@ def run_all(work: list[Batch], jobs: int, died: set[tuple[str, str]]) -> dict[tu
             if lost or "failed" in ran.found.values():
                 print(f"== {batch.program}\n{ran.output}", flush=True)
             if ran.died:
-                died.add((batch.program, ran.died))
+                died[batch.program, ran.died] = ran.by
+            leaky += [batch] if ran.spoke else []
             if lost and len(batch.tests) > 1:
                 again += dataclasses.replace(batch, tests=lost).alone()
-    return result | (run_all(again, jobs, died) if again else {})
+    result |= run_all(again, jobs, died) if again else {}
+    for batch in leaky:
+        if all(result[batch.program, test] != "failed" for test in batch.tests):
+            # None alone does what they do together; the finding stays one.
+            died[batch.program, batch.tests[-1]] = f"a sanitizer, behind {len(batch.tests) - 1} others"
+    return result
 
 
 def main() -> int:
@@ -138,15 +161,15 @@ def main() -> int:
     args = parser.parse_intermixed_args()
 
     work = batches(args.build, args.label, args.partial, args.names)
-    died: set[tuple[str, str]] = set()
+    died: dict[tuple[str, str], str] = {}
     result = run_all(work, args.jobs, died)
     second = [one for batch in work for one in batch.alone() if result[one.program, one.tests[0]] == "failed"]
     for (program, test), word in (run_all(second, 1, died) if second else {}).items():
         if word == "passed":
             print(f"passed only when it ran alone: {test}")
         result[program, test] = word
-    for program, test in sorted(died):
-        print(f"ended by a signal, which no later run makes good: {test}")
+    for (program, test), by in sorted(died.items()):
+        print(f"ended by {by}, which no later run makes good: {test}")
         result[program, test] = "failed"
     for (program, test), word in result.items():
         if word == "failed":

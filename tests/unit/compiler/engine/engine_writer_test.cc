@@ -54,6 +54,29 @@ TEST(EngineWriter, BytesDependOnContentAlone) {
   EXPECT_EQ(contentOf(a.path()), once);
 }
 
+TEST(EngineWriter, PackedCodeIsMarkedInTableAndHeader) {
+  const auto write = [](const std::string& path, bool packed) -> rt::Status {
+    auto writer = EngineWriter::create(path, {.force = true, .durable = false});
+    LLMC_TRY(writer.status());
+    LLMC_TRY(
+        (packed ? (*writer)->addPackedCode("frame") : (*writer)->addSection(SectionKind::kCode, "image")).status());
+    return (*writer)->finish();
+  };
+  for (bool packed : {false, true}) {
+    TemporaryFile file("");
+    ASSERT_TRUE(write(file.path(), packed));
+    const std::string bytes = contentOf(file.path());
+    rt::Header header;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    EXPECT_EQ(header.requiredFeatures, packed ? rt::kPackedCode : 0u);
+    rt::SectionEntry entry;
+    std::memcpy(&entry, bytes.data() + rt::kHeaderBytes, sizeof(entry));
+    EXPECT_EQ(entry.flags, packed ? rt::kPacked : 0u);
+    EXPECT_EQ(entry.size, 5u);
+    EXPECT_EQ(entry.offset % rt::kPlanAlignment, 0u);
+  }
+}
+
 TEST(EngineWriter, AHoleIsZerosThatTakeNoRoom) {
   const auto write = [](const std::string& path, uint64_t bytes, bool hole) -> rt::Status {
     auto writer = EngineWriter::create(path, {.force = true, .durable = false});

@@ -38,7 +38,7 @@ TEST(SectionTable, TwoPlansAreAFeature) {
   EXPECT_NE(status.message().find("2 plan and 1 digest sections, must be 1 and 1"), std::string::npos);
   EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets; }), "EN_SEMANTIC");
   int code = 0;
-  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets | 4; }, &code), "EN_VERSION");
+  EXPECT_EQ(codeWith([](Header& h, Table&) { h.requiredFeatures = kSeveralTargets | 8; }, &code), "EN_VERSION");
   EXPECT_EQ(code, 78);
 }
 
@@ -91,7 +91,9 @@ TEST(SectionTable, Sizes) {
     EXPECT_EQ(codeWith([&](Header&, Table& t) { t.back().size = size; }), "EN_SEMANTIC") << size;
   }
   EXPECT_EQ(codeWith([](Header&, Table& t) { t.back().size -= 16; }), "EN_SEMANTIC");
-  EXPECT_EQ(codeWith([](Header&, Table& t) { t[0].flags = 1; }), "EN_SEMANTIC");
+  for (uint32_t flags : {1u, 2u, ~0u})
+    EXPECT_EQ(codeWith([&](Header& h, Table& t) { t[0].flags = flags, h.requiredFeatures = kPackedCode; }),
+              "EN_SEMANTIC");
 }
 
 TEST(SectionTable, DigestsMustMatch) {
