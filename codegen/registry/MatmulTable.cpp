@@ -20,7 +20,7 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kWordsOf16{kMatmulNotes, "5 to 16 rows at AVX2"}, kTwoProducts{kMatmulNotes, "bf16 weights: two products a lane"},
     kTiles{kConfigurationResults, "Register tiles"}, kGroups{kConfigurationResults, "Superblocks a loop"},
     kTails{kConfigurationResults, "Tiles of the last rows"}, kPasses{kConfigurationResults, "Columns a pass"},
-    kBlocks{kConfigurationResults, "Rows a block"}, kOneRow{"", "a tile of one row has nothing to choose: one row"};
+    kBlocks{kConfigurationResults, "Rows a block"}, kDistance{kConfigurationResults, "Two to four rows: how far ahead"}, kOneRow{"", "a tile of one row has nothing to choose: one row"};
 
 // clang-format off
 /// Short last tiles are half tiles where the measurement says nothing else: any number of rows is as likely as another.
@@ -33,7 +33,7 @@ static constexpr TileRow kTileRows[] = {
   {{kVnni512,    kFourBit,    kInt8,    kMany},                               TileStyle::Direct,   8, 1, 4, 1, kRowScales,             {},       kLadder},
   {{kAvx512,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTiles},
   {{kVnni512,    kI4,         kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, kRowScales,             {},       kFourBits},
-  {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTails},
+  {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTiles},
   {{kVnni512,    kI4,         kInt8,    kFour},                               TileStyle::Direct,   4, 1, 2, 2, kRowScales,             {},       kFourBits},
   {{kAvx512,     kAnyFormat,  kInt8,    kFour},                               TileStyle::Direct,   4, 1, 2, 2, 0,                      {},       kGroups},
   {{kVnni512,    kI4,         kInt8,    kOne},                                TileStyle::Direct,   1, 1, 0, 2, kRowScales,             {},       kFourBits},
@@ -43,7 +43,7 @@ static constexpr TileRow kTileRows[] = {
   {{kV3,         kFourBit,    kInt8,    kSixteen},                            TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
   {{kV3Vnni,     kI8,         kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, 0,                      {32, 48}, kTiles},
   {{kV3Vnni,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, kUnpack,                {32, 48}, kLadder},
-  {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTails},
+  {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTiles},
   {{kAvx2,       kAnyFormat,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, 0,                      {},       kLadder},
   {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},TileStyle::Pairs,   12, 1, 0, 1, 0,                      {8, 16},  kTwoProducts},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kManyRows},
@@ -66,6 +66,7 @@ static constexpr FetchRow kFetchRows[] = {
   {{kAvx2,       kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kZen5,       kByteScales, kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kAvx512,     kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {},                    kStream},
+  {{kZen5,       kI8,       ,  kInt8,    kFour},                               true,  true,  {Ahead::Bytes, 9216},  kDistance},
   {{kZen5,       kAnyFormat,  kInt8,    kFour},                               true,  true,  {Ahead::NextPanel},    kZen5Paths},
   {{kAllLevels,  kAnyFormat,  kAnyAct,  kFour},                               true,  true,  {},                    kStream},
   {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            false, true,  {Ahead::NextPanel},    kNextPanel},
