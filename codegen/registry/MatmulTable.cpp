@@ -20,7 +20,8 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kWordsOf16{kMatmulNotes, "5 to 16 rows at AVX2"}, kTwoProducts{kMatmulNotes, "bf16 weights: two products a lane"},
     kTiles{kConfigurationResults, "Register tiles"}, kGroups{kConfigurationResults, "Superblocks a loop"},
     kTails{kConfigurationResults, "Tiles of the last rows"}, kPasses{kConfigurationResults, "Columns a pass"},
-    kBlocks{kConfigurationResults, "Rows a block"}, kDistance{kConfigurationResults, "Two to four rows: how far ahead"}, kOneRow{"", "a tile of one row has nothing to choose: one row"};
+    kBlocks{kConfigurationResults, "Rows a block"}, kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
+    kOneRow{"", "a tile of one row has nothing to choose: one row"};
 
 // clang-format off
 /// Short last tiles are half tiles where the measurement says nothing else: any number of rows is as likely as another.
@@ -66,7 +67,7 @@ static constexpr FetchRow kFetchRows[] = {
   {{kAvx2,       kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kZen5,       kByteScales, kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kAvx512,     kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {},                    kStream},
-  {{kZen5,       kI8,       ,  kInt8,    kFour},                               true,  true,  {Ahead::Bytes, 9216},  kDistance},
+  {{kZen5,       kI8,         kInt8,    kFour},                               true,  true,  {Ahead::Bytes, 9216},  kDistance},
   {{kZen5,       kAnyFormat,  kInt8,    kFour},                               true,  true,  {Ahead::NextPanel},    kZen5Paths},
   {{kAllLevels,  kAnyFormat,  kAnyAct,  kFour},                               true,  true,  {},                    kStream},
   {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            false, true,  {Ahead::NextPanel},    kNextPanel},
