@@ -26,8 +26,6 @@ inline constexpr llvm::StringLiteral kLevelsAttr = "llmc.levels";
 inline constexpr llvm::StringLiteral kScratchAttr = "llmc.scratch_bytes";
 /// Tokens that the decode program takes at most: every worker recomputes the rows before a matrix product itself.
 inline constexpr int64_t kDecodeTokens = 4;
-/// Parts into which the decode program cuts a context.
-inline constexpr int64_t kDecodeSplits = 16;
 
 /// Columns of a tile of logits that the head gives the largest of: 384 tiles of a vocabulary of 49,152 spread over many
 /// workers, and a row's tiles are 1/64 of its bytes.

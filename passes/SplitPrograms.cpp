@@ -1,5 +1,7 @@
 // @forward -> @decode and @mixed; attention of @decode in parts.
 #include "passes/Passes.h"
+
+#include "codegen/registry/AttentionTable.h"
 #include "passes/Target.h"
 
 #include "dialects/LLM/LLMTypes.h"
@@ -21,10 +23,10 @@ void splitAttention(func::FuncOp decode) {
     OpBuilder builder(op);
     auto partial =
         llm::AttendPartialOp::create(builder, op.getLoc(), op.getQ(), op.getKv(), op.getBatch(), op.getLayer(),
-                                     op.getHeads(), op.getScale(), op.getWindow(), op.getSoftcap(), kDecodeSplits);
+                                     op.getHeads(), op.getScale(), op.getWindow(), op.getSoftcap(), kAttentionParts);
     int64_t dim = cast<llm::KvType>(op.getKv().getType()).getDim();
     auto merge = llm::AttendMergeOp::create(builder, op.getLoc(), partial.getResult(), op.getHeads(), dim,
-                                            kDecodeSplits, op.getSinks());
+                                            kAttentionParts, op.getSinks());
     op.replaceAllUsesWith(merge.getResult());
     op.erase();
   }

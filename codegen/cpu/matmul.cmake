@@ -1,5 +1,6 @@
 # Matrix products: the tiles and loops know no dialect, MatmulKernel lowers kern functions to them.
 add_library(llmcMatmulConfig STATIC ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulConfig.cpp
+  ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulTable.cpp ${CMAKE_CURRENT_SOURCE_DIR}/../registry/AttentionTable.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/../registry/MatmulTuning.cpp ${CMAKE_CURRENT_SOURCE_DIR}/../registry/TuningDatabase.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/../registry/AttentionKey.cpp)
 target_link_libraries(llmcMatmulConfig PUBLIC llmcCpuCore llmcPackedLayout llmcBase)

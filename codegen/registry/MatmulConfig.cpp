@@ -1,6 +1,7 @@
-// The numbers behind each matrix product variant; measured with tests/bench/kernels/matmul_bench.
+// From the rows of MatmulTable.cpp to a configuration, and what follows from one.
 #include "codegen/registry/MatmulConfig.h"
 
+#include "codegen/registry/MatmulTable.h"
 #include "codegen/registry/MatmulTuning.h"
 #include "runtime/format/kernel_abi.h"
 #include <algorithm>
@@ -37,117 +38,44 @@ int64_t MatmulConfig::chunkItems(const MatmulShape &shape) const {
 
 constexpr int64_t kL1Bytes = 32 * 1024;
 
-/// How far on one row fetches: a 1B shape in Q4_K decodes with 1 thread at 31.6, 33.8 and 40.7 tok/s 2.3, 4.6 and 9.2
-/// KB ahead, with 4 at 72 to 74 (EPYC Zen 5, AVX2; README.md of codegen/cpu/matmul).
-constexpr int64_t kRowAhead = 9216;
-
-/// What a worker takes at a time at most, and the least weights of a product that are not divided equally. A chunk
-/// costs a cold start of the stream, under a microsecond; the last ones taken are what workers wait for.
-constexpr int64_t kMostChunk = 256 * 1024;
-constexpr int64_t kLeastSharedOut = 2048 * 1024;
-
-/// 8 chunks in the last quarter at least.
-static int64_t chunkBytesOf(const MatmulShape &shape) {
-  const int64_t bytes = packedBytes(shape.layout, shape.n, shape.k);
-  return bytes < kLeastSharedOut ? 0 : std::min(kMostChunk, bytes / 32 / 1024 * 1024);
-}
-
-/// Activation rows that stay in half of a 1 MB L2 beside the weights, a multiple of `tileRows`; at most 120, so that
-/// f32 sums in memory leave L1 to the unpacked panel (252 rows: 165 instead of 225 GOP/s at AVX2). 128 where the mins
-/// of a panel are prepared for each block.
-static int64_t rowsInCache(int64_t xStride, int64_t tileRows, bool rowScales) {
-  int64_t rows = std::clamp<int64_t>(512 * 1024 / xStride, 48, rowScales ? 128 + tileRows - 1 : 120);
-  return std::max(tileRows, rows / tileRows * tileRows);
-}
-
-/// Whether a variant has 16-bit scales of rows. Operations on the ports of the products, a group of 32 columns: 10
-/// instead of 12, or 11 for symmetric weights; without VNNI at AVX2 10 or 11 instead of 14, 8 bits 17 instead of 19
-/// (README.md has all formats). With AVX-512 the mins of asymmetric ones are prepared once a panel, at AVX2 codes
-/// turned once a panel and rows once a block: too much for few rows.
-static bool hasRowScales(const Level &level, const MatmulShape &shape) {
-  if (level.avx512 != level.vnni || shape.act != ActKind::Int8)
-    return false;
-  if (!level.avx512)
-    return shape.manyRows() || (shape.fourBit() && shape.mMax > 4);
-  return shape.fourBit() && (shape.manyRows() || !shape.asymmetric());
-}
-
 /// Whether more rows than the class has round otherwise: exact steps of any number of them run this variant.
 static bool isLastOfItsRounding(const Level &level, const MatmulShape &shape) {
-  if ((shape.mMax != 4 && shape.mMax != 16) || hasRowScales(level, shape))
+  if ((shape.mMax != 4 && shape.mMax != 16) || tileOf(level, shape).has & kRowScales)
     return false;
   MatmulShape more = shape;
   more.mMax = shape.mMax * 4;
-  return hasRowScales(level, more);
+  return tileOf(level, more).has & kRowScales;
 }
 
-/// Register tile of integer products. AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to
-/// temporaries; 12 rows were no faster and waste more of the last tile. Two panels share what is read of x where loads
-/// bind: 8 bits on 512-bit data paths; 4 bits have twice the unpacking then, unless 16 rows share it and sums lie in
-/// memory (README.md). AVX2: 6 x 16 for unpacked nibbles (12 sums, 2 weights, 2 temporaries), 4 x 16 where more
-/// temporaries are live.
-static void chooseInteger(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
-  const bool many = shape.manyRows();
-  if (level.avx512 || shape.mMax == 1) {
-    config.style = TileStyle::Direct;
-    config.tileRows = std::min<int64_t>(shape.mMax ? shape.mMax : 8, 8);
-    config.groupsPerIter = config.tileRows <= 4 ? 2 : 1;
-    config.rowScales = hasRowScales(level, shape);
-    // Units of 8 panels are heads with vectors of their own, for which the loop has no register left.
-    const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
-    if (level.fullWidth && many && halves && shape.panels() > 1 && shape.format().bits == 8) {
-      config.tilePanels = 2;
-      config.tileRows = 4;
-      config.groupsPerIter = 1;
-    }
-    if (level.fullWidth && many && halves && shape.panels() > 1 && config.rowScales) {
-      config.style = TileStyle::Wide;
-      config.tilePanels = 2;
-      config.tileRows = 16;
-      config.tailRows = 8;
-    }
-    return;
+static int64_t bytesAhead(const Ahead &ahead, const MatmulShape &shape, int64_t tilePanels) {
+  switch (ahead.kind) {
+  case Ahead::Nothing:
+    return 0;
+  case Ahead::Bytes:
+    return ahead.bytes;
+  case Ahead::NextPanel:
+    return tilePanels * panelBytes(shape.layout, shape.k);
+  case Ahead::NextPass: // of 16-bit floats, 256 columns or all
+    return std::min<int64_t>(8, shape.groups()) * kQuantGroup * kPanelRows * 2;
   }
-  if (hasRowScales(level, shape)) {
-    config.style = TileStyle::Words;
-    config.tileRows = many ? 6 : 4; // 8 and 16 rows are multiples of 4, and most steps have those
-    config.tailRows = many ? 4 : 2;
-    config.rowScales = config.unpack = true;
-    const int64_t block = kL1Bytes / 2 / WordLayout(shape).codeBytes;
-    config.groupBlock = shape.groups() > block * 3 / 2 ? block : 0;
-    return;
-  }
-  config.style = TileStyle::Steps;
-  // Without VNNI 6 and 8 bits need more than one instruction a product, and its temporaries.
-  bool longProducts = !level.vnni && shape.format().bits >= 6;
-  config.tileRows = many && !longProducts ? 6 : 4;
-  config.unpack = shape.hasUpperBits() || (many && shape.fourBit());
-  // Unpacked codes of 32 groups are 16 KB: half of L1.
-  if ((many || config.unpack) && shape.groups() > 48)
-    config.groupBlock = 32;
+  return 0;
 }
 
-static void chooseFloat(const Level &level, const MatmulShape &shape, MatmulConfig &config) {
-  config.style = TileStyle::Float;
-  const bool many = shape.manyRows();
-  if (many && shape.bf16Products && level.bf16 && shape.layout == Layout::BF16N16K2 && shape.k % kQuantGroup == 0) {
-    config.style = TileStyle::Pairs;
-    config.tileRows = 12;
-    // 12 rows of 256 columns and a panel of as many are 14 KB.
-    config.groupBlock = shape.groups() > 16 ? 8 : 0;
-    // The lines of the next pass: 406 instead of 346 GOP/s on two cores (16384x2048, 512 rows).
-    config.prefetchBytes = std::min<int64_t>(8, shape.groups()) * kQuantGroup * kPanelRows * 2;
-    return;
-  }
-  bool few = shape.mMax == 1 || shape.mMax == 4;
-  config.tileRows = few ? shape.mMax : level.avx512 ? 8 : 4;
-  // 8 rows of 256 columns of f32 and a panel of as many are 24 KB at most.
-  if (!few && shape.groups() > 32)
-    config.groupBlock = 8;
-  if (many && !level.avx512 && (shape.layout == Layout::BF16N16K2 || shape.layout == Layout::F16N16)) {
-    config.tileRows = 6;
-    config.prefetchBytes = std::min<int64_t>(8, shape.groups()) * kQuantGroup * kPanelRows * 2;
-  }
+/// Rows of x in a block of any number of rows: whole tiles.
+static int64_t blockRows(const MatmulShape &shape, const MatmulConfig &config) {
+  const BlockRow &block = blockOf(config.rowScales);
+  // A tile that begins below the most may end above it where the mins of a panel are prepared for each block.
+  const int64_t most = config.rowScales ? block.most + config.tileRows - 1 : block.most;
+  const int64_t rows = std::clamp(block.bytes / config.rowStride(shape), block.least, most);
+  return std::max(config.tileRows, rows / config.tileRows * config.tileRows);
+}
+
+static int64_t chunkBytesOf(const MatmulShape &shape, const MatmulConfig &config) {
+  const ShareRow &share = shareOf(shape);
+  const int64_t bytes = packedBytes(shape.layout, shape.n, shape.k);
+  if (share.parts == 0 || bytes < share.least)
+    return 0;
+  return share.most ? std::min(share.most, bytes / share.parts / 1024 * 1024) : config.itemBytes(shape);
 }
 
 /// What the order and the rounding of a row's sums depend on. Integer sums are exact and their groups are added in the
@@ -195,35 +123,23 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
       std::string fault; // databases are checked when they are read; a shape that pads otherwise keeps the table's
       return matmulWith(level, shape, numbers, fault);
     }
+  const TileRow &tile = tileOf(level, shape);
+  const FetchRow &fetch = fetchOf(level, shape);
   MatmulConfig config;
-  if (shape.act == ActKind::Int8)
-    chooseInteger(level, shape, config);
-  else
-    chooseFloat(level, shape, config);
-  bool few = shape.mMax == 1 || shape.mMax == 4 || shape.mMax == 16;
-  if (few && config.tileRows > 2)
-    config.tailRows = config.tileRows / 2;
+  config.style = tile.style;
+  config.tileRows = tile.rows;
+  config.tilePanels = tile.panels;
+  config.tailRows = tile.tail;
+  config.groupsPerIter = tile.groups;
+  config.rowScales = tile.has & kRowScales;
+  config.unpack = tile.has & kUnpack;
+  config.groupBlock = shape.groups() > tile.pass.over ? tile.pass.groups : 0;
   config.anyRows = shape.mMax == 0 || isLastOfItsRounding(level, shape);
-  int64_t most = config.anyRows ? rowsInCache(config.rowStride(shape), config.tileRows, config.rowScales) : shape.mMax;
-  config.rowBlock = roundUpTo(most, config.tileRows);
-  // A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps;
-  // an instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so
-  // much longer to use than to read that they stop too early, and fetching the next panel pays (README.md).
-  bool waits = shape.mMax == 1 || shape.mMax == 4;
-  config.inOrder = few && (waits || config.style != TileStyle::Direct);
-  config.prefetchX = few && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
-  // A Zen 5 core reads so fast that its prefetchers stop too early with 4 rows, too.
-  if (shape.act == ActKind::Int8 && (!waits || (level.fullWidth && shape.mMax == 4)))
-    config.prefetchBytes = config.tilePanels * panelBytes(shape.layout, shape.k);
-  // AVX2 takes twice the instructions to use a line, which keeps its prefetchers short of the bandwidth with one row,
-  // too; on Zen 5 the factors of byte scales do (1 thread, Q4_K: 34.8 -> 39.2 tok/s).
-  if (shape.mMax == 1 && (!level.avx512 || (level.fullWidth && shape.format().byteScales)))
-    config.prefetchBytes = kRowAhead;
-  // Class 64 counts a worker's items to fetch pages of the cache beside them.
-  if (few)
-    config.chunkBytes = chunkBytesOf(shape);
-  else if (shape.mMax == 0)
-    config.chunkBytes = config.itemBytes(shape);
+  config.rowBlock = config.anyRows ? blockRows(shape, config) : roundUpTo(shape.mMax, config.tileRows);
+  config.inOrder = fetch.inOrder;
+  config.prefetchX = fetch.fetchesX && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
+  config.prefetchBytes = bytesAhead(fetch.ahead, shape, config.tilePanels);
+  config.chunkBytes = chunkBytesOf(shape, config);
   return config;
 }
 

@@ -36,16 +36,19 @@ public:
 private:
   /// All that can be said of the outputs before the work.
   rt::Status prepare() {
-    const std::string &dumps = options_.passes.dumpDir, &remarks = options_.remarks;
+    const std::string &dumps = options_.passes.dumpDir, &remarks = options_.remarks, &tuning = options_.passes.tuning;
     bool writesRemarks = !remarks.empty() && remarks != "-";
     if (options_.stopAfter == Phase::Engine) {
       LLMC_TRY(checkNotInput("output", options_.output, options_.model));
+      LLMC_TRY(checkNotInput("output", options_.output, tuning));
       LLMC_TRY(EngineWriter::checkOutput(options_.output, options_.force));
       if (writesRemarks)
         LLMC_TRY(checkDiffer(remarks, options_.output));
     }
     if (writesRemarks) {
       LLMC_TRY(checkNotInput("--remarks", remarks, options_.model));
+      LLMC_TRY(checkNotInput("--remarks", remarks, tuning));
+      LLMC_TRY(checkReplacesText("--remarks", remarks));
       LLMC_TRY(remarksFile_.open(remarks));
     }
     if (!options_.cudaArchs.empty() && options_.stopAfter == Phase::Engine)

@@ -94,6 +94,23 @@ rt::Status checkReplaces(const std::string &what, const std::string &path, const
                            "name another file, or remove that one");
 }
 
+rt::Status checkReplacesText(const std::string &what, const std::string &path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+    return rt::Status::ok();
+  std::ifstream file(path, std::ios::binary);
+  std::string head(4096, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(file.gcount()));
+  const std::string_view magic(rt::kEngineMagic.data(), rt::kEngineMagic.size());
+  // Every kind of model begins with numbers, and so with zeros.
+  if (head.find('\0') == std::string::npos && !head.starts_with(magic) && !head.starts_with("GGUF"))
+    return rt::Status::ok();
+  return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",
+                           what + " " + rt::escaped(path) + " is there and no text",
+                           "name another file, or remove that one");
+}
+
 /// What stands before the last dot of `name`, and what follows from it on. Allocates nothing.
 static std::pair<std::string_view, std::string_view> splitAtDot(std::string_view name) {
   const size_t dot = std::min(name.rfind('.'), name.size());

@@ -16,6 +16,10 @@ rt::Status checkNotInput(const std::string &what, const std::string &path, const
 /// Refuses remarks that would replace the engine, or be replaced by it. Errors: OUT_PATH (64).
 rt::Status checkDiffer(const std::string &remarks, const std::string &output);
 
+/// Refuses a text to write over a file that has something in it and is none: an engine or a model. `what` is for the
+/// error: "--remarks". Errors: OUT_EXISTS (64). Changes nothing; errors of reading are left to whoever writes.
+rt::Status checkReplacesText(const std::string &what, const std::string &path);
+
 /// The folder that takes dumps.
 class DumpFolder {
 public:

@@ -114,6 +114,22 @@ class Outputs(unittest.TestCase):
         self.refuse(folder, build(hostile.model_path(), out, "--dump-dir", "/dev/null/x"), 74, "OUT_IO", "/dev/null/x")
         self.assertFalse(out.exists())
 
+    def test_texts_replace_no_engine_and_no_model(self):
+        """Given by mistake as an output that is a text or a folder: another engine, another model, the tuning file that the build reads."""
+        folder = hostile.fresh_folder("mistake")
+        shutil.copy(hostile.model_path(hostile.GGUF), folder / "other.gguf")
+        shutil.copy(hostile.model_path() / "model.safetensors", folder / "other.safetensors")
+        shutil.copy(engine.build(hostile.model_path(), "--cpu-levels", "x86-64-v3"), folder / "other.bin")
+        (folder / "cpu.tuning").write_text("llmc-tuning 1\n")
+        self.before = contents(folder)
+        for name in ("other.gguf", "other.safetensors", "other.bin"):
+            for flags in ((), ("--force",), ("--stop-after", "graph")):
+                self.refuse(folder, build(hostile.model_path(), folder / "e.bin", "--remarks", folder / name, *flags), 64, "OUT_EXISTS", "--remarks", name)
+            self.refuse(folder, build(hostile.model_path(), folder / "e.bin", "--dump-dir", folder / name, "--force"), 74, "OUT_IO", name)
+        tuned = ("--tuning", folder / "cpu.tuning")
+        self.refuse(folder, build(hostile.model_path(), folder / "e.bin", *tuned, "--remarks", folder / "cpu.tuning"), 64, "OUT_IS_INPUT", "cpu.tuning")
+        self.refuse(folder, build(hostile.model_path(), folder / "cpu.tuning", *tuned, "--force"), 64, "OUT_IS_INPUT", "cpu.tuning")
+
     def test_remarks_of_a_build_that_fails_leave_no_file(self):
         folder = hostile.model_copy()
         (folder / "tokenizer.json").unlink()

@@ -98,11 +98,11 @@ static void forEachOwned(KernelBuilder &k, Value before, Value count, llvm::func
   });
 }
 
-/// Query tokens of the items of a sequence that brings `tokens`: about six items a worker, so that none is left with
-/// much more than the others. Rows do not depend on it.
+/// Query tokens of the items of a sequence that brings `tokens`: about kAttentionItems a worker, so that none is left
+/// with much more than the others. Rows do not depend on it.
 static Value pairItemTokens(KernelBuilder &k, const AttendShape &shape, Value tokens) {
   PairScratch scratch(shape, pairTileRows(k.level()));
-  Value share = k.mul(k.workers(), 6);
+  Value share = k.mul(k.workers(), kAttentionItems);
   Value even = k.divUI(k.add(k.mul(tokens, shape.kvHeads), k.add(share, -1)), share);
   return k.minSI(k.maxSI(even, k.c(scratch.fewestTokens(shape))), k.c(scratch.tokens));
 }
@@ -149,8 +149,8 @@ private:
     Value keys = k_.loadIndex(lengths_, sequence);
     if (shape_.window > 0)
       keys = k_.minSI(keys, k_.c(shape_.window + AttendShape::kBlockTokens));
-    // An item without keys costs as much as 32 of them.
-    return arith::SelectOp::create(k_.b(), k_.equal(tokens(sequence), k_.c(1)), k_.add(keys, 32), k_.c(0));
+    return arith::SelectOp::create(k_.b(), k_.equal(tokens(sequence), k_.c(1)), k_.add(keys, kAttentionIdleKeys),
+                                   k_.c(0));
   }
 
   /// The first head of a sequence whose keys begin at `bound` of all or later; `before` lie before the sequence.

@@ -14,22 +14,16 @@ static int64_t divisorUpTo(int64_t value, int64_t limit) {
 }
 
 AttendTile chooseTile(const AttendShape &shape, const Level &level, bool decode) {
-  // Accumulators of 16 lanes that fit beside the operands: 32 zmm hold 24; 16 ymm hold 12 halves, so 6.
-  int64_t scoreLimit = level.avx512 ? 12 : 6;
-  int64_t valueLimit = level.avx512 ? 24 : 6;
-  int64_t group = shape.group(), spilled = 2;
-  if (shape.int8Cache) { // CodeProducts: two registers a sum, or codes of 16 bits beside the sums
-    scoreLimit = valueLimit = level.avx512 ? 12 : level.vnni ? 3 : 5;
-    spilled = level.vnni ? 0 : 2;
-  }
+  const AttentionTileRow &most = attentionTileOf(level, shape.int8Cache);
+  const int64_t group = shape.group();
   AttendTile tile;
   // A prime group just over the limit is better kept whole with a spill or two than cut to single heads.
-  tile.heads = group <= scoreLimit + spilled ? group : divisorUpTo(group, scoreLimit);
-  tile.tokens = decode ? 1 : std::max<int64_t>(1, scoreLimit / tile.heads);
+  tile.heads = group <= most.scores + most.spilled ? group : divisorUpTo(group, most.scores);
+  tile.tokens = decode ? 1 : std::max<int64_t>(1, most.scores / tile.heads);
   tile.pages = 1;
-  while (tile.pages < 4 && tile.rows() * tile.pages * 2 <= scoreLimit)
+  while (tile.pages < 4 && tile.rows() * tile.pages * 2 <= most.scores)
     tile.pages *= 2;
-  tile.columns = divisorUpTo(shape.headDim / 16, std::max<int64_t>(1, valueLimit / tile.rows()));
+  tile.columns = divisorUpTo(shape.headDim / 16, std::max<int64_t>(1, most.values / tile.rows()));
   return tile;
 }
 
@@ -49,7 +43,7 @@ AttendScratch::AttendScratch(const AttendShape &shape, const AttendTile &tile, i
 
 PairScratch::PairScratch(const AttendShape &shape, int64_t tileRows) : tileRows(tileRows) {
   int64_t dim = shape.headDim, block = AttendShape::kBlockTokens;
-  tokens = std::max<int64_t>(1, kItemRows / shape.group());
+  tokens = std::max<int64_t>(1, kAttentionMostRows / shape.group());
   // The last tile starts at any row: up to a tile is computed past the last one.
   rows = (tokens * shape.group() + 2 * tileRows - 1) / tileRows * tileRows;
   bytes = 0;

@@ -1,7 +1,7 @@
 // Constants of one attention kernel and the register tile chosen for a level.
 #pragma once
 
-#include "codegen/cpu/Level.h"
+#include "codegen/registry/AttentionTable.h"
 #include <algorithm>
 #include <cstdint>
 
@@ -36,9 +36,9 @@ struct AttendShape {
   int64_t pageBytes() const { return layers * layerBytes(); }
 
   static constexpr int64_t kPageTokens = 16;
-  static constexpr int64_t kBlockTokens = 64; ///< keys between two softmax corrections
-  static constexpr int64_t kQueryTokens = 16; ///< queries of an item that share each block of keys, at least
-  static constexpr int64_t kFour = 4;         ///< bytes of a word of an int8 cache: dimensions of K, tokens of V
+  static constexpr int64_t kBlockTokens = kAttentionBlock;
+  static constexpr int64_t kQueryTokens = kAttentionQueries;
+  static constexpr int64_t kFour = 4; ///< bytes of a word of an int8 cache: dimensions of K, tokens of V
 };
 
 /// Registers: `tokens` x `heads` query rows against `pages` pages of 16 keys (scores) or `columns` vectors of 16
@@ -82,9 +82,8 @@ inline bool usesInt16(const AttendShape &shape, const Level &level) {
   return shape.bf16Products && !level.avx512 && shape.splits == 0 && !shape.f32Cache && !shape.int8Cache;
 }
 
-inline constexpr int64_t kBf16TileRows = 12; ///< x 2 vectors: 24 accumulators of 32 registers
-inline constexpr int64_t kInt16TileRows = 6; ///< x 2 halves: 12 of 16
-inline int64_t pairTileRows(const Level &level) { return level.avx512 ? kBf16TileRows : kInt16TileRows; }
+inline constexpr int64_t kBf16TileRows = kAttentionPairs[0].rows, kInt16TileRows = kAttentionPairs[1].rows;
+inline int64_t pairTileRows(const Level &level) { return attentionPairOf(level).rows; }
 
 /// Scratch of a worker in a PairAttendEmitter with tiles of `tileRows`, byte offsets. A row is one query head of one
 /// token of the item, tokens outermost. Factors, of integers, make floats of them.
@@ -105,9 +104,8 @@ struct PairScratch {
   int64_t queryFactors, keyFactors, valueFactors, weightFactors; ///< f32 [rows], [64], [64], [tileRows]
   int64_t bytes;
 
-  static constexpr int64_t kItemRows = 192; ///< packing a block costs as much as 8 rows
   int64_t fewestTokens(const AttendShape &shape) const {
-    return std::min<int64_t>(tokens, (48 + shape.group() - 1) / shape.group());
+    return std::min<int64_t>(tokens, (kAttentionLeastRows + shape.group() - 1) / shape.group());
   }
 };
 

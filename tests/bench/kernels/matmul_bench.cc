@@ -1,6 +1,6 @@
 // Speed of matrix product kernels on one core: GB/s of weights for one row, GOP/s for more, against the core's
-// ceilings. Usage: matmul_bench [level ending [layout substring [M [name=value,...]]]]; with numbers (MatmulTuning.h)
-// it compares them with the table's, in turns.
+// ceilings. Usage: matmul_bench [level ending [layout substring [M [name=value,... [NxK]]]]]; with numbers
+// (MatmulTuning.h) it compares them with the table's, in turns, for its own sizes or the one given.
 #include "tests/bench/kernels/ceilings.h"
 #include "tests/bench/kernels/matmul_speed.h"
 #include "codegen/registry/MatmulTuning.h"
@@ -79,15 +79,16 @@ std::vector<TunedNumber> numbersOf(llvm::StringRef text) {
 }
 
 /// Products with the table's numbers and with others in turns: GOP/s of both (medians) and the median of the ratios,
-/// weights from a cache and from memory.
-void compareKind(const Level &level, const Kind &kind, int rows, const std::vector<TunedNumber> &numbers) {
+/// weights from a cache and from memory. `only` of one size; 0 x 0: of all.
+void compareKind(const Level &level, const Kind &kind, int rows, const std::vector<TunedNumber> &numbers, Shape only) {
   constexpr int kRounds = 5;
   auto median = [](std::vector<double> values) {
     std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
     return values[values.size() / 2];
   };
-  for (const Shape &size : kShapes) {
-    if (size.n > 10000 && kind.layout != Layout::Q8N16K4)
+  const std::vector<Shape> sizes = only.n ? std::vector{only} : std::vector(std::begin(kShapes), std::end(kShapes));
+  for (const Shape &size : sizes) {
+    if (!only.n && size.n > 10000 && kind.layout != Layout::Q8N16K4)
       continue;
     MatmulShape table{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1}, other = table;
     auto tuning = std::make_shared<MatmulTuning>();
@@ -127,6 +128,11 @@ int main(int argc, char **argv) {
     fprintf(stderr, "expected M and numbers as name=value,..., found %s %s\n", argv[3], argv[4]);
     return 64;
   }
+  Shape only{0, 0};
+  if (argc > 5 && sscanf(argv[5], "%ldx%ld", &only.n, &only.k) != 2) {
+    fprintf(stderr, "expected a size as NxK, found %s\n", argv[5]);
+    return 64;
+  }
   for (const Level &level : cpuLevels()) {
     if (!rt::supportsLevel(level.name.str(), rt::detectCpuFeatures()) || !level.name.ends_with(levelFilter))
       continue;
@@ -134,7 +140,7 @@ int main(int argc, char **argv) {
       printf("== %s\n", level.name.str().c_str());
       for (const Kind &kind : kKinds)
         if (layoutTestName(kind.layout, kind.act).find(layoutFilter) != std::string::npos)
-          compareKind(level, kind, onlyRows, numbers);
+          compareKind(level, kind, onlyRows, numbers, only);
       continue;
     }
     printf(

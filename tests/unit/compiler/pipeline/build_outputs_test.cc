@@ -183,6 +183,20 @@ TEST_F(BuildOutputs, ReplacesWhatBeginsAsItsOwn) {
   }
 }
 
+TEST_F(BuildOutputs, ATextReplacesTextsAlone) {
+  for (const char* text : {"", "@linear (llm.linear): fused llm.add\n", "any notes"})
+    EXPECT_TRUE(checkReplacesText("--remarks", write("text", text))) << text;
+  EXPECT_TRUE(checkReplacesText("--remarks", (folder_ / "none").string()));
+  EXPECT_TRUE(checkReplacesText("--remarks", "/dev/null"));
+  const std::string safetensors = std::string("\x10\0\0\0\0\0\0\0", 8) + R"({"w":{}})";
+  for (const std::string& bytes : {std::string("LLMCENG\nrest"), std::string("GGUF and more"), safetensors}) {
+    const rt::Status status = checkReplacesText("--remarks", write("model", bytes));
+    ASSERT_FALSE(status) << bytes;
+    EXPECT_EQ(status.code(), "OUT_EXISTS");
+    EXPECT_NE(status.toString().find("--remarks"), std::string::npos);
+  }
+}
+
 TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
   const std::string old = write("old", "what was there before"), fresh = (folder_ / "fresh").string();
   {
