@@ -11,7 +11,7 @@ static constexpr Basis kRegisters512{"", "32 registers: 24 sums, or 12 of scores
     kIntegers{"", "integer sums take two registers, or the codes of 16 bits beside them do"};
 
 // clang-format off
-static constexpr AttentionTileRow kTileRows[] = {
+static constexpr AttentionTileRow kAttentionTiles[] = {
 //   levels     cache         scores values spilled  basis
   {kAvx512,     kFloatCache,      12,    24,      2, kRegisters512},
   {kAvx2,       kFloatCache,       6,     6,      2, kRegisters256},
@@ -22,12 +22,13 @@ static constexpr AttentionTileRow kTileRows[] = {
 };
 // clang-format on
 
-llvm::ArrayRef<AttentionTileRow> attentionTileTable() { return kTileRows; }
+llvm::ArrayRef<AttentionTileRow> attentionTileTable() { return kAttentionTiles; }
 
 const AttentionTileRow &attentionTileOf(const Level &level, bool int8Cache) {
-  return *std::find_if(std::begin(kTileRows), std::prev(std::end(kTileRows)), [&](const AttentionTileRow &row) {
-    return (row.levels & levelBit(level)) && (row.cache & (int8Cache ? kInt8Cache : kFloatCache));
-  });
+  return *std::find_if(std::begin(kAttentionTiles), std::prev(std::end(kAttentionTiles)),
+                       [&](const AttentionTileRow &row) {
+                         return (row.levels & levelBit(level)) && (row.cache & (int8Cache ? kInt8Cache : kFloatCache));
+                       });
 }
 
 const AttentionPairRow &attentionPairOf(const Level &level) {

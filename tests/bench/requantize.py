@@ -2,8 +2,14 @@
 
 import argparse
 import pathlib
+import sys
 
-import llama_cpp as ll
+try:
+    import llama_cpp as ll
+except ModuleNotFoundError as absent:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"{absent}: tests/bench/install_peer.sh installs llama.cpp, then run this with .venv/bin/python")
 
 GGML_Q8_0 = 8
 FTYPES = {"Q4_0": 2, "Q4_K_M": 15}

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "examples" / "bench_serve"))
 
 import bench_serve  # noqa: E402
+import inputs  # noqa: E402
 import machine  # noqa: E402
 import report  # noqa: E402
 import workload  # noqa: E402
@@ -223,6 +224,14 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--markdown", type=pathlib.Path)
     args = parser.parse_args()
+    for path in filter(None, (args.engine, args.llama_server, args.q4_0)):
+        inputs.check_file(parser, path)
+    if args.llama_server and not args.q4_0:
+        parser.error("--llama-server needs --q4-0, the same weights for it")
+    if unknown := sorted(set(args.cases.split(",")) - set(CASES)):
+        parser.error(f"--cases: no {unknown[0]!r}, only {', '.join(CASES)}")
+    for flag, chosen in (("--server-cpus", args.server_cpus), ("--client-cpus", args.client_cpus)):
+        inputs.check_cpus(parser, flag, sorted(chosen))
     binary = pathlib.Path(os.environ.get("LLMC_BIN", ROOT / "build" / "bin")) / "llmc-run"
     sides = [ours(binary, args.engine, args.threads)] if args.engine else []
     peer = "none"
