@@ -42,7 +42,7 @@ static constexpr TileRow kTileRows[] = {
   {{kV3,         kI8,         kInt8,    kMany},                               TileStyle::Words,    6, 1, 4, 1, kRowScales | kUnpack,   {16, 24}, kManyRows},
   {{kV3,         kAnyFormat,  kInt8,    kMany},                               TileStyle::Words,    6, 1, 4, 1, kRowScales | kUnpack,   {32, 48}, kManyRows},
   {{kV3,         kI8,         kInt8,    kSixteen},                            TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {16, 24}, kWordsOf16},
-  {{kV3,         kAnyFormat,  kInt8,    kSixteen},                            TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
+  {{kV3,         kFourBit | kQ6K, kInt8, kSixteen},                           TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
   {{kV3Vnni,     kI8,         kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, 0,                      {32, 48}, kTiles},
   {{kV3Vnni,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, kUnpack,                {32, 48}, kLadder},
   {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTails},
