@@ -62,8 +62,8 @@ static int64_t bytesAhead(const Ahead &ahead, const MatmulShape &shape, int64_t 
 }
 
 /// Rows of x in a block of any number of rows: whole tiles.
-static int64_t blockRows(const MatmulShape &shape, const MatmulConfig &config) {
-  const BlockRow &block = blockOf(config.rowScales);
+static int64_t blockRows(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
+  const BlockRow &block = blockOf(level, config);
   // A tile that begins below the most may end above it where the mins of a panel are prepared for each block.
   const int64_t most = config.rowScales ? block.most + config.tileRows - 1 : block.most;
   const int64_t rows = std::clamp(block.bytes / config.rowStride(shape), block.least, most);
@@ -135,7 +135,7 @@ MatmulConfig chooseMatmul(const Level &level, const MatmulShape &shape) {
   config.unpack = tile.has & kUnpack;
   config.groupBlock = shape.groups() > tile.pass.over ? tile.pass.groups : 0;
   config.anyRows = shape.mMax == 0 || isLastOfItsRounding(level, shape);
-  config.rowBlock = config.anyRows ? blockRows(shape, config) : roundUpTo(shape.mMax, config.tileRows);
+  config.rowBlock = config.anyRows ? blockRows(level, shape, config) : roundUpTo(shape.mMax, config.tileRows);
   config.inOrder = fetch.inOrder;
   config.prefetchX = fetch.fetchesX && panelBytes(shape.layout, shape.k) + config.tileRows * shape.xStride() > kL1Bytes;
   config.prefetchBytes = bytesAhead(fetch.ahead, shape, config.tilePanels);

@@ -21,20 +21,21 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kFloatPanels{kMatmulNotes, "bf16 and f16 at 512 bits: two panels"}, kTiles{kConfigurationResults, "Register tiles"},
     kGroups{kConfigurationResults, "Superblocks a loop"}, kTails{kConfigurationResults, "Tiles of the last rows"},
     kPasses{kConfigurationResults, "Columns a pass"}, kBlocks{kConfigurationResults, "Rows a block"},
+    kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
     kOneRow{"", "a tile of one row has nothing to choose: one row"};
 
 // clang-format off
-/// Short last tiles are half tiles but for many rows, where only some rows of a prompt would have them.
+/// Short last tiles are half tiles where the measurement says nothing else: any number of rows is as likely as another.
 /// AVX-512: 8 weight vectors and 8 sums leave half of the 32 registers to temporaries. AVX2: 6 x 16 for unpacked codes
 /// (12 sums, 2 weights, 2 temporaries), 4 x 16 where more temporaries are live.
 static constexpr TileRow kTileRows[] = {
 //  levels       formats      act       rows               if                 style         tile, tail, loop  scales, codes           pass      basis
   {{kZen5,       kFourBit,    kInt8,    kMany,             When::Pairs},      TileStyle::Wide,    16, 2, 8, 1, kRowScales,             {},       kManyRows},
   {{kZen5,       kI8,         kInt8,    kMany,             When::Pairs},      TileStyle::Direct,   4, 2, 0, 1, 0,                      {},       kZen5Paths},
-  {{kVnni512,    kFourBit,    kInt8,    kMany},                               TileStyle::Direct,   8, 1, 0, 1, kRowScales,             {},       kLadder},
-  {{kAvx512,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Direct,   8, 1, 0, 1, 0,                      {},       kTiles},
+  {{kVnni512,    kFourBit,    kInt8,    kMany},                               TileStyle::Direct,   8, 1, 4, 1, kRowScales,             {},       kLadder},
+  {{kAvx512,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTiles},
   {{kVnni512,    kI4,         kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, kRowScales,             {},       kFourBits},
-  {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTails},
+  {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            TileStyle::Direct,   8, 1, 4, 1, 0,                      {},       kTiles},
   {{kVnni512,    kI4,         kInt8,    kFour},                               TileStyle::Direct,   4, 1, 2, 2, kRowScales,             {},       kFourBits},
   {{kAvx512,     kAnyFormat,  kInt8,    kFour},                               TileStyle::Direct,   4, 1, 2, 2, 0,                      {},       kGroups},
   {{kVnni512,    kI4,         kInt8,    kOne},                                TileStyle::Direct,   1, 1, 0, 2, kRowScales,             {},       kFourBits},
@@ -45,11 +46,12 @@ static constexpr TileRow kTileRows[] = {
   {{kV3,         kFourBit | kQ6K, kInt8, kSixteen},                           TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
   {{kV3Vnni,     kI8,         kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, 0,                      {32, 48}, kTiles},
   {{kV3Vnni,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, kUnpack,                {32, 48}, kLadder},
-  {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTails},
+  {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTiles},
   {{kAvx2,       kAnyFormat,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, 0,                      {},       kLadder},
   {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},TileStyle::Pairs,   12, 1, 0, 1, 0,                      {8, 16},  kTwoProducts},
   {{kZen5,       kSixteenBit, kFloat,   kMany,             When::Pairs},      TileStyle::Float,    8, 2, 0, 1, 0,                      {8, 32},  kFloatPanels},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kManyRows},
+  {{kAvx2,       kF32,        kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kTiles},
   {{kAvx512,     kAnyFormat,  kFloat,   kMany},                               TileStyle::Float,    8, 1, 0, 1, 0,                      {8, 32},  kLadder},
   {{kAvx2,       kAnyFormat,  kFloat,   kMany},                               TileStyle::Float,    4, 1, 0, 1, 0,                      {8, 32},  kTiles},
   {{kAvx512,     kAnyFormat,  kFloat,   kSixteen},                            TileStyle::Float,    8, 1, 4, 1, 0,                      {8, 32},  kTails},
@@ -68,6 +70,7 @@ static constexpr FetchRow kFetchRows[] = {
   {{kAvx2,       kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kZen5,       kByteScales, kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kAvx512,     kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {},                    kStream},
+  {{kZen5,       kI8,         kInt8,    kFour},                               true,  true,  {Ahead::Bytes, 9216},  kDistance},
   {{kZen5,       kAnyFormat,  kInt8,    kFour},                               true,  true,  {Ahead::NextPanel},    kZen5Paths},
   {{kAllLevels,  kAnyFormat,  kAnyAct,  kFour},                               true,  true,  {},                    kStream},
   {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            false, true,  {Ahead::NextPanel},    kNextPanel},
@@ -91,9 +94,10 @@ static constexpr ShareRow kShareRows[] = {
 /// Rows that stay in half of a 1 MB L2 beside the weights. At most 120, so that f32 sums in memory leave L1 to the
 /// unpacked panel; 128 where the mins of a panel are prepared for each block.
 static constexpr BlockRow kBlockRows[] = {
-//   scales  bytes       least most  basis
-  {  true,   512 * 1024, 48,   128,  kBlocks},
-  {  false,  512 * 1024, 48,   120,  kBlocks},
+//  levels      of                   bytes       least most  basis
+  {kAvx512,    BlockRow::Floats,    512 * 1024, 96,   120,  kBlocks},
+  {kAllLevels, BlockRow::RowScales, 512 * 1024, 48,   128,  kBlocks},
+  {kAllLevels, BlockRow::Any,       512 * 1024, 48,   120,  kBlocks},
 };
 
 static constexpr SharedNumber kSharedNumbers[] = {
@@ -178,6 +182,11 @@ const ShareRow &shareOf(const MatmulShape &shape) {
                        [&](const ShareRow &row) { return row.rows & classBit(shape.mMax); });
 }
 
-const BlockRow &blockOf(bool rowScales) { return kBlockRows[rowScales ? 0 : 1]; }
+const BlockRow &blockOf(const Level &level, const MatmulConfig &config) {
+  return *std::find_if(std::begin(kBlockRows), std::prev(std::end(kBlockRows)), [&](const BlockRow &row) {
+    const bool holds = row.of == BlockRow::Floats ? config.style == TileStyle::Float : config.rowScales;
+    return (row.levels & levelBit(level)) && (row.of == BlockRow::Any || holds);
+  });
+}
 
 } // namespace llmc

@@ -83,9 +83,12 @@ struct ShareRow {
   Basis basis;
 };
 
-/// MatmulConfig's rowBlock for any number of rows: as many as `bytes` hold, `least` to `most`.
+/// MatmulConfig's rowBlock for any number of rows: as many as `bytes` hold, `least` to `most`. A row applies to
+/// tiles of floats, to those with 16-bit row scales, or to any.
 struct BlockRow {
-  bool rowScales;
+  enum Of : uint8_t { Floats, RowScales, Any };
+  LevelSet levels;
+  Of of;
   int64_t bytes, least, most;
   Basis basis;
 };
@@ -106,6 +109,6 @@ llvm::ArrayRef<SharedNumber> sharedNumbers();
 const TileRow &tileOf(const Level &level, const MatmulShape &shape);
 const FetchRow &fetchOf(const Level &level, const MatmulShape &shape);
 const ShareRow &shareOf(const MatmulShape &shape);
-const BlockRow &blockOf(bool rowScales);
+const BlockRow &blockOf(const Level &level, const MatmulConfig &config);
 
 } // namespace llmc

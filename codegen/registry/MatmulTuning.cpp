@@ -136,6 +136,8 @@ MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::Arra
     if (number.name == "tile_panels" && number.value != table.tilePanels && (number.value == 1 || number.value == 2)) {
       setPanels(config, shape, number.value);
       setRows(config, shape, table, config.style != TileStyle::Direct ? config.tileRows : number.value == 2 ? 4 : 8);
+      if (config.style == TileStyle::Direct && shape.manyRows())
+        config.tailRows = number.value == 1 ? config.tileRows / 2 : 0; // as the table has them
     }
   for (const TunedNumber &number : numbers)
     if (number.name == "tile_rows" && number.value > 0)
