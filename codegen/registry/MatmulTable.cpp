@@ -18,9 +18,10 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kFourBits{kMatmulNotes, "4 bits: where the time of a tile goes"},
     kManyRows{kMatmulNotes, "4 bits, many rows: sums side by side (AVX2), sums in memory (Zen 5)"},
     kWordsOf16{kMatmulNotes, "5 to 16 rows at AVX2"}, kTwoProducts{kMatmulNotes, "bf16 weights: two products a lane"},
-    kTiles{kConfigurationResults, "Register tiles"}, kGroups{kConfigurationResults, "Superblocks a loop"},
-    kTails{kConfigurationResults, "Tiles of the last rows"}, kPasses{kConfigurationResults, "Columns a pass"},
-    kBlocks{kConfigurationResults, "Rows a block"}, kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
+    kFloatPanels{kMatmulNotes, "bf16 and f16 at 512 bits: two panels"}, kTiles{kConfigurationResults, "Register tiles"},
+    kGroups{kConfigurationResults, "Superblocks a loop"}, kTails{kConfigurationResults, "Tiles of the last rows"},
+    kPasses{kConfigurationResults, "Columns a pass"}, kBlocks{kConfigurationResults, "Rows a block"},
+    kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
     kOneRow{"", "a tile of one row has nothing to choose: one row"};
 
 // clang-format off
@@ -41,12 +42,14 @@ static constexpr TileRow kTileRows[] = {
   {{kAllLevels,  kAnyFormat,  kInt8,    kOne},                                TileStyle::Direct,   1, 1, 0, 2, 0,                      {},       kGroups},
   {{kV3,         kI8,         kInt8,    kMany},                               TileStyle::Words,    6, 1, 4, 1, kRowScales | kUnpack,   {16, 24}, kManyRows},
   {{kV3,         kAnyFormat,  kInt8,    kMany},                               TileStyle::Words,    6, 1, 4, 1, kRowScales | kUnpack,   {32, 48}, kManyRows},
-  {{kV3,         kFourBit,    kInt8,    kSixteen},                            TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
+  {{kV3,         kI8,         kInt8,    kSixteen},                            TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {16, 24}, kWordsOf16},
+  {{kV3,         kFourBit | kQ6K, kInt8, kSixteen},                           TileStyle::Words,    4, 1, 2, 1, kRowScales | kUnpack,   {32, 48}, kWordsOf16},
   {{kV3Vnni,     kI8,         kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, 0,                      {32, 48}, kTiles},
   {{kV3Vnni,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, kUnpack,                {32, 48}, kLadder},
   {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTiles},
   {{kAvx2,       kAnyFormat,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, 0,                      {},       kLadder},
   {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},TileStyle::Pairs,   12, 1, 0, 1, 0,                      {8, 16},  kTwoProducts},
+  {{kZen5,       kSixteenBit, kFloat,   kMany,             When::Pairs},      TileStyle::Float,    8, 2, 0, 1, 0,                      {8, 32},  kFloatPanels},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kManyRows},
   {{kAvx2,       kF32,        kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kTiles},
   {{kAvx512,     kAnyFormat,  kFloat,   kMany},                               TileStyle::Float,    8, 1, 0, 1, 0,                      {8, 32},  kLadder},
@@ -75,6 +78,7 @@ static constexpr FetchRow kFetchRows[] = {
   {{kAllLevels,  kAnyFormat,  kFloat,   kSixteen},                            true,  true,  {},                    kStream},
   {{kAllLevels,  kAnyFormat,  kInt8,    kMany},                               false, false, {Ahead::NextPanel},    kShares},
   {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},false, false, {Ahead::NextPass},     kTwoProducts},
+  {{kZen5,       kSixteenBit, kFloat,   kMany,             When::Pairs},      false, false, {Ahead::NextPass},     kFloatPanels},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               false, false, {Ahead::NextPass},     kManyRows},
   {{kAllLevels,  kAnyFormat,  kFloat,   kMany},                               false, false, {},                    kLadder},
 };

@@ -50,7 +50,10 @@ static std::string outOf(llvm::StringRef name, int64_t value, const std::string 
 static std::string rowFault(const Level &level, const MatmulShape &shape, const MatmulConfig &config) {
   // More sums than registers are legal and slow; more than this only make code that nobody wants to compile.
   int64_t most = shape.mMax == 0 ? 16 : std::min<int64_t>(shape.mMax, 16);
-  if (config.style != TileStyle::Wide) // its sums lie in memory
+  // Wide has its sums in memory; two panels of floats leave eight registers to weights and x.
+  if (config.style == TileStyle::Float && level.avx512)
+    most = std::min<int64_t>(most, 12);
+  else if (config.style != TileStyle::Wide)
     most = std::min<int64_t>(most, (level.avx512 ? 12 : 8) / std::clamp<int64_t>(config.tilePanels, 1, 2));
   if (config.tileRows < 1 || config.tileRows > most)
     return outOf("tile_rows", config.tileRows, "1 to " + std::to_string(most));
@@ -68,10 +71,13 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
   if (std::string fault = rowFault(level, shape, config); !fault.empty())
     return fault;
   const bool direct = config.style == TileStyle::Direct, wide = config.style == TileStyle::Wide;
-  if (config.tilePanels != 1 && !(config.tilePanels == 2 && (direct || wide) && level.avx512 &&
+  const bool floats = config.style == TileStyle::Float && !isQuantized(shape.layout);
+  if (config.tilePanels != 1 && !(config.tilePanels == 2 && (direct || wide || floats) && level.avx512 &&
                                   config.groupsPerIter == 1 && (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
-    return outOf("tile_panels", config.tilePanels,
-                 "1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of one panel or pairs");
+    return outOf(
+        "tile_panels", config.tilePanels,
+        "1, or 2 with 512 bits, int8 activations or float weights, groups_per_iter 1 and units of one panel or "
+        "pairs");
   if (config.groupBlock != 0 && (direct || config.groupBlock < 0 || config.groupBlock % 8 != 0))
     return outOf("group_block", config.groupBlock, direct ? "0 where sums stay in registers" : "0 or a multiple of 8");
   if (config.groupsPerIter != 1 && !(direct && config.groupsPerIter == 2))
@@ -129,7 +135,7 @@ MatmulConfig matmulWith(const Level &level, const MatmulShape &shape, llvm::Arra
   for (const TunedNumber &number : numbers)
     if (number.name == "tile_panels" && number.value != table.tilePanels && (number.value == 1 || number.value == 2)) {
       setPanels(config, shape, number.value);
-      setRows(config, shape, table, config.style == TileStyle::Wide ? config.tileRows : number.value == 2 ? 4 : 8);
+      setRows(config, shape, table, config.style != TileStyle::Direct ? config.tileRows : number.value == 2 ? 4 : 8);
       if (config.style == TileStyle::Direct && shape.manyRows())
         config.tailRows = number.value == 1 ? config.tileRows / 2 : 0; // as the table has them
     }

@@ -38,14 +38,15 @@ TileEmitter::Values TileEmitter::widened(Value weights, Value column, int64_t of
   return result;
 }
 
-/// totals += weights (one vector a half) * x[row][column] for every row; `x` points at column 0 of the iteration.
+/// totals += weights (one vector a part, [panel * halves + half]) * x[row][column] for every row; `x` points at column
+/// 0 of the iteration.
 void TileEmitter::multiply(const Values &weights, Value x, int64_t column, Values &totals) {
-  int64_t chain = column % chains();
+  const int64_t chain = column % chains(), parts = std::ssize(weights);
   for (int64_t row = 0; row < config_.tileRows; ++row) {
     Value a = k_.loadSplat(k_.f32(), lanes_, x, Value(), row * xStride_ + column * 4);
-    for (int64_t h = 0; h < halves_; ++h) {
-      Value &total = totals[(chain * config_.tileRows + row) * halves_ + h];
-      total = k_.fma(weights[h], a, total);
+    for (int64_t part = 0; part < parts; ++part) {
+      Value &total = totals[chain * config_.tileRows * parts + sumIndex(row, part)];
+      total = k_.fma(weights[part], a, total);
     }
   }
 }
@@ -59,14 +60,13 @@ void TileEmitter::floatColumns(const TilePlace &place, Value column, int64_t cou
   for (int64_t i = 0; i < count; ++i) {
     if (again && i % 2 == 1)
       totals[0] = k_.inOrder(totals[0]);
-    if (config_.prefetchBytes && i * columnBytes() % kLineBytes == 0)
-      k_.prefetch(place.weights, k_.mul(column, columnBytes()), config_.prefetchBytes + i * columnBytes());
-    Values weights = widened(place.weights, column, pairs ? i & ~int64_t(1) : i);
-    if (pairs) {
-      Values one;
+    Values weights;
+    for (const TilePlace &panel : panelsOf(place)) {
+      if (config_.prefetchBytes && i * columnBytes() % kLineBytes == 0)
+        k_.prefetch(panel.weights, k_.mul(column, columnBytes()), config_.prefetchBytes + i * columnBytes());
+      const Values read = widened(panel.weights, column, pairs ? i & ~int64_t(1) : i);
       for (int64_t h = 0; h < halves_; ++h)
-        one.push_back(weights[2 * h + (i & 1)]);
-      weights = one;
+        weights.push_back(pairs ? read[2 * h + (i & 1)] : read[h]);
     }
     multiply(weights, x, i, totals);
   }
@@ -208,7 +208,7 @@ void emitRoundedRows(KernelBuilder &k, const MatmulShape &shape, Value x, Value 
 }
 
 void TileEmitter::emitFloat(const TilePlace &place) {
-  int64_t width = config_.tileRows * halves_;
+  const int64_t width = config_.tilePanels * config_.tileRows * halves_;
   Values totals = loadTotals(place);
   totals.resize(chains() * width, k_.constant(floats(), 0.0));
   totals = isQuantized(shape_.layout) ? quantizedWeights(place, totals) : floatWeights(place, totals);

@@ -53,11 +53,25 @@ TEST(MatmulTuning, TwoPanelsBringTheirRowsAndPrefetchAndNeedUnitsOfWholePairs) {
   shape.unitPanels = 3;
   EXPECT_EQ(chooseMatmul(zen5, shape).tilePanels, 1);
   matmulWith(zen5, shape, {{"tile_panels", 2}}, fault);
-  EXPECT_EQ(fault, "tile_panels 2: expected 1, or 2 with 512 bits and int8 activations, groups_per_iter 1 and units of "
-                   "one panel or pairs");
+  EXPECT_EQ(fault,
+            "tile_panels 2: expected 1, or 2 with 512 bits, int8 activations or float weights, groups_per_iter 1 "
+            "and units of one panel or pairs");
   shape.unitPanels = 2;
   EXPECT_EQ(matmulSumsBytes(shape, chooseMatmul(zen5, shape)), matmulSumsBytes(shape, chooseMatmul(zen4, shape)));
   matmulWith(*findLevel("x86-64-v3"), shape, {{"tile_panels", 2}}, fault);
+  EXPECT_NE(fault, "");
+}
+
+TEST(MatmulTuning, TwoPanelsOfFloatsHaveAsManyRowsAsOne) {
+  const Level &zen5 = *findLevel("x86-64-v4-vnni-bf16-vp2intersect");
+  MatmulShape shape{960, 576, Layout::BF16N16K2, ActKind::F32, 0, 1};
+  std::string fault;
+  EXPECT_EQ(matmulWith(zen5, shape, {{"tile_panels", 2}, {"tile_rows", 12}}, fault).tileRows, 12) << fault;
+  EXPECT_EQ(matmulWith(zen5, shape, {{"tile_panels", 2}}, fault).tileRows, 8) << fault;
+  matmulWith(zen5, shape, {{"tile_panels", 2}, {"tile_rows", 16}}, fault);
+  EXPECT_EQ(fault, "tile_rows 16: expected 1 to 12");
+  shape.layout = Layout::Q8N16K4; // widened line by line
+  matmulWith(zen5, shape, {{"tile_panels", 2}}, fault);
   EXPECT_NE(fault, "");
 }
 

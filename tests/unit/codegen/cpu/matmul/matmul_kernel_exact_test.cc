@@ -162,8 +162,9 @@ TEST(MatmulExactClasses, AreThoseOfFewRowsToo) {
   EXPECT_EQ(exact(vnni, Layout::Q8N16K4, ActKind::Int8), all);
   EXPECT_EQ(exact(avx2, Layout::Q4N16K4Asym, ActKind::Int8), fewest);
   EXPECT_EQ(exact(avx2, Layout::Q4N16K4Sym, ActKind::Int8), fewest);
-  EXPECT_EQ(exact(avx2, Layout::Q8N16K4, ActKind::Int8), few);
-  EXPECT_EQ(exact(avx2, Layout::Q6KN16K4, ActKind::Int8), few);
+  EXPECT_EQ(exact(avx2, Layout::Q8N16K4, ActKind::Int8), fewest);
+  EXPECT_EQ(exact(avx2, Layout::Q6KN16K4, ActKind::Int8), fewest);
+  EXPECT_EQ(exact(avx2, Layout::Q5KN16K4, ActKind::Int8), few);
   EXPECT_EQ(exact(vnni, Layout::BF16N16K2, ActKind::F32), (std::vector<int64_t>{16, 64, 0}));
   // bf16 products round where f32 does not.
   MatmulShape rounded = shapeOf({Layout::BF16N16K2, ActKind::F32}, 16);

@@ -273,6 +273,25 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
   }
 }
 
+/// 512-bit data paths, weights of 16 bits: 8 rows by two panels. Each value of x is read once for 32 rows of weights,
+/// and one line of each panel is fetched for the two columns that it has.
+TEST(MatmulHotLoop, TwoPanelsOfFloatsShareX) {
+  for (auto [layout, instructions] : {std::pair{Layout::BF16N16K2, 124}, {Layout::F16N16, 124}}) {
+    SCOPED_TRACE(layoutTestName(layout, ActKind::F32));
+    BuiltMatmul kernel({64, 2048, layout, ActKind::F32, 0, 1}, *findLevel("x86-64-v4-vnni-bf16-vp2intersect"), true);
+    ASSERT_EQ(kernel.error, "");
+    const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vfmadd231ps");
+    EXPECT_EQ(countOf(loop, "vfmadd231ps"), 64); // four columns
+    EXPECT_EQ(countOf(loop, "vbroadcastss"), 32);
+    EXPECT_EQ(countOf(loop, "prefetcht0"), 4);
+    EXPECT_LE(loop.size(), static_cast<size_t>(instructions));
+    std::string text;
+    for (const std::string &line : loop)
+      text += line + "\n";
+    EXPECT_EQ(vectorStackReferences(text), 0) << text;
+  }
+}
+
 /// bf16 weights and rows rounded to bf16: 12 sums, a vector of weights and, in memory, pairs of 12 rows make a step of
 /// two columns; nothing is widened.
 TEST(MatmulHotLoop, PairsOfBf16AreMultipliedAsTheyLie) {
