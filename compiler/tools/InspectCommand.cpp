@@ -75,6 +75,12 @@ const char *dtypeName(fb::DType dtype) {
   return index < std::size(names) ? names[index] : "unknown";
 }
 
+/// As --kv-cache spells it.
+std::string cacheName(fb::DType dtype) {
+  const std::string name = dtypeName(dtype);
+  return name == "i8" ? "int8" : name == "e4m3" ? "fp8" : name;
+}
+
 double hundredths(double value) { return std::round(value * 100) / 100; }
 
 Json weightFacts(const fb::Engine &plan) {
@@ -155,7 +161,7 @@ Json memoryFacts(const rt::EngineFile &engine) {
   uint64_t page = plan.kv()->page_bytes(), pageTokens = plan.kv()->page_tokens();
   uint64_t pages = (plan.model()->max_positions() + pageTokens - 1) / pageTokens;
   return {{"weights_bytes", weights},
-          {"kv_dtype", dtypeName(plan.kv()->dtype())},
+          {"kv_dtype", cacheName(plan.kv()->dtype())},
           {"kv_bytes_per_token", page / pageTokens},
           {"kv_page_tokens", pageTokens},
           {"kv_page_bytes", page},

@@ -31,6 +31,7 @@ enum class FaultKind {
   kOwnBlock,        ///< what is meant for another block of the cluster reaches the own one
   kOneBlock,        ///< a multicast to the first block alone
   kHalfExpected,    ///< half of the bytes expected: those that the block copies itself
+  kEarlySums,       ///< a register with sums of a wgmma read right before wgmma.wait_group
 };
 
 /// One place where a fault can be planted: a line of the PTX, and what stands there instead.

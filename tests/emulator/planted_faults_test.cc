@@ -233,11 +233,10 @@ struct Tally {
     std::lock_guard lock(mutex);
     ++planted;
     const std::string code = outcome.status ? "" : outcome.status.code();
-    if (code == "EMU_FAULT" || code == "EMU_VALUE") {
+    if (code == "EMU_FAULT" || code == "EMU_VALUE")
       ++found;
-    } else {
+    else
       missed.push_back(fault.name + (code.empty() ? "" : ": " + outcome.status.toString()));
-    }
   }
 };
 
@@ -258,7 +257,8 @@ constexpr FaultKind kFaultKinds[] = {FaultKind::kMissingBarrier, FaultKind::kSho
                                      FaultKind::kTransposed,     FaultKind::kShortProducts, FaultKind::kNoPhase,
                                      FaultKind::kWrongParity,    FaultKind::kNoExpected,    FaultKind::kNoArrival,
                                      FaultKind::kNoProxyFence,   FaultKind::kNoGridWait,    FaultKind::kNoDeviceFence,
-                                     FaultKind::kOwnBlock,       FaultKind::kOneBlock,      FaultKind::kHalfExpected};
+                                     FaultKind::kOwnBlock,       FaultKind::kOneBlock,      FaultKind::kHalfExpected,
+                                     FaultKind::kEarlySums};
 
 /// Faults of the data alone, which any run shows; loops are unrolled, so that each is there many times.
 bool changesValues(FaultKind kind) { return kind == FaultKind::kSwappedOperand || kind == FaultKind::kTransposed; }
