@@ -21,7 +21,8 @@ static std::string spelledCache(llvm::StringRef kind) {
 
 std::string attentionKey(const CudaAttention &attention) {
   std::string key = std::to_string(attention.heads) + "x" + std::to_string(attention.kvHeads) + "x" +
-                    std::to_string(attention.headDim) + "," + spelledCache(attention.cache) + "," + std::to_string(attention.splits);
+                    std::to_string(attention.headDim) + "," + spelledCache(attention.cache) + "," +
+                    std::to_string(attention.splits);
   if (attention.window)
     key += ",window" + std::to_string(attention.window);
   return attention.softcap ? key + ",softcap" : key;

@@ -6,9 +6,11 @@
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
 #include "compiler/tools/PredictCommand.h"
+#include "runtime/exec/cuda/level_choice.h"
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
+#include "llvm/ADT/STLExtras.h"
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -59,6 +61,7 @@ Json modelFacts(const fb::Engine &plan) {
           {"add_bos", model.add_bos()}};
 }
 
+/// Of a level for CUDA also the most shared memory of a block: a device with less does not run it.
 Json levelFacts(const rt::EngineFile &engine) {
   Json list = Json::array();
   const fb::Engine &plan = engine.plan();
@@ -66,6 +69,9 @@ Json levelFacts(const rt::EngineFile &engine) {
     const fb::Level &level = *plan.levels()->Get(i);
     list.push_back({{"name", text(level.name())}, {"code_bytes", engine.sections()[level.section()].size}});
   }
+  if (rt::isCuda(plan))
+    for (const auto &[i, level] : llvm::enumerate(rt::cuda::codeLevels(plan)))
+      list[i]["shared_bytes"] = level.sharedBytes;
   return list;
 }
 
@@ -290,7 +296,8 @@ std::string targetText(const Json &facts) {
   std::string out = "\ntarget\n" + pairs(facts["target"]) + "\nmodel\n" + pairs(facts["model"]);
   out += "\nlevels (bytes of code)\n";
   for (const Json &level : facts["levels"])
-    out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) + "\n";
+    out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) +
+           (level.contains("shared_bytes") ? level["shared_bytes"].dump() + " of shared memory a block" : "") + "\n";
   return out + "\n" + memoryText(facts["memory"]) + qualityText(facts);
 }
 

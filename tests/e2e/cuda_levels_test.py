@@ -18,11 +18,11 @@ ASK = ("--prompt-ids", "5,6,7", "--max-tokens", 2, "--temperature", 0, "--ignore
 
 @functools.cache
 def built(*archs: str):
-    """The engine for `archs` ("cpu" too); the PTX of its cubins is where cuda_engine.run() looks for it."""
+    """The engine for `archs`; without "cpu" among them the PTX of its cubins is where cuda_engine.run() looks for it."""
     path = engine.work_dir() / f"levels-{'-'.join(archs)}.bin"
     target = ("cpu," if "cpu" in archs else "") + "cuda:" + ",".join(a for a in archs if a != "cpu")
-    flags = ("--cpu-levels", "host") if "cpu" in archs else ()
-    done, _ = build(NAME, path, "--target", target, "--quant", cuda_engine.SCHEMES[NAME], "--quality", "off", "--dump-dir", cuda_engine.dump_dir(NAME), *flags)
+    flags = ("--cpu-levels", "host") if "cpu" in archs else ("--dump-dir", cuda_engine.dump_dir(NAME))
+    done, _ = build(NAME, path, "--target", target, "--quant", cuda_engine.SCHEMES[NAME], "--quality", "off", *flags)
     assert done.returncode == 0, done.stderr
     return path
 
@@ -55,6 +55,8 @@ class CudaLevels(unittest.TestCase):
         for arch in ARCHS:
             path = built(arch)
             most = needs(path)
+            levels = json.loads(engine.call("llmc", "inspect", path, "--json"))["levels"]
+            self.assertEqual({level["name"]: level["shared_bytes"] for level in levels}, most)
             self.assertLessEqual(most[order(arch, "12.1")[-1]], SMALL, "PTX is for all")
             for capability, room in DEVICES.items():
                 with self.subTest(engine=arch, device=capability):

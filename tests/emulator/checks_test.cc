@@ -221,8 +221,8 @@ TEST(ChecksTest, AWildAccessIsOneBlocksFault) {
   EXPECT_EQ(run("st.global.u32 [%x2], %tid;\n"), "") << "the next launch runs";
 }
 
-/// Two products of zeros by one warpgroup, their sums in %f1 to %f4 and in `second`, each a group; `before` the wait for
-/// the first, `between` the waits, `after` both.
+/// Two products of zeros by one warpgroup, their sums in %f1 to %f4 and in `second`, each a group; `before` the wait
+/// for the first, `between` the waits, `after` both.
 std::string runProducts(const std::string& before, const std::string& between, const std::string& after,
                         const std::string& second = "{%f5, %f6, %f7, %f8}") {
   std::string code =

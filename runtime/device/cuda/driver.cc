@@ -80,10 +80,9 @@ Status Driver::load(const std::string& library) {
   if (::dlsym(library_, "cuGetProcAddress"))
     return unavailable("CU_OLD_DRIVER", "the CUDA driver" + version + " has no cuGetProcAddress_v2",
                        "install the NVIDIA driver, 580 or later");
-  return unavailable(
-      "CU_OLD_DRIVER",
-      library + version + " has no cuGetProcAddress: a stub of the toolkit or a driver before 11.3",
-      "install the NVIDIA driver, 580 or later; take a stub out of LD_LIBRARY_PATH");
+  return unavailable("CU_OLD_DRIVER",
+                     library + version + " has no cuGetProcAddress: a stub of the toolkit or a driver before 11.3",
+                     "install the NVIDIA driver, 580 or later; take a stub out of LD_LIBRARY_PATH");
 }
 
 Status Driver::resolve(CuGetProcAddress find) {

@@ -95,10 +95,10 @@ Status noLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts, std:
   for (const CodeLevel& level : levels)
     if (fit(level.name, facts) > 0 && (wanted.empty() || level.name == wanted)) large.push_back(level);
   if (!large.empty())
-    return Status::error(ErrorKind::kMismatch, "CU_SHARED",
-                         asked + needsOf(large, facts) +
-                             (wanted.empty() ? "; the engine holds code for " + namesOf(levels) : ""),
-                         wanted.empty() ? buildFor(facts, levels) : "");
+    return Status::error(
+        ErrorKind::kMismatch, "CU_SHARED",
+        asked + needsOf(large, facts) + (wanted.empty() ? "; the engine holds code for " + namesOf(levels) : ""),
+        wanted.empty() ? buildFor(facts, levels) : "");
   if (!wanted.empty())
     return Status::error(
         ErrorKind::kMismatch, "CU_NO_CODE",

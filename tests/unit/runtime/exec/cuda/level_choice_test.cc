@@ -123,12 +123,15 @@ TEST(LevelChoice, EveryDeviceTakesWhatFitsIt) {
       {8, 6, 48 * KiB, "-", "-", "-", "-", "-", "-"},
   };
   for (const Row& row : kTable)
-    for (const auto& [arch, want] :
-         {std::pair<std::string_view, std::string_view>{"sm_80", row.sm80}, {"sm_86", row.sm86}, {"sm_89", row.sm89},
-          {"sm_90a", row.sm90a}, {"sm_100a", row.sm100a}, {"sm_120a", row.sm120a}}) {
+    for (const auto& [arch, want] : {std::pair<std::string_view, std::string_view>{"sm_80", row.sm80},
+                                     {"sm_86", row.sm86},
+                                     {"sm_89", row.sm89},
+                                     {"sm_90a", row.sm90a},
+                                     {"sm_100a", row.sm100a},
+                                     {"sm_120a", row.sm120a}}) {
       const std::vector<CodeLevel> levels = engineFor(arch);
-      const auto choice = selectLevel(
-          levels, {.name = "X", .major = row.major, .minor = row.minor, .sharedBytes = row.sharedBytes});
+      const auto choice =
+          selectLevel(levels, {.name = "X", .major = row.major, .minor = row.minor, .sharedBytes = row.sharedBytes});
       const std::string where = std::string(arch) + " on " + std::to_string(row.major * 10 + row.minor);
       EXPECT_EQ(choice ? levels[choice->index].name.substr(5) : "-", want) << where;
       if (!choice) continue;
