@@ -18,10 +18,10 @@ ASK = ("--prompt-ids", "5,6,7", "--max-tokens", 2, "--temperature", 0, "--ignore
 
 @functools.cache
 def built(*archs: str):
-    """The engine for `archs`; without "cpu" among them the PTX of its cubins is where cuda_engine.run() looks for it."""
+    """The engine for `archs`; without "cpu" among them the PTX of its cubins is in a folder of its own, as a build empties what it dumps to."""
     path = engine.work_dir() / f"levels-{'-'.join(archs)}.bin"
     target = ("cpu," if "cpu" in archs else "") + "cuda:" + ",".join(a for a in archs if a != "cpu")
-    flags = ("--cpu-levels", "host") if "cpu" in archs else ("--dump-dir", cuda_engine.dump_dir(NAME))
+    flags = ("--cpu-levels", "host") if "cpu" in archs else ("--dump-dir", cuda_engine.dump_dir(path.stem))
     done, _ = build(NAME, path, "--target", target, "--quant", cuda_engine.SCHEMES[NAME], "--quality", "off", *flags)
     assert done.returncode == 0, done.stderr
     return path
@@ -48,7 +48,7 @@ def order(arch: str, capability: str) -> list[str]:
 class CudaLevels(unittest.TestCase):
     def load(self, path, *flags, **emulator):
         """To the first launch, which fails: all code is on the device by then."""
-        return cuda_engine.run(NAME, *ASK, *flags, path=path, FAIL="cuLaunchKernelEx:1:1", **emulator)
+        return cuda_engine.run(path.stem, *ASK, *flags, path=path, FAIL="cuLaunchKernelEx:1:1", **emulator)
 
     def test_every_engine_on_every_device(self):
         outcomes = {}
@@ -82,7 +82,9 @@ class CudaLevels(unittest.TestCase):
     def test_the_ptx_runs_there(self):
         said = r"(?m)^runs cuda:compute_80, which the driver compiles when it loads it: cuda:sm_80 needs 1\d\d\.\d KiB of shared memory a block, " \
                r".* \(sm_86\) has 99\.0 KiB; --target cuda:sm_86 makes code for it\n"
-        small, large = (cuda_engine.run(NAME, *ASK, path=built("sm_80"), SM=capability) for capability in ("8.6", "8.0"))
+        path = built("sm_80")
+        small, large = (cuda_engine.run(path.stem, *ASK, path=path, SM=capability) for capability in ("8.6", "8.0"))
+        self.assertEqual((small.returncode, large.returncode), (0, 0), small.stderr + large.stderr)
         self.assertRegex(small.stderr, said)
         self.assertNotIn("runs cuda:", large.stderr)
         self.assertEqual(json.loads(small.stdout)["token_ids"], json.loads(large.stdout)["token_ids"])
