@@ -6,10 +6,12 @@
 #include "compiler/tools/CommandLine.h"
 #include "compiler/tools/ExplainCommand.h"
 #include "compiler/tools/PredictCommand.h"
+#include "runtime/exec/cuda/level_choice.h"
 #include "runtime/exec/workspace.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/format/engine_reader.h"
 #include "runtime/format/packed_code.h"
+#include "llvm/ADT/STLExtras.h"
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -60,6 +62,7 @@ Json modelFacts(const fb::Engine &plan) {
           {"add_bos", model.add_bos()}};
 }
 
+/// Of a level for CUDA also the most shared memory of a block: a device with less does not run it.
 Json levelFacts(const rt::EngineFile &engine) {
   Json list = Json::array();
   const fb::Engine &plan = engine.plan();
@@ -70,6 +73,9 @@ Json levelFacts(const rt::EngineFile &engine) {
                     {"code_bytes", rt::codeBytes(level, section)},
                     {"packed_bytes", (section.flags & rt::kPacked) != 0 ? Json(section.size) : Json()}});
   }
+  if (rt::isCuda(plan))
+    for (const auto &[i, level] : llvm::enumerate(rt::cuda::codeLevels(plan)))
+      list[i]["shared_bytes"] = level.sharedBytes;
   return list;
 }
 
@@ -77,6 +83,12 @@ const char *dtypeName(fb::DType dtype) {
   static const char *const names[] = {"f32", "f16", "bf16", "i8", "i4", "i5", "i6", "e4m3"};
   size_t index = static_cast<size_t>(dtype);
   return index < std::size(names) ? names[index] : "unknown";
+}
+
+/// As --kv-cache spells it.
+std::string cacheName(fb::DType dtype) {
+  const std::string name = dtypeName(dtype);
+  return name == "i8" ? "int8" : name == "e4m3" ? "fp8" : name;
 }
 
 double hundredths(double value) { return std::round(value * 100) / 100; }
@@ -159,7 +171,7 @@ Json memoryFacts(const rt::EngineFile &engine) {
   uint64_t page = plan.kv()->page_bytes(), pageTokens = plan.kv()->page_tokens();
   uint64_t pages = (plan.model()->max_positions() + pageTokens - 1) / pageTokens;
   return {{"weights_bytes", weights},
-          {"kv_dtype", dtypeName(plan.kv()->dtype())},
+          {"kv_dtype", cacheName(plan.kv()->dtype())},
           {"kv_bytes_per_token", page / pageTokens},
           {"kv_page_tokens", pageTokens},
           {"kv_page_bytes", page},
@@ -289,7 +301,9 @@ std::string targetText(const Json &facts) {
   out += "\nlevels (bytes of code)\n";
   for (const Json &level : facts["levels"])
     out += "  " + column(level["name"], 22) + column(level["code_bytes"], -10) +
-           (level["packed_bytes"].is_null() ? "" : "packed: " + level["packed_bytes"].dump()) + "\n";
+           (level["packed_bytes"].is_null() ? "" : "packed: " + level["packed_bytes"].dump()) +
+           (level.contains("shared_bytes") ? "  " + level["shared_bytes"].dump() + " of shared memory a block" : "") +
+           "\n";
   return out + "\n" + memoryText(facts["memory"]) + qualityText(facts);
 }
 

@@ -16,16 +16,23 @@ static std::string knownArchs() {
   return known;
 }
 
-/// For device 0; for the CPU without a driver, a device, or code for it.
+/// For device 0; for the CPU without a driver, a device, or code for it. Silent only where there is no driver at all.
 static Targets ofThisMachine() {
   Targets targets;
   targets.cpu = true;
+  const auto onCpu = [&](const rt::Status &status) {
+    if (status.code() != "CU_NO_DRIVER")
+      targets.notice = "--target auto builds for the CPU: " + status.message();
+    return targets;
+  };
   auto driver = rt::cuda::Driver::open();
   if (!driver)
-    return targets;
+    return onCpu(driver.status());
+  if (const rt::Status old = rt::cuda::checkDriverVersion((*driver)->version()); !old)
+    return onCpu(old);
   auto context = rt::cuda::Context::open(**driver, 0);
   if (!context)
-    return targets;
+    return onCpu(context.status());
   const rt::cuda::DeviceFacts &facts = (*context)->facts();
   const std::string device = facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ")";
   const Arch *arch = findArch(llvm::StringRef(rt::cuda::archFor(facts.major, facts.minor)));

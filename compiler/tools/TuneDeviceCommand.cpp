@@ -11,23 +11,25 @@ namespace llmc {
 
 namespace {
 
-/// The architecture whose cubins llmc-run would load.
-rt::Result<const Arch *> archOf(const fb::Engine &plan, const rt::cuda::DeviceFacts &facts) {
-  std::vector<std::string_view> levels;
-  for (const auto *level : *plan.levels())
-    levels.push_back(level->name()->string_view());
-  auto index = rt::cuda::selectLevel(levels, facts);
-  if (!index)
-    return index.takeStatus();
-  const std::string name(levels[*index]);
+/// The architecture whose cubins llmc-run would load, with no more shared memory than the device has.
+rt::Result<Arch> archOf(const fb::Engine &plan, const rt::cuda::DeviceFacts &facts) {
+  const std::vector<rt::cuda::CodeLevel> levels = rt::cuda::codeLevels(plan);
+  auto choice = rt::cuda::selectLevel(levels, facts);
+  if (!choice)
+    return choice.takeStatus();
+  const std::string name(levels[choice->index].name);
   const std::string prefix = std::string(rt::cuda::kTarget) + ":";
   const Arch *arch = findArch(llvm::StringRef(name).substr(prefix.size()));
-  if (llvm::StringRef(name).starts_with(llvm::StringRef(rt::cuda::kCubinLevel.data(), rt::cuda::kCubinLevel.size())) &&
-      arch)
-    return arch;
+  if (name.starts_with(rt::cuda::kCubinLevel) && arch) {
+    Arch here = *arch;
+    here.sharedBytesMax = std::min(here.sharedBytesMax, static_cast<int64_t>(facts.sharedBytes));
+    return here;
+  }
   return rt::Status::error(rt::ErrorKind::kMismatch, "TUNE_TARGET",
-                           "for " + facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) +
-                               ") the engine holds " + rt::escaped(name) + " alone, which no record is for",
+                           "for " + facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ") " +
+                               (choice->notice.empty()
+                                    ? "the engine holds " + rt::escaped(name) + " alone, which no record is for"
+                                    : "no record is for PTX, and llmc-run " + choice->notice),
                            "build it with --target cuda:LIST for this device");
 }
 
@@ -75,6 +77,7 @@ std::string describe(const Arch &arch, const DeviceTask &task, const DeviceTuned
 rt::Status tuneDevice(const rt::EngineFile &engine, const DeviceTuneRequest &request, const TuneSink &sink) {
   auto driver = rt::cuda::Driver::open();
   LLMC_TRY(driver.status());
+  LLMC_TRY(rt::cuda::checkDriverVersion((*driver)->version()));
   auto context = rt::cuda::Context::open(**driver, request.ordinal);
   LLMC_TRY(context.status());
   const rt::cuda::DeviceFacts &facts = (*context)->facts();
@@ -97,9 +100,9 @@ rt::Status tuneDevice(const rt::EngineFile &engine, const DeviceTuneRequest &req
     if (!isWanted(task->family() + " " + task->key(), task->mMax(), request.only))
       continue;
     any = true;
-    auto found = tuneOnDevice(**nvrtc, **arch, **stream, *task, options);
+    auto found = tuneOnDevice(**nvrtc, *arch, **stream, *task, options);
     LLMC_TRY(found.status());
-    sink.line(describe(**arch, *task, *found), !found->numbers.empty());
+    sink.line(describe(*arch, *task, *found), !found->numbers.empty());
   }
   return any ? rt::Status::ok()
              : rt::Status::error(rt::ErrorKind::kMismatch, "TUNE_TARGET",

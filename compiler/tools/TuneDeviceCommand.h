@@ -29,9 +29,9 @@ struct TuneSink {
   std::function<void(const std::string &line, bool faster)> line;
 };
 
-/// `engine`: its plan for CUDA in use. Errors: those of Driver, Context, selectLevel and Nvrtc::load, before anything
-/// is measured; TUNE_TARGET (78) for an engine with PTX alone for the device, or with no kernel that `only` names;
-/// OUT_IO (74); those of tuneOnDevice().
+/// `engine`: its plan for CUDA in use. Errors: those of Driver, checkDriverVersion, Context, selectLevel and
+/// Nvrtc::load, before anything is measured; TUNE_TARGET (78) for an engine with PTX alone for the device, or with no
+/// kernel that `only` names; OUT_IO (74); those of tuneOnDevice().
 rt::Status tuneDevice(const rt::EngineFile &engine, const DeviceTuneRequest &request, const TuneSink &sink);
 
 } // namespace llmc

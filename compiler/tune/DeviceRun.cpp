@@ -40,7 +40,8 @@ rt::Result<std::unique_ptr<DeviceRun>> DeviceRun::load(const Stream &stream, con
   LLMC_TRY(module.status());
   run->module_ = module.take();
   run->text_ = kernel.text;
-  auto function = run->module_.kernel(kernel.text.symbol, static_cast<uint32_t>(kernel.text.sharedBytes));
+  auto function = run->module_.kernel(kernel.text.symbol, static_cast<uint32_t>(kernel.text.sharedBytes),
+                                      static_cast<uint32_t>(kernel.code.sharedBytes));
   LLMC_TRY(function.status());
   run->function_ = *function;
   for (Event *event : {&run->start_, &run->end_}) {

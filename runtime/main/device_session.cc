@@ -12,6 +12,7 @@
 #include "runtime/format/cuda_check.h"
 #include "runtime/kv/cuda/device_pages.h"
 #include "runtime/main/number_flags.h"
+#include "runtime/main/output.h"
 #include "runtime/main/progress_line.h"
 
 namespace llmc::rt {
@@ -56,21 +57,15 @@ Result<std::unique_ptr<DeviceSession>> DeviceSession::open(const fb::Engine& pla
   auto driver = cuda::Driver::open();
   LLMC_TRY(driver.status());
   session->driver_ = driver.take();
-  if (const int version = session->driver_->version(); version < cuda::kDriverVersion)
-    return Status::error(ErrorKind::kUnavailable, "CU_OLD_DRIVER",
-                         "the CUDA driver is one for CUDA " + cuda::versionText(version) +
-                             ", the engine's code needs one for " + cuda::versionText(cuda::kDriverVersion) +
-                             " or later",
-                         "install the NVIDIA driver, " + std::to_string(cuda::kDriverBranch) + " or later");
+  LLMC_TRY(cuda::checkDriverVersion(session->driver_->version()));
   auto context = cuda::Context::open(*session->driver_, ordinal);
   LLMC_TRY(context.status());
   session->context_ = context.take();
-  std::vector<std::string_view> levels;
-  for (const auto* level : *plan.levels()) levels.push_back(level->name()->string_view());
   const char* wanted = std::getenv("LLMC_CUDA_LEVEL");
-  auto level = cuda::selectLevel(levels, session->context_->facts(), wanted ? wanted : "");
+  auto level = cuda::selectLevel(cuda::codeLevels(plan), session->context_->facts(), wanted ? wanted : "");
   LLMC_TRY(level.status());
-  session->level_ = *level;
+  session->level_ = level->index;
+  if (!level->notice.empty()) writeNotice(level->notice);
   auto stream = cuda::Stream::create(*session->context_);
   LLMC_TRY(stream.status());
   session->stream_ = stream.take();

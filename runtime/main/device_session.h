@@ -37,8 +37,8 @@ struct DeviceRoom {
 /// and the backend that it makes.
 class DeviceSession {
  public:
-  /// Chooses the engine's level for the device (LLMC_CUDA_LEVEL: that one). Errors: CU_* (69, 78), CU_OLD_DRIVER (69)
-  /// for a driver whose loader does not take what NVRTC 13.0 makes.
+  /// Chooses the engine's level for the device (LLMC_CUDA_LEVEL: that one); a notice says why it is not the best one.
+  /// Errors: CU_* (69, 78), CU_OLD_DRIVER (69) for a driver whose loader does not take what NVRTC 13.0 makes.
   static Result<std::unique_ptr<DeviceSession>> open(const fb::Engine& plan, int ordinal);
 
   const cuda::Context& context() const { return *context_; }

@@ -254,7 +254,8 @@ static bool isShortage(const Status& status) { return status.code() == "CU_MEMOR
 /// driver refuses the code.
 bool Session::cpuInstead(const Flags& flags, const Status& status) const {
   const bool asksForDevice = !flags.graphs || flags.randomWeights;
-  return cpuWouldDo_ && !asksForDevice && (isShortage(status) || status.code() == "CU_NO_CODE");
+  const bool isRefused = status.code() == "CU_NO_CODE" || status.code() == "CU_SHARED";
+  return cpuWouldDo_ && !asksForDevice && (isShortage(status) || isRefused);
 }
 
 Result<std::unique_ptr<Session>> Session::open(const Flags& flags, const SessionNeeds& needs) {

@@ -72,6 +72,22 @@ class CudaErrors(unittest.TestCase):
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 @unittest.skipUnless(FAKE_DRIVER.exists(), f"no {FAKE_DRIVER}")
 class CudaAuto(unittest.TestCase):
+    def test_what_was_found_is_said(self):
+        """A driver that is too old, cannot start or has no device: the CPU, and why."""
+        for emulator, found in (({"VERSION": "12040"}, "the CUDA driver is one for CUDA 12.4, the engine's code needs one for 13.0 or later"),
+                                ({"DEVICES": "0"}, "the CUDA driver finds no device"),
+                                ({"FAIL": "cuInit:1:803"}, "the CUDA driver cannot start: cuInit says CUDA_ERROR_SYSTEM_DRIVER_MISMATCH (803)"),
+                                ({"FAIL": "cuInit:1:34"}, "libcuda.so.1 is a toolkit's stub for linking, not a driver"),
+                                ({"FAIL": "cuDevicePrimaryCtxRetain:1:2"}, "the device has not enough memory: cuDevicePrimaryCtxRetain says")):
+            with self.subTest(emulator=emulator):
+                folder = engine.work_dir() / "auto-found"
+                done = subprocess.run([engine.BIN / "llmc", "build", model_path("llama-3h1-d64-f32"), "--target", "auto", "--stop-after", "plan",
+                                       "--dump-dir", folder, "--force"], capture_output=True, text=True, timeout=120,
+                                      env=dict(os.environ, LD_LIBRARY_PATH=str(FAKE_DRIVER.parent), **{f"LLMC_EMULATOR_{key}": value for key, value in emulator.items()}))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("notice: --target auto builds for the CPU: " + found, done.stderr)
+                self.assertNotIn('levels = ["cuda', next(folder.glob("*-plan.mlir")).read_text())
+
     def test_the_device_decides(self):
         """A driver that says it has a device of this compute capability: its own architecture, else one whose code it runs, else the CPU."""
         ptx = "has no cubins of its own, its driver compiles the engine's PTX when it loads it"

@@ -90,7 +90,7 @@ class TuneDevice(unittest.TestCase):
 
     def test_what_is_missing_is_told(self):
         for emulator, status, code in (({"DEVICES": 0}, 69, "CU_NO_DEVICE"), ({"SM": "8.0"}, 78, "CU_NO_CODE"),
-                                       ({"SM": "12.0"}, 78, "TUNE_TARGET"), ({"FAIL": "cuInit:1:999"}, 69, "CU_INIT"),
+                                       ({"SM": "12.0"}, 78, "TUNE_TARGET"), ({"VERSION": 12040}, 69, "CU_OLD_DRIVER"), ({"FAIL": "cuInit:1:999"}, 69, "CU_INIT"),
                                        ({"FAIL": "cuLaunchKernelEx:1:719"}, 71, "CU_FAULT")):
             done = self.tune("--candidates", 1, "--only", self.products()[0] + " 8", **emulator)
             self.assertEqual(done.returncode, status, done.stderr)

@@ -105,6 +105,7 @@ void Block::prepareThread(u32 index) {
   fibre.sharedEnd = plan_->sharedEnd;
   fibre.dynamicShared = plan_->dynamicShared;
   fibre.params = reinterpret_cast<const u8*>(plan_->params);
+  fibre.globals = plan_->globalMemory;
   const u32 tid[3] = {linear % block.x, linear / block.x % block.y, linear / (block.x * block.y)};
   const u32 ctaid[3] = {id.x, id.y, id.z}, ntid[3] = {block.x, block.y, block.z}, ncta[3] = {grid.x, grid.y, grid.z};
   std::copy(tid, tid + 3, fibre.tid);

@@ -24,7 +24,8 @@ struct LaunchPlan {
   uint32_t sharedEnd = 0;
   const std::byte* params = nullptr;
   bool early = false;  ///< the kernel before it may still run
-  MemoryMap globals;   ///< variables of the module
+  u8* globalMemory = nullptr;
+  MemoryMap globals;  ///< variables of the module, which lie there
   LaunchChecks checks;
 };
 
@@ -105,6 +106,7 @@ class Block {
              u32 scaleD, u32 line);
   void wgmmaCommit(Fibre& self, u32 line);
   void wgmmaWait(Fibre& self, u32 pendingGroups, u32 line);
+  void wgmmaSums(Fibre& self, const u32* lines, u32 count, u32 line);
   /// Called by the signal handler: notes the fault of the running fibre. False when no fibre runs.
   bool wildAccess(const void* address, WildAccess* landing);
   u32 activeLanes(const Fibre& self) const { return warps_[self.warp].live; }
@@ -144,15 +146,16 @@ class Block {
     u64 descriptor;
     u32 rows, bytes, line;
   };
-  /// How many of a warpgroup's reads and fragments a committed group ends at.
+  /// How many of a warpgroup's reads, fragments and products a committed group ends at.
   struct WarpgroupGroup {
-    size_t reads, fragments;
+    size_t reads, fragments, products;
   };
   struct Warpgroup {
     u32 arrived = 0, kind = 0, line = 0;
     std::unique_ptr<WarpgroupMma> pending;
     std::vector<WarpgroupRead> reads;  ///< oldest first; in checked launches, as fragments
     std::vector<Fragments> fragments;
+    std::vector<u32> products;           ///< lines of those that nobody has waited for; the same
     std::vector<WarpgroupGroup> groups;  ///< committed, oldest first
   };
   /// Work of the copy engines, done when no thread can run; destination and barrier are places.

@@ -221,5 +221,49 @@ TEST(ChecksTest, AWildAccessIsOneBlocksFault) {
   EXPECT_EQ(run("st.global.u32 [%x2], %tid;\n"), "") << "the next launch runs";
 }
 
+/// Two products of zeros by one warpgroup, their sums in %f1 to %f4 and in `second`, each a group; `before` the wait
+/// for the first, `between` the waits, `after` both.
+std::string runProducts(const std::string& before, const std::string& between, const std::string& after,
+                        const std::string& second = "{%f5, %f6, %f7, %f8}") {
+  std::string code =
+      "mov.u32 %r1, smem;\nshl.b32 %r3, %tid, 6;\nadd.s32 %r2, %r1, %r3;\nmov.u32 %r4, 0;\n"
+      "mul.wide.u32 %x1, %tid, 4;\nadd.s64 %x2, %w0, %x1;\nshr.b32 %r5, %r1, 4;\ncvt.u64.u32 %x3, %r5;\n"
+      "mov.u64 %x4, 0x4000004000010000;\nor.b64 %x3, %x3, %x4;\nsetp.ne.u32 %p1, %r4, 0;\n";
+  for (int i = 0; i < 64; i += 16) code += "st.shared.v4.u32 [%r2+" + std::to_string(i) + "], {%r4, %r4, %r4, %r4};\n";
+  code += "fence.proxy.async.shared::cta;\nbar.sync 0;\nwgmma.fence.sync.aligned;\n";
+  for (const std::string& sums : {std::string("{%f1, %f2, %f3, %f4}"), second})
+    code += "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 " + sums +
+            ", %x3, %x3, 1, 1, 1, 0, 0;\nwgmma.commit_group.sync.aligned;\n";
+  code += before + "\nwgmma.wait_group.sync.aligned 1;\n" + between + "\nwgmma.wait_group.sync.aligned 0;\n" + after +
+          "\nst.global.f32 [%x2], %f1;\n";
+  std::vector<uint32_t> memory(128);
+  MemoryMap map;
+  map.add(memory.data(), memory.size() * 4, "memory");
+  LaunchChecks checks;
+  checks.checked = true;
+  checks.memory = &map;
+  const rt::Status status = runPtx(ptxModule(code, 4, ".extern .shared .align 1024 .b8 smem[];"),
+                                   {(uint64_t)memory.data(), 0, 0, 0}, {1, 1, 1}, {128, 1, 1}, 8192, checks);
+  return status ? "" : status.toString();
+}
+
+TEST(ChecksTest, SumsOfWgmmaBeforeTheirWait) {
+  const char* const kFound = "sums of the wgmma at PTX line";
+  EXPECT_FOUND(runProducts("add.f32 %f9, %f1, %f9;", "", ""), kFound);
+  EXPECT_FOUND(runProducts("mov.f32 %f4, 0f00000000;", "", ""), kFound);
+  EXPECT_FOUND(runProducts("st.global.f32 [%x2], %f3;", "", ""), kFound);
+  EXPECT_FOUND(runProducts("mov.b32 %r9, %f8;", "", ""), kFound);
+  EXPECT_FOUND(runProducts("", "mov.f32 %f9, %f5;", ""), kFound);
+  EXPECT_FOUND(runProducts("", "mov.f32 %f9, %f1;", "", "{%f1, %f2, %f3, %f4}"), kFound);
+}
+
+TEST(ChecksTest, SumsOfWgmmaThatAreThere) {
+  EXPECT_EQ(runProducts("", "", "add.f32 %f9, %f1, %f8;"), "");
+  EXPECT_EQ(runProducts("", "add.f32 %f9, %f1, %f9;", ""), "") << "only the second product may be under way";
+  EXPECT_EQ(runProducts("@%p1 add.f32 %f9, %f1, %f9;", "", ""), "") << "no thread does that";
+  EXPECT_EQ(runProducts("add.f32 %f9, %f10, %f9;", "", ""), "") << "another register";
+  EXPECT_EQ(runProducts("", "", "add.f32 %f9, %f1, %f9;", "{%f1, %f2, %f3, %f4}"), "") << "one product after the other";
+}
+
 }  // namespace
 }  // namespace llmc::emu

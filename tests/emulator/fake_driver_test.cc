@@ -139,6 +139,20 @@ TEST_F(FakeDriverTest, LaunchesThatADriverRefuses) {
   EXPECT_FALSE(module.kernel("nothing", 0).isOk());
 }
 
+/// A kernel's own shared memory counts, too: of the 48 KiB that any launch may have, and of what the device has.
+TEST_F(FakeDriverTest, SharedMemoryOfBothKindsHasOneLimit) {
+  start({{"LLMC_EMULATOR_SM", "8.6"}});
+  std::string text = kPtx;
+  text.insert(text.find("  .reg .pred"), "  .shared .align 4 .b8 own[2048];\n");
+  auto module = Module::load(*context_, text.c_str()).take();
+  AxpyArguments arguments{};
+  EXPECT_FALSE(stream_->launch(*module.kernel("axpy", 47 << 10), {{1, 1, 1}, 64, 47 << 10}, &arguments));
+  EXPECT_TRUE(stream_->launch(*module.kernel("axpy", 47 << 10, 2048), {{1, 1, 1}, 64, 47 << 10}, &arguments));
+  EXPECT_TRUE(module.kernel("axpy", 97 << 10, 2048).isOk());
+  EXPECT_EQ(module.kernel("axpy", 98 << 10, 2048).status().code(), "CU_SHARED");
+  EXPECT_EQ(module.kernel("axpy", 98 << 10).status().code(), "CU_CALL") << "the driver knows what the plan does not";
+}
+
 TEST_F(FakeDriverTest, ImagesThatADriverRefuses) {
   EXPECT_FALSE(Module::load(*context_, "neither cubin nor PTX").isOk());
   std::string newer = kPtx;

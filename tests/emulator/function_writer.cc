@@ -245,6 +245,7 @@ rt::Result<std::string> FunctionWriter::write() {
   // A straight piece of code counts its instructions where it begins.
   std::string body, piece;
   unsigned count = 0;
+  findSums();
   auto closePiece = [&] {
     if (count) body += "  LLMC_COUNT(" + std::to_string(count) + ");\n";
     body += piece;
@@ -270,6 +271,41 @@ rt::Result<std::string> FunctionWriter::write() {
   return signature() + " {\n" + declarations() + body + "}\n";
 }
 
+static bool isWarpgroupProduct(const Statement& statement) {
+  return statement.op.size() > 1 && statement.op[0] == "wgmma" && statement.op[1] == "mma_async";
+}
+
+void FunctionWriter::findSums() {
+  for (const Statement& statement : function_.body) {
+    if (!isWarpgroupProduct(statement) || statement.operands.empty()) continue;
+    current_ = &statement;
+    std::string unique;
+    for (const Operand& part : statement.operands[0].parts)
+      if (find(part.text, &unique)) sums_[unique].insert(statement.line);
+  }
+}
+
+/// Adds the products that leave sums in registers of an operand.
+void FunctionWriter::addProducts(const Operand& operand, std::set<uint32_t>& lines) {
+  std::string unique;
+  if (operand.kind == Operand::Kind::kName && find(operand.text, &unique))
+    if (auto found = sums_.find(unique); found != sums_.end()) lines.insert(found->second.begin(), found->second.end());
+  for (const Operand& part : operand.parts) addProducts(part, lines);
+}
+
+/// In the checked build, before an instruction on such registers; products may follow each other on theirs.
+std::string FunctionWriter::sumsCheck(const Statement& statement) {
+  if (sums_.empty()) return {};
+  std::set<uint32_t> lines;
+  for (size_t i = isWarpgroupProduct(statement) ? 1 : 0; i < statement.operands.size(); ++i)
+    addProducts(statement.operands[i], lines);
+  if (lines.empty()) return {};
+  std::string list;
+  for (const uint32_t one : lines) list += (list.empty() ? "" : ", ") + std::to_string(one) + "u";
+  return "if (LLMC_EMULATOR_CHECKED) { static const u32 w_[] = {" + list + "}; self->services->wgmmaSums(self, w_, " +
+         std::to_string(lines.size()) + "u, " + line() + "); } ";
+}
+
 /// One instruction with its predicate.
 rt::Result<std::string> FunctionWriter::guarded(const Statement& statement) {
   Text text = emitInstruction(*this, statement);
@@ -279,7 +315,7 @@ rt::Result<std::string> FunctionWriter::guarded(const Statement& statement) {
   std::string guard;
   if (!statement.guard.empty())
     guard = "if (" + std::string(statement.guardNegated ? "!" : "") + reg(statement.guard) + ") ";
-  return "  " + guard + "{ " + *text + " }\n";
+  return "  " + guard + "{ " + sumsCheck(statement) + *text + " }\n";
 }
 
 Text emitInstruction(FunctionWriter& writer, const Statement& statement) {

@@ -59,6 +59,9 @@ class FunctionWriter {
   const Variable* find(const std::string& name, std::string* unique);
   std::string symbol(const std::string& name);
   rt::Result<std::string> guarded(const Statement& statement);
+  void findSums();
+  void addProducts(const Operand& operand, std::set<uint32_t>& lines);
+  std::string sumsCheck(const Statement& statement);
   std::string declarations() const;
   std::string signature() const;
 
@@ -68,6 +71,7 @@ class FunctionWriter {
   std::map<std::pair<std::string, int>, const Variable*> variables_;
   std::map<std::string, std::string> used_;  ///< registers: C++ name -> type
   std::map<std::string, const Variable*> memories_;
+  std::map<std::string, std::set<uint32_t>> sums_;  ///< registers: C++ name -> lines of wgmma that leave sums there
   std::string why_;
 };
 

@@ -18,8 +18,8 @@ struct Kernel {
 /// A variable of the module, as the translated source declares it.
 struct Global {
   const char* name;
-  const void* memory;
-  unsigned long long bytes;
+  const void* initial;
+  unsigned long long offset, bytes;  ///< from Thread::globals
   bool constant;
 };
 

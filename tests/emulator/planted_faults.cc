@@ -131,6 +131,8 @@ const char* nameOf(FaultKind kind) {
       return "a copy to one block";
     case FaultKind::kHalfExpected:
       return "half of the bytes expected";
+    case FaultKind::kEarlySums:
+      return "sums read before their wait";
   }
   return "";
 }
@@ -155,7 +157,22 @@ void forLines(const std::string& text, const std::function<void(unsigned, const 
 
 }  // namespace
 
+/// Before each wait a copy of the first sum of the product above it.
+static std::vector<Mutant> earlySums(const std::string& ptx) {
+  std::vector<Mutant> found;
+  std::string sum;
+  forLines(ptx, [&](unsigned number, const std::string& line) {
+    const size_t open = line.find('{');
+    if (line.find("wgmma.mma_async") != std::string::npos && open != std::string::npos)
+      sum = line.substr(open + 1, line.find(',', open) - open - 1);
+    if (line.find("wgmma.wait_group") != std::string::npos && !sum.empty())
+      found.push_back({number, "{ .reg .b32 early; mov.b32 early, " + sum + "; } " + line.substr(0, line.find("//"))});
+  });
+  return found;
+}
+
 std::vector<Mutant> mutants(const std::string& ptx, FaultKind kind) {
+  if (kind == FaultKind::kEarlySums) return earlySums(ptx);
   std::vector<Mutant> found;
   forLines(ptx, [&](unsigned number, const std::string& line) {
     if (std::string changed = mutate(line, kind); !changed.empty()) found.push_back({number, std::move(changed)});

@@ -31,7 +31,15 @@ enum class FaultKind {
   kOwnBlock,        ///< what is meant for another block of the cluster reaches the own one
   kOneBlock,        ///< a multicast to the first block alone
   kHalfExpected,    ///< half of the bytes expected: those that the block copies itself
+  kEarlySums,       ///< a register with sums of a wgmma read right before wgmma.wait_group
 };
+
+/// All of them.
+inline constexpr FaultKind kFaultKinds[] = {
+    FaultKind::kMissingBarrier, FaultKind::kShortWait,    FaultKind::kSwappedOperand, FaultKind::kTransposed,
+    FaultKind::kShortProducts,  FaultKind::kNoPhase,      FaultKind::kWrongParity,    FaultKind::kNoExpected,
+    FaultKind::kNoArrival,      FaultKind::kNoProxyFence, FaultKind::kNoGridWait,     FaultKind::kNoDeviceFence,
+    FaultKind::kOwnBlock,       FaultKind::kOneBlock,     FaultKind::kHalfExpected,   FaultKind::kEarlySums};
 
 /// One place where a fault can be planted: a line of the PTX, and what stands there instead.
 struct Mutant {

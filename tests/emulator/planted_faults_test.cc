@@ -201,21 +201,23 @@ struct Redundant {
   int count;
 };
 constexpr Redundant kRedundant[] = {
-    {"norm", FaultKind::kMissingBarrier, 1},                // before the block's first sum nobody reads
-    {"attend", FaultKind::kShortWait, 1},                   // groups left after the last page are empty
-    {"attend_partial", FaultKind::kShortWait, 1},           // the same
-    {"attend to bytes", FaultKind::kShortWait, 1},          // groups left after the last page are empty
-    {"attend_partial to bytes", FaultKind::kShortWait, 1},  // the same
-    {"product of 8", FaultKind::kShortWait, 1},             // groups left after the last step are empty
-    {"split product of 8", FaultKind::kShortWait, 1},       // the same
-    {"split product of 8", FaultKind::kMissingBarrier, 1},  // here a thread stores the sums that it has added itself
-    {"product of any", FaultKind::kShortWait, 1},           // the same
-    {"product of any", FaultKind::kMissingBarrier, 1},      // sums are parked where no step of this length lies
-    {"wide groups of 8", FaultKind::kShortWait, 1},         // groups left after the last step are empty
-    {"wide groups of any", FaultKind::kShortWait, 1},       // the same
-    {"wide groups of any", FaultKind::kMissingBarrier, 1},  // sums are parked where no step of this length lies
-    {"Q6_K of 8", FaultKind::kShortWait, 1},                // groups left after the last step are empty
-    {"quantize", FaultKind::kMissingBarrier, 1},            // before the block's first maximum nobody reads
+    {"norm", FaultKind::kMissingBarrier, 1},                 // before the block's first sum nobody reads
+    {"attend", FaultKind::kShortWait, 1},                    // groups left after the last page are empty
+    {"attend_partial", FaultKind::kShortWait, 1},            // the same
+    {"attend to bytes", FaultKind::kShortWait, 1},           // groups left after the last page are empty
+    {"attend_partial to bytes", FaultKind::kShortWait, 1},   // the same
+    {"product of 8", FaultKind::kShortWait, 1},              // groups left after the last step are empty
+    {"split product of 8", FaultKind::kShortWait, 1},        // the same
+    {"split product of 8", FaultKind::kMissingBarrier, 1},   // here a thread stores the sums that it has added itself
+    {"split product of 64", FaultKind::kShortWait, 1},       // the same
+    {"split product of 64", FaultKind::kMissingBarrier, 1},  // as of 8
+    {"product of any", FaultKind::kShortWait, 1},            // the same
+    {"product of any", FaultKind::kMissingBarrier, 1},       // sums are parked where no step of this length lies
+    {"wide groups of 8", FaultKind::kShortWait, 1},          // groups left after the last step are empty
+    {"wide groups of any", FaultKind::kShortWait, 1},        // the same
+    {"wide groups of any", FaultKind::kMissingBarrier, 1},   // sums are parked where no step of this length lies
+    {"Q6_K of 8", FaultKind::kShortWait, 1},                 // groups left after the last step are empty
+    {"quantize", FaultKind::kMissingBarrier, 1},             // before the block's first maximum nobody reads
     // Each helper of its block begins or ends with a barrier, so that any may follow any; between two of them one is
     // enough. Counted: without them no row differs and no thread reads what another writes at the same time.
     {"sample", FaultKind::kMissingBarrier, 12},
@@ -233,11 +235,10 @@ struct Tally {
     std::lock_guard lock(mutex);
     ++planted;
     const std::string code = outcome.status ? "" : outcome.status.code();
-    if (code == "EMU_FAULT" || code == "EMU_VALUE") {
+    if (code == "EMU_FAULT" || code == "EMU_VALUE")
       ++found;
-    } else {
+    else
       missed.push_back(fault.name + (code.empty() ? "" : ": " + outcome.status.toString()));
-    }
   }
 };
 
@@ -253,12 +254,6 @@ void runFaults(const std::vector<PlantedFault>& faults, Tally& tally) {
   std::printf("%d of %d planted faults found\n", tally.found, tally.planted);
   for (const std::string& one : tally.missed) std::printf("  missed: %s\n", one.c_str());
 }
-
-constexpr FaultKind kFaultKinds[] = {FaultKind::kMissingBarrier, FaultKind::kShortWait,     FaultKind::kSwappedOperand,
-                                     FaultKind::kTransposed,     FaultKind::kShortProducts, FaultKind::kNoPhase,
-                                     FaultKind::kWrongParity,    FaultKind::kNoExpected,    FaultKind::kNoArrival,
-                                     FaultKind::kNoProxyFence,   FaultKind::kNoGridWait,    FaultKind::kNoDeviceFence,
-                                     FaultKind::kOwnBlock,       FaultKind::kOneBlock,      FaultKind::kHalfExpected};
 
 /// Faults of the data alone, which any run shows; loops are unrolled, so that each is there many times.
 bool changesValues(FaultKind kind) { return kind == FaultKind::kSwappedOperand || kind == FaultKind::kTransposed; }

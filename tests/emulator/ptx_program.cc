@@ -15,11 +15,20 @@
 #include "tests/emulator/workers.h"
 
 namespace llmc::emu {
+namespace {
+
+/// Memory with the alignment of the device.
+struct alignas(128) Chunk {
+  std::byte bytes[128];
+};
+
+}  // namespace
 
 struct PtxProgram::State {
   std::shared_ptr<const Translation> translation;
   CompiledKernels plain, checked;  ///< each compiled when it is first wanted
-  std::mutex mutex;                ///< of both
+  std::vector<Chunk> globals;      ///< variables of the module: its own, as on a device, though objects are loaded once
+  std::mutex mutex;                ///< of all
 
   rt::Result<CompiledKernels> build(bool withChecks) {
     std::lock_guard lock(mutex);
@@ -28,8 +37,15 @@ struct PtxProgram::State {
       auto compiled = compileKernels(translation->source, withChecks);
       if (!compiled) return compiled.takeStatus();
       wanted = compiled.take();
+      if (globals.empty()) setGlobals(wanted.globals);
     }
     return wanted;
+  }
+  void setGlobals(const Global* list) {
+    for (const Global* one = list; one && one->name; ++one) {
+      globals.resize(std::max<size_t>(globals.size(), (one->offset + one->bytes) / sizeof(Chunk) + 1));
+      std::memcpy(globals.data()->bytes + one->offset, one->initial, one->bytes);
+    }
   }
 };
 
@@ -178,17 +194,15 @@ rt::Status PtxProgram::launch(std::string_view symbol, Dim3 grid, Dim3 block, ui
   plan.cluster = entry->cluster;
   plan.dynamicShared = (uint32_t)dynamic;
   plan.sharedEnd = (uint32_t)dynamic + sharedBytes;
-  // Parameters are read with the alignment of the device.
-  struct alignas(128) Chunk {
-    std::byte bytes[128];
-  };
   std::vector<Chunk> aligned(params.size() / sizeof(Chunk) + 1);
   std::memcpy(aligned.data(), params.data(), params.size());
   plan.params = aligned.data()->bytes;
   plan.early = checks.early;
   plan.checks = checks;
+  plan.globalMemory = reinterpret_cast<u8*>(state_->globals.data());
   for (const Global* global = used->globals; global && global->name; ++global)
-    plan.globals.add(global->memory, global->bytes, global->name, !global->constant, global->constant);
+    plan.globals.add(plan.globalMemory + global->offset, global->bytes, global->name, !global->constant,
+                     global->constant);
   return runGrid(plan);
 }
 

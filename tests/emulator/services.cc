@@ -112,6 +112,8 @@ const Services& services() {
                   u32 line) { block(t).wgmma(fibre(t), shape, d, a, da, db, scale, line); },
       .wgmmaCommit = [](Thread* t, u32 line) { block(t).wgmmaCommit(fibre(t), line); },
       .wgmmaWait = [](Thread* t, u32 pending, u32 line) { block(t).wgmmaWait(fibre(t), pending, line); },
+      .wgmmaSums = [](Thread* t, const u32* lines, u32 count,
+                      u32 line) { block(t).wgmmaSums(fibre(t), lines, count, line); },
   };
   return kServices;
 }

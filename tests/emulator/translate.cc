@@ -36,8 +36,10 @@ std::string initialValue(const std::string& text) {
   return text;
 }
 
-/// Module variables in global and constant memory; `places` says where they lie.
+/// Module variables in global and constant memory: each loaded program has its own, at Thread::globals. `places` says
+/// where in there, and has their first values.
 rt::Status placeGlobals(const Module& module, Layout& layout, std::string& source, std::string& places) {
+  uint64_t next = 0;
   for (const Variable& variable : module.variables) {
     if (variable.space == "shared") continue;
     std::string name = "g_" + variable.name, list;
@@ -49,11 +51,13 @@ rt::Status placeGlobals(const Module& module, Layout& layout, std::string& sourc
                                  "initial value '" + value + "' of " + variable.name + " is not a number");
       list += (list.empty() ? "" : ", ") + ("(" + rawType(variable.type) + ")" + initialValue(value));
     }
-    source += "alignas(" + std::to_string(std::max(16u, alignOf(variable))) + ") static " + rawType(variable.type) +
-              " " + name + "[" + std::to_string(std::max<uint64_t>(variable.elements, 1)) + "] = {" + list + "};\n";
-    layout.globals[variable.name] = "(u64)" + name;
-    places += "{\"" + variable.name + "\", " + name + ", sizeof " + name + ", " +
+    source += "static const " + rawType(variable.type) + " " + name + "[" +
+              std::to_string(std::max<uint64_t>(variable.elements, 1)) + "] = {" + list + "};\n";
+    next = roundUp(next, std::max(16u, alignOf(variable)));
+    layout.globals[variable.name] = "(u64)(self->globals + " + std::to_string(next) + ")";
+    places += "{\"" + variable.name + "\", " + name + ", " + std::to_string(next) + ", sizeof " + name + ", " +
               (variable.space == "const" ? "true" : "false") + "}, ";
+    next += std::max<uint64_t>(variable.bytes(), variable.elementBytes());
   }
   return rt::Status::ok();
 }
@@ -122,9 +126,9 @@ rt::Result<Translation> translatePtx(std::string_view ptx) {
                   table + "{nullptr, nullptr}};\n";
   if (!places.empty())
     result.source +=
-        "struct Global { const char* name; const void* memory; u64 bytes; bool constant; };\n"
+        "struct Global { const char* name; const void* initial; u64 offset, bytes; bool constant; };\n"
         "extern \"C\" __attribute__((visibility(\"default\"))) const Global llmc_emulator_globals[] = {" +
-        places + "{nullptr, nullptr, 0, false}};\n";
+        places + "{nullptr, nullptr, 0, 0, false}};\n";
   result.source += "}\n";
   return result;
 }

@@ -81,6 +81,27 @@ TEST(TranslateTest, FunctionsScopesTablesAndConstants) {
   for (uint32_t i = 0; i < 4; ++i) EXPECT_EQ(out[i], 2 * i + 7 + 10 * (i + 1) + (i < 2 ? 1000 * (i + 1) : 3000));
 }
 
+/// As each module that a device loads; the compiled text is one in the process. A kernel that leaves a count behind, as
+/// one with a planted fault may, must not reach what runs beside it.
+TEST(TranslateTest, EachProgramHasItsOwnVariables) {
+  const std::string text =
+      ptxModule("mov.u64 %x1, count; atom.global.add.u32 %r1, [%x1], 1; st.global.u32 [%w0], %r1;\n", 1,
+                ".global .align 4 .u8 before[3];\n.global .align 4 .u32 count[2] = {5, 0};\n");
+  const auto counted = [](PtxProgram& program, bool checked) {
+    uint32_t count = 0;
+    const auto word = (uint64_t)&count;
+    LaunchChecks checks;
+    checks.checked = checked;
+    EXPECT_TRUE(program.launch("k", {1, 1, 1}, {1, 1, 1}, 0, std::as_bytes(std::span(&word, 1)), checks).isOk());
+    return count;
+  };
+  auto one = PtxProgram::load(text).take(), two = PtxProgram::load(text).take();
+  EXPECT_EQ(counted(*one, false), 5u);
+  EXPECT_EQ(counted(*one, false), 6u);
+  EXPECT_EQ(counted(*one, true), 7u) << "both builds are one module";
+  EXPECT_EQ(counted(*two, false), 5u);
+}
+
 TEST(TranslateTest, LaunchesThatDoNotFitAreRefused) {
   auto program = PtxProgram::load(ptxModule("", 1));
   ASSERT_TRUE(program.isOk()) << program.status().toString();

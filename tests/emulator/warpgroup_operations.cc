@@ -1,4 +1,5 @@
 // wgmma: matrix products of a warpgroup whose operands lie in shared memory behind descriptors.
+#include <algorithm>
 #include <cstring>
 
 #include "tests/emulator/block.h"
@@ -57,6 +58,7 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, u32* cons
         group.reads.push_back({descriptorA, 64, bytes, line});
       group.reads.push_back({descriptorB, shape->n, bytes, line});
       readOperand(self, group.reads.back());
+      group.products.push_back(line);
     }
     warpgroupCompute(self, pending);
   }
@@ -66,7 +68,7 @@ void Block::wgmma(Fibre& self, const WgmmaShape* shape, u32* const* d, u32* cons
 void Block::wgmmaCommit(Fibre& self, u32 line) {
   if (!warpgroupMeets(self, 2, line)) return;
   Warpgroup& group = warpgroups_[self.warp / 4];
-  group.groups.push_back({group.reads.size(), group.fragments.size()});
+  group.groups.push_back({group.reads.size(), group.fragments.size(), group.products.size()});
 }
 
 /// Products are computed when they are issued, but may read until here: each warp reads at its wait, so that a slot of
@@ -84,8 +86,17 @@ void Block::wgmmaWait(Fibre& self, u32 pendingGroups, u32 line) {
   for (size_t i = 0; i < ends.fragments; ++i) checkFragments(self, group.fragments[i], line);
   group.reads.erase(group.reads.begin(), group.reads.begin() + (ptrdiff_t)ends.reads);
   group.fragments.erase(group.fragments.begin(), group.fragments.begin() + (ptrdiff_t)ends.fragments);
+  group.products.erase(group.products.begin(), group.products.begin() + (ptrdiff_t)ends.products);
   group.groups.erase(group.groups.begin(), group.groups.begin() + (ptrdiff_t)done);
-  for (WarpgroupGroup& one : group.groups) one = {one.reads - ends.reads, one.fragments - ends.fragments};
+  for (WarpgroupGroup& one : group.groups)
+    one = {one.reads - ends.reads, one.fragments - ends.fragments, one.products - ends.products};
+}
+
+/// A product that is under way leaves its sums when it likes: until a wait for it nobody else may read or write them.
+void Block::wgmmaSums(Fibre& self, const u32* lines, u32 count, u32 line) {
+  for (const u32 product : warpgroups_[self.warp / 4].products)
+    if (std::find(lines, lines + count, product) != lines + count)
+      fault(self, "sums of the wgmma at PTX line " + std::to_string(product) + " are used before a wait for it", line);
 }
 
 /// All threads of the warpgroup are at the wait: their registers are where they were.

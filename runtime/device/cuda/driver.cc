@@ -75,11 +75,14 @@ Status Driver::load(const std::string& library) {
   if (auto version = reinterpret_cast<VersionFunction>(::dlsym(library_, "cuDriverGetVersion")))
     if (version(&version_) == kCuStubLibrary) return linkLibraryOnly(library);
   auto find = reinterpret_cast<CuGetProcAddress>(::dlsym(library_, "cuGetProcAddress_v2"));
-  if (!find)
-    return unavailable("CU_OLD_DRIVER",
-                       "the CUDA driver (for CUDA " + versionText(version_) + ") has no cuGetProcAddress_v2",
+  if (find) return resolve(find);
+  const std::string version = version_ > 0 ? " (for CUDA " + versionText(version_) + ")" : "";
+  if (::dlsym(library_, "cuGetProcAddress"))
+    return unavailable("CU_OLD_DRIVER", "the CUDA driver" + version + " has no cuGetProcAddress_v2",
                        "install the NVIDIA driver, 580 or later");
-  return resolve(find);
+  return unavailable("CU_OLD_DRIVER",
+                     library + version + " has no cuGetProcAddress: a stub of the toolkit or a driver before 11.3",
+                     "install the NVIDIA driver, 580 or later; take a stub out of LD_LIBRARY_PATH");
 }
 
 Status Driver::resolve(CuGetProcAddress find) {

@@ -21,9 +21,9 @@ class Module {
   Module& operator=(Module&& other) noexcept;
   ~Module();
 
-  /// The kernel `symbol`, allowed `sharedBytes` of dynamic shared memory. Errors: CU_CALL (71) when there is none,
-  /// CU_SHARED (78) when the device has less.
-  Result<CuFunction> kernel(const std::string& symbol, uint32_t sharedBytes) const;
+  /// The kernel `symbol`, allowed `sharedBytes` of dynamic shared memory beside the `staticBytes` that it declares.
+  /// Errors: CU_CALL (71) when there is none, CU_SHARED (78) when a block of the device has less than both.
+  Result<CuFunction> kernel(const std::string& symbol, uint32_t sharedBytes, uint32_t staticBytes = 0) const;
 
  private:
   const Context* context_ = nullptr;

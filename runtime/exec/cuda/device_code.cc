@@ -31,7 +31,9 @@ Result<DeviceCode> DeviceCode::load(const Context& context, const fb::Engine& pl
         if (!module) return about(*kernel, module.status());
         found = code.modules_.emplace(range.offset(), module.take()).first;
       }
-      auto function = found->second.kernel(variant->symbol()->str(), range.launch()->shared_bytes());
+      const fb::LaunchShape& launch = *range.launch();
+      auto function =
+          found->second.kernel(variant->symbol()->str(), launch.shared_bytes(), launch.static_shared_bytes());
       if (!function) return about(*kernel, function.status());
       functions.push_back(*function);
     }

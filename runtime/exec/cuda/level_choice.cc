@@ -1,10 +1,12 @@
 // Cubins run on their generation only, those of an "a" architecture on exactly that one; PTX on it and all later ones.
+// Devices of one generation differ in shared memory: 163 KiB a block on sm_80, 99 KiB on sm_86.
 #include "runtime/exec/cuda/level_choice.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
-#include <string>
 
+#include "runtime/device/memory.h"
 #include "runtime/format/cuda_abi.h"
 
 namespace llmc::rt::cuda {
@@ -25,7 +27,7 @@ struct Buildable {
 constexpr Buildable kBuildable[] = {{"sm_80", 80},  {"sm_86", 86},    {"sm_89", 89},
                                     {"sm_90a", 90}, {"sm_100a", 100}, {"sm_120a", 120}};
 
-/// How well a level fits: 0 not at all; cubins above PTX, newer above older, "90a" above "90".
+/// How well a level's architecture fits: 0 not at all; cubins above PTX, newer above older, "90a" above "90".
 int fit(std::string_view level, const DeviceFacts& facts) {
   constexpr int kCubin = 10'000;
   const int device = facts.major * 10 + facts.minor;
@@ -40,6 +42,72 @@ int fit(std::string_view level, const DeviceFacts& facts) {
   return (cubin ? kCubin : 0) + *number * 2 + (exact ? 1 : 0);
 }
 
+std::string deviceName(const DeviceFacts& facts) {
+  return facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ")";
+}
+
+std::string namesOf(std::span<const CodeLevel> levels) {
+  std::string names;
+  for (const CodeLevel& level : levels) names += (names.empty() ? "" : ", ") + escaped(level.name);
+  return names;
+}
+
+/// The level that llmc would make for the device; empty where there is none, or the engine has it already.
+std::string missingLevel(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
+  const std::string level = std::string(kTarget) + ":" + std::string(archFor(facts.major, facts.minor));
+  const bool isThere = std::ranges::any_of(levels, [&](const CodeLevel& one) { return one.name == level; });
+  return isThere || level.back() == ':' ? std::string() : level;
+}
+
+std::string buildFor(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
+  if (archFor(facts.major, facts.minor).empty())
+    return "this GPU is too old, " + std::string(kBuildable[0].arch) +
+           " is the oldest that llmc builds for: build it with --target cpu";
+  const std::string level = missingLevel(facts, levels);
+  return "build it with --target " + (level.empty() ? "cpu" : level);
+}
+
+/// "cuda:sm_80 needs 153.0 KiB, cuda:compute_80 92.0 KiB of shared memory a block, X (sm_86) has 99.0 KiB".
+std::string needsOf(std::span<const CodeLevel> levels, const DeviceFacts& facts) {
+  std::string text;
+  for (const CodeLevel& level : levels)
+    text += (text.empty() ? "" : ", ") + escaped(level.name) + (text.empty() ? " needs " : " ") +
+            formatBytes(level.sharedBytes);
+  return text + " of shared memory a block, " + deviceName(facts) + " has " + formatBytes(facts.sharedBytes);
+}
+
+/// What the levels that would be better than `chosen` lack.
+std::string noticeOf(std::span<const CodeLevel> levels, const DeviceFacts& facts, uint32_t chosen) {
+  std::vector<CodeLevel> better;
+  for (const CodeLevel& level : levels)
+    if (fit(level.name, facts) > fit(levels[chosen].name, facts)) better.push_back(level);
+  if (better.empty()) return {};
+  const std::string_view name = levels[chosen].name;
+  const std::string own = missingLevel(facts, levels);
+  return "runs " + escaped(name) + (name.starts_with(kPtxLevel) ? ", which the driver compiles when it loads it" : "") +
+         ": " + needsOf(better, facts) + (own.empty() ? "" : "; --target " + own + " makes code for it");
+}
+
+/// Why no level runs on the device.
+Status noLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts, std::string_view wanted) {
+  const std::string asked = wanted.empty() ? "" : "LLMC_CUDA_LEVEL asks for '" + escaped(wanted) + "': ";
+  std::vector<CodeLevel> large;
+  for (const CodeLevel& level : levels)
+    if (fit(level.name, facts) > 0 && (wanted.empty() || level.name == wanted)) large.push_back(level);
+  if (!large.empty())
+    return Status::error(
+        ErrorKind::kMismatch, "CU_SHARED",
+        asked + needsOf(large, facts) + (wanted.empty() ? "; the engine holds code for " + namesOf(levels) : ""),
+        wanted.empty() ? buildFor(facts, levels) : "");
+  if (!wanted.empty())
+    return Status::error(
+        ErrorKind::kMismatch, "CU_NO_CODE",
+        asked + "the engine holds code for " + namesOf(levels) + ", the device is " + deviceName(facts));
+  return Status::error(ErrorKind::kMismatch, "CU_NO_CODE",
+                       "the engine holds code for " + namesOf(levels) + ", none runs on " + deviceName(facts),
+                       buildFor(facts, levels));
+}
+
 }  // namespace
 
 std::string_view archFor(int major, int minor) {
@@ -49,30 +117,40 @@ std::string_view archFor(int major, int minor) {
   return best;
 }
 
-Result<uint32_t> selectLevel(std::span<const std::string_view> levels, const DeviceFacts& facts,
-                             std::string_view wanted) {
-  uint32_t best = 0;
+Status checkDriverVersion(int version) {
+  if (version >= kDriverVersion) return Status::ok();
+  return Status::error(ErrorKind::kUnavailable, "CU_OLD_DRIVER",
+                       "the CUDA driver is one for CUDA " + versionText(version) +
+                           ", the engine's code needs one for " + versionText(kDriverVersion) + " or later",
+                       "install the NVIDIA driver, " + std::to_string(kDriverBranch) + " or later");
+}
+
+std::vector<CodeLevel> codeLevels(const fb::Engine& plan) {
+  std::vector<CodeLevel> levels;
+  for (uint32_t i = 0; i < plan.levels()->size(); ++i) {
+    CodeLevel& level = levels.emplace_back(CodeLevel{plan.levels()->Get(i)->name()->string_view()});
+    for (const fb::Kernel* kernel : *plan.kernels())
+      for (const fb::Variant* variant : *kernel->variants())
+        if (const fb::LaunchShape* launch = variant->code()->Get(i)->launch())
+          level.sharedBytes =
+              std::max(level.sharedBytes, uint64_t{launch->shared_bytes()} + launch->static_shared_bytes());
+  }
+  return levels;
+}
+
+Result<LevelChoice> selectLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts, std::string_view wanted) {
+  LevelChoice choice;
   int bestFit = 0;
-  std::string names;
   for (uint32_t i = 0; i < levels.size(); ++i) {
-    names += (i > 0 ? ", " : "") + escaped(levels[i]);
-    const int fits = fit(levels[i], facts);
-    if (fits <= bestFit || (!wanted.empty() && levels[i] != wanted)) continue;
-    best = i;
+    const int fits = fit(levels[i].name, facts);
+    if (fits <= bestFit || (!wanted.empty() && levels[i].name != wanted)) continue;
+    if (levels[i].sharedBytes > facts.sharedBytes) continue;
+    choice.index = i;
     bestFit = fits;
   }
-  if (bestFit > 0) return best;
-  const std::string device = facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ")";
-  if (!wanted.empty())
-    return Status::error(ErrorKind::kMismatch, "CU_NO_CODE",
-                         "LLMC_CUDA_LEVEL asks for '" + escaped(wanted) + "': the engine holds code for " + names +
-                             ", the device is " + device);
-  const std::string arch(archFor(facts.major, facts.minor));
-  return Status::error(ErrorKind::kMismatch, "CU_NO_CODE",
-                       "the engine holds code for " + names + ", none runs on " + device,
-                       arch.empty() ? "this GPU is too old, " + std::string(kBuildable[0].arch) +
-                                          " is the oldest that llmc builds for: build it with --target cpu"
-                                    : "build it with --target cuda:" + arch);
+  if (bestFit == 0) return noLevel(levels, facts, wanted);
+  if (wanted.empty()) choice.notice = noticeOf(levels, facts, choice.index);
+  return choice;
 }
 
 }  // namespace llmc::rt::cuda

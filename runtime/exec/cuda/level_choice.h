@@ -1,12 +1,15 @@
-// Which of a CUDA engine's code sections a device runs.
+// Which of a CUDA engine's code sections a device runs, and whether its driver takes any.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/status.h"
 #include "runtime/device/cuda/context.h"
+#include "runtime/format/engine_generated.h"
 
 namespace llmc::rt::cuda {
 
@@ -15,11 +18,30 @@ namespace llmc::rt::cuda {
 /// all. Pure.
 std::string_view archFor(int major, int minor);
 
-/// Index of the level of `levels` ("cuda:sm_90a", "cuda:compute_90") to load on a device of compute capability
-/// `facts`.major.minor: cubins for it, then cubins for an older one of the same generation, then the newest PTX that it
-/// can compile. `wanted` (LLMC_CUDA_LEVEL), when not empty, must be one of them and fit. Error CU_NO_CODE (78) names
-/// the device and the engine's levels. Pure.
-Result<uint32_t> selectLevel(std::span<const std::string_view> levels, const DeviceFacts& facts,
-                             std::string_view wanted = {});
+/// Error CU_OLD_DRIVER (69) for a driver that serves CUDA `version` (as cuDriverGetVersion says it), whose loader does
+/// not take what NVRTC 13.0 makes. Pure.
+Status checkDriverVersion(int version);
+
+/// A level of an engine, and the most that a block of any of its kernels needs.
+struct CodeLevel {
+  std::string_view name;     ///< "cuda:sm_90a", "cuda:compute_90"
+  uint64_t sharedBytes = 0;  ///< of shared memory, static and dynamic together
+};
+
+/// The levels of a plan for CUDA, in its order; names are the plan's.
+std::vector<CodeLevel> codeLevels(const fb::Engine& plan);
+
+struct LevelChoice {
+  uint32_t index = 0;
+  std::string notice = {};  ///< for people, when a better level needs more shared memory than the device has
+};
+
+/// The level to load on a device of compute capability `facts`.major.minor with `facts`.sharedBytes for a block: cubins
+/// for it, then cubins for an older one of the same generation, then the newest PTX that it can compile; of these the
+/// first whose kernels fit. `wanted` (LLMC_CUDA_LEVEL), when not empty, must be one of them and fit. Errors (78) name
+/// the device: CU_NO_CODE with the engine's levels; CU_SHARED when code for it is there, with what each level needs.
+/// Pure.
+Result<LevelChoice> selectLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts,
+                                std::string_view wanted = {});
 
 }  // namespace llmc::rt::cuda

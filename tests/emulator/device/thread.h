@@ -103,6 +103,8 @@ struct Services {
                 u32 line);
   void (*wgmmaCommit)(Thread*, u32 line);
   void (*wgmmaWait)(Thread*, u32 pendingGroups, u32 line);
+  /// A register is used in which the products at `lines` leave their sums; in the checked build.
+  void (*wgmmaSums)(Thread*, const u32* lines, u32 count, u32 line);
 };
 
 /// One emulated CUDA thread, as its kernel sees it.
@@ -111,6 +113,7 @@ struct Thread {
   u8* shared = nullptr;  ///< host address of address 0 of the shared window
   u32 sharedEnd = 0;     ///< first shared address behind the launch's memory
   const u8* params = nullptr;
+  u8* globals = nullptr;  ///< variables of the module
   u32 tid[3] = {};
   u32 ctaid[3] = {};
   u32 ntid[3] = {};

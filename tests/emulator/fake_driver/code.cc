@@ -1,11 +1,13 @@
 // Finds the PTX of images and checks what a driver checks when it loads them.
 #include "tests/emulator/fake_driver/code.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/emulator/device/thread.h"
 #include "tests/emulator/fake_driver/settings.h"
 
 namespace llmc::emu {
@@ -43,6 +45,12 @@ bool targetOf(const std::string& ptx, int* number, bool* specific) {
   *number = (int)std::strtol(ptx.c_str() + at + 11, &end, 10);
   *specific = *end == 'a' || *end == 'f';
   return true;
+}
+
+/// What a launch may have without asking.
+std::unique_ptr<DriverFunction> withLimit(std::unique_ptr<DriverFunction> function) {
+  function->dynamicLimit -= std::min(function->dynamicLimit, function->facts.sharedBytes);
+  return function;
 }
 
 }  // namespace
@@ -90,14 +98,14 @@ std::unique_ptr<DriverFunction> CodeModule::function(const std::shared_ptr<CodeM
     auto found = cubin_.kernels.find(name);
     if (found == cubin_.kernels.end()) return nullptr;
     function->facts = found->second;
-    return function;
+    return withLimit(std::move(function));
   }
   auto translation = translatePtx(ptx_);
   if (!translation) return nullptr;
   for (const Entry& entry : translation->entries) {
     if (entry.name != name) continue;
-    function->facts = {entry.params, entry.paramBytes, entry.maxThreads, entry.cluster};
-    return function;
+    function->facts = {entry.params, entry.paramBytes, entry.maxThreads, entry.cluster, entry.sharedEnd - kSharedBase};
+    return withLimit(std::move(function));
   }
   return nullptr;
 }

@@ -38,7 +38,7 @@ struct DriverFunction {
   std::shared_ptr<CodeModule> module;
   std::string name;
   CubinKernel facts;
-  uint32_t dynamicLimit = 48u << 10;
+  uint32_t dynamicLimit = 48u << 10;  ///< that has to be asked for: static and dynamic memory may have 48 KiB at once
 };
 
 /// One loaded image. Its PTX is translated and compiled when a kernel first runs.

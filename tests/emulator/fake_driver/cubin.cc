@@ -52,17 +52,22 @@ std::optional<Cubin> readCubin(const void* image) {
   if (header.e_shstrndx >= sections.size()) return std::nullopt;
   const char* names = reinterpret_cast<const char*>(base + sections[header.e_shstrndx].sh_offset);
   Cubin cubin;
+  std::map<std::string, uint32_t> sharedBytes;
   cubin.architecture = (int)(header.e_flags >> 8 & 0xff);
   cubin.bytes = std::max(header.e_shoff + sections.size() * sizeof(Elf64_Shdr),
                          header.e_phoff + (uint64_t)header.e_phnum * header.e_phentsize);
-  const std::string prefix = ".nv.info.";
+  const std::string prefix = ".nv.info.", memory = ".nv.shared.";
+  const uint64_t reserved = cubin.architecture >= 90 ? 1024 : 0;
   for (const Elf64_Shdr& section : sections) {
     if (section.sh_type != SHT_NOBITS) cubin.bytes = std::max(cubin.bytes, section.sh_offset + section.sh_size);
     const std::string name = names + section.sh_name;
+    if (name.starts_with(memory))
+      sharedBytes[name.substr(memory.size())] = (uint32_t)(std::max(section.sh_size, reserved) - reserved);
     if (!name.starts_with(prefix)) continue;
     const uint8_t* at = base + section.sh_offset;
     cubin.kernels[name.substr(prefix.size())] = readInfo(at, at + section.sh_size);
   }
+  for (auto& [name, kernel] : cubin.kernels) kernel.sharedBytes = sharedBytes[name];
   return cubin;
 }
 

@@ -14,7 +14,8 @@ struct CubinKernel {
   std::vector<std::pair<uint32_t, uint32_t>> params;  ///< offset and size, by ordinal
   uint32_t paramBytes = 0;
   uint32_t maxThreads = 1024;
-  uint32_t cluster = 1;  ///< blocks of a cluster
+  uint32_t cluster = 1;      ///< blocks of a cluster
+  uint32_t sharedBytes = 0;  ///< static, the 1 KiB that sm_90 and later reserve left out
 };
 
 struct Cubin {

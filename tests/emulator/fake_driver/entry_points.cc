@@ -113,7 +113,6 @@ LLMC_API cuDeviceGetName(char* name, int bytes, CuDevice) {
 
 LLMC_API cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
   LLMC_ENTER("cuDeviceGetAttribute", false);
-  const int sm = settings().major * 10 + settings().minor;
   switch (attribute) {
     case kCuMajor:
       *value = settings().major;
@@ -125,7 +124,7 @@ LLMC_API cuDeviceGetAttribute(int* value, int attribute, CuDevice) {
       *value = (int)settings().threads;
       return kSuccess;
     case kCuSharedBytesOptIn:
-      *value = sm >= 120 || sm == 86 || sm == 89 ? 99 << 10 : sm >= 90 ? 227 << 10 : 163 << 10;
+      *value = (int)settings().sharedBytes();
       return kSuccess;
     default:
       return driver.refuse("cuDeviceGetAttribute", kInvalidValue, "attribute " + std::to_string(attribute));
@@ -186,7 +185,11 @@ LLMC_API cuFuncSetAttribute(CuFunction function, int attribute, int value) {
   LLMC_ENTER("cuFuncSetAttribute");
   auto found = driver.functions.find(function);
   if (found == driver.functions.end()) return kInvalidHandle;
-  if (attribute != kCuDynamicSharedBytes || value < 0 || value > 227 << 10) return kInvalidValue;
+  const uint64_t all = (uint64_t)value + found->second->facts.sharedBytes;
+  if (attribute != kCuDynamicSharedBytes || value < 0 || all > settings().sharedBytes())
+    return driver.refuse("cuFuncSetAttribute", kInvalidValue,
+                         std::to_string(all) + " bytes of shared memory a block, static and dynamic, of " +
+                             std::to_string(settings().sharedBytes()));
   found->second->dynamicLimit = (uint32_t)value;
   return kSuccess;
 }

@@ -21,6 +21,13 @@ struct DriverSettings {
   int version = 13000;                       ///< $LLMC_EMULATOR_VERSION: of CUDA, as cuDriverGetVersion says it
   /// $LLMC_EMULATOR_FAIL=function:n:code[,...]: the n-th call (from 1) of an entry point returns a code.
   std::map<std::string, std::vector<std::pair<uint64_t, int>>> failures;
+
+  /// Most shared memory of a block on such a device, static and dynamic together.
+  uint64_t sharedBytes() const {
+    const int sm = major * 10 + minor;
+    const bool small = sm >= 120 || sm == 86 || sm == 89;
+    return uint64_t{small ? 99u : sm >= 90 ? 227u : sm >= 80 ? 163u : 64u} << 10;
+  }
 };
 
 const DriverSettings& settings();

@@ -19,7 +19,7 @@ TEST(DeviceAttention, EveryKindHasAKernel) {
   if (!nvrtc)
     GTEST_SKIP() << nvrtc.status().toString();
   const Arch &arch = *findArch("sm_90a");
-  for (const char *key : {"8x2x64,f16,16", "8x2x64,i8,0,window100", "4x4x128,e4m3,4,softcap", "8x1x256,bf16,0"}) {
+  for (const char *key : {"8x2x64,f16,16", "8x2x64,int8,0,window100", "4x4x128,fp8,4,softcap", "8x1x256,bf16,0"}) {
     const DeviceAttention task = taskOf(key);
     EXPECT_EQ(task.key(), key);
     const auto candidates = task.candidates(arch, 3);
@@ -61,7 +61,7 @@ void expectSound(const DeviceWork &work, int64_t tokensEach, int64_t context) {
 
 TEST_F(DeviceAttentionWorks, StepsAreWhole) {
   scripted_.script().freeBytes = 8 << 20;
-  for (const char *key : {"2x1x64,f16,4", "2x1x64,i8,0"}) {
+  for (const char *key : {"2x1x64,f16,4", "2x1x64,int8,0"}) {
     const bool parts = llvm::StringRef(key).ends_with("4");
     const DeviceAttention task = taskOf(key, {3, 100});
     auto works = task.works(*stream_);

@@ -80,12 +80,12 @@ void expectAllRight(const AttendCase &attend, const char *key, const char *arch,
 
 TEST(AttendTuningNumericsTest, EveryValueOfParts) {
   expectAllRight({"parts", 6, 2, 64, 8}, "6x2x64,f16,8", "sm_90a", 4);
-  expectAllRight({"bytes", 2, 2, 128, 4, 100, 0, "i8"}, "2x2x128,i8,4,window100", "sm_80", 4);
+  expectAllRight({"bytes", 2, 2, 128, 4, 100, 0, "i8"}, "2x2x128,int8,4,window100", "sm_80", 4);
 }
 
 TEST(AttendTuningNumericsTest, EveryValueOfTiles) {
   expectAllRight({"tiles", 6, 2, 64, 0}, "6x2x64,f16,0", "sm_90a", 4);
-  expectAllRight({"bytes", 2, 1, 128, 0, 0, 0, "e4m3"}, "2x1x128,e4m3,0", "sm_80", 4);
+  expectAllRight({"bytes", 2, 1, 128, 0, 0, 0, "e4m3"}, "2x1x128,fp8,0", "sm_80", 4);
 }
 
 /// Numbers that no legal layout has are no code, and say so.

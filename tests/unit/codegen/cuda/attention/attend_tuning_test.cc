@@ -9,7 +9,7 @@ namespace {
 CudaAttendShape shapeOf(const char *key) { return attendShape(*readAttentionKey(key)); }
 
 TEST(AttendTuning, NumbersNameOneLegalLayout) {
-  for (const char *key : {"32x8x128,f16,16", "9x3x64,i8,16", "16x2x256,e4m3,4", "32x8x128,f16,0", "4x2x80,bf16,0",
+  for (const char *key : {"32x8x128,f16,16", "9x3x64,int8,16", "16x2x256,fp8,4", "32x8x128,f16,0", "4x2x80,bf16,0",
                           "8x1x256,f16,0", "24x1x64,f16,3"})
     for (const char *name : {"sm_80", "sm_90a", "sm_120a"}) {
       SCOPED_TRACE(std::string(key) + " for " + name);

@@ -44,5 +44,21 @@ TEST(CudaModule, AsksForSharedMemoryThatTheDeviceHas) {
   EXPECT_NE(large.status().message().find("228.0 KiB"), std::string::npos);
 }
 
+/// 48 KiB are for both kinds together, and so is what the device has.
+TEST(CudaModule, CountsTheMemoryThatAKernelDeclares) {
+  test::ScriptedDevice device;
+  device.scripted.addKernel("nothing", 0, nothing);
+  auto module = Module::load(*device.context, test::kScriptedImage).take();
+  const uint64_t calls = device.scripted.script().calls;
+  ASSERT_TRUE(module.kernel("nothing", 40u << 10, 8u << 10));
+  EXPECT_EQ(device.scripted.script().calls, calls + 1);  // the look-up alone
+  ASSERT_TRUE(module.kernel("nothing", 40u << 10, 9u << 10));
+  EXPECT_EQ(device.scripted.script().calls, calls + 3);  // asks for 40 KiB
+  auto large = module.kernel("nothing", 220u << 10, 8u << 10);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.status().code(), "CU_SHARED");
+  EXPECT_NE(large.status().message().find("228.0 KiB"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace llmc::rt::cuda

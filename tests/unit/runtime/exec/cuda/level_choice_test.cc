@@ -1,16 +1,31 @@
-// Which code a device takes: its own, an older one of its generation, PTX; and what is said when there is none.
+// Which code a device takes: its own, an older one of its generation, PTX; what fits its shared memory of these, and
+// what is said when there is none.
 #include "runtime/exec/cuda/level_choice.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
+#include "tests/unit/runtime/exec/cuda/fake_cuda_engine.h"
+
 namespace llmc::rt::cuda {
 namespace {
 
+using test::ScriptedDriver;
+
+constexpr uint64_t KiB = 1024;
+
+/// With little shared memory.
+Result<LevelChoice> select(const std::vector<std::string_view>& names, const DeviceFacts& facts,
+                           std::string_view wanted = {}) {
+  std::vector<CodeLevel> levels;
+  for (const std::string_view name : names) levels.push_back({name, 0});
+  return selectLevel(levels, facts, wanted);
+}
+
 std::string chosen(std::vector<std::string_view> levels, int major, int minor, std::string_view wanted = {}) {
-  auto level = selectLevel(levels, {.name = "Some GPU", .major = major, .minor = minor}, wanted);
-  return level ? std::string(levels[*level]) : level.status().code();
+  auto level = select(levels, {.name = "Some GPU", .major = major, .minor = minor}, wanted);
+  return level ? std::string(levels[level->index]) : level.status().code();
 }
 
 TEST(LevelChoice, TakesTheDevicesOwnCubin) {
@@ -39,7 +54,7 @@ TEST(LevelChoice, TakesTheOneAskedForOrSaysWhyNot) {
 
 TEST(LevelChoice, TheRefusalNamesDeviceAndLevels) {
   const std::vector<std::string_view> levels = {"cuda:sm_80", "cuda:sm_90a"};
-  auto level = selectLevel(levels, {.name = "NVIDIA X", .major = 12, .minor = 0});
+  auto level = select(levels, {.name = "NVIDIA X", .major = 12, .minor = 0});
   ASSERT_FALSE(level);
   EXPECT_EQ(exitStatus(level.status().kind()), 78);
   EXPECT_EQ(level.status().message(),
@@ -55,13 +70,12 @@ TEST(LevelChoice, TheHintCanBeFollowed) {
         {11, 0, "sm_100a", {"cuda:sm_100a", "cuda:compute_100"}},
         {12, 1, "sm_120a", {"cuda:sm_120a", "cuda:compute_120"}}}) {
     EXPECT_EQ(archFor(major, minor), arch);
-    const auto refused =
-        selectLevel(std::vector<std::string_view>{"cuda:sm_8"}, {.name = "X", .major = major, .minor = minor});
+    const auto refused = select({"cuda:sm_8"}, {.name = "X", .major = major, .minor = minor});
     EXPECT_EQ(refused.status().hint(), "build it with --target cuda:" + std::string(arch));
     EXPECT_NE(chosen(levels, major, minor), "CU_NO_CODE");
   }
   EXPECT_EQ(archFor(7, 5), "");
-  const auto old = selectLevel(std::vector<std::string_view>{"cuda:sm_80"}, {.name = "X", .major = 7, .minor = 5});
+  const auto old = select({"cuda:sm_80"}, {.name = "X", .major = 7, .minor = 5});
   EXPECT_EQ(old.status().hint(),
             "this GPU is too old, sm_80 is the oldest that llmc builds for: build it with --target cpu");
 }
@@ -69,6 +83,125 @@ TEST(LevelChoice, TheHintCanBeFollowed) {
 TEST(LevelChoice, NamesThatAreNoneAreNotChosen) {
   for (const std::string_view name : {"x86-64-v3", "cuda:sm_", "cuda:sm_x", "cuda:compute_"})
     EXPECT_EQ(chosen({name}, 9, 0), "CU_NO_CODE") << name;
+}
+
+/// An engine for one architecture: its cubins, as large as a block of such a device may have, and PTX for all.
+std::vector<CodeLevel> engineFor(std::string_view arch) {
+  struct Levels {
+    std::string_view arch, cubin, ptx;
+    uint64_t sharedBytes;
+  };
+  static constexpr Levels kAll[] = {{"sm_80", "cuda:sm_80", "cuda:compute_80", 153 * KiB},
+                                    {"sm_86", "cuda:sm_86", "cuda:compute_86", 92 * KiB},
+                                    {"sm_89", "cuda:sm_89", "cuda:compute_89", 92 * KiB},
+                                    {"sm_90a", "cuda:sm_90a", "cuda:compute_90", 201 * KiB},
+                                    {"sm_100a", "cuda:sm_100a", "cuda:compute_100", 140 * KiB},
+                                    {"sm_120a", "cuda:sm_120a", "cuda:compute_120", 90 * KiB}};
+  for (const Levels& one : kAll)
+    if (one.arch == arch) return {{one.cubin, one.sharedBytes}, {one.ptx, 93 * KiB}};
+  return {};
+}
+
+TEST(LevelChoice, EveryDeviceTakesWhatFitsIt) {
+  constexpr uint64_t kSmall = 99 * KiB, kAmpere = 163 * KiB, kHopper = 227 * KiB;
+  struct Row {
+    int major, minor;
+    uint64_t sharedBytes;
+    std::string_view sm80, sm86, sm89, sm90a, sm100a, sm120a;  ///< what is taken; "-": nothing
+  };
+  // A cubin for sm_80 fits the A100 that it was made for, not what else is of its generation.
+  constexpr Row kTable[] = {
+      {8, 0, kAmpere, "sm_80", "-", "-", "-", "-", "-"},
+      {8, 6, kSmall, "compute_80", "sm_86", "-", "-", "-", "-"},
+      {8, 7, kAmpere, "sm_80", "sm_86", "-", "-", "-", "-"},
+      {8, 9, kSmall, "compute_80", "sm_86", "sm_89", "-", "-", "-"},
+      {9, 0, kHopper, "compute_80", "compute_86", "compute_89", "sm_90a", "-", "-"},
+      {10, 0, kHopper, "compute_80", "compute_86", "compute_89", "compute_90", "sm_100a", "-"},
+      {10, 3, kHopper, "compute_80", "compute_86", "compute_89", "compute_90", "compute_100", "-"},
+      {12, 0, kSmall, "compute_80", "compute_86", "compute_89", "compute_90", "compute_100", "sm_120a"},
+      {12, 1, kSmall, "compute_80", "compute_86", "compute_89", "compute_90", "compute_100", "compute_120"},
+      {8, 6, 48 * KiB, "-", "-", "-", "-", "-", "-"},
+  };
+  for (const Row& row : kTable)
+    for (const auto& [arch, want] : {std::pair<std::string_view, std::string_view>{"sm_80", row.sm80},
+                                     {"sm_86", row.sm86},
+                                     {"sm_89", row.sm89},
+                                     {"sm_90a", row.sm90a},
+                                     {"sm_100a", row.sm100a},
+                                     {"sm_120a", row.sm120a}}) {
+      const std::vector<CodeLevel> levels = engineFor(arch);
+      const auto choice =
+          selectLevel(levels, {.name = "X", .major = row.major, .minor = row.minor, .sharedBytes = row.sharedBytes});
+      const std::string where = std::string(arch) + " on " + std::to_string(row.major * 10 + row.minor);
+      EXPECT_EQ(choice ? levels[choice->index].name.substr(5) : "-", want) << where;
+      if (!choice) continue;
+      EXPECT_LE(levels[choice->index].sharedBytes, row.sharedBytes) << where;
+      // Said where a cubin for this generation is there and too large.
+      EXPECT_EQ(choice->notice.empty(), !(row.major == 8 && want == "compute_80")) << where << choice->notice;
+    }
+}
+
+TEST(LevelChoice, SaysWhatEachWouldNeed) {
+  const DeviceFacts facts = {.name = "NVIDIA A10", .major = 8, .minor = 6, .sharedBytes = 99 * KiB};
+  const auto ptx = selectLevel(engineFor("sm_80"), facts);
+  ASSERT_TRUE(ptx);
+  EXPECT_EQ(ptx->notice,
+            "runs cuda:compute_80, which the driver compiles when it loads it: cuda:sm_80 needs 153.0 KiB of shared "
+            "memory a block, NVIDIA A10 (sm_86) has 99.0 KiB; --target cuda:sm_86 makes code for it");
+  std::vector<CodeLevel> levels = engineFor("sm_80");
+  levels[1] = {"cuda:compute_90", 93 * KiB};
+  const auto none = selectLevel(levels, facts);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.status().code(), "CU_SHARED");
+  EXPECT_EQ(exitStatus(none.status().kind()), 78);
+  EXPECT_EQ(none.status().message(),
+            "cuda:sm_80 needs 153.0 KiB of shared memory a block, NVIDIA A10 (sm_86) has 99.0 KiB; the engine holds "
+            "code for cuda:sm_80, cuda:compute_90");
+  EXPECT_EQ(none.status().hint(), "build it with --target cuda:sm_86");
+  levels[1] = {"cuda:compute_80", 100 * KiB};
+  EXPECT_EQ(selectLevel(levels, facts).status().message(),
+            "cuda:sm_80 needs 153.0 KiB, cuda:compute_80 100.0 KiB of shared memory a block, NVIDIA A10 (sm_86) has "
+            "99.0 KiB; the engine holds code for cuda:sm_80, cuda:compute_80");
+  // A device that has less than its architecture: another build would not help.
+  const DeviceFacts less = {.name = "X", .major = 8, .minor = 6, .sharedBytes = 48 * KiB};
+  EXPECT_EQ(selectLevel(engineFor("sm_86"), less).status().hint(), "build it with --target cpu");
+}
+
+TEST(LevelChoice, OneThatIsAskedForMustFit) {
+  const DeviceFacts facts = {.name = "X", .major = 8, .minor = 9, .sharedBytes = 99 * KiB};
+  const auto large = selectLevel(engineFor("sm_80"), facts, "cuda:sm_80");
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.status().message(),
+            "LLMC_CUDA_LEVEL asks for 'cuda:sm_80': cuda:sm_80 needs 153.0 KiB of shared memory a block, X (sm_89) has "
+            "99.0 KiB");
+  const auto ptx = selectLevel(engineFor("sm_80"), facts, "cuda:compute_80");
+  ASSERT_TRUE(ptx);
+  EXPECT_EQ(ptx->notice, "");
+}
+
+TEST(LevelChoice, ALevelNeedsWhatItsLargestKernelNeeds) {
+  const ScriptedDriver scripted;
+  const std::unique_ptr<fb::EngineT> plan(test::FakeCudaEngine(scripted).plan().UnPack());
+  ASSERT_GE(plan->kernels.size(), 2u);
+  auto& first = *plan->kernels[0]->variants[0]->code[0]->launch;
+  first.shared_bytes = 100, first.static_shared_bytes = 28;
+  plan->kernels[1]->variants[0]->code[0]->launch->shared_bytes = 120;
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(fb::Engine::Pack(builder, plan.get()));
+  const std::vector<CodeLevel> levels = codeLevels(*fb::GetEngine(builder.GetBufferPointer()));
+  ASSERT_EQ(levels.size(), 1u);
+  EXPECT_EQ(levels[0].name, "cuda:sm_90a");
+  EXPECT_EQ(levels[0].sharedBytes, 128u);
+}
+
+TEST(DriverVersion, OneBeforeThatOfTheCodeIsTooOld) {
+  EXPECT_TRUE(checkDriverVersion(13000));
+  EXPECT_TRUE(checkDriverVersion(13010));
+  const Status old = checkDriverVersion(12040);
+  EXPECT_EQ(old.code(), "CU_OLD_DRIVER");
+  EXPECT_EQ(exitStatus(old.kind()), 69);
+  EXPECT_EQ(old.message(), "the CUDA driver is one for CUDA 12.4, the engine's code needs one for 13.0 or later");
+  EXPECT_EQ(old.hint(), "install the NVIDIA driver, 580 or later");
 }
 
 }  // namespace
