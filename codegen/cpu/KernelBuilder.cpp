@@ -145,11 +145,9 @@ KernelBuilder::Values KernelBuilder::ifElse(Value condition, TypeRange results, 
   return Values(op.getResults());
 }
 
-std::pair<Value, Value> KernelBuilder::workerRange(Value count, Value place) {
-  if (!place)
-    place = worker_;
-  Value begin = divUI(mul(count, place), workers_);
-  Value end = divUI(mul(count, add(place, 1)), workers_);
+std::pair<Value, Value> KernelBuilder::workerRange(Value count) {
+  Value begin = divUI(mul(count, worker_), workers_);
+  Value end = divUI(mul(count, add(worker_, 1)), workers_);
   return {begin, end};
 }
 
@@ -158,11 +156,11 @@ void KernelBuilder::shareOutOnlyIf(Value condition) {
 }
 
 void KernelBuilder::shareOut(Value count, Value chunk, ValueRange inits,
-                             llvm::function_ref<Values(Value, Value, ValueRange)> body, Value place) {
+                             llvm::function_ref<Values(Value, Value, ValueRange)> body) {
   Value counter = LLVM::PtrToIntOp::create(b_, i64(), taken_), equalShares = equal(counter, c(0));
   Value most = divUI(mul(count, kOwnedQuarters), 4), wholeChunks = sub(most, remUI(most, chunk));
   Value owned = arith::SelectOp::create(b_, equalShares, count, wholeChunks);
-  auto [first, last] = workerRange(owned, place);
+  auto [first, last] = workerRange(owned);
   Values carried = {first, last};
   carried.append(inits.begin(), inits.end());
   const llvm::SmallVector<Type> types(ValueRange(carried).getTypes());

@@ -12,8 +12,7 @@ using namespace mlir;
 namespace llmc {
 
 /// Decode parts: split x KV head of each token. Each worker gets a stretch of those that have keys, so that it reads
-/// pages as they lie, and one of those that have none and are only written. Of one long context the last quarter is
-/// left to whoever is free.
+/// pages as they lie, and one of those that have none and are only written.
 class SplitItems {
 public:
   SplitItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
@@ -34,9 +33,16 @@ public:
   }
 
 private:
-  /// Of a chunk that is dealt the first block has been fetched by nobody: parts of fewer blocks are not, and as many
-  /// heads go together as have so many bytes of keys and values.
-  static constexpr int64_t kBlocksToDeal = 8, kChunk = 128 * 1024;
+  struct Range {
+    Value begin, end;
+  };
+
+  /// The part of `count` splits x KV heads that this worker has. The first one differs from token to token: with fewer
+  /// than workers it is not always the same ones that have none.
+  Range share(Value token, Value count) {
+    Value items = k_.mul(count, shape_.kvHeads), worker = k_.remUI(k_.add(k_.worker(), token), k_.workers());
+    return {k_.divUI(k_.mul(items, worker), k_.workers()), k_.divUI(k_.mul(items, k_.add(worker, 1)), k_.workers())};
+  }
 
   void emitToken(const AttendItem &all) {
     Value length = k_.add(k_.loadIndex(positions_, all.firstToken), 1), unit = splitTokens(k_, shape_, length);
@@ -44,48 +50,20 @@ private:
     if (shape_.window > 0)
       first = k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), unit);
     Value live = k_.sub(ends, first);
-    // The first share differs from token to token: with fewer than workers it is not always the same ones that have
-    // none.
-    Value place = k_.remUI(k_.add(k_.worker(), all.firstToken), k_.workers());
-    auto [none, noneEnd] = k_.workerRange(k_.mul(k_.sub(k_.c(shape_.splits), live), shape_.kvHeads), place);
-    Value large = k_.less(k_.c(kBlocksToDeal * AttendShape::kBlockTokens - 1), unit);
-    k_.shareOutOnlyIf(arith::AndIOp::create(k_.b(), k_.equal(tokens_, k_.c(1)), large));
-    Value headBytes = k_.mul(unit, 2 * shape_.rowBytes());
-    Value most = k_.divUI(k_.add(headBytes, kChunk - 1), headBytes); // heads of a chunk
-    Value chunk = k_.minSI(most, k_.c(shape_.kvHeads));
-    k_.shareOut(
-        k_.mul(live, shape_.kvHeads), chunk, {none, noneEnd},
-        [&](Value begin, Value end, ValueRange left) {
-          emitParts(all, {length, unit, first, live}, {begin, end}, {left[0], left[1]});
-          return KernelBuilder::Values{k_.c(0), k_.c(0)};
-        },
-        place);
-  }
-
-  /// Items [begin, end), KV heads of one part after those of the other.
-  struct Range {
-    Value begin, end;
-  };
-
-  /// A token's context, and the tokens of a part of it; the first part with keys, and how many have any.
-  struct Parts {
-    Value length, unit, first, live;
-  };
-
-  void emitParts(const AttendItem &all, const Parts &parts, Range keys, Range none) {
+    Range keys = share(all.firstToken, live), none = share(all.firstToken, k_.sub(k_.c(shape_.splits), live));
     k_.forEach(k_.c(0), k_.c(shape_.splits), 1, [&](Value i) {
-      Value alive = k_.less(i, parts.live);
+      Value alive = k_.less(i, live);
       auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), alive, yes, no); };
-      Value before = k_.mul(k_.sub(i, choose(k_.c(0), parts.live)), shape_.kvHeads);
+      Value before = k_.mul(k_.sub(i, choose(k_.c(0), live)), shape_.kvHeads);
       auto headAt = [&](Value bound) {
         return k_.minSI(k_.maxSI(k_.sub(bound, before), k_.c(0)), k_.c(shape_.kvHeads));
       };
       AttendItem item = all;
       item.kvHead = headAt(choose(keys.begin, none.begin));
       item.heads = k_.sub(headAt(choose(keys.end, none.end)), item.kvHead);
-      item.split = k_.remUI(k_.add(parts.first, i), shape_.splits);
+      item.split = k_.remUI(k_.add(first, i), shape_.splits);
       Value goesOn = k_.less(k_.mul(k_.add(i, 1), shape_.kvHeads), keys.end);
-      item.next = following(item, parts.length, k_.mul(k_.add(item.split, 1), parts.unit), goesOn);
+      item.next = following(item, length, k_.mul(k_.add(item.split, 1), unit), goesOn);
       k_.ifThen(k_.less(k_.c(0), item.heads), [&] { emitter_.emitItem(item); });
     });
   }
