@@ -41,16 +41,17 @@ std::vector<Candidate>& TopSelector::takeAbove(float bound) {
   return found_;
 }
 
-std::vector<Candidate>& TopSelector::takeUnsorted(uint32_t k) {
-  const auto count = static_cast<uint32_t>(row_.size());
-  k = std::min(k, count);
+std::vector<Candidate>& TopSelector::takeLikely(uint32_t k) {
   float bound = -std::numeric_limits<float>::infinity();
   if (k > 0 && k <= maxima_.size()) {
     order_ = maxima_;  // same size: no allocation
     std::nth_element(order_.begin(), order_.begin() + (k - 1), order_.end(), std::greater<>());
     bound = order_[k - 1];
   }
-  takeAbove(bound);
+  return takeAbove(bound);
+}
+
+std::vector<Candidate>& TopSelector::keepBest(uint32_t k) {
   if (found_.size() > k) {
     std::nth_element(found_.begin(), found_.begin() + k, found_.end(), better);
     found_.resize(k);
@@ -59,7 +60,8 @@ std::vector<Candidate>& TopSelector::takeUnsorted(uint32_t k) {
 }
 
 std::vector<Candidate>& TopSelector::take(uint32_t k) {
-  takeUnsorted(k);
+  takeLikely(k);
+  keepBest(k);
   std::sort(found_.begin(), found_.end(), better);
   return found_;
 }

@@ -26,10 +26,13 @@ class TopSelector {
   /// Looks at a new row [vocab] f32; it must stay unchanged while take() is used.
   void setRow(std::span<const float> row);
 
-  /// The min(k, vocab) best, in any order. Valid until the next call.
-  std::vector<Candidate>& takeUnsorted(uint32_t k);
+  /// All of the min(k, vocab) best and some more, by ascending id. Valid until the next call.
+  std::vector<Candidate>& takeLikely(uint32_t k);
 
-  /// The same, sorted.
+  /// Leaves the k best of those taken last, in any order, if there are more.
+  std::vector<Candidate>& keepBest(uint32_t k);
+
+  /// The min(k, vocab) best, sorted. Valid until the next call.
   std::vector<Candidate>& take(uint32_t k);
 
   /// All with logit >= bound, by ascending id. Valid until the next call.

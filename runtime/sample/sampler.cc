@@ -140,10 +140,13 @@ std::vector<Candidate>& Sampler::keepTopP(std::span<const float> row, float max,
   if (params.topP < 1) {
     const double wanted = params.topP * totalWeight(row, max, scale);
     for (const uint32_t count : {32u, 256u}) {
-      auto& best = selector_.takeUnsorted(count);
-      setWeights(best, max, scale);
       // Another order sums to other last bits: what is near is for the sorted ones to tell.
-      if (sumOf(best) < wanted * (1 - 1e-9)) continue;
+      const double least = wanted * (1 - 1e-9);
+      auto& likely = selector_.takeLikely(count);
+      weighAll(likely, max, scale);
+      if (sumOf(likely) < least) continue;
+      auto& best = selector_.keepBest(count);
+      if (sumOf(best) < least) continue;
       std::sort(best.begin(), best.end(), better);
       if (sumOf(best) < wanted) continue;
       best.resize(prefixOf(best, wanted, 1));
@@ -170,6 +173,7 @@ std::vector<Candidate>& Sampler::keepMass(float max, float scale, double wanted)
   // A flat row: thousands of tokens. Sorting them all takes longer than the model; a histogram over the logits finds
   // the bin in which the mass is reached, and only that bin is sorted.
   constexpr int kBins = 1024;
+  constexpr int kTail = 16;
   constexpr float kBinsPerNat = 40;  // the last bin holds all below e^-25.6
   const auto binOf = [&](float logit) {
     return static_cast<int>(std::min<float>((max - logit) * scale * kBinsPerNat, kBins - 1));
@@ -179,31 +183,47 @@ std::vector<Candidate>& Sampler::keepMass(float max, float scale, double wanted)
   double above = 0;
   std::vector<Candidate>* found = nullptr;
   // From the top, as few tokens as will do: bins are whole down to a depth, which grows until the mass is within it.
+  int deeper = 320;
   while (last == depth) {
-    depth = depth ? depth + depth / 4 : 320;
+    depth += deeper;
     // A bin more than needed, in case the bound rounds up; binOf decides.
     const float bound = depth < kBins ? max - static_cast<float>(depth + 1) / (scale * kBinsPerNat) : kImpossible;
     found = &selector_.takeAbove(bound);
     weighAll(*found, max, scale);
     mass.fill(0);
-    for (const auto& c : *found) mass[static_cast<size_t>(binOf(c.logit))] += c.weight;
+    bins_.resize(found->size());
+    for (size_t i = 0; i < bins_.size(); ++i) bins_[i] = binOf((*found)[i].logit);
+    for (size_t i = 0; i < bins_.size(); ++i) mass[static_cast<size_t>(bins_[i])] += (*found)[i].weight;
     last = 0;
     above = 0;
     while (last < std::min(depth, kBins - 1) && above + mass[static_cast<size_t>(last)] < wanted)
       above += mass[static_cast<size_t>(last++)];
+    // Half as many bins again as it takes if the next ones have what the last ones have, but not a quarter more at
+    // once.
+    double tail = 0;
+    for (int bin = std::max(0, last - kTail); bin < last; ++bin) tail += mass[static_cast<size_t>(bin)];
+    const double bins = 1.5 * kTail * (wanted - above) / tail + 1;
+    deeper = bins < depth / 4 ? std::max(static_cast<int>(bins), depth / 32) : depth / 4;
   }
   auto& candidates = *found;
   edge_.clear();
-  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(edge_),
-               [&](const auto& c) { return binOf(c.logit) == last; });
+  for (size_t i = 0; i < candidates.size(); ++i)
+    if (bins_[i] == last) edge_.push_back(candidates[i]);
   std::sort(edge_.begin(), edge_.end(), better);
   auto keep = edge_.begin();
   for (; keep != edge_.end() && above < wanted; ++keep) above += keep->weight;
   // By ascending id: an order that a device can draw in, too, without sorting them all.
-  std::erase_if(candidates, [&](const auto& c) {
-    const int bin = binOf(c.logit);
-    return bin > last || (bin == last && (keep == edge_.begin() || better(*(keep - 1), c)));
-  });
+  // Which side of the last bin a token is on cannot be predicted: all are copied, and some overwritten.
+  size_t kept = 0;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate c = candidates[i];
+    candidates[kept] = c;
+    if (bins_[i] != last)
+      kept += bins_[i] < last;
+    else if (keep != edge_.begin() && !better(*(keep - 1), c))
+      ++kept;
+  }
+  candidates.resize(kept);
   return candidates;
 }
 

@@ -59,6 +59,7 @@ class Sampler {
   std::vector<float> kept_;      ///< logits of the allowed ids
   std::vector<float> sums_;      ///< [blocks] sums of exp
   std::vector<float> weights_;   ///< logits of candidates, then their exps
+  std::vector<int> bins_;        ///< of candidates, in which logits of a row are counted
   std::vector<Candidate> edge_;  ///< of the bin in which a share is reached
 };
 

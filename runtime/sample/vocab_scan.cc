@@ -114,7 +114,9 @@ LLMC_WIDE void expSums(const float* row, uint32_t count, float max, float scale,
     float lane[kLanes] = {};
     for (uint32_t i = 0; i < kScanBlock; i += kLanes)
       for (uint32_t j = 0; j < kLanes; ++j) lane[j] += expWide((x[i + j] - max) * scale);
-    sums[block] = ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    const __m256 pairs = _mm256_hadd_ps(_mm256_loadu_ps(lane), _mm256_loadu_ps(lane));
+    const __m256 halves = _mm256_hadd_ps(pairs, pairs);  // ((0 + 1) + (2 + 3)), ((4 + 5) + (6 + 7))
+    sums[block] = _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
   }
   if (block * kScanBlock == count) return;
   float sum = 0;

@@ -64,7 +64,7 @@ TEST(SamplerSpeed, AtVocabulary49152) {
   cases[1] = {"temperature", {}, 2.5, 2.5};
   cases[2] = {"top_k 40", {}, 1.5, 1.5};
   cases[2].params.topK = 40;
-  cases[3] = {"top_p 0.9", {}, 2.2, 5};
+  cases[3] = {"top_p 0.9", {}, 2.2, 4};
   cases[3].params.topP = 0.9;
   cases[4] = {"top_k 40 top_p 0.9 min_p 0.05", {}, 1.5, 1.5};
   cases[4].params.topK = 40;
