@@ -121,6 +121,7 @@ constexpr Absent kAbsent[] = {
     {"allowed-methods", kNoCors},
     {"allowed-headers", kNoCors},
     {"allow-credentials", kNoCors},
+    {"bench-serve", "examples/bench_serve sends a server load and measures it; --bench measures without a server"},
     {"uds", "it listens on --host and --port; a proxy before the server may have a socket (examples/replicas)"},
     {"otlp-traces-endpoint", "--trace FILE has each request with its traceparent"},
     {"uvicorn-log-level", "there is one log, on stderr; --access-log adds requests"},
@@ -235,6 +236,10 @@ class Line {
       out_.said.emplace_back("engine");
       out_.arguments.push_back(argument);
     }
+    for (const auto& [typed, opposite] : switches_)
+      if (std::find(out_.arguments.begin(), out_.arguments.end(), opposite) != out_.arguments.end())
+        return Status::error(ErrorKind::kUsage, "CLI_FLAG", typed + " says the opposite of " + opposite,
+                             "give one of them");
     return std::move(out_);
   }
 
@@ -251,6 +256,7 @@ class Line {
       if (!spelled->ours.empty()) out_.arguments.push_back("--" + spelled->ours);
       out_.said.push_back(spelled->ours);
       out_.said.emplace_back(spelled->other);
+      if (!spelled->other.empty()) switches_.emplace_back(argument, "--" + std::string(spelled->other));
       return Status::ok();
     }
     LLMC_TRY(checkHad(name));
@@ -283,6 +289,7 @@ class Line {
   const std::vector<std::string>& arguments_;
   size_t at_ = 0;
   bool engineSeen_ = false;
+  std::vector<std::pair<std::string, std::string>> switches_;  ///< as typed, the flag of ours that says the opposite
   SpelledLine out_;
 };
 

@@ -125,6 +125,22 @@ Status readTexts(const Parsed& parsed, Flags& flags) {
   return Status::ok();
 }
 
+/// Flags with few values: before anything is opened.
+Status checkNames(const Flags& flags) {
+  const struct {
+    const char *flag, *said;
+    const std::string& value;
+    std::initializer_list<std::string_view> known;
+  } names[] = {{"--policy", "fcfs, priority or mlfq", flags.policy, {"fcfs", "priority", "mlfq"}},
+               {"--preempt", "recompute or swap", flags.preempt, {"recompute", "swap"}},
+               {"--log-format", "text or json", flags.logFormat, {"text", "json"}},
+               {"--metrics-prefix", "vllm or llmc", flags.metricsPrefix, {"vllm", "llmc"}}};
+  for (const auto& [flag, said, value, known] : names)
+    if (std::find(known.begin(), known.end(), value) == known.end())
+      return flagError("CLI_FLAG", std::string(flag) + " must be " + said + ", found '" + escaped(value, 40) + "'");
+  return Status::ok();
+}
+
 Status readNumbers(const Parsed& parsed, Flags& flags) {
   constexpr int64_t kMany = INT32_MAX;
   LLMC_TRY(readInteger(parsed, "max-tokens", flags.maxTokens, 1, kMany));
@@ -334,6 +350,7 @@ Result<Flags> readAll(int argc, const char* const* argv, ErrorContext& context) 
   if (parsed.count("engine") > 1) return flagError("CLI_FLAG", "the engine was given twice");
   LLMC_TRY(readMode(parsed, flags));
   LLMC_TRY(readTexts(parsed, flags));
+  LLMC_TRY(checkNames(flags));
   LLMC_TRY(readNumbers(parsed, flags));
   LLMC_TRY(refuseIdleGroups(parsed, flags));
   LLMC_TRY(refuseIdleFlags(parsed, flags));

@@ -10,11 +10,6 @@
 namespace llmc::rt {
 namespace {
 
-Status unknown(const char* flag, const char* names, const std::string& found) {
-  return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                       std::string(flag) + " must be " + names + ", found '" + escaped(found, 40) + "'");
-}
-
 Result<uint32_t> hostPagesOf(const Flags& flags, Session& session) {
   const MachineMemory machine = machineMemory();
   SwapRequest request;
@@ -49,15 +44,11 @@ Result<SchedulerConfig> schedulerConfigOf(const Flags& flags, Session& session) 
     config.policy = Policy::kPriority;
   else if (flags.policy == "mlfq")
     config.policy = Policy::kMlfq;
-  else if (flags.policy != "fcfs")
-    return unknown("--policy", "fcfs, priority or mlfq", flags.policy);
   if (flags.preempt == "swap") {
     config.preempt = PreemptMode::kSwap;
     auto pages = hostPagesOf(flags, session);
     LLMC_TRY(pages.status());
     config.hostPages = *pages;
-  } else if (flags.preempt != "recompute") {
-    return unknown("--preempt", "recompute or swap", flags.preempt);
   }
   return config;
 }

@@ -150,12 +150,6 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
   options.openMetrics = flags.openMetrics;
   options.seed = flags.seed;
   LLMC_TRY(checkOutputs(flags));
-  if (flags.logFormat != "text" && flags.logFormat != "json")
-    return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                         "--log-format must be text or json, got '" + escaped(flags.logFormat, 40) + "'");
-  if (flags.metricsPrefix != "vllm" && flags.metricsPrefix != "llmc")
-    return Status::error(ErrorKind::kUsage, "CLI_FLAG",
-                         "--metrics-prefix must be vllm or llmc, got '" + escaped(flags.metricsPrefix, 40) + "'");
   options.metrics = {flags.metricsPrefix, flags.oldMetricNames};
   options.logFormat = flags.logFormat == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
   if (flags.accessLog == "-")

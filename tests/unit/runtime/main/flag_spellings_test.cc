@@ -126,6 +126,17 @@ TEST(FlagSpellings, ValuesAreLeftAlone) {
   EXPECT_EQ(spelled({"e", "--port"}), (Texts{"e", "--port"}));
 }
 
+TEST(FlagSpellings, BothWaysAtOnceAreRefused) {
+  for (const Texts& line : {Texts{"e", "--enable-prefix-caching", "--no-enable-prefix-caching"},
+                            Texts{"e", "--no-prefix-cache", "--enable-prefix-caching"}}) {
+    const auto read = inOurSpelling(line);
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.status().code(), "CLI_FLAG");
+    EXPECT_EQ(read.status().message(), "--enable-prefix-caching says the opposite of --no-prefix-cache");
+  }
+  EXPECT_TRUE(inOurSpelling({"e", "--enable-prefix-caching", "--enable-prefix-caching"}));
+}
+
 TEST(FlagSpellings, ReachTheFlags) {
   const char* const line[] = {"llmc-run",
                               "e",
