@@ -79,8 +79,7 @@ Status readLine(std::string_view text, size_t line, TraceRequest& request) {
   } catch (const Json::exception& error) {
     return reader.fault("no JSON object: " + escaped(error.what()));
   }
-  if (!object.is_object())
-    return reader.fault(std::string("a JSON object is expected, found ") + object.type_name());
+  if (!object.is_object()) return reader.fault(std::string("a JSON object is expected, found ") + object.type_name());
   constexpr auto kLongest = static_cast<uint64_t>(limits::kPositions);
   LLMC_TRY(reader.time(request.time));
   LLMC_TRY(reader.whole("prompt", true, kLongest, request.prompt));
