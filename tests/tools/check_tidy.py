@@ -26,8 +26,9 @@ def joint_sources(build: pathlib.Path) -> dict[str, list[str]]:
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["directory"], entry["file"])
         parts = re.findall(r'#include "(.+)"', source.read_text()) if source.parent.name == "Unity" else [source]
-        ours = [os.path.relpath(part, ROOT) for part in parts]
-        if all(part.startswith(FOLDERS) for part in ours):
+        written = [part for part in parts if not pathlib.Path(part).is_relative_to(build.resolve())]  # a build's own tables may be beside them
+        ours = [os.path.relpath(part, ROOT) for part in written]
+        if ours and all(part.startswith(FOLDERS) for part in ours):
             found[str(source)] = ours
     return found
 
