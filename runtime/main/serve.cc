@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/base/free_memory.h"
 #include "runtime/base/system_error.h"
 #include "runtime/device/cpu_topology.h"
 #include "runtime/main/api_keys.h"
@@ -65,6 +66,7 @@ Result<serving::LoopExtras> extrasOf(const Flags& flags, Session& session, const
                                      serving::Watchdog& watchdog) {
   serving::LoopExtras extras;
   extras.woke = [&watchdog] { watchdog.ring(); };
+  extras.settled = releaseFreeMemory;
   extras.memory = session.memoryAhead();
   extras.asyncScheduling = flags.asyncScheduling;
   extras.notice = [](const std::string& text) { writeNotice(text); };

@@ -16,7 +16,7 @@ using server::GenerationId;
 namespace {
 
 /// While generations are paused or wait for a deadline, somebody has to look at the clock.
-constexpr std::chrono::milliseconds kWatch{50}, kSleep{3'600'000};
+constexpr std::chrono::milliseconds kWatch{50}, kSettle{1000}, kSleep{3'600'000};
 
 uint64_t randomWord() {
   std::random_device device;
@@ -224,7 +224,12 @@ void EngineLoop::rest() {
   heart_.enter(LoopPhase::kPrepare);
   if (extras_.memory && generations_.empty() && extras_.memory->advance()) return;
   heart_.rest();
-  inbox_.wait(generations_.empty() ? kSleep : kWatch);
+  if (!generations_.empty()) {
+    inbox_.wait(kWatch);
+  } else if (!inbox_.wait(kSettle)) {
+    if (extras_.settled) extras_.settled();
+    inbox_.wait(kSleep);
+  }
 }
 
 void EngineLoop::fail(GenerationId id, const Status& status) {

@@ -41,6 +41,8 @@ struct LoopExtras {
   std::function<void(const TracedStep&)> stepped = {};
   /// Called when there is something to do after a rest, on the thread of run(). None: nobody is.
   std::function<void()> woke = {};
+  /// Called once a second has gone by without a request, on the thread of run(), once a rest. None: nobody is.
+  std::function<void()> settled = {};
 };
 
 /// The server's functions may be called by any thread, run() by the one that made the executor's workers.

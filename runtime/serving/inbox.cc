@@ -20,9 +20,9 @@ bool Inbox::take(std::vector<Command>& out) {
   return !closed_ || !out.empty();
 }
 
-void Inbox::wait(std::chrono::milliseconds most) {
+bool Inbox::wait(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
-  filled_.wait_for(lock, most, [this] { return closed_ || !commands_.empty(); });
+  return filled_.wait_for(lock, most, [this] { return closed_ || !commands_.empty(); });
 }
 
 void Inbox::close() {

@@ -29,8 +29,8 @@ class Inbox {
   void push(Command command);
   /// Swaps what came into `out`, which must be empty. False once close() was called and nothing is left.
   bool take(std::vector<Command>& out);
-  /// Waits for a command, or for `most`.
-  void wait(std::chrono::milliseconds most);
+  /// Waits for a command, or for `most`; whether there is one, or close() was called.
+  bool wait(std::chrono::milliseconds most);
   void close();
   /// That many of the submits that were taken stand in the numbers of the queue from here on.
   void settle(uint32_t submits) { submits_.fetch_sub(submits, std::memory_order_relaxed); }

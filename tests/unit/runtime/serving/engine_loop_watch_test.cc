@@ -100,6 +100,7 @@ class LoopWatch : public testing::Test {
       facts.context = 200;
       LoopExtras extras;
       extras.woke = [this] { ++woken_; };
+      extras.settled = [this] { ++settled_; };
       extras.trace = StepTrace::create(trace_).take();
       loop_ = EngineLoop::create(*executor, *kv, facts, config, std::move(extras)).take();
       ready.set_value();
@@ -127,11 +128,22 @@ class LoopWatch : public testing::Test {
   const Status kStuck = Status::error(ErrorKind::kWatchdog, "SV_STUCK", "a test");
   const std::string trace_ = testing::TempDir() + "/watch_trace.json";
   Door device_;
-  std::atomic<int> woken_{0};
+  std::atomic<int> woken_{0}, settled_{0};
   std::unique_ptr<EngineLoop> loop_;
   std::thread thread_;
   Status ended_ = Status::ok();
 };
+
+TEST_F(LoopWatch, ASecondOfRestIsToldOnceARest) {
+  const auto begin = std::chrono::steady_clock::now();
+  start(/*hangAt=*/1000);
+  ASSERT_TRUE(waitFor([&] { return settled_ == 1; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  ASSERT_TRUE(loop_->submit(request("who asks"), std::make_shared<ErrorSink>()));
+  ASSERT_TRUE(waitFor([&] { return settled_ == 2; })) << "and again after the next one";
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  EXPECT_EQ(settled_, 2);
+}
 
 TEST_F(LoopWatch, ADeviceThatHangs) {
   start(/*hangAt=*/5);
