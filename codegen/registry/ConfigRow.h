@@ -19,12 +19,11 @@ inline LevelSet levelBit(const Level &level) {
 }
 
 /// Why a row has its numbers: a measurement, as the heading it stands under in a file of the repository, or, without a
-/// file, the bound that leaves no choice.
+/// file, the bound that leaves no choice, or what an unmeasured number was reasoned from ("not measured: ...").
 struct Basis {
   const char *file, *text;
 };
 inline constexpr char kMatmulNotes[] = "codegen/cpu/matmul/README.md",
-                      kAttentionNotes[] = "codegen/cpu/attention/README.md",
                       kConfigurationResults[] = "tests/bench/results/2026-11-22-configurations.md";
 
 } // namespace llmc

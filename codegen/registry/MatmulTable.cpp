@@ -22,7 +22,9 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kGroups{kConfigurationResults, "Superblocks a loop"}, kTails{kConfigurationResults, "Tiles of the last rows"},
     kPasses{kConfigurationResults, "Columns a pass"}, kBlocks{kConfigurationResults, "Rows a block"},
     kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
-    kOneRow{"", "a tile of one row has nothing to choose: one row"};
+    kOneRow{"", "a tile of one row has nothing to choose: one row"},
+    kFloatRows{"", "not measured: up to 16 rows wait for memory, as fewer do"},
+    kOtherFloats{"", "not measured: f32, and 16 bits at levels whose rows above do not say otherwise"};
 
 // clang-format off
 /// Short last tiles are half tiles where the measurement says nothing else: any number of rows is as likely as another.
@@ -75,12 +77,12 @@ static constexpr FetchRow kFetchRows[] = {
   {{kAllLevels,  kAnyFormat,  kAnyAct,  kFour},                               true,  true,  {},                    kStream},
   {{kAvx512,     kAnyFormat,  kInt8,    kSixteen},                            false, true,  {Ahead::NextPanel},    kNextPanel},
   {{kAvx2,       kAnyFormat,  kInt8,    kSixteen},                            true,  true,  {Ahead::NextPanel},    kWordsOf16},
-  {{kAllLevels,  kAnyFormat,  kFloat,   kSixteen},                            true,  true,  {},                    kStream},
+  {{kAllLevels,  kAnyFormat,  kFloat,   kSixteen},                            true,  true,  {},                    kFloatRows},
   {{kAllLevels,  kAnyFormat,  kInt8,    kMany},                               false, false, {Ahead::NextPanel},    kShares},
   {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},false, false, {Ahead::NextPass},     kTwoProducts},
   {{kZen5,       kSixteenBit, kFloat,   kMany,             When::Pairs},      false, false, {Ahead::NextPass},     kFloatPanels},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               false, false, {Ahead::NextPass},     kManyRows},
-  {{kAllLevels,  kAnyFormat,  kFloat,   kMany},                               false, false, {},                    kLadder},
+  {{kAllLevels,  kAnyFormat,  kFloat,   kMany},                               false, false, {},                    kOtherFloats},
 };
 
 /// A chunk costs a cold start of the stream, under a microsecond; the last ones taken are what workers wait for.
@@ -95,8 +97,8 @@ static constexpr ShareRow kShareRows[] = {
 /// unpacked panel; 128 where the mins of a panel are prepared for each block.
 static constexpr BlockRow kBlockRows[] = {
 //  levels      of                   bytes       least most  basis
-  {kAvx512,    BlockRow::Floats,    512 * 1024, 96,   120,  kBlocks},
-  {kAllLevels, BlockRow::RowScales, 512 * 1024, 48,   128,  kBlocks},
+  {kZen5,      BlockRow::Floats,    512 * 1024, 96,   120,  kBlocks},
+  {kAllLevels, BlockRow::RowScales, 512 * 1024, 48,   128,  kManyRows},
   {kAllLevels, BlockRow::Any,       512 * 1024, 48,   120,  kBlocks},
 };
 

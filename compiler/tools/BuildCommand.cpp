@@ -270,10 +270,10 @@ static rt::Result<BuildOptions> parseOptions(const cxxopts::ParseResult &parsed)
 
 static std::string mib(uint64_t bytes) { return llvm::formatv("{0:f1} MiB", bytes / 1048576.0).str(); }
 
-/// "weights 90.1 MiB, code 2.0 MiB at 5 levels".
+/// "weights 90.1 MiB, code 2.0 MiB at 5 levels". Code for GPUs is packed in the file, to about a tenth.
 static std::string sizesOf(const TargetSummary &target) {
-  return "weights " + mib(target.weightBytes) + ", code " + mib(target.codeBytes) + " at " +
-         rt::counted(target.levels, "level", "levels") +
+  return "weights " + mib(target.weightBytes) + ", code " + mib(target.codeBytes) +
+         (target.archs.empty() ? "" : " unpacked") + " at " + rt::counted(target.levels, "level", "levels") +
          (target.archs.empty() ? "" : ": cuda " + llvm::join(target.archs, ", ") + ", PTX");
 }
 

@@ -80,9 +80,12 @@ public:
     table_ = table.take();
     LLMC_TRY(setCalls());
     best_ = table_;
-    for (const MatmulAxis &axis : matmulAxes(level_, shape_))
+    for (const MatmulAxis &axis : matmulAxes(level_, shape_)) {
+      if (axis.name == "chunk_bytes" && pool_.workers() < rt::kFewestToDeal)
+        continue; // nothing is dealt: what differs is noise
       for (int64_t value : axis.values)
         LLMC_TRY(tryValue(axis.name, value));
+    }
     return confirm();
   }
 

@@ -25,9 +25,6 @@ constexpr uint32_t kMemberBits = 11;
 static_assert(limits::kThreads < 1 << kMemberBits);
 constexpr uint32_t membersOf(uint32_t start) { return start & ((1u << kMemberBits) - 1); }
 
-/// Two workers are as fast with equal shares (1B shape in Q4_K: 1 to 2% faster), and one has nobody to share with.
-constexpr uint32_t kFewestToDeal = 3;
-
 /// With two workers the one that is left is as slow as both beside a rival.
 constexpr uint32_t kFewestToRest = 3;
 

@@ -109,6 +109,7 @@ def parse_arguments():
     parser.add_argument("--peers", default="", help="only llama.cpp's variants whose name contains this, as Q4_0")
     parser.add_argument("--cases", default="", help="only cases whose name begins with one of these, separated by ';' (default: those of at most 2,048 tokens)")
     parser.add_argument("--weights", default="135M", choices=targets.TARGETS, help="whose targets count (default 135M)")
+    parser.add_argument("--variant", help="what tells this engine from another of the same weights, such as 'int8 cache': its rows are rows of their own in summaries")
     parser.add_argument("--q8-0-cache", action="store_true", help="llama.cpp also with keys and values in q8_0")
     parser.add_argument("--level", help="llmc at this CPU level, such as x86-64-v3; the peer is the one of install_peer.sh --avx2 then")
     parser.add_argument("--rounds", type=int, default=5)
@@ -143,6 +144,8 @@ def main() -> int:
         if "AVX512 = 1" in machine.peer_instructions():
             parser.error("this llama.cpp uses AVX-512: install_peer.sh --avx2 builds one that does not")
     report = {"machine": about, "weights": args.weights, "rounds": args.rounds, "steps": args.steps, "results": []}
+    if args.variant:
+        report["variant"] = args.variant
     if args.quality_tokens:
         report["quality"] = measure_quality(args, max(threads))
         print(table.quality_line(report), file=sys.stderr, flush=True)

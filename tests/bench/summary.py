@@ -1,7 +1,7 @@
 """One table of several runs of side_by_side.py, and a check of their ratios against those of an earlier day.
 
 Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update | --some]]
-A golden file has a ratio for each row (weights, case, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
+A golden file has a ratio for each row (weights, case, variant, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
 only the runs or only the file has, ends the script with status 1, and so does a run in which llmc is further from exact math than llama.cpp.
 --some: the runs are a part of the rows. --update writes the ratios of these runs into the file.
 """
@@ -18,9 +18,14 @@ from inputs import read_json
 TOLERANCE = 0.25  # minutes apart the same row differs by this where memory is shared with other machines
 
 
+def case_of(report: dict, result: dict) -> str:
+    """Of an engine that is another variant of the weights, too: "prefill 512, activations bf16"."""
+    return ", ".join(filter(None, (result["case"], report.get("variant"))))
+
+
 def key(report: dict, result: dict) -> str:
     level = report["machine"].get("level", "best")
-    return f"{report['weights']}, {result['case']}, {result['threads']} threads, {level}"
+    return f"{report['weights']}, {case_of(report, result)}, {result['threads']} threads, {level}"
 
 
 def verdict(result: dict) -> str:
@@ -44,7 +49,7 @@ def row(report: dict, result: dict) -> str:
     target = f"{result['target']}x" if result["target"] else "-"
     limit = f", {result['limit_target']:.0%}" if result.get("limit_target") else ""
     reads = report["machine"]["bandwidth_gb_s"][str(result["threads"])]["dram_median"]
-    cells = [report["weights"], result["case"], result["threads"], table.number(result["medians"]["llmc"]), table.number(result["medians"][best]),
+    cells = [report["weights"], case_of(report, result), result["threads"], table.number(result["medians"]["llmc"]), table.number(result["medians"][best]),
              best.removeprefix("llama.cpp "), ratio, share, bound, target + limit, verdict(result), reads,
              f"{result['others_cpus_median']:.1f}", report["machine"]["date"].split()[1]]
     return "| " + " | ".join(map(str, cells)) + " |"
@@ -55,7 +60,7 @@ def markdown(reports: list[dict]) -> str:
             "others' CPUs", "when"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     lines += [row(report, result) for report in reports for result in report["results"]]
-    said = {f"{report['weights']}, {report['machine'].get('level', 'best')}: {table.quality_line(report)}": None for report in reports}
+    said = {f"{', '.join(filter(None, (report['weights'], report.get('variant'))))}, {report['machine'].get('level', 'best')}: {table.quality_line(report)}": None for report in reports}
     return "\n".join([*lines, "", *said]) + "\n"
 
 

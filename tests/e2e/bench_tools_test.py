@@ -55,6 +55,9 @@ class BenchTools(unittest.TestCase):
             self.assertEqual((found[0], said in found[1]), (status, True), found)
         golden.unlink()
         self.assertEqual(call("summary.py", result, "--golden", golden, "--update")[0], 0)
+        other = engine.work_dir() / "variant.json"  # of the same weights and case: a row of its own
+        other.write_text(json.dumps(REPORT | {"variant": "int8 cache", "results": [ROW | {"ratio": 1.0}]}))
+        self.assertIn(f"{NAME.replace('32,', '32, int8 cache,')}: 1.00, the golden file has no such row", call("summary.py", result, other, "--golden", golden)[1])
         self.assertEqual(call("summary.py", result, "--golden", golden)[0], 0)
 
     def test_no_speed_without_its_distance_from_exact_math(self):

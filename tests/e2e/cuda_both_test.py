@@ -111,7 +111,7 @@ class CudaAndCpu(unittest.TestCase):
     def test_what_the_build_says(self):
         self.assertRegex(self.said, r"both\.bin: [\d.]+ MiB, for the CPU and for CUDA devices\n")
         self.assertRegex(self.said, r"\ncpu: weights [\d.]+ MiB, code [\d.]+ MiB at 1 level\n")
-        self.assertRegex(self.said, rf"\ncuda: weights [\d.]+ MiB, code [\d.]+ MiB at 2 levels: cuda {cuda_engine.ARCH}, PTX\n")
+        self.assertRegex(self.said, rf"\ncuda: weights [\d.]+ MiB, code [\d.]+ MiB unpacked at 2 levels: cuda {cuda_engine.ARCH}, PTX\n")
         self.assertEqual(self.said.count("KL divergence from the unquantized model"), 2)
         self.assertEqual(self.said.count("not of the device's bf16"), 1)
         self.assertEqual(self.said.count("golden tokens: 16 stored"), 1)

@@ -52,11 +52,17 @@ std::string namesOf(std::span<const CodeLevel> levels) {
   return names;
 }
 
-/// The level that llmc would make for the device; empty where there is none, or the engine has it already.
+/// The level that llmc would make for the device; empty where there is none, or the engine has it already. A cubin of
+/// another device of the generation counts only with its PTX beside it, which an engine has of its last architecture.
 std::string missingLevel(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
-  const std::string level = std::string(kTarget) + ":" + std::string(archFor(facts.major, facts.minor));
-  const bool isThere = std::ranges::any_of(levels, [&](const CodeLevel& one) { return one.name == level; });
-  return isThere || level.back() == ':' ? std::string() : level;
+  const std::string arch(archFor(facts.major, facts.minor));
+  if (arch.empty()) return {};
+  const auto isThere = [&](std::string_view name) {
+    return std::ranges::any_of(levels, [&](const CodeLevel& one) { return one.name == name; });
+  };
+  const std::string level = std::string(kTarget) + ":" + arch;
+  const std::string ptx = std::string(kPtxLevel) + std::to_string(*numberOf(arch.substr(arch.find('_') + 1)));
+  return isThere(level) && (fit(level, facts) > 0 || isThere(ptx)) ? std::string() : level;
 }
 
 std::string buildFor(const DeviceFacts& facts, std::span<const CodeLevel> levels) {

@@ -82,6 +82,8 @@ TEST(TuneProducts, KeepsWhatGainsEnoughAndNothingElse) {
   auto all = tuneProduct(*level, shape, **pool, everything);
   ASSERT_TRUE(all) << all.status().toString();
   ASSERT_FALSE(all->numbers.empty());
+  for (const TunedNumber &number : all->numbers)
+    EXPECT_NE(number.name, "chunk_bytes") << "one worker deals nothing";
   TuningRecord record{"cpu", level->name.str(), "linear", productKey(shape), 16, all->numbers};
   auto database = TuningDatabase::parse(TuningDatabase::kHeader.str() + "\n" + record.print(), "found");
   EXPECT_TRUE(database) << database.status().toString();

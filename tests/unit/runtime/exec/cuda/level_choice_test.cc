@@ -74,6 +74,12 @@ TEST(LevelChoice, TheHintCanBeFollowed) {
     EXPECT_EQ(refused.status().hint(), "build it with --target cuda:" + std::string(arch));
     EXPECT_NE(chosen(levels, major, minor), "CU_NO_CODE");
   }
+  for (const int minor : {3, 5}) {  // its cubins are for 10.0 alone, and the PTX is of the last architecture
+    const std::vector<std::string_view> all = {"cuda:sm_80", "cuda:sm_90a", "cuda:sm_100a", "cuda:sm_120a",
+                                               "cuda:compute_120"};
+    EXPECT_EQ(select(all, {.name = "X", .major = 10, .minor = minor}).status().hint(),
+              "build it with --target cuda:sm_100a");
+  }
   EXPECT_EQ(archFor(7, 5), "");
   const auto old = select({"cuda:sm_80"}, {.name = "X", .major = 7, .minor = 5});
   EXPECT_EQ(old.status().hint(),
