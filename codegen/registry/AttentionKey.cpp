@@ -14,7 +14,7 @@ struct CacheName {
 constexpr CacheName kCaches[] = {{"f16", "f16"}, {"bf16", "bf16"}, {"i8", "int8"}, {"e4m3", "fp8"}};
 } // namespace
 
-static std::string spelledCache(llvm::StringRef kind) {
+std::string spelledCache(llvm::StringRef kind) {
   const auto *found = llvm::find_if(kCaches, [&](const CacheName &cache) { return cache.kind == kind; });
   return (found == std::end(kCaches) ? kind : found->spelled).str();
 }

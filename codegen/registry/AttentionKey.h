@@ -19,6 +19,8 @@ struct CudaAttention {
   friend bool operator==(const CudaAttention &, const CudaAttention &) = default;
 };
 
+/// What a cache holds, in the words of the IR (i8, e4m3), as --kv-cache spells it (int8, fp8); others as they are.
+std::string spelledCache(llvm::StringRef kind);
 /// "32x8x128,int8,16", "32x8x128,f16,0,window4096,softcap": heads, KV heads, columns; cache as --kv-cache spells it;
 /// splits.
 std::string attentionKey(const CudaAttention &attention);

@@ -73,15 +73,23 @@ rt::Status checkDiffer(const std::string &remarks, const std::string &output) {
                            "name another file");
 }
 
+/// The first bytes of a file, `most` of them; none of what is no file, or not readable.
+static std::string headOf(const std::string &path, size_t most) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+    return {};
+  std::ifstream file(path, std::ios::binary);
+  std::string head(most, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(file.gcount()));
+  return head;
+}
+
 rt::Status checkReplaces(const std::string &what, const std::string &path, const std::string &begins) {
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
     return rt::Status::ok();
-  std::ifstream file(path, std::ios::binary);
-  std::string head(64 << 10, '\0'); // no comment before the first line is longer
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(file.gcount()));
-  std::istringstream lines(head);
+  std::istringstream lines(headOf(path, 64 << 10)); // no comment before the first line is longer
   for (std::string line; std::getline(lines, line);) {
     if (line.empty() || line[0] == '#')
       continue;
@@ -95,13 +103,7 @@ rt::Status checkReplaces(const std::string &what, const std::string &path, const
 }
 
 rt::Status checkReplacesText(const std::string &what, const std::string &path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
-    return rt::Status::ok();
-  std::ifstream file(path, std::ios::binary);
-  std::string head(4096, '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(file.gcount()));
+  const std::string head = headOf(path, 4096);
   const std::string_view magic(rt::kEngineMagic.data(), rt::kEngineMagic.size());
   // Every kind of model begins with numbers, and so with zeros.
   if (head.find('\0') == std::string::npos && !head.starts_with(magic) && !head.starts_with("GGUF"))

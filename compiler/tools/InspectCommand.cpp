@@ -1,6 +1,7 @@
 // All facts are gathered once as JSON; the text for people is printed from that.
 #include "compiler/tools/InspectCommand.h"
 
+#include "codegen/registry/AttentionKey.h"
 #include "codegen/registry/PackedLayout.h"
 #include "compiler/pipeline/BuildEngine.h"
 #include "compiler/tools/CommandLine.h"
@@ -85,12 +86,6 @@ const char *dtypeName(fb::DType dtype) {
   return index < std::size(names) ? names[index] : "unknown";
 }
 
-/// As --kv-cache spells it.
-std::string cacheName(fb::DType dtype) {
-  const std::string name = dtypeName(dtype);
-  return name == "i8" ? "int8" : name == "e4m3" ? "fp8" : name;
-}
-
 double hundredths(double value) { return std::round(value * 100) / 100; }
 
 Json weightFacts(const fb::Engine &plan) {
@@ -171,7 +166,7 @@ Json memoryFacts(const rt::EngineFile &engine) {
   uint64_t page = plan.kv()->page_bytes(), pageTokens = plan.kv()->page_tokens();
   uint64_t pages = (plan.model()->max_positions() + pageTokens - 1) / pageTokens;
   return {{"weights_bytes", weights},
-          {"kv_dtype", cacheName(plan.kv()->dtype())},
+          {"kv_dtype", spelledCache(dtypeName(plan.kv()->dtype()))},
           {"kv_bytes_per_token", page / pageTokens},
           {"kv_page_tokens", pageTokens},
           {"kv_page_bytes", page},

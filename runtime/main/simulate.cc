@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "runtime/base/counted.h"
 #include "runtime/main/modes.h"
 #include "runtime/main/output.h"
 #include "runtime/main/prompt.h"
@@ -25,7 +26,7 @@ Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerC
   auto costs = StepMeter(session).measure(say);
   LLMC_TRY(costs.status());
   LLMC_TRY(meter.measure(session, config, trace, flags.clientMicroseconds.value_or(0) * 1e-6, *costs, say));
-  writeNotice("simulating " + std::to_string(trace.size()) + (trace.size() == 1 ? " request" : " requests"));
+  writeNotice("simulating " + counted(trace.size(), "request", "requests"));
   return costs;
 }
 

@@ -42,6 +42,14 @@ int fit(std::string_view level, const DeviceFacts& facts) {
   return (cubin ? kCubin : 0) + *number * 2 + (exact ? 1 : 0);
 }
 
+/// The newest that is no newer than the device; null: the device is older than all.
+const Buildable* buildableFor(int major, int minor) {
+  const Buildable* best = nullptr;
+  for (const Buildable& one : kBuildable)
+    if (one.number <= major * 10 + minor) best = &one;
+  return best;
+}
+
 std::string deviceName(const DeviceFacts& facts) {
   return facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ")";
 }
@@ -55,18 +63,18 @@ std::string namesOf(std::span<const CodeLevel> levels) {
 /// The level that llmc would make for the device; empty where there is none, or the engine has it already. A cubin of
 /// another device of the generation counts only with its PTX beside it, which an engine has of its last architecture.
 std::string missingLevel(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
-  const std::string arch(archFor(facts.major, facts.minor));
-  if (arch.empty()) return {};
+  const Buildable* const own = buildableFor(facts.major, facts.minor);
+  if (!own) return {};
   const auto isThere = [&](std::string_view name) {
     return std::ranges::any_of(levels, [&](const CodeLevel& one) { return one.name == name; });
   };
-  const std::string level = std::string(kTarget) + ":" + arch;
-  const std::string ptx = std::string(kPtxLevel) + std::to_string(*numberOf(arch.substr(arch.find('_') + 1)));
+  const std::string level = std::string(kTarget) + ":" + std::string(own->arch);
+  const std::string ptx = std::string(kPtxLevel) + std::to_string(own->number);
   return isThere(level) && (fit(level, facts) > 0 || isThere(ptx)) ? std::string() : level;
 }
 
 std::string buildFor(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
-  if (archFor(facts.major, facts.minor).empty())
+  if (!buildableFor(facts.major, facts.minor))
     return "this GPU is too old, " + std::string(kBuildable[0].arch) +
            " is the oldest that llmc builds for: build it with --target cpu";
   const std::string level = missingLevel(facts, levels);
@@ -117,10 +125,8 @@ Status noLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts, std:
 }  // namespace
 
 std::string_view archFor(int major, int minor) {
-  std::string_view best;
-  for (const Buildable& one : kBuildable)
-    if (one.number <= major * 10 + minor) best = one.arch;
-  return best;
+  const Buildable* const own = buildableFor(major, minor);
+  return own ? own->arch : std::string_view{};
 }
 
 Status checkDriverVersion(int version) {

@@ -49,9 +49,9 @@ class IoThread {
   void closeAll();
   /// Tells every answer that the server stops.
   void shutDownAll();
-  /// Open connections. Any thread may call.
   /// CPU time of the thread since start(). Any thread, while this one runs.
   double cpuSeconds();
+  /// Open connections. Any thread may call.
   uint32_t count() const { return count_.load(std::memory_order_seq_cst); }
 
  private:
