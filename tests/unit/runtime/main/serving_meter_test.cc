@@ -88,7 +88,8 @@ TEST_F(Run, ServingIsMeasuredOverAServer) {
   Flags flags;
   flags.engine = engine_.path();
   flags.threads = 2;
-  flags.maxQueue = 1;  // of the trace; the measurement's own requests all wait
+  flags.maxQueue = 1;                           // of the trace; the measurement's own requests all wait
+  flags.kvMemory = 24 * MemoryAhead::kServing;  // an eighth of it is more than a session makes ready
   ServingMeter meter;
   auto session = Session::open(flags, {.sequences = 6, .sharedKv = true, .rows = 64});
   ASSERT_TRUE(session) << session.status().toString();
@@ -97,13 +98,18 @@ TEST_F(Run, ServingIsMeasuredOverAServer) {
   EXPECT_TRUE(costs->served.empty());
   const std::vector<TraceRequest> trace = {{5, 20, 12}, {5.01, 9, 12}, {5.02, 99999, 1}};
   constexpr double kClient = 0.0004;  // with three times 16 streams of 40 tokens: 0.8 s
-  const Status measured = meter.measure(**session, *schedulerConfigOf(flags, **session), trace, kClient, *costs);
+  uint64_t readyAtFirst = 0;
+  const auto say = [&](const std::string&) {
+    if (readyAtFirst == 0) readyAtFirst = (*session)->memoryAhead()->kvReady();
+  };
+  const Status measured = meter.measure(**session, *schedulerConfigOf(flags, **session), trace, kClient, *costs, say);
   ASSERT_TRUE(measured) << measured.toString();
   ASSERT_FALSE(costs->served.empty());
   EXPECT_EQ(costs->served.front().count, 1u);
   // Six streams have steps alike only if all six came before the first was through, which a loaded machine may prevent.
   EXPECT_LE(costs->served.back().count, 6u);
   for (const StepPoint& point : costs->served) EXPECT_TRUE(std::isfinite(point.seconds));
+  EXPECT_GT(readyAtFirst, 3 * MemoryAhead::kServing - kHugePageBytes) << "requests would wait for memory";
   EXPECT_GT(costs->perRequest, 0);
   EXPECT_LT(costs->perRequest, 1);
   EXPECT_GT(meter.clientCpuSeconds(), 3 * 16 * 40 * kClient) << "three rounds of 1, 2, 3, 4 and 6 streams";
