@@ -30,6 +30,14 @@ const fb::Launch* launchOf(const fb::Engine& plan, uint32_t kernel) {
   return nullptr;
 }
 
+/// How much of what a kernel computes is in layers: all, but for a norm that layers and the head share.
+double shareInLayers(const fb::Kernel& kernel) {
+  if (!kernel.origin() || kernel.origin()->size() == 0) return 0;
+  double in = 0;
+  for (const auto* origin : *kernel.origin()) in += origin->string_view().starts_with("layers.");
+  return in / kernel.origin()->size();
+}
+
 /// Rows of a variant; the last one takes what is left: as many as the programs that launch it have tokens, 0: any
 /// number.
 uint32_t mostRows(const fb::Engine& plan, const StepProfile::Key& key) {
@@ -124,9 +132,13 @@ class Report {
     std::vector<Json> kernels, phases;
     for (const auto& [key, entry] : profile_.kernels()) kernels.push_back(kernel(key, entry));
     uint64_t count = 0;
-    for (const auto& [key, entry] : profile_.phases()) {
-      phases.push_back(phase(key, entry));
+    double inLayers = 0;
+    for (const auto& [keys, entry] : profile_.phases()) {
+      phases.push_back(phase(keys, entry));
       count += entry.count;
+      double share = 0;
+      for (const auto& key : keys) share = std::max(share, shareInLayers(*plan_.kernels()->Get(key.first)));
+      inLayers += share * static_cast<double>(entry.count);
     }
     const auto slowFirst = [](const Json& a, const Json& b) { return a["us_per_step"] > b["us_per_step"]; };
     std::ranges::sort(kernels, slowFirst);
@@ -138,6 +150,7 @@ class Report {
             {"idle_share", idle},
             {"of_limit", ticks > 0 ? limitSeconds_ / secondsOf(ticks) : 0},
             {"phases_per_step", static_cast<double>(count) / steps()},
+            {"phases_per_layer", inLayers / steps() / std::max(plan_.model()->layers(), 1u)},
             {"kernels", std::move(kernels)},
             {"phases", std::move(phases)}};
   }
@@ -173,6 +186,7 @@ class Report {
     for (const auto& key : keys) names.push_back(nameOf(key));
     return {{"kernels", names},
             {"per_step", static_cast<double>(entry.count) / steps()},
+            {"us_each", secondsOf(entry.ticks) * 1e6 / static_cast<double>(std::max<uint64_t>(entry.count, 1))},
             {"us_per_step", perStep(entry.ticks)},
             {"share", shareOf(entry.ticks)},
             {"wait_share", entry.ticks > 0 ? entry.waitTicks / entry.ticks : 0}};
@@ -211,8 +225,8 @@ std::string kernelLine(const Json& kernel) {
 std::string phaseLine(const Json& phase) {
   std::string names;
   for (const auto& name : phase["kernels"]) names += (names.empty() ? "" : " + ") + name.get<std::string>();
-  return formatted("%7.0f %9.1f %5.1f%% %9.1f%%  ", number(phase, "per_step"), number(phase, "us_per_step"),
-                   number(phase, "share") * 100, number(phase, "wait_share") * 100) +
+  return formatted("%7.0f %9.1f %9.1f %5.1f%% %9.1f%%  ", number(phase, "per_step"), number(phase, "us_each"),
+                   number(phase, "us_per_step"), number(phase, "share") * 100, number(phase, "wait_share") * 100) +
          names + "\n";
 }
 
@@ -243,15 +257,16 @@ std::string limitsLine(const Json& limits) {
 
 std::string profileTable(const Json& profile, const std::string& title) {
   if (profile["steps"] == 0) return title + ": no steps\n";
-  std::string text = title + formatted(
-                                 ": %d steps of %.1f us: %.1f%% in kernels, %.1f%% waiting at barriers, %.1f%% idle "
-                                 "between steps; %.0f%% of the limits\n",
-                                 profile["steps"].get<int>(), number(profile, "us_per_step"),
-                                 number(profile, "kernel_share") * 100, number(profile, "barrier_share") * 100,
-                                 number(profile, "idle_share") * 100, number(profile, "of_limit") * 100);
+  std::string text =
+      title + formatted(
+                  ": %d steps of %.1f us: %.1f%% in kernels, %.1f%% waiting at barriers, %.1f%% idle "
+                  "between steps; %.0f%% of the limits; %.1f phases a layer\n",
+                  profile["steps"].get<int>(), number(profile, "us_per_step"), number(profile, "kernel_share") * 100,
+                  number(profile, "barrier_share") * 100, number(profile, "idle_share") * 100,
+                  number(profile, "of_limit") * 100, number(profile, "phases_per_layer"));
   text += "  calls   us/step  share  imbalance    GB/s   GOP/s      of limit      kernel (rows at most)\n";
   for (const auto& kernel : profile["kernels"]) text += kernelLine(kernel);
-  text += " phases   us/step  share    waiting  kernels between two barriers\n";
+  text += " phases   us each   us/step  share    waiting  kernels between two barriers\n";
   for (const auto& phase : profile["phases"]) text += phaseLine(phase);
   return text;
 }

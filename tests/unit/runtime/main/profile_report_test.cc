@@ -48,7 +48,9 @@ TEST_F(Run, ProfileTableIsForPeople) {
       << err_;
   EXPECT_NE(out_.find("waiting at barriers"), std::string::npos);
   EXPECT_NE(out_.find("kernel (rows at most)"), std::string::npos);
-  EXPECT_NE(out_.find("kernels between two barriers"), std::string::npos);
+  EXPECT_NE(out_.find("phases a layer"), std::string::npos);
+  EXPECT_NE(out_.find(" phases   us each   us/step  share    waiting  kernels between two barriers"),
+            std::string::npos);
   EXPECT_NE(out_.find("limits: read"), std::string::npos);
   EXPECT_EQ(run({"--prompt-ids", "1", "--profile"}), 64);
 }
@@ -111,7 +113,11 @@ TEST_F(InventedTimes, BecomeSharesAndRates) {
   EXPECT_NEAR(json["kernel_share"].get<double>(), 2.25 / 3.5, 1e-3);
   EXPECT_EQ(json["phases_per_step"], 3);
   for (const auto& kernel : json["kernels"]) EXPECT_NEAR(kernel["imbalance"].get<double>(), 1 / 0.75, 1e-3);
-  for (const auto& phase : json["phases"]) EXPECT_NEAR(phase["wait_share"].get<double>(), 0.25, 1e-3);
+  for (const auto& phase : json["phases"]) {
+    EXPECT_NEAR(phase["wait_share"].get<double>(), 0.25, 1e-3);
+    EXPECT_NEAR(phase["us_each"].get<double>(), 1e6, 1e3);
+    EXPECT_NEAR(phase["us_per_step"].get<double>(), 1e6 * phase["per_step"].get<double>(), 1e3);
+  }
 }
 
 /// What attention is held against, by the cache, the peaks of a level, and whether a sequence brings more than a token.
@@ -179,6 +185,36 @@ TEST_F(InventedTimes, RowsAreThoseOfTheProgram) {
     const auto json = profileJson(profile, *fb::GetEngine(builder.GetBufferPointer()), {});
     for (const auto& kernel : json["kernels"])
       if (kernel["name"] == "write_kv") EXPECT_EQ(kernel["m_max"], most);
+  }
+}
+
+/// Three phases a step, each of one kernel, of which as many are in layers as their origins say.
+TEST_F(InventedTimes, PhasesOfALayerAreCounted) {
+  StepProfile profile;
+  Clock clock(profile);
+  executor_->measure(&clock);
+  const std::vector<int32_t> ids = {1}, pages = {5};
+  const StepSequence step[] = {{ids, pages, 0, RowChoice::kAll, {}}};
+  ASSERT_TRUE(executor_->step(step));
+  executor_->measure(nullptr);
+  struct Case {
+    std::vector<std::string> origin;
+    uint32_t layers;
+    double expected;
+  };
+  const Case cases[] = {{{"layers.0.mlp", "layers.1.mlp"}, 1, 3},
+                        {{"layers.0.norm", "output_norm"}, 1, 1.5},
+                        {{"layers.0.mlp"}, 2, 1.5},
+                        {{"head"}, 1, 0},
+                        {{}, 1, 0}};
+  for (const Case& c : cases) {
+    std::unique_ptr<fb::EngineT> plan(engine_.plan().UnPack());
+    plan->model->layers = c.layers;
+    for (auto& kernel : plan->kernels) kernel->origin = c.origin;
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Engine::Pack(builder, plan.get()));
+    const auto json = profileJson(profile, *fb::GetEngine(builder.GetBufferPointer()), {});
+    EXPECT_NEAR(json["phases_per_layer"].get<double>(), c.expected, 1e-9);
   }
 }
 

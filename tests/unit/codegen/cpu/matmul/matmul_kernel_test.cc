@@ -1,14 +1,13 @@
 // Every matrix product variant at every CPU level: compiled, checked as an object, and run where this machine can.
 // Tests: FloatTile.cpp, GroupScales.cpp, IntDirect.cpp, IntLines.cpp, IntSteps.cpp, IntTile.cpp, IntWide.cpp,
 // IntWords.cpp, MatmulDriver.cpp, MatmulPlan.cpp, RowScales.cpp, WordRows.cpp.
+#include "tests/unit/codegen/cpu/matmul/hot_loop.h"
 #include "tests/unit/codegen/cpu/matmul/matmul_harness.h"
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <map>
-#include <sstream>
+#include <cstdio>
 
 namespace llmc {
 namespace {
@@ -116,19 +115,25 @@ int spillBudget(const Level &level, const Kind &kind) {
   return kind.act == ActKind::F32 && isQuantized(kind.layout) ? 44 : 36;
 }
 
-/// Instructions that name a vector register and the stack: spills, as kernels keep no vectors there on purpose.
-int vectorStackReferences(const std::string &assembly) {
-  std::istringstream lines(assembly);
-  int count = 0;
-  for (std::string line; std::getline(lines, line);)
-    count += line.find("mm") != std::string::npos && line.find("%rsp") != std::string::npos;
-  return count;
+/// The innermost loop has the products that matmul_hot_loops.txt says, no more instructions and no more of the stack.
+void checkHotLoop(const Level &level, const MatmulShape &shape, const std::string &assembly) {
+  std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+  name = name.substr(name.find('/') + 1);
+  const HotLoop now = countHotLoop(level, shape, chooseMatmul(level, shape), assembly), before = recordedHotLoop(name);
+  const std::string line = hotLoopLine(name, level, shape, now);
+  std::printf("hot loop %s\n", line.c_str());
+  const bool held = now.products > 0 && now.product == before.product && now.products == before.products &&
+                    now.instructions <= before.instructions && now.stack <= before.stack;
+  EXPECT_TRUE(held) << "was " << before.products << " " << before.product << ", " << before.instructions
+                    << " instructions, " << before.stack << " on the stack; if the change is meant, the line of\n"
+                    << "matmul_hot_loops.txt is now: " << line;
 }
 
 TEST_P(MatmulTest, MatchesDoubleReference) {
   auto [kind, level, mMax] = GetParam();
   bool runs = rt::supportsLevel(level->name.str(), rt::detectCpuFeatures());
-  for (const Size &size : sizesFor(kind, *level, mMax)) {
+  const std::vector<Size> sizes = sizesFor(kind, *level, mMax);
+  for (const Size &size : sizes) {
     MatmulShape shape = shapeOf(kind, size, mMax);
     MatmulConfig config = chooseMatmul(*level, shape);
     bool rounds = config.style == TileStyle::Pairs;
@@ -140,6 +145,8 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
       EXPECT_EQ(kernel.listing.assembly.find("call"), std::string::npos) << "a kernel calls a function";
       EXPECT_EQ(kernel.listing.assembly.find("vdpbf16ps") != std::string::npos, rounds);
       EXPECT_LE(vectorStackReferences(kernel.listing.assembly), spillBudget(*level, kind)) << kernel.mlirOps << " ops";
+      if (&size == &sizes.front())
+        checkHotLoop(*level, shape, kernel.listing.assembly);
     }
     if (!runs)
       continue;
@@ -162,198 +169,6 @@ TEST_P(MatmulTest, MatchesDoubleReference) {
   }
   if (!runs)
     GTEST_SKIP() << "compiled only: this CPU has no " << level->name.str();
-}
-
-long countOf(const std::vector<std::string> &lines, const std::string &text) {
-  return std::ranges::count_if(lines, [&](const std::string &line) { return line.find(text) != std::string::npos; });
-}
-
-/// The innermost loop with the most of `product`: its instructions.
-std::vector<std::string> hotLoop(const std::string &assembly, const std::string &product) {
-  std::vector<std::string> lines, best;
-  std::map<std::string, size_t> labels;
-  std::istringstream text(assembly);
-  long most = 0;
-  for (std::string line; std::getline(text, line); lines.push_back(line)) {
-    if (line.starts_with(".LBB"))
-      labels[line.substr(0, line.find(':'))] = lines.size();
-    size_t target = line.find("\t.LBB");
-    auto label = target == std::string::npos ? labels.end() : labels.find(line.substr(target + 1));
-    if (label == labels.end())
-      continue;
-    std::vector<std::string> body;
-    for (size_t i = label->second + 1; i < lines.size(); ++i)
-      if (lines[i].starts_with('\t') && !lines[i].starts_with("\t.") && !lines[i].starts_with("\t#"))
-        body.push_back(lines[i]);
-    long dots = countOf(body, product);
-    if (dots > most) {
-      most = dots;
-      best = body;
-      best.push_back(line);
-    }
-    labels.clear(); // an outer loop holds this one
-  }
-  return best;
-}
-
-class OneRow : public testing::TestWithParam<const char *> {};
-
-/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead but K
-/// types on Zen 5, and the loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks'
-/// factors lie outside.
-TEST_P(OneRow, ReadsASuperblockInOrder) {
-  struct Bound {
-    Layout layout;
-    size_t instructions, lines, ahead; ///< ahead: lines that Zen 5 fetches
-  };
-  const Level *level = findLevel(GetParam());
-  ASSERT_NE(level, nullptr);
-  for (const Bound &bound :
-       {Bound{Layout::Q4KN16K4, 86, 8, 10}, Bound{Layout::Q6KN16K4, 122, 12, 14}, Bound{Layout::Q4N16K4Sym, 84, 8, 0},
-        Bound{Layout::Q4N16K4Asym, 84, 8, 0}, Bound{Layout::Q8N16K4, 60, 16, 0}}) {
-    SCOPED_TRACE(layoutTestName(bound.layout, ActKind::Int8));
-    const size_t ahead = level->fullWidth ? bound.ahead : 0;
-    BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
-    ASSERT_EQ(kernel.error, "");
-    std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vpdpbusd");
-    EXPECT_LE(loop.size(), bound.instructions + ahead);
-    EXPECT_GE(loop.size(), bound.lines * 2);
-    EXPECT_EQ(countOf(loop, "prefetch"), static_cast<long>(ahead));
-    size_t found = 0;
-    long before = std::numeric_limits<long>::min();
-    for (const std::string &line : loop) {
-      if (line.find("vmovdqa64") == std::string::npos || line.find("(%") == std::string::npos)
-        continue;
-      size_t number = line.find_first_of("-0123456789(", line.find("vmovdqa64") + 9);
-      long at = line[number] == '(' ? 0 : std::stol(line.substr(number));
-      EXPECT_LT(before, at) << line;
-      before = at;
-      ++found;
-    }
-    EXPECT_EQ(found, bound.lines);
-  }
-}
-
-// Both have the same instructions and other numbers.
-INSTANTIATE_TEST_SUITE_P(MatmulHotLoop, OneRow,
-                         testing::Values("x86-64-v4-vnni-bf16", "x86-64-v4-vnni-bf16-vp2intersect"),
-                         [](const auto &info) {
-                           return std::string(findLevel(info.param)->fullWidth ? "Zen5" : "Others");
-                         });
-
-/// AVX2 for more than 16 rows: 6 rows by 16 fill the registers, each value of x is read once for 16 rows of weights,
-/// and beside the products there is an addition each at most. bf16: a step has four columns, each of which is made a
-/// float by one operation a register.
-TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
-  struct Loop {
-    Layout layout;
-    const char *product, *addition;
-    long products;
-    size_t instructions;
-  };
-  for (const Loop &expected :
-       {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 12, 36},
-        Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 12, 36},
-        Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 12, 36},
-        Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 95}}) {
-    const bool integer = isQuantized(expected.layout);
-    SCOPED_TRACE(layoutTestName(expected.layout, integer ? ActKind::Int8 : ActKind::F32));
-    BuiltMatmul kernel({64, 2048, expected.layout, integer ? ActKind::Int8 : ActKind::F32, 0, 1},
-                       *findLevel("x86-64-v3"), true);
-    ASSERT_EQ(kernel.error, "");
-    const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, expected.product);
-    EXPECT_EQ(countOf(loop, expected.product), expected.products);
-    EXPECT_EQ(countOf(loop, expected.addition), integer ? 12 : 24);
-    EXPECT_EQ(countOf(loop, "vpbroadcastd"), integer ? 6 : 0);
-    EXPECT_LE(loop.size(), expected.instructions);
-    std::string text;
-    for (const std::string &line : loop)
-      text += line + "\n";
-    EXPECT_EQ(vectorStackReferences(text), 0) << text;
-  }
-}
-
-/// 512-bit data paths, weights of 16 bits: 8 rows by two panels. Each value of x is read once for 32 rows of weights,
-/// and one line of each panel is fetched for the two columns that it has.
-TEST(MatmulHotLoop, TwoPanelsOfFloatsShareX) {
-  for (auto [layout, instructions] : {std::pair{Layout::BF16N16K2, 124}, {Layout::F16N16, 124}}) {
-    SCOPED_TRACE(layoutTestName(layout, ActKind::F32));
-    BuiltMatmul kernel({64, 2048, layout, ActKind::F32, 0, 1}, *findLevel("x86-64-v4-vnni-bf16-vp2intersect"), true);
-    ASSERT_EQ(kernel.error, "");
-    const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vfmadd231ps");
-    EXPECT_EQ(countOf(loop, "vfmadd231ps"), 64); // four columns
-    EXPECT_EQ(countOf(loop, "vbroadcastss"), 32);
-    EXPECT_EQ(countOf(loop, "prefetcht0"), 4);
-    EXPECT_LE(loop.size(), static_cast<size_t>(instructions));
-    std::string text;
-    for (const std::string &line : loop)
-      text += line + "\n";
-    EXPECT_EQ(vectorStackReferences(text), 0) << text;
-  }
-}
-
-/// bf16 weights and rows rounded to bf16: 12 sums, a vector of weights and, in memory, pairs of 12 rows make a step of
-/// two columns; nothing is widened.
-TEST(MatmulHotLoop, PairsOfBf16AreMultipliedAsTheyLie) {
-  MatmulShape shape{64, 2048, Layout::BF16N16K2, ActKind::F32, 0, 1};
-  shape.bf16Products = true;
-  BuiltMatmul kernel(shape, *findLevel("x86-64-v4-vnni-bf16"), true);
-  ASSERT_EQ(kernel.error, "");
-  const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vdpbf16ps");
-  EXPECT_EQ(countOf(loop, "vdpbf16ps"), 48); // four steps
-  EXPECT_LE(loop.size(), 61u);
-  std::string text;
-  for (const std::string &line : loop)
-    text += line + "\n";
-  EXPECT_EQ(vectorStackReferences(text), 0) << text;
-}
-
-/// The displacement at which a line of AVX2 code loads codes, -1: it does not.
-long loadedAt(const std::string &line) {
-  size_t operand = line.find('\t', 1) + 1;
-  bool loads = line.starts_with("\tvmovdqa\t") || line.starts_with("\tvpxor\t");
-  if (!loads || std::string("-0123456789(").find(line[operand]) == std::string::npos)
-    return -1;
-  return line[operand] == '(' ? 0 : std::stol(line.substr(operand));
-}
-
-/// With 16 registers one row goes line by line, fetches each line once and spills nothing but the factors of byte
-/// scales. Bounds are what the loops have: 21 instructions a line of 64 bytes (Q4_0), 24 (Q4_K), 30 (Q6_K), 15 (Q8_0).
-TEST(MatmulHotLoop, OneRowAtAvx2GoesLineByLine) {
-  struct Bound {
-    Layout layout;
-    size_t instructions, spills;
-    long lines, behind; ///< lines of codes, and what else is fetched
-  };
-  const Level *level = findLevel("x86-64-v3");
-  ASSERT_NE(level, nullptr);
-  for (const Bound &bound : {Bound{Layout::Q4N16K4Sym, 194, 0, 8, 2}, Bound{Layout::Q4KN16K4, 222, 12, 8, 2},
-                             Bound{Layout::Q6KN16K4, 396, 38, 8, 6}, Bound{Layout::Q8N16K4, 256, 0, 16, 2}}) {
-    const std::string name = layoutTestName(bound.layout, ActKind::Int8);
-    BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
-    ASSERT_EQ(kernel.error, "");
-    std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vpmaddubsw");
-    auto count = [&](const char *word) {
-      return std::ranges::count_if(loop, [&](const std::string &l) { return l.find(word) != std::string::npos; });
-    };
-    EXPECT_LE(loop.size(), bound.instructions) << name;
-    EXPECT_GE(count("vpmaddubsw"), 32) << name;
-    EXPECT_EQ(count("prefetcht0"), bound.lines + bound.behind) << name;
-    std::string text;
-    for (const std::string &line : loop)
-      text += line + "\n";
-    EXPECT_LE(vectorStackReferences(text), static_cast<int>(bound.spills)) << name;
-    if (upperLines(bound.layout) != 0)
-      continue; // what lies above the nibbles is loaded before them
-    long before = -1, found = 0;
-    for (const std::string &line : loop)
-      if (long at = loadedAt(line); at >= 0) {
-        EXPECT_LT(before, at) << name << line;
-        before = at;
-        ++found;
-      }
-    EXPECT_EQ(found, 2 * bound.lines) << name;
-  }
 }
 
 using Case = std::tuple<Kind, const Level *, int64_t>;
