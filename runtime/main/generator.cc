@@ -119,7 +119,7 @@ class Loop {
     if (!stream_) return Status::ok();
     auto piece = stream_->push(*token);
     LLMC_TRY(piece.status());
-    return show(stops_.push(*piece));
+    return show(stops_.push(*piece, mayStop()));
   }
 
   /// What was held back, once it is known that no stop string comes of it.
@@ -127,9 +127,12 @@ class Loop {
     if (!stream_ || stops_.stopped()) return Status::ok();
     auto rest = stream_->flush();
     LLMC_TRY(rest.status());
-    LLMC_TRY(show(stops_.push(*rest)));
+    LLMC_TRY(show(stops_.push(*rest, mayStop())));
     return stops_.stopped() ? Status::ok() : show(stops_.flush());
   }
+
+  /// What ends the text comes behind its first minTokens tokens.
+  bool mayStop() const { return result_.ids.size() > request_.params.minTokens; }
 
   Status show(const std::string& text) {
     if (stops_.stopped()) finish(FinishReason::kStop);

@@ -41,13 +41,15 @@ Status checkStops(const std::vector<std::string>& stops) {
   return Status::ok();
 }
 
-std::string StopMatcher::push(std::string_view piece) {
+std::string StopMatcher::push(std::string_view piece, bool mayEnd) {
   if (stopped_) return {};
   if (stops_.empty()) return std::string(piece);
   held_ += piece;
+  if (!mayEnd) passed_ = held_.size();
   size_t first = std::string::npos;
   for (size_t i = 0; i < stops_.size(); ++i) {
-    const size_t at = held_.find(stops_[i]);
+    const size_t from = passed_ < stops_[i].size() ? 0 : passed_ - stops_[i].size() + 1;
+    const size_t at = held_.find(stops_[i], from);
     if (at >= first) continue;
     first = at;
     found_ = i;
@@ -63,6 +65,7 @@ std::string StopMatcher::push(std::string_view piece) {
       if (std::string_view(held_).ends_with(std::string_view(stop).substr(0, length))) keep = length;
   std::string certain = held_.substr(0, held_.size() - keep);
   held_.erase(0, certain.size());
+  passed_ -= std::min(passed_, certain.size());
   return certain;
 }
 

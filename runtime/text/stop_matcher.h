@@ -20,7 +20,8 @@ class StopMatcher {
       : stops_(std::move(stops)), showStop_(showStop) {}
 
   /// Text that may be shown now. After a stop string was completed stopped() is true and nothing more comes.
-  std::string push(std::string_view piece);
+  /// `mayEnd`: stop strings that end in this piece count; in one where they do not, one may still begin.
+  std::string push(std::string_view piece, bool mayEnd = true);
   /// What is held back, at the end of the text.
   std::string flush();
   bool stopped() const { return stopped_; }
@@ -30,6 +31,7 @@ class StopMatcher {
  private:
   std::vector<std::string> stops_;
   std::string held_;
+  size_t passed_ = 0;  ///< bytes at the front of held_ in which no stop string may end
   bool showStop_ = false;
   bool stopped_ = false;
   size_t found_ = 0;  ///< index in stops_

@@ -17,9 +17,8 @@ AnswerChoice::AnswerChoice(const Tokenizer& tokenizer, const GenerateRequest& re
       includeStop_(request.includeStop) {}
 
 std::string AnswerChoice::match(std::string_view certain) {
-  // Stop strings count from min_tokens on, as stop tokens do.
-  if (tokens_ < minTokens_) return std::string(certain);
-  std::string shown = matcher_.push(certain);
+  // As stop tokens, which are impossible before: what ends an answer comes behind its first min_tokens tokens.
+  std::string shown = matcher_.push(certain, tokens_ > minTokens_);
   if (matcher_.stopped()) {
     finish_ = FinishReason::kStop;
     stopReason_.clear();

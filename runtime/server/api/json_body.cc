@@ -133,10 +133,13 @@ void FieldReader::fail(ApiError error) {
   if (!fault_) fault_ = std::move(error);
 }
 
+std::string shown(const Json& value) {
+  std::string out = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return out.size() > 60 ? out.substr(0, 60) + "..." : out;
+}
+
 void FieldReader::wrong(const char* name, const std::string& expected) {
-  std::string given = object_[name].dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (given.size() > 60) given = given.substr(0, 60) + "...";
-  fail(invalidValue(fullName(name), "'" + fullName(name) + "' must be " + expected + ", got " + given));
+  fail(invalidValue(fullName(name), "'" + fullName(name) + "' must be " + expected + ", got " + shown(object_[name])));
 }
 
 void FieldReader::boolean(const char* name, bool& out) {

@@ -63,4 +63,7 @@ class FieldReader {
 /// `value` as an integer, if it is one.
 std::optional<int64_t> asInteger(const Json& value);
 
+/// The beginning of `value` as JSON, for messages.
+std::string shown(const Json& value);
+
 }  // namespace llmc::rt::server

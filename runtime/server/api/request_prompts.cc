@@ -60,9 +60,13 @@ ApiFault readPrompt(const Json& value, const std::string& param, uint32_t vocabu
       ids.push_back(static_cast<int32_t>(*id));
     }
   }
-  if (ids.empty() || ids.size() != value.size())
+  if (ids.empty() || ids.size() != value.size()) {
+    const bool list = value.is_array() && !value.empty();
+    const std::string found =
+        list ? "its entry " + std::to_string(ids.size()) + " is " + shown(value[ids.size()]) : "got " + shown(value);
     return invalidValue(param, "'" + param + "' must be a text or a list of token ids below " +
-                                   std::to_string(vocabulary) + ", and not empty");
+                                   std::to_string(vocabulary) + ", and not empty, " + found);
+  }
   out = std::move(ids);
   return std::nullopt;
 }

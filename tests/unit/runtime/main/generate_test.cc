@@ -13,6 +13,10 @@ TEST_F(Run, StopTextIsNotShown) {
   EXPECT_EQ(run({"--prompt", "x", "--max-tokens", "9", "--stop", "aaa", "--json", "--threads", "1"}), 0) << err_;
   EXPECT_EQ(nlohmann::json::parse(out_)["text"], "");
   EXPECT_EQ(nlohmann::json::parse(out_)["finish_reason"], "stop");
+  EXPECT_EQ(
+      run({"--prompt", "x", "--max-tokens", "9", "--stop", "aaa", "--min-tokens", "3", "--json", "--threads", "1"}), 0)
+      << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["text"], "a") << "the fourth is the first that may end it";
 }
 
 TEST_F(Run, SeedsDecide) {

@@ -45,6 +45,20 @@ TEST(StopMatcher, NamesTheStopAndMayShowIt) {
   EXPECT_EQ(matcher.found(), "END");
 }
 
+TEST(StopMatcher, StopsMayBeginButNotEndWhereTheyDoNotCount) {
+  StopMatcher matcher({"bcd", "b"});
+  EXPECT_EQ(matcher.push("abcd", /*mayEnd=*/false), "abcd") << "complete ones are text";
+  EXPECT_EQ(matcher.push("a", /*mayEnd=*/false), "a");
+  StopMatcher across({"bcd"});
+  EXPECT_EQ(across.push("xbcd b", /*mayEnd=*/false), "xbcd ");
+  EXPECT_EQ(across.push("c"), "");
+  EXPECT_EQ(across.push("de"), "");
+  EXPECT_TRUE(across.stopped());
+  StopMatcher overlapping({"aa"});
+  EXPECT_EQ(overlapping.push("aa", /*mayEnd=*/false) + overlapping.push("a"), "a") << "the second and the third";
+  EXPECT_TRUE(overlapping.stopped());
+}
+
 TEST(StopMatcher, WithoutStopsTextPassesAtOnce) {
   StopMatcher matcher({});
   EXPECT_EQ(matcher.push("x"), "x");

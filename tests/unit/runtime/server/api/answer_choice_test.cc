@@ -47,14 +47,21 @@ TEST(AnswerChoice, StopStringsMayBeShown) {
   EXPECT_EQ(made.finish(), FinishReason::kStop);
 }
 
+// As in vLLM: behind three tokens the fourth may end it, also what began in those three.
 TEST(AnswerChoice, StopsWaitForMinTokens) {
   GenerateRequest request;
-  request.stops = {"b"};
+  request.stops = {"bx", "aby"};
   request.sampling.minTokens = 3;
   AnswerChoice made = choice(request);
-  EXPECT_EQ(made.push('a', FinishReason::kNone) + made.push('b', FinishReason::kNone), "ab");
-  EXPECT_EQ(made.push('b', FinishReason::kNone), "");
+  std::string shown;
+  for (const char c : std::string("bxb")) shown += made.push(c, FinishReason::kNone);
+  EXPECT_EQ(shown, "bx") << "the third token may begin a stop string, none may end one";
+  EXPECT_EQ(made.push('x', FinishReason::kNone), "");
   EXPECT_EQ(made.finish(), FinishReason::kStop);
+  EXPECT_EQ(made.stopReason(), "\"bx\"");
+  AnswerChoice at = choice(request);
+  for (const char c : std::string("aby")) (void)at.push(c, FinishReason::kNone);
+  EXPECT_EQ(at.finish(), FinishReason::kNone) << "the third token does not end it";
 }
 
 TEST(AnswerChoice, StopTokensAreNamedAndHidden) {

@@ -112,6 +112,10 @@ TEST(RequestPrompts, BadPromptsNameTheirPlace) {
   }
   std::vector<Prompt> out;
   EXPECT_EQ(prompts("[[1],[2,265]]", out)->param, "prompt[1]");
+  EXPECT_EQ(prompts("[[1],[2,265]]", out)->message,
+            "'prompt[1]' must be a text or a list of token ids below 265, and not empty, its entry 1 is 265");
+  EXPECT_EQ(prompts("[]", out)->message,
+            "'prompt' must be a text or a list of token ids below 265, and not empty, got []");
   EXPECT_EQ(prompts(R"(["a",[1]])", out)->message,
             "'prompt' must hold texts or lists of token ids, not both, and 'prompt[1]' is no text");
   std::string many = "[\"a\"";
