@@ -5,16 +5,11 @@
 #include <utility>
 
 #include "runtime/base/limits.h"
+#include "runtime/format/device_code_check.h"
 #include "runtime/format/section_table.h"
 
 namespace llmc::rt {
 namespace {
-
-constexpr std::string_view kElfMagic =
-    "\x7f"
-    "ELF";
-constexpr size_t kElfMachineAt = 18;
-constexpr unsigned char kElfMachineCuda = 190;
 
 Status wrong(const char* code, const std::string& path, uint64_t value, const std::string& rule) {
   return engineError(code, path + " is " + std::to_string(value) + ", must be " + rule);
@@ -74,6 +69,14 @@ Status checkLaunchShape(const std::string& path, const fb::LaunchShape& launch) 
     return wrong("EN_CODE", path + ".cluster", launch.cluster(), "at most " + std::to_string(cuda::kMaxCluster));
   LLMC_TRY(checkGrid(path, launch));
   return checkClusters(path, launch);
+}
+
+/// Of a level that checkCudaLevel() has seen.
+uint32_t numberOf(std::string_view architecture) {
+  uint32_t number = 0;
+  for (const char c : architecture)
+    if (digit(c)) number = number * 10 + static_cast<uint32_t>(c - '0');
+  return number;
 }
 
 /// 0, any, sorts last.
@@ -143,18 +146,18 @@ Status checkCudaPrograms(const fb::Engine& plan) {
 
 Status checkCudaCode(const fb::Engine& plan, uint32_t level, std::string_view code) {
   const std::string_view name = plan.levels()->Get(level)->name()->string_view();
+  const bool ptx = isPtx(name);
+  const uint32_t architecture = numberOf(name.substr((ptx ? cuda::kPtxLevel : cuda::kCubinLevel).size()));
   for (uint32_t k = 0; k < plan.kernels()->size(); ++k) {
-    const auto& variants = *plan.kernels()->Get(k)->variants();
-    for (uint32_t v = 0; v < variants.size(); ++v) {
-      const fb::CodeRange& range = *variants.Get(v)->code()->Get(level);
+    const fb::Kernel& kernel = *plan.kernels()->Get(k);
+    for (uint32_t v = 0; v < kernel.variants()->size(); ++v) {
+      const fb::Variant& variant = *kernel.variants()->Get(v);
+      const fb::CodeRange& range = *variant.code()->Get(level);
       const std::string_view bytes = code.substr(range.offset(), range.size());
-      const bool good = isPtx(name) ? bytes.back() == '\0' && bytes.find('\0') == bytes.size() - 1
-                                    : bytes.size() > kElfMachineAt + 1 && bytes.starts_with(kElfMagic) &&
-                                          static_cast<unsigned char>(bytes[kElfMachineAt]) == kElfMachineCuda;
-      if (!good)
-        return engineError("EN_CODE", at(at("kernels[" + std::to_string(k) + "]", "variants", v), "code", level) +
-                                          (isPtx(name) ? " is not one zero-terminated text of PTX"
-                                                       : " does not start as a cubin does"));
+      const DeviceKernel wanted{architecture, variant.symbol()->string_view(), uint64_t{8} * kernel.args()};
+      if (std::string fault = ptx ? ptxFault(bytes, wanted) : cubinFault(bytes, wanted); !fault.empty())
+        return engineError("EN_CODE",
+                           at(at("kernels[" + std::to_string(k) + "]", "variants", v), "code", level) + fault);
     }
   }
   return Status::ok();

@@ -27,8 +27,9 @@ Status checkCudaVariant(const std::string& path, const fb::Variant& variant);
 /// EN_SEMANTIC.
 Status checkCudaPrograms(const fb::Engine& plan);
 
-/// `code` is the content of a section with the ranges of one level: each starts as a cubin (ELF for CUDA) does, PTX
-/// ends with its zero. Errors: EN_CODE. Requires a checked plan.
+/// `code` is the content of a section with the ranges of one level: each is one whole cubin, or text of PTX, for the
+/// level's architecture, with its variant's kernel and as many arguments as the plan gives (device_code_check.h).
+/// Errors: EN_CODE. Requires a checked plan.
 Status checkCudaCode(const fb::Engine& plan, uint32_t level, std::string_view code);
 
 }  // namespace llmc::rt

@@ -64,8 +64,8 @@ class EngineFile {
   const std::byte* weightAddress(uint32_t i) const;
 
   /// Copies the code of level `level` to private memory, checks its digest there, and makes it read+execute; cubins
-  /// and PTX, which are a driver's input, are unpacked, made read-only and must begin and end as such. Errors:
-  /// EN_DIGEST, EN_CODE.
+  /// and PTX, which are a driver's input, are unpacked, made read-only and must be whole and of the kernels that the
+  /// plan names. Errors: EN_DIGEST, EN_CODE.
   Status activateLevel(uint32_t level);
   /// Address of `offset` in the image of an activated level; null when it is not activated or offset is outside.
   const void* codeAddress(uint32_t level, uint64_t offset) const;

@@ -18,6 +18,8 @@ namespace {
 /// While generations are paused or wait for a deadline, somebody has to look at the clock.
 constexpr std::chrono::milliseconds kWatch{50}, kSettle{1000}, kSleep{3'600'000};
 
+Status brokenStatus() { return Status::error(ErrorKind::kInternal, "SV_BROKEN", "the engine has failed; restart it"); }
+
 uint64_t randomWord() {
   std::random_device device;
   return uint64_t{device()} << 32 | device();
@@ -64,7 +66,7 @@ double EngineLoop::now() const {
 // --- any thread ---
 
 Status EngineLoop::submit(server::GenerationRequest request, std::shared_ptr<server::GenerationSink> sink) {
-  if (broken_.load()) return Status::error(ErrorKind::kInternal, "SV_BROKEN", "the engine has failed; restart it");
+  if (broken_.load()) return brokenStatus();
   const uint64_t tokens = request.prompt.size() + request.maxTokens;
   // One answer must fit alone. Several take turns where they do not fit together.
   const uint64_t pages = (tokens + kPageTokens - 1) / kPageTokens;
@@ -86,8 +88,7 @@ Status EngineLoop::submit(server::GenerationRequest request, std::shared_ptr<ser
   command.request = std::move(request);
   command.sink = std::move(sink);
   command.arrival = std::chrono::steady_clock::now();
-  inbox_.push(std::move(command));
-  return Status::ok();
+  return inbox_.push(std::move(command)) ? Status::ok() : brokenStatus();
 }
 
 void EngineLoop::cancel(GenerationId id, uint32_t choice) {
@@ -298,6 +299,11 @@ void EngineLoop::breakDown(const Status& status) {
   land();
   for (auto& [id, generation] : generations_) generation->tell(server::ErrorEvent{status});
   generations_.clear();
+  // Who came during the step that failed waits for an answer, too.
+  for (Command& command : inbox_.abandon())
+    if (command.kind == Command::Kind::kSubmit)
+      Generation(std::move(command.request), std::move(command.sink), executor_.vocabulary())
+          .tell(server::ErrorEvent{status});
 }
 
 /// Before the step, not after it: submit() would let in as many again as came and count on the numbers of the step

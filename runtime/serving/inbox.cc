@@ -5,13 +5,15 @@
 
 namespace llmc::rt::serving {
 
-void Inbox::push(Command command) {
+bool Inbox::push(Command command) {
   {
     const std::lock_guard lock(mutex_);
+    if (abandoned_) return false;
     if (command.kind == Command::Kind::kSubmit) submits_.fetch_add(1, std::memory_order_relaxed);
     commands_.push_back(std::move(command));
   }
   filled_.notify_one();
+  return true;
 }
 
 bool Inbox::take(std::vector<Command>& out) {
@@ -31,6 +33,12 @@ void Inbox::close() {
     closed_ = true;
   }
   filled_.notify_one();
+}
+
+std::vector<Command> Inbox::abandon() {
+  const std::lock_guard lock(mutex_);
+  abandoned_ = true;
+  return std::exchange(commands_, {});
 }
 
 }  // namespace llmc::rt::serving

@@ -26,12 +26,15 @@ struct Command {
 /// Many writers, one reader. The reader sleeps while there is nothing to do.
 class Inbox {
  public:
-  void push(Command command);
+  /// False: nobody takes commands any more, and this one neither.
+  bool push(Command command);
   /// Swaps what came into `out`, which must be empty. False once close() was called and nothing is left.
   bool take(std::vector<Command>& out);
   /// Waits for a command, or for `most`; whether there is one, or close() was called.
   bool wait(std::chrono::milliseconds most);
   void close();
+  /// What came and was not taken. Nothing can be pushed from here on.
+  std::vector<Command> abandon();
   /// That many of the submits that were taken stand in the numbers of the queue from here on.
   void settle(uint32_t submits) { submits_.fetch_sub(submits, std::memory_order_relaxed); }
   uint32_t submits() const { return submits_.load(std::memory_order_relaxed); }  ///< not settled yet
@@ -40,7 +43,7 @@ class Inbox {
   std::mutex mutex_;
   std::condition_variable filled_;
   std::vector<Command> commands_;
-  bool closed_ = false;
+  bool closed_ = false, abandoned_ = false;
   std::atomic<uint32_t> submits_{0};
 };
 

@@ -11,6 +11,7 @@ import time
 import unittest
 
 import engine
+import smollm2
 import tiny_models
 
 PIP = 'pip install "nvidia-cuda-nvrtc==13.0.*"'
@@ -39,10 +40,11 @@ def model_path(name: str) -> pathlib.Path:
     return tiny_models.write(spec, engine.work_dir() / "models")
 
 
-def build(name: str, output: pathlib.Path, *flags, cache: str = "nvrtc-cache", **variables) -> tuple[subprocess.CompletedProcess, float]:
+def build(model: str | pathlib.Path, output: pathlib.Path, *flags, cache: str = "nvrtc-cache", **variables) -> tuple[subprocess.CompletedProcess, float]:
+    """Of a tiny model, by name, or of a file; and the seconds it took."""
     environment = dict(os.environ, LLMC_NVRTC=nvrtc(), XDG_CACHE_HOME=str(engine.work_dir() / cache), **variables)
     begin = time.monotonic()
-    done = subprocess.run([engine.BIN / "llmc", "build", model_path(name), "-o", output, "--force", *flags],
+    done = subprocess.run([engine.BIN / "llmc", "build", model_path(model) if isinstance(model, str) else model, "-o", output, "--force", *flags],
                           env=environment, capture_output=True, text=True, timeout=600)
     return done, time.monotonic() - begin
 
@@ -132,6 +134,19 @@ class CudaBuild(unittest.TestCase):
                 self.assertLess(sum(stored) * 4, sum(level["code_bytes"] for level in facts["levels"]))
                 self.check_kernels(json.loads(engine.call("llmc", "explain", output, "--json"))["kernels"])
                 self.check_programs(facts["memory"]["programs"])
+
+    def test_smollm2_for_three_architectures(self):
+        """The real model: its layers share their kernels, its weights are of two types, its tokenizer is a whole one."""
+        output = engine.work_dir() / "cuda-smollm2.bin"
+        done, seconds = build(smollm2.gguf(), output, "--target", "cuda:" + ",".join(ARCHS), "--quality", "off")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        print(f"     SmolLM2 for {', '.join(ARCHS)}: {seconds:.1f} s", re.search(r"\d+ kernels in \d+ variants", done.stderr)[0])
+        facts = json.loads(engine.call("llmc", "inspect", output, "--json"))
+        self.assertEqual(facts["target"]["architectures"], list(ARCHS))
+        self.assertEqual(facts["model"]["scheme"], "i4 g32 asym + i8 g32 sym")
+        beside = output.stat().st_size - facts["memory"]["weights_bytes"]
+        self.assertLess(beside, len(ARCHS) * 4_000_000)  # of which the tokenizer is nearly the half
+        self.check_kernels(json.loads(engine.call("llmc", "explain", output, "--json"))["kernels"])
 
     def check_kernels(self, kernels: list):
         self.assertLess(len(kernels), 30)

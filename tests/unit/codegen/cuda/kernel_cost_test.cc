@@ -13,6 +13,7 @@ struct Family {
   std::vector<emu::SequenceSpec> sequences;
   double keys = 0;    ///< of all contexts, as whole pages
   double least, most; ///< bytes that the emulator counts, as a share of the model's
+  std::vector<emu::SampledRow> samples = {};
 };
 
 constexpr const char *kNorm = R"(
@@ -70,29 +71,70 @@ kern.func @k(%q: !q, %kv: !kv, %b: !llm.batch) -> !r attributes {hero = "attend"
   kern.yield %0 : !r
 }
 )";
+constexpr const char *kSample = R"(
+!l = tensor<?x8192xf32, #llm.dims<[S, 8192]>>
+!a = tensor<?x16xf32, #llm.dims<[S, 16]>>
+!t = tensor<?x1xf32, #llm.dims<[S, 1]>>
+kern.func @k(%l: !l, %a: !a, %b: !llm.batch) -> !t attributes {hero = "sample"} {
+  %0 = llm.sample %l, %a, %b : (!l, !a, !llm.batch) -> !t
+  kern.yield %0 : !t
+}
+)";
+constexpr const char *kPrompt = R"(
+!q = tensor<?x512xf32, #llm.dims<[T, 512]>>
+!kv = !llm.kv<layers = 2, heads = 2, dim = 64, page = 16>
+kern.func @k(%q: !q, %kv: !kv, %b: !llm.batch) -> !q attributes {hero = "attend"} {
+  %0 = llm.attend %q, %kv, %b {layer = 0, heads = 8, scale = 0.25} : (!q, !kv, !llm.batch) -> !q
+  kern.yield %0 : !q
+}
+)";
+constexpr const char *kQuantize = R"(
+!x = tensor<?x1024xf32, #llm.dims<[T, 1024]>>
+!q = !llm.qact<[T, 1024], e4m3>
+kern.func @k(%x: !x, %b: !llm.batch) -> !q attributes {hero = "pointwise"} {
+  %0 = llm.quantize %x : (!x) -> !q
+  kern.yield %0 : !q
+}
+)";
+
+/// Greedy, and a draw from what top-k and top-p leave.
+std::vector<emu::SampledRow> sampledRows() {
+  std::vector<emu::SampledRow> rows(3);
+  rows[0].params.temperature = 0;
+  rows[1].params.topK = 40, rows[1].params.topP = 0.9;
+  return rows;
+}
 
 double countedBytes(const emu::Counters &counters) {
   return static_cast<double>(counters.globalReadBytes + counters.globalWriteBytes);
 }
 
 /// Each family reads what it needs once. On top come words of the batch (a warp's lanes read the same ones), and for
-/// small rows that is much; of a norm each row reads the weights, and of attention each warp the queries, which memory
-/// gives once.
+/// small rows that is much; of a norm each row reads the weights, of attention each warp the queries, of sampling each
+/// filter the logits: memory gives these once.
 TEST(KernelCostTest, TheEmulatorCountsTheModelsBytes) {
   if (std::string missing = emu::missingNvrtc(); !missing.empty())
     GTEST_SKIP() << missing;
   const std::vector<emu::SequenceSpec> rows = {{0, 1}, {16, 1}, {32, 1}}, decode = {{511, 1}, {255, 1}};
-  const Family families[] = {{"norm", kNorm, rows, 0, 1, 1.25},       {"embed", kEmbed, rows, 0, 1, 2.3},
-                             {"kv_write", kKvWrite, rows, 0, 1, 2.3}, {"merge", kMerge, rows, 0, 0.4, 1.5},
-                             {"argmax", kArgmax, rows, 0, 1, 1.3},    {"attend", kAttend, decode, 768, 1, 1.5}};
+  const Family families[] = {{"norm", kNorm, rows, 0, 1, 1.25},
+                             {"embed", kEmbed, rows, 0, 1, 2.3},
+                             {"kv_write", kKvWrite, rows, 0, 1, 2.3},
+                             {"merge", kMerge, rows, 0, 0.4, 1.5},
+                             {"argmax", kArgmax, rows, 0, 1, 1.3},
+                             {"attend", kAttend, decode, 768, 1, 1.5},
+                             {"prompt", kPrompt, {{0, 100}}, 112, 1, 1.5},
+                             {"quantize", kQuantize, rows, 0, 1, 1.3},
+                             {"sample", kSample, rows, 0, 1, 3, sampledRows()}};
   for (const Family &family : families) {
     SCOPED_TRACE(family.name);
     emu::KernelCase test;
     test.text = family.text, test.sequences = family.sequences, test.tolerance = 5e-3;
-    test.archs = {"sm_80"}, test.allOrders = false;
+    test.archs = {"sm_80"}, test.allOrders = false, test.samples = family.samples;
     for (const emu::KernelOutcome &outcome : emu::runKernelCase(test)) {
       ASSERT_TRUE(outcome.status.isOk()) << outcome.status.toString();
-      const double rowCount = static_cast<double>(family.sequences.size());
+      double rowCount = 0;
+      for (const emu::SequenceSpec &sequence : family.sequences)
+        rowCount += static_cast<double>(sequence.tokens);
       const double model =
           kernelTime(gpuOf(*findArch("sm_80")), outcome.cost, {rowCount, family.keys, family.keys}).bytes;
       EXPECT_GE(countedBytes(outcome.counters), family.least * model);

@@ -41,7 +41,12 @@ TEST(CudaCheck, Target) {
   for (const char* bad : {"rocm", "CUDA", "cuda:sm_90a"})
     refused("EN_SEMANTIC", "target is '", [&](auto& p) { p.target = bad; });
   // A plan of the other target under this one's rules.
-  refused("EN_SEMANTIC", "programs[0].t_max", [](auto& p) { p.target = "cpu", p.abi_version = kKernelAbiVersion; });
+  refused("EN_SEMANTIC", "programs[0].t_max", [](auto& p) {
+    p.target = "cpu", p.abi_version = kKernelAbiVersion;
+    for (auto& kernel : p.kernels)
+      for (auto& variant : kernel->variants)
+        for (auto& code : variant->code) code->offset = 0, code->size = 32;
+  });
   Status status = statusWith([](auto& p) { p.abi_version = 77; });
   EXPECT_EQ(status.code(), "EN_VERSION");
   EXPECT_EQ(exitStatus(status.kind()), 78);
@@ -141,7 +146,7 @@ TEST(CudaCheck, GridsThatNoDeviceTakes) {
 }
 
 TEST(CudaCheck, CodeRanges) {
-  for (uint64_t bad : {uint64_t{40}, uint64_t{1} << 63})
+  for (uint64_t bad : {uint64_t{1} << 20, uint64_t{1} << 63})
     refused("EN_CODE", "kernels[0].variants[0].code[0]",
             [&](auto& p) { p.kernels[0]->variants[0]->code[0]->offset = bad; });
 }
@@ -195,9 +200,49 @@ TEST(CudaCheck, CodeIsForADriverAndNeverExecutable) {
     Status status = activated(level, [](std::string&) {});
     EXPECT_TRUE(status) << status.toString();
   }
-  for (size_t at : {32u, 33u, 32u + 18u}) EXPECT_EQ(activated(0, [&](auto& b) { b[at] = 'x'; }).code(), "EN_CODE");
-  EXPECT_EQ(activated(1, [](auto& b) { b[63] = 'x'; }).code(), "EN_CODE");
+  const size_t second = test::tinySections(test::tinyCudaPlan())[test::kTinyCode0].bytes.size() / 2;
+  for (size_t at : {second, second + 1, second + 18}) {
+    const Status status = activated(0, [&](auto& b) { b[at] = 'x'; });
+    EXPECT_EQ(status.code(), "EN_CODE");
+    EXPECT_NE(status.message().find("kernels[0].variants[1].code[0] does not start as a cubin does"), std::string::npos)
+        << status.message();
+  }
   EXPECT_EQ(activated(1, [](auto& b) { b[10] = '\0'; }).code(), "EN_CODE");
+}
+
+/// What a launch would give the kernel is what its code takes, on the device that the level names.
+TEST(CudaCheck, CodeIsThatOfThePlan) {
+  const auto refusedCode = [](const std::function<void(fb::EngineT&)>& edit, uint32_t level, const std::string& text) {
+    fb::EngineT plan = test::tinyCudaPlan();
+    edit(plan);
+    test::TemporaryFile tiny(test::assemble(test::tinySections(plan)));
+    auto file = EngineFile::open(tiny.path());
+    ASSERT_TRUE(file) << file.status().toString();
+    const Status status = file->activateLevel(level);
+    EXPECT_EQ(status.code(), "EN_CODE");
+    EXPECT_NE(status.message().find(text), std::string::npos) << status.message();
+  };
+  refusedCode([](auto& p) { p.levels[0]->name = "cuda:sm_80"; }, 0,
+              "kernels[0].variants[0].code[0] is code for sm_90, must be for sm_80");
+  refusedCode([](auto& p) { p.levels[1]->name = "cuda:compute_100"; }, 1,
+              "kernels[0].variants[0].code[1] is code for sm_90, must be for sm_100");
+  for (const uint32_t level : {0u, 1u}) {
+    const std::string where = "kernels[1].variants[0].code[" + std::to_string(level) + "]";
+    refusedCode([](auto& p) { p.kernels[1]->variants[0]->symbol = "other"; }, level, where + " has no kernel other");
+    // A plan that gives every kernel a word more.
+    refusedCode(
+        [](auto& p) {
+          p.kernels[1]->args = 5;
+          for (auto& program : p.programs)
+            for (auto& phase : program->phases)
+              for (auto& launch : phase->launches)
+                if (launch->kernel == 1) launch->args.push_back(std::make_unique<fb::ArgT>(*launch->args.back()));
+        },
+        level, where + " takes 32 bytes of arguments, must take 40");
+    refusedCode(
+        [&](auto& p) { p.kernels[1]->variants[0]->code[level]->size -= 3; }, level,
+        where + (level == 0 ? " is cut: its table of sections ends behind its " : " is not one zero-terminated"));
+  }
 }
 
 }  // namespace

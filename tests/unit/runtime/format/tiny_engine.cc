@@ -10,6 +10,7 @@
 #include "runtime/format/cuda_abi.h"
 #include "runtime/format/digest.h"
 #include "runtime/format/kernel_abi.h"
+#include "tests/unit/runtime/format/tiny_device_code.h"
 
 namespace llmc::rt::test {
 namespace {
@@ -102,6 +103,21 @@ fb::EngineT tinyPlan() {
   return plan;
 }
 
+/// The kernels of tinyCudaPlan(), which all of its code has.
+static std::vector<TinyKernel> tinyKernels() {
+  return {{"embed_m4", 3}, {"embed_m0", 3}, {"linear_m4", 4}, {"linear_m0", 4}};
+}
+
+/// Two entries for each level, at 0 and where the first one ends.
+static std::array<std::string, 2> tinyCode(bool cuda) {
+  // xor eax, eax; ret; then int3: a kernel that does nothing.
+  std::string code(128, '\xcc');
+  for (size_t entry : {0u, 32u}) code.replace(entry, 3, "\x31\xc0\xc3");
+  if (!cuda) return {code, code + "level 1"};
+  const std::string cubin = tinyCubin(90, tinyKernels()), ptx = tinyPtx(90, tinyKernels());
+  return {cubin + cubin, ptx + ptx};
+}
+
 fb::EngineT tinyCudaPlan() {
   fb::EngineT plan = tinyPlan();
   plan.target = cuda::kTarget;
@@ -111,13 +127,17 @@ fb::EngineT tinyCudaPlan() {
   for (auto& kernel : plan.kernels)
     for (auto& variant : kernel->variants) {
       variant->symbol = kernel->name + "_m" + std::to_string(variant->m_max);
-      for (auto& code : variant->code)
-        code->launch = make<fb::LaunchShapeT>([](fb::LaunchShapeT& l) {
+      for (size_t level = 0; level < 2; ++level) {
+        fb::CodeRangeT& code = *variant->code[level];
+        code.size = tinyCode(/*cuda=*/true)[level].size() / 2;
+        code.offset = code.offset == 0 ? 0 : code.size;
+        code.launch = make<fb::LaunchShapeT>([](fb::LaunchShapeT& l) {
           l.threads = 256, l.shared_bytes = 1024, l.registers = 40;
           for (uint32_t base : {0u, 1u, 1u})
             l.grid.push_back(make<fb::GridDimT>([&](fb::GridDimT& d) { d.base = base; }));
           l.grid[0]->t_tile = 16, l.grid[0]->t_count = 3;
         });
+      }
     }
   for (auto& program : plan.programs) {
     program->region_bytes[3] = 0;
@@ -131,22 +151,6 @@ std::string packPlan(const fb::EngineT& plan) {
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishEngineBuffer(builder, fb::Engine::Pack(builder, &plan));
   return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
-}
-
-/// Two entries of 32 bytes at 0 and 32 for each level.
-static std::array<std::string, 2> tinyCode(bool cuda) {
-  // xor eax, eax; ret; then int3: a kernel that does nothing.
-  std::string code(128, '\xcc');
-  for (size_t entry : {0u, 32u}) code.replace(entry, 3, "\x31\xc0\xc3");
-  if (!cuda) return {code, code + "level 1"};
-  std::string cubin(32, '\0');
-  cubin.replace(0, 4,
-                "\x7f"
-                "ELF");
-  cubin[18] = '\xbe';
-  std::string ptx = ".version 9.0 // the empty file  ";
-  ptx.back() = '\0';
-  return {cubin + cubin, ptx + ptx};
 }
 
 std::vector<TinyContent> tinySections(const fb::EngineT& plan) {

@@ -85,6 +85,28 @@ TEST_F(RunOnDevice, RefusesWhatDoesNotFitWithNumbers) {
   EXPECT_NE(err_.find("20.0 KiB of 2.00 GiB are free on cuda:0 Scripted GPU"), std::string::npos) << err_;
 }
 
+/// The least memory that is enough, and a page, a byte less.
+TEST_F(RunOnDevice, OnePageTooFewIsRefusedBeforeAnythingIsAllocated) {
+  constexpr uint64_t kPage = 8192;
+  const auto statusWith = [&](uint64_t free) {
+    scripted_.script().freeBytes = free;
+    return run({"--prompt", "de", "--max-tokens", "3", "--threads", "1", "--kv-memory", "64K"});
+  };
+  uint64_t less = 20 << 10, enough = 1 << 30;
+  while (enough - less > 1) {
+    const uint64_t middle = less + (enough - less) / 2;
+    (statusWith(middle) == 0 ? enough : less) = middle;
+  }
+  ASSERT_EQ(statusWith(enough), 0) << err_;
+  EXPECT_EQ(out_, "aaa\n");
+  for (const uint64_t missing : {uint64_t{1}, kPage}) {
+    EXPECT_EQ(statusWith(enough - missing), 69) << missing;
+    EXPECT_NE(err_.find("error[RT_KV_MEMORY] --kv-memory is 64.0 KiB, and beside the engine the device has "),
+              std::string::npos)
+        << err_;
+  }
+}
+
 TEST_F(RunOnDevice, EveryFaultAtEveryCallEndsWithItsStatus) {
   const std::vector<std::string> args = {"--prompt", "de", "--max-tokens", "3", "--threads", "1"};
   ASSERT_EQ(run(args), 0);

@@ -30,7 +30,7 @@ class CudaLoop : public testing::Test {
           Executor::create(backend.take(), engine_.plan(), pool, wanted.limits, wanted.pages, wanted.numerics).take();
       if (failAfter_ > 0) {
         device_.scripted.script().failAt = device_.scripted.script().calls + failAfter_;
-        device_.scripted.script().failCode = 719;
+        device_.scripted.script().failCode = failCode_;
       }
       return machine;
     };
@@ -56,6 +56,7 @@ class CudaLoop : public testing::Test {
   rt::test::ScriptedDevice device_;
   rt::test::FakeCudaEngine engine_{device_.scripted, Kind::kContexts, /*samples=*/true};
   uint64_t failAfter_ = 0;
+  int failCode_ = 719;
 };
 
 }  // namespace llmc::rt::serving::test

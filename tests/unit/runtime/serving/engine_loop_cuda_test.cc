@@ -109,5 +109,25 @@ TEST_F(CudaLoop, AFaultInTheMiddleEndsEveryAnswerAndTheLoop) {
     for (const ChoiceOutput& choice : output) EXPECT_EQ(choice.end, "CU_FAULT") << id;
 }
 
+// Some stand in the inbox when a step fails, some come later: nobody waits for an answer that never comes.
+TEST_F(CudaLoop, WhoComesWhileAStepFailsHearsItToo) {
+  failCode_ = 1;  // no fault that stays: the next round runs on the same device
+  size_t ended = 0, refused = 0;
+  for (failAfter_ = 40; failAfter_ <= 80; ++failAfter_) {
+    std::mt19937 random(5);
+    auto asked = requests(random, 8, 1);
+    for (auto& request : asked) request.sampling.logprobs = -1;  // steps are started ahead
+    const LoopResult result = runLoop(host_, onDevice({}), asked, {0, 2, 4, 6, 8, 10, 12, 14});
+    EXPECT_EQ(result.status.code(), "CU_CALL") << failAfter_;
+    for (const auto& [id, output] : result.outputs) {
+      EXPECT_FALSE(output[0].end.empty()) << "request " << id << " when call " << failAfter_ << " fails";
+      ended += output[0].end == "CU_CALL";
+      refused += output[0].end == "SV_BROKEN";
+    }
+  }
+  EXPECT_GT(ended, 40u);
+  EXPECT_GT(refused, 40u);
+}
+
 }  // namespace
 }  // namespace llmc::rt::serving::test

@@ -42,5 +42,17 @@ TEST(Inbox, EveryCommandArrivesOnce) {
   EXPECT_FALSE(inbox.take(taken));
 }
 
+TEST(Inbox, AnAbandonedOneGivesBackWhatItHasAndTakesNothing) {
+  Inbox inbox;
+  Command command;
+  command.id = 7;
+  EXPECT_TRUE(inbox.push(std::move(command)));
+  const std::vector<Command> left = inbox.abandon();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].id, 7u);
+  EXPECT_FALSE(inbox.push({}));
+  EXPECT_TRUE(inbox.abandon().empty());
+}
+
 }  // namespace
 }  // namespace llmc::rt::serving
