@@ -51,18 +51,24 @@ std::string SourceWriter::let(llvm::StringRef type, llvm::StringRef hint, const 
 }
 
 std::string describeOrigin(mlir::Operation *op) {
+  // What was made of several ops carries the places of all: the first of each kind is the one that it goes by.
+  mlir::NameLoc name;
+  mlir::FileLineColLoc file;
+  op->getLoc()->walk([&](mlir::Location location) {
+    if (!name)
+      name = llvm::dyn_cast<mlir::NameLoc>(location);
+    if (!file)
+      file = llvm::dyn_cast<mlir::FileLineColLoc>(location);
+    return mlir::WalkResult::advance();
+  });
   std::string text = op->getName().getStringRef().str();
   llvm::raw_string_ostream out(text);
-  mlir::Location location = op->getLoc();
-  if (auto name = llvm::dyn_cast<mlir::NameLoc>(location)) {
+  if (name)
     out << ", " << name.getName().getValue();
-    location = name.getChildLoc();
-  }
-  if (auto file = llvm::dyn_cast<mlir::FileLineColLoc>(location)) {
-    // Without folders: the text should not depend on where a model lies.
+  // Without folders: the text should not depend on where a model lies.
+  if (file)
     out << " (" << llvm::sys::path::filename(file.getFilename().getValue()) << ":" << file.getLine() << ":"
         << file.getColumn() << ")";
-  }
   return text;
 }
 

@@ -37,7 +37,7 @@ public:
   Scope scope(const llvm::Twine &head);
   /// "// text"
   void comment(const llvm::Twine &text);
-  /// A comment that names `op` and where it comes from: "llm.rmsnorm, layer.attn_norm (model.mlir:12:8)".
+  /// A comment that names `op` and where it comes from: "llm.rmsnorm, layers.0.attn_norm (model.mlir:12:8)".
   void origin(mlir::Operation *op);
 
   /// A name that nothing else has: `hint` and a number.
@@ -56,7 +56,9 @@ private:
   llvm::StringMap<unsigned> names_;
 };
 
-/// "llm.rmsnorm, layers.attn_norm": the op and its NameLoc or file position; no position when it has none.
+/// "llm.rmsnorm, layers.0.attn_norm": the op, its place in the model (NameLoc) and in a file, as far as its location
+/// has them, also within those of what was fused. A build has the places of the first layer alone; the kernel's head
+/// names all of them.
 std::string describeOrigin(mlir::Operation *op);
 
 /// A float as a C++ literal that reads back to the same bits: "0x1.99999ap-4f".

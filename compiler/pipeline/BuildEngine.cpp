@@ -54,21 +54,35 @@ private:
     if (!options_.cudaArchs.empty() && options_.stopAfter == Phase::Engine)
       if (auto nvrtc = Nvrtc::load(); !nvrtc)
         return nvrtc.takeStatus();
-    std::vector<std::string> levels;
-    for (const Level &level : cpuLevels())
-      levels.push_back(level.name.str());
-    return dumpFolder_.prepare(dumps, levels, options_.force);
+    return dumpFolder_.prepare(dumps, dumpSubfolders(), options_.force);
+  }
+
+  /// All that a build may make in the dump folder, innermost first: those of the last build may be of other targets.
+  static std::vector<std::string> dumpSubfolders() {
+    std::vector<std::string> folders;
+    for (const char *target : {"", "cpu/"})
+      for (const Level &level : cpuLevels())
+        folders.push_back(target + ("kernels-" + level.name.str()));
+    folders.insert(folders.end(), {"cpu", "cuda"});
+    return folders;
+  }
+
+  /// `options` for one of two targets, whose dumps have the same names.
+  static BuildOptions forTarget(BuildOptions options, const char *name) {
+    if (!options.passes.dumpDir.empty())
+      options.passes.dumpDir += std::string("/") + name;
+    return options;
   }
 
   /// The CPU first, as its plan comes first in the engine.
   rt::Status compile() {
     if (options_.bothTargets) {
-      BuildOptions cpu = options_;
+      BuildOptions cpu = forTarget(options_, "cpu");
       cpu.cudaArchs.clear();
       targets_.push_back(std::make_unique<TargetBuild>(cpu, progress_, "cpu: "));
       LLMC_TRY(targets_.back()->compile());
     }
-    BuildOptions rest = options_;
+    BuildOptions rest = options_.bothTargets ? forTarget(options_, "cuda") : options_;
     if (options_.bothTargets)
       rest.quiet = true; // the model's warnings have been said
     targets_.push_back(std::make_unique<TargetBuild>(rest, progress_, options_.bothTargets ? "cuda: " : ""));

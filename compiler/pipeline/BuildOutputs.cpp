@@ -150,7 +150,7 @@ std::vector<fs::path> DumpFolder::dumps() const {
   return found;
 }
 
-rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std::string> &levels, bool force) {
+rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std::string> &inner, bool force) {
   if (folder.empty())
     return rt::Status::ok();
   std::error_code error;
@@ -159,8 +159,8 @@ rt::Status DumpFolder::prepare(const std::string &folder, const std::vector<std:
        each = each.parent_path())
     made_.push_back(each);
   folders_ = {folder};
-  for (const std::string &level : levels)
-    folders_.push_back(fs::path(folder) / ("kernels-" + level));
+  for (const std::string &each : inner)
+    folders_.push_back(fs::path(folder) / each);
   const std::vector<fs::path> old = dumps();
   if (!old.empty() && !force)
     return rt::Status::error(rt::ErrorKind::kUsage, "OUT_EXISTS",

@@ -29,12 +29,12 @@ public:
   ~DumpFolder();
 
   /// Makes it, before there is anything to dump. Files of an earlier build's dump (NNN-*.mlir, .ll, .s, also in
-  /// kernels-LEVEL of `levels`; *.sm_90a.cubin and the like) are removed when `force` says so, else refused. Errors:
-  /// OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
-  rt::Status prepare(const std::string &folder, const std::vector<std::string> &levels, bool force);
+  /// the folders `inner` of it, those in others before them; *.sm_90a.cubin and the like) are removed when `force` says
+  /// so, else refused. Errors: OUT_EXISTS (64), OUT_IO (74). Nothing when `folder` is empty.
+  rt::Status prepare(const std::string &folder, const std::vector<std::string> &inner, bool force);
 
   /// Passes on how work ended that writes nothing but dumps. With OUT_IO, of a dump that cannot be written, removes the
-  /// dumps in the folder, then the folders that prepare() made and those of levels, where nothing else is in them: what
+  /// dumps in the folder, then the folders that prepare() made and the inner ones, where nothing else is in them: what
   /// a full disk holds of them helps nobody.
   rt::Status afterDumping(rt::Status status);
 
@@ -52,7 +52,7 @@ public:
 private:
   std::vector<std::filesystem::path> dumps() const;
 
-  std::vector<std::filesystem::path> folders_; ///< the folder, then kernels-LEVEL in it
+  std::vector<std::filesystem::path> folders_; ///< the folder, then the inner ones
   std::vector<std::filesystem::path> made_;    ///< by prepare(), innermost first
 };
 

@@ -97,7 +97,8 @@ rt::Result<CompiledKernels> compileCudaKernels(ModuleOp module, const CudaCompil
   if (!nvrtc)
     return nvrtc.takeStatus();
   CompiledKernels all;
-  std::vector<std::string> sources = listVariants(module, all.variants);
+  // Comments in the text name each op's layer.
+  const std::vector<std::string> sources = listVariants(module, all.variants, /*places=*/true);
   auto targets = targetsOf(options.archs);
   const size_t perLevel = all.variants.size();
   TaskPool<CudaVariant> pool(perLevel * targets.size(), options.threads, options.progress);
@@ -117,8 +118,9 @@ rt::Result<CompiledKernels> compileCudaKernels(ModuleOp module, const CudaCompil
       variants.push_back(std::move(pool.result(level * perLevel + i)));
     all.cuda.push_back(link(*targets[level], std::move(variants), options.listings));
   }
+  std::vector<KernelVariant> same;
   if (options.listings)
-    all.kernelIr = std::move(sources);
+    all.kernelIr = listVariants(module, same);
   return all;
 }
 

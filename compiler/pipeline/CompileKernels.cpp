@@ -62,10 +62,10 @@ rt::Result<CompiledKernel> compileOne(const std::string &source, const KernelVar
   return std::move(*compiled);
 }
 
-std::string textOf(kern::FuncOp kernel) {
+std::string textOf(kern::FuncOp kernel, bool places) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  kernel->print(stream, OpPrintingFlags().useLocalScope());
+  kernel->print(stream, OpPrintingFlags().useLocalScope().enableDebugInfo(places));
   return text;
 }
 
@@ -98,10 +98,10 @@ static std::vector<size_t> codeOwners(ModuleOp module, llvm::ArrayRef<const Leve
   return owners;
 }
 
-std::vector<std::string> listVariants(ModuleOp module, std::vector<KernelVariant> &variants) {
+std::vector<std::string> listVariants(ModuleOp module, std::vector<KernelVariant> &variants, bool places) {
   std::vector<std::string> sources;
   for (auto kernel : module.getOps<kern::FuncOp>()) {
-    std::string name = kernel.getSymName().str(), text = textOf(kernel);
+    std::string name = kernel.getSymName().str(), text = textOf(kernel, places);
     for (kern::Variant &variant : kernel.getVariants()) {
       variants.push_back({name, variant.mMax, std::move(variant.symbol), {}});
       sources.push_back(text);

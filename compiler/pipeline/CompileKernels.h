@@ -33,8 +33,9 @@ struct CompiledKernels {
   std::vector<std::string_view> codeSections() const;
 };
 
-/// Appends the variants of all kern.funcs' configs to `variants` and returns the text of each one's kern.func.
-std::vector<std::string> listVariants(mlir::ModuleOp module, std::vector<KernelVariant> &variants);
+/// Appends the variants of all kern.funcs' configs to `variants` and returns the text of each one's kern.func; with
+/// `places` each op's place in the model goes with it.
+std::vector<std::string> listVariants(mlir::ModuleOp module, std::vector<KernelVariant> &variants, bool places = false);
 
 struct CompileOptions {
   std::vector<const Level *> levels;

@@ -57,6 +57,7 @@ static std::string numbersOf(const CudaVariant &variant) {
 
 /// SYMBOL.ARCH.mlir, .cu, .ptx and .cubin for each variant and level; what only the PTX level has has no cubin.
 static rt::Status dumpCudaListings(const CompiledKernels &kernels, const std::string &folder) {
+  (void)llvm::sys::fs::create_directories(folder); // whatever is wrong with it, the first file says
   for (const CudaLevel &level : kernels.cuda) {
     const std::string arch = llvm::StringRef(level.name).split(':').second.str();
     for (size_t i = 0; i < level.variants.size(); ++i) {

@@ -48,8 +48,9 @@ static cxxopts::Options buildFlags() {
                                    "PASS")("print-ir-after", "print the IR after a pass, or after all (default: none)",
                                            cxxopts::value<std::string>()->default_value(""), "PASS")(
       "dump-dir",
-      "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin); with "
-      "--stop-after for the IR there; a build that fails keeps them, an interrupted one takes them along (default: "
+      "folder for printed IR and for each kernel's text (.mlir, .ll, .s; cuda: .mlir, .cu, .ptx, .cubin), of two "
+      "targets cpu and cuda in it; with --stop-after for the IR there; a build that fails keeps them, an interrupted "
+      "one takes them along (default: "
       "printed IR goes to stderr, the texts nowhere)",
       cxxopts::value<std::string>()->default_value(""),
       "DIR")("stop-after", "import, graph, kernels or plan: stop there, write no engine (default: go on to the engine)",
@@ -204,13 +205,13 @@ static rt::Status checkForTarget(const cxxopts::ParseResult &parsed, const Build
     LLMC_TRY(checkForCuda(parsed, options));
   const bool cuda = !options.cudaArchs.empty();
   if (const std::string other = loweringFlag(!cuda);
-      options.passes.printBefore == other || options.passes.printAfter == other)
+      !options.bothTargets && (options.passes.printBefore == other || options.passes.printAfter == other))
     return usageError(other + " is a pass of --target " + (cuda ? "cpu" : "cuda") + " alone",
                       std::string("expected ") + loweringFlag(cuda));
-  for (const char *flag : {"dump-dir", "print-ir-before", "print-ir-after", "stop-after"})
-    if (options.bothTargets && parsed.count(flag))
+  for (const char *flag : {"print-ir-before", "print-ir-after", "stop-after"})
+    if (options.bothTargets && options.passes.dumpDir.empty() && parsed.count(flag))
       return usageError("--" + std::string(flag) + " shows the IR of one target, found two",
-                        "give --target cpu, and then --target cuda:LIST");
+                        "--dump-dir DIR has a folder for each; or give --target cpu, and then --target cuda:LIST");
   return rt::Status::ok();
 }
 

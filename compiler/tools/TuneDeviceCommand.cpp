@@ -25,12 +25,13 @@ rt::Result<Arch> archOf(const fb::Engine &plan, const rt::cuda::DeviceFacts &fac
     here.sharedBytesMax = std::min(here.sharedBytesMax, static_cast<int64_t>(facts.sharedBytes));
     return here;
   }
-  return rt::Status::error(rt::ErrorKind::kMismatch, "TUNE_TARGET",
-                           "for " + facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ") " +
-                               (choice->notice.empty()
-                                    ? "the engine holds " + rt::escaped(name) + " alone, which no record is for"
-                                    : "no record is for PTX, and llmc-run " + choice->notice),
-                           "build it with --target cuda:LIST for this device");
+  return rt::Status::error(
+      rt::ErrorKind::kMismatch, "TUNE_TARGET",
+      "for " + facts.name + " (sm_" + std::to_string(facts.major * 10 + facts.minor) + ") " +
+          (choice->reason.empty()
+               ? "the engine holds " + rt::escaped(name) + " alone, which no record is for"
+               : "no record is for PTX, and llmc-run runs " + rt::escaped(name) + ": " + choice->reason),
+      "build it with --target cuda:LIST for this device");
 }
 
 rt::Status writeFile(const std::filesystem::path &path, const std::string &content) {

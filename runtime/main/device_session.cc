@@ -2,12 +2,12 @@
 #include "runtime/main/device_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <optional>
 #include <vector>
 
 #include "runtime/device/memory.h"
-#include "runtime/exec/cuda/level_choice.h"
 #include "runtime/format/cuda_abi.h"
 #include "runtime/format/cuda_check.h"
 #include "runtime/kv/cuda/device_pages.h"
@@ -64,8 +64,7 @@ Result<std::unique_ptr<DeviceSession>> DeviceSession::open(const fb::Engine& pla
   const char* wanted = std::getenv("LLMC_CUDA_LEVEL");
   auto level = cuda::selectLevel(cuda::codeLevels(plan), session->context_->facts(), wanted ? wanted : "");
   LLMC_TRY(level.status());
-  session->level_ = level->index;
-  if (!level->notice.empty()) writeNotice(level->notice);
+  session->choice_ = level.take();
   auto stream = cuda::Stream::create(*session->context_);
   LLMC_TRY(stream.status());
   session->stream_ = stream.take();
@@ -105,15 +104,27 @@ Result<std::unique_ptr<KvStore>> DeviceSession::makeKv(uint64_t pageBytes, uint3
   return KvStore::over(memory.take(), pageBytes, pages);
 }
 
+/// Says what was loaded once it is: how long the driver took for PTX is known only then.
+Result<cuda::DeviceCode> DeviceSession::loadCode(const EngineFile& engine) const {
+  const auto start = std::chrono::steady_clock::now();
+  auto code = cuda::DeviceCode::load(*context_, engine.plan(), level(),
+                                     [&](uint64_t offset) { return engine.codeAddress(level(), offset); });
+  LLMC_TRY(code.status());
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+  const std::string_view name = engine.plan().levels()->Get(level())->name()->string_view();
+  if (const std::string notice = cuda::loadedNotice(name, choice_, passed.count()); !notice.empty())
+    writeNotice(notice);
+  return code;
+}
+
 Result<std::unique_ptr<Executor>> DeviceSession::makeExecutor(const EngineFile& engine, WorkerPool& pool,
                                                               const StepLimits& limits, const KvStore& kv,
                                                               const cuda::BackendOptions& options,
                                                               bool madeUpWeights) const {
   cuda::DeviceEngine device;
   device.plan = &engine.plan();
-  device.level = level_;
-  auto code = cuda::DeviceCode::load(*context_, engine.plan(), level_,
-                                     [&](uint64_t offset) { return engine.codeAddress(level_, offset); });
+  device.level = level();
+  auto code = loadCode(engine);
   LLMC_TRY(code.status());
   device.code = code.take();
   cuda::UploadOptions upload;

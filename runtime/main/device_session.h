@@ -7,6 +7,7 @@
 
 #include "runtime/base/status.h"
 #include "runtime/exec/cuda/device_backend.h"
+#include "runtime/exec/cuda/level_choice.h"
 #include "runtime/exec/executor.h"
 #include "runtime/format/engine_reader.h"
 #include "runtime/kv/kv_store.h"
@@ -37,13 +38,13 @@ struct DeviceRoom {
 /// and the backend that it makes.
 class DeviceSession {
  public:
-  /// Chooses the engine's level for the device (LLMC_CUDA_LEVEL: that one); a notice says why it is not the best one.
+  /// Chooses the engine's level for the device (LLMC_CUDA_LEVEL: that one).
   /// Errors: CU_* (69, 78), CU_OLD_DRIVER (69) for a driver whose loader does not take what NVRTC 13.0 makes.
   static Result<std::unique_ptr<DeviceSession>> open(const fb::Engine& plan, int ordinal);
 
   const cuda::Context& context() const { return *context_; }
   const cuda::Stream& stream() const { return *stream_; }
-  uint32_t level() const { return level_; }  ///< index in plan.levels()
+  uint32_t level() const { return choice_.index; }  ///< index in plan.levels()
   /// "cuda:0 NVIDIA H100 80GB HBM3, CUDA 13.0".
   std::string name() const;
 
@@ -51,17 +52,20 @@ class DeviceSession {
   /// not fit.
   Result<DeviceRoom> room(const EngineFile& engine, const StepLimits& limits, Numerics numerics) const;
   Result<std::unique_ptr<KvStore>> makeKv(uint64_t pageBytes, uint32_t pages) const;
-  /// Loads code and weights of `engine`, whose level is activated; says how far it is on a terminal.
+  /// Loads code and weights of `engine`, whose level is activated; says how far it is on a terminal. A notice says when
+  /// the level is PTX, which the driver has compiled, or not the best one.
   Result<std::unique_ptr<Executor>> makeExecutor(const EngineFile& engine, WorkerPool& pool, const StepLimits& limits,
                                                  const KvStore& kv, const cuda::BackendOptions& options,
                                                  bool madeUpWeights) const;
 
  private:
   DeviceSession() = default;
+  Result<cuda::DeviceCode> loadCode(const EngineFile& engine) const;
+
   std::unique_ptr<cuda::Driver> driver_;
   std::unique_ptr<cuda::Context> context_;
   std::unique_ptr<cuda::Stream> stream_;
-  uint32_t level_ = 0;
+  cuda::LevelChoice choice_;
 };
 
 }  // namespace llmc::rt

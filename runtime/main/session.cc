@@ -196,6 +196,9 @@ void Session::spreadMemory() {
 Status Session::makeExecutor(const Flags& flags, const SessionNeeds& needs) {
   PoolOptions options;
   options.threads = flags.threads;
+  // A device's workers sample at most, and the driver's threads, its compiler too, have the CPUs of whoever starts
+  // them: all of them would share the one that this thread is bound to.
+  options.pin = !device_;
   auto pool = WorkerPool::create(options);
   if (!pool) return pool.takeStatus();
   pool_ = pool.take();

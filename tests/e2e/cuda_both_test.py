@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import unittest
 
 import cuda_engine
@@ -30,7 +31,8 @@ class CudaAndCpu(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.path = engine.work_dir() / "both.bin"
-        done, _ = build(NAME, cls.path, "--target", f"cuda:{cuda_engine.ARCH},cpu", *SCHEME, *CPU)
+        cls.dump = engine.work_dir() / "both-dump"
+        done, _ = build(NAME, cls.path, "--target", f"cuda:{cuda_engine.ARCH},cpu", *SCHEME, *CPU, "--dump-dir", cls.dump)
         assert done.returncode == 0, done.stderr
         cls.said = done.stderr
         cls.cuda = cuda_engine.build(NAME)
@@ -59,6 +61,24 @@ class CudaAndCpu(unittest.TestCase):
         done, _ = build(NAME, again, "--target", f"cpu,cuda:{cuda_engine.ARCH}", *SCHEME, *CPU, "--jobs", "1")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(again.read_bytes(), self.path.read_bytes())
+
+    def test_the_dump_has_a_folder_for_each_target(self):
+        self.assertEqual(sorted(path.name for path in self.dump.iterdir()), ["cpu", "cuda"])
+        alone = {path.name: path.read_bytes() for path in cuda_engine.dump_dir(NAME).iterdir()}
+        self.assertEqual({path.name: path.read_bytes() for path in (self.dump / "cuda").iterdir()}, alone)
+        (level,) = (self.dump / "cpu").iterdir()
+        self.assertEqual({path.suffix for path in level.iterdir()}, {".mlir", ".ll", ".s"})
+        # The IR of passes goes there, too; a build of one target takes what another one left along.
+        stop = ("--target", "cpu,cuda:sm_80", "--stop-after", "kernels", "--dump-dir", self.dump, "--quiet")
+        done = subprocess.run([str(c) for c in (engine.BIN / "llmc", "build", cuda_engine.model(NAME), *stop)], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 64, done.stderr)
+        self.assertIn("error[OUT_EXISTS]", done.stderr)
+        done = subprocess.run([str(c) for c in (engine.BIN / "llmc", "build", cuda_engine.model(NAME), *stop, "--force")], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        left = sorted(str(path.relative_to(self.dump)) for path in self.dump.rglob("*") if path.is_file())
+        self.assertEqual(left, ["cpu/000-kernels.mlir", "cuda/001-kernels.mlir"])
+        for path in left:
+            self.assertEqual("cuda" in path, 'llmc.target = "cuda"' in (self.dump / path).read_text(), path)
 
     def test_the_device_where_there_is_one(self):
         on_device, on_cpu = self.ids(self.cuda), self.ids(self.cpu)

@@ -183,6 +183,10 @@ class CudaBuild(unittest.TestCase):
                 self.assertIn("kern.func", stem.with_name(stem.name + ".mlir").read_text())
                 text = stem.with_name(stem.name + ".cu").read_text()
                 self.assertRegex(text, rf"^// launch {variant['symbol']}: grid \(.*\), \d+ threads, \d+ bytes of shared memory\n")
+                # Every op that makes code says where in the model it comes from; the head has all layers, the ops the first.
+                places = re.findall(r"^ *// (llm\.\w+)(, [\w.]+)?(.*)$", text, re.MULTILINE)
+                self.assertTrue(places and all(place and not rest for _, place, rest in places), text)
+                self.assertRegex(text, r"(?m)^// from \w+")
                 if arch == "sm_80":
                     registers = variant["launch"]["cuda:sm_80"]["registers"]
                     self.assertIn(f"\n// {registers} registers a thread, 0 bytes of spills", text)

@@ -1,5 +1,6 @@
 """tests/gpu: what it takes to a GPU is made, small, and its run checks and times on the emulator's driver; engines without weights."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import zipfile
 
 import cuda_engine
 import engine
+import large_shape
 from cuda_build_test import nvrtc
 
 GPU = engine.ROOT / "tests" / "gpu"
@@ -101,6 +103,30 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(len(result["failures"]), 1, result["failures"])
         self.assertIn(f"{name}: a mean KL of", result["failures"][0])
         self.assertIn("FAILED", done.stdout)
+
+
+class BesideTorch(unittest.TestCase):
+    """The scripts that need torch, on CPU tensors and small shapes: what they call is there, and what they print can be read."""
+
+    def beside(self, name: str, *flags) -> dict:
+        done = subprocess.run([sys.executable, str(GPU / name), *map(str, flags), "--device", "cpu"], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    @unittest.skipUnless(importlib.util.find_spec("torch"), "no torch: pip install torch")
+    def test_torch(self):
+        found = self.beside("torch_side.py", "--quick")
+        self.assertEqual((len(found["products"]), len(found["attention"])), (6, 2))
+        for one in (*found["products"].values(), *found["attention"].values()):
+            self.assertTrue(all(number > 0 for number in one.values()), found)
+
+    @unittest.skipUnless(importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"), "no transformers: pip install torch transformers")
+    def test_transformers(self):
+        config = engine.work_dir() / "tiny-config.json"
+        config.write_text(json.dumps(large_shape.config(large_shape.SIZES["tiny"])))
+        found = self.beside("transformers_side.py", config, "--prompt", 8, "--tokens", 3, "--prefill", 16, "--no-compile")
+        self.assertGreater(found["decode"]["tokens_per_s"], 0)
+        self.assertGreater(found["prefill"]["tokens_per_s"], 0)
 
 
 @cuda_engine.needs_emulator

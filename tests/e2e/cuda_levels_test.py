@@ -71,7 +71,8 @@ class CudaLevels(unittest.TestCase):
                         self.assertEqual(done.returncode, 71, done.stderr)
                         self.assertIn("error[CU_CALL]", done.stderr)
                         self.assertIn("cuLaunchKernelEx", done.stderr)
-                        self.assertEqual(f"runs {fitting[0]}, " in done.stderr, fitting[0] != possible[0], done.stderr)
+                        said = f"runs {fitting[0]}, which the driver compiled in "
+                        self.assertEqual(said in done.stderr, "compute_" in fitting[0], done.stderr)
                     outcomes[arch, capability] = fitting[0] if fitting else "none"
         print(f"     {len(outcomes)} combinations, {sum(level != 'none' for level in outcomes.values())} run, "
               f"{sum('sm_' in level for level in outcomes.values())} of them cubins")
@@ -80,7 +81,7 @@ class CudaLevels(unittest.TestCase):
         self.assertEqual([outcomes["sm_80", sm] for sm in ("8.0", "8.6", "8.7", "8.9")], ["cuda:sm_80", "cuda:compute_80", "cuda:sm_80", "cuda:compute_80"])
 
     def test_the_ptx_runs_there(self):
-        said = r"(?m)^runs cuda:compute_80, which the driver compiles when it loads it: cuda:sm_80 needs 1\d\d\.\d KiB of shared memory a block, " \
+        said = r"(?m)^runs cuda:compute_80, which the driver compiled in \d+\.\d\d s: cuda:sm_80 needs 1\d\d\.\d KiB of shared memory a block, " \
                r".* \(sm_86\) has 99\.0 KiB; --target cuda:sm_86 makes code for it\n"
         path = built("sm_80")
         small, large = (cuda_engine.run(path.stem, *ASK, path=path, SM=capability) for capability in ("8.6", "8.0"))
@@ -88,6 +89,11 @@ class CudaLevels(unittest.TestCase):
         self.assertRegex(small.stderr, said)
         self.assertNotIn("runs cuda:", large.stderr)
         self.assertEqual(json.loads(small.stdout)["token_ids"], json.loads(large.stdout)["token_ids"])
+
+    def test_a_newer_device_says_what_to_build(self):
+        said = r"(?m)^runs cuda:compute_80, which the driver compiled in \d+\.\d\d s: no cubin of the engine \(cuda:sm_80\) is for .* \(sm_90\); " \
+               r"--target cuda:sm_90a makes code for it\n"
+        self.assertEqual(len(re.findall(said, self.load(built("sm_80"), SM="9.0").stderr)), 1)
 
     def test_where_nothing_fits(self):
         """PTX of a later generation is of no use to the device."""

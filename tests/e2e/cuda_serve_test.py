@@ -4,6 +4,8 @@ metrics under load, sampling on the device, swap, a device that fails."""
 import asyncio
 import http.client
 import json
+import os
+import pathlib
 import tempfile
 import unittest
 
@@ -80,6 +82,9 @@ class CudaStartAndStop(serve_cases.Ends, unittest.TestCase):
             together = [json.loads(answer)["choices"][0]["text"] for answer in asyncio.run(everybody())]
             self.assertEqual(together, alone)
             self.assertGreater(server.metric("vllm:num_preemptions_total"), 0)
+            # A driver's threads have the CPUs of the thread that made them, which so must have all.
+            threads = [int(task.name) for task in pathlib.Path(f"/proc/{server.child.pid}/task").iterdir()]
+            self.assertEqual({frozenset(os.sched_getaffinity(thread)) for thread in threads}, {frozenset(os.sched_getaffinity(0))})
         # Alone each token but the first two comes of a step that began before the one before had ended.
         with open(trace.name, encoding="utf-8") as file:
             self.assertGreater(sum(event["name"] == "start ahead" for event in json.load(file)["traceEvents"]), 3 * 30)

@@ -96,7 +96,7 @@ class TuneDevice(unittest.TestCase):
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertIn(f"error[{code}]", done.stderr)
             self.assertEqual(done.stdout, "")
-        self.assertIn("holds cuda:compute_90 alone", self.tune(SM="12.0").stderr)
+        self.assertIn("no record is for PTX, and llmc-run runs cuda:compute_90: no cubin of the engine (cuda:sm_90a) is for", self.tune(SM="12.0").stderr)
         done = self.tune("--device", "cuda:1")
         self.assertEqual((done.returncode, "error[CU_NO_DEVICE]" in done.stderr), (69, True), done.stderr)
         done = self.tune("--only", "no such product")

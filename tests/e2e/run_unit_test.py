@@ -130,6 +130,16 @@ class RunUnit(unittest.TestCase):
         status, lines, _ = self.run_tests(["A.One"], "--partial", more=absent)
         self.assertEqual((status, lines), (0, ["1 passed, 0 failed, 0 skipped"]))
 
+    def test_a_name_that_no_test_has_is_an_error(self):
+        for names in (["nothing_here"], ["A", "nothing_here"]):
+            status, lines, processes = self.run_tests(["A.One"], *names)
+            self.assertEqual((status, len(lines), processes), (1, 1, []), lines)
+            self.assertRegex(lines[0], r"^run_unit.py: no test has 'nothing_here' in its name \(/.*\)$")
+        status, lines, _ = self.run_tests(["A.One"], "--label", "cuda")
+        self.assertEqual(status, 1)
+        self.assertRegex(lines[0], r"^run_unit.py: no tests \(/.*, label cuda\)$")
+        self.assertEqual(self.run_tests(["A.One", "B.One"], "A", "B.O")[:2], (0, ["2 passed, 0 failed, 0 skipped"]))
+
 
 if __name__ == "__main__":
     unittest.main()

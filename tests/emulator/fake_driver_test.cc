@@ -216,6 +216,26 @@ TEST_F(FakeDriverTest, ChosenCallsFail) {
   EXPECT_EQ(status.code(), "CU_FAULT");
 }
 
+/// A misspelled name would never fail, and a test of what follows pass.
+TEST_F(FakeDriverTest, FailuresOfWhatIsNotThereAreRefused) {
+  const auto refused = [&](const char* failure) { start({{"LLMC_EMULATOR_FAIL", failure}}); };
+  const std::string found = "fake CUDA driver: \\$LLMC_EMULATOR_FAIL is '";
+  EXPECT_EXIT(refused("cuMemAlloc:1:2,cuMemAloc:1:2"), testing::ExitedWithCode(64),
+              found + "cuMemAloc:1:2', expected one of cuInit, cuDriverGetVersion, .*cuMemAlloc, .*cuGraphDestroy\n");
+  for (const char* wrong : {"cuMemAlloc", "cuMemAlloc:0:2", "cuMemAlloc:1:2x", "cuMemAlloc:1"})
+    EXPECT_EXIT(refused(wrong), testing::ExitedWithCode(64), found + wrong + "', expected function:n:code, n from 1");
+}
+
+TEST_F(FakeDriverTest, CallsThatWorkInAnyStateFailWhereAsked) {
+  stop();
+  setenv("LLMC_EMULATOR_FAIL", "cuDriverGetVersion:1:999,cuGetErrorName:1:999", 1);
+  const auto driver = Driver::open(LLMC_FAKE_CUDA);
+  unsetenv("LLMC_EMULATOR_FAIL");
+  ASSERT_FALSE(driver.isOk());
+  EXPECT_NE(driver.status().message().find("cuDriverGetVersion says error (999): unknown error"), std::string::npos)
+      << driver.status().message();
+}
+
 TEST_F(FakeDriverTest, TheDeviceCanBeAnotherOne) {
   start({{"LLMC_EMULATOR_SM", "8.6"}});
   EXPECT_EQ(context_->facts().major, 8);

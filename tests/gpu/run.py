@@ -192,16 +192,20 @@ class Check:
         return {"requests": requests, "prompt": prompt, "output": output} | {key: made[key] for key in ("output_throughput", "median_ttft_ms", "median_tpot_ms", "duration")}
 
     def beside(self, script: str, *arguments, timeout: int) -> dict:
-        """What a script with torch prints, in a process of its own."""
+        """What a script with torch prints last, in a process of its own; libraries may print before."""
         done = subprocess.run([sys.executable, str(HERE / script), *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
-        return json.loads(done.stdout) if done.returncode == 0 else {"skipped": done.stderr.strip().splitlines()[-1] if done.stderr else "no output"}
+        return json.loads(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else {"skipped": done.stderr.strip().splitlines()[-1] if done.stderr else "no output"}
 
     def transformers(self, shape: dict) -> dict:
         if shape["scheme"] != "native":
             return {"skipped": "bf16 alone is compared"}
         config = self.work / "config.json"
         config.write_text(json.dumps(shape["config"]))
-        return self.beside("transformers_side.py", config, timeout=240)
+        quick = ("--prompt", 4, "--tokens", 3, "--prefill", 8, "--no-compile") if self.options.quick else ()
+        return self.beside("transformers_side.py", config, *quick, timeout=240)
+
+    def torch(self) -> dict:
+        return self.beside("torch_side.py", *(("--quick",) if self.options.quick else ()), timeout=240)
 
 
 def machine() -> dict:
@@ -253,7 +257,7 @@ def measure(options) -> dict:
 
     shapes = manifest["shapes"]
     parts = {"kernels": check.kernels, "numbers": lambda: each("numbers", manifest["tiny"], check.numbers),
-             "speed": lambda: each("speed", shapes, check.speed), "torch": lambda: check.beside("torch_side.py", timeout=240),
+             "speed": lambda: each("speed", shapes, check.speed), "torch": check.torch,
              "serving": lambda: each("serving", shapes, check.serving), "transformers": lambda: each("transformers", shapes, check.transformers),
              "sanitizer": lambda: check.sanitize(manifest["tiny"][0])}  # fmt: skip
     assert not options.skip - set(parts), f"--skip takes {', '.join(parts)}"

@@ -22,6 +22,13 @@ def cache_for(config, length: int, device: str):
     raise SystemExit(f"StaticCache of transformers {transformers.__version__}: {wrong}")
 
 
+def rewind(cache, length: int):
+    """To `length` tokens. Releases before 5 go by cache_position; later ones ignore that and count what they were given, in a tensor whose address graphs know."""
+    for layer in getattr(cache, "layers", []):
+        if isinstance(counted := getattr(layer, "cumulative_length", None), torch.Tensor):
+            counted.fill_(length)
+
+
 class Side:
     def __init__(self, options):
         self.options = options
@@ -67,6 +74,7 @@ class Side:
         first = step(prompt, torch.arange(length, device=self.options.device), cache)
 
         def run():
+            rewind(cache, length)
             last = first
             for i in range(tokens):
                 last = fast(last.clone(), torch.tensor([length + i], device=self.options.device), cache)

@@ -41,6 +41,15 @@ class Batch:
         return [dataclasses.replace(self, tests=[test]) for test in self.tests]
 
 
+def refuse_misspelled(found: list[str], parts: list[str], where: str):
+    """Each part is in a name: else what passes is not what was asked for."""
+    for part in parts:
+        if not any(part in name for name in found):
+            raise SystemExit(f"run_unit.py: no test has '{part}' in its name ({where})")
+    if not found:
+        raise SystemExit(f"run_unit.py: no tests ({where})")
+
+
 def batches(build: pathlib.Path, label: str, partial: bool, parts: list[str]) -> list[Batch]:
     """What CTest knows, the suites with the most tests first: these take the longest."""
     listing = subprocess.run(["ctest", "--show-only=json-v1", *(["-L", label] if label else [])], cwd=build, capture_output=True, check=True)
@@ -53,12 +62,13 @@ def batches(build: pathlib.Path, label: str, partial: bool, parts: list[str]) ->
             raise SystemExit(f"run_unit.py: the program of {test['name']} was not built")
         if "--gtest_also_run_disabled_tests" not in command:
             continue  # a test of another kind
-        if parts and not any(part in test["name"] for part in parts):
-            continue
         facts = {fact["name"]: fact["value"] for fact in test["properties"]}
         name = command[1].removeprefix("--gtest_filter=")
+        if parts and not any(part in name for part in parts):
+            continue
         batch = suites.setdefault((command[0], name.split(".")[0]), Batch(command[0], facts["WORKING_DIRECTORY"], facts["TIMEOUT"], []))
         batch.tests.append(name)
+    refuse_misspelled([name for batch in suites.values() for name in batch.tests], parts, f"{build}{f', label {label}' if label else ''}")
     ordered = sorted(suites.values(), key=lambda batch: -len(batch.tests))
     return [dataclasses.replace(batch, tests=batch.tests[at : at + BATCH]) for batch in ordered for at in range(0, len(batch.tests), BATCH)]
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <optional>
 
 #include "runtime/device/memory.h"
@@ -90,16 +91,28 @@ std::string needsOf(std::span<const CodeLevel> levels, const DeviceFacts& facts)
   return text + " of shared memory a block, " + deviceName(facts) + " has " + formatBytes(facts.sharedBytes);
 }
 
-/// What the levels that would be better than `chosen` lack.
-std::string noticeOf(std::span<const CodeLevel> levels, const DeviceFacts& facts, uint32_t chosen) {
-  std::vector<CodeLevel> better;
-  for (const CodeLevel& level : levels)
-    if (fit(level.name, facts) > fit(levels[chosen].name, facts)) better.push_back(level);
-  if (better.empty()) return {};
-  const std::string_view name = levels[chosen].name;
+/// Whether `llmc build` can make a cubin for the device, and what to ask it for.
+std::string cubinAdvice(const DeviceFacts& facts, std::span<const CodeLevel> levels) {
   const std::string own = missingLevel(facts, levels);
-  return "runs " + escaped(name) + (name.starts_with(kPtxLevel) ? ", which the driver compiles when it loads it" : "") +
-         ": " + needsOf(better, facts) + (own.empty() ? "" : "; --target " + own + " makes code for it");
+  if (own.empty()) return "; llmc makes no cubin for it";
+  if (fit(own, facts) == 0) return "; llmc makes no cubin for it, but --target " + own + " makes later PTX";
+  return "; --target " + own + " makes code for it";
+}
+
+/// Why `chosen` runs: what the levels that would be better lack, or that all cubins are for other devices.
+std::string reasonFor(std::span<const CodeLevel> levels, const DeviceFacts& facts, uint32_t chosen) {
+  std::vector<CodeLevel> better, cubins;
+  for (const CodeLevel& level : levels) {
+    if (fit(level.name, facts) > fit(levels[chosen].name, facts)) better.push_back(level);
+    if (level.name.starts_with(kCubinLevel)) cubins.push_back(level);
+  }
+  if (!better.empty()) {
+    const std::string own = missingLevel(facts, levels);
+    return needsOf(better, facts) + (own.empty() ? "" : "; --target " + own + " makes code for it");
+  }
+  if (!levels[chosen].name.starts_with(kPtxLevel)) return {};
+  return "no cubin of the engine" + (cubins.empty() ? "" : " (" + namesOf(cubins) + ")") + " is for " +
+         deviceName(facts) + cubinAdvice(facts, levels);
 }
 
 /// Why no level runs on the device.
@@ -161,8 +174,21 @@ Result<LevelChoice> selectLevel(std::span<const CodeLevel> levels, const DeviceF
     bestFit = fits;
   }
   if (bestFit == 0) return noLevel(levels, facts, wanted);
-  if (wanted.empty()) choice.notice = noticeOf(levels, facts, choice.index);
+  choice.compiles = levels[choice.index].name.starts_with(kPtxLevel);
+  if (wanted.empty())
+    choice.reason = reasonFor(levels, facts, choice.index);
+  else if (choice.compiles)
+    choice.reason = "LLMC_CUDA_LEVEL asks for it";
   return choice;
+}
+
+std::string loadedNotice(std::string_view name, const LevelChoice& choice, double loadSeconds) {
+  if (choice.reason.empty()) return {};
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%.2f s", loadSeconds);
+  return "runs " + escaped(name) +
+         (choice.compiles ? ", which the driver compiled in " + std::string(seconds) : std::string()) + ": " +
+         choice.reason;
 }
 
 }  // namespace llmc::rt::cuda

@@ -33,7 +33,8 @@ std::vector<CodeLevel> codeLevels(const fb::Engine& plan);
 
 struct LevelChoice {
   uint32_t index = 0;
-  std::string notice = {};  ///< for people, when a better level needs more shared memory than the device has
+  bool compiles = false;    ///< it is PTX: the driver makes code of it when it loads it
+  std::string reason = {};  ///< for people: why it is PTX, or why no better level; empty where all is as it should be
 };
 
 /// The level to load on a device of compute capability `facts`.major.minor with `facts`.sharedBytes for a block: cubins
@@ -43,5 +44,10 @@ struct LevelChoice {
 /// Pure.
 Result<LevelChoice> selectLevel(std::span<const CodeLevel> levels, const DeviceFacts& facts,
                                 std::string_view wanted = {});
+
+/// What a person reads once level `name` is loaded, in one line: "runs cuda:compute_90, which the driver compiled in
+/// 1.20 s: no cubin of the engine (cuda:sm_90a) is for X (sm_100); --target cuda:sm_100a makes code for it". Empty
+/// where `choice` has no reason. Pure.
+std::string loadedNotice(std::string_view name, const LevelChoice& choice, double loadSeconds);
 
 }  // namespace llmc::rt::cuda

@@ -25,15 +25,20 @@ void FakeDriver::restart() {
   calls.clear();
 }
 
-int FakeDriver::enter(const char* name, bool needsContext) {
+int FakeDriver::injected(const char* name) {
   const uint64_t call = ++calls[name];
-  auto injected = settings().failures.find(name);
-  if (injected != settings().failures.end())
-    for (const auto& [number, code] : injected->second) {
-      if (number != call) continue;
-      if (code >= kIllegalAddress && code < 800) fault = code;
-      return code;
-    }
+  auto found = settings().failures.find(name);
+  if (found == settings().failures.end()) return kSuccess;
+  for (const auto& [number, code] : found->second) {
+    if (number != call) continue;
+    if (code >= kIllegalAddress && code < 800) fault = code;
+    return code;
+  }
+  return kSuccess;
+}
+
+int FakeDriver::enter(const char* name, bool needsContext) {
+  if (int code = injected(name); code != kSuccess) return code;
   if (!initialized && std::strcmp(name, "cuInit") != 0) return kNotInitialized;
   if (fault != kSuccess) return fault;
   return needsContext && contexts == 0 ? kInvalidContext : kSuccess;

@@ -29,6 +29,8 @@ struct FakeDriver {
   static FakeDriver& get();
   /// cuInit while nobody holds a context: settings are read again, faults and counts of calls forgotten.
   void restart();
+  /// Counts a call of `name`; what $LLMC_EMULATOR_FAIL has for it, else kSuccess.
+  int injected(const char* name);
   /// What a call of `name` returns before it does anything: kSuccess to go on.
   int enter(const char* name, bool needsContext = true);
   /// Prints why something failed and remembers faults.

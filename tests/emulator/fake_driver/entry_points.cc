@@ -19,6 +19,12 @@ using namespace llmc::emu;
   std::lock_guard guard(driver.lock);     \
   if (int early = driver.enter(__VA_ARGS__); early) return early
 
+/// For calls that work in any state of the driver: injected failures alone.
+#define LLMC_ENTER_ALWAYS(name)           \
+  FakeDriver& driver = FakeDriver::get(); \
+  std::lock_guard guard(driver.lock);     \
+  if (int early = driver.injected(name); early) return early
+
 namespace {
 
 template <class To, class From>
@@ -70,6 +76,7 @@ LLMC_API cuInit(unsigned) {
 }
 
 LLMC_API cuDriverGetVersion(int* version) {
+  LLMC_ENTER_ALWAYS("cuDriverGetVersion");
   *version = settings().version;
   return kSuccess;
 }
@@ -81,12 +88,14 @@ LLMC_API cuGetExportTable(const void** table, const void*) {
 }
 
 LLMC_API cuGetErrorName(CuResult result, const char** name) {
+  LLMC_ENTER_ALWAYS("cuGetErrorName");
   const ErrorText* known = errorText(result);
   *name = known ? known->name : nullptr;
   return known ? kSuccess : kInvalidValue;
 }
 
 LLMC_API cuGetErrorString(CuResult result, const char** text) {
+  LLMC_ENTER_ALWAYS("cuGetErrorString");
   const ErrorText* known = errorText(result);
   *text = known ? known->text : nullptr;
   return known ? kSuccess : kInvalidValue;
@@ -139,8 +148,7 @@ LLMC_API cuDevicePrimaryCtxRetain(CuContext* context, CuDevice) {
 }
 
 LLMC_API cuDevicePrimaryCtxRelease(CuDevice) {
-  FakeDriver& driver = FakeDriver::get();
-  std::lock_guard guard(driver.lock);
+  LLMC_ENTER_ALWAYS("cuDevicePrimaryCtxRelease");
   if (driver.contexts > 0) --driver.contexts;  // also after a fault
   return driver.fault;
 }

@@ -4,15 +4,20 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <sstream>
+#include <string_view>
 #include <thread>
+
+#include "runtime/device/cuda/driver_api.h"
 
 namespace llmc::emu {
 namespace {
 
-[[noreturn]] void refuse(const char* name, const std::string& text) {
-  std::fprintf(stderr, "fake CUDA driver: $%s is '%s', which it does not understand\n", name, text.c_str());
-  std::exit(64);
+/// At once: whoever called may hold the driver's lock, which what runs at a usual exit takes, too.
+[[noreturn]] void refuse(const char* name, const std::string& text, const std::string& expected) {
+  std::fprintf(stderr, "fake CUDA driver: $%s is '%s', expected %s\n", name, text.c_str(), expected.c_str());
+  std::_Exit(64);
 }
 
 uint64_t number(const char* name, uint64_t absent) {
@@ -20,8 +25,18 @@ uint64_t number(const char* name, uint64_t absent) {
   if (!text || !*text) return absent;
   char* end = nullptr;
   const uint64_t value = std::strtoull(text, &end, 10);
-  if (*end) refuse(name, text);
+  if (*end) refuse(name, text, "a whole number");
   return value;
+}
+
+#define LLMC_NAME(name, ...) #name,
+constexpr const char* kEntries[] = {LLMC_CUDA_ENTRIES(LLMC_NAME)};
+#undef LLMC_NAME
+
+std::string entryNames() {
+  std::string names;
+  for (const char* name : kEntries) names += (names.empty() ? "" : ", ") + std::string(name);
+  return names;
 }
 
 void readFailures(DriverSettings& settings) {
@@ -30,8 +45,13 @@ void readFailures(DriverSettings& settings) {
   for (std::string one; std::getline(list, one, ',');) {
     char name[64];
     unsigned long long call = 0;
-    int code = 0;
-    if (std::sscanf(one.c_str(), "%63[A-Za-z0-9_]:%llu:%d", name, &call, &code) != 3) refuse("LLMC_EMULATOR_FAIL", one);
+    int code = 0, end = 0;
+    const bool whole = std::sscanf(one.c_str(), "%63[A-Za-z0-9_]:%llu:%d%n", name, &call, &code, &end) == 3 &&
+                       static_cast<size_t>(end) == one.size();
+    if (!whole || call == 0) refuse("LLMC_EMULATOR_FAIL", one, "function:n:code, n from 1");
+    // One that is never called would never fail, and the test pass.
+    if (std::ranges::find(kEntries, std::string_view(name)) == std::end(kEntries))
+      refuse("LLMC_EMULATOR_FAIL", one, "one of " + entryNames());
     settings.failures[name].emplace_back(call, code);
   }
 }
@@ -46,7 +66,7 @@ DriverSettings readAll() {
   settings.devices = (int)number("LLMC_EMULATOR_DEVICES", 1);
   settings.version = (int)number("LLMC_EMULATOR_VERSION", 13000);
   if (const char* sm = std::getenv("LLMC_EMULATOR_SM"); sm && *sm)
-    if (std::sscanf(sm, "%d.%d", &settings.major, &settings.minor) != 2) refuse("LLMC_EMULATOR_SM", sm);
+    if (std::sscanf(sm, "%d.%d", &settings.major, &settings.minor) != 2) refuse("LLMC_EMULATOR_SM", sm, "MAJOR.MINOR");
   readFailures(settings);
   return settings;
 }

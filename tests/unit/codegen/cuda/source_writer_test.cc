@@ -49,6 +49,18 @@ TEST(SourceWriterTest, OriginNamesOpLayerAndPlace) {
   EXPECT_EQ(describeOrigin(&add), "llm.add, layers.residual (model.mlir:3:4)");
 }
 
+TEST(SourceWriterTest, OriginOfWhatWasFusedOrHasNone) {
+  ModuleText text("!x = tensor<?x8xf32, #llm.dims<[T, 8]>>\n"
+                  "kern.func @k(%x: !x, %b: !llm.batch) -> !x attributes {hero = \"pointwise\"} {\n"
+                  "  %0 = llm.add %x, %x : !x loc(fused<\"F1\">[\"layers.0.q\", \"layers.0.k\"(\"/m.mlir\":5:6)])\n"
+                  "  %1 = llm.add %0, %x : !x loc(unknown)\n"
+                  "  kern.yield %1 : !x\n}\n");
+  ASSERT_TRUE(text.module()) << text.diagnostics();
+  auto ops = text.first().getBody().front().begin();
+  EXPECT_EQ(describeOrigin(&*ops++), "llm.add, layers.0.q (m.mlir:5:6)");
+  EXPECT_EQ(describeOrigin(&*ops), "llm.add");
+}
+
 TEST(SourceWriterTest, FloatsReadBackToTheSameBits) {
   for (float value : {0.0f, -0.0f, 1.0f, 0.1f, -3.5e-7f, 1.17549435e-38f, 1e-45f, std::numeric_limits<float>::max()}) {
     std::string literal = floatLiteral(value);

@@ -71,7 +71,7 @@ TEST_F(BuildOutputs, RemarksAndEngineDiffer) {
 
 TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
   const std::string dumps = (folder_ / "new" / "dumps").string();
-  ASSERT_TRUE(DumpFolder().prepare(dumps, {"v3"}, false));
+  ASSERT_TRUE(DumpFolder().prepare(dumps, {"kernels-v3"}, false));
   EXPECT_TRUE(fs::is_directory(dumps));
   const std::vector<std::string> ours = {
       "000-a.mlir",          "1000-b.ll",        "kernels-v3/012-c.s", "linear_m8.sm_90a.cubin",
@@ -79,13 +79,13 @@ TEST_F(BuildOutputs, OldDumpsAreRefusedOrRemovedAndNothingElseIs) {
   const std::vector<std::string> theirs = {"notes.txt",          "00-a.mlir", "000a.mlir", "000-a.txt",
                                            "kernels-v9/012-c.s", "a.cubin",   "sm_90a.cu", "a.sm_90a.txt"};
   for (const std::string& name : theirs) write("new/dumps/" + name, "x");
-  EXPECT_TRUE(DumpFolder().prepare(dumps, {"v3"}, false));
+  EXPECT_TRUE(DumpFolder().prepare(dumps, {"kernels-v3"}, false));
   for (const std::string& name : ours) write("new/dumps/" + name, "x");
-  rt::Status status = DumpFolder().prepare(dumps, {"v3"}, false);
+  rt::Status status = DumpFolder().prepare(dumps, {"kernels-v3"}, false);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.code(), "OUT_EXISTS");
   for (const std::string& name : ours) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
-  ASSERT_TRUE(DumpFolder().prepare(dumps, {"v3"}, true));
+  ASSERT_TRUE(DumpFolder().prepare(dumps, {"kernels-v3"}, true));
   for (const std::string& name : ours) EXPECT_FALSE(fs::exists(fs::path(dumps) / name)) << name;
   for (const std::string& name : theirs) EXPECT_TRUE(fs::exists(fs::path(dumps) / name)) << name;
   EXPECT_FALSE(fs::exists(fs::path(dumps) / "kernels-v3"));
@@ -96,12 +96,12 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   const std::string dumps = (folder_ / "new" / "dumps").string();
   const rt::Status full = rt::Status::error(rt::ErrorKind::kIo, "OUT_IO", "no space");
   const auto dumpAll = [&] {
-    for (const char* name : {"000-a.mlir", "kernels-v3/012-c.s", "a.sm_80.cubin"})
+    for (const char* name : {"000-a.mlir", "kernels-v3/012-c.s", "a.sm_80.cubin", "cpu/kernels-v3/012-c.s"})
       write("new/dumps/" + std::string(name), "x");
   };
   {
     DumpFolder fresh;
-    ASSERT_TRUE(fresh.prepare(dumps + "/", {"v3"}, false));
+    ASSERT_TRUE(fresh.prepare(dumps + "/", {"kernels-v3", "cpu/kernels-v3", "cpu"}, false));
     dumpAll();
     EXPECT_TRUE(fresh.afterDumping(rt::Status::ok()));
     EXPECT_EQ(fresh.afterDumping(rt::Status::error(rt::ErrorKind::kInternal, "CG_KERNEL", "x")).code(), "CG_KERNEL");
@@ -113,7 +113,7 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   {
     DumpFolder kept;
     write("new/dumps/notes.txt", "mine");
-    ASSERT_TRUE(kept.prepare(dumps, {"v3"}, false));
+    ASSERT_TRUE(kept.prepare(dumps, {"kernels-v3", "cpu/kernels-v3", "cpu"}, false));
     dumpAll();
     EXPECT_FALSE(kept.afterDumping(full));
     EXPECT_EQ(read((folder_ / "new/dumps/notes.txt").string()), "mine");
@@ -121,7 +121,7 @@ TEST_F(BuildOutputs, ADiscardedDumpTakesItsFoldersAlong) {
   }
   fs::remove(folder_ / "new/dumps/notes.txt");
   DumpFolder theirs;  // a folder that was there before stays, empty as it was
-  ASSERT_TRUE(theirs.prepare(dumps, {"v3"}, false));
+  ASSERT_TRUE(theirs.prepare(dumps, {"kernels-v3", "cpu/kernels-v3", "cpu"}, false));
   dumpAll();
   EXPECT_FALSE(theirs.afterDumping(full));
   EXPECT_TRUE(fs::is_empty(dumps));
@@ -139,7 +139,7 @@ TEST_F(BuildOutputs, AnInterruptedDumpGoesUnlessItIsKept) {
   };
   {
     DumpFolder fresh;
-    ASSERT_TRUE(fresh.prepare(dumps, {"v3"}, false));
+    ASSERT_TRUE(fresh.prepare(dumps, {"kernels-v3"}, false));
     dumpAll();
     DumpFolder second;  // of a build within the build: it has none
     DumpFolder::removeUnfinished();
@@ -148,7 +148,7 @@ TEST_F(BuildOutputs, AnInterruptedDumpGoesUnlessItIsKept) {
   write("new/dumps/notes.txt", "mine");
   {
     DumpFolder shared;
-    ASSERT_TRUE(shared.prepare(dumps, {"v3"}, false));
+    ASSERT_TRUE(shared.prepare(dumps, {"kernels-v3"}, false));
     dumpAll();
     DumpFolder::removeUnfinished();
     EXPECT_EQ(std::distance(fs::directory_iterator(dumps), fs::directory_iterator()), 1);
@@ -157,13 +157,13 @@ TEST_F(BuildOutputs, AnInterruptedDumpGoesUnlessItIsKept) {
     shared.keep();
     DumpFolder::removeUnfinished();
     EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
-    EXPECT_FALSE(DumpFolder().prepare(dumps, {"v3"}, false));  // refused: not its own to remove
+    EXPECT_FALSE(DumpFolder().prepare(dumps, {"kernels-v3"}, false));  // refused: not its own to remove
     DumpFolder::removeUnfinished();
     EXPECT_TRUE(fs::exists(dumps + "/kernels-v3/012-c.s"));
   }
   {
     DumpFolder failed;
-    ASSERT_TRUE(failed.prepare(dumps, {"v3"}, true));
+    ASSERT_TRUE(failed.prepare(dumps, {"kernels-v3"}, true));
     dumpAll();
   }
   DumpFolder::removeUnfinished();  // the build ended by itself

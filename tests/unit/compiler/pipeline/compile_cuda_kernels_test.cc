@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kModule = R"(
 !x = tensor<?x32xf32, #llm.dims<[T, 32]>>
 kern.func @add(%x: !x, %y: !x, %b: !llm.batch) -> !x attributes {hero = "pointwise", config = [#kern.config<m_max = 0>]} {
-  %r = llm.add %x, %y : !x
+  %r = llm.add %x, %y : !x loc("layers.0.residual")
   kern.yield %r : !x
 }
 kern.func @scale(%x: !x, %b: !llm.batch) -> !x attributes {hero = "pointwise", config = [#kern.config<m_max = 8>, #kern.config<m_max = 0>]} {
@@ -111,6 +111,9 @@ TEST_F(CompileCudaKernels, ListingsAreKeptWhenAskedFor) {
   EXPECT_TRUE(without->cuda[0].variants[0].kernel.text.empty());
   EXPECT_NE(with->cuda[0].variants[0].kernel.text.find("add_any"), std::string::npos);
   EXPECT_NE(with->kernelIr[0].find("kern.func @add"), std::string::npos);
+  EXPECT_EQ(with->kernelIr[0].find("loc("), std::string::npos) << "people read it";
+  const std::string& text = with->cuda[0].variants[0].kernel.text;
+  EXPECT_NE(text.find("// llm.add, layers.0.residual\n"), std::string::npos) << text;
 }
 
 }  // namespace

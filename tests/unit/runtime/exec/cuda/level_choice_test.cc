@@ -142,8 +142,13 @@ TEST(LevelChoice, EveryDeviceTakesWhatFitsIt) {
       EXPECT_EQ(choice ? levels[choice->index].name.substr(5) : "-", want) << where;
       if (!choice) continue;
       EXPECT_LE(levels[choice->index].sharedBytes, row.sharedBytes) << where;
-      // Said where a cubin for this generation is there and too large.
-      EXPECT_EQ(choice->notice.empty(), !(row.major == 8 && want == "compute_80")) << where << choice->notice;
+      // Said wherever the driver has to compile, and how long it took.
+      EXPECT_EQ(choice->compiles, want.starts_with("compute_")) << where;
+      const std::string said = loadedNotice(levels[choice->index].name, *choice, 1.5);
+      EXPECT_EQ(said.starts_with("runs cuda:" + std::string(want) + ", which the driver compiled in 1.50 s: "),
+                choice->compiles)
+          << where << said;
+      EXPECT_EQ(said.empty(), !choice->compiles) << where << said;
     }
 }
 
@@ -151,9 +156,9 @@ TEST(LevelChoice, SaysWhatEachWouldNeed) {
   const DeviceFacts facts = {.name = "NVIDIA A10", .major = 8, .minor = 6, .sharedBytes = 99 * KiB};
   const auto ptx = selectLevel(engineFor("sm_80"), facts);
   ASSERT_TRUE(ptx);
-  EXPECT_EQ(ptx->notice,
-            "runs cuda:compute_80, which the driver compiles when it loads it: cuda:sm_80 needs 153.0 KiB of shared "
-            "memory a block, NVIDIA A10 (sm_86) has 99.0 KiB; --target cuda:sm_86 makes code for it");
+  EXPECT_EQ(loadedNotice("cuda:compute_80", *ptx, 0.816),
+            "runs cuda:compute_80, which the driver compiled in 0.82 s: cuda:sm_80 needs 153.0 KiB of shared memory a "
+            "block, NVIDIA A10 (sm_86) has 99.0 KiB; --target cuda:sm_86 makes code for it");
   std::vector<CodeLevel> levels = engineFor("sm_80");
   levels[1] = {"cuda:compute_90", 93 * KiB};
   const auto none = selectLevel(levels, facts);
@@ -182,7 +187,35 @@ TEST(LevelChoice, OneThatIsAskedForMustFit) {
             "99.0 KiB");
   const auto ptx = selectLevel(engineFor("sm_80"), facts, "cuda:compute_80");
   ASSERT_TRUE(ptx);
-  EXPECT_EQ(ptx->notice, "");
+  EXPECT_EQ(loadedNotice("cuda:compute_80", *ptx, 2),
+            "runs cuda:compute_80, which the driver compiled in 2.00 s: LLMC_CUDA_LEVEL asks for it");
+  const auto cubin = selectLevel(engineFor("sm_86"), facts, "cuda:sm_86");
+  ASSERT_TRUE(cubin);
+  EXPECT_EQ(loadedNotice("cuda:sm_86", *cubin, 2), "");
+}
+
+/// What to build is named where that makes a cubin, later PTX where it does that, nothing where it makes the same.
+TEST(LevelChoice, PtxSaysWhatToBuildForTheDevice) {
+  const auto said = [](std::string_view arch, int major, int minor) {
+    const auto choice =
+        selectLevel(engineFor(arch), {.name = "X", .major = major, .minor = minor, .sharedBytes = 227 * KiB});
+    return choice ? choice->reason : choice.status().message();
+  };
+  EXPECT_EQ(said("sm_90a", 10, 0),
+            "no cubin of the engine (cuda:sm_90a) is for X (sm_100); --target cuda:sm_100a makes code for it");
+  EXPECT_EQ(said("sm_80", 9, 0),
+            "no cubin of the engine (cuda:sm_80) is for X (sm_90); --target cuda:sm_90a makes code for it");
+  EXPECT_EQ(said("sm_90a", 10, 3),
+            "no cubin of the engine (cuda:sm_90a) is for X (sm_103); llmc makes no cubin for it, but --target "
+            "cuda:sm_100a makes later PTX");
+  EXPECT_EQ(said("sm_120a", 12, 1),
+            "no cubin of the engine (cuda:sm_120a) is for X (sm_121); llmc makes no cubin for it");
+  // A cubin that is not the best one is nothing to compile.
+  std::vector<CodeLevel> levels = {{"cuda:sm_80", 90 * KiB}, {"cuda:sm_86", 150 * KiB}, {"cuda:compute_86", 93 * KiB}};
+  const auto older = selectLevel(levels, {.name = "X", .major = 8, .minor = 6, .sharedBytes = 99 * KiB});
+  ASSERT_TRUE(older);
+  EXPECT_EQ(loadedNotice("cuda:sm_80", *older, 2),
+            "runs cuda:sm_80: cuda:sm_86 needs 150.0 KiB of shared memory a block, X (sm_86) has 99.0 KiB");
 }
 
 TEST(LevelChoice, ALevelNeedsWhatItsLargestKernelNeeds) {
