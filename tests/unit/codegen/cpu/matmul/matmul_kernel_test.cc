@@ -308,6 +308,22 @@ TEST(MatmulHotLoop, PairsOfBf16AreMultipliedAsTheyLie) {
   EXPECT_EQ(vectorStackReferences(text), 0) << text;
 }
 
+/// Zen 5: 8 rows by two panels; a pair of x is loaded once for both, and both panels' next columns are fetched.
+TEST(MatmulHotLoop, TwoPanelsOfPairsShareWhatIsReadOfX) {
+  MatmulShape shape{64, 2048, Layout::BF16N16K2, ActKind::F32, 0, 1};
+  shape.bf16Products = true;
+  BuiltMatmul kernel(shape, *findLevel("x86-64-v4-vnni-bf16-vp2intersect"), true);
+  ASSERT_EQ(kernel.error, "");
+  const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, "vdpbf16ps");
+  EXPECT_EQ(countOf(loop, "vdpbf16ps"), 64); // four steps
+  EXPECT_EQ(countOf(loop, "prefetcht0"), 8);
+  EXPECT_LE(loop.size(), 118u);
+  std::string text;
+  for (const std::string &line : loop)
+    text += line + "\n";
+  EXPECT_EQ(vectorStackReferences(text), 0) << text;
+}
+
 /// The displacement at which a line of AVX2 code loads codes, -1: it does not.
 long loadedAt(const std::string &line) {
   size_t operand = line.find('\t', 1) + 1;
