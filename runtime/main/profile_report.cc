@@ -75,12 +75,12 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
   return work;
 }
 
-/// What attention multiplies. With int8 or bf16 activations tokens of prompts may be rounded: to bf16 where the level
+/// What attention multiplies. With int8 activations tokens of prompts may be rounded: to bf16 where the level
 /// has it, to 16-bit integers where vectors have 256 bits and the cache f16; a sequence that brings one token, which
 /// pairs with each cached one once, never is. An int8 cache meets 16-bit factors.
 const char* attentionUnit(const fb::Engine& plan, const StepProfile::Entry& entry, const ComputePeaks& peaks) {
   const fb::DType cache = plan.kv()->dtype();
-  if (textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context && cache != fb::DType::F32) {
+  if (textOf(plan.model()->activations()) == "int8" && entry.attended > entry.context && cache != fb::DType::F32) {
     if (peaks.bf16 > 0) return "bf16";
     if (cache == fb::DType::F16 && peaks.vectorBits == 256) return "int16";
   }
