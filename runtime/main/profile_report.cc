@@ -70,6 +70,7 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
     work.bytes += static_cast<double>(weight->size()) * static_cast<double>(entry.calls);
     work.operations += 2 * elements * static_cast<double>(entry.rows);
     if (activations == "int8" && weight->dtype() >= fb::DType::I8) work.unit = "int8";
+    // Those that keep f32 all the same (the head; q, k and v by default) are held against that peak, too.
     if (activations == "bf16" && weight->dtype() == fb::DType::BF16) work.unit = "bf16";
   }
   return work;
