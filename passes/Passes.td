@@ -48,13 +48,15 @@ def Quantize : LlmcPass<"llm-quantize"> {
     `%q = llm.quantize %x : .. -> !llm.qact<[T, 576], e4m3>`. A CPU has no such products: it multiplies f32 that `llm.round_rows` and the packer
     have rounded to the same numbers, which is for measuring.
     Integer weights that a scheme stores as floats are expanded by the build, not by the products (F12), with a remark.
-    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float; bf16, too, and gives those with bf16 weights
-    bf16_products, and attention. For cuda activations are auto or bf16.
+    Products with bf16 weights get bf16_products, but for the head: codegen rounds their inputs where a CPU multiplies bf16 and a step has many
+    rows. activations = bf16 leaves inputs of integer weights in float.
+    Limits: vectors (norms, biases) stay f32; activations = f32 leaves all products in float, int8 those with float weights.
+    For cuda activations are auto or bf16.
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", "\"native\"", "native, w16, w8, w4 or fp8">,
     Option<"groupSize", "group-size", "int64_t", "32", "columns that share a scale under w4: 32 or 128">,
-    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers; cuda: bf16), int8, f32 or bf16 (cpu: where weights are bf16)">,
+    Option<"activations", "activations", "std::string", "\"auto\"", "auto (int8 where weights are integers, bf16 where they are bf16; cuda: bf16), int8, f32 or bf16">,
     targetOption];
 }
 

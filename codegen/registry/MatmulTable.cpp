@@ -18,6 +18,7 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kFourBits{kMatmulNotes, "4 bits: where the time of a tile goes"},
     kManyRows{kMatmulNotes, "4 bits, many rows: sums side by side (AVX2), sums in memory (Zen 5)"},
     kWordsOf16{kMatmulNotes, "5 to 16 rows at AVX2"}, kTwoProducts{kMatmulNotes, "bf16 weights: two products a lane"},
+    kPairPanels{kMatmulNotes, "Two panels of pairs"},
     kFloatPanels{kMatmulNotes, "bf16 and f16 at 512 bits: two panels"}, kTiles{kConfigurationResults, "Register tiles"},
     kGroups{kConfigurationResults, "Superblocks a loop"}, kTails{kConfigurationResults, "Tiles of the last rows"},
     kPasses{kConfigurationResults, "Columns a pass"}, kBlocks{kConfigurationResults, "Rows a block"},
@@ -50,7 +51,8 @@ static constexpr TileRow kTileRows[] = {
   {{kV3Vnni,     kAnyFormat,  kInt8,    kMany},                               TileStyle::Steps,    6, 1, 0, 1, kUnpack,                {32, 48}, kLadder},
   {{kAvx2,       kUpperBits,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, kUnpack,                {32, 48}, kTiles},
   {{kAvx2,       kAnyFormat,  kInt8,    kFour | kSixteen},                    TileStyle::Steps,    4, 1, 2, 1, 0,                      {},       kLadder},
-  {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},TileStyle::Pairs,   12, 1, 0, 1, 0,                      {8, 16},  kTwoProducts},
+  {{kZen5,       kBf16,       kRounded, kMany,             When::WholePairs}, TileStyle::Pairs,    8, 2, 4, 1, 0,                      {8, 16},  kPairPanels},
+  {{kBf16Levels, kBf16,       kRounded, kMany,             When::WholeGroups},TileStyle::Pairs,   12, 1, 4, 1, 0,                      {8, 16},  kTwoProducts},
   {{kZen5,       kSixteenBit, kFloat,   kMany,             When::Pairs},      TileStyle::Float,    8, 2, 0, 1, 0,                      {8, 32},  kFloatPanels},
   {{kAvx2,       kSixteenBit, kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kManyRows},
   {{kAvx2,       kF32,        kFloat,   kMany},                               TileStyle::Float,    6, 1, 0, 1, 0,                      {8, 32},  kTiles},
@@ -162,9 +164,9 @@ static ClassSet classBit(int64_t mMax) {
 
 bool MatmulCase::holds(const Level &level, const MatmulShape &shape) const {
   const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
-  if (when == When::Pairs && !(halves && shape.panels() > 1))
+  if ((when == When::Pairs || when == When::WholePairs) && !(halves && shape.panels() > 1))
     return false;
-  if (when == When::WholeGroups && shape.k % kQuantGroup != 0)
+  if ((when == When::WholeGroups || when == When::WholePairs) && shape.k % kQuantGroup != 0)
     return false;
   const FormatSet format = formatBit(shape.layout);
   return (levels & levelBit(level)) && (formats & format) == format && (act & actBit(shape)) &&
@@ -186,7 +188,8 @@ const ShareRow &shareOf(const MatmulShape &shape) {
 
 const BlockRow &blockOf(const Level &level, const MatmulConfig &config) {
   return *std::find_if(std::begin(kBlockRows), std::prev(std::end(kBlockRows)), [&](const BlockRow &row) {
-    const bool holds = row.of == BlockRow::Floats ? config.style == TileStyle::Float : config.rowScales;
+    const bool floats = config.style == TileStyle::Float || config.style == TileStyle::Pairs;
+    const bool holds = row.of == BlockRow::Floats ? floats : config.rowScales;
     return (row.levels & levelBit(level)) && (row.of == BlockRow::Any || holds);
   });
 }

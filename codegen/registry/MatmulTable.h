@@ -29,6 +29,7 @@ enum class When : uint8_t {
   Pairs, ///< more than one panel, units of 1, 2 or 4: tiles of two panels end where units do, and what an epilogue
          ///< over units of 8 (heads) holds leaves no register for them
   WholeGroups, ///< K is a multiple of 32
+  WholePairs,  ///< both
 };
 
 /// A row applies to a product that is in all of its sets; of those that do, the first counts.

@@ -51,7 +51,7 @@ static std::string rowFault(const Level &level, const MatmulShape &shape, const 
   // More sums than registers are legal and slow; more than this only make code that nobody wants to compile.
   int64_t most = shape.mMax == 0 ? 16 : std::min<int64_t>(shape.mMax, 16);
   // Wide has its sums in memory; two panels of floats leave eight registers to weights and x.
-  if (config.style == TileStyle::Float && level.avx512)
+  if ((config.style == TileStyle::Float || config.style == TileStyle::Pairs) && level.avx512)
     most = std::min<int64_t>(most, 12);
   else if (config.style != TileStyle::Wide)
     most = std::min<int64_t>(most, (level.avx512 ? 12 : 8) / std::clamp<int64_t>(config.tilePanels, 1, 2));
@@ -71,7 +71,8 @@ std::string matmulFault(const Level &level, const MatmulShape &shape, const Matm
   if (std::string fault = rowFault(level, shape, config); !fault.empty())
     return fault;
   const bool direct = config.style == TileStyle::Direct, wide = config.style == TileStyle::Wide;
-  const bool floats = config.style == TileStyle::Float && !isQuantized(shape.layout);
+  const bool floats =
+      (config.style == TileStyle::Float && !isQuantized(shape.layout)) || config.style == TileStyle::Pairs;
   if (config.tilePanels != 1 && !(config.tilePanels == 2 && (direct || wide || floats) && level.avx512 &&
                                   config.groupsPerIter == 1 && (shape.unitPanels == 1 || shape.unitPanels % 2 == 0)))
     return outOf(

@@ -18,7 +18,9 @@ std::string TuningRecord::print() const {
 
 std::string productKey(const MatmulShape &shape) {
   return std::to_string(shape.n) + "x" + std::to_string(shape.k) + "," + std::string(layoutName(shape.layout)) + "," +
-         (shape.act == ActKind::Int8 ? "int8" : "f32");
+         (shape.act == ActKind::Int8 ? "int8"
+          : shape.bf16Products       ? "bf16"
+                                     : "f32");
 }
 
 /// Decimal, at least `least` and at most 2^31 - 1.
@@ -33,7 +35,7 @@ static std::optional<int64_t> readNumber(llvm::StringRef text, int64_t least = 0
 static std::optional<MatmulShape> readProduct(llvm::StringRef key) {
   llvm::SmallVector<llvm::StringRef> parts;
   key.split(parts, ',');
-  if (parts.size() != 3 || (parts[2] != "int8" && parts[2] != "f32"))
+  if (parts.size() != 3 || (parts[2] != "int8" && parts[2] != "bf16" && parts[2] != "f32"))
     return std::nullopt;
   auto [rows, columns] = parts[0].split('x');
   std::optional<int64_t> n = readNumber(rows, 1), k = readNumber(columns, 1);
@@ -45,7 +47,10 @@ static std::optional<MatmulShape> readProduct(llvm::StringRef key) {
   shape.k = *k;
   shape.layout = *layout;
   shape.act = parts[2] == "int8" ? ActKind::Int8 : ActKind::F32;
+  shape.bf16Products = parts[2] == "bf16";
   if (shape.act == ActKind::Int8 && !isQuantized(*layout))
+    return std::nullopt;
+  if (shape.bf16Products && *layout != Layout::BF16N16K2)
     return std::nullopt;
   return shape;
 }

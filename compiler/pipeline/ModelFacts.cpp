@@ -36,7 +36,7 @@ std::string productInputs(ModuleOp module) {
     auto linear = dyn_cast<llm::LinearOp>(op);
     if (isa<llm::QuantizeOp>(op))
       found = "int8";
-    else if (linear && linear.getBf16Products())
+    else if (linear && linear.getBf16Products() && found != "int8")
       found = "bf16";
   });
   return found;

@@ -36,7 +36,9 @@ static cxxopts::Options buildFlags() {
                              "what keys and values are stored as: auto (f16; f32 with --activations f32), f16, int8; "
                              "cpu: f32; cuda: bf16, fp8",
                              cxxopts::value<std::string>()->default_value("auto"), "TYPE")(
-      "activations", "inputs of products: auto (int8 where weights are integers; cuda: bf16), int8, f32, bf16",
+      "activations",
+      "inputs of products: auto (int8 where weights are integers; prompts' bf16 where weights are bf16 and the CPU "
+      "multiplies bf16; cuda: bf16), int8, f32, bf16",
       cxxopts::value<std::string>()->default_value("auto"),
       "KIND")("cpu-levels", "instruction sets: all, host, or a list of names",
               cxxopts::value<std::string>()->default_value("all"),

@@ -9,7 +9,10 @@
 namespace llmc {
 
 static std::optional<MatmulShape> productOf(const fb::Engine &plan, const fb::Launch &launch) {
-  const bool int8 = plan.model()->activations() && plan.model()->activations()->string_view() == "int8";
+  const std::string_view inputs = plan.model()->activations() ? plan.model()->activations()->string_view() : "";
+  // The head, a product of selected rows, keeps f32.
+  const bool int8 = inputs == "int8",
+             rounds = inputs == "bf16" && plan.kernels()->Get(launch.kernel())->dim() == fb::Dim::Token;
   for (const auto *arg : *launch.args()) {
     if (arg->kind() != fb::ArgKind::Weight)
       continue;
@@ -22,6 +25,7 @@ static std::optional<MatmulShape> productOf(const fb::Engine &plan, const fb::La
     shape.k = static_cast<int64_t>(weight->cols());
     shape.layout = *layout;
     shape.act = int8 && isQuantized(*layout) ? ActKind::Int8 : ActKind::F32;
+    shape.bf16Products = rounds && *layout == Layout::BF16N16K2;
     return shape;
   }
   return std::nullopt;

@@ -78,17 +78,18 @@ Work productWork(const fb::Engine& plan, uint32_t kernel, const StepProfile::Ent
     work.bytes += static_cast<double>(weight->size()) * static_cast<double>(entry.calls);
     work.operations += 2 * elements * static_cast<double>(entry.rows);
     if (activations == "int8" && weight->dtype() >= fb::DType::I8) work.unit = "int8";
+    // Those that keep f32 all the same (the head; q, k and v by default) are held against that peak, too.
     if (activations == "bf16" && weight->dtype() == fb::DType::BF16) work.unit = "bf16";
   }
   return work;
 }
 
-/// What attention multiplies. With int8 or bf16 activations tokens of prompts may be rounded: to bf16 where the level
+/// What attention multiplies. With int8 activations tokens of prompts may be rounded: to bf16 where the level
 /// has it, to 16-bit integers where vectors have 256 bits and the cache f16; a sequence that brings one token, which
 /// pairs with each cached one once, never is. An int8 cache meets 16-bit factors.
 const char* attentionUnit(const fb::Engine& plan, const StepProfile::Entry& entry, const ComputePeaks& peaks) {
   const fb::DType cache = plan.kv()->dtype();
-  if (textOf(plan.model()->activations()) != "f32" && entry.attended > entry.context && cache != fb::DType::F32) {
+  if (textOf(plan.model()->activations()) == "int8" && entry.attended > entry.context && cache != fb::DType::F32) {
     if (peaks.bf16 > 0) return "bf16";
     if (cache == fb::DType::F16 && peaks.vectorBits == 256) return "int16";
   }

@@ -32,11 +32,11 @@ BUDGET = {"zmm": {"linear": 0, "linear float": 0, "attend": 0, "attend int8": 2}
 
 @functools.cache
 def listings(kind: str, *flags) -> dict[str, dict[str, str]]:
-    """{level: {kernel variant: assembly}} of one layer with the shapes of a 135M model; kind: of its weights. With BF16 the cache is int8."""
+    """{level: {kernel variant: assembly}} of one layer with the shapes of a 135M model; kind: of its weights. With BF16 the cache is int8, and activations stay f32."""
     folder = hostile.fresh_folder("assembly")
     spec = tiny_models.Spec(f"layer-{kind}", "llama", 9, 3, 64, 576, 1536, 517, kind, layers=1, tied=True, gguf=3 * kind.startswith("Q"))
     engine.call("llmc", "build", tiny_models.write(spec, folder), "-o", folder / "engine.bin", "--quiet", "--cpu-levels", "all", "--quality", "off",
-                "--selftest-tokens", "0", "--dump-dir", folder / "d", "--print-ir-after", "plan-verify", "--kv-cache", "int8" if kind == "BF16" else "f16", *flags)
+                "--selftest-tokens", "0", "--dump-dir", folder / "d", "--print-ir-after", "plan-verify", *(("--kv-cache", "int8", "--activations", "f32") if kind == "BF16" else ("--kv-cache", "f16")), *flags)
     found = {}
     for level in LEVELS:
         files = sorted((folder / "d" / f"kernels-{level}").glob("*.s"))

@@ -67,17 +67,20 @@ for one in CACHE_MODELS:
 @unittest.skipUnless(engine.have_binaries(), f"no llmc and llmc-run in {engine.BIN}")
 class Bf16Activations(unittest.TestCase):
     def test_real_model(self):
-        """SmolLM2 in bf16, 512 tokens; measured 1.6e-4 and 99.1% over 8,192; f32 activations 5e-7 and 99.95%. Levels without vdpbf16ps stay f32."""
-        built = engine.build(smollm2.folder(), "--activations", "bf16")
+        """SmolLM2 in bf16, 512 tokens; measured over 8,192: bf16 7.4e-5 and 99.5%, auto 5.3e-5 and 99.7%, llama.cpp 9.9e-5 and 99.2%; f32 5e-7. Levels
+        without vdpbf16ps stay f32."""
+        engines = {kind: kl.engine_logits(engine.build(smollm2.folder(), "--activations", kind, "--kv-cache", "f16")) for kind in ("bf16", "auto", "f32")}
         exact = kl.Exact(smollm2.folder(), smollm2.cache_dir(), np.float32)
         import tokenizers
 
         ids = tokenizers.Tokenizer.from_file(str(smollm2.folder() / "tokenizer.json")).encode(kl.TEXT.read_text()).ids
-        found = kl.measure(exact, {"bf16": kl.engine_logits(built)}, ids, 512, 512)["bf16"]
-        self.assertLess(found["kl_mean"], 3e-4)
-        self.assertGreater(found["same_top"], 0.98)
+        found = kl.measure(exact, engines, ids, 512, 512)
+        self.assertLess(found["bf16"]["kl_mean"], 1.6e-4)  # the first 512 are harder than most: 1.07e-4
+        self.assertGreater(found["bf16"]["same_top"], 0.985)
+        self.assertLess(found["f32"]["kl_mean"], 2e-6)
         if "x86-64-v4-vnni-bf16" in engine.host_levels():
-            self.assertGreater(found["kl_mean"], 1e-5, "nothing was rounded")
+            self.assertGreater(found["auto"]["kl_mean"], 1e-5, "nothing was rounded")
+            self.assertLess(found["auto"]["kl_mean"], found["bf16"]["kl_mean"])
 
 
 if __name__ == "__main__":

@@ -36,15 +36,15 @@ class Wanted:
     `rounding` is what the engine may round: "f32" nothing, so the bounds are float32 noise around exact math; "f16" the KV cache, as the base does,
     too (measured KL 1e-8, largest difference of a log probability 4e-3; against exact math 1e-6); "int8" activations, of which single
     levels flip and spread, so the base is exact math, and the bound what plain rounding of the inputs of quantized linears costs on
-    the same rows (a better scheme passes too)."""
+    the same rows (a better scheme passes too); "bf16" the same for linears with bf16 weights."""
 
     def __init__(self, name: str, rounding: str):
         self.model = reference.load(model_path(name), kv="f16" if rounding == "f16" else "exact")
         self.base = compare.log_softmax(self.model.logits(prompt(name)))
         self.rounding = None
         self.kl, self.largest = (1e-9, 1e-3) if rounding == "f32" else (1e-6, 0.02)
-        if rounding == "int8":
-            rounded = reference.load(model_path(name), kv="f16", activations="int8").logits(prompt(name))
+        if rounding in ("int8", "bf16"):
+            rounded = reference.load(model_path(name), kv="f16", activations=rounding).logits(prompt(name))
             rounded = compare.log_softmax(rounded)
             self.rounding = compare.kl_rows(self.base, rounded)
             self.largest = 1.5 * np.abs(self.base - rounded).max()
@@ -99,9 +99,14 @@ class CpuLevels(unittest.TestCase):
     """16, 8 and 4-bit models at each level but this CPU's own, which TinyModels has: an engine that holds this level alone."""
 
 
+def rounds_bf16() -> bool:
+    """Whether the level that engines take here multiplies bf16; others leave inputs of float weights alone."""
+    return "bf16" in engine.host_levels()[-1]
+
+
 def add_model(spec, activations: str):
     quantized = spec.kind.startswith("Q")
-    rounding = "f32" if activations == "f32" else "int8" if quantized else "f16"
+    rounding = "f32" if activations == "f32" else "int8" if quantized else "bf16" if spec.kind == "BF16" and rounds_bf16() else "f16"
 
     def test(self):
         path = engine.build(model_path(spec.name), "--activations", activations)
@@ -124,7 +129,8 @@ def add_model(spec, activations: str):
 
 
 def add_level(name: str, level: str):
-    rounding = "int8" if next(s for s in tiny_models.SPECS if s.name == name).kind.startswith("Q") else "f16"
+    kind = next(s for s in tiny_models.SPECS if s.name == name).kind
+    rounding = "int8" if kind.startswith("Q") else "bf16" if kind == "BF16" and "bf16" in level else "f16"
 
     def test(self):
         if level not in engine.host_levels():
@@ -192,7 +198,7 @@ class OwnQuantization(unittest.TestCase):
     def test_w16_of_16_bit_weights_changes_nothing(self):
         for name in ("llama-9h3-d64-bf16", "llama-5h5-d80-f16"):
             with self.subTest(name):
-                path = engine.build(model_path(name), "--quant", "w16")
+                path = engine.build(model_path(name), "--quant", "w16", "--activations", "f32", "--kv-cache", "f16")
                 wanted(name, "f16").check(self, engine.logits(path, prompt(name), *CONTEXT), len(prompt(name)))
 
 

@@ -170,22 +170,31 @@ TileEmitter::Values TileEmitter::lastPass(const TilePlace &place, bool needed, V
       [&] { return totals; });
 }
 
-/// Rows of x hold bf16, the odd column of each pair first, as the panel's lines do.
+/// Rows of x hold bf16, the odd column of each pair first, as the panel's lines do. A row's sums are one chain whatever
+/// the tile, so that a row has the same bits in any of them.
 void TileEmitter::emitPairs(const TilePlace &place) {
   constexpr int64_t kColumns = 8;
   VectorType pairs = k_.vec(2 * lanes_, k_.bf16());
   Value begin = k_.mul(place.groupBegin, kQuantGroup);
   Value end = k_.minSI(k_.mul(place.groupEnd, kQuantGroup), k_.c(shape_.k));
   Values totals = k_.forLoop(begin, end, kColumns, loadTotals(place), [&](Value column, ValueRange carried) {
-    Values next(carried.begin(), carried.end());
-    Value line = k_.address(place.weights, k_.mul(column, kPanelRows * 2)), x = k_.address(place.x, k_.mul(column, 2));
+    Values next(carried.begin(), carried.end()), lines;
+    for (const TilePlace &panel : panelsOf(place))
+      lines.push_back(k_.address(panel.weights, k_.mul(column, kPanelRows * 2)));
+    Value x = k_.address(place.x, k_.mul(column, 2));
     for (int64_t i = 0; i < kColumns / 2; ++i) {
-      if (config_.prefetchBytes)
-        k_.prefetch(line, Value(), config_.prefetchBytes + i * kLineBytes);
-      Value weights = k_.load(pairs, line, Value(), i * kLineBytes, kLineBytes);
+      Values weights;
+      for (Value line : lines) {
+        if (config_.prefetchBytes)
+          k_.prefetch(line, Value(), config_.prefetchBytes + i * kLineBytes);
+        weights.push_back(k_.load(pairs, line, Value(), i * kLineBytes, kLineBytes));
+      }
       for (int64_t row = 0; row < config_.tileRows; ++row) {
         Value a = k_.bitcast(k_.loadSplat(k_.i32(), lanes_, x, Value(), row * xStride_ + i * 4), pairs);
-        next[row] = k_.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", floats(), {next[row], weights, a});
+        for (int64_t panel = 0; panel < std::ssize(weights); ++panel) {
+          Value &total = next[sumIndex(row, panel)];
+          total = k_.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", floats(), {total, weights[panel], a});
+        }
       }
     }
     return next;

@@ -19,17 +19,21 @@ const Shape kShapes[] = {{960, 576}, {576, 576}, {3072, 576}, {576, 1536}, {4096
 struct Kind {
   Layout layout;
   ActKind act;
+  bool rounded = false; ///< f32 activations may be rounded to bf16
+
+  std::string name() const { return layoutTestName(layout, act) + (rounded ? "_rounded" : ""); }
 };
 const Kind kKinds[] = {
-    {Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q8N16K4, ActKind::Int8},    {Layout::Q4KN16K4, ActKind::Int8},
-    {Layout::Q5KN16K4, ActKind::Int8},    {Layout::Q6KN16K4, ActKind::Int8},   {Layout::Q5N16K4Sym, ActKind::Int8},
-    {Layout::Q4N16K4Sym, ActKind::Int8},  {Layout::BF16N16K2, ActKind::F32},   {Layout::F16N16, ActKind::F32},
-    {Layout::F32N16, ActKind::F32},       {Layout::Q4N16K4Asym, ActKind::F32}, {Layout::Q8N16K4, ActKind::F32}};
+    {Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q8N16K4, ActKind::Int8},  {Layout::Q4KN16K4, ActKind::Int8},
+    {Layout::Q5KN16K4, ActKind::Int8},    {Layout::Q6KN16K4, ActKind::Int8}, {Layout::Q5N16K4Sym, ActKind::Int8},
+    {Layout::Q4N16K4Sym, ActKind::Int8},  {Layout::BF16N16K2, ActKind::F32}, {Layout::BF16N16K2, ActKind::F32, true},
+    {Layout::F16N16, ActKind::F32},       {Layout::F32N16, ActKind::F32},    {Layout::Q4N16K4Asym, ActKind::F32},
+    {Layout::Q8N16K4, ActKind::F32}};
 const int kRowCounts[] = {1, 2, 4, 8, 16, 64, 512};
 constexpr size_t kDramBytes = 256u << 20;
 
 void benchKind(const Level &level, const Kind &kind, int onlyRows) {
-  printf("%s\n%-14s", layoutTestName(kind.layout, kind.act).c_str(), "N x K");
+  printf("%s\n%-14s", kind.name().c_str(), "N x K");
   printf(" %9s %9s", "M=1 GB/s", "dram GB/s");
   for (int rows : kRowCounts)
     if (rows > 1)
@@ -46,6 +50,7 @@ void benchKind(const Level &level, const Kind &kind, int onlyRows) {
         continue;
       }
       MatmulShape shape{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1};
+      shape.bf16Products = kind.rounded;
       BuiltMatmul kernel(shape, level, false);
       double bytes = static_cast<double>(packedBytes(shape.layout, shape.n, shape.k));
       if (rows == 1) {
@@ -90,14 +95,15 @@ void compareKind(const Level &level, const Kind &kind, int rows, const std::vect
   for (const Shape &size : sizes) {
     if (!only.n && size.n > 10000 && kind.layout != Layout::Q8N16K4)
       continue;
-    MatmulShape table{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1}, other = table;
+    MatmulShape table{size.n, size.k, kind.layout, kind.act, rowClass(rows), 1};
+    table.bf16Products = kind.rounded;
+    MatmulShape other = table;
     auto tuning = std::make_shared<MatmulTuning>();
     tuning->set(level.name, table.mMax, numbers);
     other.tuning = tuning;
     std::string fault;
     matmulWith(level, table, numbers, fault);
-    printf("%s %ldx%ld, M = %d: %s", layoutTestName(kind.layout, kind.act).c_str(), size.n, size.k, rows,
-           fault.c_str());
+    printf("%s %ldx%ld, M = %d: %s", kind.name().c_str(), size.n, size.k, rows, fault.c_str());
     BuiltMatmul first(table, level, false), second(other, level, false);
     const double ops = 2.0 * rows * static_cast<double>(size.n * size.k) / 1e9;
     for (size_t memory : {size_t{0}, size_t{48} << 20}) {
@@ -139,7 +145,7 @@ int main(int argc, char **argv) {
     if (!numbers.empty()) {
       printf("== %s\n", level.name.str().c_str());
       for (const Kind &kind : kKinds)
-        if (layoutTestName(kind.layout, kind.act).find(layoutFilter) != std::string::npos)
+        if (kind.name().find(layoutFilter) != std::string::npos)
           compareKind(level, kind, onlyRows, numbers, only);
       continue;
     }
@@ -148,7 +154,7 @@ int main(int argc, char **argv) {
         level.name.str().c_str(), readBandwidth(level, 256 << 10), readBandwidth(level, 8 << 20),
         readBandwidth(level, kDramBytes), dotPeak(level), fmaPeak(level));
     for (const Kind &kind : kKinds)
-      if (layoutTestName(kind.layout, kind.act).find(layoutFilter) != std::string::npos)
+      if (kind.name().find(layoutFilter) != std::string::npos)
         benchKind(level, kind, onlyRows);
   }
 }

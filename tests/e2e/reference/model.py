@@ -19,6 +19,7 @@ class Linear:
     weight: np.ndarray  # [N, K]
     bias: np.ndarray | None  # [N]
     quantized: bool  # stored in 4 or 8 bits in the file
+    bf16: bool = False  # stored so in the file, and not the head
 
 
 class Cache:
@@ -33,7 +34,7 @@ class Cache:
 
 class Model:
     """kv="f16", "bf16", "int8" or "fp8" rounds keys and values as the engine's cache does; activations="int8" rounds the inputs of linears
-    whose weights are stored quantized (32 values share one scale, amax/127). The defaults are exact math. streamed: each pass reads the
+    whose weights are stored quantized (32 values share one scale, amax/127), "bf16" those of linears whose weights are bf16, but for the head's. The defaults are exact math. streamed: each pass reads the
     layers' weights anew, one layer at a time, for models that memory does not hold in `dtype`."""
 
     def __init__(self, config: Config, source, dtype=np.float64, kv="exact", activations="f32", streamed=False):
@@ -60,7 +61,7 @@ class Model:
         for role in ("q", "k", "v", "o", "gate", "up", "down"):
             name = names[role].format(layer)
             weight = self.source.tensor(name + ".weight", self.dtype)
-            block[role] = Linear(weight, self._vector(name + ".bias"), self.source.kind(name + ".weight") in QUANTIZED)
+            block[role] = Linear(weight, self._vector(name + ".bias"), self.source.kind(name + ".weight") in QUANTIZED, self.source.kind(name + ".weight") == "BF16")
         for role in ("attn_norm", "ffn_norm", "q_norm", "k_norm"):
             block[role] = self._vector(names[role].format(layer))
         return block
@@ -71,6 +72,8 @@ class Model:
     def _linear(self, linear: Linear, x):
         if linear.quantized and self.activations == "int8":
             x = round_to_int8(x)
+        if linear.bf16 and self.activations == "bf16":
+            x = round_to_digits(x, 8, -133)
         y = x @ linear.weight.T
         return y if linear.bias is None else y + linear.bias
 

@@ -37,6 +37,7 @@ TEST(MatmulConfig, WhatIsChosenIsPossible) {
         EXPECT_TRUE(level.bf16 && shape.layout == Layout::BF16N16K2);
       if (config.tilePanels > 1)
         EXPECT_TRUE(level.avx512 && (config.style == TileStyle::Direct || config.style == TileStyle::Wide ||
+                                     config.style == TileStyle::Pairs ||
                                      (config.style == TileStyle::Float && !isQuantized(shape.layout))));
       if (shape.mMax == 1)
         EXPECT_EQ(config.tileRows, 1);

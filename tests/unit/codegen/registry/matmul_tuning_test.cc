@@ -70,6 +70,10 @@ TEST(MatmulTuning, TwoPanelsOfFloatsHaveAsManyRowsAsOne) {
   EXPECT_EQ(matmulWith(zen5, shape, {{"tile_panels", 2}}, fault).tileRows, 8) << fault;
   matmulWith(zen5, shape, {{"tile_panels", 2}, {"tile_rows", 16}}, fault);
   EXPECT_EQ(fault, "tile_rows 16: expected 1 to 12");
+  shape.bf16Products = true; // pairs of columns: the same registers
+  EXPECT_EQ(matmulWith(zen5, shape, {{"tile_rows", 12}}, fault).tilePanels, 2) << fault;
+  EXPECT_EQ(matmulWith(*findLevel("x86-64-v4-vnni-bf16"), shape, {{"tile_panels", 2}}, fault).tileRows, 12) << fault;
+  shape.bf16Products = false;
   shape.layout = Layout::Q8N16K4; // widened line by line
   matmulWith(zen5, shape, {{"tile_panels", 2}}, fault);
   EXPECT_NE(fault, "");

@@ -17,9 +17,10 @@ rt::Result<TuningDatabase> parse(const std::string &records) {
 TEST(TuningDatabase, ReadsWhatItPrints) {
   auto database = parse(std::string(kLine) + "  # 12 us\r\n\n" +
                         "cuda sm_90a linear anything 8 stages=3\n"
-                        "cpu x86-64-v3 linear 1024x3072,bf16n16k2,f32 0 group_block=16");
+                        "cpu x86-64-v3 linear 1024x3072,bf16n16k2,f32 0 group_block=16\n"
+                        "cpu x86-64-v4-vnni-bf16 linear 1024x3072,bf16n16k2,bf16 0 tile_panels=2 tile_rows=8");
   ASSERT_TRUE(database) << database.status().toString();
-  ASSERT_EQ(database->records().size(), 3u);
+  ASSERT_EQ(database->records().size(), 4u);
   const TuningRecord &first = database->records()[0];
   EXPECT_EQ(first.print(), kLine);
   EXPECT_EQ(first.mMax, 64);
@@ -32,6 +33,11 @@ TEST(TuningDatabase, ReadsWhatItPrints) {
   EXPECT_EQ(database->find("cpu", "x86-64-v4-vnni", "linear", productKey(shape), 16), nullptr);
   EXPECT_EQ(database->find("cpu", "x86-64-v4", "linear", productKey(shape), 64), nullptr);
   EXPECT_EQ(database->records()[1].print(), "cuda sm_90a linear anything 8 stages=3");
+  // Inputs that may be rounded are another product than those that may not.
+  MatmulShape rounded{1024, 3072, Layout::BF16N16K2, ActKind::F32};
+  rounded.bf16Products = true;
+  EXPECT_EQ(database->find("cpu", "x86-64-v4-vnni-bf16", "linear", productKey(rounded), 0), &database->records()[3]);
+  EXPECT_EQ(database->find("cpu", "x86-64-v3", "linear", productKey(rounded), 0), nullptr);
 }
 
 TEST(TuningDatabase, TellsTheLineAndWhatIsWrong) {
@@ -48,6 +54,7 @@ TEST(TuningDatabase, TellsTheLineAndWhatIsWrong) {
       {"cpu x86-64-v3 linear 960x576,q4,int8 64 tile_rows=6", "expected a product such as"},
       {"cpu x86-64-v3 linear 960x576,plain,f32 64 tile_rows=6", "expected a product such as"},
       {"cpu x86-64-v3 linear 960x576,bf16n16k2,int8 64 tile_rows=6", "expected a product such as"},
+      {"cpu x86-64-v3 linear 960x576,f16n16,bf16 64 tile_rows=6", "expected a product such as"},
       {at + "5 tile_rows=1", "expected a row class of 1, 4, 16, 64 or 0, found 5"},
       {at + "many tile_rows=1", "expected the most rows of a class (0: any), found 'many'"},
       {at + "64 tile_rows", "expected NAME=VALUE with a number up to 2147483647, found 'tile_rows'"},

@@ -3,6 +3,7 @@
 
 #include "runtime/device/cpu_features.h"
 #include "gtest/gtest.h"
+#include <set>
 
 namespace llmc {
 namespace {
@@ -59,6 +60,28 @@ TEST(TuneProducts, FindsEachProductOnceWithAllItsClasses) {
   EXPECT_EQ(productKey(products[1].shape), "4096x576,q4n16k4-asym,int8");
   EXPECT_EQ(products[1].classes, (std::vector<int64_t>{1, 4, 16, 64, 0}));
   EXPECT_EQ(productKey(products[2].shape), "4096x576,bf16n16k2,f32");
+}
+
+/// Products of all tokens round where the engine does; the head, of selected rows, does not.
+TEST(TuneProducts, InputsOfBf16AreThoseOfTheEngine) {
+  fb::EngineT engine;
+  engine.model = std::make_unique<fb::ModelT>();
+  engine.model->activations = "bf16";
+  engine.kv = std::make_unique<fb::KvSpecT>();
+  engine.programs.push_back(std::make_unique<fb::ProgramT>());
+  addWeight(engine, 576, 1, "plain");
+  addWeight(engine, 960, 576, "bf16n16k2");
+  addWeight(engine, 960, 576, "f16n16");
+  addWeight(engine, 4096, 576, "bf16n16k2");
+  for (uint32_t weight : {1u, 2u, 3u})
+    addKernel(engine, "linear", {0}, weight);
+  engine.kernels.back()->dim = fb::Dim::Row;
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(fb::Engine::Pack(builder, &engine));
+  std::set<std::string> keys;
+  for (const TunableProduct &product : productsOf(*fb::GetEngine(builder.GetBufferPointer())))
+    keys.insert(productKey(product.shape));
+  EXPECT_EQ(keys, (std::set<std::string>{"960x576,bf16n16k2,bf16", "960x576,f16n16,f32", "4096x576,bf16n16k2,f32"}));
 }
 
 TEST(TuneProducts, KeepsWhatGainsEnoughAndNothingElse) {

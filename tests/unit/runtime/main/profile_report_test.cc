@@ -134,6 +134,7 @@ TEST_F(InventedTimes, AttentionIsHeldAgainstWhatItMultiplies) {
       {"int8", fb::DType::F16, 512, 9e9, "bf16", "f32"},  {"int8", fb::DType::I8, 256, 0, "int16", "int16"},
       {"int8", fb::DType::I8, 512, 9e9, "bf16", "int16"}, {"f32", fb::DType::I8, 512, 9e9, "int16", "int16"},
       {"f32", fb::DType::F16, 256, 0, "f32", "f32"},      {"bf16", fb::DType::F32, 512, 9e9, "f32", "f32"},
+      {"bf16", fb::DType::F16, 512, 9e9, "f32", "f32"},
   };
   const std::vector<int32_t> ids = {1, 2}, pages = {5};
   for (const size_t tokens : {2u, 1u}) {

@@ -18,11 +18,12 @@ constexpr int kMany = 150;           // more than a row block
 struct Kind {
   Layout layout;
   ActKind act;
+  bool rounded = false; ///< bf16Products
 };
 const Kind kKinds[] = {{Layout::Q4N16K4Asym, ActKind::Int8}, {Layout::Q4N16K4Sym, ActKind::Int8},
                        {Layout::Q4KN16K4, ActKind::Int8},    {Layout::Q6KN16K4, ActKind::Int8},
                        {Layout::Q8N16K4, ActKind::Int8},     {Layout::BF16N16K2, ActKind::F32},
-                       {Layout::Q4N16K4Asym, ActKind::F32}};
+                       {Layout::Q4N16K4Asym, ActKind::F32},  {Layout::BF16N16K2, ActKind::F32, true}};
 
 /// [rows][kN].
 std::vector<float> product(const MatmulShape &shape, const Level &level, const TestWeight &weight,
@@ -42,7 +43,11 @@ bool sameBits(const std::vector<float> &some, const std::vector<float> &all) {
   return std::memcmp(some.data(), all.data(), some.size() * sizeof(float)) == 0;
 }
 
-MatmulShape shapeOf(const Kind &kind, int64_t mMax) { return {kN, kK, kind.layout, kind.act, mMax, 1}; }
+MatmulShape shapeOf(const Kind &kind, int64_t mMax) {
+  MatmulShape shape{kN, kK, kind.layout, kind.act, mMax, 1};
+  shape.bf16Products = kind.rounded;
+  return shape;
+}
 
 /// The last class that rounds exactly; kRowClasses has no such one: nothing.
 std::optional<int64_t> lastExact(const Kind &kind, const Level &level) {
