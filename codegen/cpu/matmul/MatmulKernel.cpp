@@ -191,9 +191,10 @@ private:
 
   /// Whether what is quantized is computed for all rows before the first is quantized. An activation and the reductions
   /// of a group are a chain of 190 cycles: in one loop each row waits for the one before it, in two the chains are
-  /// short enough to overlap.
+  /// short enough to overlap. With half the lanes and rows it gains nothing.
   bool computesFirst() {
-    return plan_.quantizes && plan_.shape.manyRows() && quantize().getX() != plan_.linear.getResult();
+    return k_.level().avx512 && plan_.quantizes && plan_.shape.manyRows() &&
+           quantize().getX() != plan_.linear.getResult();
   }
 
   /// Where chunk `i` of a unit's group lies: over the first of the sums that it is made of.

@@ -186,9 +186,9 @@ void checkQuantized(const Level &level, int64_t n, Between between) {
 
 TEST(LinearKernel, QuantizesItsResult) {
   for (const Level &level : instructionSets())
-    for (int64_t n : {64, 96})
-      for (Between between : {Between::Nothing, Between::Scale, Between::Glu})
-        checkQuantized(level, n, between);
+    for (auto [n, between] :
+         {std::pair{64, Between::Nothing}, {96, Between::Nothing}, {64, Between::Scale}, {96, Between::Glu}})
+      checkQuantized(level, n, between);
 }
 
 TEST(LinearKernel, RefusesWhatItCannotDo) {
