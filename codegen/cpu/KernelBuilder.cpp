@@ -96,7 +96,8 @@ void KernelBuilder::touch(Value base, Value offset) {
 
 Value KernelBuilder::inOrder(Value v) {
   auto dialect = LLVM::AsmDialectAttr::get(b_.getContext(), LLVM::AsmDialect::AD_ATT);
-  return LLVM::InlineAsmOp::create(b_, v.getType(), v, "", "=v,0,~{memory}", /*has_side_effects=*/true,
+  const char *constraints = isa<VectorType>(v.getType()) ? "=v,0,~{memory}" : "=r,0,~{memory}";
+  return LLVM::InlineAsmOp::create(b_, v.getType(), v, "", constraints, /*has_side_effects=*/true,
                                    /*is_align_stack=*/false, LLVM::TailCallKind::None, dialect, ArrayAttr())
       .getResult(0);
 }

@@ -20,6 +20,8 @@ public:
   using ChunkFn = std::function<mlir::Value(mlir::Value row, mlir::Value column)>;
   /// Supplies chunks of a value that something else computes (a hero's accumulators). Returned vectors are 16 x f32.
   void bind(mlir::Value value, ChunkFn chunk);
+  /// The value is computed by its op again.
+  void unbind(mlir::Value value) { bound_.erase(value); }
   /// Chunks of `value` are read from `rowPointer` (f32 columns) from now on.
   void bindRow(mlir::Value value, mlir::Value rowPointer);
   /// While a bound chunk function runs for an interleaved glu: 0 when it asks for gate columns, 1 for up columns

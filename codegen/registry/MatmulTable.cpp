@@ -23,6 +23,7 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kGroups{kConfigurationResults, "Superblocks a loop"}, kTails{kConfigurationResults, "Tiles of the last rows"},
     kPasses{kConfigurationResults, "Columns a pass"}, kBlocks{kConfigurationResults, "Rows a block"},
     kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
+    kLongRows{"tests/bench/results/2026-11-23-prefill.md", "8,192 columns: 8 rows a tile"},
     kOneRow{"", "a tile of one row has nothing to choose: one row"},
     kFloatRows{"", "not measured: up to 16 rows wait for memory, as fewer do"},
     kOtherFloats{"", "not measured: f32, and 16 bits at levels whose rows above do not say otherwise"};
@@ -33,6 +34,7 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
 /// (12 sums, 2 weights, 2 temporaries), 4 x 16 where more temporaries are live.
 static constexpr TileRow kTileRows[] = {
 //  levels       formats      act       rows               if                 style         tile, tail, loop  scales, codes           pass      basis
+  {{kZen5,       kI4 | kQ4K,  kInt8,    kMany,             When::LongPairs},  TileStyle::Wide,     8, 2, 4, 1, kRowScales,             {},       kLongRows},
   {{kZen5,       kFourBit,    kInt8,    kMany,             When::Pairs},      TileStyle::Wide,    16, 2, 8, 1, kRowScales,             {},       kManyRows},
   {{kZen5,       kI8,         kInt8,    kMany,             When::Pairs},      TileStyle::Direct,   4, 2, 0, 1, 0,                      {},       kZen5Paths},
   {{kVnni512,    kFourBit,    kInt8,    kMany},                               TileStyle::Direct,   8, 1, 4, 1, kRowScales,             {},       kLadder},
@@ -164,7 +166,10 @@ static ClassSet classBit(int64_t mMax) {
 
 bool MatmulCase::holds(const Level &level, const MatmulShape &shape) const {
   const bool halves = shape.unitPanels == 1 || shape.unitPanels == 2 || shape.unitPanels == 4;
-  if ((when == When::Pairs || when == When::WholePairs) && !(halves && shape.panels() > 1))
+  const bool pairs = when == When::Pairs || when == When::WholePairs || when == When::LongPairs;
+  if (pairs && !(halves && shape.panels() > 1))
+    return false;
+  if (when == When::LongPairs && shape.k < kLongRow)
     return false;
   if ((when == When::WholeGroups || when == When::WholePairs) && shape.k % kQuantGroup != 0)
     return false;

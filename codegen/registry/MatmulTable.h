@@ -26,11 +26,15 @@ inline constexpr ClassSet kOne = 1, kFour = 2, kSixteen = 4, kSixtyFour = 8, kAn
 /// What else the shape must be.
 enum class When : uint8_t {
   Always,
-  Pairs, ///< more than one panel, units of 1, 2 or 4: tiles of two panels end where units do, and what an epilogue
-         ///< over units of 8 (heads) holds leaves no register for them
+  Pairs,     ///< more than one panel, units of 1, 2 or 4: tiles of two panels end where units do, and what an epilogue
+             ///< over units of 8 (heads) holds leaves no register for them
+  LongPairs, ///< Pairs, K at least kLongRow
   WholeGroups, ///< K is a multiple of 32
   WholePairs,  ///< both
 };
+
+/// Columns from which on 16 rows of x by two panels are slower than 8 (of 4,096, they are not).
+inline constexpr int64_t kLongRow = 8192;
 
 /// A row applies to a product that is in all of its sets; of those that do, the first counts.
 struct MatmulCase {

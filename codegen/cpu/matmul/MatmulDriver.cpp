@@ -101,9 +101,10 @@ private:
       }
       if (config_.sharesPrefetch(shape_)) {
         Value slots = k_.mul(k_.maxSI(k_.ceilDiv(rows, config_.tileRows), k_.c(1)), shape_.groups());
-        aheadStep_ = k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots);
+        // Opaque to LLVM, which would divide anew for each group.
+        aheadStep_ = k_.inOrder(k_.divUI(k_.add(slots, config_.prefetchBytes - 1), slots));
         if (fetchesCache()) {
-          cacheStep_ = k_.divUI(k_.add(slots, dealing_.ahead.layerBytes - 1), slots);
+          cacheStep_ = k_.inOrder(k_.divUI(k_.add(slots, dealing_.ahead.layerBytes - 1), slots));
           itemsBefore_ = k_.sub(item, begin);
         }
       }
@@ -190,15 +191,20 @@ private:
   }
 
   void emitEpilogues(Value item, Value first, Value rows, const MatmulRowsEpilogue &epilogue) {
-    auto all = [&](Value unit, Value sums) {
+    auto each = [&](const MatmulRowsEpilogue &take, Value unit, Value sums) {
       k_.forEach(k_.c(0), rows, together_, [&](Value row) {
         llvm::SmallVector<OutputRow> outputs;
         for (int64_t i = 0; i < together_; ++i) {
           Value at = i == 0 ? row : k_.minSI(k_.add(row, i), k_.add(rows, -1));
           outputs.push_back({k_.add(first, at), k_.address(sums, k_.mul(at, sumsStride_))});
         }
-        epilogue(outputs, unit);
+        take(outputs, unit);
       });
+    };
+    auto all = [&](Value unit, Value sums) {
+      if (dealing_.before)
+        each(dealing_.before, unit, sums);
+      each(epilogue, unit, sums);
     };
     if (itemUnits_ == 1)
       return all(item, words_.scratch);

@@ -39,6 +39,8 @@ struct MatmulAhead {
 
 /// What a product asks for besides its sums; all may be empty.
 struct MatmulDealing {
+  /// Called for all rows of a unit before the epilogue is called for the first of them.
+  MatmulRowsEpilogue before;
   /// Unit number `i` in the order in which workers get them; else they go as they lie. Not used for 16 rows and less.
   std::function<mlir::Value(mlir::Value i)> unit;
   MatmulAhead ahead;

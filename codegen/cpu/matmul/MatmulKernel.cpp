@@ -72,20 +72,32 @@ private:
     if (heads_)
       dealing.unit = [&](Value i) { return headInTurn(i); };
     dealing.ahead = ahead();
+    if (computesFirst())
+      dealing.before = [&](llvm::ArrayRef<OutputRow> outputs, Value unit) {
+        computeGroups(numbersOf(outputs, first), outputs, unit);
+      };
     const int64_t together = plan_.quantizes && plan_.shape.manyRows() ? RegionEmitter::rowsTogether(k_) : 1;
     emitMatmul(
         k_, plan_.shape, words, together,
         [&](llvm::ArrayRef<OutputRow> outputs, Value unit) {
-          Values rows;
-          for (const OutputRow &output : outputs)
-            rows.push_back(first ? k_.add(first, output.row) : output.row);
+          const Values rows = numbersOf(outputs, first);
           bindSums(rows, outputs, unit);
+          if (computesFirst())
+            bindGroups(rows, outputs, unit);
           if (plan_.quantizes)
             writeQuantized(rows, unit);
           else
             writeResult(rows.front(), unit);
         },
         dealing);
+  }
+
+  /// The rows' numbers in the step, of which those of a prologue block start at `first`.
+  Values numbersOf(llvm::ArrayRef<OutputRow> outputs, Value first) {
+    Values rows;
+    for (const OutputRow &output : outputs)
+      rows.push_back(first ? k_.add(first, output.row) : output.row);
+    return rows;
   }
 
   /// The cache that kern-fetch-ahead gave the kernel.
@@ -172,6 +184,47 @@ private:
       if (Value bias = plan_.linear.getBias())
         value = k_.addF(value, k_.load(type, region_.pointer(bias), k_.mul(column, 4), 0, 4));
       return value;
+    });
+  }
+
+  llm::QuantizeOp quantize() { return plan_.result.getDefiningOp<llm::QuantizeOp>(); }
+
+  /// Whether what is quantized is computed for all rows before the first is quantized. An activation and the reductions
+  /// of a group are a chain of 190 cycles: in one loop each row waits for the one before it, in two the chains are
+  /// short enough to overlap. With half the lanes and rows it gains nothing.
+  bool computesFirst() {
+    return k_.level().avx512 && plan_.quantizes && plan_.shape.manyRows() &&
+           quantize().getX() != plan_.linear.getResult();
+  }
+
+  /// Where chunk `i` of a unit's group lies: over the first of the sums that it is made of.
+  int64_t groupAt(int64_t i) const { return i * plan_.shape.unitPanels / 2 * kPanelRows * 4; }
+
+  /// What is quantized of the unit's columns, over the sums. Rows may repeat, so all are read before one is written.
+  void computeGroups(llvm::ArrayRef<Value> rows, llvm::ArrayRef<OutputRow> outputs, Value unit) {
+    Value x = quantize().getX();
+    region_.unbind(x);
+    bindSums(rows, outputs, unit);
+    Value column = k_.mul(unit, kQuantGroup);
+    Values chunks;
+    for (Value row : rows) {
+      region_.prepareRow(x, row);
+      for (int64_t i = 0; i < 2; ++i)
+        chunks.push_back(region_.chunk(x, row, k_.add(column, i * kPanelRows)));
+    }
+    for (auto [i, chunk] : llvm::enumerate(chunks))
+      k_.store(chunk, outputs[i / 2].sums, Value(), groupAt(static_cast<int64_t>(i % 2)), 64);
+  }
+
+  /// Chunks of what is quantized come from there.
+  void bindGroups(llvm::ArrayRef<Value> rows, llvm::ArrayRef<OutputRow> outputs, Value unit) {
+    Value first = k_.mul(unit, kQuantGroup);
+    llvm::DenseMap<Value, Value> sumsOf;
+    for (auto [row, output] : llvm::zip(rows, outputs))
+      sumsOf[row] = output.sums;
+    region_.bind(quantize().getX(), [this, sumsOf, first](Value row, Value column) {
+      Value at = k_.mul(k_.sub(column, first), plan_.shape.unitPanels / 2 * 4);
+      return k_.load(k_.vec(kPanelRows, k_.f32()), sumsOf.lookup(row), at, 0, 64);
     });
   }
 

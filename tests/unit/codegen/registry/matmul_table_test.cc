@@ -17,7 +17,7 @@ std::vector<MatmulShape> everyProduct() {
        {Layout::F32N16, Layout::F16N16, Layout::BF16N16K2, Layout::Q4N16K4Sym, Layout::Q4N16K4Asym, Layout::Q4KN16K4,
         Layout::Q5N16K4Sym, Layout::Q5N16K4Asym, Layout::Q5KN16K4, Layout::Q6KN16K4, Layout::Q8N16K4})
     for (int64_t mMax : kRowClasses)
-      for (auto [n, k] : {std::pair<int64_t, int64_t>{960, 576}, {16, 520}})
+      for (auto [n, k] : {std::pair<int64_t, int64_t>{960, 576}, {16, 520}, {64, kLongRow}})
         for (int64_t unitPanels : {1, 8})
           for (bool rounded : {false, true})
             for (ActKind act : {ActKind::F32, ActKind::Int8}) {

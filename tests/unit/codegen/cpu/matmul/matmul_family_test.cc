@@ -126,13 +126,23 @@ TEST(LinearKernel, SelectedRowsPrologue) {
             true, true});
 }
 
+/// What lies between a product and the quantize of its result.
+enum class Between { Nothing, Scale, Glu };
+
 /// The int8 row of a fused quantize is the row that the unfused kernel would quantize: within one step of the value.
-void checkQuantized(const Level &level, int64_t n) {
-  std::string y = act(n), w = weightType(n, kK, "bf16"), q = "!llm.qact<[T, " + std::to_string(n) + "], zero = 8>";
-  std::string text = functionText({kX, w, "!llm.batch"}, {q},
-                                  "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + y +
-                                      "\n%q = llm.quantize %r : (" + y + ") -> " + q + "\nkern.yield %q : " + q + "\n",
-                                  "linear");
+/// 33 rows: the last of those that are taken together is there several times.
+void checkQuantized(const Level &level, int64_t n, Between between) {
+  const int64_t products = between == Between::Glu ? 2 * n : n;
+  std::string y = act(products), z = act(n), w = weightType(products, kK, "bf16"),
+              q = "!llm.qact<[T, " + std::to_string(n) + "], zero = 8>";
+  std::string body = "%r = llm.linear %a0, %a1 : (" + kX + ", " + w + ") -> " + y + "\n";
+  if (between == Between::Scale)
+    body += "%s = llm.scale %r {factor = 0.5} : " + y + "\n";
+  if (between == Between::Glu)
+    body += "%s = llm.glu %r {act = #llm.act_fn<silu>, interleave = 16} : (" + y + ") -> " + z + "\n";
+  body += std::string("%q = llm.quantize ") + (between == Between::Nothing ? "%r" : "%s") + " : (" + z + ") -> " + q +
+          "\nkern.yield %q : " + q + "\n";
+  std::string text = functionText({kX, w, "!llm.batch"}, {q}, body, "linear");
   int64_t scratch = 0;
   auto kernel = buildKernel(text, level, [&](mlir::ModuleOp module, EmitRequest request) {
     scratch = matmulScratchBytes(request.function, 0);
@@ -141,20 +151,27 @@ void checkQuantized(const Level &level, int64_t n) {
   ASSERT_TRUE(kernel);
   if (!canRun(level))
     return;
-  MatmulShape shape{n, kK, Layout::BF16N16K2, ActKind::F32, 0, 2};
+  MatmulShape shape{products, kK, Layout::BF16N16K2, ActKind::F32, 0, 2};
   TestWeight weight(shape, 3);
   TestActivations x(shape, 33, 4);
   Step step(33);
   Rows out(33, rt::quantizedRowBytes(n));
   Buffer memory(scratch * 3, 0xff);
   kernel->run({x.bytes.data(), weight.packed.data(), &step.batch, out.base(), memory.data()}, 3);
+  auto expected = [&](int64_t row, int64_t c) {
+    auto product = [&](int64_t at) { return referenceOutput(weight, x, row, at).first; };
+    if (between != Between::Glu)
+      return product(c) * (between == Between::Scale ? 0.5 : 1.0);
+    const int64_t gate = c / 16 * 32 + c % 16;
+    return silu(product(gate)) * product(gate + 16);
+  };
   const int64_t padded = rt::paddedK(n);
   double sum = 0;
   for (int64_t row = 0; row < 33; ++row)
     for (int64_t c = 0; c < padded; ++c) {
       float scale;
       std::memcpy(&scale, out.row<char>(row) + padded + c / 16 * 4, 4);
-      double want = c < n ? referenceOutput(weight, x, row, c).first : 0, got = scale * out.row<int8_t>(row)[c];
+      double want = c < n ? expected(row, c) : 0, got = scale * out.row<int8_t>(row)[c];
       ASSERT_NEAR(got, want, 0.501 * scale + 1e-12) << "row " << row << " column " << c;
       sum += got;
       if (c % 32 == 31) { // minus the zero point times the group's sum
@@ -169,8 +186,9 @@ void checkQuantized(const Level &level, int64_t n) {
 
 TEST(LinearKernel, QuantizesItsResult) {
   for (const Level &level : instructionSets())
-    for (int64_t n : {64, 96})
-      checkQuantized(level, n);
+    for (auto [n, between] :
+         {std::pair{64, Between::Nothing}, {96, Between::Nothing}, {64, Between::Scale}, {96, Between::Glu}})
+      checkQuantized(level, n, between);
 }
 
 TEST(LinearKernel, RefusesWhatItCannotDo) {
