@@ -210,10 +210,9 @@ size_t mostFetchesTogether(const std::vector<std::string> &loop) {
   return most;
 }
 
-/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead but K
-/// types on Zen 5, and the loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks'
-/// factors lie outside. What is fetched is fetched line by line, beside the products: a superblock's fetches at once
-/// gain nothing.
+/// One row waits for memory: a superblock's lines are read in the order of addresses, nothing is fetched ahead but on
+/// Zen 5, and the loop stays short enough for the read bandwidth. Bounds are what the loops have, K blocks' factors lie
+/// outside. Lines are fetched one by one, beside the products: a superblock's fetches at once gain nothing.
 TEST_P(OneRow, ReadsASuperblockInOrder) {
   struct Bound {
     Layout layout;
@@ -222,8 +221,8 @@ TEST_P(OneRow, ReadsASuperblockInOrder) {
   const Level *level = findLevel(GetParam());
   ASSERT_NE(level, nullptr);
   for (const Bound &bound : {Bound{Layout::Q4KN16K4, 86, 8, 10, 3}, Bound{Layout::Q6KN16K4, 122, 12, 14, 5},
-                             Bound{Layout::Q4N16K4Sym, 84, 8, 0, 0}, Bound{Layout::Q4N16K4Asym, 84, 8, 0, 0},
-                             Bound{Layout::Q8N16K4, 60, 16, 0, 0}}) {
+                             Bound{Layout::Q4N16K4Sym, 84, 8, 10, 2}, Bound{Layout::Q4N16K4Asym, 84, 8, 12, 3},
+                             Bound{Layout::Q8N16K4, 60, 16, 18, 3}}) {
     SCOPED_TRACE(layoutTestName(bound.layout, ActKind::Int8));
     const size_t ahead = level->fullWidth ? bound.ahead : 0;
     BuiltMatmul kernel({64, 1024, bound.layout, ActKind::Int8, 1, 1}, *level, true);
