@@ -144,11 +144,9 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   directGroup(second, loaded[1], totals);
 }
 
-/// 16 registers do not hold a superblock. With 32 it is done where lines are fetched ahead: all fetches of a superblock at
-/// once, in front of its loads, gain nothing.
-bool TileEmitter::lineByLine() const {
-  return halves_ == 2 || (config_.tileRows == 1 && config_.prefetchBytes != 0);
-}
+/// 16 registers do not hold a superblock. With 32 it is done where lines are fetched ahead: all fetches of a superblock
+/// at once, in front of its loads, gain nothing.
+bool TileEmitter::lineByLine() const { return halves_ == 2 || (config_.tileRows == 1 && config_.prefetchBytes != 0); }
 
 /// All superblocks of a pass; where scales are bytes, the factors of 256 columns are converted once for all of them.
 TileEmitter::Values TileEmitter::directBlocks(const TilePlace &place, Values totals) {
