@@ -10,6 +10,7 @@ namespace llmc {
 static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"},
     kStream{kMatmulNotes, "One row, from memory: the stream must not jump"},
     kLineByLine{kMatmulNotes, "One row at AVX2: line by line, 9.2 KB ahead"},
+    kZen5Lines{kMatmulNotes, "One row at 512 bits on Zen 5: line by line, too"},
     kNextPanel{kMatmulNotes, "Five to sixteen rows: fetch the next panel"},
     kShares{kMatmulNotes, "More rows: each tile fetches its share of the next panel"},
     kDealt{kMatmulNotes, "The last quarter is dealt"},
@@ -69,12 +70,12 @@ static constexpr TileRow kTileRows[] = {
 /// A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
 /// instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so much
 /// longer to use than to read that they stop too early, and fetching the next panel pays. They stop too early with
-/// fewer rows, too, where a core reads as fast as Zen 5's (4 rows, factors of byte scales) or takes twice the
-/// instructions to use a line (AVX2).
+/// fewer rows, too, where a core reads as fast as Zen 5's or takes twice the instructions to use a line (AVX2).
 static constexpr FetchRow kFetchRows[] = {
 //  levels       formats      act       rows               if                 order  x      ahead                  basis
   {{kAvx2,       kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
-  {{kZen5,       kByteScales, kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
+  {{kZen5,       kAnyFormat,  kInt8,    kOne},                                true,  true,  {Ahead::Bytes, 9216},  kZen5Lines},
+  {{kZen5,       kByteScales, kFloat,   kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},
   {{kAvx512,     kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {},                    kStream},
   {{kZen5,       kI8,         kInt8,    kFour},                               true,  true,  {Ahead::Bytes, 9216},  kDistance},
   {{kZen5,       kAnyFormat,  kInt8,    kFour},                               true,  true,  {Ahead::NextPanel},    kZen5Paths},

@@ -81,11 +81,8 @@ void TileEmitter::directGroup(llvm::ArrayRef<Group> panels, llvm::ArrayRef<Loade
     }
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t panel = part / halves_, h = part % halves_;
-      const Scales &scales = loaded[panel].scales;
       Value &total = totals[(panel * config_.tileRows + row) * halves_ + h];
-      total = config_.rowScales
-                  ? scaleByRow(rowFactors(panels[panel], row), sums[0][part], sums[1][part], scales.first[h], total)
-                  : scaleSums(panels[panel], row, sums[0][part], sums[1][part], scales, h, total);
+      total = scaleGroup(panels[panel], row, sums[0][part], sums[1][part], loaded[panel].scales, h, total);
       // LLVM's scheduler would start all rows side by side: more sums than registers.
       if (config_.tilePanels > 1)
         total = k_.inOrder(total);
@@ -135,18 +132,21 @@ void TileEmitter::directSuperblock(const TilePlace &place, Value g, const Values
   second.indexDisp = 4;
   for (int64_t row = 0; config_.prefetchX && row < config_.tileRows; ++row)
     k_.prefetch(first.x, Value(), row * xStride_ + 2 * kSuperblockCols);
-  if (halves_ == 1) {
-    prefetchGroup(first);
-    prefetchGroup(second);
-    std::vector<Loaded> loaded = loadGroups({first, second});
-    directGroup(first, loaded[0], totals);
-    directGroup(second, loaded[1], totals);
+  if (lineByLine()) {
+    lineGroup(first, totals);
+    lineGroup(second, totals);
     return;
   }
-  // 16 registers do not hold a superblock.
-  lineGroup(first, totals);
-  lineGroup(second, totals);
+  prefetchGroup(first);
+  prefetchGroup(second);
+  std::vector<Loaded> loaded = loadGroups({first, second});
+  directGroup(first, loaded[0], totals);
+  directGroup(second, loaded[1], totals);
 }
+
+/// 16 registers do not hold a superblock. With 32 it is done where lines are fetched ahead: all fetches of a superblock
+/// at once, in front of its loads, gain nothing.
+bool TileEmitter::lineByLine() const { return halves_ == 2 || (config_.tileRows == 1 && config_.prefetchBytes != 0); }
 
 /// All superblocks of a pass; where scales are bytes, the factors of 256 columns are converted once for all of them.
 TileEmitter::Values TileEmitter::directBlocks(const TilePlace &place, Values totals) {

@@ -1,5 +1,5 @@
-// One row of x with 16 registers: line by line, so that no more than a line's codes are live and lines are read in the
-// order of addresses.
+// One row of x, line by line: each line is fetched beside the one that is multiplied, lines are read in the order of
+// addresses, and no more than one's codes are live.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 using namespace mlir;
@@ -23,16 +23,16 @@ void TileEmitter::lineGroup(const Group &group, Values &totals) {
       Value codes = loadBytes(group.lines, group.linesDisp + line * kLineBytes + h * lanes_ * 4);
       addStep(line, h, bytes ? codes : withUpper(nibble(codes, false), upper[h], line));
       if (!bytes)
-        addStep(line + 4, h, withUpper(nibble(codes, true), upper[h], line + 4));
+        addStep(line + 4, h, highCodes(codes, upper[h], line));
     }
-    // LLVM's scheduler would load all lines of the group at once, and spill.
+    // LLVM's scheduler would load all lines of the group at once, and with 16 registers spill.
     Value &last = sums[line / 4 * halves_ + halves_ - 1];
     last = k_.inOrder(last);
   }
   prefetchBehind(group);
   const Scales scales = scalesOf(group);
   for (int64_t h = 0; h < halves_; ++h)
-    totals[h] = scaleSums(group, 0, sums[h], sums[halves_ + h], scales, h, totals[h]);
+    totals[h] = scaleGroup(group, 0, sums[h], sums[halves_ + h], scales, h, totals[h]);
 }
 
 } // namespace llmc

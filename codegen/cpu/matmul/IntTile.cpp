@@ -241,6 +241,13 @@ Value TileEmitter::scaleByRow(const RowFactors &row, Value low, Value high, Valu
   return k_.fma(arith::SIToFPOp::create(k_.b(), floats(), sum), scale, total);
 }
 
+/// By whichever scales the configuration has.
+Value TileEmitter::scaleGroup(const Group &group, int64_t row, Value low, Value high, const Scales &scales,
+                              int64_t half, Value total) {
+  return config_.rowScales ? scaleByRow(rowFactors(group, row), low, high, scales.first[half], total)
+                           : scaleSums(group, row, low, high, scales, half, total);
+}
+
 /// Sums over all groups of min * bias, in units of the rows: where the totals of asymmetric weights start.
 TileEmitter::Values TileEmitter::minSums(const TilePlace &place) {
   RowScalesLayout layout(shape_);
@@ -285,6 +292,13 @@ TileEmitter::Values TileEmitter::codeLinesOf(const Group &group, int64_t half) {
   return lines;
 }
 
+/// The codes in the high nibbles of line `line` of a group.
+Value TileEmitter::highCodes(Value codes, const Values &upper, int64_t line) {
+  if (highSixteenfold())
+    return arith::AndIOp::create(k_.b(), codes, k_.constant(bytes(), -16));
+  return withUpper(nibble(codes, true), upper, line + 4);
+}
+
 /// A group's codes as bytes, one vector for each step of 4 columns, in the lanes that `lines` and `upper` have.
 TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &upper) {
   Values codes = lines;
@@ -293,8 +307,7 @@ TileEmitter::Values TileEmitter::groupCodes(const Values &lines, const Values &u
     return codes;
   for (int64_t line = 0; line < count; ++line) {
     codes[line] = withUpper(nibble(lines[line], false), upper, line);
-    codes.push_back(highSixteenfold() ? arith::AndIOp::create(k_.b(), lines[line], k_.constant(bytes(), -16))
-                                      : withUpper(nibble(lines[line], true), upper, line + 4));
+    codes.push_back(highCodes(lines[line], upper, line));
   }
   return codes;
 }

@@ -70,6 +70,7 @@ private:
   mlir::Value headerOf(const TilePlace &place, mlir::Value g);
   mlir::Value loadBytes(mlir::Value base, int64_t disp);
   mlir::Value nibble(mlir::Value line, bool high);
+  mlir::Value highCodes(mlir::Value codes, const Values &upper, int64_t line);
   Values codeLinesOf(const Group &group, int64_t half);
   Values upperBits(const Group &group, int64_t half);
   Values groupCodes(const Values &lines, const Values &upper);
@@ -93,6 +94,8 @@ private:
   RowFactors rowFactors(const Group &group, int64_t row);
   mlir::Value scaleByRow(const RowFactors &row, mlir::Value low, mlir::Value high, mlir::Value scale,
                          mlir::Value total);
+  mlir::Value scaleGroup(const Group &group, int64_t row, mlir::Value low, mlir::Value high, const Scales &scales,
+                         int64_t half, mlir::Value total);
   Values minSums(const TilePlace &place);
   Values rowUnits(const TilePlace &place);
 
@@ -113,6 +116,8 @@ private:
   void directPanels(const TilePlace &place, llvm::ArrayRef<TilePlace> panels, mlir::Value g, Values &totals);
   void directSuperblock(const TilePlace &place, mlir::Value g, const Values &factors, Values &totals);
   Values directBlocks(const TilePlace &place, Values totals);
+
+  bool lineByLine() const; ///< how a superblock of one row is read
 
   // IntLines.cpp
   void lineGroup(const Group &group, Values &totals);
