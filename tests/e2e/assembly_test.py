@@ -198,7 +198,8 @@ class Reader(unittest.TestCase):
 
     def test_calls(self):
         self.assertEqual(assembly.calls(self.TEXT), [])
-        self.assertEqual(len(assembly.calls(self.TEXT + "\tcallq\texpf@PLT\n\tcallq\t*%rax\n")), 2)
+        self.assertEqual(assembly.calls(self.TEXT + "\tcallq\tkernel\n"), [])
+        self.assertEqual(len(assembly.calls(self.TEXT + "\tcallq\texpf@PLT\n\tcallq\t*%rax\n\tcallq\tkernel_other\n")), 3)
 
 
 if __name__ == "__main__":
