@@ -7,6 +7,7 @@
 #include "runtime/device/cpu_features.h"
 #include "runtime/format/kernel_abi.h"
 #include "tests/unit/codegen/cpu/attention/attend_cases.h"
+#include "tests/unit/codegen/cpu/attention/called_elsewhere.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -200,18 +201,7 @@ std::vector<double> merged(const float *row, const AttendShape &shape, int64_t h
   return out;
 }
 
-/// A function that the code calls and does not hold; empty: there is none.
-std::string calledElsewhere(const std::string &assembly) {
-  for (llvm::StringRef line : llvm::split(assembly, '\n')) {
-    auto [instruction, operand] = line.trim().split('\t');
-    if (instruction.starts_with("call") && assembly.find(("\n" + operand + ":").str()) == std::string::npos)
-      return operand.str();
-  }
-  return "";
-}
-
-/// Runs the kernel as `workers` would, one after the other; rows of the result, 16 more than tokens. `taken`: the
-/// counter of the launch, of which the first one takes all; null: shares are equal.
+/// Runs the kernel as `workers` in turn would; rows of the result, 16 more than tokens. No `taken`: equal shares.
 std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const float *query, char *cache,
                            const rt::Batch &batch, uint32_t workers, std::atomic<uint32_t> *taken = nullptr) {
   int64_t width = shape.splits ? shape.heads * shape.splits * (shape.headDim + 2) : shape.heads * shape.headDim;
