@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include <tuple>
 
 using namespace mlir;
 
@@ -13,15 +14,41 @@ namespace llmc {
 KernelBuilder::KernelBuilder(ModuleOp module, llvm::StringRef name, unsigned argCount, const Level &level)
     : level_(level), b_(module.getLoc(), module.getContext()) {
   b_.setInsertionPointToEnd(module.getBody());
-  auto type = b_.getFunctionType({ptr(), b_.getI32Type(), b_.getI32Type(), ptr()}, {b_.getI32Type()});
-  auto function = func::FuncOp::create(b_, name, type);
-  Block *entry = function.addEntryBlock();
-  b_.setInsertionPointToStart(entry);
-  worker_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(1));
-  workers_ = arith::ExtUIOp::create(b_, i64(), entry->getArgument(2));
-  taken_ = entry->getArgument(3);
+  enter(name, argCount, {});
+}
+
+void KernelBuilder::enter(llvm::StringRef name, unsigned argCount, TypeRange more) {
+  llvm::SmallVector<Type> inputs = {ptr(), b_.getI32Type(), b_.getI32Type(), ptr()};
+  inputs.append(more.begin(), more.end());
+  auto function = func::FuncOp::create(b_, name, b_.getFunctionType(inputs, {b_.getI32Type()}));
+  entry_ = function.addEntryBlock();
+  b_.setInsertionPointToStart(entry_);
+  worker_ = arith::ExtUIOp::create(b_, i64(), entry_->getArgument(1));
+  workers_ = arith::ExtUIOp::create(b_, i64(), entry_->getArgument(2));
+  taken_ = entry_->getArgument(3);
+  args_.clear();
   for (unsigned i = 0; i < argCount; ++i)
-    args_.push_back(load(ptr(), entry->getArgument(0), c(8 * i), 0, 8));
+    args_.push_back(load(ptr(), entry_->getArgument(0), c(8 * i), 0, 8));
+}
+
+void KernelBuilder::callApart(llvm::StringRef suffix, ValueRange inputs, llvm::function_ref<void(ValueRange)> body) {
+  auto kernel = cast<func::FuncOp>(entry_->getParentOp());
+  const std::string name = (kernel.getName() + suffix).str();
+  const auto [entry, args, worker, workers, taken] = std::tuple(entry_, args_, worker_, workers_, taken_);
+  {
+    OpBuilder::InsertionGuard guard(b_);
+    b_.setInsertionPointAfter(kernel);
+    enter(name, args.size(), inputs.getTypes());
+    auto function = cast<func::FuncOp>(entry_->getParentOp());
+    function.setPrivate();
+    function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(b_.getContext(), LLVM::Linkage::Internal));
+    body(entry_->getArguments().drop_front(entry->getNumArguments()));
+    finish();
+  }
+  std::tie(entry_, args_, worker_, workers_, taken_) = std::tuple(entry, args, worker, workers, taken);
+  Values all(entry->getArguments());
+  all.append(inputs.begin(), inputs.end());
+  func::CallOp::create(b_, name, TypeRange{b_.getI32Type()}, all);
 }
 
 void KernelBuilder::finish() { func::ReturnOp::create(b_, ValueRange{arith::ConstantIntOp::create(b_, 0, 32)}); }
@@ -146,9 +173,11 @@ KernelBuilder::Values KernelBuilder::ifElse(Value condition, TypeRange results, 
   return Values(op.getResults());
 }
 
-std::pair<Value, Value> KernelBuilder::workerRange(Value count) {
-  Value begin = divUI(mul(count, worker_), workers_);
-  Value end = divUI(mul(count, add(worker_, 1)), workers_);
+std::pair<Value, Value> KernelBuilder::workerRange(Value count, Value place) {
+  if (!place)
+    place = worker_;
+  Value begin = divUI(mul(count, place), workers_);
+  Value end = divUI(mul(count, add(place, 1)), workers_);
   return {begin, end};
 }
 
@@ -157,11 +186,11 @@ void KernelBuilder::shareOutOnlyIf(Value condition) {
 }
 
 void KernelBuilder::shareOut(Value count, Value chunk, ValueRange inits,
-                             llvm::function_ref<Values(Value, Value, ValueRange)> body) {
+                             llvm::function_ref<Values(Value, Value, ValueRange)> body, Value place) {
   Value counter = LLVM::PtrToIntOp::create(b_, i64(), taken_), equalShares = equal(counter, c(0));
   Value most = divUI(mul(count, kOwnedQuarters), 4), wholeChunks = sub(most, remUI(most, chunk));
   Value owned = arith::SelectOp::create(b_, equalShares, count, wholeChunks);
-  auto [first, last] = workerRange(owned);
+  auto [first, last] = workerRange(owned, place);
   Values carried = {first, last};
   carried.append(inits.begin(), inits.end());
   const llvm::SmallVector<Type> types(ValueRange(carried).getTypes());

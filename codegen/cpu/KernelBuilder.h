@@ -113,23 +113,32 @@ public:
   void ifThen(mlir::Value condition, llvm::function_ref<void()> body);
   Values ifElse(mlir::Value condition, mlir::TypeRange results, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);
-  /// [begin, end) of `count` items that this worker owns: contiguous, sizes differ by at most one.
-  std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count);
+  /// [begin, end) of `count` items that this worker owns: contiguous, sizes differ by at most one. `place`: of all
+  /// shares the one it has; null: the one of its number.
+  std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count, mlir::Value place = {});
   /// From here on shares are equal unless `condition` holds: for a kernel that may come to shareOut() more than once.
   void shareOutOnlyIf(mlir::Value condition);
   /// Emits `body`(begin, end, carried), a loop over it: first with this worker's share of the first three quarters of
   /// `count` items, then with the next `chunk` items that nobody has taken, until all are; without a counter of the
   /// runtime once, with its equal share of all. The body may be entered with no items, and returns the next carried
-  /// values. To be run once in a launch.
+  /// values. `place`: as workerRange(). To be run once in a launch.
   void shareOut(mlir::Value count, mlir::Value chunk, mlir::ValueRange inits,
-                llvm::function_ref<Values(mlir::Value, mlir::Value, mlir::ValueRange)> body);
+                llvm::function_ref<Values(mlir::Value, mlir::Value, mlir::ValueRange)> body, mlir::Value place = {});
+
+  /// Emits `body`(inputs) as a function of its own, the kernel's arguments included, and calls it: its loops have all
+  /// registers, whatever is live here. Nothing of the caller's but `inputs` may be used in it. To be called in the
+  /// kernel itself, with a `suffix` for the function's name that no other call has.
+  void callApart(llvm::StringRef suffix, mlir::ValueRange inputs, llvm::function_ref<void(mlir::ValueRange)> body);
 
 private:
+  /// Starts a function with the kernel's arguments and `more`.
+  void enter(llvm::StringRef name, unsigned argCount, mlir::TypeRange more);
   /// Counts one more chunk as taken; how many were before.
   mlir::Value take();
 
   const Level &level_;
   mlir::ImplicitLocOpBuilder b_;
+  mlir::Block *entry_ = nullptr;
   Values args_;
   mlir::Value worker_, workers_, taken_;
 };

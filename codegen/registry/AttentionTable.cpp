@@ -8,7 +8,7 @@ namespace llmc {
 
 static constexpr Basis kRegisters512{"", "32 registers: 24 sums, or 12 of scores, beside their factors"},
     kRegisters256{"", "16 registers: 6 sums of two each, beside their factors"},
-    kIntegers{"", "not measured: integer sums take two registers, or the codes of 16 bits beside them do"};
+    kIntegers{kAttentionResults, "Tiles of an int8 cache"};
 
 // clang-format off
 static constexpr AttentionTileRow kAttentionTiles[] = {

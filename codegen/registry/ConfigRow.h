@@ -24,6 +24,7 @@ struct Basis {
   const char *file, *text;
 };
 inline constexpr char kMatmulNotes[] = "codegen/cpu/matmul/README.md",
-                      kConfigurationResults[] = "tests/bench/results/2026-11-22-configurations.md";
+                      kConfigurationResults[] = "tests/bench/results/2026-11-22-configurations.md",
+                      kAttentionResults[] = "tests/bench/results/2026-11-23-attention.md";
 
 } // namespace llmc

@@ -45,7 +45,9 @@ def innermost_loops(text: str) -> list[list[Instruction]]:
 
 
 def calls(text: str) -> list[Instruction]:
-    return [one for one in parse(text)[0] if one.name.startswith("call")]
+    """Of what the text does not hold: a kernel may be more than one function."""
+    own = set(re.findall(r"^(\w+):", text, re.MULTILINE))
+    return [one for one in parse(text)[0] if one.name.startswith("call") and one.operands not in own]
 
 
 def has_frame_pointer(text: str) -> bool:

@@ -11,59 +11,105 @@ using namespace mlir;
 
 namespace llmc {
 
+static AttendWords wordsOf(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments,
+                           const AttendSink &sink) {
+  Value mine = k.mul(k.worker(), attendScratchBytes(shape));
+  return {k.arg(arguments.query),
+          k.arg(arguments.cache),
+          k.arg(arguments.batch),
+          k.arg(arguments.result),
+          k.address(k.arg(arguments.scratch), mine),
+          sink,
+          arguments.sinks ? k.arg(*arguments.sinks) : Value()};
+}
+
 /// Decode parts: split x KV head of each token. Each worker gets a stretch of those that have keys, so that it reads
-/// pages as they lie, and one of those that have none and are only written.
+/// pages as they lie, and one of those that have none and are only written. Of one long context the last quarter is
+/// left to whoever is free. A stretch is a call: the loop around them would take registers from the products.
 class SplitItems {
 public:
-  SplitItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
-      : k_(k), shape_(shape),
-        emitter_(k, shape, words, chooseTile(shape, k.level(), /*decode=*/true), 1, shape.kvHeads),
-        tokens_(k.batchInt(words.batch, offsetof(rt::Batch, tokens))),
-        sequences_(k.batchPtr(words.batch, offsetof(rt::Batch, tokenSeq))),
-        positions_(k.batchPtr(words.batch, offsetof(rt::Batch, positions))),
-        table_(k.batchPtr(words.batch, offsetof(rt::Batch, blockTable))),
-        stride_(k.batchInt(words.batch, offsetof(rt::Batch, blockStride))) {}
+  SplitItems(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments)
+      : k_(k), shape_(shape), arguments_(arguments), words_(wordsOf(k, shape, arguments, {})),
+        emitter_(k, shape, words_, chooseTile(shape, k.level(), /*decode=*/true), 1, shape.kvHeads),
+        tokens_(k.batchInt(words_.batch, offsetof(rt::Batch, tokens))),
+        sequences_(k.batchPtr(words_.batch, offsetof(rt::Batch, tokenSeq))),
+        positions_(k.batchPtr(words_.batch, offsetof(rt::Batch, positions))),
+        table_(k.batchPtr(words_.batch, offsetof(rt::Batch, blockTable))),
+        stride_(k.batchInt(words_.batch, offsetof(rt::Batch, blockStride))) {}
 
   void emit() {
     k_.forEach(k_.c(0), tokens_, 1, [&](Value token) {
-      AttendItem all{token, k_.c(1), k_.loadIndex(sequences_, token), k_.c(0), k_.c(shape_.kvHeads), Value(), {}};
-      emitter_.prepare(all);
-      emitToken(all);
+      emitter_.prepare(itemOf(token));
+      emitToken(token);
     });
   }
 
 private:
+  /// Of a chunk that is dealt the first block has been fetched by nobody: parts of fewer blocks are not, and as many
+  /// heads go together as have so many bytes of keys and values.
+  static constexpr int64_t kBlocksToDeal = 8, kChunk = 128 * 1024;
+
+  /// Items [begin, end), KV heads of one part after those of the other.
   struct Range {
     Value begin, end;
   };
 
-  /// The part of `count` splits x KV heads that this worker has. The first one differs from token to token: with fewer
-  /// than workers it is not always the same ones that have none.
-  Range share(Value token, Value count) {
-    Value items = k_.mul(count, shape_.kvHeads), worker = k_.remUI(k_.add(k_.worker(), token), k_.workers());
-    return {k_.divUI(k_.mul(items, worker), k_.workers()), k_.divUI(k_.mul(items, k_.add(worker, 1)), k_.workers())};
+  /// A token's context, and the tokens of a part of it; the first part with keys, and how many have any.
+  struct Parts {
+    Value length, unit, first, live;
+  };
+
+  AttendItem itemOf(Value token) {
+    return {token, k_.c(1), k_.loadIndex(sequences_, token), k_.c(0), k_.c(shape_.kvHeads), Value(), {}};
   }
 
-  void emitToken(const AttendItem &all) {
-    Value length = k_.add(k_.loadIndex(positions_, all.firstToken), 1), unit = splitTokens(k_, shape_, length);
+  Parts partsOf(Value token) {
+    Value length = k_.add(k_.loadIndex(positions_, token), 1), unit = splitTokens(k_, shape_, length);
     Value first = k_.c(0), ends = k_.divUI(k_.add(length, k_.add(unit, -1)), unit);
     if (shape_.window > 0)
       first = k_.divUI(k_.maxSI(k_.sub(length, k_.c(shape_.window)), k_.c(0)), unit);
-    Value live = k_.sub(ends, first);
-    Range keys = share(all.firstToken, live), none = share(all.firstToken, k_.sub(k_.c(shape_.splits), live));
+    return {length, unit, first, k_.sub(ends, first)};
+  }
+
+  void emitToken(Value token) {
+    Parts parts = partsOf(token);
+    // The first share differs from token to token: with fewer than workers it is not always the same ones that have
+    // none.
+    Value place = k_.remUI(k_.add(k_.worker(), token), k_.workers());
+    auto [none, noneEnd] = k_.workerRange(k_.mul(k_.sub(k_.c(shape_.splits), parts.live), shape_.kvHeads), place);
+    Value large = k_.less(k_.c(kBlocksToDeal * AttendShape::kBlockTokens - 1), parts.unit);
+    k_.shareOutOnlyIf(arith::AndIOp::create(k_.b(), k_.equal(tokens_, k_.c(1)), large));
+    Value headBytes = k_.mul(parts.unit, 2 * shape_.rowBytes());
+    Value most = k_.divUI(k_.add(headBytes, kChunk - 1), headBytes); // heads of a chunk
+    Value chunk = k_.minSI(most, k_.c(shape_.kvHeads));
+    k_.shareOut(
+        k_.mul(parts.live, shape_.kvHeads), chunk, {none, noneEnd},
+        [&](Value begin, Value end, ValueRange left) {
+          k_.callApart("_stretch", {token, begin, end, left[0], left[1]}, [&](ValueRange in) {
+            SplitItems(k_, shape_, arguments_).emitStretch(in[0], {in[1], in[2]}, {in[3], in[4]});
+          });
+          return KernelBuilder::Values{k_.c(0), k_.c(0)};
+        },
+        place);
+  }
+
+  /// Items `keys` of those that have keys, and `none` of the others.
+  void emitStretch(Value token, Range keys, Range none) {
+    const AttendItem all = itemOf(token);
+    const Parts parts = partsOf(token);
     k_.forEach(k_.c(0), k_.c(shape_.splits), 1, [&](Value i) {
-      Value alive = k_.less(i, live);
+      Value alive = k_.less(i, parts.live);
       auto choose = [&](Value yes, Value no) -> Value { return arith::SelectOp::create(k_.b(), alive, yes, no); };
-      Value before = k_.mul(k_.sub(i, choose(k_.c(0), live)), shape_.kvHeads);
+      Value before = k_.mul(k_.sub(i, choose(k_.c(0), parts.live)), shape_.kvHeads);
       auto headAt = [&](Value bound) {
         return k_.minSI(k_.maxSI(k_.sub(bound, before), k_.c(0)), k_.c(shape_.kvHeads));
       };
       AttendItem item = all;
       item.kvHead = headAt(choose(keys.begin, none.begin));
       item.heads = k_.sub(headAt(choose(keys.end, none.end)), item.kvHead);
-      item.split = k_.remUI(k_.add(first, i), shape_.splits);
+      item.split = k_.remUI(k_.add(parts.first, i), shape_.splits);
       Value goesOn = k_.less(k_.mul(k_.add(i, 1), shape_.kvHeads), keys.end);
-      item.next = following(item, length, k_.mul(k_.add(item.split, 1), unit), goesOn);
+      item.next = following(item, parts.length, k_.mul(k_.add(item.split, 1), parts.unit), goesOn);
       k_.ifThen(k_.less(k_.c(0), item.heads), [&] { emitter_.emitItem(item); });
     });
   }
@@ -79,6 +125,8 @@ private:
 
   KernelBuilder &k_;
   const AttendShape &shape_;
+  const AttendArguments &arguments_;
+  AttendWords words_;
   AttendEmitter emitter_;
   Value tokens_, sequences_, positions_, table_, stride_;
 };
@@ -215,18 +263,10 @@ static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const Att
 }
 
 void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments, const AttendSink &sink) {
-  Value mine = k.mul(k.worker(), attendScratchBytes(shape));
-  AttendWords words{k.arg(arguments.query),
-                    k.arg(arguments.cache),
-                    k.arg(arguments.batch),
-                    k.arg(arguments.result),
-                    k.address(k.arg(arguments.scratch), mine),
-                    sink,
-                    arguments.sinks ? k.arg(*arguments.sinks) : Value()};
   if (shape.splits)
-    SplitItems(k, shape, words).emit();
+    SplitItems(k, shape, arguments).emit();
   else
-    emitBlockItems(k, shape, words);
+    emitBlockItems(k, shape, wordsOf(k, shape, arguments, sink));
 }
 
 } // namespace llmc

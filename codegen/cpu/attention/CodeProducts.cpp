@@ -71,6 +71,9 @@ void CodeProducts::add(llvm::MutableArrayRef<Value> sum, llvm::ArrayRef<Value> c
     sum[0] = k_.add(sum[0], k_.intrinsic(wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd", sumType(),
                                          {codes[half], factor}));
   }
+  // Else LLVM adds products of two turns to each other first, and keeps some of the 12 sums on the stack.
+  if (wide)
+    sum[0] = k_.inOrder(sum[0]);
 }
 
 Value CodeProducts::total(llvm::ArrayRef<Value> sum) {

@@ -58,6 +58,7 @@ inline const Case kCases[] = {
     {"gqa7_dim96", shapeOf(7, 1, 96, 0), {{17, 0}, {2, 30}}},
     {"gqa7_dim96_decode", shapeOf(7, 1, 96, 16), {{1, 300}}},
     {"gqa4_dim128", shapeOf(8, 2, 128, 0), {{64, 64}}},
+    {"gqa2_long_decode", shapeOf(4, 2, 64, 16), {{1, 7200}}}, // heads are dealt
     {"window", shapeOf(4, 2, 64, 0, 24), {{50, 0}, {1, 90}}},
     {"window_decode", shapeOf(4, 2, 64, 16, 24), {{1, 90}, {1, 300}}},
     {"softcap", shapeOf(4, 4, 64, 0, 0, 5.0), {{20, 3}}},
@@ -74,6 +75,7 @@ inline const Case kInt8Cases[] = {
     {"int8_mha_dim80", int8(shapeOf(3, 3, 80, 0)), {{133, 5}, {1, 9}}},
     {"int8_gqa7_dim96", int8(shapeOf(7, 1, 96, 0)), {{17, 0}, {2, 30}, {1, 64}}},
     {"int8_gqa4_dim128_decode", int8(shapeOf(8, 2, 128, 16)), {{1, 700}, {1, 3}}},
+    {"int8_gqa2_dim16_long_decode", int8(shapeOf(4, 2, 16, 16)), {{1, 7200}}}, // whole parts are
     {"int8_gqa4_dim128", int8(shapeOf(8, 2, 128, 0)), {{64, 64}, {1, 129}}},
     {"int8_gqa5_dim256", int8(shapeOf(5, 1, 256, 0)), {{9, 20}, {1, 70}}},
     {"int8_gqa11_dim16", int8(shapeOf(22, 2, 16, 0)), {{20, 50}, {1, 66}}},
