@@ -66,7 +66,7 @@ TEST_F(CompileKernels, LevelsThatDifferInATableAloneShareWhatTheTableGivesBoth) 
   const std::string x = "tensor<?x64xf32, #llm.dims<[T, 64]>>", q = "!llm.qact<[T, 64], zero = 128>",
                     w = "!llm.weight<[64, 64], #llm.q<i8, 32, sym>>";
   const std::string product = "kern.func @p(%x: " + q + ", %w: " + w + ", %b: !llm.batch) -> " + x +
-                              " attributes {hero = \"linear\", config = [#kern.config<m_max = 1>, "
+                              " attributes {hero = \"linear\", config = [#kern.config<m_max = 16>, "
                               "#kern.config<m_max = 64>]} {\n  %y = llm.linear %x, %w : (" +
                               q + ", " + w + ") -> " + x + "\n  kern.yield %y : " + x + "\n}\n";
   auto module = mlir::parseSourceString<mlir::ModuleOp>(doubling("a", "64") + product, mlir::ParserConfig(&context_));
