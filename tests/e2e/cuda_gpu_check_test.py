@@ -5,8 +5,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import unittest
 import zipfile
 
@@ -38,8 +40,29 @@ class GpuCheck(unittest.TestCase):
         done = script("run.py", folder, "--out", path, "--quick", *flags)
         return done, json.loads(path.read_text())
 
-    def test_everything_in_one_command(self):
-        done, result = self.run_script(self.folder, "gpu-result.json", "--skip", "sanitizer")
+    def cut(self) -> pathlib.Path:
+        """What a run leaves that is killed once it has measured something with numbers and something of speed."""
+        path = engine.work_dir() / "gpu-cut.json"
+        command = [sys.executable, GPU / "run.py", self.folder, "--out", path, "--quick", "--skip", "sanitizer"]
+        environment = dict(os.environ, LD_LIBRARY_PATH=str(cuda_engine.DRIVER.parent), TMPDIR=str(engine.work_dir()))
+        run = subprocess.Popen([str(c) for c in command], env=environment, stdout=subprocess.DEVNULL, process_group=0)
+        try:
+            until = time.monotonic() + 120
+            while time.monotonic() < until and not (path.exists() and "speed" in json.loads(path.read_text())):
+                time.sleep(0.02)
+        finally:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+        return path
+
+    def test_everything_in_one_command_and_what_a_cut_one_had(self):
+        path = self.cut()
+        cut = json.loads(path.read_text())
+        self.assertEqual((len(cut["numbers"]), len(cut["speed"]["tiny-native"])), (4, 1))
+        self.assertNotIn("serving", cut)
+        shown = script("result_table.py", path)
+        self.assertIn("| tiny-native | decode, 1 stream, 1K |", shown.stdout, shown.stderr)
+        done, result = self.run_script(self.folder, "gpu-result.json", "--skip", "sanitizer", "--before", path)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(result["failures"], [])
         self.assertGreater(result["kernels"]["cases"], 10)
@@ -47,14 +70,28 @@ class GpuCheck(unittest.TestCase):
         for one in result["numbers"].values():
             self.assertGreater(one["equal_tokens"], 0)
             self.assertIn(one["model"], done.stdout)
-        speed, served = result["speed"]["tiny-native"], result["serving"]["tiny-native"]
-        self.assertEqual(len(speed), 4)
-        for made in speed.values():
+        # What the cut one had measured is there, as it was.
+        for part in ("kernels", "numbers"):
+            self.assertEqual(result[part], cut[part])
+        speed, long, served = result["speed"]["tiny-native"], result["long"]["tiny-native"], result["serving"]["tiny-native, 6 + 4"]
+        first = next(iter(cut["speed"]["tiny-native"]))
+        self.assertEqual(speed[first], cut["speed"]["tiny-native"][first])
+        self.assertEqual((len(speed), len(long)), (2, 4))
+        for made in (*speed.values(), *long.values()):
             self.assertGreater(made["best"]["prefill_tokens_per_s"], 0)
+            self.assertGreater(made["load_ms"], 0)
+        self.assertGreater(result["load"]["tiny-native"]["seconds"], 0)
+        attention = result["attention"]["tiny-native"]["decode 2 x 40"]
+        self.assertEqual(attention["kv_bytes"], 2 * 2 * 40 * 2 * 32 * 2)
+        self.assertGreater(attention["us"], 0)
         # Every request over HTTP has its tokens; what is not installed here says so.
         self.assertEqual((served["requests"], served["output"]), (3, 4))
         self.assertGreater(served["output_throughput"], 0)
-        self.assertIn("| tiny-native | 3 | 6 + 4 |", done.stdout)
+        self.assertIn("| tiny-native, 6 + 4 | 3 |", done.stdout)
+        host = served["host"]
+        self.assertTrue(host["ahead"], host)
+        self.assertGreater(host["host_us"], 0)
+        self.assertLess(host["host_us"], host["step_us"])
         self.assertEqual(result["sanitizer"], {"skipped": "--skip sanitizer"})
         for beside in (result["torch"], result["transformers"]["tiny-native"]):
             self.assertIn("torch", beside["skipped"])
@@ -62,7 +99,7 @@ class GpuCheck(unittest.TestCase):
     def test_what_would_begin_too_late_is_left_out(self):
         done, result = self.run_script(self.folder, "gpu-late.json", "--seconds", 0)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        for part in ("kernels", "numbers", "speed", "torch", "serving", "transformers", "sanitizer"):
+        for part in ("kernels", "numbers", "speed", "torch", "attention", "load", "serving", "long", "transformers", "sanitizer"):
             self.assertEqual(result[part], {"skipped": "no time: 0.0 s are over"})
 
     def test_a_kernel_that_computes_something_else_is_told(self):
@@ -116,17 +153,19 @@ class BesideTorch(unittest.TestCase):
     @unittest.skipUnless(importlib.util.find_spec("torch"), "no torch: pip install torch")
     def test_torch(self):
         found = self.beside("torch_side.py", "--quick")
-        self.assertEqual((len(found["products"]), len(found["attention"])), (6, 2))
+        self.assertEqual((len(found["products"]), len(found["attention"])), (6, 4))
         for one in (*found["products"].values(), *found["attention"].values()):
-            self.assertTrue(all(number > 0 for number in one.values()), found)
+            self.assertTrue(all(number > 0 for name, number in one.items() if name != "by"), found)
+        self.assertIn("flash_ms", found["attention"]["decode 32 x 4096"])
 
     @unittest.skipUnless(importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"), "no transformers: pip install torch transformers")
     def test_transformers(self):
         config = engine.work_dir() / "tiny-config.json"
         config.write_text(json.dumps(large_shape.config(large_shape.SIZES["tiny"])))
-        found = self.beside("transformers_side.py", config, "--prompt", 8, "--tokens", 3, "--prefill", 16, "--no-compile")
+        found = self.beside("transformers_side.py", config, "--prompt", 8, "--tokens", 3, "--prefill", "16,24", "--no-compile")
         self.assertGreater(found["decode"]["tokens_per_s"], 0)
-        self.assertGreater(found["prefill"]["tokens_per_s"], 0)
+        for prompt in (16, 24):
+            self.assertGreater(found[f"prefill {prompt}"]["tokens_per_s"], 0)
 
 
 @cuda_engine.needs_emulator

@@ -20,7 +20,8 @@ TOLERANCE = {"f32": 2e-5, "f16": 2e-3, "bf16": 1e-2, "e4m3": 3.5e-2}
 SIDES = 2
 ENTRIES = {"cuInit": 2000, "cuDeviceGet": 2000, "cuDevicePrimaryCtxRetain": 7000, "cuDevicePrimaryCtxRelease": 11000, "cuCtxSetCurrent": 4000, "cuModuleLoadDataEx": 2010,
            "cuModuleGetFunction": 2000, "cuModuleUnload": 2000, "cuFuncSetAttribute": 9000, "cuLaunchKernelEx": 11060, "cuMemAlloc": 3020, "cuMemFree": 3020,
-           "cuMemcpyAsync": 4000, "cuStreamCreate": 2000, "cuStreamSynchronize": 2000, "cuGetErrorName": 6000}
+           "cuMemcpyAsync": 4000, "cuStreamCreate": 2000, "cuStreamSynchronize": 2000, "cuGetErrorName": 6000, "cuEventCreate": 2000,
+           "cuEventRecord": 2000, "cuEventElapsedTime": 2000}
 SHARED_BYTES = 8  # CUfunction_attribute
 
 

@@ -1,6 +1,6 @@
 """Makes the folder that run.py takes to a machine with a GPU: engines, and what the CPU computes with the same weights. Needs no GPU.
 
-Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--shapes 8b-native,8b-fp8,8b-w4,1b-native] [--kernels FILTER] [--dump]
+Usage: LLMC_BIN=build/bin .venv/bin/python tests/gpu/prepare.py FOLDER [--arch sm_90a] [--shapes 8b-native,..] [--kernels FILTER] [--dump]
 
 FOLDER gets llmc-run, an engine of each tiny model with ids, logits and greedy tokens of its CPU twin, the kernel cases of the unit tests, and
 engines of the shapes of an 8B and of a 1B llama without weights (`llmc build --no-weights`): some MB in all. `--dump`: also the shapes' PTX, by
@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -37,8 +38,8 @@ TINY = {  # one model of each family; together all schemes
 IDS = np.random.default_rng(11).integers(0, 500, 40)
 TOKENS = 12
 CASES = ("cuda_rows_test", "cuda_emit_attend_test", "cuda_product_numerics_test")  # tests with kernel cases
-SCHEMES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128")}
-SHAPES = "8b-native,8b-fp8,8b-w4,1b-native"
+SCHEMES = {"native": ("native",), "fp8": ("fp8",), "w4": ("w4", "--group-size", "128"), "fp8kv": ("fp8", "--kv-cache", "fp8")}
+SHAPES = "8b-native,8b-fp8,8b-w4,8b-fp8kv,1b-native"
 
 
 def build(model, path: pathlib.Path, scheme, *flags):
@@ -64,17 +65,37 @@ def tiny(folder: pathlib.Path, arch: str) -> list:
 
 
 def shapes(folder: pathlib.Path, arch: str, names: list, dump: bool) -> list:
-    """Engines without weights, packed; with what a comparison needs to know of the shape."""
+    """Engines without weights, packed; with what a comparison needs to know of the shape, and its kernels of decode attention."""
     made = []
     for name in names:
         size, scheme = name.split("-")
         model = large_shape.write(engine.work_dir() / f"llama-{size}", large_shape.SIZES[size])
         path = engine.work_dir() / f"{name}.bin"
-        build(model, path, SCHEMES[scheme], "--target", f"cuda:{arch}", "--no-weights", *(("--dump-dir", folder / "dump" / name) if dump else ()))
+        dumped = folder / "dump" / name if dump else engine.work_dir() / f"dump-{name}"
+        build(model, path, SCHEMES[scheme], "--target", f"cuda:{arch}", "--no-weights", "--dump-dir", dumped)
         holes.pack(path, folder / f"{name}.packed")
+        config = large_shape.config(large_shape.SIZES[size])
+        made.append({"name": name, "scheme": scheme, "config": config, "attention": attention(path, dumped, arch, folder / name, config)})
         path.unlink()
-        made.append({"name": name, "scheme": scheme, "config": large_shape.config(large_shape.SIZES[size])})
     return made
+
+
+def attention(path: pathlib.Path, dumped: pathlib.Path, arch: str, made: pathlib.Path, config: dict) -> dict | None:
+    """The kernels that a decode step of the engine launches for attention, for attention.py; `made`.attend.cubin and `made`.merge.cubin have
+    their code. None for a cache with scales, or where attention is not in parts."""
+    kernels = json.loads(engine.call("llmc", "explain", path, "--json"))["kernels"]
+    used = [kernel for kernel in kernels if kernel["launches"]["decode"] > 0]
+    found = {"attend": next((k for k in used if k["family"] == "attend"), None),
+             "merge": next((k for k in used if "attend_merge" in (dumped / f"{k['variants'][0]['symbol']}.{arch}.mlir").read_text()), None)}
+    shape = re.fullmatch(r"(\d+)x(\d+)x(\d+),(f16|bf16),(\d+)", found["attend"]["attention"]) if all(found.values()) else None
+    if not shape:
+        return None
+    facts = dict(zip(("heads", "kv_heads", "dim", "splits"), (int(shape[i]) for i in (1, 2, 3, 5)))) | {"layers": config["num_hidden_layers"]}
+    for name, kernel in found.items():
+        symbol, launch = kernel["variants"][0]["symbol"], kernel["variants"][0]["launch"][f"cuda:{arch}"]
+        facts[name] = {"symbol": symbol} | {key: launch[key] for key in ("threads", "grid", "shared_bytes")}
+        shutil.copy2(dumped / f"{symbol}.{arch}.cubin", f"{made}.{name}.cubin")
+    return facts
 
 
 def kernels(folder: pathlib.Path, arch: str, chosen: str) -> int:

@@ -1,10 +1,11 @@
 """What transformers reaches on this machine with a llama of the same shape and made-up weights, in bf16: eager, and with a static cache and torch.compile.
-Prints one JSON.
+Prints a JSON line whenever it knows more: the last one has all.
 
-Usage: transformers_side.py CONFIG.json [--device cuda] [--prompt 1024] [--tokens 64] [--prefill 2048] [--no-compile]
+Usage: transformers_side.py CONFIG.json [--device cuda] [--prompt 1024] [--tokens 64] [--prefill 2048,8192] [--no-compile]
 """
 
 import argparse
+import functools
 import json
 import time
 
@@ -56,10 +57,10 @@ class Side:
         if self.options.device == "cuda":
             torch.cuda.synchronize()
 
-    def prefill(self) -> dict:
-        ids = self.ids(self.options.prefill)
+    def prefill(self, tokens: int) -> dict:
+        ids = self.ids(tokens)
         seconds = self.seconds(lambda: self.model(ids, use_cache=True, logits_to_keep=1))
-        return {"ms": seconds * 1e3, "tokens_per_s": self.options.prefill / seconds}
+        return {"ms": seconds * 1e3, "tokens_per_s": tokens / seconds}
 
     def decode(self, compiled: bool) -> dict:
         """Greedy tokens one by one behind a prompt."""
@@ -86,18 +87,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
     parser.add_argument("--device", default="cuda")
-    for flag, default in (("--prompt", 1024), ("--tokens", 64), ("--prefill", 2048)):
+    for flag, default in (("--prompt", 1024), ("--tokens", 64)):
         parser.add_argument(flag, type=int, default=default)
+    parser.add_argument("--prefill", type=lambda text: [int(one) for one in text.split(",")], default=[2048, 8192])
     parser.add_argument("--no-compile", action="store_true")
     options = parser.parse_args()
     if options.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch finds no CUDA device")
     with torch.inference_mode():
         side = Side(options)
-        found = {"transformers": transformers.__version__, "torch": torch.__version__, "prefill": side.prefill(), "decode": side.decode(False)}
+        found = {"transformers": transformers.__version__, "torch": torch.__version__}
+        parts = {f"prefill {tokens}": functools.partial(side.prefill, tokens) for tokens in options.prefill}
+        parts["decode"] = functools.partial(side.decode, False)
         if not options.no_compile:
-            found["decode, static cache and torch.compile"] = side.decode(True)
-    print(json.dumps(found))
+            parts["decode, static cache and torch.compile"] = functools.partial(side.decode, True)
+        for part, measure in parts.items():
+            found[part] = measure()
+            print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":
