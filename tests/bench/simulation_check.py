@@ -4,7 +4,9 @@
 a machine that others use meanwhile disturbs both sides alike: what differs then is the simulation, not the machine.
 
 Usage: tests/bench/simulation_check.py ENGINE [--requests N] [--rate R] [--prompt LOW-HIGH] [--output LOW-HIGH] [--threads N]
-       [--seed N] [--rounds N] [--within SHARE] [--server-cpus 0-2] [--client-cpus 3] [-- FLAGS OF llmc-run]
+       [--seed N] [--rounds N] [--within SHARE] [--server-cpus 0-2 --client-cpus 3 | --shared-cpus] [-- FLAGS OF llmc-run]
+The client has the last CPU to itself where the server keeps one more than its threads, as --simulate has clients elsewhere
+unless it is told --client-us; --shared-cpus has both on all of them.
 Exit status 1 if throughput, TTFT or TPOT (BOUND) of the simulation is further from the server's than --within in the
 median of the rounds. How far the server's rounds are from each other says what no simulation can come closer than.
 """
@@ -159,13 +161,17 @@ def main() -> int:
     parser.add_argument("--output", type=span, default=(32, 128))
     parser.add_argument("--threads", default="2")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--within", type=float, default=0.15)
     parser.add_argument("--server-cpus", type=served.cpus)
     parser.add_argument("--client-cpus", type=served.cpus)
+    parser.add_argument("--shared-cpus", action="store_true")
     parser.add_argument("flags", nargs="*")
     options = parser.parse_args()
     options.flags += ["--threads", options.threads]
+    mine = sorted(os.sched_getaffinity(0))
+    if not (options.client_cpus or options.server_cpus or options.shared_cpus) and len(mine) >= int(options.threads) + 2:
+        options.server_cpus, options.client_cpus = set(mine[:-1]), set(mine[-1:])
     if options.client_cpus:
         options.server_cpus = options.server_cpus or os.sched_getaffinity(0)
         os.sched_setaffinity(0, options.client_cpus)
@@ -179,7 +185,8 @@ def main() -> int:
         for _ in range(options.rounds):
             *one, before = one_round(options, trace, folder, before)
             rounds.append(one)
-        print(f"others used {watch.others(sum(os.times()[:4]) - begun):.2f} CPUs; {options.rounds} rounds, medians; the client took {options.client_us:.0f} us a token")
+        client = "had a CPU of its own" if elsewhere else f"took {options.client_us:.0f} us a token on the server's CPUs"
+        print(f"others used {watch.others(sum(os.times()[:4]) - begun):.2f} CPUs; {options.rounds} rounds, medians; the client {client}")
     middle = lambda values: statistics.median(values)
     print(f"{'':20} {'served':>10} {'simulated':>10} {'':>8} {'replayed':>10} {'':>8}  simulated, each round; the server's rounds")
     far = []
