@@ -7,7 +7,9 @@ Example: lifecycle.py engine.bin --load-engine tiny.bin
 
 import argparse
 import asyncio
+import http.client
 import json
+import multiprocessing
 import os
 import pathlib
 import signal
@@ -16,6 +18,8 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.parse
+from multiprocessing import connection
 
 import served
 from served import PROGRAM, Served
@@ -105,25 +109,42 @@ async def until_load(client: Client, count: int):
         await asyncio.sleep(0.02)
 
 
+def until_unready(host: str, port: int, until: connection.Connection):
+    """Sends when /ready no longer said 200, and what it said. In a process of its own: the loop that reads a thousand streams comes back to a probe late."""
+    while True:
+        probe = http.client.HTTPConnection(host, port, timeout=30)
+        probe.request("GET", "/ready")
+        status = probe.getresponse().status
+        probe.close()
+        if status != 200:
+            return until.send((time.monotonic(), status))
+        time.sleep(0.001)
+
+
 async def signalled(server: Served, args, tokens: int, again: float | None) -> tuple[list, float]:
     """SIGTERM while all streams run; `again`: a second one so many seconds later. Streams, and ms until /ready said 503."""
     client = Client(server.url)
     body = {"prompt": [5, 6, 7], "max_tokens": tokens, "ignore_eos": True, "temperature": 0, "stream": True}
     tasks = [asyncio.create_task(Stream().run(client, body)) for _ in range(args.streams)]
     await until_load(client, args.streams)
-    begin = time.perf_counter()
+    where = urllib.parse.urlsplit(server.url)
+    said, saying = multiprocessing.Pipe(False)
+    watcher = multiprocessing.Process(target=until_unready, args=(where.hostname, where.port, saying), daemon=True)
+    watcher.start()
+    begin = time.monotonic()
     server.child.send_signal(signal.SIGTERM)
-    while (answer := await client.get("/ready")).status == 200:
-        await asyncio.sleep(0.001)
-    unready = (time.perf_counter() - begin) * 1e3
-    if answer.status != 503:
-        raise SystemExit(f"/ready said {answer.status} after SIGTERM")
+    while not said.poll():
+        await asyncio.sleep(0.005)
+    at, status = said.recv()
+    watcher.join()
+    if status != 503:
+        raise SystemExit(f"/ready said {status} after SIGTERM")
     if again is not None:
         await asyncio.sleep(again)
         server.child.send_signal(signal.SIGTERM)
     streams = await asyncio.gather(*tasks)
     client.close()
-    return streams, unready
+    return streams, (at - begin) * 1e3
 
 
 def drained(args, result: dict) -> list[str]:

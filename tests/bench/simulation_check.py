@@ -155,7 +155,7 @@ def main() -> int:
     span = lambda text: tuple(map(int, text.split("-")))
     parser = argparse.ArgumentParser()
     parser.add_argument("engine")
-    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--rate", type=float, default=3)
     parser.add_argument("--prompt", type=span, default=(64, 256))
     parser.add_argument("--output", type=span, default=(32, 128))
