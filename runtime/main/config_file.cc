@@ -186,8 +186,8 @@ std::string ConfigFile::peek(std::string_view flag) const {
   return {};
 }
 
-Result<std::vector<std::string>> ConfigFile::arguments(const std::vector<std::string>& given,
-                                                       FlagPlaces& places) const {
+Result<std::vector<std::string>> ConfigFile::arguments(const std::vector<std::string>& given, FlagPlaces& places,
+                                                       std::vector<std::string>& notices) const {
   Reader reader(path_, text_);
   std::vector<Entry> entries;
   LLMC_TRY(reader.read(entries));
@@ -202,6 +202,10 @@ Result<std::vector<std::string>> ConfigFile::arguments(const std::vector<std::st
       return reader.fail(entry.key.line, "'" + escaped(entry.key.text, 60) + "' is there twice");
     seen.push_back(name);
     if (*done) continue;
+    if (const auto idle = findIdle(name)) {
+      if (std::find(given.begin(), given.end(), name) == given.end()) notices.push_back(idle->notice);
+      continue;
+    }
     const FlagHelp file{name, "FILE", {}, {}};
     const FlagHelp* flag = engine ? &file : findFlag(name);
     if (Status had = checkHad(name); !had) return reader.fail(entry.key.line, had.message());

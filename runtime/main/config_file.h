@@ -23,9 +23,11 @@ class ConfigFile {
   /// The flags as arguments ("--port=8001"), in the file's order. A key is a flag's name in any spelling, or "engine"
   /// or "model"; a value is a text or number, true or false for a flag without value, or a list for a flag that
   /// repeats. False for a switch of vLLM's is its negation, where there is one. Flags that `given` (our names) holds
-  /// already are left out: the command line has the last word. `places` gets where each of the others stands. Errors
-  /// CLI_CONFIG (65) with file and line: not YAML, not one map, an unknown or repeated key, a value of a wrong kind.
-  Result<std::vector<std::string>> arguments(const std::vector<std::string>& given, FlagPlaces& places) const;
+  /// already are left out: the command line has the last word. `places` gets where each of the others stands, `notices`
+  /// one of each flag of vLLM's that has no effect. Errors CLI_CONFIG (65) with file and line: not YAML, not one map,
+  /// an unknown or repeated key, a value of a wrong kind.
+  Result<std::vector<std::string>> arguments(const std::vector<std::string>& given, FlagPlaces& places,
+                                             std::vector<std::string>& notices) const;
 
  private:
   ConfigFile(std::string path, std::string text) : path_(std::move(path)), text_(std::move(text)) {}

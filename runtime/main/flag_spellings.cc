@@ -1,8 +1,9 @@
-// Five tables; a walk over the arguments that knows which flags take a value.
+// Five tables, each flag of vLLM's in one; a walk over the arguments that knows which flags take a value.
 #include "runtime/main/flag_spellings.h"
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "runtime/base/limits.h"
 #include "runtime/format/kernel_abi.h"
@@ -35,6 +36,7 @@ constexpr Renamed kShort[] = {
     {"pcp", "prefill-context-parallel-size"},
     {"n", "nnodes"},
     {"r", "node-rank"},
+    {"asc", "api-server-count"},
     {"ep", "enable-expert-parallel"},
     {"q", "quantization"},
     {"cc", "compilation-config"},
@@ -79,6 +81,13 @@ constexpr Fixed kFixed[] = {
     {"dtype", 0, "auto", "llmc build chose the engine's types"},
     {"kv-cache-dtype", 0, "auto", "llmc build --kv-cache chose it"},
     {"load-format", 0, "auto", "an engine has one format"},
+    {"config-format", 0, "auto", "an engine has one format"},
+    {"tokenizer-mode", 0, "auto", "the engine holds the model's tokenizer"},
+    {"model-impl", 0, "auto", "llmc build made the engine"},
+    {"runner", 0, "generate", "an engine generates text"},
+    {"task", 0, "generate", "an engine generates text"},
+    {"cpu-offload-gb", 0, "", "an engine's weights are all on its device"},
+    {"api-server-count", 1, "", kOneDevice},
     {"response-role", 0, "assistant", "answers are the assistant's"},
     {"tensor-parallel-size", 1, "", kOneDevice},
     {"pipeline-parallel-size", 1, "", kOneDevice},
@@ -94,25 +103,43 @@ constexpr Fixed kFixed[] = {
 constexpr std::string_view kNoCors =
     "no CORS header is ever sent; a proxy before the server can add them (examples/replicas)";
 
+/// What becomes of a flag of vLLM's that this server does not have: without it a server would do something else, or the
+/// flag is about machinery that is not here, and is taken with a notice, alone or with its value.
+enum class Fate : uint8_t { kRefused, kIdle, kIdleValue };
+
 /// What vLLM has and this server has not, or has elsewhere.
 struct Absent {
   std::string_view name, why;
+  Fate fate = Fate::kRefused;
 };
 
 constexpr Absent kAbsent[] = {
-    {"gpu-memory-utilization", "--kv-memory says how many bytes the KV cache has"},
+    {"gpu-memory-utilization", "--kv-memory says how many bytes the KV cache has", Fate::kIdleValue},
     {"num-gpu-blocks-override", "--kv-memory says how many bytes the KV cache has"},
     {"quantization", "llmc build --quant chose how weights are stored"},
-    {"compilation-config", "llmc build compiled the model"},
-    {"optimization-level", "llmc build compiled the model"},
+    {"compilation-config", "llmc build compiled the model", Fate::kIdleValue},
+    {"optimization-level", "llmc build compiled the model", Fate::kIdleValue},
+    {"attention-backend", "llmc build chose the kernels", Fate::kIdleValue},
+    {"disable-cascade-attn", "llmc build chose the kernels", Fate::kIdle},
+    {"max-seq-len-to-capture", "the engine says which steps are recorded as graphs", Fate::kIdleValue},
+    {"max-cudagraph-capture-size", "the engine says which steps are recorded as graphs", Fate::kIdleValue},
+    {"disable-custom-all-reduce", kOneDevice, Fate::kIdle},
+    {"distributed-executor-backend", kOneDevice, Fate::kIdleValue},
+    {"max-parallel-loading-workers", "an engine is mapped, not loaded tensor by tensor", Fate::kIdleValue},
+    {"use-tqdm-on-load", "an engine is mapped, not loaded tensor by tensor", Fate::kIdle},
+    {"download-dir", "an engine is a file, nothing is downloaded", Fate::kIdleValue},
+    {"prefix-caching-hash-algo", "the prefix cache compares tokens, whatever their hash", Fate::kIdleValue},
+    {"revision", "the engine holds one model"},
+    {"tokenizer-revision", "the engine holds one model"},
     {"enable-expert-parallel", kOneDevice},
     {"tokenizer", "the engine holds the model's"},
     {"chat-template", "the engine holds the model's"},
-    {"trust-remote-code", "an engine holds no code of a model's authors"},
+    {"trust-remote-code", "an engine holds no code of a model's authors", Fate::kIdle},
     {"enable-auto-tool-choice", "there are no tools yet"},
     {"tool-call-parser", "there are no tools yet"},
     {"reasoning-parser", "answers are not split"},
     {"enable-lora", "there is no LoRA yet"},
+    {"lora-modules", "there is no LoRA yet"},
     {"speculative-config", "there is no speculative decoding yet"},
     {"ssl-keyfile", "a proxy before the server does TLS (examples/replicas)"},
     {"ssl-certfile", "a proxy before the server does TLS (examples/replicas)"},
@@ -124,7 +151,9 @@ constexpr Absent kAbsent[] = {
     {"bench-serve", "examples/bench_serve sends a server load and measures it; --bench measures without a server"},
     {"uds", "it listens on --host and --port; a proxy before the server may have a socket (examples/replicas)"},
     {"otlp-traces-endpoint", "--trace FILE has each request with its traceparent"},
-    {"uvicorn-log-level", "there is one log, on stderr; --access-log adds requests"},
+    {"uvicorn-log-level", "there is one log, on stderr; --access-log adds requests", Fate::kIdleValue},
+    {"max-log-len", "the log holds no prompts", Fate::kIdleValue},
+    {"disable-frontend-multiprocessing", "there is one process", Fate::kIdle},
 };
 
 const Switch* findSwitch(std::string_view name) {
@@ -137,6 +166,12 @@ const Fixed* findFixed(std::string_view name) {
   const auto* const found =
       std::find_if(std::begin(kFixed), std::end(kFixed), [&](const Fixed& one) { return one.name == name; });
   return found == std::end(kFixed) ? nullptr : found;
+}
+
+const Absent* findAbsent(std::string_view name) {
+  const auto* const found =
+      std::find_if(std::begin(kAbsent), std::end(kAbsent), [&](const Absent& one) { return one.name == name; });
+  return found == std::end(kAbsent) ? nullptr : found;
 }
 
 /// The switch that "no-NAME" is the negation of.
@@ -189,10 +224,17 @@ Result<Spelled> readSwitch(std::string_view name, bool on) {
 }
 
 Status checkHad(std::string_view name) {
-  const auto* const found =
-      std::find_if(std::begin(kAbsent), std::end(kAbsent), [&](const Absent& one) { return one.name == name; });
-  return found == std::end(kAbsent) ? Status::ok()
-                                    : refused("--" + std::string(name) + " is not to be had", found->why);
+  const Absent* const found = findAbsent(name);
+  return !found || found->fate != Fate::kRefused ? Status::ok()
+                                                 : refused("--" + std::string(name) + " is not to be had", found->why);
+}
+
+std::optional<Idle> findIdle(std::string_view name) {
+  const Absent* found = findAbsent(name);
+  if (!found && name.starts_with("no-")) found = findAbsent(name.substr(3));
+  if (!found || found->fate == Fate::kRefused || (found->fate == Fate::kIdleValue && found->name != name)) return {};
+  return Idle{found->fate == Fate::kIdleValue,
+              "--" + std::string(name) + " has no effect here: " + std::string(found->why)};
 }
 
 bool isFixed(std::string_view name) { return findFixed(name) != nullptr; }
@@ -222,6 +264,11 @@ class Line {
   explicit Line(const std::vector<std::string>& arguments) : arguments_(arguments) {}
 
   Result<SpelledLine> read() {
+    std::error_code ignored;
+    const auto kind = std::filesystem::status("serve", ignored).type();
+    const bool engine = kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::directory;
+    out_.serve = !engine && !arguments_.empty() && arguments_[0] == "serve";
+    if (out_.serve) ++at_;
     for (; at_ < arguments_.size(); ++at_) {
       const std::string& argument = arguments_[at_];
       if (argument.starts_with("--") && argument.size() > 2) {
@@ -260,6 +307,7 @@ class Line {
       return Status::ok();
     }
     LLMC_TRY(checkHad(name));
+    if (const auto idle = findIdle(name)) return take(name, *idle, joined);
     const std::string value = joined ? argument.substr(equals + 1) : more() ? arguments_[at_ + 1] : std::string();
     const bool fixed = isFixed(name);
     if (fixed || isLeftOut(name, value)) {
@@ -268,6 +316,19 @@ class Line {
       return fixed ? checkFixed(name, value) : Status::ok();
     }
     ours(name, joined ? argument.substr(equals) : std::string());
+    return Status::ok();
+  }
+
+  Status take(const std::string& name, const Idle& idle, bool joined) {
+    if (idle.value && !joined) {
+      if (!more() || arguments_[at_ + 1].starts_with("--"))
+        return Status::error(ErrorKind::kUsage, "CLI_FLAG", "--" + name + " needs a value",
+                             "give it one or leave it out");
+      ++at_;
+    }
+    out_.said.push_back(name);
+    if (std::find(out_.notices.begin(), out_.notices.end(), idle.notice) == out_.notices.end())
+      out_.notices.push_back(idle.notice);
     return Status::ok();
   }
 

@@ -33,8 +33,18 @@ bool isFixed(std::string_view name);
 /// Error CLI_FLAG (64) with the reason unless `value` is what is so anyway. Requires: isFixed(name).
 Status checkFixed(std::string_view name, std::string_view value);
 
-/// Error CLI_FLAG (64) that says what there is instead, of a flag of vLLM's that this server does not have.
+/// Error CLI_FLAG (64) that says what there is instead, of a flag of vLLM's that would promise what this server does
+/// not do.
 Status checkHad(std::string_view name);
+
+/// A flag of vLLM's about machinery that is not here: nothing comes of it, with any value.
+struct Idle {
+  bool value;          ///< one follows
+  std::string notice;  ///< "--NAME has no effect here: ..."
+};
+
+/// Of a name as ourFlagName() gives it; a switch with "no-" before it, too. Nothing for other flags.
+std::optional<Idle> findIdle(std::string_view name);
 
 /// Whether vLLM's value of one of our flags means what leaving it out means: `--max-model-len auto` and -1.
 bool isLeftOut(std::string_view name, std::string_view value);
@@ -42,7 +52,9 @@ bool isLeftOut(std::string_view name, std::string_view value);
 /// A command line in our spelling.
 struct SpelledLine {
   std::vector<std::string> arguments;
-  std::vector<std::string> said;  ///< our flags that it decides, also those that it only keeps from being set
+  std::vector<std::string> said;     ///< our flags that it decides, also those that it only keeps from being set
+  std::vector<std::string> notices;  ///< of its flags that have no effect, one each
+  bool serve = false;                ///< it begins with the word, as vLLM's do; never where there is such a file
 };
 
 /// Several values after one flag that repeats, as in vLLM ("--api-key A B"), become that flag several times, where the

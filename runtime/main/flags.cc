@@ -49,7 +49,8 @@ Status readReal(const Parsed& parsed, const char* name, std::optional<double>& o
   return Status::ok();
 }
 
-Status readMode(const Parsed& parsed, Flags& flags) {
+/// `serve`: the word stands first on the line.
+Status readMode(const Parsed& parsed, bool serve, Flags& flags) {
   struct Choice {
     const char* name;
     Mode mode;
@@ -63,7 +64,9 @@ Status readMode(const Parsed& parsed, Flags& flags) {
   const char* chosen = nullptr;
   for (const auto& [name, mode] : kChoices) {
     if (!parsed.count(name)) continue;
-    if (chosen) return flagError("CLI_MODE", std::string("--") + chosen + " and --" + name + " exclude each other");
+    if (chosen || serve)
+      return flagError("CLI_MODE",
+                       (chosen ? std::string("--") + chosen : "serve") + " and --" + name + " exclude each other");
     chosen = name;
     flags.mode = mode;
   }
@@ -289,14 +292,14 @@ std::string typedLogFormat(const std::vector<std::string>& arguments) {
 }
 
 /// The command line in our spelling, after the flags of --config.
-Result<std::vector<std::string>> gatherArguments(int argc, const char* const* argv, ErrorContext& context) {
+Result<SpelledLine> gatherArguments(int argc, const char* const* argv, ErrorContext& context) {
   const std::vector<std::string> given(argv + std::min(argc, 1), argv + argc);
   const std::string logFormat = typedLogFormat(given);
   context.json = logFormat == "json";
   auto line = inOurSpelling(given);
   LLMC_TRY(line.status());
-  const std::vector<std::string>& typed = line->arguments;
-  std::vector<std::string> all;
+  const std::vector<std::string> typed = std::move(line->arguments);
+  std::vector<std::string>& all = line->arguments = {};
   std::string config;
   for (size_t i = 0; i < typed.size(); ++i) {
     const size_t equals = typed[i].find('=');
@@ -310,20 +313,20 @@ Result<std::vector<std::string>> gatherArguments(int argc, const char* const* ar
     auto file = ConfigFile::open(config);
     LLMC_TRY(file.status());
     if (logFormat.empty()) context.json = file->peek("log-format") == "json";
-    auto fromFile = file->arguments(line->said, context.places);
+    auto fromFile = file->arguments(line->said, context.places, line->notices);
     LLMC_TRY(fromFile.status());
     all = fromFile.take();
   }
   all.insert(all.begin(), "llmc-run");
   all.insert(all.end(), typed.begin(), typed.end());
-  return all;
+  return line;
 }
 
 Result<Flags> readAll(int argc, const char* const* argv, ErrorContext& context) {
-  auto arguments = gatherArguments(argc, argv, context);
-  LLMC_TRY(arguments.status());
+  auto line = gatherArguments(argc, argv, context);
+  LLMC_TRY(line.status());
   std::vector<const char*> texts;
-  for (const std::string& argument : *arguments) texts.push_back(argument.c_str());
+  for (const std::string& argument : line->arguments) texts.push_back(argument.c_str());
   cxxopts::Options options("llmc-run");
   auto add = options.add_options();
   add("engine", "", cxxopts::value<std::string>());
@@ -339,6 +342,7 @@ Result<Flags> readAll(int argc, const char* const* argv, ErrorContext& context) 
   options.parse_positional({"engine"});
   const Parsed parsed = options.parse(static_cast<int>(texts.size()), texts.data());
   Flags flags;
+  flags.notices = std::move(line->notices);
   if (parsed.count("help")) return flags;
   flags.mode = Mode::kVersion;
   if (parsed.count("version")) return flags;
@@ -348,7 +352,7 @@ Result<Flags> readAll(int argc, const char* const* argv, ErrorContext& context) 
     if (!flagRepeats(flag.name) && parsed.count(std::string(flag.name)) > 1)
       return flagError("CLI_FLAG", "--" + std::string(flag.name) + " was given twice");
   if (parsed.count("engine") > 1) return flagError("CLI_FLAG", "the engine was given twice");
-  LLMC_TRY(readMode(parsed, flags));
+  LLMC_TRY(readMode(parsed, line->serve, flags));
   LLMC_TRY(readTexts(parsed, flags));
   LLMC_TRY(checkNames(flags));
   LLMC_TRY(readNumbers(parsed, flags));

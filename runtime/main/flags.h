@@ -29,6 +29,7 @@ enum class Mode : uint8_t {
 struct Flags {
   Mode mode = Mode::kHelp;
   std::string engine;
+  std::vector<std::string> notices;  ///< of flags that are taken and have no effect
 
   // Exactly one of these in Mode::kGenerate.
   std::optional<std::string> prompt, promptFile, message;

@@ -131,7 +131,8 @@ constexpr FlagHelp kFlags[] = {
      "--bench or a server on a GPU with weights made up there, for engines of llmc build --no-weights (default: the "
      "engine's)",
      kMeasure},
-    {"step-cost", "FILE|-", "what steps cost, from the step_cost of --simulate --json (default: measured)", kMeasure},
+    {"step-cost", "FILE|-", "what steps cost: an output of --simulate --json, or its step_cost (default: measured)",
+     kMeasure},
     {"client-us", "F",
      "CPU time, in microseconds, that clients on the server's own CPUs take for a token, which --simulate takes as "
      "they "
@@ -179,7 +180,8 @@ std::string helpText() {
       "v4,\n"
       "                             avx512vnni, avx512bf16, avx512vp2intersect, with commas (default: all it has)\n"
       "  LLMC_CUDA_LEVEL=NAME       run the engine's code for this GPU level (default: the best that the GPU has)\n"
-      "\nvLLM's spellings of these flags are taken too (-tp 1, --scheduling-policy mlfq, --max_num_seqs 8).\n"
+      "\nvLLM's spellings of these flags are taken too (serve ENGINE -tp 1 --scheduling-policy mlfq --max_num_seqs "
+      "8).\n"
       "\nThe answer goes to stdout, all else to stderr. Exit status: 0 done, 64 usage, 65 bad input, 66 missing file,\n"
       "69 not enough memory or no device, 70 internal, 71 the device failed, 72 the server hung, 74 read or write "
       "failed, 77 not "

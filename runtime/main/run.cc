@@ -71,6 +71,8 @@ int runMain(int argc, const char* const* argv) {
   ErrorContext context;
   auto flags = parseFlags(argc, argv, &context);
   if (context.json) writeNoticesAsJson();
+  if (flags && flags->mode != Mode::kHelp && flags->mode != Mode::kVersion)
+    for (const std::string& notice : flags->notices) writeNotice(notice);
   const Status status = flags ? runMode(*flags) : flags.takeStatus();
   if (status) return 0;
   if (status.code() == "CLI_READER") return 128 + SIGPIPE;  // as a shell says it of a program that SIGPIPE ended

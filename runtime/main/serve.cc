@@ -158,6 +158,7 @@ Result<server::ServerOptions> optionsOf(const Flags& flags) {
     options.accessLog = stderr;
   else if (!flags.accessLog.empty() && !(options.accessLog = std::fopen(flags.accessLog.c_str(), "ae")))
     return fileError("CLI_OUTPUT", "cannot write", flags.accessLog, errno, ErrorKind::kIo);
+  options.notice = [](const std::string& text) { writeNotice(text); };
   return options;
 }
 

@@ -20,7 +20,11 @@ Result<StepCosts> costsOf(const Flags& flags, Session& session, const SchedulerC
   if (!flags.stepCost.empty()) {
     auto text = readTextFile(flags.stepCost);
     LLMC_TRY(text.status());
-    return parseStepCosts(*text);
+    auto given = parseStepCosts(*text);
+    if (given) return given;
+    const Status& why = given.status();
+    return Status::error(why.kind(), why.code(), "--step-cost " + escaped(flags.stepCost) + ": " + why.message(),
+                         why.hint());
   }
   const auto say = [](const std::string& text) { writeNotice(text); };
   auto costs = StepMeter(session).measure(say);

@@ -87,21 +87,19 @@ Status readVariation(const Json& json, std::array<std::vector<double>, kStepKind
   return Status::ok();
 }
 
-}  // namespace
-
-std::string stepCostsJson(const StepCosts& costs) {
-  Json variation = Json::object();
-  for (size_t kind = 0; kind < kStepKinds; ++kind) variation[kKindNames[kind]] = costs.variation[kind];
-  return Json{{"tokens", pointsJson(costs.tokens)},   {"rows", pointsJson(costs.rows)},
-              {"per_attended", costs.perAttended},    {"per_attended_alone", costs.perAttendedAlone},
-              {"per_moved_page", costs.perMovedPage}, {"served", pointsJson(costs.served)},
-              {"per_request", costs.perRequest},      {"variation", std::move(variation)}}
-      .dump();
+/// The first keys of `json`: "completed", "duration", ...
+std::string keysOf(const Json& json) {
+  constexpr size_t kMost = 4;
+  std::string text;
+  size_t count = 0;
+  for (const auto& [key, value] : json.items()) {
+    if (++count > kMost) return text + ", ...";
+    text += (count == 1 ? "\"" : ", \"") + escaped(key, 40) + "\"";
+  }
+  return count == 0 ? "nothing" : text;
 }
 
-Result<StepCosts> parseStepCosts(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) return fault("a JSON object is expected");
+Result<StepCosts> readCosts(const Json& json) {
   StepCosts costs;
   LLMC_TRY(readPoints(json, "tokens", costs.tokens));
   LLMC_TRY(readPoints(json, "rows", costs.rows));
@@ -120,6 +118,38 @@ Result<StepCosts> parseStepCosts(std::string_view text) {
   }
   if (const auto found = json.find("variation"); found != json.end()) LLMC_TRY(readVariation(*found, costs.variation));
   LLMC_TRY(MeasuredStepCost::create(costs).status());
+  return costs;
+}
+
+}  // namespace
+
+std::string stepCostsJson(const StepCosts& costs) {
+  Json variation = Json::object();
+  for (size_t kind = 0; kind < kStepKinds; ++kind) variation[kKindNames[kind]] = costs.variation[kind];
+  return Json{{"tokens", pointsJson(costs.tokens)},   {"rows", pointsJson(costs.rows)},
+              {"per_attended", costs.perAttended},    {"per_attended_alone", costs.perAttendedAlone},
+              {"per_moved_page", costs.perMovedPage}, {"served", pointsJson(costs.served)},
+              {"per_request", costs.perRequest},      {"variation", std::move(variation)}}
+      .dump();
+}
+
+Result<StepCosts> parseStepCosts(std::string_view text) {
+  constexpr const char* kHint =
+      "llmc-run ENGINE --simulate TRACE --json > FILE makes one: all of that output, or its \"step_cost\" alone";
+  const Json json = Json::parse(text, nullptr, false);
+  const auto named = [&](const Status& status) {
+    return Status::error(status.kind(), status.code(), status.message(), kHint);
+  };
+  if (!json.is_object()) return named(fault("a JSON object with the costs of steps is expected, this is none"));
+  const auto nested = json.find("step_cost");
+  const bool whole = nested != json.end() && nested->is_object();
+  if (!whole && !json.contains("tokens"))
+    return named(
+        fault("these are no costs of steps: a JSON object with \"tokens\", or with \"step_cost\" that has it, is "
+              "expected, found " +
+              keysOf(json)));
+  auto costs = readCosts(whole ? *nested : json);
+  if (!costs) return named(costs.status());
   return costs;
 }
 

@@ -60,10 +60,10 @@ struct StepCosts {
 
 /// {"tokens": [[1, 0.004], ...], "rows": [[2, 0.0001], ...], "per_attended": S, "per_attended_alone": S,
 /// "per_moved_page": S, "served": [[1, 0.0002], ...], "per_request": S, "variation": {"decode": [1.02, ...], "mixed":
-/// [...], "prompts": [...]}}: what `llmc-run --simulate --json` prints and `--step-cost` reads, without the last three,
-/// too.
+/// [...], "prompts": [...]}}: the "step_cost" of what `llmc-run --simulate --json` prints.
 std::string stepCostsJson(const StepCosts& costs);
-/// Error RT_STEP_COST (65) names the field.
+/// Reads that object, without the last three fields, too, or one that has it as its "step_cost". Error RT_STEP_COST
+/// (65) names the field, or what is there instead, and how to make such a file.
 Result<StepCosts> parseStepCosts(std::string_view text);
 
 /// Linear between measured points, since a matmul's cost bends with its number of rows (one row reads the weights as

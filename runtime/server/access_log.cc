@@ -1,8 +1,14 @@
-// Formatting of the access log.
+// Formatting of the access log, and what becomes of lines that cannot be written.
 #include "runtime/server/access_log.h"
 
 #include <poll.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "runtime/base/counted.h"
 #include "runtime/base/status.h"
 #include "runtime/base/utc_time.h"
 #include "runtime/server/api/json_text.h"
@@ -56,14 +62,62 @@ std::string accessLine(const Exchange& exchange, LogFormat format, int64_t unixM
   return out + "}\n";
 }
 
-void AccessLog::write(const Exchange& exchange, double seconds) {
-  if (!file_) return;
+AccessLog::~AccessLog() {
+  if (lost_ > 0 && file_ != stderr) notice_(lost());
+}
+
+int AccessLog::put(std::string line) {
   // A pipe has room for a whole line, or says that it has none; to wait for its reader would hold up all streams.
   pollfd out{fileno(file_), POLLOUT, 0};
-  if (::poll(&out, 1, 0) == 0) return;
-  const std::string line = accessLine(exchange, format_, unixMilliseconds(), seconds);
-  (void)std::fwrite(line.data(), 1, line.size(), file_);  // one call: lines of threads do not mix
-  (void)std::fflush(file_);
+  if (::poll(&out, 1, 0) == 0) return EAGAIN;
+  if (torn_) line.insert(line.begin(), '\n');
+  // Past stdio, which does not say how much of a line a full disk took. One call: lines of other writers do not mix.
+  for (size_t done = 0; done < line.size();) {
+    const ssize_t count = ::write(out.fd, line.data() + done, line.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      torn_ = torn_ || done > 0;
+      return count < 0 ? errno : EIO;
+    }
+    done += static_cast<size_t>(count);
+  }
+  torn_ = false;
+  return 0;
+}
+
+std::string AccessLog::lost() {
+  return counted(std::exchange(lost_, 0), "line of the access log was", "lines of the access log were") + " lost";
+}
+
+void AccessLog::lose(int error) {
+  ++lost_;
+  // Where notices go the same way there is nobody to tell.
+  if (told_ || file_ == stderr || Clock::now() < tellAt_) return;
+  told_ = true;
+  notice_(std::string("the access log loses lines: ") +
+          (error == EAGAIN ? "its reader takes nothing" : std::strerror(error)) + "; requests are served all the same");
+}
+
+void AccessLog::recover() {
+  if (lost_ == 0 || (!told_ && Clock::now() < tellAt_)) return;
+  told_ = false;
+  tellAt_ = Clock::now() + quiet_;
+  notice_("the access log is written again: " + lost());
+}
+
+void AccessLog::write(const Exchange& exchange, double seconds) {
+  if (file_) write(accessLine(exchange, format_, unixMilliseconds(), seconds));
+}
+
+void AccessLog::write(std::string line) {
+  if (!file_) return;
+  const std::lock_guard lock(lock_);
+  const int error = put(std::move(line));
+  if (!notice_) return;
+  if (error != 0)
+    lose(error);
+  else
+    recover();
 }
 
 }  // namespace llmc::rt::server

@@ -36,7 +36,7 @@ struct Server::Parts {
         text(std::move(model)),
         keys(std::move(options.apiKeys)),
         metrics(backend.facts().names.front(), backend.facts().context, options.ioThreads, options.metrics),
-        accessLog(options.accessLog, options.logFormat) {
+        accessLog(options.accessLog, options.logFormat, std::move(options.notice)) {
     for (uint32_t i = 0; i < options.ioThreads; ++i) {
       threads.push_back(std::make_unique<IoThread>(i, options.clockRate));
       threads.back()->whenBusy(options.busy);

@@ -220,7 +220,7 @@ void EngineLoop::rest() {
   wakeTakers();
   if (extras_.trace) {
     extras_.trace->decisions(scheduler_->trace());
-    (void)extras_.trace->flush();  // a trace that cannot be written must not end the service
+    flushTrace();
   }
   heart_.enter(LoopPhase::kPrepare);
   if (extras_.memory && generations_.empty() && extras_.memory->advance()) return;

@@ -34,8 +34,8 @@ struct LoopExtras {
   MemoryAhead* memory = nullptr;     ///< makes memory of `executor` and `kv` ready; outlives the loop
   /// Where the executor can, the next step starts before the tokens of the one that runs are known.
   bool asyncScheduling = true;
-  /// Hears of each request that fails by a fault of ours, which clients are told without its reason; on the thread of
-  /// run(). None: nobody does.
+  /// Hears of each request that fails by a fault of ours, which clients are told without its reason, and of a trace
+  /// that cannot be written; on the thread of run(). None: nobody does.
   std::function<void(const std::string&)> notice = {};
   /// Hears of each step once it is told, on the thread of run(). None: nobody does.
   std::function<void(const TracedStep&)> stepped = {};
@@ -105,6 +105,7 @@ class EngineLoop final : public server::Backend {
   Status finishStep();
   void rest();
   void traceStep(TracedStep& traced);
+  void flushTrace();
   void scorePrompts(const StepPlan& plan);
   StepSampling samplingOf(Flight& flight, uint32_t ahead);
   Status sample(const Flight& flight, const StepPlan& plan);

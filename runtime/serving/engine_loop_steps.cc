@@ -141,6 +141,12 @@ void EngineLoop::traceStep(TracedStep& traced) {
   if (!extras_.trace) return;
   extras_.trace->step(traced);
   extras_.trace->decisions(scheduler_->trace());
+  if (extras_.trace->failed()) flushTrace();
+}
+
+/// A trace that cannot be written must not end the service.
+void EngineLoop::flushTrace() {
+  if (const Status status = extras_.trace->flush(); !status && extras_.notice) extras_.notice(status.message());
 }
 
 }  // namespace llmc::rt::serving

@@ -58,7 +58,7 @@ void EngineLoop::condemn(const Status& status, const std::function<void(const st
   generations_.clear();
   if (!extras_.trace) return;
   extras_.trace->decisions(scheduler_->trace());
-  (void)extras_.trace->flush();
+  if (const Status status = extras_.trace->flush(); !status) say(status.message() + "\n");
 }
 
 std::string EngineLoop::describe(bool sequences) const {

@@ -39,7 +39,9 @@ class StepTrace {
   void step(const TracedStep& step);
   /// Those that were not recorded yet.
   void decisions(const DecisionTrace& trace);
-  /// Writes what is in the buffer. Error SV_TRACE, after which nothing is recorded any more.
+  /// See TraceFile.
+  bool failed() const { return file_->failed(); }
+  /// Writes what is in the buffer. Error SV_TRACE, once, after which nothing is recorded any more.
   Status flush() { return file_->flush(); }
 
  private:

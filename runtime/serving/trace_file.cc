@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "runtime/base/system_error.h"
 
@@ -88,7 +89,8 @@ void TraceFile::add(std::string_view event) {
   }
   buffer_ += ",\n";
   buffer_ += event;
-  if (buffer_.size() > kBufferBytes) (void)flush();
+  if (buffer_.size() <= kBufferBytes) return;
+  if (Status status = flush(); !status) failure_ = std::move(status);
 }
 
 void TraceFile::addSpan(int track, std::string_view name, double begin, double end, std::string_view arguments) {
@@ -99,6 +101,7 @@ void TraceFile::addSpan(int track, std::string_view name, double begin, double e
 }
 
 Status TraceFile::flush() {
+  if (failure_) return Status(*std::exchange(failure_, std::nullopt));
   if (over_ || buffer_.empty()) return Status::ok();
   const size_t size = buffer_.size();
   buffer_ += kClose;
@@ -107,8 +110,15 @@ Status TraceFile::flush() {
         ::pwrite(file_, buffer_.data() + done, buffer_.size() - done, static_cast<off_t>(written_ + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) {
+      const int error = count < 0 ? errno : EIO;
       over_ = true;
-      return Status::error(ErrorKind::kIo, "SV_TRACE", std::string("cannot write the trace: ") + std::strerror(errno));
+      // What was cut leaves; the brackets have their old place, which the disk need not find anew.
+      const auto end = static_cast<off_t>(written_);
+      if (::pwrite(file_, kClose.data(), kClose.size(), end) == static_cast<ssize_t>(kClose.size()))
+        (void)!::ftruncate(file_, end + static_cast<off_t>(kClose.size()));
+      return Status::error(ErrorKind::kIo, "SV_TRACE",
+                           std::string("cannot write the trace: ") + std::strerror(error) +
+                               "; nothing more is recorded, what was stays");
     }
     done += static_cast<size_t>(count);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,7 +34,9 @@ class TraceFile {
   void addSpan(int track, std::string_view name, double begin, double end, std::string_view arguments = {});
   /// The bound is reached or a write has failed: nothing more is recorded.
   bool over() const { return over_; }
-  /// Writes what is in the buffer. Error SV_TRACE, after which nothing is recorded any more.
+  /// add() could not write; flush() says why.
+  bool failed() const { return failure_.has_value(); }
+  /// Writes what is in the buffer. Error SV_TRACE, once, also of a write of add(); after it nothing is recorded.
   Status flush();
 
   /// `text` as a JSON string, with its quotes.
@@ -51,6 +54,7 @@ class TraceFile {
   uint64_t written_ = 0;  ///< bytes, without the closing brackets
   std::string buffer_;
   bool over_ = false;
+  std::optional<Status> failure_;  ///< of add(), not told yet
 };
 
 }  // namespace llmc::rt::serving

@@ -117,9 +117,14 @@ class StartAndStop(serve_cases.Ends, unittest.TestCase):
 
     def test_a_command_line_of_vllm(self):
         flags = """--max-model-len 1k --enforce-eager --swap-space 4 --enable-chunked-prefill --block-size 16 --dtype auto --seed 7
-            --tensor-parallel-size 1 -pp 1 -dp=1 --disable-log-requests --max-logprobs 20 --max_num_seqs 4"""
+            --tensor-parallel-size 1 -pp 1 -dp=1 --disable-log-requests --max-logprobs 20 --max_num_seqs 4
+            --gpu-memory-utilization 0.9 --trust-remote-code --enable-prefix-caching --disable-log-stats --uvicorn-log-level warning"""
         with EngineServer(built(), *flags.split()) as server, urllib.request.urlopen(server.url + "/v1/models") as models:
             self.assertEqual(json.load(models)["data"][0]["max_model_len"], 1000)
+            told = [line.split(" has no effect here: ")[0] for line in server.screen.splitlines() if " has no effect here: " in line]
+            self.assertEqual(told, ["--gpu-memory-utilization", "--trust-remote-code", "--uvicorn-log-level"])
+        status, text, _ = self.refused("serve", "--port", 0)
+        self.assertEqual((status, "unexpected argument" in text or "given twice" in text), (64, True), "only the first word")
 
     def test_the_log_counts_what_a_stop_cut_short(self):
         """A second signal, and a drain that takes too long: both end with status 0, as any stop that was asked for."""

@@ -138,7 +138,10 @@ TEST(MatmulTable, ChoosesWhatItChose) {
   const std::string before{std::istreambuf_iterator<char>(golden), {}}, now = outcomes();
   if (before == now)
     return;
-  const fs::path written = fs::path(testing::TempDir()) / "matmul_configs.txt";
+  // Kept, since it is there to be looked at; a folder of its own, since several trees may be tested at once.
+  std::string folder = testing::TempDir() + "matmul-configs-XXXXXX";
+  ASSERT_TRUE(mkdtemp(folder.data())) << folder;
+  const fs::path written = fs::path(folder) / "matmul_configs.txt";
   std::ofstream(written) << now;
   ADD_FAILURE() << "products get other numbers than " << file.lexically_normal().string() << " says: compare it with "
                 << written.string() << ", and copy that one over it if the change is meant";

@@ -11,12 +11,13 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Result<Texts> read(const std::string& text, const Texts& given = {}) {
+Result<Texts> read(const std::string& text, const Texts& given = {}, Texts* notices = nullptr) {
   const TemporaryFile path(text);
   auto file = ConfigFile::open(path.path());
   if (!file) return file.takeStatus();
   FlagPlaces places;
-  return file->arguments(given, places);
+  Texts unread;
+  return file->arguments(given, places, notices ? *notices : unread);
 }
 
 TEST(ConfigFile, YamlAndJson) {
@@ -96,7 +97,9 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
         Case{"enable-prefix-caching: maybe\n", ":1: 'enable-prefix-caching' must be true or false"},
         Case{"enable-prefix-caching: [true]\n", ":1: 'enable-prefix-caching' takes one value"},
         Case{"enable-prefix-caching: false\nno-prefix-cache: true\n", ":2: 'no-prefix-cache' is there twice"},
-        Case{"gpu_memory_utilization: 0.9\n", ":1: --gpu-memory-utilization is not to be had: --kv-memory says"},
+        Case{"gpu_memory_utilization: 0.9\ntool-call-parser: hermes\n",
+             ":2: --tool-call-parser is not to be had: there are no tools"},
+        Case{"uvicorn-log-level: info\nuvicorn_log_level: debug\n", ":2: 'uvicorn_log_level' is there twice"},
         Case{"block-size: 32\n", ":1: --block-size can only be 16, found '32': a KV page"},
         Case{"chat: maybe\n", ":1: 'chat' must be true or false"},
         Case{"chat: []\n", ":1: 'chat' takes one value"},
@@ -118,12 +121,27 @@ TEST(ConfigFile, ErrorsNameTheirLine) {
   }
 }
 
+TEST(ConfigFile, WhatHasNoEffectIsTold) {
+  const char* const text = "gpu_memory_utilization: 0.9\ntrust-remote-code: true\nport: 1\n";
+  Texts notices;
+  auto got = read(text, {}, &notices);
+  ASSERT_TRUE(got) << got.status().toString();
+  EXPECT_EQ(*got, Texts{"--port=1"});
+  ASSERT_EQ(notices.size(), 2u);
+  EXPECT_TRUE(notices[0].starts_with("--gpu-memory-utilization has no effect here: --kv-memory says")) << notices[0];
+  EXPECT_TRUE(notices[1].starts_with("--trust-remote-code has no effect here: ")) << notices[1];
+  notices.clear();
+  ASSERT_TRUE(read(text, {"gpu-memory-utilization"}, &notices));
+  EXPECT_EQ(notices.size(), 1u) << "the command line said it, and was told";
+}
+
 TEST(ConfigFile, PlacesOfFlags) {
   const TemporaryFile path("port: 1\n\nengine:\n  e.bin\napi-key:\n  - a\n  - b\nmax-queue: 2\nchat: null\n");
   auto file = ConfigFile::open(path.path());
   ASSERT_TRUE(file);
   FlagPlaces places;
-  ASSERT_TRUE(file->arguments({"max-queue"}, places));
+  Texts notices;
+  ASSERT_TRUE(file->arguments({"max-queue"}, places, notices));
   EXPECT_EQ(places.at("port").where, path.path() + ":1");
   EXPECT_EQ(places.at("port").object, "");
   EXPECT_EQ(places.at("engine").where, path.path() + ":4");

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
 #include "runtime/main/flags.h"
 #include "runtime/main/help.h"
 
@@ -73,7 +77,6 @@ TEST(FlagSpellings, OneDash) {
         std::pair{Texts{"-pp", ""}, Texts{"--pipeline-parallel-size", ""}},
         std::pair{Texts{"-n2"}, Texts{"--nnodes", "2"}}, std::pair{Texts{"-q", "awq"}, Texts{"--quantization", "awq"}},
         std::pair{Texts{"-qawq"}, Texts{"--quantization", "awq"}},
-        std::pair{Texts{"-O3"}, Texts{"--optimization-level=3"}},
         std::pair{Texts{"-ep"}, Texts{"--enable-expert-parallel"}},
         std::pair{Texts{"-sc", "{}"}, Texts{"--speculative-config", "{}"}}}) {
     const auto one = inOurSpelling(line), two = inOurSpelling(same);
@@ -98,7 +101,8 @@ TEST(FlagSpellings, ALengthThatIsChosenIsLeftOut) {
 
 TEST(FlagSpellings, WhatIsNotHereSaysWhatIs) {
   for (const auto& [flag, why] :
-       {std::pair{"--gpu_memory_utilization=0.9", "--kv-memory"}, std::pair{"--quantization", "llmc build --quant"},
+       {std::pair{"--num_gpu_blocks_override=9", "--kv-memory"}, std::pair{"--quantization", "llmc build --quant"},
+        std::pair{"--tool-call-parser", "no tools yet"}, std::pair{"--lora-modules", "no LoRA yet"},
         std::pair{"--ssl-keyfile", "a proxy"}, std::pair{"--enable-lora", "no LoRA yet"},
         std::pair{"--allow-credentials", "a proxy before the server can add them"}}) {
     auto line = inOurSpelling({"e", flag});
@@ -109,6 +113,84 @@ TEST(FlagSpellings, WhatIsNotHereSaysWhatIs) {
   }
   for (const FlagHelp& flag : allFlags()) EXPECT_TRUE(checkHad(flag.name)) << flag.name;
   EXPECT_EQ(spelled({"e", "--prompt", "--quantization"}), (Texts{"e", "--prompt", "--quantization"})) << "a value";
+}
+
+TEST(FlagSpellings, WhatHasNoEffectIsTakenAndTold) {
+  for (const auto& [flags, name] : std::vector<std::pair<Texts, std::string>>{
+           {{"--gpu-memory-utilization", "0.9"}, "gpu-memory-utilization"},
+           {{"--gpu_memory_utilization=0.9"}, "gpu-memory-utilization"},
+           {{"--trust-remote-code"}, "trust-remote-code"},
+           {{"--no-trust-remote-code"}, "no-trust-remote-code"},
+           {{"--uvicorn-log-level", "warning"}, "uvicorn-log-level"},
+           {{"-O3"}, "optimization-level"},
+           {{"-cc", "{}"}, "compilation-config"},
+           {{"--max-log-len", "-1"}, "max-log-len"},
+           {{"--disable-frontend-multiprocessing"}, "disable-frontend-multiprocessing"}}) {
+    Texts line = {"e"};
+    line.insert(line.end(), flags.begin(), flags.end());
+    line.insert(line.end(), {"--port", "1"});
+    auto read = inOurSpelling(line);
+    ASSERT_TRUE(read) << flags[0] << read.status().toString();
+    EXPECT_EQ(read->arguments, (Texts{"e", "--port", "1"})) << flags[0];
+    EXPECT_EQ(read->said, (Texts{"engine", name, "port"}));
+    ASSERT_EQ(read->notices.size(), 1u) << flags[0];
+    EXPECT_TRUE(read->notices[0].starts_with("--" + name + " has no effect here: ")) << read->notices[0];
+  }
+  EXPECT_EQ(inOurSpelling({"--trust-remote-code", "e", "--trust_remote_code"})->notices.size(), 1u) << "told once";
+  EXPECT_EQ(inOurSpelling({"e", "--enable-prefix-caching", "--dtype", "auto"})->notices, Texts{}) << "these are so";
+  for (const Texts& line :
+       {Texts{"e", "--gpu-memory-utilization"}, Texts{"e", "--gpu-memory-utilization", "--port", "1"},
+        Texts{"e", "--swap-spaces", "1"}, Texts{"e", "--no-uvicorn-log-level"}}) {
+    const auto read = inOurSpelling(line);
+    EXPECT_TRUE(!read || read->notices.empty()) << line[1];
+    EXPECT_EQ(read ? "CLI_FLAG" : read.status().code(), "CLI_FLAG") << line[1];
+  }
+  EXPECT_EQ(inOurSpelling({"e", "--gpu-memory-utilization"}).status().message(),
+            "--gpu-memory-utilization needs a value");
+  for (const FlagHelp& flag : allFlags()) EXPECT_FALSE(findIdle(flag.name)) << flag.name;
+}
+
+/// A working directory of its own.
+class ServeWord : public testing::Test {
+ protected:
+  ServeWord() {
+    std::string pattern = testing::TempDir() + "serve-XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    std::filesystem::current_path(folder_);
+  }
+  ~ServeWord() override {
+    std::filesystem::current_path(before_);
+    std::filesystem::remove_all(folder_);
+  }
+  const std::filesystem::path before_ = std::filesystem::current_path();
+  std::filesystem::path folder_;
+};
+
+TEST_F(ServeWord, IsTakenWhereItIsNoFile) {
+  for (const Texts& line : {Texts{"serve", "e", "--port", "1"}, Texts{"serve", "--port", "1", "e"}})
+    EXPECT_EQ(spelled(line).size(), 3u);
+  EXPECT_TRUE(inOurSpelling({"serve", "e"})->serve);
+  EXPECT_EQ(spelled({"e", "serve"}), (Texts{"e", "serve"})) << "the first alone";
+  std::filesystem::create_directory("serve");
+  EXPECT_EQ(spelled({"serve", "e"}), Texts{"e"}) << "no engine is a folder";
+  std::filesystem::remove("serve");
+  std::ofstream("serve") << "LLMCENG";
+  EXPECT_EQ(spelled({"serve", "--port", "1"}), (Texts{"serve", "--port", "1"}));
+  EXPECT_FALSE(inOurSpelling({"serve"})->serve);
+}
+
+TEST_F(ServeWord, IsAMode) {
+  const auto parse = [](std::vector<const char*> line) {
+    line.insert(line.begin(), "llmc-run");
+    return parseFlags(static_cast<int>(line.size()), line.data());
+  };
+  const auto flags = parse({"serve", "e", "--trust-remote-code"});
+  ASSERT_TRUE(flags) << flags.status().toString();
+  EXPECT_EQ(flags->mode, Mode::kServe);
+  EXPECT_EQ(flags->engine, "e");
+  EXPECT_EQ(flags->notices.size(), 1u);
+  EXPECT_EQ(parse({"serve"}).status().message(), "no engine file given");
+  EXPECT_EQ(parse({"serve", "e", "--prompt", "x"}).status().message(), "serve and --prompt exclude each other");
 }
 
 TEST(FlagSpellings, LinesOfVllm) {

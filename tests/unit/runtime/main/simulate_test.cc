@@ -41,6 +41,18 @@ TEST_F(Run, MeasuresTheCostAndReadsItAgain) {
             0)
       << err_;
   EXPECT_EQ(nlohmann::json::parse(out_), first);
+  ASSERT_EQ(run({"--simulate", trace, "--json", "--max-num-seqs", "4", "--step-cost", file("all.json", first.dump())}),
+            0)
+      << "the whole output: " << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_), first);
+}
+
+TEST_F(Run, SaysHowToMakeAFileOfCosts) {
+  const std::string trace = file("trace.jsonl", kTrace), other = file("other.json", R"({"prompt": "a", "text": "b"})");
+  ASSERT_EQ(run({"--simulate", trace, "--step-cost", other}), 65);
+  for (const char* part : {"--step-cost ", "other.json: these are no costs of steps", "found \"prompt\", \"text\"",
+                           "llmc-run ENGINE --simulate TRACE --json > FILE"})
+    EXPECT_NE(err_.find(part), std::string::npos) << part << " is not in " << err_;
 }
 
 TEST_F(Run, SaysWhyRequestsOfATraceAreRefused) {

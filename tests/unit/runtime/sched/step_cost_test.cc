@@ -113,6 +113,16 @@ TEST(StepCost, BadFilesAreNamed) {
         R"({"tokens":[[1,2]],"variation":{"decode":[-1],"mixed":[],"prompts":[]},)" + rest,
         std::string(R"({"tokens":[[1,2]],"rows":[],"per_attended":0,"per_attended_alone":0})")})
     EXPECT_EQ(parseStepCosts(text).status().code(), "RT_STEP_COST") << text;
+  EXPECT_NE(parseStepCosts("{" + rest).status().message().find(R"(found "rows", "per_attended")"), std::string::npos);
+}
+
+TEST(StepCost, IsReadFromAWholeOutput) {
+  const std::string costs = stepCostsJson({{{1, 0.004}}, {{2, 0.001}}, 1e-9, 3e-9, 0.5});
+  const auto read = parseStepCosts(R"({"completed":2,"step_cost":)" + costs + "}");
+  ASSERT_TRUE(read) << read.status().toString();
+  EXPECT_EQ(stepCostsJson(*read), costs);
+  EXPECT_NE(parseStepCosts(R"({"step_cost":{"rows":[]}})").status().message().find("\"tokens\""), std::string::npos);
+  EXPECT_EQ(parseStepCosts(R"({"step_cost":3})").status().code(), "RT_STEP_COST");
 }
 
 TEST(StepCost, CountsTheContextThatEveryTokenReads) {

@@ -3,8 +3,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -60,6 +64,8 @@ TEST(AccessLog, APipeThatNobodyReadsHoldsNothingUp) {
   std::FILE* file = ::fdopen(ends[1], "w");
   ServerOptions options;
   options.accessLog = file;
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
   {
     Served served({}, options);
     for (int i = 0; i < 100; ++i) EXPECT_EQ(served.get("/health").status, 200);  // 8 KB of lines and more
@@ -69,9 +75,100 @@ TEST(AccessLog, APipeThatNobodyReadsHoldsNothingUp) {
   log.resize(static_cast<size_t>(std::max<ssize_t>(::read(ends[0], log.data(), log.size()), 0)));
   EXPECT_GT(log.size(), 0u);
   EXPECT_LE(log.size(), 4096u);
+  ASSERT_EQ(notices.size(), 2u);
+  EXPECT_NE(notices[0].find("its reader takes nothing"), std::string::npos) << notices[0];
   EXPECT_EQ(log.back(), '\n') << "lines are whole or not there";
   std::fclose(file);
   ::close(ends[0]);
+}
+
+/// A log in /dev/full, or in a file that works, in turns: dup2() changes what is behind it.
+class FullDisk : public testing::Test {
+ protected:
+  FullDisk() {
+    full_ = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+    good_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    file_ = std::fopen(path_.c_str(), "ae");
+    works(true);
+  }
+  ~FullDisk() override {
+    std::fclose(file_);
+    ::close(full_);
+    ::close(good_);
+    std::filesystem::remove(path_);
+  }
+  void works(bool yes) { ASSERT_GE(::dup2(yes ? good_ : full_, fileno(file_)), 0); }
+  AccessLog::Notice keep() {
+    return [this](const std::string& text) { notices_.push_back(text); };
+  }
+  std::string written() const {
+    std::ifstream in(path_);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  const std::string path_ = testing::TempDir() + "full-" + std::to_string(::getpid()) + ".log";
+  int full_ = -1, good_ = -1;
+  std::FILE* file_ = nullptr;
+  std::vector<std::string> notices_;
+};
+
+constexpr const char* kLine = "a line\n";
+constexpr const char* kLoses = "the access log loses lines: No space left on device; requests are served all the same";
+
+TEST_F(FullDisk, IsToldOnceAndCountedWhenItWorksAgain) {
+  works(false);
+  {
+    ServerOptions options;
+    options.accessLog = file_;
+    options.notice = keep();
+    Served served({}, options);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(served.get("/health").status, 200);
+    ASSERT_TRUE(eventually([&] { return served.server->load() == 0; }));
+    works(true);
+    EXPECT_EQ(served.get("/health").status, 200);
+    served.server->stop();
+  }
+  EXPECT_EQ(notices_,
+            (std::vector<std::string>{kLoses, "the access log is written again: 3 lines of the access log were lost"}));
+  EXPECT_EQ(std::ranges::count(written(), '\n'), 1);
+}
+
+TEST_F(FullDisk, WhatIsLostUntilTheEndIsCountedThere) {
+  {
+    AccessLog log(file_, LogFormat::kText, keep(), std::chrono::hours(1));
+    log.write(kLine);
+    EXPECT_TRUE(notices_.empty());
+    for (int round = 0; round < 3; ++round) {
+      works(false);
+      log.write(kLine);
+      works(true);
+      log.write(kLine);
+    }
+    EXPECT_EQ(notices_.size(), 2u) << "a disk that comes and goes is told of once an hour";
+  }
+  EXPECT_EQ(notices_,
+            (std::vector<std::string>{kLoses, "the access log is written again: 1 line of the access log was lost",
+                                      "2 lines of the access log were lost"}));
+  EXPECT_EQ(std::ranges::count(written(), '\n'), 4);
+}
+
+TEST_F(FullDisk, ALineThatWasCutIsEnded) {
+  const size_t length = std::string_view(kLine).size();
+  AccessLog log(file_, LogFormat::kText, keep());
+  log.write(kLine);
+  auto* const before = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ::getrlimit(RLIMIT_FSIZE, &limit);
+  const rlimit less{length + 3, limit.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &less);
+  log.write(kLine);
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  ::signal(SIGXFSZ, before);
+  EXPECT_EQ(written().size(), length + 3);
+  log.write(kLine);
+  EXPECT_EQ(written().size(), length + 3 + 1 + length);
+  EXPECT_EQ(std::ranges::count(written(), '\n'), 3);
+  EXPECT_EQ(notices_.size(), 2u);
 }
 
 /// The log of one connection that sends `bytes`, and the id that its answer has.

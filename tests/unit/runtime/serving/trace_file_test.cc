@@ -2,8 +2,10 @@
 #include "runtime/serving/trace_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -78,6 +80,45 @@ TEST_F(Written, BadPathsAndFullDisksAreErrors) {
   EXPECT_EQ(TraceFile::create("/nowhere/trace.json", {}, 1 << 20).status().code(), "SV_TRACE");
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
   EXPECT_EQ(TraceFile::create("/dev/full", {}, 1 << 20).status().code(), "SV_TRACE");
+}
+
+/// While it lives, no file of this process grows beyond `bytes`, as on a full disk.
+class SmallDisk {
+ public:
+  explicit SmallDisk(rlim_t bytes) : before_(::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &limit_);
+    const rlimit less{bytes, limit_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &less);
+  }
+  ~SmallDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &limit_);
+    ::signal(SIGXFSZ, before_);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+ private:
+  rlimit limit_{};
+  void (*before_)(int);
+};
+
+TEST_F(Written, ADiskThatIsFullEndsItWholeAndIsToldOnce) {
+  auto trace = TraceFile::create(path_, {{1, "one"}}, TraceFile::kMostBytes).take();
+  trace->addSpan(1, "kept", 1, 2);
+  ASSERT_TRUE(trace->flush());
+  const SmallDisk disk(4096);
+  int added = 0;
+  for (; added < 10'000 && !trace->over(); ++added) trace->addSpan(1, "lost", added, added + 1);
+  EXPECT_GT(added, 100) << "the buffer was not used";
+  EXPECT_LT(added, 10'000);
+  EXPECT_TRUE(trace->failed());
+  const Status told = trace->flush();
+  EXPECT_EQ(told.code(), "SV_TRACE");
+  EXPECT_NE(told.message().find("File too large"), std::string::npos) << told.message();
+  EXPECT_FALSE(trace->failed());
+  EXPECT_TRUE(trace->flush()) << "once";
+  EXPECT_EQ(events().back()["name"], "kept");
+  EXPECT_LT(std::filesystem::file_size(path_), 4096u);
 }
 
 }  // namespace
