@@ -183,7 +183,7 @@ def main() -> int:
     parser.add_argument("--alone", type=float, default=20, help="seconds without slow ones (default 20)")
     parser.add_argument("--beside", type=float, default=75, help="seconds with them (default 75: longer than every timeout)")
     parser.add_argument("--share", type=float, default=1.1, help="p99 of the first token at most times that alone (default 1.1)")
-    parser.add_argument("--slack-ms", type=float, default=5, help="and so much more (default 5)")
+    parser.add_argument("--slack-ms", type=float, default=10, help="and so much more (default 10)")
     parser.add_argument("--health-ms", type=float, default=100, help="p99 of /health (default 100)")
     parser.add_argument("--kib", type=float, default=4, help="the server's resident memory a slow connection (default 4)")
     parser.add_argument("--late", type=float, default=5, help="seconds that a timeout may be late (default 5)")
