@@ -72,13 +72,14 @@ Result<std::unique_ptr<Server>> Server::create(ServerOptions options, std::uniqu
   options.ioThreads = std::max(options.ioThreads, 1u);
   options.prepareThreads = std::max(options.prepareThreads, 1u);
   const uint32_t most = options.mostConnections;
+  const auto notice = options.notice;
   auto parts = std::make_unique<Parts>(std::move(options), std::move(listener), backend, std::move(text));
   std::vector<IoThread*> threads;
   for (auto& thread : parts->threads) {
     thread->start();
     threads.push_back(thread.get());
   }
-  parts->listener->start(std::move(threads), *parts->handler, most);
+  parts->listener->start(std::move(threads), *parts->handler, most, notice);
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 

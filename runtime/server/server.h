@@ -28,7 +28,8 @@ struct ServerOptions {
   uint32_t mostConnections = limits::kConnections;
   std::FILE* accessLog = nullptr;  ///< not owned; null: none
   LogFormat logFormat = LogFormat::kText;
-  /// Hears of lines that the access log loses. Any thread; must not call back. None: nobody does.
+  /// Hears of lines that the access log loses, and of connections that cannot be accepted. Any thread; must not call
+  /// back. None: nobody does.
   AccessLog::Notice notice = {};
   MetricsOptions metrics;
   std::string version = "0.0.0";  ///< of /version

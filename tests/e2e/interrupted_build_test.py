@@ -1,5 +1,6 @@
 """Builds that are stopped, killed, raced or out of space: the output is old, absent or complete, and nothing stays behind."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -127,6 +128,30 @@ class Interrupted(unittest.TestCase):
                 child.stderr.close()
             self.assertEqual(os.listdir(folder), ["engine.bin"])
             self.assertIn(digest(output), (a, b))
+
+    def test_two_builds_to_one_output_many_times(self):
+        """As many as fit in 12 s (or LLMC_RACES), with starts a little apart, over nothing and over an old engine; each second one with a reader."""
+        model, flags = hostile.model_path(hostile.GGUF), ("--quality", "off", "--jobs", 1)
+        folder, choice, wanted = hostile.fresh_folder("races"), random.Random(50), digest(engine.build(model, *FLAGS[:2], *flags))
+        most, until = int(os.environ.get("LLMC_RACES", 0)), time.monotonic() + 12
+        output, races = folder / "engine.bin", 0
+        while races < most or (not most and time.monotonic() < until):
+            if races % 3 == 0:
+                output.unlink(missing_ok=True)
+            first = start(output, *flags, model=model)
+            time.sleep(choice.uniform(0, 0.02))
+            second = start(output, *flags, model=model)
+            while races % 2 and first.poll() is None:  # whoever reads meets one whole engine, too
+                with contextlib.suppress(FileNotFoundError):
+                    self.assertEqual(digest(output), wanted, f"in race {races}")
+                time.sleep(0.002)
+            for child in (first, second):
+                self.assertEqual(child.wait(timeout=120), 0, child.stderr.read())
+                child.stderr.close()
+            self.assertEqual(os.listdir(folder), ["engine.bin"], f"after race {races}")
+            self.assertEqual(digest(output), wanted, f"after race {races}")
+            races += 1
+        self.assertGreater(races, 4)
 
     def test_equal_bytes_from_equal_input(self):
         """Jobs, folder, name, time and locale of the build, and the place of the model, leave no trace."""

@@ -8,6 +8,7 @@ import types
 import unittest
 
 import engine
+import mock_server
 import tiny_models
 
 BENCH = engine.ROOT / "tests" / "bench"
@@ -17,6 +18,7 @@ import cancels  # noqa: E402
 import many_streams  # noqa: E402
 import overload  # noqa: E402
 import served  # noqa: E402
+import slow_clients  # noqa: E402
 
 
 def tiny():
@@ -46,6 +48,18 @@ class Scripts(unittest.TestCase):
         load = ("--seconds", 4, "--sequences", 8, "--queue", 16, "--prompt", 200, "--tokens", 200, "--vocabulary", 250, "--threads", 1)
         result = self.run_script("overload.py", *load, "--late", 200, "--share", 0.6)
         self.assertGreater(result["refused"], result["whole"])
+
+    @unittest.skipUnless(mock_server.PROGRAM.exists(), "needs llmc-mock-server")
+    def test_slow_clients_hold_up_nobody(self):
+        """By a clock of the server that runs twenty times as fast: a byte a second is one in twenty of its seconds."""
+        args = types.SimpleNamespace(slow=1000, honest=20, pause=0.2, tokens=16, alone=1.5, beside=4.5, rate=20, share=2, slack_ms=50, health_ms=200, kib=8,
+                                     late=25)
+        served.allow_descriptors(args.slow + 512)
+        with mock_server.MockServer("--clock-rate", args.rate, "--step-us", 1000) as server:
+            result, ends = slow_clients.scenario(server.url, server.resident_kib, args)
+            self.assertEqual(slow_clients.check(result, ends, args), [], result)
+            self.assertEqual(server.metric("vllm:num_requests_running"), 0)
+        self.assertGreater(result["beside"]["whole"], 200, result)
 
     def test_start_and_end(self):
         bounds = ("--ready-ms", 3000, "--port-ms", 2000, "--unready-ms", 2000)
@@ -100,6 +114,19 @@ class Checks(unittest.TestCase):
             self.assertEqual((len(faults), result["ended_before_they_left"]), (missed, 1 - missed), late)
         self.assertEqual(len(judge({}, took=(251.0,))[1]), 1)
         self.assertEqual(len(judge({k: v for one in left[:6] for k, v in own(one, -0.2).items()})[1]), 1, "too many end by themselves to tell")
+
+    def test_of_slow_clients(self):
+        args = types.SimpleNamespace(slow=8, share=1.1, slack_ms=5, health_ms=100, kib=4, late=5, rate=1, beside=75)
+        part = {"answers": 9, "whole": 9, "ttft_p99_ms": 10.0, "health_p99_ms": 9.0}
+        result = {"kib_per_slow": 1, "alone": part, "beside": part}
+        ends = {"silent": [60.2, 60.3], "head": [10.1, 10.2, 10.1], "body": [30.0, 30.2], "kept": [61.0, 61.0]}
+        check = lambda result, ends: len(slow_clients.check(dict(result), ends, args))
+        self.assertEqual(check(result, ends), 0)
+        for change in ({"whole": 8}, {"ttft_p99_ms": 16.1}, {"health_p99_ms": 101.0}):
+            self.assertEqual(check(result | {"beside": part | change}, ends), 1, change)
+        self.assertEqual(check(result | {"kib_per_slow": 4.1}, ends), 1)
+        for change in ({"head": [10.1, 15.1]}, {"head": [8.9, 10.0]}, {"body": [30.0]}, {"body": [30.0, 30.0, b"HTTP/1.1 503"]}, {"kept": []}):
+            self.assertEqual(check(result, ends | change), 1, change)
 
     def test_of_an_overload(self):
         args = types.SimpleNamespace(tokens=10, times=10, late=10, share=0.9)

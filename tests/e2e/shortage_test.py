@@ -1,10 +1,16 @@
 """Programs that get no threads, files or memory: they go on with what they have, or say so with status 69; never a signal, nothing left."""
 
+import collections
+import contextlib
+import http.client
+import json
 import os
 import resource
 import shutil
 import subprocess
+import threading
 import unittest
+import urllib.request
 
 import engine
 import hostile
@@ -113,8 +119,8 @@ class Shortage(unittest.TestCase):
                 self.assertRegex(done.stderr, rf"(?m)^error\[{code}\] .*{named}.*: Permission denied")
         self.assertEqual(list(output.iterdir()), [])
 
-    def serve(self, limit):
-        """A server that is told to stop as soon as it is ready: its status, what it said, whether it was ready."""
+    def serve(self, limit, load=lambda url: None):
+        """A server that is told to stop as soon as it is ready and `load` is over: its status, what it said, whether it was ready."""
         with subprocess.Popen([engine.BIN / "llmc-run", self.made, "--port", "0", "--kv-memory", "8M", "--threads", "1"], stderr=subprocess.PIPE,
                               stdin=subprocess.DEVNULL, preexec_fn=lambda: resource.setrlimit(limit[0], (limit[1], limit[1]))) as child:
             said, ready = "", False
@@ -122,8 +128,40 @@ class Shortage(unittest.TestCase):
                 said += line.decode()
                 if line.startswith(b"ready on"):
                     ready = True
+                    load(line.split()[2].decode().removesuffix("v1"))
                     child.terminate()
             return child.wait(30), said, ready
+
+    def test_a_server_without_memory_says_so_or_serves(self):
+        """Address space around what it needs: each start ends with status 69 and a line, or serves a load of prompts and ends with 0 or 69; never a signal."""
+        ends = collections.Counter()
+        for mib in (60, 110, 180, 250, 300, 312, 318, 324, 336, 342, 370, 430, 520, 800):
+            with self.subTest(mib=mib):
+                status, said, ready = self.serve((resource.RLIMIT_AS, mib * MIB), self.load)
+                ends[(ready, status)] += 1
+                if status == 127 and "shared" in said:
+                    continue
+                self.assertIn(status, (0, 69), said)
+                self.assertTrue(ready or status, said)
+                if status:
+                    self.assertRegex(said, r"(?m)^error\[(RT_MEMORY|RT_THREADS|EN_MEMORY|EN_IO|SV_PORT)\] .*ulimit", said)
+        self.assertIn((True, 0), ends, "no limit suffices")
+        self.assertIn((False, 69), ends, "no limit binds")
+
+    @staticmethod
+    def load(url: str):
+        """Prompts of many lengths at once; what cannot be answered may be refused or cut, not left waiting."""
+        def ask(length):
+            body = json.dumps({"prompt": "a b " * length, "max_tokens": 8, "ignore_eos": True}).encode()
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                urllib.request.urlopen(urllib.request.Request(url + "v1/completions", body, {"Content-Type": "application/json"}), timeout=20).read()
+
+        threads = [threading.Thread(target=ask, args=(length,)) for length in (1, 5, 20, 40) * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
 
     def test_memory_ends_anywhere(self):
         ends = set()

@@ -10,6 +10,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <future>
 #include <optional>
 
@@ -36,8 +37,11 @@ struct Listener::State {
   std::shared_ptr<std::atomic<uint32_t>> starting = std::make_shared<std::atomic<uint32_t>>(0);
   size_t next = 0;
   uint16_t port = 0;
+  Notice notice;
+  std::chrono::steady_clock::time_point tellAt;  ///< not before
 
   void accept();
+  void tellShortage(const boost::system::error_code& error);
   void take(tcp::socket socket, IoThread& io);
 };
 
@@ -106,11 +110,12 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::string& host, uint16
   return std::unique_ptr<Listener>(new Listener(std::move(state)));
 }
 
-void Listener::start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections) {
+void Listener::start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections, Notice notice) {
   State& state = *state_;
   state.threads = std::move(threads);
   state.handler = &handler;
   state.most = mostConnections;
+  state.notice = std::move(notice);
   constexpr uint64_t kOtherFiles = 256;
   allowDescriptors(mostConnections + kOtherFiles);
   auto& context = state.threads.front()->context();
@@ -130,11 +135,21 @@ void Listener::State::accept() {
     if (!acceptor) return;
     if (!error) return accept();
     // Out of descriptors or memory: those that wait in the backlog are taken once there is room.
+    tellShortage(error);
     retry->expires_after(std::chrono::milliseconds(100));
     retry->async_wait([this](const boost::system::error_code& cancelled) {
       if (!cancelled) accept();
     });
   });
+}
+
+void Listener::State::tellShortage(const boost::system::error_code& error) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!notice || now < tellAt) return;
+  tellAt = now + std::chrono::minutes(1);
+  const std::string hint = hintOfSystemError(error.value());
+  notice("no more connections can be accepted: " + error.message() + "; new ones wait until others close" +
+         (hint.empty() ? "" : "; " + hint));
 }
 
 void Listener::State::take(tcp::socket socket, IoThread& io) {

@@ -27,8 +27,12 @@ class Listener {
   uint16_t port() const;
   const std::string& host() const;
 
-  /// Hands connections to `threads` in turn, which must outlive stop(). Over `mostConnections` they get 503.
-  void start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections);
+  /// Gets a line without its newline, on the first I/O thread; must not block.
+  using Notice = std::function<void(const std::string&)>;
+
+  /// Hands connections to `threads` in turn, which must outlive stop(). Over `mostConnections` they get 503. While no
+  /// more can be accepted (no descriptor is left) they wait, which `notice` hears of, at most once a minute.
+  void start(std::vector<IoThread*> threads, HttpHandler& handler, uint32_t mostConnections, Notice notice = {});
   /// Ends accepting, but keeps the port: clients wait again, until another start(). Before the I/O threads stop.
   void hold();
   /// Ends accepting; the port is free afterwards. Before the I/O threads stop.

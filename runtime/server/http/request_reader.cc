@@ -12,6 +12,28 @@
 
 namespace llmc::rt::server {
 namespace http = boost::beast::http;
+namespace {
+
+/// Of all Connection headers, which are one list (RFC 9110, 5.3); Beast looks at the first alone.
+bool staysOpen(const HttpRequest& request) {
+  bool close = false, keep = false;
+  for (const auto& [name, value] : request.headers) {
+    if (name != "connection") continue;
+    const std::string options = asciiLower(value);
+    for (size_t at = 0; at <= options.size();) {
+      const size_t end = std::min(options.find(',', at), options.size());
+      std::string_view option(options.data() + at, end - at);
+      option.remove_prefix(std::min(option.find_first_not_of(" \t"), option.size()));
+      option = option.substr(0, option.find_last_not_of(" \t") + 1);
+      close |= option == "close";
+      keep |= option == "keep-alive";
+      at = end + 1;
+    }
+  }
+  return !close && (keep || !request.http10);
+}
+
+}  // namespace
 
 RequestReader::State RequestReader::fail(int status, std::string reason) {
   status_ = status;
@@ -127,10 +149,10 @@ RequestReader::State RequestReader::feedHead(std::string& input) {
   if (!splitTarget(target)) return fail(400, "the target must be a path, or an http address of this server");
   request_.method = std::string(message.method_string());
   request_.http10 = message.version() == 10;
-  request_.keepAlive = message.keep_alive();
   for (const auto& field : message)
     request_.headers.emplace_back(asciiLower({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value().data(), field.value().size()));
+  request_.keepAlive = staysOpen(request_);
   if (!headersAreSound()) return state_;
   if (!authority_.empty()) {
     std::erase_if(request_.headers, [](const auto& header) { return header.first == "host"; });

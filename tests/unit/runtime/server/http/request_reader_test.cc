@@ -64,6 +64,23 @@ TEST(RequestReader, SplitsTheTarget) {
   EXPECT_TRUE(request.http10 && request.keepAlive);
 }
 
+TEST(RequestReader, ConnectionHeadersAreOneList) {  // RFC 9110, 5.3; 9112, 9.3
+  const auto staysOpen = [](const std::string& version, const std::string& lines) {
+    RequestReader reader;
+    std::string input = "GET / HTTP/" + version + "\r\nHost: h\r\n" + lines + "\r\n";
+    EXPECT_EQ(reader.feed(input), State::kDone) << lines;
+    return reader.take().keepAlive;
+  };
+  for (const char* lines : {"", "Connection: keep-alive\r\n", "Connection:\r\n", "Connection: x-close, closed,\r\n"})
+    EXPECT_TRUE(staysOpen("1.1", lines)) << lines;
+  for (const char* lines :
+       {"Connection: close\r\n", "Connection: keep-alive\r\nConnection: close\r\n",
+        "Connection: x\r\nConnection: Close\r\n", "Connection: keep-alive,close\r\n", "Connection: ,\tCLOSE ,x\r\n"})
+    for (const char* version : {"1.0", "1.1"}) EXPECT_FALSE(staysOpen(version, lines)) << lines;
+  EXPECT_FALSE(staysOpen("1.0", ""));
+  EXPECT_TRUE(staysOpen("1.0", "Connection: x\r\nConnection: Keep-Alive\r\n"));
+}
+
 TEST(RequestReader, AbsoluteTargets) {  // RFC 9112, 3.2.2
   for (const auto& [target, path, query] :
        {std::array{"http://other:80/a/b?c=d", "/a/b", "c=d"}, std::array{"HTTPS://other:80?x", "/", "x"},
