@@ -34,6 +34,8 @@ void TileEmitter::emitSteps(const TilePlace &place) {
     Group group = groupAt(place, g);
     if (place.ahead)
       prefetchShare(place, g);
+    else
+      prefetchGroup(group);
     Scales scales = scalesOf(group);
     // Half the lanes at a time: both sums of all rows fit the registers.
     for (int64_t h = 0; h < halves_; ++h) {
