@@ -12,8 +12,7 @@ using FormatSet = uint16_t;
 inline constexpr FormatSet kF32 = 1, kF16 = 2, kBf16 = 4, kI4 = 8, kI4Min = 16, kQ4K = 32, kI5 = 64, kI5Min = 128,
                            kQ5K = 256, kQ6K = 512, kI8 = 1024, kAnyFormat = 0xffff;
 inline constexpr FormatSet kFourBit = kI4 | kI4Min | kQ4K, kUpperBits = kI5 | kI5Min | kQ5K | kQ6K,
-                           kByteScales = kQ4K | kQ5K | kQ6K, kSixteenBit = kF16 | kBf16,
-                           kFloats = kF32 | kSixteenBit;
+                           kByteScales = kQ4K | kQ5K | kQ6K, kSixteenBit = kF16 | kBf16, kFloats = kF32 | kSixteenBit;
 
 /// Sets of activations: f32, f32 that may be rounded to bf16, int8.
 using ActSet = uint8_t;
