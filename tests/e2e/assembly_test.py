@@ -138,8 +138,8 @@ class Levels(unittest.TestCase):
                 ("Q4_1", (v4,), "linear.*_m16", "vpmaddubsw", 64, 272), ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 64, 160),
                 ("Q4_1", (*vnni, zen5), "linear.*_m16", "vpdpbusd", 32, 92), ("Q4_1", vnni, "linear.*_(m64|any)", "vpdpbusd", 64, 143),
                 ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 256, 687), ("Q4_1", (zen5,), "linear.*_(m64|any)", "vpdpbusd", 128, 358),
-                ("BF16", levels, "linear.*_m1", "vfmadd231ps", 4, 32), ("BF16", levels, "linear.*_m4", "vfmadd231ps", 16, 22),
-                ("BF16", levels, "linear.*_(m16|m64|any)", "vfmadd231ps", 32, 38), ("BF16", (zen5,), "linear.*_(m64|any)", "vfmadd231ps", 64, 112),
+                ("BF16", levels, "linear.*_m1", "vfmadd231ps", 4, 32), ("BF16", levels[:-1], "linear.*_m4", "vfmadd231ps", 16, 22), ("BF16", (zen5,), "linear.*_m4", "vfmadd231ps", 16, 24),
+                ("BF16", levels, "linear.*_m16", "vfmadd231ps", 32, 40), ("BF16", levels[:-1], "linear.*_(m64|any)", "vfmadd231ps", 32, 38), ("BF16", (zen5,), "linear.*_(m64|any)", "vfmadd231ps", 64, 112),
                 ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 24, 42), ("Q4_1", levels, "attend_9504_any", "vfmadd231ps", 12, 21)):
             for level in names:
                 found = 0
