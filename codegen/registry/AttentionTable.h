@@ -51,11 +51,11 @@ inline constexpr AttentionNumber kAttentionNumbers[] = {
 //  name            value  basis                                                        what
   {"block_keys",       64, {kConfigurationResults, "Keys a block"}},                 // between two softmax corrections
   {"parts",            16, {kConfigurationResults, "Parts of a context"}},           // that workers share, one token a sequence
-  {"query_tokens",     16, {kAttentionResults, "Query tokens an item"}},         // products in f32: at least
-  {"most_rows",       192, {kAttentionResults, "Rows an item"}},                 // products of 16 bits, query heads by tokens
-  {"least_rows",       48, {kAttentionResults, "Rows an item"}},                 // the same
-  {"worker_items",      6, {kAttentionResults, "Items a worker"}},               // products of 16 bits, of each prompt
-  {"idle_keys",        32, {kAttentionResults, "Items without keys"}},           // what an item costs beside its keys
+  {"query_tokens",     16, {kAttentionResults, "Query tokens an item"}},               // products in f32: at least
+  {"most_rows",       192, {kAttentionResults, "Rows an item"}},                       // products of 16 bits, query heads by tokens
+  {"least_rows",       48, {kAttentionResults, "Rows an item"}},                       // the same
+  {"worker_items",      6, {kAttentionResults, "Items a worker"}},                     // products of 16 bits, of each prompt
+  {"idle_keys",        32, {kAttentionResults, "Items without keys"}},                 // what an item costs beside its keys
 };
 // clang-format on
 

@@ -27,7 +27,7 @@ static constexpr Basis kLadder{kMatmulNotes, "From the formula to the fast loop"
     kDistance{kConfigurationResults, "Two to four rows: how far ahead"},
     kLongRows{"tests/bench/results/2026-11-23-prefill.md", "8,192 columns: 8 rows a tile"},
     kOneRow{"", "a tile of one row has nothing to choose: one row"},
-    kFloatRows{"", "not measured: up to 16 rows wait for memory, as fewer do"},
+    kFloatRows{"", "not measured: integer weights with f32 activations, which four rows do not gain by"},
     kOtherFloats{"", "not measured: f32, and 16 bits at levels whose rows above do not say otherwise"};
 
 // clang-format off
@@ -71,7 +71,8 @@ static constexpr TileRow kTileRows[] = {
 /// A few rows wait for memory. The CPU's own prefetchers reach the read bandwidth as long as the stream never jumps; an
 /// instruction that fetches ahead, or a header passed over, costs up to half of it. From 5 rows on a line takes so much
 /// longer to use than to read that they stop too early, and fetching the next panel pays. They stop too early with
-/// fewer rows, too, where a core reads as fast as Zen 5's or takes twice the instructions to use a line (AVX2).
+/// fewer rows, too, where a core reads as fast as Zen 5's or takes twice the instructions to use a line (AVX2), and with
+/// float weights, whose lines are four times as many.
 static constexpr FetchRow kFetchRows[] = {
 //  levels       formats      act       rows               if                 order  x      ahead                  basis
   {{kAvx2,       kAnyFormat,  kAnyAct,  kOne},                                true,  true,  {Ahead::Bytes, 9216},  kLineByLine},

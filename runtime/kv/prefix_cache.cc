@@ -143,6 +143,23 @@ void PrefixCache::withdraw(int32_t page) {
   }
 }
 
+void PrefixCache::forget(std::span<const int32_t> tokens, std::span<const Digest128> hashes, const Digest128& salt,
+                         uint32_t from) {
+  uint32_t pages = 0;
+  int32_t page = -1;
+  for (; pages < hashes.size(); ++pages) {
+    const int32_t next = lookup(hashes[pages], page, tokens.subspan(size_t{pages} * kPageTokens, kPageTokens), salt);
+    if (next < 0) break;
+    page = next;
+  }
+  for (; pages > from && entry(page).firstChild < 0 && pool_->references(page) == 1; --pages) {
+    const int32_t parent = entry(page).parent;
+    remove(page);
+    ++stats_.withdrawn;
+    page = parent;
+  }
+}
+
 void PrefixCache::clear() {
   while (idle_ > 0) {
     remove(oldest_);

@@ -76,6 +76,9 @@ class PrefixCache {
   /// Makes a page and all its descendants unfindable, because what they hold is in doubt. Owners keep them.
   /// O(descendants).
   void withdraw(int32_t page);
+  /// Makes the pages of a prompt from the last of `hashes` back to number `from` unfindable, up to one that somebody
+  /// owns or another cached page follows. Arguments as of find().
+  void forget(std::span<const int32_t> tokens, std::span<const Digest128> hashes, const Digest128& salt, uint32_t from);
   /// Evicts every idle page.
   void clear();
 

@@ -39,6 +39,7 @@ uint32_t PageTables::open(PageHolding& holding, const KeyedTokens& prompt, uint3
   if (prefixCache_)
     holding.count = holding.published =
         cache_.acquire(prompt.tokens, prompt.keys, prompt.salt, std::span(row(holding), stride_));
+  if (!holding.found) holding.found = holding.made = holding.count;
   const uint32_t hits = holding.count * kPageTokens;
   const bool enough = grow(holding, total);
   assert(enough);
@@ -73,6 +74,7 @@ void PageTables::fork(const PageHolding& from, PageHolding& to, uint32_t count) 
   to.count = count;
   to.published = std::min(from.published, count);
   to.publishing = from.publishing;
+  to.found = to.made = to.published;  // the other's
   std::copy_n(row(from), count, row(to));
   for (uint32_t i = 0; i < count; ++i) cache_.retain(row(to)[i]);
 }
@@ -88,6 +90,9 @@ void PageTables::publish(PageHolding& holding, const KeyedTokens& sequence, uint
       holding.publishing = false;
       return;
     }
+    // An equal one was there: it and those before it are another's.
+    if (pages[i] != *kept) holding.found = i + 1;
+    holding.made = std::max(holding.made, i + 1);
     pages[i] = *kept;
   }
 }
@@ -103,6 +108,12 @@ void PageTables::closeDevice(PageHolding& holding) {
 void PageTables::close(PageHolding& holding) {
   closeDevice(holding);
   for (; !holding.host.empty(); holding.host.pop_back()) host_.release(holding.host.back());
+}
+
+void PageTables::closeAborted(PageHolding& holding, const KeyedTokens& sequence) {
+  close(holding);
+  if (holding.made > holding.found.value_or(0))
+    cache_.forget(sequence.tokens, sequence.keys.first(holding.made), sequence.salt, *holding.found);
 }
 
 void PageTables::closeDoubtful(PageHolding& holding, std::vector<PageMove>& moves) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,10 +26,14 @@ struct PageMove {
 
 /// What one sequence holds. Filled by PageTables.
 struct PageHolding {
-  int32_t row = -1;           ///< of the tables, -1: no device pages
-  uint32_t count = 0;         ///< device pages
-  uint32_t published = 0;     ///< of these, how many lead ones are in the prefix cache
-  bool publishing = true;     ///< false once a page before was withdrawn
+  int32_t row = -1;        ///< of the tables, -1: no device pages
+  uint32_t count = 0;      ///< device pages
+  uint32_t published = 0;  ///< of these, how many lead ones are in the prefix cache
+  bool publishing = true;  ///< false once a page before was withdrawn
+  /// Lead pages that the prefix cache had from others, and the end of those that it has from this sequence: what leaves
+  /// the cache when the sequence is aborted. They outlive the row.
+  std::optional<uint32_t> found;
+  uint32_t made = 0;
   std::vector<int32_t> host;  ///< host pages, while swapped out
 };
 
@@ -73,6 +78,9 @@ class PageTables {
   void publish(PageHolding& holding, const KeyedTokens& sequence, uint32_t computed);
   /// Gives everything back, last page first; host pages too.
   void close(PageHolding& holding);
+  /// The same of a sequence that was cancelled or ran out of time: what it put into the prefix cache leaves it, but for
+  /// what others hold or stand on. `sequence`: with the keys of `made` pages at least.
+  void closeAborted(PageHolding& holding, const KeyedTokens& sequence);
   /// The same after a fault: nothing the sequence held stays findable, and what becomes free is cleared first.
   void closeDoubtful(PageHolding& holding, std::vector<PageMove>& moves);
   /// Contents of the pages of `computed` tokens go to host pages, the device pages back. False, and nothing changed,

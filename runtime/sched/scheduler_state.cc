@@ -65,6 +65,8 @@ void SchedulerState::finish(Sequence& sequence, EndReason reason) {
   }
   if (reason == EndReason::kFailed)
     pages.closeDoubtful(sequence.pages, moves);
+  else if (reason == EndReason::kCancelled || reason == EndReason::kDeadline)
+    pages.closeAborted(sequence.pages, {sequence.tokens, sequence.keys, sequence.salt});
   else
     pages.close(sequence.pages);
   sequence.scheduled = 0;

@@ -56,6 +56,42 @@ TEST(PageTables, AnEqualPageThatWasThereReplacesTheOwn) {
   EXPECT_EQ(tables.device().freePages(), 7u);
 }
 
+TEST(PageTables, WhatAnAbortedSequenceMadeLeavesTheCache) {
+  PageTables tables(8, 0, 4, 6, true);
+  const Prompt before(32), longer(64);
+  PageHolding finished, aborted;
+  tables.open(finished, before.keyed(), 2);
+  tables.publish(finished, before.keyed(), 32);
+  tables.close(finished);
+  EXPECT_EQ(tables.open(aborted, longer.keyed(), 4), 32u);
+  tables.publish(aborted, longer.keyed(), 64);
+  EXPECT_EQ(tables.find(longer.keyed()).pages, 4u);
+  tables.closeAborted(aborted, longer.keyed());
+  EXPECT_EQ(tables.find(longer.keyed()).pages, 2u) << "what was there before stays";
+  EXPECT_EQ(tables.cache().stats().withdrawn, 2u);
+  EXPECT_EQ(tables.available(), 8u);
+  EXPECT_TRUE(tables.cache().check());
+}
+
+TEST(PageTables, WhatOthersHoldOrMadeOutlivesAnAbort) {
+  PageTables tables(12, 0, 4, 4, true);
+  const Prompt prompt(48);
+  PageHolding maker, sharer, twin;
+  tables.open(maker, prompt.keyed(), 3);
+  tables.open(twin, prompt.keyed(), 3);
+  tables.publish(maker, prompt.keyed(), 32);
+  EXPECT_EQ(tables.open(sharer, prompt.keyed(), 3), 32u);
+  tables.publish(maker, prompt.keyed(), 48);
+  tables.closeAborted(maker, prompt.keyed());
+  EXPECT_EQ(tables.find(prompt.keyed()).pages, 2u) << "the sharer's prefix stays";
+  tables.publish(twin, prompt.keyed(), 32);  // equal pages, which are there
+  tables.publish(sharer, prompt.keyed(), 48);
+  tables.close(sharer);
+  tables.closeAborted(twin, prompt.keyed());
+  EXPECT_EQ(tables.find(prompt.keyed()).pages, 3u) << "a finished sequence's pages are not the twin's";
+  EXPECT_TRUE(tables.cache().check());
+}
+
 TEST(PageTables, WithoutACacheNothingIsFound) {
   PageTables tables(8, 0, 4, 4, false);
   const Prompt prompt(32);

@@ -136,7 +136,23 @@ TEST(Scheduler, CancelWhileTheStepRunsTakesEffectWithIt) {
   EXPECT_EQ(d.reason(1), EndReason::kCancelled);
   EXPECT_EQ(d.scheduler->view(1, 0)->tokens.size(), 20u) << "the token of that step is dropped";
   EXPECT_EQ(d.unownedPages(), 32u);
-  EXPECT_EQ(d.scheduler->stats().idlePages, 1u) << "the page that the step did compute is found again";
+  EXPECT_EQ(d.scheduler->stats().idlePages, 0u) << "nor is the page that the step computed found again";
+}
+
+TEST(Scheduler, PagesOfAbortedSequencesAreNotCachedWhateverTheirState) {
+  SchedulerConfig config = smallConfig();
+  config.policy = Policy::kPriority;
+  config.pages = config.hostPages = 8;
+  for (const PreemptMode mode : {PreemptMode::kRecompute, PreemptMode::kSwap}) {
+    config.preempt = mode;
+    Driver d(config);
+    reach(d, mode == PreemptMode::kSwap ? SequenceState::kSwapped : SequenceState::kPreempted);
+    EXPECT_GT(d.scheduler->stats().prefix.published, 0u);
+    EXPECT_TRUE(d.scheduler->cancel(1, d.now));
+    if (d.scheduler->view(2, 0)) EXPECT_TRUE(d.scheduler->cancel(2, d.now));
+    EXPECT_EQ(d.scheduler->stats().idlePages, 0u);
+    EXPECT_TRUE(d.scheduler->check());
+  }
 }
 
 TEST(Scheduler, DeadlinesEndWaitingAndRunningRequests) {
@@ -153,6 +169,7 @@ TEST(Scheduler, DeadlinesEndWaitingAndRunningRequests) {
   EXPECT_EQ(d.reason(1), EndReason::kNone);
   d.step();
   EXPECT_EQ(d.reason(1), EndReason::kDeadline);
+  EXPECT_EQ(d.scheduler->stats().idlePages, 0u);
 }
 
 TEST(Scheduler, ChoicesShareThePromptAndPartOnWriting) {
