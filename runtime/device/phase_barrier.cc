@@ -32,15 +32,19 @@ uint64_t tscTicks(uint64_t nanoseconds) {
   return static_cast<uint64_t>(static_cast<double>(nanoseconds) * ticksPerNanosecond);
 }
 
-void spinThenSleep(std::atomic<uint32_t>& word, uint32_t seen, uint64_t spinTicks, std::atomic<uint32_t>& sleepers) {
+bool spinOn(std::atomic<uint32_t>& word, uint32_t seen, uint64_t ticks) {
   const uint64_t start = __rdtsc();
   do {
     // Several looks a clock read: rdtsc costs as much as ten loads that hit.
     for (int i = 0; i < 16; ++i) {
-      if (word.load(std::memory_order_acquire) != seen) return;
+      if (word.load(std::memory_order_acquire) != seen) return true;
       _mm_pause();
     }
-  } while (__rdtsc() - start < spinTicks);
+  } while (__rdtsc() - start < ticks);
+  return false;
+}
+
+void sleepOn(std::atomic<uint32_t>& word, uint32_t seen, std::atomic<uint32_t>& sleepers) {
   sleepers.fetch_add(1, std::memory_order_seq_cst);
   while (word.load(std::memory_order_seq_cst) == seen) futexWait(word, seen);
   sleepers.fetch_sub(1, std::memory_order_relaxed);

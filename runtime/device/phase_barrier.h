@@ -14,9 +14,11 @@ void futexWakeAll(std::atomic<uint32_t>& word);
 /// Processor cycles (TSC) in `nanoseconds`; measured once a process.
 uint64_t tscTicks(uint64_t nanoseconds);
 
-/// Waits until `word` is no longer `seen`: spins for `spinTicks`, then sleeps on it. `sleepers` counts those asleep, so
-/// that whoever changes `word` (with a sequentially consistent exchange) knows if anybody needs waking.
-void spinThenSleep(std::atomic<uint32_t>& word, uint32_t seen, uint64_t spinTicks, std::atomic<uint32_t>& sleepers);
+/// Spins until `word` is no longer `seen`, for `ticks` at most. Whether it changed.
+bool spinOn(std::atomic<uint32_t>& word, uint32_t seen, uint64_t ticks);
+/// Sleeps until `word` is no longer `seen`. `sleepers` counts those asleep, so that whoever changes `word` (with a
+/// sequentially consistent exchange) knows if anybody needs waking.
+void sleepOn(std::atomic<uint32_t>& word, uint32_t seen, std::atomic<uint32_t>& sleepers);
 
 /// Reusable barrier. Everything a thread wrote before arrive() is visible to all after it.
 class PhaseBarrier {
@@ -25,17 +27,23 @@ class PhaseBarrier {
   explicit PhaseBarrier(uint64_t spinNanoseconds) : spinTicks_(tscTicks(spinNanoseconds)) {}
 
   /// Blocks until `threads` of them have called it, which all say the same number. It may be another one the next time.
-  void arrive(uint32_t threads) {
+  /// Before this thread sleeps, it spins `longer()` ticks on.
+  template <typename Longer>
+  void arrive(uint32_t threads, Longer longer) {
     if (threads == 1) return;
     const uint32_t seen = epoch_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < threads) {
-      spinThenSleep(epoch_, seen, spinTicks_, sleepers_);
+      if (!spinOn(epoch_, seen, spinTicks_) && !spinOn(epoch_, seen, longer())) sleepOn(epoch_, seen, sleepers_);
       return;
     }
     for (auto& counter : counters_) counter.store(0, std::memory_order_relaxed);
     arrived_.store(0, std::memory_order_relaxed);  // before the release: nobody arrives again until epoch_ moves
     epoch_.exchange(seen + 1, std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst)) futexWakeAll(epoch_);
+  }
+
+  void arrive(uint32_t threads) {
+    arrive(threads, [] { return uint64_t{0}; });
   }
 
   /// Number `index` of those that the threads, more than one, share between two arrivals: 0 after each. Null: there are

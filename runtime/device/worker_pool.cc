@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -56,6 +57,7 @@ WorkerPool::WorkerPool(const PoolOptions& options, Placement placement)
     : placement_(std::move(placement)),
       workers_(static_cast<uint32_t>(placement_.workers.size())),
       idleTicks_(tscTicks(options.idleNanoseconds)),
+      aloneTicks_(options.pin && placement_.ownCpus() && workers_ > 1 ? tscTicks(options.aloneNanoseconds) : 0),
       watchTicks_(watches(options, placement_) ? tscTicks(options.watchNanoseconds) : 0),
       fakeWait_(options.waited),
       barrier_(placement_.ownCpus() ? options.spinNanoseconds : options.spinNanoseconds / 10),
@@ -81,7 +83,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const PoolOptions& option
 }
 
 Status WorkerPool::startWorkers() {
-  if (watchTicks_) {
+  if (watchTicks_ || aloneTicks_) {
     delays_.resize(workers_);
     delays_[0] = RunDelay::open();
   }
@@ -183,6 +185,17 @@ void WorkerPool::lookAround() {
   }
 }
 
+/// Ticks; asked for when `worker` has spun as long as it would beside others.
+uint64_t WorkerPool::longerSpin(uint32_t worker) {
+  // Where the kernel does not say who waits for a CPU, somebody may.
+  if (aloneTicks_ == 0 || !delays_[worker].known()) return 0;
+  using namespace std::chrono;
+  const auto now = static_cast<uint64_t>(nanoseconds(steady_clock::now().time_since_epoch()).count());
+  SpinTime& spin = places_[worker].spin;
+  if (spin.wantsLook(now)) spin.look(now, delays_[worker].nanoseconds());
+  return spin.alone(now) ? aloneTicks_ : 0;
+}
+
 void WorkerPool::walkPhases(uint32_t worker, uint32_t members) {
   times_ ? walkPhasesAs<true>(worker, members) : walkPhasesAs<false>(worker, members);
 }
@@ -205,7 +218,7 @@ void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
       if constexpr (kTimed) times_->ends[worker][call] = __rdtsc();
     }
     at.store(2 * phase + 1, std::memory_order_relaxed);
-    barrier_.arrive(members);
+    barrier_.arrive(members, [&] { return longerSpin(worker); });
     // The last one cannot be written: once that barrier opens, run() returns and the caller may read.
     if constexpr (kTimed)
       if (phase + 1 < walk.phaseEnds.size()) times_->opens[worker][phase] = __rdtsc();
@@ -217,9 +230,9 @@ void WorkerPool::walkPhasesAs(uint32_t worker, uint32_t members) {
 void WorkerPool::loop(uint32_t worker) {
   pthread_setname_np(pthread_self(), ("llmc-worker-" + std::to_string(worker)).c_str());
   (void)setTimeSlice(kSliceNanoseconds);
-  if (watchTicks_) delays_[worker] = RunDelay::open();
+  if (!delays_.empty()) delays_[worker] = RunDelay::open();
   for (uint32_t seen = 0;;) {
-    spinThenSleep(start_, seen, idleTicks_, sleepers_);
+    if (!spinOn(start_, seen, idleTicks_)) sleepOn(start_, seen, sleepers_);
     seen = start_.load(std::memory_order_acquire);
     if (membersOf(seen) <= worker) seen = rest(worker);
     if (stopping_) return;

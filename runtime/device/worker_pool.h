@@ -13,6 +13,7 @@
 #include "runtime/device/phase_barrier.h"
 #include "runtime/device/run_delay.h"
 #include "runtime/device/spare_cpus.h"
+#include "runtime/device/spin_time.h"
 #include "runtime/device/worker_roster.h"
 
 namespace llmc::rt {
@@ -54,6 +55,8 @@ struct PoolOptions {
   /// else each worker that comes late sends the others to sleep, and their waking makes them late in turn. Workers
   /// without a CPU of their own spin a tenth of it: they keep the one who works from working.
   uint64_t spinNanoseconds = 300'000;
+  /// How long a worker spins on whose CPU nobody else wants (SpinTime); 0: no longer.
+  uint64_t aloneNanoseconds = 3'000'000;
   uint64_t idleNanoseconds = 100'000;  ///< between walks, before sleeping: covers sampling between two tokens
   /// Time in walks after which the pool looks who had no CPU, moves that worker to a core to spare or, where there is
   /// none, lets it rest; 0: never. Many times as long as a busy process and a
@@ -98,6 +101,7 @@ class WorkerPool {
   void loop(uint32_t worker);
   uint32_t rest(uint32_t worker);
   void begin(uint32_t members);
+  uint64_t longerSpin(uint32_t worker);
   void walkPhases(uint32_t worker, uint32_t members);
   template <bool kTimed>
   void walkPhasesAs(uint32_t worker, uint32_t members);
@@ -108,7 +112,8 @@ class WorkerPool {
   const Placement placement_;
   const uint32_t workers_;
   const uint64_t idleTicks_;
-  const uint64_t watchTicks_;  ///< 0: nobody rests
+  const uint64_t aloneTicks_;  ///< 0: workers have no CPUs of their own
+  const uint64_t watchTicks_;  ///< 0: nobody moves or rests
   uint64_t (*const fakeWait_)(uint32_t worker);
   std::vector<int> cpus_;
   std::vector<int> callerCpus_;  ///< affinity of the creating thread before it was pinned
@@ -132,6 +137,7 @@ class WorkerPool {
   alignas(64) std::atomic<int32_t> failure_{0};
   struct alignas(64) Place {
     std::atomic<uint32_t> at{0};  ///< 2 * phase, and 1 at its barrier
+    SpinTime spin;
   };
   const std::unique_ptr<Place[]> places_;  ///< [worker], each written by its own thread
   std::vector<std::thread> threads_;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -141,6 +142,41 @@ TEST(WorkerPool, IdleWorkersUseNoCpu) {
   const double before = cpuSeconds();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   EXPECT_LT(cpuSeconds() - before, 0.015);  // of 1.2 s that four busy workers would use
+}
+
+/// Worker 0 works for a millisecond; the other one, which comes first and waits, counts its sleeps so far in args[0].
+int32_t firstIsLate(const uint64_t* args, uint32_t worker, uint32_t /*workers*/, std::atomic<uint32_t>* /*taken*/) {
+  if (worker == 1) {
+    rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    *reinterpret_cast<int64_t*>(args[0]) = usage.ru_nvcsw;
+    return 0;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(1)) {
+  }
+  return 0;
+}
+
+/// Of the worker that waits, in `phases` of a walk.
+int64_t sleeps(PoolOptions options, size_t phases) {
+  auto pool = makePool(2, options);
+  int64_t now = 0;
+  const uint64_t args[1] = {reinterpret_cast<uint64_t>(&now)};
+  std::vector<KernelCall> calls(phases + 1, KernelCall{firstIsLate, args});
+  std::vector<uint32_t> ends(calls.size());
+  for (uint32_t i = 0; i < ends.size(); ++i) ends[i] = i + 1;
+  EXPECT_EQ(pool->run({std::span(calls).first(1), std::span(ends).first(1)}), 0);
+  const int64_t before = now;
+  EXPECT_EQ(pool->run({calls, ends}), 0);
+  return now - before;
+}
+
+TEST(WorkerPool, AWorkerAloneOnItsCpuSpinsInsteadOfSleeping) {
+  if (placeHere(2).workers.size() < 2 || !placeHere(2).ownCpus()) GTEST_SKIP() << "there is one CPU";
+  if (!RunDelay::open().known()) GTEST_SKIP() << "the kernel does not say who waits for a CPU";
+  EXPECT_LE(sleeps({.aloneNanoseconds = 1'000'000'000}, 40), 10);  // between the walks, and where others are seen
+  EXPECT_GE(sleeps({.aloneNanoseconds = 0}, 40), 30);
 }
 
 TEST(WorkerPool, TimesAreOfTheKernelThatTookThem) {
