@@ -153,6 +153,10 @@ int32_t WorkerPool::run(const Walk& walk, WalkTimes* times) {
   return failure_.load(std::memory_order_relaxed);
 }
 
+uint64_t WorkerPool::waited(uint32_t worker) const {
+  return fakeWait_ ? fakeWait_(worker) : delays_[worker].nanoseconds();
+}
+
 void WorkerPool::watch(uint64_t ticks) {
   walkedTicks_ += ticks;
   if (walkedTicks_ >= watchTicks_) lookAround();
@@ -163,9 +167,9 @@ void WorkerPool::lookAround() {
   const double walked = static_cast<double>(walkedTicks_) / static_cast<double>(tscTicks(1'000'000'000));
   walkedTicks_ = 0;
   for (uint32_t worker = 0; worker < workers_; ++worker) {
-    const uint64_t waited = fakeWait_ ? fakeWait_(worker) : delays_[worker].nanoseconds();
-    shares_[worker] = static_cast<double>(waited - waited_[worker]) / 1e9 / walked;
-    waited_[worker] = waited;
+    const uint64_t now = waited(worker);
+    shares_[worker] = static_cast<double>(now - waited_[worker]) / 1e9 / walked;
+    waited_[worker] = now;
   }
   const uint64_t now = __rdtsc();
   if (spare_.any() && !cpus_.empty()) {
@@ -188,11 +192,11 @@ void WorkerPool::lookAround() {
 /// Ticks; asked for when `worker` has spun as long as it would beside others.
 uint64_t WorkerPool::longerSpin(uint32_t worker) {
   // Where the kernel does not say who waits for a CPU, somebody may.
-  if (aloneTicks_ == 0 || !delays_[worker].known()) return 0;
+  if (aloneTicks_ == 0 || (!fakeWait_ && !delays_[worker].known())) return 0;
   using namespace std::chrono;
   const auto now = static_cast<uint64_t>(nanoseconds(steady_clock::now().time_since_epoch()).count());
   SpinTime& spin = places_[worker].spin;
-  if (spin.wantsLook(now)) spin.look(now, delays_[worker].nanoseconds());
+  if (spin.wantsLook(now)) spin.look(now, waited(worker));
   return spin.alone(now) ? aloneTicks_ : 0;
 }
 

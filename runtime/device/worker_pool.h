@@ -102,6 +102,7 @@ class WorkerPool {
   uint32_t rest(uint32_t worker);
   void begin(uint32_t members);
   uint64_t longerSpin(uint32_t worker);
+  uint64_t waited(uint32_t worker) const;
   void walkPhases(uint32_t worker, uint32_t members);
   template <bool kTimed>
   void walkPhasesAs(uint32_t worker, uint32_t members);

@@ -76,10 +76,14 @@ async def ask_once(url: str):
 
 
 def idle_percent(args) -> float:
-    """CPU of a server that has answered and has nobody connected."""
+    """CPU of a server that has answered, has nobody connected, and has taken the memory that it takes ahead of need, 30 s at most."""
     with Served([args.engine, "--threads", args.threads], args.server_cpus) as server:
         asyncio.run(ask_once(server.url))
-        time.sleep(1)
+        for _ in range(30):
+            before = server.cpu_seconds()
+            time.sleep(1)
+            if server.cpu_seconds() == before:
+                break
         before = server.cpu_seconds()
         time.sleep(args.idle_seconds)
         return (server.cpu_seconds() - before) / args.idle_seconds * 100

@@ -45,7 +45,8 @@ class Slow:
         self.sock = socket.create_connection(self.address, timeout=30, source_address=(f"127.0.0.{2 + self.index % 8}", 0))
         self.sock.setblocking(False)
         first, self.drip, _, _ = KINDS[self.kind]
-        self.begin, self.sent, self.asked = time.monotonic(), 0, self.kind == "kept"
+        self.sent, self.asked = 0, self.kind == "kept"
+        self.begin = self.seen = time.monotonic()  # the server's time begins between these: before it was sent and when it was answered
         if first:
             self.sock.send(first)
         self.selector.register(self.sock, selectors.EVENT_READ, self)
@@ -56,7 +57,8 @@ class Slow:
                 self.sock.send(self.drip[self.sent : self.sent + 1])
             except OSError:  # cut a moment ago: its answer tells
                 return
-            self.begin = self.begin if self.sent or self.kind == "body" else time.monotonic()
+            if not self.sent and self.kind == "head":
+                self.begin = self.seen = time.monotonic()
             self.sent += 1
 
     def on_readable(self):
@@ -65,11 +67,12 @@ class Slow:
         except ConnectionError as error:
             answer = repr(error).encode()
         if self.asked and answer.startswith(b"HTTP/1.1 200 "):
-            self.asked, self.begin = False, time.monotonic()
+            self.asked, self.seen = False, time.monotonic()
             return
         wanted = KINDS[self.kind][3]
         right = answer.startswith(wanted) if wanted else not answer
-        self.ends[self.kind].append(time.monotonic() - self.begin if right else answer[:60])
+        now = time.monotonic()
+        self.ends[self.kind].append((now - self.begin, now - self.seen) if right else answer[:60])
         self.selector.unregister(self.sock)
         self.sock.close()
         self.open()
@@ -160,13 +163,17 @@ def check(result: dict, ends: dict, args) -> list[str]:
         faults.append(f"{result['kib_per_slow']} KiB a connection, bound {args.kib}")
     result["cut"] = {}
     for kind, (_, _, seconds, _) in KINDS.items():
-        times = [t * args.rate for t in ends.get(kind, []) if not isinstance(t, bytes)]
+        times = [t for t in ends.get(kind, []) if not isinstance(t, bytes)]
         other = [t for t in ends.get(kind, []) if isinstance(t, bytes)]
-        result["cut"][kind] = {"count": len(times)} | ({"s": [round(min(times), 1), round(max(times), 1)]} if times else {})
+        result["cut"][kind] = {"count": len(times)}
         if other:
             faults.append(f"{kind}: {len(other)} ended otherwise: {collections.Counter(other).most_common(3)}")
-        if times and (min(times) < seconds - 1 or max(times) > seconds + args.late):
-            faults.append(f"{kind}: cut after {min(times):.1f} to {max(times):.1f} s, not {seconds}")
+        if times:
+            # A client that reads its answer late counts too little from there, and too much from the question.
+            first, last = min(longest for longest, _ in times) * args.rate, max(shortest for _, shortest in times) * args.rate
+            result["cut"][kind]["s"] = [round(first, 1), round(last, 1)]
+            if first < seconds - 1 or last > seconds + args.late:
+                faults.append(f"{kind}: cut after {first:.1f} to {last:.1f} s, not {seconds}")
         # All of those that were opened at first are cut, if they were there long enough.
         if args.beside * args.rate > seconds + args.late and len(times) < args.slow // len(KINDS):
             faults.append(f"{kind}: only {len(times)} were cut")

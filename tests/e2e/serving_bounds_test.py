@@ -119,13 +119,18 @@ class Checks(unittest.TestCase):
         args = types.SimpleNamespace(slow=8, share=1.1, slack_ms=5, health_ms=100, kib=4, late=5, rate=1, beside=75)
         part = {"answers": 9, "whole": 9, "ttft_p99_ms": 10.0, "health_p99_ms": 9.0}
         result = {"kib_per_slow": 1, "alone": part, "beside": part}
-        ends = {"silent": [60.2, 60.3], "head": [10.1, 10.2, 10.1], "body": [30.0, 30.2], "kept": [61.0, 61.0]}
+        cut = lambda *seconds: [(each, each) for each in seconds]
+        late = [(61.0, 57.0)]  # the client read its answer four seconds late
+        ends = {"silent": cut(60.2, 60.3), "head": cut(10.1, 10.2, 10.1), "body": cut(30.0, 30.2), "kept": cut(61.0) + late}
         check = lambda result, ends: len(slow_clients.check(dict(result), ends, args))
         self.assertEqual(check(result, ends), 0)
         for change in ({"whole": 8}, {"ttft_p99_ms": 16.1}, {"health_p99_ms": 101.0}):
             self.assertEqual(check(result | {"beside": part | change}, ends), 1, change)
         self.assertEqual(check(result | {"kib_per_slow": 4.1}, ends), 1)
-        for change in ({"head": [10.1, 15.1]}, {"head": [8.9, 10.0]}, {"body": [30.0]}, {"body": [30.0, 30.0, b"HTTP/1.1 503"]}, {"kept": []}):
+        for change in (
+            {"head": cut(10.1, 15.1)}, {"head": cut(8.9, 10.0)}, {"body": cut(30.0)}, {"body": cut(30.0, 30.0) + [b"HTTP/1.1 503"]}, {"kept": []},
+            {"kept": cut(58.9, 61.0)}, {"kept": [(69.2, 65.1), (61.0, 61.0)]},
+        ):
             self.assertEqual(check(result, ends | change), 1, change)
 
     def test_of_an_overload(self):

@@ -31,7 +31,7 @@ NEAR_TIE = 0.001  # nats: below it float32 may turn the order
 # 2.5% to 3% differ, nine tenths of them by less than 0.125 (Zen 5) to 0.136 nats (AVX2), the most that any kernels have shown is 0.86. Where a prompt
 # first leaves the exact path is one draw of these for each way to round: of all levels and prompts together three quarters must lie below INT8_TIE.
 INT8_TIE, INT8_MOST, INT8_NINE_TENTHS = 0.126, 0.86, 0.15
-PEER_TIE = 0.25  # llama.cpp rounds as well: it leaves the exact path at 0.011 to 0.220 in these prompts
+PEER_TIE = 0.4  # llama.cpp rounds as well: it leaves the exact path at 0.011 to 0.293 in these prompts, in the text of the KL test at 0.371 at most
 
 
 @functools.cache

@@ -6,6 +6,7 @@
 
 #include "compiler/engine/PanelPacker.h"
 #include "tests/unit/compiler/engine/memory_rows.h"
+#include "tests/unit/sanitized.h"
 
 namespace llmc {
 namespace {
@@ -30,12 +31,7 @@ double rate(StorageType storage, Layout layout) {
 }
 
 TEST(PackSpeed, OneThread) {
-  double floor = __builtin_cpu_supports("avx2") ? 0.03 : 0.0;
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  floor = 0;
-#endif
-#endif
+  const double floor = __builtin_cpu_supports("avx2") && !kSanitized ? 0.03 : 0.0;
   EXPECT_GT(rate(StorageType::BF16, Layout::Q4N16K4Asym), floor);
   EXPECT_GT(rate(StorageType::BF16, Layout::Q4N16K4Sym), floor);
   EXPECT_GT(rate(StorageType::BF16, Layout::Q8N16K4), floor);

@@ -10,19 +10,12 @@
 #include <vector>
 
 #include "runtime/base/status.h"
+#include "tests/unit/sanitized.h"
 
 namespace llmc {
 
 /// Bound of the timed tests; sanitizers slow everything down.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr std::chrono::seconds kHonestFileTime{20};
-#else
-inline constexpr std::chrono::seconds kHonestFileTime{2};
-#endif
-#else
-inline constexpr std::chrono::seconds kHonestFileTime{2};
-#endif
+inline constexpr std::chrono::seconds kHonestFileTime{kSanitized ? 20 : 2};
 
 /// A folder that disappears with the test.
 class TempFolder {

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "tests/unit/sanitized.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -20,19 +22,11 @@ void refuseMemory() {
   setrlimit(RLIMIT_AS, &none);
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LLMC_SANITIZED 1
-#endif
-#endif
-
 /// Memory is refused in a child.
 class ShortageDeathTest : public testing::Test {
  protected:
   void SetUp() override {
-#ifdef LLMC_SANITIZED
-    GTEST_SKIP() << "a sanitizer's own allocator ends the process first";
-#endif
+    if (kSanitized) GTEST_SKIP() << "a sanitizer's own allocator ends the process first";
   }
 };
 

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/sanitized.h"
+
 namespace llmc::rt {
 namespace {
 
@@ -52,11 +54,7 @@ TEST(Arena, MovesOwnership) {
 }
 
 TEST(Arena, IsNotInherited) {
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-  GTEST_SKIP() << "ThreadSanitizer maps memory of its own where the child lacks the arena";
-#endif
-#endif
+  if (kThreadSanitized) GTEST_SKIP() << "ThreadSanitizer maps memory of its own where the child lacks the arena";
   auto arena = Arena::map(1 << 20, "test").take();
   arena.data()[0] = 7;
   const pid_t child = fork();

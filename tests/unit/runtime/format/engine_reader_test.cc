@@ -15,6 +15,7 @@
 
 #include "runtime/format/kernel_abi.h"
 #include "tests/unit/runtime/format/tiny_engine.h"
+#include "tests/unit/sanitized.h"
 
 namespace llmc::rt {
 namespace {
@@ -113,11 +114,7 @@ TEST(EngineFile, OneMoreByteIsRefused) {
 }
 
 // Under a sanitizer an open is ten times slower: there one bit of each byte is flipped, another one from byte to byte.
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr size_t kFlipsPerByte = 1;
-#else
-constexpr size_t kFlipsPerByte = 8;
-#endif
+constexpr size_t kFlipsPerByte = kSanitized ? 1 : 8;
 
 TEST(EngineFile, EveryBitFlipIsRefused) {
   std::string good = test::tinyEngine();

@@ -8,21 +8,13 @@
 #include <cstdlib>
 
 #include "simulated_load.h"
+#include "tests/unit/sanitized.h"
 
 namespace llmc::rt {
 namespace {
 
 constexpr uint32_t kRequestsPerSeed = 200;
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LLMC_SANITIZED
-#endif
-#endif
-#ifdef LLMC_SANITIZED
-constexpr uint64_t kRequests = 100'000;
-#else
-constexpr uint64_t kRequests = 1'000'000;
-#endif
+constexpr uint64_t kRequests = kSanitized ? 100'000 : 1'000'000;
 
 void print(const LoadTotals& t, uint64_t seeds) {
   std::printf(

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tests/unit/sanitized.h"
+
 namespace llmc::rt::server::test {
 
 std::vector<std::string> Reply::events() const {
@@ -47,7 +49,7 @@ void Client::send(std::string_view bytes) const {
 bool Client::more() {
   pollfd poll{fd_, POLLIN, 0};
   char buffer[65536];
-  if (::poll(&poll, 1, 10'000) <= 0) return false;
+  if (::poll(&poll, 1, kSanitized ? 60'000 : 10'000) <= 0) return false;
   const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
   if (count > 0) in_.append(buffer, static_cast<size_t>(count));
   return count > 0;

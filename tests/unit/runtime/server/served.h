@@ -20,7 +20,7 @@ struct Reply {
   std::vector<std::string> events() const;
 };
 
-/// One connection. Reads wait at most ten seconds.
+/// One connection. Reads wait at most ten seconds, a minute under a sanitizer.
 class Client {
  public:
   explicit Client(uint16_t port);

@@ -7,23 +7,10 @@
 #include <thread>
 
 #include "runtime/text/chat_template.h"
+#include "tests/unit/sanitized.h"
 
 namespace llmc::rt {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define LLMC_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LLMC_TEST_SANITIZED 1
-#endif
-#endif
-#ifdef LLMC_TEST_SANITIZED
-// A sanitizer's allocator keeps what is freed and takes longer: time may end before memory, at an earlier line.
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 /// The code of the error, at build or at run time; "rendered" when there is none.
 std::string codeOf(const std::string& source, const std::string& messages = "[]", const std::string& extra = "") {
