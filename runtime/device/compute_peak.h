@@ -19,7 +19,7 @@ struct ComputePeaks {
   int vectorBits = 0;   ///< 256 or 512
 };
 
-/// Peaks of the instructions that code of `level` ("x86-64-v4-vnni", ...) uses; takes about 10 ms. `level` must be
+/// Peaks of the instructions that code of `level` ("x86-64-v4-vnni", ...) uses; takes about 80 ms. `level` must be
 /// supported by this machine (supportsLevel()). All zero for a level without a name here.
 ComputePeaks measureComputePeaks(WorkerPool& pool, std::string_view level);
 
