@@ -166,7 +166,8 @@ std::string describeMatmul(const MatmulShape &shape, const MatmulConfig &config)
   if (config.prefetchBytes)
     text += ", prefetch " + std::to_string(config.prefetchBytes) + " B ahead";
   if (config.chunkBytes)
-    text += ", a quarter dealt in chunks of " + std::to_string(config.chunkBytes / 1024) + " KB";
+    text += ", a quarter dealt in chunks of " + std::to_string(config.chunkBytes / 1024) + " KB" +
+            (config.anyRows ? " or half a block of rows" : "");
   return text;
 }
 

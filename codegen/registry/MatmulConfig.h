@@ -64,7 +64,7 @@ struct MatmulConfig {
   bool rowScales = false;    ///< integer: activation scales as 16-bit multiples of one a row (RowScales.h)
   int64_t prefetchBytes = 0; ///< distance of weight prefetch, 0: none
   bool prefetchX = false;    ///< Direct: the rows of x two superblocks ahead, where a panel drives them out of L1
-  int64_t chunkBytes = 0;    ///< weights of a chunk that a free worker takes (shareOut); 0: equal shares
+  int64_t chunkBytes = 0;    ///< weights of a chunk that a free worker takes (anyRows, few: half); 0: equal shares
   bool inOrder = false;      ///< each line of a panel is first touched in the order of addresses, the header included
 
   bool operator==(const MatmulConfig &) const = default;

@@ -14,8 +14,10 @@ using namespace mlir;
 namespace llmc {
 namespace {
 
-/// Items of many rows a worker from which on the last ones are dealt: each is then a few percent of a share at most.
-constexpr int64_t kItemsToDeal = 16;
+/// Items of many rows a worker from which on the last ones are dealt, and from which on they are dealt whole: below,
+/// by half of their rows, so that who takes the last one keeps the others waiting for less. Each half unpacks the
+/// weights once more.
+constexpr int64_t kItemsToDeal = 3, kItemsToDealWhole = 16;
 
 class Driver {
 public:
@@ -54,10 +56,15 @@ public:
       emitShare(begin, end, {k_.c(-1)});
       return;
     }
-    // Many rows: whole items, and none where they are few, as then a worker would wait for one.
-    if (splitsItems())
+    Value chunk = k_.mul(parts, config_.chunkItems(shape_));
+    if (splitsItems()) {
       k_.shareOutOnlyIf(k_.less(k_.mul(k_.workers(), kItemsToDeal), items));
-    k_.shareOut(count, k_.mul(parts, config_.chunkItems(shape_)), {k_.c(-1)}, emitShare);
+      Value whole = k_.less(k_.mul(k_.workers(), kItemsToDealWhole), items);
+      chunk = k_.ifElse(
+          whole, {k_.i64()}, [&] { return KernelBuilder::Values{chunk}; },
+          [&] { return KernelBuilder::Values{k_.ceilDiv(chunk, 2)}; })[0];
+    }
+    k_.shareOut(count, chunk, {k_.c(-1)}, emitShare);
   }
 
 private:

@@ -132,9 +132,14 @@ TEST_P(MatmulExact, ManyRowsGetTheSameBitsWhoeverTakesTheirItems) {
     kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 2, &taken);
     EXPECT_GT(taken, 2u + 40 / 2 / 4) << "a quarter of two blocks of 20 or 40 items";
     EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
-    // Too few items for so many workers.
+    // So few items that halves of them are dealt.
     taken = 0;
-    kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 9, &taken);
+    kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 5, &taken);
+    EXPECT_GT(taken, 5u + 20 / 4);
+    EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
+    // Too few for so many workers.
+    taken = 0;
+    kernel.run(x.bytes.data(), weight.packed.data(), shared.as<float>(), kMany, 40, &taken);
     EXPECT_EQ(taken, 0u);
     EXPECT_EQ(std::memcmp(equal.data(), shared.data(), bytes), 0);
   }
