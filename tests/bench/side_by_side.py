@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 
@@ -18,6 +17,7 @@ import inputs
 import machine
 import table
 import targets
+from outcome import outcome
 
 try:
     from cases import CASES, run_ours, run_peer
@@ -80,23 +80,9 @@ def measure_quality(args, threads: int) -> dict:
 
 
 def summarize(case, threads: int, samples: dict, weights: str, vnni: bool) -> dict:
-    """Medians, the peer's best variant by median, ratios round by round against it."""
-    lower = case.kind == "first"
-    medians = {name: statistics.median(s["value"] for s in rows) for name, rows in samples.items()}
-    peers = {name: value for name, value in medians.items() if name != "llmc"}
-    best = (min if lower else max)(peers, key=peers.get)
-    result = {"case": case.name, "threads": threads, "unit": "ms" if lower else "tok/s", "medians": medians}
+    unit = "ms" if case.kind == "first" else "tok/s"
     ratio, limit = targets.target(weights, case.name, vnni)
-    result |= {"best_peer": best, "samples": samples, "target": ratio, "limit_target": limit}
-    others = [s["others_cpus"] for rows in samples.values() for s in rows]
-    result["others_cpus_median"] = statistics.median(others)
-    if "llmc" in samples:
-        pairs = zip(samples["llmc"], samples[best], strict=True)
-        ratios = [(b["value"] / a["value"]) if lower else (a["value"] / b["value"]) for a, b in pairs]
-        result |= {"ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
-        if "of_limit" in samples["llmc"][0]:
-            result["of_limit"] = statistics.median(s["of_limit"] for s in samples["llmc"])
-    return result
+    return {"case": case.name, "threads": threads, "unit": unit, "target": ratio, "limit_target": limit} | outcome(samples, unit)
 
 
 def parse_arguments():

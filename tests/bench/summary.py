@@ -1,6 +1,7 @@
 """One table of several runs of side_by_side.py, and a check of their ratios against those of an earlier day.
 
 Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update | --some]]
+Rounds of the same row in several files count together: on a busy host the ratios of one run's rounds differ by half.
 A golden file has a ratio for each row (weights, case, variant, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
 only the runs or only the file has, ends the script with status 1, and so does a run in which llmc is further from exact math than llama.cpp, or
 in which that was not measured.
@@ -15,6 +16,7 @@ import sys
 import table
 import targets
 from inputs import read_json
+from outcome import outcome
 
 TOLERANCE = 0.25  # minutes apart the same row differs by this where memory is shared with other machines
 
@@ -27,6 +29,24 @@ def case_of(report: dict, result: dict) -> str:
 def key(report: dict, result: dict) -> str:
     level = report["machine"].get("level", "best")
     return f"{report['weights']}, {case_of(report, result)}, {result['threads']} threads, {level}"
+
+
+def pooled(reports: list[dict]) -> list[dict]:
+    """Each row once, where it came first, with the rounds of all files; `when`: the times of their runs."""
+    rows: dict[str, dict] = {}
+    for report in reports:
+        kept = []
+        for result in report["results"]:
+            name, when = key(report, result), report["machine"]["date"].split()[1]
+            if name not in rows:
+                rows[name] = result | {"when": [when]}
+                kept.append(rows[name])
+                continue
+            first = rows[name]
+            samples = {side: first["samples"][side] + more for side, more in result["samples"].items() if side in first["samples"]}
+            first |= outcome(samples, first["unit"]) | {"when": first["when"] + [when]}
+        report["results"] = kept
+    return reports
 
 
 def verdict(result: dict) -> str:
@@ -52,7 +72,7 @@ def row(report: dict, result: dict) -> str:
     reads = report["machine"]["bandwidth_gb_s"][str(result["threads"])]["dram_median"]
     cells = [report["weights"], case_of(report, result), result["threads"], table.number(result["medians"]["llmc"]), table.number(result["medians"][best]),
              best.removeprefix("llama.cpp "), ratio, share, bound, target + limit, verdict(result), reads,
-             f"{result['others_cpus_median']:.1f}", report["machine"]["date"].split()[1]]
+             f"{result['others_cpus_median']:.1f}", ", ".join(result["when"])]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -83,7 +103,7 @@ def main() -> int:
     parser.add_argument("--some", action="store_true", help="rows of the golden file that these runs lack are no fault")
     parser.add_argument("--update", action="store_true", help="write the ratios into the golden file")
     args = parser.parse_args()
-    reports = [read_json(parser, path) for path in args.results]
+    reports = pooled([read_json(parser, path) for path in args.results])
     if args.golden and not args.update and not args.golden.exists():
         parser.error(f"{args.golden} is not there; --update writes it")
     text = markdown(reports)

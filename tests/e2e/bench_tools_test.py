@@ -62,6 +62,17 @@ class BenchTools(unittest.TestCase):
         self.assertIn(f"{NAME.replace('32,', '32, int8 cache,')}: 1.00, the golden file has no such row", call("summary.py", result, other, "--golden", golden)[1])
         self.assertEqual(call("summary.py", result, "--golden", golden)[0], 0)
 
+    def test_rounds_of_one_row_count_together(self):
+        files = [engine.work_dir() / f"round{i}.json" for i in range(2)]
+        for file, ours, theirs, at in zip(files, ([200.0, 100.0], [300.0]), ([100.0, 100.0], [100.0]), ("10:00", "11:30"), strict=True):
+            samples = {side: [{"value": value, "others_cpus": 0.0} for value in values] for side, values in (("llmc", ours), ("llama.cpp Q4_0", theirs))}
+            file.write_text(json.dumps(REPORT | {"machine": REPORT["machine"] | {"date": f"2026-11-22 {at}"}, "results": [ROW | {"samples": samples}]}))
+        done = subprocess.run([sys.executable, BENCH / "summary.py", *files], capture_output=True, text=True, timeout=60)
+        rows = [line for line in done.stdout.splitlines() if line.startswith("| 135M")]
+        self.assertEqual(len(rows), 1, done.stdout + done.stderr)
+        self.assertIn("| 200 | 100 | Q4_0 | 2.00 (1.00-3.00) |", rows[0])
+        self.assertIn("| 10:00, 11:30 |", rows[0])
+
     def test_no_speed_without_its_distance_from_exact_math(self):
         result, golden = engine.work_dir() / "result.json", engine.work_dir() / "golden.json"
         golden.write_text(json.dumps({"tolerance": 0.25, "ratios": {NAME: 2.0}}))
