@@ -44,7 +44,7 @@ struct MatmulShape {
 /// How a tile (rows of x) x (panels) is computed.
 enum class TileStyle : uint8_t {
   Direct, ///< integer: a group's weights in registers, f32 sums in registers; AVX-512, and one row at AVX2
-  Steps,  ///< integer: a real loop over the 4-column steps of a group, integer sums in registers, f32 sums in memory
+  Steps,  ///< integer: the 4-column steps of a group one after the other, integer sums in registers, f32 sums in memory
   Wide,   ///< integer, 4 bits: codes of two panels in registers, f32 sums in memory; 512-bit data paths
   Words,  ///< integer, AVX2 without VNNI: as Steps, codes and x brought into an order that fewer instructions multiply
   Float,  ///< f32 activations: weights widened in registers, f32 sums in registers

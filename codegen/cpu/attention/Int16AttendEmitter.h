@@ -36,6 +36,15 @@ private:
   mlir::Value interleave(mlir::Value low, mlir::Value high);
   mlir::Value dot(mlir::Value acc, mlir::Value a, mlir::Value b);
 
+  /// Integers in memory; stride in bytes: of `rows` from row to row, of `columns` from pair to pair of elements, which
+  /// lie side by side for each column.
+  struct Matrix {
+    mlir::Value at;
+    int64_t stride;
+  };
+  Values emitProducts(mlir::Value count, Matrix columns, Matrix rows);
+
+  static constexpr int64_t kUnrolled = 8; ///< elements; divides head sizes and kBlock. Weights of no key are 0
   static constexpr int64_t kRows = kInt16TileRows;
   static constexpr int64_t kLanes = 8, kRegister = 32; ///< of a register: 32-bit lanes, bytes
   static constexpr double kLargestValue = 4095;

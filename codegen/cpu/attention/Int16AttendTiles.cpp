@@ -1,5 +1,6 @@
 // The inner parts of attention in 16-bit integers: scores of six rows, weights of a row, weighted values of six rows.
-// Loops over single pairs bound LLVM's scheduler: 12 sums leave it four registers.
+// 12 sums leave LLVM's scheduler four registers, so pairs come in order; a loop takes several of them, as its own
+// instructions are a tenth of a pair's.
 #include "codegen/cpu/attention/Int16AttendEmitter.h"
 
 #include "codegen/cpu/region/Lanes.h"
@@ -18,26 +19,39 @@ Value Int16AttendEmitter::dot(Value acc, Value a, Value b) {
   return k_.add(acc, k_.intrinsic("llvm.x86.avx2.pmadd.wd", acc.getType(), {a, b}));
 }
 
+/// Sums over `count` elements, rounded up to kUnrolled, of rows x columns, [row * 2 + half of the columns].
+Int16AttendEmitter::Values Int16AttendEmitter::emitProducts(Value count, Matrix columns, Matrix rows) {
+  VectorType ints = k_.vec(kLanes, k_.i32());
+  Values zeros(kRows * 2, k_.constant(ints, 0));
+  return k_.forLoop(k_.c(0), count, kUnrolled, zeros, [&](Value element, ValueRange carried) {
+    Values sums(carried);
+    Value pair = k_.address(columns.at, k_.mul(element, columns.stride / 2));
+    Value row = k_.address(rows.at, k_.mul(element, 2));
+    for (int64_t u = 0; u < kUnrolled; u += 2) {
+      Values halves;
+      for (int64_t h = 0; h < 2; ++h)
+        halves.push_back(k_.load(ints, pair, Value(), u / 2 * columns.stride + h * kRegister, 4));
+      for (int64_t i = 0; i < kRows * 2; i += 2) {
+        Value both = k_.loadSplat(k_.i32(), kLanes, row, Value(), i / 2 * rows.stride + u * 2);
+        sums[i] = dot(sums[i], halves[0], both);
+        sums[i + 1] = dot(sums[i + 1], halves[1], both);
+      }
+      for (Value &sum : sums)
+        sum = k_.inOrder(sum);
+    }
+    return sums;
+  });
+}
+
 /// scores[row][key] for 16 keys at a time: 6 rows x 2 registers.
 void Int16AttendEmitter::emitScores(const Tile &tile) {
   const int64_t dim = shape_.headDim;
-  VectorType ints = k_.vec(kLanes, k_.i32()), floats = k_.vec(kLanes, k_.f32());
+  VectorType floats = k_.vec(kLanes, k_.f32());
   Value queries = k_.address(words_.scratch, k_.mul(tile.firstRow, dim * 2), at_.queries);
   Value queryFactors = k_.address(words_.scratch, k_.mul(tile.firstRow, 4), at_.queryFactors);
   k_.forEach(k_.c(0), tile.visible, 16, [&](Value key) {
     Value keys = k_.address(words_.scratch, k_.mul(key, 4), at_.keys);
-    Values zeros(kRows * 2, k_.constant(ints, 0));
-    auto sums = k_.forLoop(k_.c(0), k_.c(dim), 2, zeros, [&](Value d, ValueRange carried) {
-      Values acc(carried), pairs;
-      for (int64_t h = 0; h < 2; ++h)
-        pairs.push_back(k_.load(ints, keys, k_.mul(d, kBlock * 2), h * kRegister, 4));
-      for (int64_t i = 0; i < kRows * 2; i += 2) {
-        Value q = k_.loadSplat(k_.i32(), kLanes, queries, k_.mul(d, 2), i / 2 * dim * 2);
-        acc[i] = dot(acc[i], pairs[0], q);
-        acc[i + 1] = dot(acc[i + 1], pairs[1], q);
-      }
-      return acc;
-    });
+    Values sums = emitProducts(k_.c(dim), {keys, kBlock * 4}, {queries, dim * 2});
     Values factors;
     for (int64_t h = 0; h < 2; ++h)
       factors.push_back(k_.load(floats, words_.scratch, k_.mul(key, 4), at_.keyFactors + h * kRegister, 4));
@@ -102,21 +116,11 @@ Value Int16AttendEmitter::addWeights(Value row, ValueRange scores, Value largest
 /// sums[row][16 columns] += sum over visible keys of weights[row][key] * V[key][columns].
 void Int16AttendEmitter::emitValues(const Tile &tile) {
   const int64_t dim = shape_.headDim;
-  VectorType ints = k_.vec(kLanes, k_.i32()), floats = k_.vec(kLanes, k_.f32());
+  VectorType floats = k_.vec(kLanes, k_.f32());
   k_.forEach(k_.c(0), k_.c(dim), 16, [&](Value column) {
     Value values = k_.address(words_.scratch, k_.mul(column, 4), at_.values);
-    Values zeros(kRows * 2, k_.constant(ints, 0));
-    auto sums = k_.forLoop(k_.c(0), tile.visible, 2, zeros, [&](Value key, ValueRange carried) {
-      Values acc(carried), pairs;
-      for (int64_t h = 0; h < 2; ++h)
-        pairs.push_back(k_.load(ints, values, k_.mul(key, dim * 2), h * kRegister, 4));
-      for (int64_t i = 0; i < kRows * 2; i += 2) {
-        Value weight = k_.loadSplat(k_.i32(), kLanes, words_.scratch, k_.mul(key, 2), at_.weights + i / 2 * kBlock * 2);
-        acc[i] = dot(acc[i], pairs[0], weight);
-        acc[i + 1] = dot(acc[i + 1], pairs[1], weight);
-      }
-      return acc;
-    });
+    Value weights = k_.address(words_.scratch, Value(), at_.weights);
+    Values sums = emitProducts(tile.visible, {values, dim * 4}, {weights, kBlock * 2});
     Value target = k_.address(words_.scratch, k_.add(k_.mul(tile.firstRow, dim * 4), k_.mul(column, 4)), at_.sums);
     for (int64_t i = 0; i < kRows * 2; ++i) {
       Value factor = k_.loadSplat(k_.f32(), kLanes, words_.scratch, Value(), at_.weightFactors + i / 2 * 4);

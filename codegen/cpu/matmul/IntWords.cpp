@@ -1,7 +1,7 @@
 // Integer tiles of AVX2 in the order of words (WordRows.cpp): for codes below 8 bits the two 16-bit words of a lane are
 // sums of different columns, so that one instruction scales and joins them and no lane is widened by itself; codes of 8
-// bits and x are 16-bit numbers. A real loop over the steps of a group bounds LLVM's scheduler, f32 sums live in
-// memory.
+// bits and x are 16-bit numbers. The steps of a group follow each other: a loop's own instructions are a tenth of a
+// step's, which counts where another thread shares the core (README.md). f32 sums live in memory.
 #include "codegen/cpu/matmul/TileEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,20 +35,23 @@ TileEmitter::Values TileEmitter::wordSteps(Value lines, Value x, const Values &s
       return k_.intrinsic("llvm.x86.avx2.pmadd.wd", ints(), {k_.bitcast(weights, pairs), k_.bitcast(values, pairs)});
     return k_.intrinsic("llvm.x86.avx2.pmadd.ub.sw", pairs, {weights, values});
   };
-  return k_.forLoop(k_.c(0), k_.c(words.steps), 1, starts, [&](Value step, ValueRange carried) {
-    Values next(carried), weights;
-    Value at = k_.address(lines, k_.mul(step, kLineBytes)), columns = k_.address(x, k_.mul(step, 4));
+  Values sums = starts;
+  for (int64_t step = 0; step < words.steps; ++step) {
+    Values weights;
     for (int64_t h = 0; h < halves_; ++h)
-      weights.push_back(loadBytes(at, h * lanes_ * 4));
+      weights.push_back(loadBytes(lines, step * kLineBytes + h * lanes_ * 4));
     for (int64_t row = 0; row < config_.tileRows; ++row) {
-      Value values = activation(columns, row, 0);
+      Value values = activation(x, row, step * 4);
       for (int64_t h = 0; h < halves_; ++h) {
-        Value &sum = next[row * halves_ + h];
+        Value &sum = sums[row * halves_ + h];
         sum = k_.add(sum, product(weights[h], values));
       }
     }
-    return next;
-  });
+    // Else loads of later steps, and sums of this one behind them, take registers that are not there.
+    for (Value &sum : sums)
+      sum = k_.inOrder(sum);
+  }
+  return sums;
 }
 
 /// The f32 sums of the tile plus those of a part, in units of the row: scale * sums [+ min * bias]. f32 scales of the

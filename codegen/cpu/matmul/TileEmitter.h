@@ -130,7 +130,7 @@ private:
 
   // IntSteps.cpp
   void emitSteps(const TilePlace &place);
-  Values stepLoop(const TilePlace &place, const Group &group, mlir::Value g, int64_t half);
+  Values groupSteps(const TilePlace &place, const Group &group, mlir::Value g, int64_t half);
 
   // IntWords.cpp
   void emitWords(const TilePlace &place);

@@ -58,20 +58,22 @@ INSTANTIATE_TEST_SUITE_P(MatmulHotLoop, OneRow,
                          });
 
 /// AVX2 for more than 16 rows: 6 rows by 16 fill the registers, each value of x is read once for 16 rows of weights,
-/// and beside the products there is an addition each at most. bf16: a step has four columns, each of which is made a
-/// float by one operation a register.
+/// and beside the products there is an addition each at most. The steps of a group are no loop: where another thread
+/// shares the core, instructions are what is scarce. bf16: a loop has four columns, each of which is made a float by
+/// one operation a register.
 TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
   struct Loop {
     Layout layout;
     const char *product, *addition;
-    long products;
+    long products, additions, broadcasts; ///< broadcasts of x, and of a row's scales, biases and starts
     size_t instructions;
   };
-  for (const Loop &expected :
-       {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 12, 36},
-        Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 12, 36},
-        Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 12, 36}, Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 12, 36},
-        Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 95}}) {
+  for (const Loop &expected : {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 328},
+                               Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 96, 84, 48 + 6, 311},
+                               Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 332},
+                               Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 24, 399},
+                               Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 192, 180, 96, 549},
+                               Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 24, 0, 95}}) {
     const bool integer = isQuantized(expected.layout);
     SCOPED_TRACE(layoutTestName(expected.layout, integer ? ActKind::Int8 : ActKind::F32));
     BuiltMatmul kernel({64, 2048, expected.layout, integer ? ActKind::Int8 : ActKind::F32, 0, 1},
@@ -79,10 +81,10 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
     ASSERT_EQ(kernel.error, "");
     const std::vector<std::string> loop = hotLoop(kernel.listing.assembly, expected.product);
     EXPECT_EQ(countOf(loop, expected.product), expected.products);
-    EXPECT_EQ(countOf(loop, expected.addition), integer ? 12 : 24);
-    EXPECT_EQ(countOf(loop, "vpbroadcastd"), integer ? 6 : 0);
+    EXPECT_EQ(countOf(loop, expected.addition), expected.additions);
+    EXPECT_EQ(countOf(loop, "vpbroadcastd"), expected.broadcasts);
     EXPECT_LE(loop.size(), expected.instructions);
-    EXPECT_EQ(vectorStackReferences(loop), 0);
+    EXPECT_LE(vectorStackReferences(loop), 4) << "more than two vectors, once a group, of some hundred instructions";
   }
 }
 
