@@ -130,12 +130,12 @@ class Interrupted(unittest.TestCase):
             self.assertIn(digest(output), (a, b))
 
     def test_two_builds_to_one_output_many_times(self):
-        """As many as fit in 12 s (or LLMC_RACES), with starts a little apart, over nothing and over an old engine; each second one with a reader."""
+        """As many as fit in 12 s (or LLMC_RACES), five at least, with starts a little apart, over nothing and over an old engine; each second one with a reader."""
         model, flags = hostile.model_path(hostile.GGUF), ("--quality", "off", "--jobs", 1)
         folder, choice, wanted = hostile.fresh_folder("races"), random.Random(50), digest(engine.build(model, *FLAGS[:2], *flags))
-        most, until = int(os.environ.get("LLMC_RACES", 0)), time.monotonic() + 12
+        asked, until = int(os.environ.get("LLMC_RACES", 0)), time.monotonic() + 12
         output, races = folder / "engine.bin", 0
-        while races < most or (not most and time.monotonic() < until):
+        while races < (asked or 5) or (not asked and time.monotonic() < until):
             if races % 3 == 0:
                 output.unlink(missing_ok=True)
             first = start(output, *flags, model=model)
@@ -151,7 +151,6 @@ class Interrupted(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["engine.bin"], f"after race {races}")
             self.assertEqual(digest(output), wanted, f"after race {races}")
             races += 1
-        self.assertGreater(races, 4)
 
     def test_equal_bytes_from_equal_input(self):
         """Jobs, folder, name, time and locale of the build, and the place of the model, leave no trace."""
