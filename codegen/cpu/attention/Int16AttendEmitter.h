@@ -44,7 +44,9 @@ private:
   };
   Values emitProducts(mlir::Value count, Matrix columns, Matrix rows);
 
-  static constexpr int64_t kUnrolled = 8; ///< elements; divides head sizes and kBlock. Weights of no key are 0
+  /// Elements that a turn of a loop takes; it divides head sizes and kBlock, and weights of no key are 0. LLVM splits a
+  /// vpdpwssd that adds to another one's sum in the same block in two instructions, for its latency.
+  int64_t unrolled() const { return k_.level().vnni ? 2 : 8; }
   static constexpr int64_t kRows = kInt16TileRows;
   static constexpr int64_t kLanes = 8, kRegister = 32; ///< of a register: 32-bit lanes, bytes
   static constexpr double kLargestValue = 4095;

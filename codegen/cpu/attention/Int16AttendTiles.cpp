@@ -19,15 +19,15 @@ Value Int16AttendEmitter::dot(Value acc, Value a, Value b) {
   return k_.add(acc, k_.intrinsic("llvm.x86.avx2.pmadd.wd", acc.getType(), {a, b}));
 }
 
-/// Sums over `count` elements, rounded up to kUnrolled, of rows x columns, [row * 2 + half of the columns].
+/// Sums over `count` elements, rounded up to unrolled(), of rows x columns, [row * 2 + half of the columns].
 Int16AttendEmitter::Values Int16AttendEmitter::emitProducts(Value count, Matrix columns, Matrix rows) {
   VectorType ints = k_.vec(kLanes, k_.i32());
   Values zeros(kRows * 2, k_.constant(ints, 0));
-  return k_.forLoop(k_.c(0), count, kUnrolled, zeros, [&](Value element, ValueRange carried) {
+  return k_.forLoop(k_.c(0), count, unrolled(), zeros, [&](Value element, ValueRange carried) {
     Values sums(carried);
     Value pair = k_.address(columns.at, k_.mul(element, columns.stride / 2));
     Value row = k_.address(rows.at, k_.mul(element, 2));
-    for (int64_t u = 0; u < kUnrolled; u += 2) {
+    for (int64_t u = 0; u < unrolled(); u += 2) {
       Values halves;
       for (int64_t h = 0; h < 2; ++h)
         halves.push_back(k_.load(ints, pair, Value(), u / 2 * columns.stride + h * kRegister, 4));
