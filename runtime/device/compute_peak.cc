@@ -120,4 +120,13 @@ ComputePeaks measureComputePeaks(WorkerPool& pool, std::string_view level) {
   return peaks;
 }
 
+ComputePeaks betterPeaks(const ComputePeaks& a, const ComputePeaks& b) {
+  ComputePeaks peaks = a;
+  peaks.int8 = std::max(a.int8, b.int8);
+  peaks.int16 = std::max(a.int16, b.int16);
+  peaks.f32 = std::max(a.f32, b.f32);
+  peaks.bf16 = std::max(a.bf16, b.bf16);
+  return peaks;
+}
+
 }  // namespace llmc::rt

@@ -23,4 +23,7 @@ struct ComputePeaks {
 /// supported by this machine (supportsLevel()). All zero for a level without a name here.
 ComputePeaks measureComputePeaks(WorkerPool& pool, std::string_view level);
 
+/// The larger peak of each kind of two measurements of one level: a virtual CPU may share its core during one of them.
+ComputePeaks betterPeaks(const ComputePeaks& a, const ComputePeaks& b);
+
 }  // namespace llmc::rt

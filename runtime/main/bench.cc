@@ -120,9 +120,11 @@ class Bench {
     return timing;
   }
 
+  ComputePeaks measurePeaks() const { return measureComputePeaks(session_.pool(), session_.levelName()); }
+
   /// Where the time of all repeats went, against limits of the same minute. `bandwidth`: bytes a second.
-  Json profile(double bandwidth) const {
-    const MachineLimits limits{bandwidth, measureComputePeaks(session_.pool(), session_.levelName())};
+  Json profile(double bandwidth, const ComputePeaks& peaks) const {
+    const MachineLimits limits{bandwidth, peaks};
     const fb::Engine& plan = session_.engine().plan();
     return {{"limits", limitsJson(limits)},
             {"prefill", profileJson(prefillProfile_, plan, limits)},
@@ -296,14 +298,15 @@ Status runBench(const Flags& flags) {
   const double kvBytes = (flags.benchPromptTokens + flags.benchOutputTokens / 2.0) * flags.benchStreams *
                          static_cast<double>(session.kv().pageBytes()) / kPageTokens;
   const double stepBytes = static_cast<double>(weightBytesAStep(session.engine().plan())) + kvBytes;
+  const ComputePeaks peaks = flags.profile ? bench.measurePeaks() : ComputePeaks();
   std::vector<Timing> timings;
   for (uint32_t i = 0; i < flags.benchRepeat; ++i) {
     auto timing = bench.repeat(i + 1 == flags.benchRepeat);
     LLMC_TRY(timing.status());
     timings.push_back(*timing);
   }
-  // Other guests of a virtual machine leave more or less of the memory from one second to the next: the limit is the
-  // better of the moments before and after.
+  // Other guests of a virtual machine leave more or less of memory and cores from one second to the next: limits are
+  // the better of the moments before and after.
   auto after = measureBandwidth(session);
   LLMC_TRY(after.status());
   const double limit = std::max(*bandwidth, *after);
@@ -316,7 +319,7 @@ Status runBench(const Flags& flags) {
                                {"prefill_tokens_per_s", timing.prefillTokensPerSecond},
                                {"decode_tokens_per_s", timing.decodeTokensPerSecond},
                                {"bandwidth_share", limit > 0 ? timing.decodeSteps * stepBytes / limit : 0}});
-  if (flags.profile) json["profile"] = bench.profile(limit);
+  if (flags.profile) json["profile"] = bench.profile(limit, betterPeaks(peaks, bench.measurePeaks()));
   if (trace) LLMC_TRY(trace->finish());
   return writeOutput(flags.json ? json.dump() + "\n" : table(json));
 }

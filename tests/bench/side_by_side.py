@@ -3,7 +3,7 @@
 Example: side_by_side.py --gguf SmolLM2.Q4_1.gguf --engine engine.bin --json out.json --markdown out.md
 Without --engine only llama.cpp is measured. Each round runs every contestant once, in turning order; a sample waits for
 a quiet machine. llama.cpp counts at its best: Q4_1 as shipped and Q4_0, flash attention on and off. The same run measures how far both are
-from exact math on --gguf; status 1 where llmc is further from it than llama.cpp.
+from exact math on --gguf; status 1 where llmc is further from it than llama.cpp by more than 5%, past 1e-4 nats.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """One table of several runs of side_by_side.py, and a check of their ratios against those of an earlier day.
 
 Usage: summary.py RESULT.json... [--markdown FILE] [--golden FILE [--update | --some]]
-Rounds of the same row in several files count together: on a busy host the ratios of one run's rounds differ by half.
+Rounds of the same row in several files count together: on a busy host the ratios of one run's rounds differ by half. What memory gave to a
+plain sum and when they ran is told for each file.
 A golden file has a ratio for each row (weights, case, variant, threads, level) and one tolerance; a row that falls below its ratio by more than that, or that
 only the runs or only the file has, ends the script with status 1, and so does a run in which llmc is further from exact math than llama.cpp, or
 in which that was not measured.
@@ -38,13 +39,14 @@ def pooled(reports: list[dict]) -> list[dict]:
         kept = []
         for result in report["results"]:
             name, when = key(report, result), report["machine"]["date"].split()[1]
+            reads = report["machine"]["bandwidth_gb_s"][str(result["threads"])]["dram_median"]
             if name not in rows:
-                rows[name] = result | {"when": [when]}
+                rows[name] = result | {"when": [when], "reads": [reads]}
                 kept.append(rows[name])
                 continue
             first = rows[name]
             samples = {side: first["samples"][side] + more for side, more in result["samples"].items() if side in first["samples"]}
-            first |= outcome(samples, first["unit"]) | {"when": first["when"] + [when]}
+            first |= outcome(samples, first["unit"]) | {"when": first["when"] + [when], "reads": first["reads"] + [reads]}
         report["results"] = kept
     return reports
 
@@ -69,9 +71,8 @@ def row(report: dict, result: dict) -> str:
     bound = f"{result['ratio'] / result['of_limit']:.1f}" if "of_limit" in result and "sequences" not in result["case"] else "-"
     target = f"{result['target']}x" if result["target"] else "-"
     limit = f", {result['limit_target']:.0%}" if result.get("limit_target") else ""
-    reads = report["machine"]["bandwidth_gb_s"][str(result["threads"])]["dram_median"]
     cells = [report["weights"], case_of(report, result), result["threads"], table.number(result["medians"]["llmc"]), table.number(result["medians"][best]),
-             best.removeprefix("llama.cpp "), ratio, share, bound, target + limit, verdict(result), reads,
+             best.removeprefix("llama.cpp "), ratio, share, bound, target + limit, verdict(result), ", ".join(map(str, result["reads"])),
              f"{result['others_cpus_median']:.1f}", ", ".join(result["when"])]
     return "| " + " | ".join(map(str, cells)) + " |"
 
@@ -103,7 +104,11 @@ def main() -> int:
     parser.add_argument("--some", action="store_true", help="rows of the golden file that these runs lack are no fault")
     parser.add_argument("--update", action="store_true", help="write the ratios into the golden file")
     args = parser.parse_args()
-    reports = pooled([read_json(parser, path) for path in args.results])
+    reports = [read_json(parser, path) for path in args.results]
+    for path, report in zip(args.results, reports, strict=True):
+        if not isinstance(report, dict) or not {"machine", "weights", "results"} <= report.keys():
+            parser.error(f"{path} is no result of side_by_side.py: expected an object with machine, weights and results")
+    reports = pooled(reports)
     if args.golden and not args.update and not args.golden.exists():
         parser.error(f"{args.golden} is not there; --update writes it")
     text = markdown(reports)

@@ -29,6 +29,7 @@ class BenchTools(unittest.TestCase):
         absent = max(os.sched_getaffinity(0)) + 1
         for command, said in ((("summary.py", none), "cannot read /nowhere/file: No such file"),
                               (("summary.py", some), f"cannot read {some}: "),
+                              (("summary.py", engine.ROOT / "CMakePresets.json"), "is no result of side_by_side.py"),
                               (("plot_profile.py", none, "-o", out), "cannot read /nowhere/file: No such file"),
                               (("side_by_side.py", "--gguf", none), "/nowhere/file is not there"),
                               (("side_by_side.py", "--gguf", some, "--engine", none), "/nowhere/file is not there"),
@@ -71,7 +72,7 @@ class BenchTools(unittest.TestCase):
         rows = [line for line in done.stdout.splitlines() if line.startswith("| 135M")]
         self.assertEqual(len(rows), 1, done.stdout + done.stderr)
         self.assertIn("| 200 | 100 | Q4_0 | 2.00 (1.00-3.00) |", rows[0])
-        self.assertIn("| 10:00, 11:30 |", rows[0])
+        self.assertIn("| 40, 40 | 0.0 | 10:00, 11:30 |", rows[0])
 
     def test_no_speed_without_its_distance_from_exact_math(self):
         result, golden = engine.work_dir() / "result.json", engine.work_dir() / "golden.json"

@@ -41,5 +41,18 @@ TEST(ComputePeak, IsZeroForALevelWithoutAName) {
   EXPECT_EQ(peaks.f32, 0);
 }
 
+TEST(ComputePeak, TheBetterOfTwoIsThatOfEachKind) {
+  ComputePeaks a, b;
+  a.int8 = 4, a.int16 = 2, a.f32 = 1, a.int8How = "vpdpbusd, 256 bits", a.vectorBits = 256;
+  b.int8 = 3, b.int16 = 3, b.f32 = 2, b.bf16 = 5;
+  const ComputePeaks better = betterPeaks(a, b);
+  EXPECT_EQ(better.int8, 4);
+  EXPECT_EQ(better.int16, 3);
+  EXPECT_EQ(better.f32, 2);
+  EXPECT_EQ(better.bf16, 5);
+  EXPECT_EQ(better.int8How, "vpdpbusd, 256 bits");
+  EXPECT_EQ(better.vectorBits, 256);
+}
+
 }  // namespace
 }  // namespace llmc::rt
