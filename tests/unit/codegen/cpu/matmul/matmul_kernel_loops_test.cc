@@ -67,13 +67,14 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
     const char *product, *addition;
     long products, additions, broadcasts; ///< broadcasts of x, and of a row's scales, biases and starts
     size_t instructions;
+    int stack; ///< vectors written and read once a group, a constant or a sum beside the scaling
   };
-  for (const Loop &expected : {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 328},
-                               Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 96, 84, 48 + 6, 311},
-                               Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 332},
-                               Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 24, 399},
-                               Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 192, 180, 96, 549},
-                               Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 24, 0, 95}}) {
+  for (const Loop &expected : {Loop{Layout::Q4N16K4Sym, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 328, 0},
+                               Loop{Layout::Q4KN16K4, "vpmaddubsw", "vpaddw", 96, 84, 48 + 6, 311, 2},
+                               Loop{Layout::Q5KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 12, 332, 2},
+                               Loop{Layout::Q6KN16K4, "vpmaddubsw", "vpaddw", 96, 96, 48 + 24, 399, 4},
+                               Loop{Layout::Q8N16K4, "vpmaddwd", "vpaddd", 192, 180, 96, 549, 0},
+                               Loop{Layout::BF16N16K2, "vfmadd231ps", "vbroadcastss", 48, 24, 0, 95, 0}}) {
     const bool integer = isQuantized(expected.layout);
     SCOPED_TRACE(layoutTestName(expected.layout, integer ? ActKind::Int8 : ActKind::F32));
     BuiltMatmul kernel({64, 2048, expected.layout, integer ? ActKind::Int8 : ActKind::F32, 0, 1},
@@ -84,7 +85,7 @@ TEST(MatmulHotLoop, ManyRowsFillTheRegistersOfAvx2) {
     EXPECT_EQ(countOf(loop, expected.addition), expected.additions);
     EXPECT_EQ(countOf(loop, "vpbroadcastd"), expected.broadcasts);
     EXPECT_LE(loop.size(), expected.instructions);
-    EXPECT_LE(vectorStackReferences(loop), 4) << "more than two vectors, once a group, of some hundred instructions";
+    EXPECT_LE(vectorStackReferences(loop), expected.stack);
   }
 }
 
