@@ -23,6 +23,8 @@ public:
   rt::Result<BuildSummary> run() {
     LLMC_TRY(prepare());
     rt::Status built = dumpFolder_.afterDumping(compile());
+    if (built && remarksFile_.isOpen()) // all is said when the passes have run: a full disk is told before code is made
+      built = remarksFile_.stage(remarksText());
     if (built && options_.stopAfter == Phase::Engine)
       built = write();
     else if (built && remarksFile_.isOpen())

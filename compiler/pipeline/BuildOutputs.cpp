@@ -249,6 +249,8 @@ LateFile::~LateFile() {
   if (fd_ < 0)
     return;
   forget();
+  if (struct stat info{}; staged_ && ::fstat(fd_, &info) == 0)
+    (void)::ftruncate(fd_, info.st_size); // gives the room back
   ::close(fd_);
   if (made_)
     ::unlink(path_.c_str());
@@ -265,12 +267,26 @@ rt::Status LateFile::open(const std::string &path) {
   return fd_ >= 0 ? rt::Status::ok() : ioError(path, errno);
 }
 
+static bool isFile(int fd) {
+  struct stat info{};
+  return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+rt::Status LateFile::stage(const std::string &text) {
+  if (!isFile(fd_))
+    return write(text);
+  if (text.empty())
+    return rt::Status::ok();
+  int failed = 0;
+  do
+    failed = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(text.size())) == 0 ? 0 : errno;
+  while (failed == EINTR);
+  staged_ = failed == 0;
+  return failed == 0 || failed == EOPNOTSUPP || failed == ENOSYS ? rt::Status::ok() : ioError(path_, failed);
+}
+
 rt::Status LateFile::write(const std::string &text) {
   forget();
-  struct stat info{};
-  bool cut = ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
-  if (cut && ::ftruncate(fd_, 0) != 0)
-    return ioError(path_, errno);
   for (size_t done = 0; done < text.size();) {
     ssize_t wrote = ::write(fd_, text.data() + done, text.size() - done);
     if (wrote < 0 && errno == EINTR)
@@ -279,6 +295,9 @@ rt::Status LateFile::write(const std::string &text) {
       return ioError(path_, errno);
     done += static_cast<size_t>(wrote);
   }
+  // The rest of what was there goes last: cut first, a staged file would lose its room.
+  if (isFile(fd_) && ::ftruncate(fd_, static_cast<off_t>(text.size())) != 0)
+    return ioError(path_, errno);
   int fd = std::exchange(fd_, -1);
   return ::close(fd) == 0 ? rt::Status::ok() : ioError(path_, errno);
 }

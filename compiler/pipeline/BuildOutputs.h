@@ -62,7 +62,7 @@ private:
 rt::Status checkReplaces(const std::string &what, const std::string &path, const std::string &begins);
 
 /// A small text that is opened before the work and written after it. What was there stays until write(); a file that
-/// open() made is removed again when nothing was written.
+/// open() made is removed again when nothing was written. Belongs to one thread.
 class LateFile {
 public:
   LateFile() = default;
@@ -73,6 +73,10 @@ public:
   /// Errors: OUT_IO (74).
   rt::Status open(const std::string &path);
   bool isOpen() const { return fd_ >= 0; }
+  /// For a text that is known long before it may replace what was there: finds a full disk now. A file gets room for
+  /// it (where the file system can reserve) and keeps its content; a device or a pipe, which keeps nothing, takes the
+  /// text and is closed. Requires: isOpen(). Errors: OUT_IO (74).
+  rt::Status stage(const std::string &text);
   /// Replaces the content and closes. Errors: OUT_IO (74).
   rt::Status write(const std::string &text);
   /// Removes a file that open() made and nothing was written to. Async-signal-safe; knows the last one that was opened.
@@ -84,6 +88,7 @@ private:
   std::string path_;
   int fd_ = -1;
   bool made_ = false;
+  bool staged_ = false;
 };
 
 } // namespace llmc

@@ -14,6 +14,7 @@ import unittest
 
 import engine
 import hostile
+import smollm2
 
 FLAGS = ("--cpu-levels", "x86-64-v3", "--force", "--quiet")
 
@@ -258,6 +259,21 @@ class Outputs(unittest.TestCase):
             self.skipTest(f"no tmpfs can be mounted here: {done.stderr.decode().strip()[:100]}")
         self.assertEqual(done.stdout, b"status 74\nengine.bin\nold\n", done.stderr)
         self.assertRegex(done.stderr.decode(), r"error\[OUT_IO\] .*No space left on device; free space")
+
+    def test_a_full_disk_is_told_of_remarks_before_code_is_made(self):
+        """Remarks of more than a page that replace a text: room is reserved when the passes have run, and the text is as it was."""
+        folder = hostile.fresh_folder("disk")
+        script = ('mount -t tmpfs -o size=8k tmpfs "$1" && cd "$1" && echo old > remarks.txt && { head -c 8192 /dev/zero > rest || true; } 2> /dev/null && '
+                  '{ "$2" build "$3" -o "$4" --cpu-levels x86-64-v3 --remarks remarks.txt; echo "status $?"; ls; cat remarks.txt; }')
+        output = hostile.fresh_folder("out") / "engine.bin"
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", folder, engine.BIN / "llmc", smollm2.gguf(), output],
+                              capture_output=True, timeout=60)
+        if b"status" not in done.stdout:
+            self.skipTest(f"no tmpfs can be mounted here: {done.stderr.decode().strip()[:100]}")
+        self.assertEqual(done.stdout, b"status 74\nremarks.txt\nrest\nold\n", done.stderr)
+        self.assertRegex(done.stderr.decode(), r"error\[OUT_IO\] cannot write remarks.txt: No space left on device")
+        self.assertNotIn(b"code generation", done.stderr)
+        self.assertEqual(os.listdir(output.parent), [])
 
     def test_remarks_and_dumps_that_cannot_be_written(self):
         folder = hostile.fresh_folder("out")

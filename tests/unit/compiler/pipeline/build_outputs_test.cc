@@ -2,6 +2,7 @@
 #include "compiler/pipeline/BuildOutputs.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -218,6 +219,33 @@ TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
   EXPECT_EQ(none.open((folder_ / "none" / "x").string()).code(), "OUT_IO");
   ASSERT_TRUE(full.open("/dev/full"));
   EXPECT_EQ(full.write("x").code(), "OUT_IO");
+}
+
+TEST_F(BuildOutputs, AStagedFileKeepsWhatWasThereAndADeviceTakesTheText) {
+  const std::string old = write("old", "longer than what comes"), text = "new";
+  {
+    LateFile file;
+    ASSERT_TRUE(file.open(old));
+    ASSERT_TRUE(file.stage(std::string(1 << 20, 'x')));
+    EXPECT_EQ(read(old), "longer than what comes");
+    EXPECT_TRUE(file.isOpen());
+  }
+  struct stat info{};
+  ASSERT_EQ(::stat(old.c_str(), &info), 0);
+  EXPECT_LT(info.st_blocks, 64) << "the room is given back";
+  for (const std::string& path : {old, (folder_ / "fresh").string()}) {
+    LateFile file;
+    ASSERT_TRUE(file.open(path));
+    ASSERT_TRUE(file.stage(text));
+    ASSERT_TRUE(file.write(text));
+    EXPECT_EQ(read(path), text);
+  }
+  LateFile full, null;
+  ASSERT_TRUE(full.open("/dev/full"));
+  EXPECT_EQ(full.stage(text).code(), "OUT_IO");
+  ASSERT_TRUE(null.open("/dev/null"));
+  ASSERT_TRUE(null.stage(text));
+  EXPECT_FALSE(null.isOpen());
 }
 
 }  // namespace
