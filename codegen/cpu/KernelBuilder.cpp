@@ -151,6 +151,19 @@ void KernelBuilder::forEach(Value lo, Value hi, int64_t step, llvm::function_ref
   });
 }
 
+KernelBuilder::Values KernelBuilder::whileLoop(ValueRange inits, llvm::function_ref<Value(ValueRange)> condition,
+                                               llvm::function_ref<Values(ValueRange)> body) {
+  const llvm::SmallVector<Type> types(inits.getTypes());
+  const llvm::SmallVector<Location> places(types.size(), b_.getLoc());
+  auto loop = scf::WhileOp::create(b_, types, inits);
+  OpBuilder::InsertionGuard guard(b_);
+  Block *before = b_.createBlock(&loop.getBefore(), {}, types, places);
+  scf::ConditionOp::create(b_, condition(before->getArguments()), before->getArguments());
+  Block *after = b_.createBlock(&loop.getAfter(), {}, types, places);
+  scf::YieldOp::create(b_, body(after->getArguments()));
+  return Values(loop.getResults());
+}
+
 void KernelBuilder::ifThen(Value condition, llvm::function_ref<void()> body) {
   auto op = scf::IfOp::create(b_, condition, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b_);
@@ -187,9 +200,9 @@ void KernelBuilder::shareOutOnlyIf(Value condition) {
 
 void KernelBuilder::shareOut(Value count, Value chunk, ValueRange inits,
                              llvm::function_ref<Values(Value, Value, ValueRange)> body, Value place) {
-  Value counter = LLVM::PtrToIntOp::create(b_, i64(), taken_), equalShares = equal(counter, c(0));
+  Value dealt = countsTaken();
   Value most = divUI(mul(count, kOwnedQuarters), 4), wholeChunks = sub(most, remUI(most, chunk));
-  Value owned = arith::SelectOp::create(b_, equalShares, count, wholeChunks);
+  Value owned = arith::SelectOp::create(b_, dealt, wholeChunks, count);
   auto [first, last] = workerRange(owned, place);
   Values carried = {first, last};
   carried.append(inits.begin(), inits.end());
@@ -200,13 +213,18 @@ void KernelBuilder::shareOut(Value count, Value chunk, ValueRange inits,
   Block *range = b_.createBlock(&loop.getBefore(), {}, types, places);
   auto arguments = range->getArguments();
   Values left = body(arguments[0], arguments[1], ValueRange(arguments).drop_front(2));
-  Value next = ifElse(
-      equalShares, {i64()}, [&] { return Values{count}; }, [&] { return Values{add(owned, mul(take(), chunk))}; })[0];
+  Value next =
+      ifElse(dealt, {i64()}, [&] { return Values{add(owned, mul(take(), chunk))}; }, [&] { return Values{count}; })[0];
   carried = {next, minSI(add(next, chunk), count)};
   carried.append(left);
   scf::ConditionOp::create(b_, less(next, count), carried);
   Block *again = b_.createBlock(&loop.getAfter(), {}, types, places);
   scf::YieldOp::create(b_, again->getArguments());
+}
+
+Value KernelBuilder::countsTaken() {
+  Value none = equal(LLVM::PtrToIntOp::create(b_, i64(), taken_), c(0));
+  return arith::XOrIOp::create(b_, none, arith::ConstantIntOp::create(b_, 1, 1));
 }
 
 Value KernelBuilder::take() {

@@ -110,6 +110,9 @@ public:
                  llvm::function_ref<Values(mlir::Value, mlir::ValueRange)> body);
   /// Loop without carried values.
   void forEach(mlir::Value lo, mlir::Value hi, int64_t step, llvm::function_ref<void(mlir::Value)> body);
+  /// `body`(carried) returns the next carried values, again and again while `condition`(carried) holds.
+  Values whileLoop(mlir::ValueRange inits, llvm::function_ref<mlir::Value(mlir::ValueRange)> condition,
+                   llvm::function_ref<Values(mlir::ValueRange)> body);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> body);
   Values ifElse(mlir::Value condition, mlir::TypeRange results, llvm::function_ref<Values()> then,
                 llvm::function_ref<Values()> otherwise);
@@ -125,6 +128,11 @@ public:
   void shareOut(mlir::Value count, mlir::Value chunk, mlir::ValueRange inits,
                 llvm::function_ref<Values(mlir::Value, mlir::Value, mlir::ValueRange)> body, mlir::Value place = {});
 
+  /// i1: whether the runtime gave this launch a counter, so that workers may take items as they come.
+  mlir::Value countsTaken();
+  /// Counts one more item as taken; how many were before. Requires: countsTaken(), and no shareOut() in the launch.
+  mlir::Value take();
+
   /// Emits `body`(inputs) as a function of its own, the kernel's arguments included, and calls it: its loops have all
   /// registers, whatever is live here. Nothing of the caller's but `inputs` may be used in it. To be called in the
   /// kernel itself, with a `suffix` for the function's name that no other call has.
@@ -133,8 +141,6 @@ public:
 private:
   /// Starts a function with the kernel's arguments and `more`.
   void enter(llvm::StringRef name, unsigned argCount, mlir::TypeRange more);
-  /// Counts one more chunk as taken; how many were before.
-  mlir::Value take();
 
   const Level &level_;
   mlir::ImplicitLocOpBuilder b_;

@@ -131,30 +131,6 @@ private:
   Value tokens_, sequences_, positions_, table_, stride_;
 };
 
-/// Items of a step that this worker owns: `count` of them follow `before` earlier ones. Dealt out in rounds that go
-/// through the workers forwards and backwards by turns, because causal items grow: forwards only, the last worker's
-/// would always be the longest.
-static void forEachOwned(KernelBuilder &k, Value before, Value count, llvm::function_ref<void(Value)> body) {
-  Value end = k.add(before, count), workers = k.workers();
-  Value last = k.divUI(k.add(end, k.add(workers, -1)), workers);
-  k.forEach(k.divUI(before, workers), last, 1, [&](Value round) {
-    Value backwards = k.remUI(round, 2), mirrored = k.sub(k.add(workers, -1), k.worker());
-    Value place = k.add(k.worker(), k.mul(backwards, k.sub(mirrored, k.worker())));
-    Value item = k.add(k.mul(round, workers), place);
-    Value owned = arith::AndIOp::create(k.b(), k.less(k.add(before, -1), item), k.less(item, end));
-    k.ifThen(owned, [&] { body(k.sub(item, before)); });
-  });
-}
-
-/// Query tokens of the items of a sequence that brings `tokens`: about kAttentionItems a worker, so that none is left
-/// with much more than the others. Rows do not depend on it.
-static Value pairItemTokens(KernelBuilder &k, const AttendShape &shape, Value tokens) {
-  PairScratch scratch(shape, pairTileRows(k.level()));
-  Value share = k.mul(k.workers(), kAttentionItems);
-  Value even = k.divUI(k.add(k.mul(tokens, shape.kvHeads), k.add(share, -1)), share);
-  return k.minSI(k.maxSI(even, k.c(scratch.fewestTokens(shape))), k.c(scratch.tokens));
-}
-
 /// Sequences that bring one token (they decode while others have prompts), always in f32: they are bound by reading the
 /// cache. Each worker gets a stretch of (sequence, KV head) pairs that has its share of the keys, so that it reads
 /// pages as they lie, and knows what it reads next.
@@ -225,48 +201,117 @@ private:
   Value sequences_, starts_, lengths_, table_, stride_;
 };
 
-/// Ragged steps: sequences with one token, then blocks of query tokens x KV head for each of the others.
-static void emitBlockItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words) {
-  SingleItems singles(k, shape, words);
-  singles.emit();
-  AttendTile wide = chooseTile(shape, k.level(), /*decode=*/false);
-  int64_t wideTokens = itemTokens(shape, wide, false);
-  AttendEmitter many(k, shape, words, wide, wideTokens, 1);
-  std::unique_ptr<PairAttendEmitter> rounded;
-  if (usesBf16(shape, k.level()))
-    rounded = std::make_unique<Bf16AttendEmitter>(k, shape, words);
-  else if (usesInt16(shape, k.level()))
-    rounded = std::make_unique<Int16AttendEmitter>(k, shape, words);
-  Value sequences = k.batchInt(words.batch, offsetof(rt::Batch, sequences));
-  Value starts = k.batchPtr(words.batch, offsetof(rt::Batch, queryStarts));
-  k.forLoop(k.c(0), sequences, 1, {k.c(0)}, [&](Value sequence, ValueRange carried) {
-    return k.ifElse(
-        k.less(k.c(1), singles.tokens(sequence)), {k.i64()},
-        [&] {
-          Value first = k.loadIndex(starts, sequence), end = k.loadIndex(starts, k.add(sequence, 1));
-          Value tokens = k.sub(end, first);
-          Value blockTokens = rounded ? pairItemTokens(k, shape, tokens) : k.c(wideTokens);
-          Value items = k.mul(k.divUI(k.add(tokens, k.add(blockTokens, -1)), blockTokens), shape.kvHeads);
-          forEachOwned(k, carried[0], items, [&](Value index) {
-            Value token = k.add(first, k.mul(k.divUI(index, shape.kvHeads), blockTokens));
-            Value count = k.minSI(k.sub(end, token), blockTokens);
-            AttendItem item{token, count, sequence, k.remUI(index, shape.kvHeads), Value(), Value(), {}};
-            if (rounded)
-              return rounded->emitItem(item);
-            many.prepare(item);
-            many.emitItem(item);
-          });
-          return KernelBuilder::Values{k.add(carried[0], items)};
-        },
-        [&] { return KernelBuilder::Values{carried[0]}; });
-  });
-}
+/// Blocks of query tokens x KV head of the sequences that bring several tokens. All are numbered through and dealt out
+/// in rounds that go through the workers forwards and backwards by turns, because causal items differ: forwards only,
+/// the last worker's would always be the longest. With three workers and more the last quarter of each sequence's
+/// tokens is left to whoever is free, in items of half the size.
+class BlockItems {
+public:
+  BlockItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
+      : k_(k), shape_(shape), wide_(chooseTile(shape, k.level(), /*decode=*/false)),
+        many_(k, shape, words, wide_, itemTokens(shape, wide_, false), 1),
+        sequences_(k.batchInt(words.batch, offsetof(rt::Batch, sequences))),
+        starts_(k.batchPtr(words.batch, offsetof(rt::Batch, queryStarts))), deals_(k.countsTaken()) {
+    if (usesBf16(shape, k.level()))
+      rounded_ = std::make_unique<Bf16AttendEmitter>(k, shape, words);
+    else if (usesInt16(shape, k.level()))
+      rounded_ = std::make_unique<Int16AttendEmitter>(k, shape, words);
+  }
+
+  void emit() {
+    // Carried: the number of this worker's next item, and how many items lie before those at hand.
+    k_.forLoop(k_.c(0), k_.c(2), 1, {k_.worker(), k_.c(0)}, [&](Value phase, ValueRange carried) {
+      Value taken = k_.equal(phase, k_.c(1)), base = carried[1];
+      auto following = [&](Value number) {
+        return k_.ifElse(
+            arith::AndIOp::create(k_.b(), deals_, taken), {k_.i64()},
+            [&] { return KernelBuilder::Values{k_.add(base, k_.take())}; },
+            [&] { return KernelBuilder::Values{number}; })[0];
+      };
+      Value next = following(carried[0]);
+      return k_.forLoop(k_.c(0), sequences_, 1, {next, base}, [&](Value sequence, ValueRange inner) {
+        Part part = partOf(sequence, taken);
+        Value end = k_.add(inner[1], part.items);
+        auto left = k_.whileLoop(
+            {inner[0]}, [&](ValueRange number) { return k_.less(number[0], end); },
+            [&](ValueRange number) {
+              emitItem(part, sequence, k_.sub(number[0], inner[1]));
+              return KernelBuilder::Values{following(inNextRound(number[0]))};
+            });
+        return KernelBuilder::Values{left[0], end};
+      });
+    });
+  }
+
+private:
+  /// Tokens [first, end) of a step, one sequence's, in blocks of `size`.
+  struct Part {
+    Value first, end, size, items;
+  };
+
+  Value select(Value condition, Value yes, Value no) { return arith::SelectOp::create(k_.b(), condition, yes, no); }
+
+  /// What is left to whoever is free if `taken`, else what workers own.
+  Part partOf(Value sequence, Value taken) {
+    Value first = k_.loadIndex(starts_, sequence), end = k_.loadIndex(starts_, k_.add(sequence, 1));
+    Value tokens = k_.sub(end, first), whole = blockTokens(tokens), half = whole;
+    tokens = select(k_.less(k_.c(1), tokens), tokens, k_.c(0)); // one token is not ours
+    if (rounded_)
+      half = k_.maxSI(k_.divUI(k_.add(whole, 1), 2), k_.c(fewestTokens()));
+    Value blocks = k_.divUI(k_.divUI(k_.mul(tokens, kOwnedQuarters), 4), whole);
+    Value owned = select(deals_, k_.mul(blocks, whole), tokens);
+    Part part;
+    part.first = k_.add(first, select(taken, owned, k_.c(0)));
+    part.end = k_.add(first, select(taken, tokens, owned));
+    part.size = select(taken, half, whole);
+    Value count = k_.divUI(k_.add(k_.sub(part.end, part.first), k_.add(part.size, -1)), part.size);
+    part.items = k_.mul(count, shape_.kvHeads);
+    return part;
+  }
+
+  int64_t fewestTokens() const { return PairScratch(shape_, pairTileRows(k_.level())).fewestTokens(shape_); }
+
+  /// Of a sequence that brings `tokens`: about kAttentionItems items a worker, so that none is left with much more than
+  /// the others. Rows do not depend on it.
+  Value blockTokens(Value tokens) {
+    if (!rounded_)
+      return k_.c(itemTokens(shape_, wide_, false));
+    Value share = k_.mul(k_.workers(), kAttentionItems);
+    Value even = k_.divUI(k_.add(k_.mul(tokens, shape_.kvHeads), k_.add(share, -1)), share);
+    return k_.minSI(k_.maxSI(even, k_.c(fewestTokens())), k_.c(PairScratch(shape_, pairTileRows(k_.level())).tokens));
+  }
+
+  /// Of the same worker.
+  Value inNextRound(Value number) {
+    Value round = k_.add(k_.divUI(number, k_.workers()), 1), mirrored = k_.sub(k_.add(k_.workers(), -1), k_.worker());
+    Value place = select(k_.equal(k_.remUI(round, 2), k_.c(0)), k_.worker(), mirrored);
+    return k_.add(k_.mul(round, k_.workers()), place);
+  }
+
+  void emitItem(const Part &part, Value sequence, Value index) {
+    Value token = k_.add(part.first, k_.mul(k_.divUI(index, shape_.kvHeads), part.size));
+    Value count = k_.minSI(k_.sub(part.end, token), part.size);
+    AttendItem item{token, count, sequence, k_.remUI(index, shape_.kvHeads), Value(), Value(), {}};
+    if (rounded_)
+      return rounded_->emitItem(item);
+    many_.prepare(item);
+    many_.emitItem(item);
+  }
+
+  KernelBuilder &k_;
+  const AttendShape &shape_;
+  AttendTile wide_;
+  AttendEmitter many_;                         ///< products of f32
+  std::unique_ptr<PairAttendEmitter> rounded_; ///< or of 16 bits
+  Value sequences_, starts_, deals_;
+};
 
 void emitAttend(KernelBuilder &k, const AttendShape &shape, const AttendArguments &arguments, const AttendSink &sink) {
   if (shape.splits)
-    SplitItems(k, shape, arguments).emit();
-  else
-    emitBlockItems(k, shape, wordsOf(k, shape, arguments, sink));
+    return SplitItems(k, shape, arguments).emit();
+  const AttendWords words = wordsOf(k, shape, arguments, sink);
+  SingleItems(k, shape, words).emit();
+  BlockItems(k, shape, words).emit();
 }
 
 } // namespace llmc

@@ -115,4 +115,14 @@ inline const Case kFloatCases[] = {
     {"f32_window", f32(rounded(shapeOf(4, 2, 64, 0, 24))), {{50, 0}, {1, 90}}},
 };
 
+/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does
+/// not.
+inline std::vector<const Level *> levels(bool int8) {
+  std::vector<const Level *> all;
+  for (const Level &level : instructionSets())
+    if (int8 ? !level.bf16 : !level.vnni || level.bf16)
+      all.push_back(&level);
+  return all;
+}
+
 } // namespace llmc

@@ -305,7 +305,8 @@ TEST_P(AttendTest, MatchesDoubleReference) {
   }
 }
 
-/// Bit for bit: the rows of the first sequence, alone and cut in other steps, by other numbers of workers.
+/// Bit for bit: the rows of the first sequence, alone and cut in other steps, by other numbers of workers;
+/// all of them where some items are dealt.
 TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
   const auto &[test, level] = GetParam();
   if (test.shape.splits)
@@ -318,6 +319,10 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
   const AttendShape &shape = test.shape;
   uint64_t stride = rt::rowStrideBytes(shape.heads * shape.headDim * 4) / 4;
   std::vector<float> whole = runStep(kernel, shape, step.query.data(), step.layer(), step.batch, 1);
+  auto same = [&](const std::vector<float> &rows, int from, int count) {
+    const uint64_t values = (count - 1) * stride + shape.heads * shape.headDim;
+    return std::memcmp(rows.data(), whole.data() + from * stride, values * sizeof(float)) == 0;
+  };
   int tokens = step.starts[1];
   for (uint32_t workers : {1u, 2u, 5u})
     for (int piece : {tokens, 1, 2, 19, 64}) {
@@ -331,12 +336,13 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
         batch.positions = step.positions.data() + from, batch.queryStarts = starts, batch.contextLens = &context;
         std::vector<float> part =
             runStep(kernel, shape, step.query.data() + from * step.queryStride, step.layer(), batch, workers);
-        ASSERT_EQ(std::memcmp(part.data(), whole.data() + from * stride,
-                              count * stride * 4 - (stride - shape.heads * shape.headDim) * 4),
-                  0)
-            << "tokens " << from << " + " << count << ", " << workers << " workers";
+        ASSERT_TRUE(same(part, from, count)) << "tokens " << from << " + " << count << ", " << workers << " workers";
       }
     }
+  std::atomic<uint32_t> taken = 0; // and the last quarter of each prompt, whoever takes it
+  auto dealt = runStep(kernel, shape, step.query.data(), step.layer(), step.batch, 3, &taken);
+  EXPECT_TRUE(same(dealt, 0, step.batch.tokens));
+  EXPECT_EQ(taken > 3, step.batch.tokens > step.batch.sequences) << "all three ask until none is left";
 }
 
 /// A short block fetches no more of the next one than it has keys, so only the last one of a context may be short.
@@ -363,16 +369,6 @@ TEST_P(AttendTest, PartsAreWholeBlocks) {
       EXPECT_EQ(total > 0, part % shape.splits * unit < length) << length << " keys, part " << part;
     }
   }
-}
-
-/// With an f16 cache VNNI changes nothing, so the levels that add only that are left out; with an int8 one bf16 does
-/// not.
-std::vector<const Level *> levels(bool int8) {
-  std::vector<const Level *> all;
-  for (const Level &level : instructionSets())
-    if (int8 ? !level.bf16 : !level.vnni || level.bf16)
-      all.push_back(&level);
-  return all;
 }
 
 std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *>> &info) {
