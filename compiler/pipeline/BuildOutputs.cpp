@@ -249,8 +249,7 @@ LateFile::~LateFile() {
   if (fd_ < 0)
     return;
   forget();
-  if (struct stat info{}; staged_ && ::fstat(fd_, &info) == 0)
-    (void)::ftruncate(fd_, info.st_size); // gives the room back
+  giveBack();
   ::close(fd_);
   if (made_)
     ::unlink(path_.c_str());
@@ -272,27 +271,44 @@ static bool isFile(int fd) {
   return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+/// The room that stage() reserved behind the end of the file. Its times are those of the text that is there.
+void LateFile::giveBack() {
+  struct stat info{};
+  if (!staged_ || ::fstat(fd_, &info) != 0)
+    return;
+  const timespec times[] = {info.st_atim, modified_};
+  (void)::ftruncate(fd_, info.st_size);
+  (void)::futimens(fd_, times);
+}
+
 rt::Status LateFile::stage(const std::string &text) {
   if (!isFile(fd_))
     return write(text);
-  if (text.empty())
+  struct stat info{};
+  if (text.empty() || ::fstat(fd_, &info) != 0)
     return rt::Status::ok();
+  modified_ = info.st_mtim;
+  staged_ = true; // a part of the room may be had also where this fails
   int failed = 0;
   do
     failed = ::fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(text.size())) == 0 ? 0 : errno;
   while (failed == EINTR);
-  staged_ = failed == 0;
   return failed == 0 || failed == EOPNOTSUPP || failed == ENOSYS ? rt::Status::ok() : ioError(path_, failed);
 }
 
 rt::Status LateFile::write(const std::string &text) {
   forget();
+  staged_ = false;
   for (size_t done = 0; done < text.size();) {
     ssize_t wrote = ::write(fd_, text.data() + done, text.size() - done);
     if (wrote < 0 && errno == EINTR)
       continue;
-    if (wrote < 0)
-      return ioError(path_, errno);
+    if (wrote < 0) {
+      const int error = errno;
+      if (isFile(fd_)) // no text that begins new and ends old
+        (void)::ftruncate(fd_, static_cast<off_t>(done));
+      return ioError(path_, error);
+    }
     done += static_cast<size_t>(wrote);
   }
   // The rest of what was there goes last: cut first, a staged file would lose its room.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/base/status.h"
+#include <ctime>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -77,18 +78,21 @@ public:
   /// it (where the file system can reserve) and keeps its content; a device or a pipe, which keeps nothing, takes the
   /// text and is closed. Requires: isOpen(). Errors: OUT_IO (74).
   rt::Status stage(const std::string &text);
-  /// Replaces the content and closes. Errors: OUT_IO (74).
+  /// Replaces the content and closes; where that fails, what was written so far is all that the file has.
+  /// Errors: OUT_IO (74).
   rt::Status write(const std::string &text);
   /// Removes a file that open() made and nothing was written to. Async-signal-safe; knows the last one that was opened.
   static void removeUnwritten();
 
 private:
   void forget();
+  void giveBack();
 
   std::string path_;
   int fd_ = -1;
   bool made_ = false;
   bool staged_ = false;
+  timespec modified_{}; ///< staged: when what was there was written
 };
 
 } // namespace llmc

@@ -203,8 +203,9 @@ private:
 
 /// Blocks of query tokens x KV head of the sequences that bring several tokens. All are numbered through and dealt out
 /// in rounds that go through the workers forwards and backwards by turns, because causal items differ: forwards only,
-/// the last worker's would always be the longest. With three workers and more the last quarter of each sequence's
-/// tokens is left to whoever is free, in items of half the size.
+/// the last worker's would always be the longest. With three workers and more each sequence's tokens behind the last
+/// whole item of the first three quarters are left to whoever is free; products of 16 bits go there in items of half
+/// the size, if those have enough rows.
 class BlockItems {
 public:
   BlockItems(KernelBuilder &k, const AttendShape &shape, const AttendWords &words)
@@ -230,15 +231,21 @@ public:
       };
       Value next = following(carried[0]);
       return k_.forLoop(k_.c(0), sequences_, 1, {next, base}, [&](Value sequence, ValueRange inner) {
-        Part part = partOf(sequence, taken);
-        Value end = k_.add(inner[1], part.items);
-        auto left = k_.whileLoop(
-            {inner[0]}, [&](ValueRange number) { return k_.less(number[0], end); },
-            [&](ValueRange number) {
-              emitItem(part, sequence, k_.sub(number[0], inner[1]));
-              return KernelBuilder::Values{following(inNextRound(number[0]))};
-            });
-        return KernelBuilder::Values{left[0], end};
+        Value first = k_.loadIndex(starts_, sequence), behind = k_.loadIndex(starts_, k_.add(sequence, 1));
+        return k_.ifElse(
+            k_.less(k_.add(first, 1), behind), {k_.i64(), k_.i64()},
+            [&] {
+              Part part = partOf(first, behind, taken);
+              Value end = k_.add(inner[1], part.items);
+              auto left = k_.whileLoop(
+                  {inner[0]}, [&](ValueRange number) { return k_.less(number[0], end); },
+                  [&](ValueRange number) {
+                    emitItem(part, sequence, k_.sub(number[0], inner[1]));
+                    return KernelBuilder::Values{following(inNextRound(number[0]))};
+                  });
+              return KernelBuilder::Values{left[0], end};
+            },
+            [&] { return KernelBuilder::Values(inner); });
       });
     });
   }
@@ -251,11 +258,9 @@ private:
 
   Value select(Value condition, Value yes, Value no) { return arith::SelectOp::create(k_.b(), condition, yes, no); }
 
-  /// What is left to whoever is free if `taken`, else what workers own.
-  Part partOf(Value sequence, Value taken) {
-    Value first = k_.loadIndex(starts_, sequence), end = k_.loadIndex(starts_, k_.add(sequence, 1));
+  /// Of a sequence with tokens [first, end): what is left to whoever is free if `taken`, else what workers own.
+  Part partOf(Value first, Value end, Value taken) {
     Value tokens = k_.sub(end, first), whole = blockTokens(tokens), half = whole;
-    tokens = select(k_.less(k_.c(1), tokens), tokens, k_.c(0)); // one token is not ours
     if (rounded_)
       half = k_.maxSI(k_.divUI(k_.add(whole, 1), 2), k_.c(fewestTokens()));
     Value blocks = k_.divUI(k_.divUI(k_.mul(tokens, kOwnedQuarters), 4), whole);

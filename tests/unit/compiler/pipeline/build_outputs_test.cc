@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 
@@ -223,6 +224,8 @@ TEST_F(BuildOutputs, AnEarlyFileKeepsWhatWasThereUntilItIsWritten) {
 
 TEST_F(BuildOutputs, AStagedFileKeepsWhatWasThereAndADeviceTakesTheText) {
   const std::string old = write("old", "longer than what comes"), text = "new";
+  const auto written = fs::last_write_time(old) - std::chrono::hours(1);
+  fs::last_write_time(old, written);
   {
     LateFile file;
     ASSERT_TRUE(file.open(old));
@@ -233,6 +236,7 @@ TEST_F(BuildOutputs, AStagedFileKeepsWhatWasThereAndADeviceTakesTheText) {
   struct stat info{};
   ASSERT_EQ(::stat(old.c_str(), &info), 0);
   EXPECT_LT(info.st_blocks, 64) << "the room is given back";
+  EXPECT_EQ(fs::last_write_time(old), written) << "nobody wrote it";
   for (const std::string& path : {old, (folder_ / "fresh").string()}) {
     LateFile file;
     ASSERT_TRUE(file.open(path));

@@ -3,6 +3,9 @@
 
 #include "codegen/cpu/attention/AttendShape.h"
 #include <cmath>
+#include <gtest/gtest.h>
+#include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -123,6 +126,14 @@ inline std::vector<const Level *> levels(bool int8) {
     if (int8 ? !level.bf16 : !level.vnni || level.bf16)
       all.push_back(&level);
   return all;
+}
+
+inline std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *>> &info) {
+  std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param)->name.str();
+  for (char &c : name)
+    if (!isalnum(c))
+      c = '_';
+  return name;
 }
 
 } // namespace llmc

@@ -8,6 +8,7 @@
 #include "runtime/format/kernel_abi.h"
 #include "tests/unit/codegen/cpu/attention/attend_cases.h"
 #include "tests/unit/codegen/cpu/attention/called_elsewhere.h"
+#include "tests/unit/codegen/cpu/attention/mapped_image.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "gtest/gtest.h"
@@ -16,29 +17,11 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
-#include <sys/mman.h>
 
 namespace llmc {
 namespace {
-
-/// Code mapped read + execute for the life of the object.
-class MappedImage {
-public:
-  explicit MappedImage(const CodeImage &image) : size_(image.bytes.size()) {
-    base_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    std::memcpy(base_, image.bytes.data(), size_);
-    mprotect(base_, size_, PROT_READ | PROT_EXEC);
-  }
-  ~MappedImage() { munmap(base_, size_); }
-  rt::KernelFn function(const CodeImage &image, llvm::StringRef name) const {
-    return reinterpret_cast<rt::KernelFn>(static_cast<char *>(base_) + image.symbols.lookup(name).offset);
-  }
-
-private:
-  void *base_;
-  size_t size_;
-};
 
 /// `assembly` is filled where it is not null; LLVM writes it in a run of its own.
 llvm::Expected<CodeImage> buildImage(const Case &test, const Level &level, std::string *assembly) {
@@ -201,9 +184,11 @@ std::vector<double> merged(const float *row, const AttendShape &shape, int64_t h
   return out;
 }
 
-/// Runs the kernel as `workers` in turn would; rows of the result, 16 more than tokens. No `taken`: equal shares.
+/// Runs the kernel as `workers` in turn would, or as `only` one of them; rows of the result, 16 more than tokens, NaN
+/// where nothing was written. No `taken`: equal shares.
 std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const float *query, char *cache,
-                           const rt::Batch &batch, uint32_t workers, std::atomic<uint32_t> *taken = nullptr) {
+                           const rt::Batch &batch, uint32_t workers, std::atomic<uint32_t> *taken = nullptr,
+                           std::optional<uint32_t> only = {}) {
   int64_t width = shape.splits ? shape.heads * shape.splits * (shape.headDim + 2) : shape.heads * shape.headDim;
   std::vector<float> result((batch.tokens + 16) * rt::rowStrideBytes(width * 4) / 4, std::nanf(""));
   std::vector<char> scratch(workers * attendScratchBytes(shape), char(0xff)); // NaN: nothing may leak from it
@@ -213,7 +198,7 @@ std::vector<float> runStep(rt::KernelFn kernel, const AttendShape &shape, const 
   uint64_t words[6] = {reinterpret_cast<uint64_t>(query),          reinterpret_cast<uint64_t>(cache),
                        reinterpret_cast<uint64_t>(&batch),         reinterpret_cast<uint64_t>(result.data()),
                        reinterpret_cast<uint64_t>(scratch.data()), reinterpret_cast<uint64_t>(sinks.data())};
-  for (uint32_t w = 0; w < workers; ++w)
+  for (uint32_t w = only.value_or(0); w < (only ? *only + 1 : workers); ++w)
     EXPECT_EQ(kernel(words, w, workers, taken), 0);
   return result;
 }
@@ -345,6 +330,23 @@ TEST_P(AttendTest, RowsDoNotDependOnNeighbours) {
   EXPECT_EQ(taken > 3, step.batch.tokens > step.batch.sequences) << "all three ask until none is left";
 }
 
+TEST_P(AttendTest, EachHeadOfATokenIsComputedOnceWhereSomeAreDealt) {
+  const auto &[test, level] = GetParam();
+  const AttendShape &shape = test.shape;
+  if (shape.splits || !runs())
+    GTEST_SKIP() << "parts, or this CPU has no " << level->name.str();
+  Step step(test);
+  const uint64_t stride = rt::rowStrideBytes(shape.heads * shape.headDim * 4) / 4;
+  std::vector<int> times(step.batch.tokens * shape.heads), once(times.size(), 1);
+  for (uint32_t worker = 0; worker < 3; ++worker) {
+    std::atomic<uint32_t> taken = worker == 1 ? 0 : 1 << 20; // for the others all of it is taken
+    auto rows = runStep(compile(), shape, step.query.data(), step.layer(), step.batch, 3, &taken, worker);
+    for (size_t i = 0; i < times.size(); ++i)
+      times[i] += !std::isnan(rows[i / shape.heads * stride + i % shape.heads * shape.headDim]);
+  }
+  EXPECT_EQ(times, once);
+}
+
 /// A short block fetches no more of the next one than it has keys, so only the last one of a context may be short.
 TEST_P(AttendTest, PartsAreWholeBlocks) {
   const auto &[test, level] = GetParam();
@@ -369,14 +371,6 @@ TEST_P(AttendTest, PartsAreWholeBlocks) {
       EXPECT_EQ(total > 0, part % shape.splits * unit < length) << length << " keys, part " << part;
     }
   }
-}
-
-std::string caseName(const testing::TestParamInfo<std::tuple<Case, const Level *>> &info) {
-  std::string name = std::string(std::get<0>(info.param).name) + "_" + std::get<1>(info.param)->name.str();
-  for (char &c : name)
-    if (!isalnum(c))
-      c = '_';
-  return name;
 }
 
 INSTANTIATE_TEST_SUITE_P(AllLevels, AttendTest,
