@@ -266,11 +266,6 @@ rt::Status LateFile::open(const std::string &path) {
   return fd_ >= 0 ? rt::Status::ok() : ioError(path, errno);
 }
 
-static bool isFile(int fd) {
-  struct stat info{};
-  return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-}
-
 /// The room that stage() reserved behind the end of the file. Its times are those of the text that is there.
 void LateFile::giveBack() {
   struct stat info{};
@@ -282,10 +277,10 @@ void LateFile::giveBack() {
 }
 
 rt::Status LateFile::stage(const std::string &text) {
-  if (!isFile(fd_))
-    return write(text);
   struct stat info{};
-  if (text.empty() || ::fstat(fd_, &info) != 0)
+  if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode))
+    return write(text);
+  if (text.empty())
     return rt::Status::ok();
   modified_ = info.st_mtim;
   staged_ = true; // a part of the room may be had also where this fails
@@ -299,20 +294,22 @@ rt::Status LateFile::stage(const std::string &text) {
 rt::Status LateFile::write(const std::string &text) {
   forget();
   staged_ = false;
+  struct stat info{};
+  const bool isFile = ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
   for (size_t done = 0; done < text.size();) {
     ssize_t wrote = ::write(fd_, text.data() + done, text.size() - done);
     if (wrote < 0 && errno == EINTR)
       continue;
     if (wrote < 0) {
       const int error = errno;
-      if (isFile(fd_)) // no text that begins new and ends old
+      if (isFile) // no text that begins new and ends old
         (void)::ftruncate(fd_, static_cast<off_t>(done));
       return ioError(path_, error);
     }
     done += static_cast<size_t>(wrote);
   }
   // The rest of what was there goes last: cut first, a staged file would lose its room.
-  if (isFile(fd_) && ::ftruncate(fd_, static_cast<off_t>(text.size())) != 0)
+  if (isFile && ::ftruncate(fd_, static_cast<off_t>(text.size())) != 0)
     return ioError(path_, errno);
   int fd = std::exchange(fd_, -1);
   return ::close(fd) == 0 ? rt::Status::ok() : ioError(path_, errno);

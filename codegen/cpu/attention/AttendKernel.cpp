@@ -163,11 +163,11 @@ public:
     });
   }
 
+private:
   Value tokens(Value sequence) {
     return k_.sub(k_.loadIndex(starts_, k_.add(sequence, 1)), k_.loadIndex(starts_, sequence));
   }
 
-private:
   /// What one KV head of a sequence costs, in keys; 0 if it brings more than one token.
   Value headCost(Value sequence) {
     Value keys = k_.loadIndex(lengths_, sequence);
@@ -223,10 +223,10 @@ public:
     // Carried: the number of this worker's next item, and how many items lie before those at hand.
     k_.forLoop(k_.c(0), k_.c(2), 1, {k_.worker(), k_.c(0)}, [&](Value phase, ValueRange carried) {
       Value taken = k_.equal(phase, k_.c(1)), base = carried[1];
+      Value counted = arith::AndIOp::create(k_.b(), deals_, taken);
       auto following = [&](Value number) {
         return k_.ifElse(
-            arith::AndIOp::create(k_.b(), deals_, taken), {k_.i64()},
-            [&] { return KernelBuilder::Values{k_.add(base, k_.take())}; },
+            counted, {k_.i64()}, [&] { return KernelBuilder::Values{k_.add(base, k_.take())}; },
             [&] { return KernelBuilder::Values{number}; })[0];
       };
       Value next = following(carried[0]);
